@@ -1,0 +1,58 @@
+# Two commands do everything on a machine that has Python 3.11-3.13 and make:
+#   make report   sets up .venv, writes the demo data, renders the weekly report
+#   make test     sets up .venv, runs every quick test, the linter and the type checker
+.DEFAULT_GOAL := setup
+.PHONY: setup demo report lab lint test test-slow notebooks lock clean
+
+PERIOD ?= 2026-W46
+PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p; done))
+BIN := .venv/bin
+UV := $(BIN)/uv --quiet
+# Where bytecode is switched off every kernel start pays for it in seconds.
+export PYTHONDONTWRITEBYTECODE :=
+READY := .venv/ready
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3"; exit 2; }
+	@test -x $(BIN)/python && test -x $(BIN)/uv || { rm -rf .venv && $(PYTHON) -m venv .venv \
+	  && sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt \
+	  && $(BIN)/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.txt; }
+	$(UV) pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --compile-bytecode --editable .
+	@$(BIN)/python -m compileall -q src
+	@touch $@
+
+demo: data/demo/manifest.json
+
+data/demo/manifest.json: $(READY) src/analysis/simulate.py
+	$(BIN)/workbook demo --to data/demo
+
+report: demo
+	$(BIN)/workbook report weekly --period $(PERIOD)
+
+lab: demo
+	$(BIN)/workbook lab
+
+notebooks: demo
+	$(BIN)/workbook notebooks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint demo
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: demo
+	$(BIN)/python -m pytest -m slow
+
+lock: $(READY)
+	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --python-version 3.11 --group dev --upgrade pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv data/demo reports/*/

@@ -1,0 +1,198 @@
+"""From columns of any type to the two kinds of cell a log has: text and numbers.
+
+Ids are text, always: an id that is read as a number loses its leading zeros and, beyond
+2**53, its last digits. Truth values are the text ``"true"`` and ``"false"``, so that they group
+and filter like any other property; dates in properties are ISO text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as kind
+
+from analysis.schema import (
+    EVENT,
+    SESSION,
+    TIME,
+    USER,
+    DataError,
+    UsageError,
+    did_you_mean,
+)
+
+_EXACT = 2**53
+
+
+def arrow_table(frame: Any) -> pa.Table:
+    """An Arrow table of a pandas, polars or pyarrow frame.
+
+    Raises
+    ------
+    UsageError
+        If `frame` is none of these.
+    """
+    if isinstance(frame, pa.Table):
+        return frame
+    if isinstance(frame, pa.RecordBatch):
+        return pa.Table.from_batches([frame])
+    if isinstance(frame, pd.DataFrame):
+        return pa.Table.from_pandas(_plain_objects(frame), preserve_index=False)
+    if hasattr(frame, "collect") and hasattr(frame, "collect_schema"):
+        frame = frame.collect()
+    if hasattr(frame, "to_arrow"):
+        return frame.to_arrow()
+    raise UsageError(
+        f"from_frame: got {type(frame).__name__}. Allowed: a pandas, polars or pyarrow table."
+    )
+
+
+def canonical_table(
+    table: pa.Table, *, user: str, time: str, event: str, session: str | None
+) -> pa.Table:
+    """Rename and convert the columns of `table` to those of a log.
+
+    A naive time is taken as UTC. Columns that are not named become properties.
+
+    Raises
+    ------
+    UsageError
+        If a named column is missing, or a property would be called like a column of the log.
+    DataError
+        If a row has no user, time or event.
+    """
+    named = {USER: user, TIME: time, EVENT: event}
+    if session is not None:
+        named[SESSION] = session
+    for column in named.values():
+        if column not in table.column_names:
+            raise UsageError(
+                f"from_frame: there is no column {column!r}."
+                f"{did_you_mean(column, table.column_names)} Columns: "
+                f"{', '.join(map(repr, table.column_names))}. "
+                "Say which is which: EventLog.from_frame(df, user=…, time=…, event=…)."
+            )
+    cells = {
+        USER: text_cells(table.column(user)),
+        TIME: time_cells(table.column(time), time),
+        EVENT: text_cells(table.column(event)),
+    }
+    _refuse_gaps(cells)
+    if session is None and SESSION in table.column_names:
+        session = SESSION
+    if session is not None:
+        cells[SESSION] = text_cells(table.column(session))
+    taken = {user, time, event, session}
+    for name in table.column_names:
+        if name in taken:
+            continue
+        if name in cells:
+            raise UsageError(
+                f"from_frame: column {name!r} would become a property, but a log has a column of "
+                f"that name. Rename it: df.rename(columns={{{name!r}: 'my_{name}'}})."
+            )
+        cells[name] = property_cells(table.column(name), name)
+    return pa.table(cells)
+
+
+def text_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Any column as text; missing stays missing."""
+    if kind.is_dictionary(column.type):
+        values = column.type.value_type
+        if kind.is_string(values) or kind.is_large_string(values):
+            return column
+        column = column.cast(values)
+    if kind.is_boolean(column.type):
+        return pc.if_else(column, "true", "false").cast(pa.large_string())
+    if kind.is_timestamp(column.type):
+        return pc.strftime(column, format="%Y-%m-%dT%H:%M:%S").cast(pa.large_string())
+    return column.cast(pa.large_string())
+
+
+def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """A property's cells: float64 for numbers that float64 holds exactly, else text.
+
+    Raises
+    ------
+    UsageError
+        If the column holds lists or structures, which have no single value per event.
+    """
+    of = column.type
+    if kind.is_integer(of):
+        bounds = pc.min_max(column)
+        low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
+        exact = -_EXACT <= low and high <= _EXACT
+        return column.cast(pa.float64()) if exact else text_cells(column)
+    if kind.is_floating(of) or kind.is_decimal(of) or kind.is_duration(of):
+        return pc.fill_null(column.cast(pa.float64()), np.nan)
+    if kind.is_nested(of):
+        raise UsageError(
+            f"from_frame: column {name!r} holds {of}, a property has one value per event. "
+            "Flatten it first, or drop the column."
+        )
+    if kind.is_null(of):
+        return pa.chunked_array([pa.nulls(len(column), pa.large_string())])
+    return text_cells(column)
+
+
+def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Instants as int64 microseconds since 1970 UTC; naive ones are taken as UTC.
+
+    Raises
+    ------
+    UsageError
+        If the column holds bare numbers, which have no unit.
+    DataError
+        If a text is no ISO 8601 time.
+    """
+    of = column.type
+    if kind.is_dictionary(of):
+        column, of = column.cast(of.value_type), of.value_type
+    if kind.is_date(of):
+        column, of = column.cast(pa.timestamp("us")), pa.timestamp("us")
+    if kind.is_string(of) or kind.is_large_string(of):
+        series = column.to_pandas()
+        stamps = pd.to_datetime(series, utc=True, format="ISO8601", errors="coerce")
+        bad = stamps.isna() & series.notna()
+        if bad.any():
+            raise DataError(
+                f"from_frame: {int(bad.sum())} of {len(bad)} values of {name!r} are no ISO 8601 "
+                f"time, the first is {series[bad].iloc[0]!r}. Convert them with pandas.to_datetime."
+            )
+        column = pa.chunked_array([pa.array(stamps.dt.as_unit("us"))])
+    elif not kind.is_timestamp(of):
+        raise UsageError(
+            f"from_frame: column {name!r} holds {of}, a time needs its unit. "
+            f"Convert it first: pandas.to_datetime(df[{name!r}], unit='ms', utc=True)."
+        )
+    return column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
+
+
+def _refuse_gaps(cells: dict[str, pa.ChunkedArray]) -> None:
+    for name, column in cells.items():
+        if column.null_count:
+            first = pc.index(column.is_null(), True).as_py()
+            raise DataError(
+                f"from_frame: {column.null_count} of {len(column)} rows have no {name}, the first "
+                f"is row {first}. Leave them out first: df.dropna(subset=[…])."
+            )
+
+
+def _plain_objects(frame: pd.DataFrame) -> pd.DataFrame:
+    # A column of mixed Python objects (an id that is sometimes a number) is text.
+    mixed = {}
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype == object and pd.api.types.infer_dtype(column) not in (
+            "string",
+            "empty",
+        ):
+            present = column.dropna()
+            if present.map(type).nunique() > 1:
+                mixed[name] = column.map(str, na_action="ignore")
+    frame = frame.assign(**mixed) if mixed else frame
+    return frame.rename(columns=str)

@@ -1,0 +1,91 @@
+"""Which rows of a shard match a filter: equality, a list of values, or a comparison.
+
+A filter is plain data (``{"device": "mobile", "value": ">= 50"}``), so a report definition can
+hold it. A missing value never matches.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.eventlog.shard import Shard, TextColumn
+from analysis.schema import EVENT, USER, UsageError, did_you_mean
+
+_COMPARISON = re.compile(r"\s*(>=|<=|!=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
+_OPERATORS: dict[str, Callable[[Any, float], Any]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "!=": operator.ne,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> None:
+    """Raise a `UsageError` for a property that the log does not have."""
+    names = list(properties)
+    for name in where:
+        if name not in names and name not in (EVENT, USER):
+            raise UsageError(
+                f"{what}: {name!r} is no property of this log.{did_you_mean(name, names)} "
+                f"Properties: {', '.join(map(repr, names)) or 'none'}."
+            )
+
+
+def matching_rows(shard: Shard, where: Mapping[str, Any], event_names: Sequence[str]) -> np.ndarray:
+    """A boolean per row of the shard: every condition of `where` holds."""
+    shown = np.ones(shard.rows, np.bool_)
+    for name, wanted in where.items():
+        if name == EVENT:
+            hits = [e in _as_texts(wanted) for e in event_names] + [False]
+            shown &= np.array(hits)[shard.event]
+        elif name == USER:
+            people = pc.is_in(shard.users, pa.array(_as_texts(wanted), pa.large_string()))
+            shown &= np.repeat(people.to_numpy(zero_copy_only=False), np.diff(shard.offsets))
+        else:
+            shown &= _matching_cells(shard.columns[name], wanted, name)
+    return shown
+
+
+def _matching_cells(column: Any, wanted: Any, name: str) -> np.ndarray:
+    if isinstance(column, TextColumn):
+        hits = pc.is_in(column.values, pa.array(_as_texts(wanted), pa.large_string()))
+        # One more entry, for the missing: code −1 reads the last.
+        return np.append(hits.to_numpy(zero_copy_only=False), False)[column.codes]
+    shown = np.zeros(len(column.numbers), np.bool_)
+    for one in _as_list(wanted):
+        found = _COMPARISON.fullmatch(one) if isinstance(one, str) else None
+        if found:
+            hits = _OPERATORS[found[1]](column.numbers, float(found[2]))
+            shown |= hits & ~np.isnan(column.numbers)
+        else:
+            shown |= column.numbers == _number(one, name)
+    return shown
+
+
+def _number(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"where: {name}={value!r}, but {name!r} holds numbers. "
+            "Allowed: a number, a list of numbers, or a comparison such as '>= 50'."
+        ) from error
+
+
+def _as_list(wanted: Any) -> list[Any]:
+    if isinstance(wanted, (list, tuple, set, frozenset, np.ndarray)):
+        return list(wanted)
+    return [wanted]
+
+
+def _as_texts(wanted: Any) -> list[str]:
+    return [str(v).lower() if isinstance(v, bool) else str(v) for v in _as_list(wanted)]

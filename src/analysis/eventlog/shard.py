@@ -1,0 +1,221 @@
+"""A shard: the rows of some users, sorted by user and time, as plain arrays.
+
+Everything asked of a log is local to a user, so a shard is all that a pass ever sees. It holds
+
+- `users`: ids as text, in ascending order of their bytes; `offsets`: where each user's rows start,
+- `time`: int64 microseconds since 1970 UTC; `event`: codes into the log's list of event names,
+- `masks`: per user a 64-bit set of the events they have (bit ``code % 64``), which lets a pass
+  skip people who cannot matter,
+- `columns`: the session and the properties; text as codes into a dictionary of the shard's own
+  (−1 is missing), numbers as float64 (NaN is missing).
+
+Dictionaries belong to the shard, so a shard can be written, merged or dropped without touching
+any other, and a property with millions of values costs no shared memory. Only event names are
+shared: their list grows at its end and never changes its order.
+
+On disk a shard is two uncompressed Arrow files that are mapped, not read: opening costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.passes import hashing
+from analysis.schema import EVENT, TIME, USER
+
+ROWS_FILE = "rows.arrow"
+USERS_FILE = "users.arrow"
+_MISSING_CELL = np.uint64(0x51ED270B27D4EB4F)
+
+
+@dataclass(frozen=True, eq=False)
+class TextColumn:
+    """Text cells: `codes` into `values` (a string array without nulls); −1 is missing."""
+
+    codes: np.ndarray
+    values: pa.Array
+
+    def code_of(self, text: str) -> int:
+        """The code of a value, or −1 where the shard does not have it."""
+        return int(pc.index(self.values, pa.scalar(text, self.values.type)).as_py())
+
+
+@dataclass(frozen=True, eq=False)
+class NumberColumn:
+    """Number cells as float64; NaN is missing."""
+
+    numbers: np.ndarray
+
+
+Column = TextColumn | NumberColumn
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """The rows of some users; see the module's text for shapes and units."""
+
+    users: pa.Array
+    offsets: np.ndarray
+    time: np.ndarray
+    event: np.ndarray
+    masks: np.ndarray
+    columns: Mapping[str, Column]
+
+    @property
+    def rows(self) -> int:
+        return len(self.time)
+
+
+def text_column(values: pa.Array | pa.ChunkedArray) -> TextColumn:
+    """Encode text cells (nulls allowed), dictionary in ascending order of bytes."""
+    if not pa.types.is_dictionary(values.type):
+        values = values.cast(pa.large_string()).dictionary_encode()
+    if isinstance(values, pa.ChunkedArray):
+        values = values.unify_dictionaries().combine_chunks()
+    indices = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    dictionary = values.dictionary.cast(pa.large_string())
+    order = pc.sort_indices(dictionary).to_numpy()
+    rank = np.empty(len(order) + 1, np.int64)
+    rank[order] = np.arange(len(order))
+    rank[-1] = -1
+    return TextColumn(narrow(rank[indices], len(order)), dictionary.take(pa.array(order)))
+
+
+def narrow(codes: np.ndarray, size: int) -> np.ndarray:
+    """Codes in the smallest signed integers that hold `size` values and −1."""
+    for dtype in (np.int8, np.int16, np.int32):
+        if size <= np.iinfo(dtype).max:
+            return codes.astype(dtype, copy=False)
+    return codes.astype(np.int64, copy=False)
+
+
+def event_dtype(names: int) -> np.dtype:
+    """Smallest unsigned integers for `names` event names and one code more, for hidden rows."""
+    for dtype in (np.uint8, np.uint16):
+        if names <= np.iinfo(dtype).max:
+            return np.dtype(dtype)
+    return np.dtype(np.uint32)
+
+
+def string_hashes(values: pa.Array, column: str) -> np.ndarray:
+    """Two 64-bit hashes per string of a column: uint64 of shape (strings, 2)."""
+    array = values.cast(pa.large_string())
+    if not len(array):
+        return np.empty((0, 2), np.uint64)
+    _, offsets, data = array.buffers()
+    starts = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    content = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    return hashing.hash_strings(content, starts, column_seed(column))
+
+
+def column_seed(column: str) -> np.uint64:
+    """What tells a cell of one column from the same cell of another."""
+    text = np.frombuffer(column.encode(), np.uint8)
+    return hashing.hash_strings(text, np.array([0, len(text)]), np.uint64(0))[0, 0]
+
+
+def content_sum(
+    shard: Shard, event_names: Sequence[str], shown: np.ndarray | None = None
+) -> tuple[int, int]:
+    """The shard's share of the content fingerprint: two integers below 2**64 that add up."""
+    rows = np.zeros((shard.rows, 2), np.uint64)
+    hashing.add_word_cells(rows, shard.time.view(np.uint64), column_seed(TIME))
+    names = string_hashes(pa.array(event_names, pa.large_string()), EVENT)
+    hashing.add_coded_cells(rows, shard.event, names, _MISSING_CELL)
+    for name, column in shard.columns.items():
+        seed = column_seed(name)
+        if isinstance(column, TextColumn):
+            hashes = string_hashes(column.values, name)
+            hashing.add_coded_cells(rows, column.codes, hashes, _MISSING_CELL ^ seed)
+        else:
+            numbers = np.where(np.isnan(column.numbers), np.nan, column.numbers + 0.0)
+            hashing.add_word_cells(rows, numbers.view(np.uint64), seed)
+    everything = np.ones(shard.rows, np.bool_) if shown is None else shown
+    users = string_hashes(shard.users, USER)
+    low, high = hashing.sum_user_hashes(rows, everything, shard.offsets, users)
+    return int(low), int(high)
+
+
+def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> None:
+    """Write the shard's two files into `folder`, which must not exist yet."""
+    folder.mkdir(parents=True)
+    names = pa.array(event_names, pa.large_string())
+    cells = {TIME: pa.array(shard.time), EVENT: _dictionary_array(shard.event, names)}
+    for name, column in shard.columns.items():
+        if isinstance(column, TextColumn):
+            cells[name] = _dictionary_array(column.codes, column.values)
+        else:
+            cells[name] = pa.array(column.numbers)
+    _write(folder / ROWS_FILE, pa.table(cells))
+    people = {USER: shard.users, "start": shard.offsets[:-1], "mask": shard.masks}
+    _write(folder / USERS_FILE, pa.table(people))
+
+
+def read_shard(folder: Path) -> Shard:
+    """Map a shard's files; nothing is read until a pass touches it."""
+    rows = _map(folder / ROWS_FILE)
+    people = _map(folder / USERS_FILE)
+    columns: dict[str, Column] = {}
+    for field in rows.schema:
+        if field.name not in (TIME, EVENT):
+            columns[field.name] = _column(rows.column(field.name))
+    starts = people.column("start").to_numpy()
+    return Shard(
+        users=_single(people.column(USER)),
+        offsets=np.append(starts, rows.num_rows).astype(np.int64),
+        time=rows.column(TIME).to_numpy(),
+        event=_indices(_single(rows.column(EVENT))),
+        masks=people.column("mask").to_numpy(),
+        columns=columns,
+    )
+
+
+def _dictionary_array(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
+    # The −1 of a missing cell stays in the buffer below its null bit, so that a mapped shard
+    # hands its codes to a pass without a copy.
+    valid = codes >= 0 if codes.dtype.kind == "i" else None
+    bitmap = None
+    if valid is not None and not valid.all():
+        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
+    kind = pa.dictionary(pa.from_numpy_dtype(codes.dtype), values.type)
+    buffer = pa.py_buffer(np.ascontiguousarray(codes))
+    return pa.DictionaryArray.from_buffers(kind, len(codes), [bitmap, buffer], values)
+
+
+def _indices(array: pa.DictionaryArray) -> np.ndarray:
+    dtype = array.type.index_type.to_pandas_dtype()
+    buffer = array.indices.buffers()[1]
+    if buffer is None:
+        return np.empty(0, dtype)
+    return np.frombuffer(buffer, dtype)[array.offset : array.offset + len(array)]
+
+
+def _column(chunked: pa.ChunkedArray) -> Column:
+    if pa.types.is_dictionary(chunked.type):
+        array = _single(chunked)
+        return TextColumn(_indices(array), array.dictionary)
+    return NumberColumn(chunked.to_numpy())
+
+
+def _single(chunked: pa.ChunkedArray) -> pa.Array:
+    if chunked.num_chunks == 1:
+        return chunked.chunk(0)
+    return chunked.combine_chunks()
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    with (
+        pa.OSFile(str(path), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
+        writer.write_table(table.combine_chunks())
+
+
+def _map(path: Path) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(path), "rb")).read_all()
