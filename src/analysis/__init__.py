@@ -1,0 +1,1 @@
+"""The micro-conversion workbook's analysis functions."""

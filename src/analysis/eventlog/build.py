@@ -8,6 +8,7 @@ of shards is free to choose and neighboring ranges can be joined.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -56,7 +57,7 @@ def build_shards(table: pa.Table, *, event_names: Sequence[str], shards: int) ->
     home = shard_of(users.dictionary, shards)[users.indices.to_numpy()]
     order = np.argsort(home, kind="stable")
     bounds = np.searchsorted(home[order], np.arange(shards + 1))
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in itertools.pairwise(bounds):
         if stop > start:
             part = table.take(pa.array(order[start:stop]))
             yield build_shard(part, event_names=event_names)

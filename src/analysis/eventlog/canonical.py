@@ -125,7 +125,7 @@ def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if kind.is_integer(of):
         bounds = pc.min_max(column)
         low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
-        exact = -_EXACT <= low and high <= _EXACT
+        exact = low >= -_EXACT and high <= _EXACT
         return column.cast(pa.float64()) if exact else text_cells(column)
     if kind.is_floating(of) or kind.is_decimal(of) or kind.is_duration(of):
         return pc.fill_null(column.cast(pa.float64()), np.nan)
@@ -192,7 +192,7 @@ def _plain_objects(frame: pd.DataFrame) -> pd.DataFrame:
             "empty",
         ):
             present = column.dropna()
-            if present.map(type).nunique() > 1:
+            if len(set(present.map(type))) > 1:
                 mixed[name] = column.map(str, na_action="ignore")
     frame = frame.assign(**mixed) if mixed else frame
     return frame.rename(columns=str)

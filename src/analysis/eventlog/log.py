@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandas.api.typing import NaTType
 
 from analysis.eventlog import build, engine, predicates, store
 from analysis.eventlog.canonical import arrow_table, canonical_table
@@ -228,12 +229,12 @@ class EventLog:
         return self._people[1]
 
     @property
-    def start(self) -> pd.Timestamp:
+    def start(self) -> pd.Timestamp | NaTType:
         """Instant of the first event (UTC); NaT for an empty log."""
         return timestamp(self._counts[:, 2].min()) if self.events else pd.NaT
 
     @property
-    def end(self) -> pd.Timestamp:
+    def end(self) -> pd.Timestamp | NaTType:
         """Instant of the last event (UTC); NaT for an empty log."""
         return timestamp(self._counts[:, 3].max()) if self.events else pd.NaT
 

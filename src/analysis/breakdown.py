@@ -1,0 +1,102 @@
+"""Which group does each chain, person or row belong to?
+
+A shard has dictionaries of its own, so groups meet by their names. Names are text: a number is
+written without a trailing ``.0``, a missing value is ``"(missing)"``, and several properties
+make a tuple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from analysis.eventlog.shard import Column, NumberColumn, Shard
+from analysis.schema import ALL, MISSING, OTHER
+
+
+class Groups(NamedTuple):
+    """Group numbers (one array per shard) into `names`."""
+
+    codes: list[np.ndarray]
+    names: list[Hashable]
+
+
+def groups_of(shards: Sequence[Shard], rows: Sequence[np.ndarray], by: Sequence[str]) -> Groups:
+    """The group of each of the given rows, by the values of one or several properties.
+
+    Parameters
+    ----------
+    rows : per shard an int64 array of row numbers.
+    by : names of properties; none means that all rows are of the one group ``"all"``.
+    """
+    if not by:
+        return Groups([np.zeros(len(r), np.int64) for r in rows], [ALL])
+    place: dict[Hashable, int] = {}
+    codes = []
+    for shard, wanted in zip(shards, rows, strict=True):
+        parts = [_cells(shard.columns[name], wanted) for name in by]
+        local, names = parts[0] if len(parts) == 1 else _tuples(parts)
+        lookup = np.array([place.setdefault(name, len(place)) for name in names], np.int64)
+        codes.append(lookup[local] if len(names) else np.empty(0, np.int64))
+    return Groups(codes, list(place))
+
+
+def largest(groups: Groups, sizes: np.ndarray, top: int) -> Groups:
+    """Keep the `top` largest groups, largest first; the rest becomes ``"(other)"``.
+
+    Equal sizes are ordered by name, so that the answer does not depend on the order of shards.
+    """
+    if not groups.names:
+        return Groups(groups.codes, [ALL])
+    order = sorted(range(len(sizes)), key=lambda g: (-sizes[g], str(groups.names[g])))
+    kept, rest = order[:top], order[top:]
+    names = [groups.names[g] for g in kept]
+    lookup = np.empty(len(order), np.int64)
+    lookup[kept] = np.arange(len(kept))
+    if rest:
+        lookup[rest] = len(kept)
+        names.append(OTHER)
+    return Groups([lookup[part] for part in groups.codes], names)
+
+
+def number_name(value: float) -> str:
+    """A number as a group's name.
+
+    Examples
+    --------
+    >>> number_name(3.0), number_name(2.5), number_name(float("nan"))
+    ('3', '2.5', '(missing)')
+    """
+    if np.isnan(value):
+        return MISSING
+    return (
+        str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+    )
+
+
+def _cells(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Hashable]]:
+    if isinstance(column, NumberColumn):
+        numbers, local = np.unique(column.numbers[rows], return_inverse=True)
+        return local, [number_name(number) for number in numbers]
+    codes = column.codes[rows]
+    size = len(column.values)
+    if size <= 4096:
+        # Code −1, a missing value, reads the last name.
+        return codes, [*column.values.to_pylist(), MISSING]
+    used, local = np.unique(codes, return_inverse=True)
+    texts = column.values.take(pa.array(used, mask=used < 0)).to_pylist()
+    return local, [MISSING if text is None else text for text in texts]
+
+
+def _tuples(
+    parts: Sequence[tuple[np.ndarray, list[Hashable]]],
+) -> tuple[np.ndarray, list[Hashable]]:
+    stacked = np.column_stack([local % len(names) for local, names in parts if names])
+    used, local = np.unique(stacked, axis=0, return_inverse=True)
+    names = [
+        tuple(names[code] for code, (_, names) in zip(row, parts, strict=True)) for row in used
+    ]
+    return local.reshape(-1), list(names)

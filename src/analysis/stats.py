@@ -1,0 +1,81 @@
+"""Intervals for rates and their differences, as thin calls of statsmodels.
+
+A rate without its n and interval is not shown anywhere in this project, so these are on every
+path. Undefined is NaN, never 0: a rate of nothing has no value.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """An estimate between two limits; fractions for rates and their differences."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def wilson(
+    k: ArrayLike, n: ArrayLike, *, confidence: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Between which limits does the rate k / n lie? Wilson's interval, NaN where n is 0.
+
+    Parameters
+    ----------
+    k, n : successes and trials, of equal shape; trials are independent of each other.
+
+    Notes
+    -----
+    Wilson 1927, *JASA* 22:209; recommended by Brown, Cai & DasGupta 2001, *Stat Sci* 16:101.
+    The limits solve ``|k/n − p| = z·sqrt(p(1 − p)/n)``; computed by statsmodels.
+
+    Examples
+    --------
+    >>> low, high = wilson(8, 40)
+    >>> round(float(low), 4), round(float(high), 4)
+    (0.105, 0.3476)
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    successes, trials = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
+    asked = np.where(trials > 0, trials, 1.0)
+    low, high = proportion_confint(
+        np.where(trials > 0, successes, 0.0), asked, alpha=1 - confidence, method="wilson"
+    )
+    # Rounding may leave −1e−19 where the limit is exactly 0, or lie above 1 by as little.
+    low = np.where(trials > 0, np.where(successes == 0, 0.0, np.clip(low, 0, 1)), np.nan)
+    high = np.where(trials > 0, np.where(successes == trials, 1.0, np.clip(high, 0, 1)), np.nan)
+    return low, high
+
+
+def newcombe(
+    k: int, n: int, k_before: int, n_before: int, *, confidence: float = CONFIDENCE
+) -> Interval:
+    """By how much does k / n differ from k_before / n_before? Newcombe's hybrid score interval.
+
+    Notes
+    -----
+    Newcombe 1998, *Stat Med* 17:873, method 10: the squares of the distances from each rate to
+    its Wilson limits add up. Computed by statsmodels. NaN where one of the rates is undefined.
+
+    Examples
+    --------
+    >>> change = newcombe(56, 70, 48, 80)
+    >>> round(change.estimate, 4), round(change.low, 4), round(change.high, 4)
+    (0.2, 0.0524, 0.3339)
+    """
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
+    if not n or not n_before:
+        return Interval(np.nan, np.nan, np.nan)
+    low, high = confint_proportions_2indep(
+        k, n, k_before, n_before, method="newcomb", compare="diff", alpha=1 - confidence
+    )
+    return Interval(k / n - k_before / n_before, float(low), float(high))
