@@ -1,0 +1,226 @@
+"""What the events of a log mean: which one pays, which lead there, which cannot matter at all.
+
+A log knows names; only people know that `purchase` is what pays, that `begin_checkout` is on the
+way to it, and that a click on the footer cannot make anyone buy. They say so in one TOML file, and
+every question that needs meaning asks the catalog. It is plain data: reading it twice gives the
+same, and nothing in it is run.
+
+The file is checked whole when it is loaded, because a misspelled role would otherwise turn an
+event into context and quietly change an answer. The catalog does not know the log: a step that the
+log has never seen is an error of the question that asks for it, which can name what the log has.
+
+This module refuses to guess roles from names, and it gives segments no meaning: a rule is handed
+on as it was written.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis import catalog_form as form
+from analysis.catalog_form import PlannedEvent, PlannedFunnel
+from analysis.schema import UsageError, did_you_mean, one_of
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Catalog:
+    """What the events of a log mean; made by `load` or `from_mapping`.
+
+    Attributes
+    ----------
+    name : the catalog's name. currency : of every ``value``, such as ``"EUR"``; None if unsaid.
+    events : the events that have a role; any other event is context.
+    derived : events that are made from others when a question is asked, as plain data: ``after``,
+        ``without``, ``wait`` and a role. They are in no log, so the lists by role leave them out.
+    funnels : by name, in the order of the file; the first is the default.
+    segments : rules about people, as plain data.
+    """
+
+    name: str
+    currency: str | None
+    events: Mapping[str, PlannedEvent]
+    derived: Mapping[str, Mapping[str, Any]]
+    funnels: Mapping[str, PlannedFunnel]
+    segments: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def load(cls, path: Path | str) -> Catalog:
+        """The catalog in a TOML file.
+
+        Raises
+        ------
+        UsageError
+            If there is no such file, it is no TOML, or a name or value in it is not allowed.
+
+        Examples
+        --------
+        >>> catalog = Catalog.load("data/catalogs/ecommerce.toml")
+        >>> catalog.macro, catalog.label("view_item"), catalog.window("checkout")
+        ('purchase', 'Viewed a product', '7d')
+        """
+        path = Path(path)
+        try:
+            text = path.read_text("utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"catalog: cannot read {str(path)!r}: {error.strerror}.{_siblings(path)} "
+                "Give the path of a TOML file such as data/catalogs/ecommerce.toml."
+            ) from error
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"catalog: {path.name} is not UTF-8 text. Save it as UTF-8 and try again."
+            ) from error
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(
+                f"catalog: {path.name} is no TOML: {error}. Mend that line."
+            ) from error
+        return cls.from_mapping(data, source=path.name)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any], *, source: str = "catalog") -> Catalog:
+        """The catalog that is written as plain data, in the form of the TOML file.
+
+        Parameters
+        ----------
+        source : what error messages call it.
+
+        Raises
+        ------
+        UsageError
+            If a name or value in it is not allowed, or no event is the macro conversion.
+
+        Examples
+        --------
+        >>> written = {"name": "blog", "events": {"donate": {"role": "macro"}}}
+        >>> catalog = Catalog.from_mapping(written)
+        >>> catalog.macro, catalog.label("read_to_end")
+        ('donate', 'Read to end')
+        """
+        form.check_keys(data, form.TOP_KEYS, source)
+        if "name" not in data:
+            raise UsageError(f'{source}: name is missing. Add a line such as name = "ecommerce".')
+        currency = data.get("currency")
+        catalog = cls(
+            name=form.as_text(data["name"], f"{source}: name"),
+            currency=None if currency is None else form.as_text(currency, f"{source}: currency"),
+            events=form.read_each(data, "events", form.read_event, source),
+            derived=form.read_each(data, "derived", form.read_derived, source),
+            funnels=form.read_each(data, "funnels", form.read_funnel, source),
+            segments=form.read_each(data, "segments", form.read_segment, source),
+        )
+        _check_whole(catalog, source)
+        return catalog
+
+    # ── events by role ──────────────────────────────────────────────────────────────────────
+
+    def with_role(self, role: str) -> tuple[str, ...]:
+        """Names of the events that have a role, in the order of the file."""
+        one_of("catalog: role", role, form.ROLES)
+        return tuple(name for name, event in self.events.items() if event.role == role)
+
+    @property
+    def macro(self) -> str:
+        """The event that pays; the first one where the file names several."""
+        return self.with_role("macro")[0]
+
+    @property
+    def milestones(self) -> tuple[str, ...]:
+        """The steps on the way to the macro conversion."""
+        return self.with_role("milestone")
+
+    @property
+    def secondary(self) -> tuple[str, ...]:
+        """Small actions that are not on the way to the macro conversion."""
+        return self.with_role("secondary")
+
+    @property
+    def adverse(self) -> tuple[str, ...]:
+        """Events that nobody wants more of; those in `derived` are not among them."""
+        return self.with_role("adverse")
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Negative controls: events that cannot cause the macro conversion."""
+        return self.with_role("control")
+
+    def label(self, event: str) -> str:
+        """What people call an event: its label, or its name made readable."""
+        label = self.events[event].label if event in self.events else None
+        label = label or self.derived.get(event, {}).get("label")
+        return label or humanized(event)
+
+    # ── funnels ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def default_funnel(self) -> str:
+        """The name of the file's first funnel.
+
+        Raises
+        ------
+        UsageError
+            If the catalog has no funnel.
+        """
+        if not self.funnels:
+            raise UsageError(
+                f"catalog {self.name!r} has no funnel. Add a table [funnels.NAME] with steps."
+            )
+        return next(iter(self.funnels))
+
+    def steps(self, funnel: str) -> list[dict[str, str]]:
+        """The steps of a funnel as `funnel` takes them, each with its label.
+
+        Raises
+        ------
+        UsageError
+            If the catalog has no such funnel.
+
+        Examples
+        --------
+        >>> Catalog.load("data/catalogs/ecommerce.toml").steps("checkout")[0]
+        {'event': 'view_item', 'label': 'Viewed a product'}
+        """
+        return [{"event": e, "label": self.label(e)} for e in self._funnel(funnel).steps]
+
+    def window(self, funnel: str) -> str:
+        """The window of a funnel, such as ``"7d"``."""
+        return self._funnel(funnel).window
+
+    def _funnel(self, name: str) -> PlannedFunnel:
+        return self.funnels[one_of(f"catalog {self.name!r}: funnel", name, self.funnels)]
+
+
+def humanized(event: str) -> str:
+    """An event's name as a person would write it.
+
+    Examples
+    --------
+    >>> humanized("view_item_list")
+    'View item list'
+    """
+    words = " ".join(event.replace("_", " ").split())
+    return words[:1].upper() + words[1:] or event
+
+
+def _check_whole(catalog: Catalog, source: str) -> None:
+    if not catalog.with_role("macro"):
+        raise UsageError(
+            f"{source}: no event has the role 'macro'. Say what pays: "
+            '[events.purchase] with role = "macro".'
+        )
+    for name in catalog.derived:
+        if name in catalog.events:
+            raise UsageError(
+                f"{source}: {name!r} stands under events and under derived. Rename the derived one."
+            )
+
+
+def _siblings(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    return did_you_mean(path.name, sorted(file.name for file in path.parent.glob("*.toml")))
