@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -154,4 +155,4 @@ def _periods(log: EventLog, freq: str, time_zone: str) -> list[tuple[pd.Timestam
     last = log.end.tz_convert(time_zone).tz_localize(None).to_period(freq)
     bounds = [p.start_time.tz_localize(time_zone) for p in pd.period_range(local, last + 1)]
     utc = [bound.tz_convert("UTC") for bound in bounds]
-    return list(zip(utc[:-1], utc[1:], strict=True))
+    return list(itertools.pairwise(utc))

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from analysis.eventlog.log import EventLog
-from analysis.passes import chains
 from analysis.schema import EVENT, TIME, USER, UsageError, did_you_mean, one_of
 
 MOST_STEPS = 64
@@ -191,11 +190,12 @@ def check_options(given: Mapping[str, Any], steps: Sequence[Step]) -> None:
 
 @dataclass(frozen=True)
 class StepCodes:
-    """The steps as the pass wants them: bits per event code, bits per step, and the mode."""
+    """The steps as the pass wants them; see `passes.chains.best_chains`."""
 
     lut: np.ndarray
     wanted: np.ndarray
-    mode: int
+    strict: bool
+    shared: bool
 
 
 def step_codes(log: EventLog, steps: Sequence[Step], ties: str) -> StepCodes:
@@ -208,9 +208,5 @@ def step_codes(log: EventLog, steps: Sequence[Step], ties: str) -> StepCodes:
             if name in step.events or step.events == (ANY_EVENT,):
                 lut[code] |= np.uint64(1) << np.uint64(k - 1)
                 wanted[k] |= np.uint64(1) << np.uint64(code & 63)
-    if ties == "strict":
-        mode = chains.STRICT
-    else:
-        shared = any(int(bits).bit_count() > 1 for bits in lut)
-        mode = chains.LENIENT_SHARED if shared else chains.LENIENT_APART
-    return StepCodes(lut, wanted, mode)
+    shared = any(int(bits).bit_count() > 1 for bits in lut)
+    return StepCodes(lut, wanted, ties == "strict", shared)

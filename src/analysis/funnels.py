@@ -161,7 +161,8 @@ def _shard_chains(
         codes.lut,
         codes.wanted,
         limits,
-        codes.mode,
+        codes.strict,
+        codes.shared,
     )
     return ShardChains(shard, *found)
 

@@ -17,14 +17,12 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-_NEVER = np.int64(-(2**62))
+from analysis.passes import plain_chains
+from analysis.passes.plain_chains import NEVER
+
 _ONE = np.uint64(1)
 MATURE = np.uint8(1)
 CHOSEN = np.uint8(2)
-
-STRICT = 0
-LENIENT_APART = 1
-LENIENT_SHARED = 2
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -79,7 +77,7 @@ def _matches(sets, first, last, low, high, without, scratch):
 
 
 @nb.njit(cache=True, nogil=True)
-def _instant(latest, sets, first, last, t, edges, mode, scratch):
+def _instant(latest, sets, first, last, t, edges, strict, scratch):
     """Extend the chains by the rows [first, last) of the instant t.
 
     `latest` has an entry per step, numbered from 1; `edges` is (window, lo, hi).
@@ -90,15 +88,7 @@ def _instant(latest, sets, first, last, t, edges, mode, scratch):
     for r in range(first, last):
         union |= sets[r]
     enters = lo <= t < hi
-    if mode == LENIENT_APART and last - first > 1:
-        for k in range(1, steps + 1):
-            if _has(union, k):
-                if k == 1:
-                    if enters:
-                        latest[1] = t
-                elif latest[k - 1] >= t - window:
-                    latest[k] = latest[k - 1]
-    elif mode == LENIENT_SHARED and last - first > 1:
+    if not strict and last - first > 1:
         before = latest.copy()
         for i in range(steps - 1, -1, -1):
             start = before[i] if i else t
@@ -118,20 +108,20 @@ def _instant(latest, sets, first, last, t, edges, mode, scratch):
 
 
 @nb.njit(cache=True, nogil=True)
-def _furthest(latest, rows, sets, m, time, edges, mode, scratch):
+def _furthest(latest, rows, sets, m, time, edges, strict, scratch):
     """The furthest step that any chain of these rows reaches, and the first instant of that."""
-    latest[:] = _NEVER
+    latest[:] = NEVER
     steps = latest.size - 1
     best = 0
-    end = _NEVER
+    end = NEVER
     r = 0
     while r < m:
         t = time[rows[r]]
         stop = r + 1
         while stop < m and time[rows[stop]] == t:
             stop += 1
-        _instant(latest, sets, r, stop, t, edges, mode, scratch)
-        while best < steps and latest[best + 1] != _NEVER:
+        _instant(latest, sets, r, stop, t, edges, strict, scratch)
+        while best < steps and latest[best + 1] != NEVER:
             best += 1
             end = t
         if best == steps:
@@ -141,9 +131,9 @@ def _furthest(latest, rows, sets, m, time, edges, mode, scratch):
 
 
 @nb.njit(cache=True, nogil=True)
-def _step_times(latest, rows, sets, m, time, edges, mode, scratch, reach, times):
+def _step_times(latest, rows, sets, m, time, edges, strict, scratch, reach, times):
     """The earliest time of each step among chains that end where the best one ends."""
-    latest[:] = _NEVER
+    latest[:] = NEVER
     done = 0
     r = 0
     while r < m and done < reach:
@@ -152,21 +142,21 @@ def _step_times(latest, rows, sets, m, time, edges, mode, scratch, reach, times)
         while stop < m and time[rows[stop]] == t:
             stop += 1
         if t >= edges[1]:
-            _instant(latest, sets, r, stop, t, edges, mode, scratch)
-            while done < reach and latest[done + 1] != _NEVER:
+            _instant(latest, sets, r, stop, t, edges, strict, scratch)
+            while done < reach and latest[done + 1] != NEVER:
                 done += 1
                 times[done - 1] = t
         r = stop
 
 
 @nb.njit(cache=True, nogil=True)
-def _latest_entry(rows, sets, m, time, edges, mode, scratch, reach, times):
+def _latest_entry(rows, sets, m, time, edges, strict, scratch, reach, times):
     """The position of the latest entry that leaves the times of steps 2, 3, … possible."""
     _, lo, hi = edges
     last = m - 1
     while last >= 0 and time[rows[last]] > times[1]:
         last -= 1
-    if mode != STRICT and lo <= times[1] < hi:
+    if not strict and lo <= times[1] < hi:
         first = last
         while first > 0 and time[rows[first - 1]] == times[1]:
             first -= 1
@@ -174,10 +164,8 @@ def _latest_entry(rows, sets, m, time, edges, mode, scratch, reach, times):
         while same < reach and times[same] == times[1]:
             same += 1
         for r in range(last, first - 1, -1):
-            if _has(sets[r], 1) and (
-                mode == LENIENT_APART
-                or _matches(sets, first, last + 1, 2, same, r, scratch) == same
-            ):
+            alone = _matches(sets, first, last + 1, 2, same, r, scratch)
+            if _has(sets[r], 1) and alone == same:
                 return r
     for r in range(last, -1, -1):
         t = time[rows[r]]
@@ -187,31 +175,28 @@ def _latest_entry(rows, sets, m, time, edges, mode, scratch, reach, times):
 
 
 @nb.njit(cache=True, nogil=True)
-def _choose(latest, rows, sets, m, time, edges, mode, scratch, times):
-    """The best chain of one user: (reach, position of its entry); fills `times`."""
-    reach, end = _furthest(latest, rows, sets, m, time, edges, mode, scratch)
+def _choose(latest, rows, sets, m, time, edges, strict, scratch, times):
+    """The best chain where steps share events; returns what `plain_chains.choose` returns."""
+    reach, end = _furthest(latest, rows, sets, m, time, edges, strict, scratch)
     if reach == 0:
-        return 0, -1
+        return 0, -1, False
     if reach == 1:
         times[0] = end
-        for r in range(m):
-            if time[rows[r]] == end and _has(sets[r], 1):
-                return 1, r
+        r = 0
+        while time[rows[r]] != end or not _has(sets[r], 1):
+            r += 1
+        return 1, r, False
     near = (edges[0], max(edges[1], end - edges[0]), edges[2])
-    _step_times(latest, rows, sets, m, time, near, mode, scratch, reach, times)
-    entry = _latest_entry(rows, sets, m, time, near, mode, scratch, reach, times)
+    _step_times(latest, rows, sets, m, time, near, strict, scratch, reach, times)
+    entry = _latest_entry(rows, sets, m, time, near, strict, scratch, reach, times)
     times[0] = time[rows[entry]]
-    return reach, entry
-
-
-@nb.njit(cache=True, nogil=True)
-def _depends_on_tie(latest, rows, sets, m, time, edges, scratch, reach, times):
-    """Would the user reach less far if steps had to be strictly later than one another?"""
+    tied = False
     for k in range(1, reach):
         if times[k] == times[k - 1]:
-            strict, _ = _furthest(latest, rows, sets, m, time, edges, STRICT, scratch)
-            return strict < reach
-    return False
+            far, _ = _furthest(latest, rows, sets, m, time, edges, True, scratch)
+            tied = far < reach
+            break
+    return reach, entry, tied
 
 
 @nb.njit(cache=True, nogil=True)
@@ -223,7 +208,7 @@ def _first_entry(time, event, lut, start, stop, lo, hi):
 
 
 @nb.njit(cache=True, nogil=True)
-def best_chains(time, event, offsets, masks, lut, wanted, limits, mode):
+def best_chains(time, event, offsets, masks, lut, wanted, limits, strict, shared):
     """The best chain of each user of a shard among all entries, and among mature ones.
 
     Parameters
@@ -234,7 +219,7 @@ def best_chains(time, event, offsets, masks, lut, wanted, limits, mode):
     wanted : uint64 array, per step (from index 1) the bits that a user's mask must share.
     limits : (window, lo, hi, mature_until) in microseconds: entries are in [lo, hi) and mature
         up to `mature_until` included.
-    mode : STRICT, LENIENT_APART (no event matches two steps) or LENIENT_SHARED.
+    strict : do ties have to wait; shared : can one event match two steps.
 
     Returns
     -------
@@ -262,8 +247,14 @@ def best_chains(time, event, offsets, masks, lut, wanted, limits, mode):
     latest = np.empty(steps + 1, np.int64)
     own = np.empty(steps, np.int64)
     rows = np.empty(longest + 1, np.int64)
-    sets = np.empty(longest + 1, np.uint64)
-    some = longest if mode == LENIENT_SHARED else 1
+    sets = np.empty(longest + 1 if shared else 1, np.uint64)
+    step = np.empty(longest + 1, np.uint8)
+    step_of = np.zeros(lut.size, np.uint8)
+    for code in range(lut.size):
+        for k in range(1, steps + 1):
+            if _has(lut[code], k):
+                step_of[code] = k
+    some = longest if shared else 1
     scratch = (
         np.empty(some, np.int64),
         np.empty(some, np.bool_),
@@ -277,21 +268,36 @@ def best_chains(time, event, offsets, masks, lut, wanted, limits, mode):
         start, stop = offsets[u], offsets[u + 1]
         short = steps == 1 or not masks[u] & wanted[2]
         m = 0
-        if not short:
+        if shared and not short:
             for i in range(start, stop):
                 found = lut[event[i]]
                 rows[m] = i
                 sets[m] = found
                 m += found != 0
+        elif not short:
+            # No branch: whether a row matters is as good as random.
+            for i in range(start, stop):
+                k = step_of[event[i]]
+                rows[m] = i
+                step[m] = k
+                m += k != 0
         kind = CHOSEN
         end = hi
         for _ in range(2):
             edges = (window, lo, end)
+            tie = False
             if short:
                 entry = _first_entry(time, event, lut, start, stop, lo, end)
                 reach = 1 if entry >= 0 else 0
             else:
-                reach, place = _choose(latest, rows, sets, m, time, edges, mode, scratch, own)
+                if shared:
+                    reach, place, tie = _choose(
+                        latest, rows, sets, m, time, edges, strict, scratch, own
+                    )
+                else:
+                    reach, place, tie = plain_chains.choose(
+                        latest, rows, step, m, time, edges, strict, own
+                    )
                 entry = rows[place] if reach else -1
             if reach == 0:
                 break
@@ -300,11 +306,8 @@ def best_chains(time, event, offsets, masks, lut, wanted, limits, mode):
             entries[out] = entry
             reaches[out] = reach
             kinds[out] = kind + MATURE if mature else kind
-            tied[out] = False
+            tied[out] = tie
             if reach > 1:
-                tied[out] = mode != STRICT and _depends_on_tie(
-                    latest, rows, sets, m, time, edges, scratch, reach, own
-                )
                 times[detailed, :reach] = own[:reach]
                 detailed += 1
             out += 1

@@ -1,0 +1,128 @@
+"""The best chain of one user where no event matches two steps: the common case, kept tight.
+
+The rule is that of `chains`; without shared events there is nothing to match at one instant, so
+each row is one step number and each look at the rows is a plain loop.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+NEVER = np.int64(-(2**62))
+_ONE = np.uint64(1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _instant_steps(step, first, last):
+    """The steps found at one instant, as bits (step k is bit k − 1)."""
+    union = np.uint64(0)
+    for i in range(first, last):
+        union |= _ONE << np.uint64(step[i] - 1)
+    return union
+
+
+@nb.njit(cache=True, nogil=True)
+def furthest(latest, rows, step, m, time, edges, strict):
+    """The furthest step that any chain of these rows reaches, and the first instant of that.
+
+    `rows[:m]` are row numbers in order, `step[:m]` their steps from 1; `edges` is
+    (window, lo, hi): entries are in [lo, hi). `latest` is room for an int64 per step and one.
+    """
+    window, lo, hi = edges
+    latest[:] = NEVER
+    steps = latest.size - 1
+    best = 0
+    end = NEVER
+    r = 0
+    while r < m and best < steps:
+        t = time[rows[r]]
+        stop = r + 1
+        while stop < m and time[rows[stop]] == t:
+            stop += 1
+        if stop == r + 1:
+            k = step[r]
+            if k == 1:
+                if lo <= t < hi:
+                    latest[1] = t
+                    if best == 0:
+                        best, end = 1, t
+            elif latest[k - 1] >= t - window:
+                latest[k] = latest[k - 1]
+                if k > best:
+                    best, end = np.int64(k), t
+        else:
+            union = _instant_steps(step, r, stop)
+            for j in range(1, steps + 1):
+                # Strict: later steps first, so that one instant never serves two steps.
+                k = steps + 1 - j if strict else j
+                if not (union >> np.uint64(k - 1)) & _ONE:
+                    continue
+                if k == 1:
+                    if lo <= t < hi:
+                        latest[1] = t
+                        if best == 0:
+                            best, end = 1, t
+                elif latest[k - 1] >= t - window:
+                    latest[k] = latest[k - 1]
+                    if k > best:
+                        best, end = k, t
+        r = stop
+    return best, end
+
+
+@nb.njit(cache=True, nogil=True)
+def _step_times(rows, step, m, time, edges, strict, reach, times):
+    """The earliest time of each step: each step's first row at or after the one before it."""
+    _, lo, hi = edges
+    done = 0
+    r = 0
+    while r < m and done < reach:
+        t = time[rows[r]]
+        stop = r + 1
+        while stop < m and time[rows[stop]] == t:
+            stop += 1
+        if t >= lo:
+            union = _instant_steps(step, r, stop)
+            while done < reach and (union >> np.uint64(done)) & _ONE and (done or t < hi):
+                times[done] = t
+                done += 1
+                if strict:
+                    break
+        r = stop
+
+
+@nb.njit(cache=True, nogil=True)
+def choose(latest, rows, step, m, time, edges, strict, times):
+    """The best chain: (reach, position of its entry, does the reach depend on a tie).
+
+    Fills `times[:reach]` with the instants of the steps.
+    """
+    reach, end = furthest(latest, rows, step, m, time, edges, strict)
+    if reach == 0:
+        return 0, -1, False
+    window, lo, hi = edges
+    if reach == 1:
+        times[0] = end
+        r = 0
+        while time[rows[r]] != end or step[r] != 1:
+            r += 1
+        return 1, r, False
+    near = (window, max(lo, end - window), hi)
+    _step_times(rows, step, m, time, near, strict, reach, times)
+    r = m - 1
+    while (
+        step[r] != 1
+        or time[rows[r]] > times[1]
+        or time[rows[r]] >= hi
+        or (strict and time[rows[r]] == times[1])
+    ):
+        r -= 1
+    times[0] = time[rows[r]]
+    tied = False
+    for k in range(1, reach):
+        if times[k] == times[k - 1]:
+            far, _ = furthest(latest, rows, step, m, time, edges, True)
+            tied = far < reach
+            break
+    return reach, r, tied
