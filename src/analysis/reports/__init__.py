@@ -1,0 +1,12 @@
+"""Reports: a notebook, a period, one offline page. `emit` is what a notebook calls.
+
+- ``definition``, ``parameters``: what is to be reported, checked before anything runs
+- ``period``: days, weeks and months, and when they are complete
+- ``execution``, ``render``: run the notebook, make the page and its numbers
+- ``numbers``: how a notebook hands over its numbers
+- ``publish``, ``index``, ``runs``: put the pages where people find them, whole or not at all
+"""
+
+from analysis.reports.numbers import emit
+
+__all__ = ["emit"]
