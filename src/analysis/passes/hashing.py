@@ -16,7 +16,7 @@ _M3 = np.uint64(0x94D049BB133111EB)
 _LANE = np.uint64(0xD6E8FEB86659FD93)
 
 
-@nb.njit(nb.uint64(nb.uint64), cache=True, inline="always")
+@nb.njit(cache=True, nogil=True, inline="always")
 def mix(x):
     """One round of splitmix64's finalizer: every input bit reaches every output bit."""
     x = (x ^ (x >> np.uint64(30))) * _M2
