@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from analysis.eventlog.shard import (
     Column,
     NumberColumn,
     Shard,
     TextColumn,
+    encode,
     event_dtype,
     narrow,
     string_hashes,
@@ -53,8 +53,8 @@ def build_shards(table: pa.Table, *, event_names: Sequence[str], shards: int) ->
     if shards == 1:
         yield build_shard(table, event_names=event_names)
         return
-    users = _encoded(table.column(USER))
-    home = shard_of(users.dictionary, shards)[users.indices.to_numpy()]
+    codes, users = encode(table.column(USER))
+    home = shard_of(users, shards)[codes]
     order = np.argsort(home, kind="stable")
     bounds = np.searchsorted(home[order], np.arange(shards + 1))
     for start, stop in itertools.pairwise(bounds):
@@ -69,12 +69,9 @@ def build_shard(table: pa.Table, *, event_names: Sequence[str]) -> Shard:
     Rows of one user at one instant keep the order in which they stand in the table. Where there
     is no session column, a pause of more than 30 minutes starts a session.
     """
-    users = _encoded(table.column(USER))
-    by_bytes = pc.sort_indices(users.dictionary).to_numpy()
-    rank = np.empty(len(by_bytes), np.int64)
-    rank[by_bytes] = np.arange(len(by_bytes))
+    codes, users = encode(table.column(USER))
     time = table.column(TIME).to_numpy()
-    order, offsets = ordering.user_time_order(rank[users.indices.to_numpy()], time, len(rank))
+    order, offsets = ordering.user_time_order(codes, time, len(users))
     time = time[order]
     event = _event_codes(table.column(EVENT), event_names)[order]
     columns: dict[str, Column] = {}
@@ -84,7 +81,7 @@ def build_shard(table: pa.Table, *, event_names: Sequence[str]) -> Shard:
         if name not in (USER, TIME, EVENT):
             columns[name] = _sorted_column(table.column(name), order)
     return Shard(
-        users=users.dictionary.take(pa.array(by_bytes)),
+        users=users,
         offsets=offsets,
         time=time,
         event=event,
@@ -93,22 +90,11 @@ def build_shard(table: pa.Table, *, event_names: Sequence[str]) -> Shard:
     )
 
 
-def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    if not pa.types.is_dictionary(column.type):
-        column = column.cast(pa.large_string()).dictionary_encode()
-    chunk = column.unify_dictionaries().combine_chunks()
-    used = pc.unique(chunk.indices)
-    if len(used) == len(chunk.dictionary):
-        return chunk
-    return chunk.cast(chunk.type.value_type).dictionary_encode()
-
-
 def _event_codes(column: pa.ChunkedArray, event_names: Sequence[str]) -> np.ndarray:
-    encoded = _encoded(column)
+    codes, names = encode(column)
     place = {name: code for code, name in enumerate(event_names)}
-    codes = [place[name] for name in encoded.dictionary.to_pylist()]
-    dtype = event_dtype(len(event_names))
-    return np.array(codes, dtype)[encoded.indices.to_numpy()]
+    lookup = np.array([place[name] for name in names.to_pylist()], event_dtype(len(event_names)))
+    return lookup[codes]
 
 
 def _inactivity_sessions(time: np.ndarray, offsets: np.ndarray) -> TextColumn:

@@ -100,17 +100,23 @@ def canonical_table(
 
 
 def text_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Any column as text; missing stays missing."""
-    if kind.is_dictionary(column.type):
-        values = column.type.value_type
-        if kind.is_string(values) or kind.is_large_string(values):
-            return column
-        column = column.cast(values)
+    """Any column as dictionary-encoded text; missing stays missing."""
     if kind.is_boolean(column.type):
-        return pc.if_else(column, "true", "false").cast(pa.large_string())
-    if kind.is_timestamp(column.type):
-        return pc.strftime(column, format="%Y-%m-%dT%H:%M:%S").cast(pa.large_string())
-    return column.cast(pa.large_string())
+        column = pc.if_else(column, "true", "false")
+    elif kind.is_timestamp(column.type):
+        column = pc.strftime(column, format="%Y-%m-%dT%H:%M:%S")
+    cells = column.combine_chunks()
+    if isinstance(cells, pa.ChunkedArray):  # more text than one array can hold
+        return cells.cast(pa.large_string())
+    if kind.is_dictionary(cells.type):
+        known = cells.dictionary
+        if known.null_count or pc.count_distinct(known).as_py() < len(known):
+            cells = cells.cast(known.type).dictionary_encode()
+    else:
+        # Encoding first means that only distinct values are turned into text.
+        cells = cells.dictionary_encode()
+    text = cells.dictionary.cast(pa.large_string())
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(cells.indices, text)])
 
 
 def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

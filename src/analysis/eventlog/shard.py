@@ -72,19 +72,32 @@ class Shard:
         return len(self.time)
 
 
-def text_column(values: pa.Array | pa.ChunkedArray) -> TextColumn:
+def text_column(cells: pa.Array | pa.ChunkedArray) -> TextColumn:
     """Encode text cells (nulls allowed), dictionary in ascending order of bytes."""
-    if not pa.types.is_dictionary(values.type):
-        values = values.cast(pa.large_string()).dictionary_encode()
-    if isinstance(values, pa.ChunkedArray):
-        values = values.unify_dictionaries().combine_chunks()
-    indices = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    dictionary = values.dictionary.cast(pa.large_string())
-    order = pc.sort_indices(dictionary).to_numpy()
-    rank = np.empty(len(order) + 1, np.int64)
-    rank[order] = np.arange(len(order))
-    rank[-1] = -1
-    return TextColumn(narrow(rank[indices], len(order)), dictionary.take(pa.array(order)))
+    codes, values = encode(cells)
+    return TextColumn(narrow(codes, len(values)), values)
+
+
+def encode(cells: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    """Codes of text cells (−1 is missing) and the distinct values, in ascending order of bytes.
+
+    A dictionary-encoded column must name each value once.
+    """
+    if isinstance(cells, pa.Array):
+        cells = pa.chunked_array([cells])
+    if not pa.types.is_dictionary(cells.type):
+        cells = cells.cast(pa.large_string()).dictionary_encode()
+    whole = cells.unify_dictionaries().combine_chunks()
+    known = whole.dictionary
+    indices = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    used = np.zeros(len(known) + 1, np.bool_)
+    used[indices] = True
+    kept = np.flatnonzero(used[:-1])
+    values = known.take(pa.array(kept)).cast(pa.large_string())
+    order = pc.sort_indices(values).to_numpy()
+    rank = np.full(len(known) + 1, -1, np.int64)
+    rank[kept[order]] = np.arange(len(kept))
+    return rank[indices], values.take(pa.array(order))
 
 
 def narrow(codes: np.ndarray, size: int) -> np.ndarray:
