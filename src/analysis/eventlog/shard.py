@@ -89,7 +89,7 @@ def encode(cells: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
         cells = cells.cast(pa.large_string()).dictionary_encode()
     whole = cells.unify_dictionaries().combine_chunks()
     known = whole.dictionary
-    indices = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    indices = whole.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     used = np.zeros(len(known) + 1, np.bool_)
     used[indices] = True
     kept = np.flatnonzero(used[:-1])
