@@ -1,0 +1,278 @@
+"""A shop whose truth is known, to learn on and to judge methods by.
+
+Real logs never say which small action makes people buy. This one does: `simulate` returns the log
+and, beside it, the table of what was planted. A method that cannot find it again here need not be
+believed elsewhere.
+
+The same seed gives the same log on every machine. Users are dealt to 1,024 partitions by the hash
+that also decides their shard; each partition has a generator of its own and goes through its
+users in ascending order of their ids. So the number of shards changes nothing, more users leave
+those that were there as they were, and a log of any size is made and written shard by shard.
+
+This module does not imitate any real shop, and a rate found in it says nothing about yours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from analysis import shop_tables
+from analysis.eventlog.build import default_shards
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import (
+    Column,
+    NumberColumn,
+    Shard,
+    TextColumn,
+    event_dtype,
+    narrow,
+    string_hashes,
+)
+from analysis.eventlog.store import replace_file, write_log
+from analysis.passes import ordering, shopping
+from analysis.passes.browsing import EVENTS
+from analysis.schema import USER, UsageError, instant_us
+from analysis.shop_world import SHOP, Shop, truth
+
+PARTITIONS = 1024
+EVENTS_PER_USER = 25
+TRUTH_FILE = "truth.json"
+CURRENCY = "EUR"
+_START, _END = "2026-08-17", "2026-11-23"
+
+
+class Simulation(NamedTuple):
+    """A simulated log, and the truth that was planted in it (see `shop_world.truth`)."""
+
+    log: EventLog
+    truth: pd.DataFrame
+
+
+class Plan(NamedTuple):
+    """What is to be made; instants in milliseconds since 1970 UTC."""
+
+    seed: int
+    users: int
+    shards: int
+    start: int
+    end: int
+    shop: Shop
+
+
+def simulate(
+    seed: int = 2026,
+    users: int = 20_000,
+    *,
+    start: Any = _START,
+    end: Any = _END,
+    shards: int | None = None,
+    shop: Shop = SHOP,
+) -> Simulation:
+    """What would a log look like in which we know what makes people buy?
+
+    Parameters
+    ----------
+    seed : the same seed gives the same log, on every machine.
+    users : number of visitors; about 25 events each.
+    start, end : the period, `end` excluded; naive instants are UTC. The log covers it whole.
+    shards : a power of two up to 1,024; default: about one per two million events.
+    shop : what is true in the shop; see `shop_world`.
+
+    Raises
+    ------
+    UsageError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> demo = simulate(users=200)
+    >>> demo.log.users, demo.truth.loc[demo.truth.event == "video_start", "hazard_ratio"].item()
+    (200, 1.6)
+    """
+    plan = _plan(seed, users, start=start, end=end, shards=shards, shop=shop)
+    log = EventLog.from_shards(
+        list(_shards(plan)), event_names=EVENTS, covers_until=plan.end * 1000
+    )
+    return Simulation(log, truth(shop))
+
+
+def write_simulation(
+    folder: Path | str,
+    *,
+    seed: int = 2026,
+    users: int = 20_000,
+    start: Any = _START,
+    end: Any = _END,
+    shards: int | None = None,
+) -> pd.DataFrame:
+    """Write the log that `simulate` makes into a folder, one shard at a time, and its truth.
+
+    The truth is returned, and saved beside the log as ``truth.json``: the arguments, and a record
+    per planted fact. Only one shard is in memory at a time, so 100 million events are no trouble.
+
+    Raises
+    ------
+    UsageError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     facts = write_simulation(folder, users=50)
+    ...     EventLog.open(folder).users
+    50
+    """
+    plan = _plan(seed, users, start=start, end=end, shards=shards, shop=SHOP)
+    write_log(_shards(plan), folder, event_names=EVENTS, covers_until=plan.end * 1000)
+    facts = truth(SHOP)
+    records = json.loads(facts.to_json(orient="records", date_format="iso"))
+    arguments = {"seed": seed, "users": users, "start": str(start), "end": str(end)}
+    content = json.dumps({**arguments, "truth": records}, indent=1)
+    replace_file(Path(folder) / TRUTH_FILE, content + "\n")
+    return facts
+
+
+def _plan(seed: int, users: int, *, start: Any, end: Any, shards: int | None, shop: Shop) -> Plan:
+    if seed < 0:
+        raise UsageError(f"simulate: seed={seed} is negative. Allowed: 0 and above.")
+    if users < 1:
+        raise UsageError(f"simulate: users={users}: a log needs somebody. Give 1 or more.")
+    first, last = instant_us(start, "simulate: start"), instant_us(end, "simulate: end")
+    if last // 1000 <= first // 1000:
+        raise UsageError(
+            f"simulate: end={end!r} is not after start={start!r}. Swap them, or widen the period."
+        )
+    if shards is None:
+        shards = min(default_shards(users * EVENTS_PER_USER), PARTITIONS)
+    if not 1 <= shards <= PARTITIONS or shards & (shards - 1):
+        raise UsageError(
+            f"simulate: shards={shards}. Allowed: a power of two from 1 to {PARTITIONS}."
+        )
+    return Plan(seed, users, shards, first // 1000, last // 1000, shop)
+
+
+def _shards(plan: Plan) -> Iterator[Shard]:
+    """The shards of a log one after the other; empty ones are left out."""
+    tables = shop_tables.tables(plan.shop, plan.start, plan.end)
+    partition = _partitions(plan.users)
+    order = np.argsort(partition, kind="stable")
+    bounds = np.searchsorted(partition[order], np.arange(PARTITIONS + 1))
+    width = PARTITIONS // plan.shards
+    for low in range(0, PARTITIONS, width):
+        mine = order[bounds[low] : bounds[low + width]]
+        if mine.size:
+            rows, people = _lives(tables, plan.seed, partition[mine])
+            yield _shard(rows, people, mine, plan)
+
+
+def _partitions(users: int) -> np.ndarray:
+    """The partition of every user: the upper ten bits of the hash that decides on shards."""
+    step = 1 << 20
+    hashes = [
+        string_hashes(_ids(np.arange(first, min(first + step, users)), users), USER)[:, 0]
+        for first in range(0, users, step)
+    ]
+    return (np.concatenate(hashes) >> np.uint64(54)).astype(np.int16)
+
+
+def _ids(numbers: np.ndarray, users: int) -> pa.Array:
+    """Ids such as ``u0000123``, of one width, so that their order is that of the numbers."""
+    digits = max(7, len(str(users - 1)))
+    text = np.empty((len(numbers), digits + 1), np.uint8)
+    text[:, 0] = ord("u")
+    rest = numbers.astype(np.int64)
+    for place in range(digits, 0, -1):
+        text[:, place] = ord("0") + rest % 10
+        rest = rest // 10
+    offsets = np.arange(len(numbers) + 1, dtype=np.int64) * (digits + 1)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    return pa.Array.from_buffers(pa.large_string(), len(numbers), buffers)
+
+
+def _lives(
+    tables: shop_tables.Tables, seed: int, partition: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and people of the users of ascending partitions, in that order."""
+    people = np.zeros(len(partition), shop_tables.VISITOR)
+    rows = np.empty(len(partition) * EVENTS_PER_USER + shopping.ROWS_PER_VISITOR, shop_tables.ROW)
+    cuts = np.flatnonzero(np.diff(partition)) + 1
+    used = 0
+    for low, high in zip([0, *cuts], [*cuts, len(partition)], strict=True):
+        sequence = np.random.SeedSequence(entropy=seed, spawn_key=(int(partition[low]),))
+        rng = np.random.Generator(np.random.PCG64(sequence))
+        while low < high:
+            done = shopping.shop(*tables, rows[used:], people[low:high], rng)
+            if done:
+                low += done
+                used += int(people["row"][low - 1])
+            if low < high:
+                rows = _grown(rows, used)
+    return rows[:used], people
+
+
+def _grown(rows: np.ndarray, used: int) -> np.ndarray:
+    more = np.empty(len(rows) * 5 // 4 + shopping.ROWS_PER_VISITOR, rows.dtype)
+    more[:used] = rows[:used]
+    return more
+
+
+def _shard(rows: np.ndarray, people: np.ndarray, numbers: np.ndarray, plan: Plan) -> Shard:
+    """A shard of rows that lie by partition: sort the users, keep each user's rows together."""
+    ranks = np.argsort(numbers)
+    counts = people["row"] - people["first_row"]
+    starts = np.cumsum(counts) - counts
+    offsets = np.append(0, np.cumsum(counts[ranks]))
+    rows = rows[np.repeat(starts[ranks] - offsets[:-1], counts[ranks]) + np.arange(len(rows))]
+    event = rows["event"].astype(event_dtype(len(EVENTS)))
+    country = np.repeat(people["country"][ranks], counts[ranks])
+    return Shard(
+        users=_ids(numbers[ranks], plan.users),
+        offsets=offsets,
+        time=rows["time"] * 1000,
+        event=event,
+        masks=ordering.event_masks(event, offsets),
+        columns=_columns(rows, country, np.repeat(numbers[ranks], counts[ranks]), plan.shop),
+    )
+
+
+def _columns(
+    rows: np.ndarray, country: np.ndarray, user: np.ndarray, shop: Shop
+) -> dict[str, Column]:
+    sources = (*shop.sources, shop.newsletter_source)
+    bought = rows["order"] > 0
+    orders = np.full(len(rows), -1, np.int32)
+    orders[bought] = np.arange(bought.sum())
+    labels = [f"T{who:07d}-{n}" for who, n in zip(user[bought], rows["order"][bought], strict=True)]
+    most = int(rows["session"].max())
+    visits = pa.array([str(number) for number in range(1, most + 1)], pa.large_string())
+    return {
+        "session": TextColumn(narrow(rows["session"] - 1, most), visits),
+        "device": _labels(rows["device"], [name for name, _, _ in shop.devices]),
+        **{
+            name: _labels(rows["source"], [getattr(source, name) for source in sources])
+            for name in ("channel", "source", "medium", "campaign")
+        },
+        "country": _labels(country, [name for name, _ in shop.countries]),
+        "page": _labels(rows["page"], shop_tables.page_names(shop)),
+        "item_id": _labels(rows["item"], [*shop_tables.item_names(shop), None]),
+        "value": NumberColumn(np.where(bought, rows["cents"] / 100.0, np.nan)),
+        "currency": _labels(bought.view(np.int8), [None, CURRENCY]),
+        "order_id": TextColumn(narrow(orders, len(labels)), pa.array(labels, pa.large_string())),
+    }
+
+
+def _labels(codes: np.ndarray, names: Sequence[str | None]) -> TextColumn:
+    """Text cells from codes into `names`; the dictionary holds the values in use, in order."""
+    used = np.bincount(codes.astype(np.int16) % len(names), minlength=len(names)) > 0
+    values = sorted({name for name, use in zip(names, used, strict=True) if use and name})
+    place = {name: code for code, name in enumerate(values)}
+    translate = narrow(np.array([place.get(name or "", -1) for name in names]), len(values))
+    return TextColumn(translate[codes], pa.array(values, pa.large_string()))
