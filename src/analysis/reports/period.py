@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import pandas as pd
+
+from analysis import wording
 from analysis.schema import US_PER_SECOND, UsageError, human_duration
 
 _FORMS = {
@@ -24,9 +27,6 @@ _FORMS = {
     "week": (re.compile(r"(\d{4})-W(\d\d)"), "2026-W46"),
     "month": (re.compile(r"(\d{4})-(\d\d)"), "2026-11"),
 }
-# Not the locale's names: the same report must come out on every machine.
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July")
-_MONTHS += ("August", "September", "October", "November", "December")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,16 +49,8 @@ class Period:
         return local_midnight(self.end_day, self.time_zone)
 
     def words(self) -> str:
-        """The period as a person writes it, in any locale: ``9 to 15 November 2026``."""
-        first, last = self.first_day, self.end_day - timedelta(days=1)
-        if self.kind == "month":
-            return f"{_MONTHS[first.month - 1]} {first.year}"
-        if self.kind == "day":
-            return _day_words(first)
-        if first.month == last.month:
-            return f"{first.day} to {_day_words(last)}"
-        year = f" {first.year}" if first.year != last.year else ""
-        return f"{first.day} {_MONTHS[first.month - 1]}{year} to {_day_words(last)}"
+        """The period as a person writes it: ``9 to 15 Nov 2026``."""
+        return wording.days(pd.Timestamp(self.first_day), pd.Timestamp(self.end_day))
 
 
 def parse_period(label: str, kind: str, time_zone: str = "UTC") -> Period:
@@ -82,7 +74,7 @@ def parse_period(label: str, kind: str, time_zone: str = "UTC") -> Period:
     --------
     >>> week = parse_period("2026-W46", "week", "Europe/Berlin")
     >>> week.start.isoformat(), week.words()
-    ('2026-11-08T23:00:00+00:00', '9 to 15 November 2026')
+    ('2026-11-08T23:00:00+00:00', '9 to 15 Nov 2026')
     """
     form, example = _FORMS[kind]
     found = form.fullmatch(label)
@@ -208,10 +200,6 @@ def instant(moment: datetime) -> int:
     """Microseconds since 1970 UTC, exactly."""
     since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * US_PER_SECOND + since.microseconds
-
-
-def _day_words(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def _minute(moment: datetime) -> str:

@@ -1,0 +1,230 @@
+"""Run a notebook from its first cell to its last, and notice when that is not what happened.
+
+papermill does the running. It treats several failures as success, so around it this module
+checks: a cell that leaves by ``sys.exit(0)`` and takes the rest with it, cells never run, a
+parameter that nobody reads, a missing ``parameters`` tag, values that would arrive as text. What
+counts as run is what the kernel replied, not what the saved notebook says of itself. Each failure
+is one line: the notebook, the cell, what it said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.reports.numbers import ReportError
+from analysis.reports.parameters import check_values, read_parameters
+from analysis.schema import did_you_mean
+
+CELL_TIMEOUT_SECONDS = 600
+INTERACTIVE = "interactive"
+_INJECTED = "injected-parameters"
+_LONGEST_REASON = 300
+_BEFORE = "before its first cell"
+_LOOK = "Run the notebook to see more: workbook lab."
+
+
+def read_notebook(path: Path) -> Any:
+    """The notebook in a file, as nbformat reads it, without what an earlier run injected.
+
+    Raises
+    ------
+    ReportError
+        If there is no such notebook, or the file is not one, or it is not Python's.
+    """
+    import nbformat
+
+    if not path.is_file():
+        there = [other.stem for other in sorted(path.parent.glob("*.ipynb"))]
+        raise ReportError(
+            f"there is no notebook {path.stem!r} in the folder '{path.parent.name}'."
+            f"{did_you_mean(path.stem, there)} There are: {', '.join(there) or 'none'}."
+        )
+    try:
+        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        nbformat.validate(notebook)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
+        raise ReportError(
+            f"'{path.name}' is no notebook: {_one_line(str(error))} Restore the file."
+        ) from error
+    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+    if language != "python":
+        raise ReportError(
+            f"'{path.name}' is written in {language}, and reports run Python notebooks. "
+            "Choose another notebook."
+        )
+    notebook = nbformat.v4.upgrade(notebook)
+    notebook.cells = [cell for cell in notebook.cells if _INJECTED not in _tags(cell)]
+    return notebook
+
+
+def execute(
+    path: Path,
+    parameters: Mapping[str, Any],
+    *,
+    scratch: Path,
+    timeout_seconds: int = CELL_TIMEOUT_SECONDS,
+) -> Any:
+    """The notebook, run to its end with these parameters in the place of its own.
+
+    Parameters
+    ----------
+    path : the notebook's file, which is not changed; the kernel works in its folder. Cells
+        tagged ``interactive`` are left out.
+    parameters : plain data for names that the notebook's parameters cell has.
+    scratch : an empty folder for the kernel's own files; the caller removes it.
+    timeout_seconds : the longest that one cell may take.
+
+    Returns
+    -------
+    The executed notebook (nbformat 4).
+
+    Raises
+    ------
+    ReportError
+        If any cell did not run to its end: an exception, an exit, a killed kernel, a time-out;
+        or there is no kernel to run it.
+    UsageError
+        If a parameter is unknown to the notebook or of the wrong type.
+    """
+    notebook = read_notebook(path)
+    values = check_values(parameters, read_parameters(notebook, path.stem), path.stem)
+    started: list[str] = []
+    succeeded: set[str] = set()
+
+    def note(cell: Any, execute_reply: Any, **_: Any) -> None:
+        if execute_reply["content"]["status"] == "ok":
+            succeeded.add(cell.id)
+
+    def where() -> str:
+        return _place(notebook, started[-1]) if started else _BEFORE
+
+    with _quiet("papermill", "traitlets"), _one_line_failures(path.stem, where, scratch):
+        done = _papermill(
+            notebook,
+            values,
+            scratch=scratch,
+            cwd=path.parent,
+            execution_timeout=timeout_seconds,
+            on_cell_execute=lambda cell, **_: started.append(cell.id),
+            on_cell_executed=note,
+        )
+    for cell in notebook.cells:
+        if _is_run(cell) and cell.id not in succeeded:
+            raise ReportError(
+                f"{path.stem}: {_place(notebook, cell.id)} did not run to its end: "
+                f"{_why_not(done, cell.id)} Nothing may stop a report half-way. {_LOOK}"
+            )
+    return done
+
+
+def _papermill(
+    notebook: Any, values: dict[str, Any], *, scratch: Path, cwd: Path, **options: Any
+) -> Any:
+    import papermill
+
+    from analysis.reports.kernel import kernel_class
+
+    return papermill.execute_notebook(
+        notebook,
+        None,
+        parameters=values,
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        store_widget_state=False,
+        skip_cells_with_tag=INTERACTIVE,
+        kernel_manager_class=kernel_class(scratch, cwd),
+        extra_arguments=["--HistoryManager.enabled=False"],
+        **options,
+    )
+
+
+@contextlib.contextmanager
+def _one_line_failures(name: str, where: Callable[[], str], scratch: Path) -> Iterator[None]:
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill import PapermillExecutionError
+
+    try:
+        yield
+    except PapermillExecutionError as error:
+        said = _one_line(f"{error.ename}: {error.evalue}")
+        raise ReportError(f"{name}: {where()} failed: {said} {_LOOK}") from error
+    except CellTimeoutError as error:
+        raise ReportError(
+            f"{name}: {where()} took longer than it may. Make it faster, or allow more time with "
+            "--timeout SECONDS."
+        ) from error
+    except DeadKernelError as error:
+        raise ReportError(
+            f"{name}: {where()} ended its kernel, which was killed, crashed or ran out of memory. "
+            + _LOOK
+        ) from error
+    except NoSuchKernel as error:
+        raise ReportError(
+            f"{name}: this Python has no Jupyter kernel. Install it with: pip install ipykernel."
+        ) from error
+    except RuntimeError as error:
+        if where() != _BEFORE:
+            raise
+        log = _last_line(scratch)
+        raise ReportError(
+            f"{name}: the kernel did not start: {_one_line(str(error))}{log} Set up the "
+            "environment again, with: make."
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Keep libraries from telling on the terminal what the one line of an error says better."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _tags(cell: Any) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def _is_run(cell: Any) -> bool:
+    return cell.cell_type == "code" and bool(cell.source.strip()) and INTERACTIVE not in _tags(cell)
+
+
+def _place(notebook: Any, cell_id: str) -> str:
+    """The cell as a person counts: code cells from 1, without the one papermill adds."""
+    ids = [cell.id for cell in notebook.cells if cell.cell_type == "code"]
+    return f"code cell {ids.index(cell_id) + 1}" if cell_id in ids else "the injected parameters"
+
+
+def _why_not(done: Any, cell_id: str) -> str:
+    for cell in done.cells:
+        for output in cell.get("outputs", []):
+            if cell.id == cell_id and output.output_type == "error":
+                return _one_line(f"{output.ename}: {output.evalue}")
+    return "an earlier cell left the notebook."
+
+
+def _last_line(scratch: Path) -> str:
+    from analysis.reports.kernel import LOG_FILE
+
+    log = scratch / LOG_FILE
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    said = [line.strip() for line in lines if line.strip()]
+    return f" It said: {_one_line(said[-1])}" if said else ""
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    if len(line) > _LONGEST_REASON:
+        line = line[: _LONGEST_REASON - 1] + "…"
+    return line if line.endswith((".", "…", "!", "?")) else f"{line}."
