@@ -1,0 +1,23 @@
+"""Tidy table in, plotly figure out; one palette, one template, no data of its own.
+
+Every figure says its numbers a second time in words (``layout.meta["alt"]``), for those who
+cannot see it. Text from the data is escaped, because plotly reads a small HTML of its own. Values
+are plain lists of rounded numbers, so that the same table gives the same bytes on every machine.
+A percent never stands without the count it is a share of.
+"""
+
+from analysis.figures.changes import step_changes
+from analysis.figures.funnel import funnel_bars
+from analysis.figures.shares import micro_bars
+from analysis.figures.theme import PALETTE, safe, template
+from analysis.figures.trend import rate_trend
+
+__all__ = [
+    "PALETTE",
+    "funnel_bars",
+    "micro_bars",
+    "rate_trend",
+    "safe",
+    "step_changes",
+    "template",
+]
