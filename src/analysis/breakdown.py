@@ -37,10 +37,18 @@ def groups_of(shards: Sequence[Shard], rows: Sequence[np.ndarray], by: Sequence[
     place: dict[Hashable, int] = {}
     codes = []
     for shard, wanted in zip(shards, rows, strict=True):
+        if not len(wanted):
+            codes.append(np.empty(0, np.int64))
+            continue
         parts = [_cells(shard.columns[name], wanted) for name in by]
         local, names = parts[0] if len(parts) == 1 else _tuples(parts)
-        lookup = np.array([place.setdefault(name, len(place)) for name in names], np.int64)
-        codes.append(lookup[local] if len(names) else np.empty(0, np.int64))
+        # Only what the rows hold is a group: a dictionary may have values from other rows.
+        present = np.zeros(len(names), np.bool_)
+        present[local] = True
+        lookup = np.full(len(names), -1, np.int64)
+        for code in np.flatnonzero(present):
+            lookup[code] = place.setdefault(names[code], len(place))
+        codes.append(lookup[local])
     return Groups(codes, list(place))
 
 
@@ -57,8 +65,10 @@ def largest(groups: Groups, sizes: np.ndarray, top: int) -> Groups:
     lookup = np.empty(len(order), np.int64)
     lookup[kept] = np.arange(len(kept))
     if rest:
-        lookup[rest] = len(kept)
-        names.append(OTHER)
+        # A property's own value "(other)" is one group with the rest, not a second of the name.
+        if OTHER not in names:
+            names.append(OTHER)
+        lookup[rest] = names.index(OTHER)
     return Groups([lookup[part] for part in groups.codes], names)
 
 
@@ -94,7 +104,8 @@ def _cells(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Hashable]
 def _tuples(
     parts: Sequence[tuple[np.ndarray, list[Hashable]]],
 ) -> tuple[np.ndarray, list[Hashable]]:
-    stacked = np.column_stack([local % len(names) for local, names in parts if names])
+    wide = [np.asarray(local, np.int64) % len(names) for local, names in parts]
+    stacked = np.column_stack(wide)
     used, local = np.unique(stacked, axis=0, return_inverse=True)
     names = [
         tuple(names[code] for code, (_, names) in zip(row, parts, strict=True)) for row in used

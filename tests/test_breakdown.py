@@ -1,0 +1,115 @@
+"""Groups against what pandas makes of the same rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.breakdown import Groups, groups_of, largest, number_name
+from analysis.eventlog.log import EventLog
+
+TIME = pd.Timestamp("2026-01-01")
+
+
+def frame_of(**properties: Any) -> pd.DataFrame:
+    """One event per user, in the order of the users' names."""
+    size = len(next(iter(properties.values())))
+    users = [f"u{number:05d}" for number in range(size)]
+    return pd.DataFrame({"user": users, "time": TIME, "event": "a", **properties})
+
+
+def names_by_user(log: EventLog, by: list[str]) -> dict[str, Any]:
+    rows = [np.arange(shard.rows) for shard in log.shards]
+    groups = groups_of(log.shards, rows, by)
+    found = {}
+    for shard, codes in zip(log.shards, groups.codes, strict=True):
+        named = [groups.names[code] for code in codes]
+        found |= dict(zip(shard.users.to_pylist(), named, strict=True))
+    return found
+
+
+cells = st.lists(
+    st.tuples(
+        st.sampled_from([None, "x", "", "ü", "(missing)", "1"]),
+        st.sampled_from([math.nan, -0.0, 0.0, 1.0, 2.5, 2.0**60, math.inf]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=60)
+@given(drawn=cells, shards=st.sampled_from([1, 3, 50]))
+def test_a_group_is_named_by_its_value(drawn: list[tuple[Any, float]], shards: int) -> None:
+    texts = [text for text, _ in drawn]
+    frame = frame_of(p=pd.array(texts, dtype="str"), q=[number for _, number in drawn])
+    log = EventLog.from_frame(frame, shards=shards)
+    text_names = ["(missing)" if text is None else text for text in texts]
+    numbers = ["(missing)" if math.isnan(q) else plain(q) for _, q in drawn]
+    assert list(names_by_user(log, ["p"]).values()) == in_order(log, text_names)
+    assert list(names_by_user(log, ["q"]).values()) == in_order(log, numbers)
+    pairs = list(zip(text_names, numbers, strict=True))
+    assert list(names_by_user(log, ["p", "q"]).values()) == in_order(log, pairs)
+    assert set(names_by_user(log, []).values()) == {"all"}
+
+
+def plain(number: float) -> str:
+    return {-0.0: "0", 1.0: "1", 2.5: "2.5", 2.0**60: "1.152921504606847e+18"}.get(number, "inf")
+
+
+def in_order(log: EventLog, names: list[Any]) -> list[Any]:
+    place = {f"u{number:05d}": name for number, name in enumerate(names)}
+    return [place[user] for shard in log.shards for user in shard.users.to_pylist()]
+
+
+@pytest.mark.parametrize("values", [1, 127, 128, 4095, 4096, 4097])
+def test_any_number_of_values(values: int) -> None:
+    texts = [f"v{number}" for number in range(values)]
+    log = EventLog.from_frame(frame_of(p=[*texts, None], q=["y"] * values + [None]))
+    assert list(names_by_user(log, ["p"]).values()) == [*texts, "(missing)"]
+    both = list(names_by_user(log, ["p", "q"]).values())
+    assert both == [*[(text, "y") for text in texts], ("(missing)", "(missing)")]
+
+
+def test_values_of_other_rows_are_no_groups() -> None:
+    log = EventLog.from_frame(frame_of(p=["x", "y", "z"]))
+    groups = groups_of(log.shards, [np.array([1])], ["p"])
+    assert groups.names == ["y"]
+    assert groups.codes[0].tolist() == [0]
+
+
+@pytest.mark.parametrize("by", [["p"], ["p", "q"], ["q", "r"]])
+def test_no_rows_at_all(by: list[str]) -> None:
+    log = EventLog.from_frame(frame_of(p=["x", "y"], q=[1.0, 2.0], r=[3.0, 4.0]), shards=50)
+    none = [np.empty(0, np.int64) for _ in log.shards]
+    groups = groups_of(log.shards, none, by)
+    assert groups.names == []
+    assert [len(codes) for codes in groups.codes] == [0] * len(log.shards)
+    assert largest(groups, np.zeros(0, np.int64), 3).names == ["all"]
+
+
+def test_the_rest_beyond_the_largest() -> None:
+    groups = Groups([np.array([0, 1, 2, 3]), np.array([3, 4])], ["a", "b", "c", "d", "e"])
+    sizes = np.array([5, 9, 5, 9, 1])
+    kept = largest(groups, sizes, 3)
+    assert kept.names == ["b", "d", "a", "(other)"]
+    assert [codes.tolist() for codes in kept.codes] == [[2, 0, 3, 1], [1, 3]]
+    assert largest(groups, sizes, 5).names == ["b", "d", "a", "c", "e"]
+
+
+def test_a_value_called_other_is_one_group_with_the_rest() -> None:
+    groups = Groups([np.array([0, 1, 2])], ["(other)", "x", "y"])
+    kept = largest(groups, np.array([3, 2, 1]), 2)
+    assert kept.names == ["(other)", "x"]
+    assert kept.codes[0].tolist() == [0, 1, 0]
+
+
+def test_numbers_as_names() -> None:
+    named = [number_name(number) for number in (3.0, -7.0, 0.5, 1e14, 1e15, -math.inf, math.nan)]
+    assert named == ["3", "-7", "0.5", "100000000000000", "1000000000000000.0", "-inf", "(missing)"]
