@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import catalog_form as form
+from analysis import wording
 from analysis.catalog_form import PlannedEvent, PlannedFunnel
 from analysis.schema import UsageError, did_you_mean, one_of
 
@@ -153,7 +154,7 @@ class Catalog:
         """What people call an event: its label, or its name made readable."""
         label = self.events[event].label if event in self.events else None
         label = label or self.derived.get(event, {}).get("label")
-        return label or humanized(event)
+        return label or wording.label(event)
 
     # ── funnels ─────────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +173,16 @@ class Catalog:
             )
         return next(iter(self.funnels))
 
+    def step(self, event: str) -> dict[str, str]:
+        """One event as a step that `funnel` takes, with its label.
+
+        Examples
+        --------
+        >>> Catalog.load("data/catalogs/ecommerce.toml").step("view_item")
+        {'event': 'view_item', 'label': 'Viewed a product'}
+        """
+        return {"event": event, "label": self.label(event)}
+
     def steps(self, funnel: str) -> list[dict[str, str]]:
         """The steps of a funnel as `funnel` takes them, each with its label.
 
@@ -179,13 +190,8 @@ class Catalog:
         ------
         UsageError
             If the catalog has no such funnel.
-
-        Examples
-        --------
-        >>> Catalog.load("data/catalogs/ecommerce.toml").steps("checkout")[0]
-        {'event': 'view_item', 'label': 'Viewed a product'}
         """
-        return [{"event": e, "label": self.label(e)} for e in self._funnel(funnel).steps]
+        return [self.step(event) for event in self._funnel(funnel).steps]
 
     def window(self, funnel: str) -> str:
         """The window of a funnel, such as ``"7d"``."""
@@ -193,18 +199,6 @@ class Catalog:
 
     def _funnel(self, name: str) -> PlannedFunnel:
         return self.funnels[one_of(f"catalog {self.name!r}: funnel", name, self.funnels)]
-
-
-def humanized(event: str) -> str:
-    """An event's name as a person would write it.
-
-    Examples
-    --------
-    >>> humanized("view_item_list")
-    'View item list'
-    """
-    words = " ".join(event.replace("_", " ").split())
-    return words[:1].upper() + words[1:] or event
 
 
 def _check_whole(catalog: Catalog, source: str) -> None:

@@ -1,0 +1,12 @@
+"""Panels over one library function each: the same arguments, by hand instead of by typing.
+
+A panel computes nothing. Its controls hold keyword arguments, a change calls the one function
+with them, and what comes back is shown: the sentence, the caveats, the figure. So whatever is
+seen in a panel can be had without it, by the arguments that the panel tells, and can be scheduled
+as a report with the same arguments.
+"""
+
+from analysis.widgets.funnel_panel import FunnelPanel, funnel_panel
+from analysis.widgets.saving import SaveTo
+
+__all__ = ["FunnelPanel", "SaveTo", "funnel_panel"]
