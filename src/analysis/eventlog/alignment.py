@@ -1,0 +1,88 @@
+"""One set of columns for tables that differ: which properties are there, and of which kind?
+
+Files of one import differ: a property appears late, is a number here and text there, or looks
+like a number until one cell does not. While rows pass through, this keeps the columns seen so
+far; in the end it says what each property is, and brings every earlier table into that form.
+A column only ever turns from numbers to text, so a table written early can always be converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pyarrow as pa
+
+from analysis.schema import EVENT, TIME, USER
+from analysis.sources.cells import TEXT, numbers_as_text
+from analysis.sources.plain_numbers import NO_NUMBERS, Look, look_at
+
+_NUMBER = pa.float64()
+_FIXED = {USER: TEXT, TIME: pa.int64(), EVENT: TEXT}
+
+
+class Alignment:
+    """The columns seen so far and how they are written."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, pa.DataType] = {}
+        self._looks: dict[str, Look] = {}
+        self._numbers: set[str] = set()
+        self._seen: dict[str, None] = {}
+
+    def align(self, table: pa.Table, untyped: Collection[str]) -> pa.Table:
+        """The table with all columns seen so far; `untyped` text may turn out to be numbers."""
+        for name in table.column_names:
+            if name not in _FIXED:
+                self._learn(name, table.column(name), may_be_number=name in untyped)
+        cells = {name: table.column(name) for name in _FIXED}
+        for name, kind in self._written.items():
+            cells[name] = _converted(table, name, kind)
+        return pa.table(cells)
+
+    def _learn(self, name: str, column: pa.ChunkedArray, *, may_be_number: bool) -> None:
+        self._seen[name] = None
+        if pa.types.is_null(column.type):
+            return
+        known = self._written.setdefault(name, column.type)
+        if column.null_count == len(column):
+            return
+        if column.type == _NUMBER:
+            self._numbers.add(name)
+            return
+        if known == _NUMBER:
+            self._written[name] = TEXT
+        before = self._looks.get(name, Look())
+        self._looks[name] = look_at(column, before) if may_be_number else NO_NUMBERS
+
+    def empty(self) -> pa.Table:
+        """A table of all columns and no row."""
+        return pa.schema([*_FIXED.items(), *self.kinds().items()]).empty_table()
+
+    def kinds(self) -> dict[str, pa.DataType]:
+        """What each property turned out to be, in the order of appearance: text or float64."""
+        return {name: _NUMBER if self._is_number(name) else TEXT for name in self._seen}
+
+    def _is_number(self, name: str) -> bool:
+        look = self._looks.get(name)
+        return name in self._numbers if look is None else look.numbers
+
+
+def settled(table: pa.Table, kinds: dict[str, pa.DataType]) -> pa.Table:
+    """A table that was written on the way, in its final columns; text is dictionary-encoded."""
+    cells = {name: table.column(name) for name in _FIXED}
+    cells |= {name: _converted(table, name, kind) for name, kind in kinds.items()}
+    return pa.table(
+        {
+            name: column.dictionary_encode() if column.type == TEXT else column
+            for name, column in cells.items()
+        }
+    )
+
+
+def _converted(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
+    if name not in table.column_names:
+        return pa.chunked_array([pa.nulls(len(table), kind)])
+    column = table.column(name)
+    if column.type == _NUMBER and kind == TEXT:
+        return pa.chunked_array([numbers_as_text(column)])
+    return column.cast(kind)

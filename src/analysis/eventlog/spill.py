@@ -1,0 +1,76 @@
+"""Rows on their way: split into files by a number that each row has, and read back part by part.
+
+Sorting more rows than fit in memory starts with splitting them: each part then fits. Files are
+compressed Arrow streams; a part keeps its rows in the order in which they came. The columns of
+later tables may differ from those of earlier ones (a property appears in the tenth file): then a
+new file is begun for every part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class Spill:
+    """Files in `folder` that hold the rows of `parts` parts."""
+
+    def __init__(self, folder: Path, parts: int) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self._schemas: list[pa.Schema] = []
+        self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+        self.rows = np.zeros(parts, np.int64)
+
+    def __enter__(self) -> Spill:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is being written; reading comes after that."""
+        while self._writers:
+            _, writer = self._writers.popitem()
+            writer.close()
+
+    def add(self, table: pa.Table, part: np.ndarray) -> np.ndarray:
+        """Write each row to its part; returns the rows' places within their parts (int64)."""
+        if not self._schemas or table.schema != self._schemas[-1]:
+            self.close()
+            self._schemas.append(table.schema)
+        parts = len(self.rows)
+        order = np.argsort(part.astype(np.uint16), kind="stable")
+        counts = np.bincount(part, minlength=parts)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        place = np.empty(len(part), np.int64)
+        place[order] = np.arange(len(part)) + np.repeat(self.rows - starts[:-1], counts)
+        batch = table.take(pa.array(order)).combine_chunks().to_batches()
+        for number in np.flatnonzero(counts):
+            rows = batch[0].slice(starts[number], counts[number])
+            self._writer(int(number)).write_batch(rows)
+        self.rows += counts
+        return place
+
+    def read(self, part: int) -> Iterator[pa.Table]:
+        """The rows of a part in the order in which they came, a table per set of columns."""
+        for segment in range(len(self._schemas)):
+            path = self._path(segment, part)
+            if path.exists():
+                with pa.OSFile(str(path), "rb") as source:
+                    yield pa.ipc.open_stream(source).read_all()
+
+    def _path(self, segment: int, part: int) -> Path:
+        return self._folder / f"{segment}-{part}.arrow"
+
+    def _writer(self, part: int) -> pa.ipc.RecordBatchStreamWriter:
+        if part not in self._writers:
+            path = self._path(len(self._schemas) - 1, part)
+            self._writers[part] = pa.ipc.new_stream(str(path), self._schemas[-1], options=_OPTIONS)
+        return self._writers[part]

@@ -1,0 +1,235 @@
+"""From cells of any type to text and numbers, without losing a digit.
+
+Files disagree about types: the same order id is text in one export and an integer in the next.
+So ids are always text, a number is a float only where a float holds it exactly, and one function
+writes numbers as text, so that the same number is the same text wherever it was read. An empty
+text is a missing cell in every format, because CSV cannot tell the two apart.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as kind
+
+from analysis.schema import DataError
+
+TEXT: Final = pa.large_string()
+EXACT: Final = 2**53
+"""Integers beyond this lose digits as float64."""
+
+
+def flatten(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Structures become one column per field, with a dot; what is nested deeper, JSON text.
+
+    Examples
+    --------
+    >>> batch = pa.RecordBatch.from_pylist([{"user": "ann", "item": {"id": 7, "tags": ["a"]}}])
+    >>> flatten(batch).to_pylist()
+    [{'user': 'ann', 'item.id': 7, 'item.tags': '["a"]'}]
+    """
+    names: list[str] = []
+    columns: list[pa.Array] = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if kind.is_struct(column.type):
+            names += [f"{name}.{field.name}" for field in column.type]
+            columns += column.flatten()
+        else:
+            names.append(name)
+            columns.append(column)
+    columns = [_json_text(column) if kind.is_nested(column.type) else column for column in columns]
+    return pa.RecordBatch.from_arrays(columns, names=names)
+
+
+def _json_text(column: pa.Array) -> pa.Array:
+    return pa.array([None if v is None else compact(v) for v in column.to_pylist()], TEXT)
+
+
+def compact(value: Any) -> str:
+    """JSON text without spaces; what JSON has no word for is written as its own text.
+
+    Examples
+    --------
+    >>> compact({"a": [1, "é"]})
+    '{"a":[1,"é"]}'
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def number_as_text(number: float) -> str:
+    """A number as a person writes it: integers without a point, else the shortest text.
+
+    Examples
+    --------
+    >>> number_as_text(123456789012345.0), number_as_text(0.1)
+    ('123456789012345', '0.1')
+    """
+    if float(number).is_integer() and abs(number) < EXACT:
+        return str(int(number))
+    return repr(number)
+
+
+def numbers_as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Float cells as text; NaN is missing."""
+    encoded = column.dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+    words = [None if math.isnan(x) else number_as_text(x) for x in encoded.dictionary.to_pylist()]
+    return pa.array(words, TEXT).take(encoded.indices)
+
+
+def id_text(column: pa.Array, name: str) -> pa.Array:
+    """Ids, names and sessions: text of any type, empty is missing.
+
+    Raises
+    ------
+    DataError
+        If the ids are floats beyond 2**53: their last digits are gone.
+    """
+    of = column.type.value_type if kind.is_dictionary(column.type) else column.type
+    if kind.is_floating(of):
+        numbers = column.cast(pa.float64())
+        if (pc.max(pc.abs(pc.drop_null(numbers))).as_py() or 0) >= EXACT:
+            raise DataError(
+                f"column {name!r} holds floating-point numbers beyond 2**53, so the last digits of "
+                "its ids are lost. Export the column as text."
+            )
+        return numbers_as_text(numbers)
+    return blank_as_missing(_as_text(column))
+
+
+def blank_as_missing(column: pa.Array, missing: Collection[str] = ()) -> pa.Array:
+    """Text cells that are empty, or one of the words for "missing", become missing."""
+    words = pa.array(["", *missing], TEXT)
+    found = pc.is_in(column, words)
+    return pc.if_else(found, pa.scalar(None, TEXT), column) if pc.any(found).as_py() else column
+
+
+def property_cells(column: pa.Array, name: str, *, as_text: bool) -> pa.Array:
+    """A property's cells as float64 or text; a column without any cell keeps its null type.
+
+    Raises
+    ------
+    DataError
+        If a column of bytes is no text.
+    """
+    if kind.is_null(column.type):
+        return column
+    if _is_number(column.type):
+        if kind.is_integer(column.type) and not _exact(column):
+            return _as_text(column)
+        numbers = pc.fill_null(column.cast(pa.float64(), safe=False), math.nan)
+        return numbers_as_text(numbers) if as_text else numbers
+    try:
+        return blank_as_missing(_as_text(column))
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"column {name!r} holds {column.type} that is no UTF-8 text. Export it as text, or "
+            "leave it out with [properties]."
+        ) from error
+
+
+def _is_number(of: pa.DataType) -> bool:
+    return kind.is_integer(of) or kind.is_floating(of) or kind.is_decimal(of)
+
+
+def _exact(integers: pa.Array) -> bool:
+    bounds = pc.min_max(integers)
+    low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
+    return low > -EXACT and high < EXACT
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    if kind.is_boolean(column.type):
+        return pc.if_else(column, pa.scalar("true", TEXT), pa.scalar("false", TEXT))
+    if kind.is_timestamp(column.type):
+        zone = "Z" if column.type.tz else ""
+        instants = column.cast(pa.timestamp(column.type.unit, "UTC" if zone else None))
+        words = pc.strftime(instants, format="%Y-%m-%dT%H:%M:%S").cast(TEXT)
+        return pc.replace_substring_regex(words, r"(\.0+)?$", zone, max_replacements=1)
+    return column.cast(TEXT)
+
+
+def number_cells(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """Cells as float64, and a boolean per row: there is a cell, and it is no finite number."""
+    if kind.is_null(column.type):
+        return column.cast(pa.float64()), np.zeros(len(column), np.bool_)
+    if kind.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if _is_number(column.type):
+        numbers = pc.fill_null(column.cast(pa.float64(), safe=False), math.nan)
+        return numbers, np.isinf(numbers.to_numpy(zero_copy_only=False))
+    words = blank_as_missing(_as_text(column))
+    try:
+        numbers = words.cast(pa.float64())
+    except pa.ArrowInvalid:
+        numbers = pa.array(map(_number, words.to_pylist()), pa.float64())
+    floats = pc.fill_null(numbers, math.nan).to_numpy(zero_copy_only=False)
+    bad = words.is_valid().to_numpy(zero_copy_only=False) & ~np.isfinite(floats)
+    return pa.array(floats), bad
+
+
+def _number(word: str | None) -> float:
+    try:
+        return float((word or "nan").replace("_", "?"))
+    except ValueError:
+        return math.nan
+
+
+def rows_as_json(batch: pa.RecordBatch, rows: np.ndarray) -> Iterable[str]:
+    """The cells of some rows as JSON text, missing ones left out."""
+    for row in batch.take(pa.array(rows)).to_pylist():
+        yield compact({name: cell for name, cell in row.items() if cell is not None})
+
+
+def columns_of(records: list[dict[str, Any]]) -> pa.RecordBatch:
+    """Objects as columns: one level of nesting with dots, what is deeper as JSON text.
+
+    A name that has no cell in any of them is no column.
+
+    Examples
+    --------
+    >>> columns_of([{"user": "ann", "item": {"id": 7}}, {"user": 5}]).to_pylist()
+    [{'user': 'ann', 'item.id': 7}, {'user': '5', 'item.id': None}]
+    """
+    cells: dict[str, list[Any]] = {}
+    for row, record in enumerate(records):
+        for name, value in record.items():
+            nested = value if isinstance(value, dict) else None
+            pairs = (
+                {name: value} if nested is None else {f"{name}.{k}": v for k, v in nested.items()}
+            )
+            for place, cell in pairs.items():
+                if cell is not None:
+                    cells.setdefault(place, [None] * len(records))[row] = cell
+    columns = [_column(values) for values in cells.values()]
+    return pa.RecordBatch.from_arrays(columns, names=list(cells))
+
+
+def _column(values: list[Any]) -> pa.Array:
+    types = {type(value) for value in values} - {type(None)}
+    if types == {bool}:
+        return pa.array(values, pa.bool_())
+    if types <= {int, float} and all(value is None or _fits(value) for value in values):
+        return pa.array(values, pa.int64() if types == {int} else pa.float64())
+    return pa.array([_text(value) for value in values], TEXT)
+
+
+def _fits(number: float) -> bool:
+    return abs(number) < EXACT or math.isnan(number)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return number_as_text(value)
+    return str(value) if isinstance(value, int) else compact(value)

@@ -1,0 +1,244 @@
+"""Which files are meant, and are they what their names say?
+
+A name's ending decides how a file is read, and its first bytes must agree: a renamed archive or
+a saved error page would otherwise be read as rubbish, or worse, as one strange row. Compressed
+bytes are always read to their end, so a download that was cut short is an error and never a
+shorter file. Nothing is guessed that a person can say in one word by renaming a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+from analysis.schema import DataError, UsageError, did_you_mean
+
+CSV: Final = "CSV"
+JSON: Final = "JSON lines"
+PARQUET: Final = "Parquet"
+ENDINGS: Final = {
+    ".csv": CSV,
+    ".tsv": CSV,
+    ".txt": CSV,
+    ".jsonl": JSON,
+    ".ndjson": JSON,
+    ".json": JSON,
+    ".parquet": PARQUET,
+    ".pq": PARQUET,
+}
+_HEAD: Final = 4096
+_MAGIC: Final = (
+    (b"\x1f\x8b", "gzip-compressed", "Rename it so that it ends in .gz"),
+    (b"PAR1", "Parquet", "Rename it so that it ends in .parquet"),
+    (b"PK\x03\x04", "a zip archive (Excel files are, too)", "Unzip it, or save it as CSV"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard-compressed", "Decompress it with: zstd -d"),
+    (b"BZh", "bzip2-compressed", "Decompress it with: bunzip2"),
+    (b"\xfd7zXZ", "xz-compressed", "Decompress it with: unxz"),
+    (b"SQLite format 3", "an SQLite database", "Export the table as CSV"),
+    (b"\xff\xfe", "UTF-16 text", "Convert it with: iconv -f UTF-16 -t UTF-8"),
+    (b"\xfe\xff", "UTF-16 text", "Convert it with: iconv -f UTF-16 -t UTF-8"),
+)
+
+
+class SourceFile(NamedTuple):
+    """A file to read: `kind` is CSV, JSON or PARQUET, `size` its bytes on disk."""
+
+    path: Path
+    kind: str
+    gzip: bool
+    size: int
+
+
+def expand(paths: Sequence[str | Path]) -> list[SourceFile]:
+    """Which files do these paths, folders and patterns mean?
+
+    The order is the one given; what a folder or a pattern stands for is sorted by name. A file
+    that is meant twice is read once.
+
+    Raises
+    ------
+    UsageError
+        If a path, pattern or folder has no file, or a file's ending is not known.
+    DataError
+        If a file cannot be read, is empty, or is not what its name says.
+
+    Examples
+    --------
+    >>> expand(["no-such-folder/*.csv"])
+    Traceback (most recent call last):
+    analysis.schema.UsageError: no file matches 'no-such-folder/*.csv'. Check the pattern.
+    """
+    if not paths:
+        raise UsageError("no file given. Name at least one file, folder or pattern.")
+    found = {place.resolve(): place for path in paths for place in _meant(path)}
+    return [_source_file(place) for place in found.values()]
+
+
+def _meant(path: str | Path) -> list[Path]:
+    place = Path(path)
+    if place.is_dir():
+        inside = sorted(child for child in place.iterdir() if _kind(child) and child.is_file())
+        if not inside:
+            raise UsageError(
+                f"folder '{place}' holds no file to import. Endings: {_endings()}, or with .gz."
+            )
+        return inside
+    if place.exists():
+        return [place]
+    if re.search(r"[*?\[]", str(path)):
+        matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        if not (matches := [match for match in matches if match.is_file()]):
+            raise UsageError(f"no file matches {str(path)!r}. Check the pattern.")
+        return matches
+    near = [child.name for child in place.parent.iterdir()] if place.parent.is_dir() else []
+    raise UsageError(f"there is no file '{place}'.{did_you_mean(place.name, near)}")
+
+
+def _kind(path: Path) -> str | None:
+    ending = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    kind = ENDINGS.get(ending.suffix.lower())
+    return None if kind == PARQUET and ending != path else kind
+
+
+def _endings() -> str:
+    return ", ".join(ENDINGS)
+
+
+def _source_file(path: Path) -> SourceFile:
+    kind = _kind(path)
+    if kind is None:
+        raise UsageError(
+            f"'{path}' has an ending that says nothing about its content. Allowed: "
+            f"{_endings()}, text also with .gz. Rename it, or export it as one of these."
+        )
+    with readable(path):
+        file = SourceFile(path, kind, path.suffix.lower() == ".gz", path.stat().st_size)
+        _refuse_other_content(file)
+    return file
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what readers raise on damaged files into one-line errors with the file's name.
+
+    Raises
+    ------
+    DataError
+        Instead of the operating system's and the readers' own errors.
+    """
+    try:
+        yield
+    except (DataError, UsageError):
+        raise
+    except UnicodeDecodeError as error:
+        raise not_utf8(path) from error
+    except (OSError, pa.ArrowException) as error:
+        if "UTF8" in str(error):
+            raise not_utf8(path) from error
+        raise DataError(f"'{path}' {_damage(error)}") from error
+
+
+def not_utf8(path: Path) -> DataError:
+    """The error of a text file in another encoding."""
+    return DataError(
+        f"'{path}' is not UTF-8 text. Convert it, for example with: "
+        "iconv -f LATIN1 -t UTF-8 OLD > NEW (or -f UTF-16)."
+    )
+
+
+def _damage(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}. Check the file and your permissions."
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "Truncated compressed" in text:
+        return "is cut short: its compressed data end too early. Download or copy it again."
+    if "inflate" in text or "zlib" in text:
+        return f"is damaged gzip ({text}). Download or copy it again."
+    return f"is damaged or cut short ({text}). Download or export it again."
+
+
+def _refuse_other_content(file: SourceFile) -> None:
+    with file.path.open("rb") as handle:
+        raw = handle.read(_HEAD)
+    if not raw:
+        raise DataError(f"'{file.path}' is empty (0 bytes). Export it again, or leave it out.")
+    if file.gzip and not raw.startswith(b"\x1f\x8b"):
+        raise DataError(
+            f"'{file.path}' is {_looks_like(raw)[0]}, not gzip. Rename it without .gz, "
+            "or download it again."
+        )
+    if file.kind == PARQUET:
+        if not raw.startswith(b"PAR1"):
+            what, advice = _looks_like(raw)
+            raise DataError(f"'{file.path}' is {what}, not Parquet. {advice}.")
+        return
+    with Bytes(file) as stream:
+        head = stream.read(_HEAD)
+    if not head.strip():
+        raise DataError(f"'{file.path}' is empty. Export it again, or leave it out.")
+    what, advice = _looks_like(head)
+    if file.kind == JSON and what == CSV and re.search(rb"^\s*[{\[]", head, re.MULTILINE):
+        return  # its first line is broken; that is one bad record, not another format
+    if what != file.kind:
+        raise DataError(f"'{file.path}' is {what}, not {file.kind}. {advice}.")
+
+
+def _looks_like(head: bytes) -> tuple[str, str]:
+    for magic, what, advice in _MAGIC:
+        if head.startswith(magic):
+            return what, advice
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<"):
+        return "HTML or XML", "Download it again: this may be an error page"
+    first = text.split(b"\n", 1)[0]
+    if first.count(b"\0") > len(first) // 4:
+        return "binary or UTF-16", "If it is text, convert it with: iconv -f UTF-16 -t UTF-8"
+    if re.search(rb"[\0-\x08\x0e-\x1f]", first):
+        return "binary", "Export it as CSV, Parquet or JSON lines"
+    if text.startswith((b"{", b"[")):
+        return JSON, "Rename it so that it ends in .jsonl"
+    return CSV, "Rename it so that it ends in .csv"
+
+
+class Bytes:
+    """A file's bytes, decompressed; where compressed data are cut, reading on raises.
+
+    Parameters
+    ----------
+    tail : bytes that the reader gets after the file's own, to see whether it reached its end.
+    """
+
+    def __init__(self, file: SourceFile, tail: bytes = b"") -> None:
+        self._raw = pa.OSFile(str(file.path), "rb")
+        self._stream = pa.CompressedInputStream(self._raw, "gzip") if file.gzip else self._raw
+        self._tail = tail
+        self.closed = False
+
+    def __enter__(self) -> Bytes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.closed = True
+        self._stream.close()
+        self._raw.close()
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`; after the file's own the tail; none at the end."""
+        block = self._stream.read(size)
+        if not block:
+            block, self._tail = self._tail, b""
+        return block
+
+    def position(self) -> int:
+        """How many of the file's bytes on disk have been read."""
+        return self._raw.tell()

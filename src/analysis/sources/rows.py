@@ -1,0 +1,196 @@
+"""From a file's records to rows of the log, and a reason for every record that is none.
+
+A record becomes a row when it has a user, a readable time, an event, and a value that is a number
+where it has one. Every other record goes to the quarantine with the first reason that applies;
+none is repaired and none is dropped without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.eventlog.shard import string_hashes
+from analysis.schema import EVENT, SESSION, SOURCE_EVENT, TIME, USER, VALUE
+from analysis.sources.batch import BadRecord, Batch
+from analysis.sources.cells import (
+    TEXT,
+    blank_as_missing,
+    id_text,
+    number_cells,
+    property_cells,
+    rows_as_json,
+)
+from analysis.sources.instants import REASONS, read_instants
+from analysis.sources.mapping import ColumnMapping, Roles, roles_of
+
+TEXT_PROPERTIES: Final = frozenset(
+    {SESSION, SOURCE_EVENT, "currency", "order_id", "item_id", "channel", "source", "medium"}
+    | {"campaign", "device", "country", "page"}
+)
+"""Standard properties that are text even where every cell looks like a number."""
+_NO_USER: Final = "user is missing"
+_NO_EVENT: Final = "event is missing"
+_NO_NUMBER: Final = "value is no number"
+
+
+class Rows(NamedTuple):
+    """Rows of the log in a canonical table, and the records that are none.
+
+    `untyped` are the text properties that may turn out to be numbers (those of a CSV). `keys`
+    are two 64-bit hashes per row of what names an order or the like (uint64, rows × 2),
+    and `keyed` says which rows have such a name; both None where the mapping asks for none.
+    """
+
+    table: pa.Table
+    untyped: frozenset[str]
+    keys: np.ndarray | None
+    keyed: np.ndarray | None
+    bad: Sequence[BadRecord]
+
+
+def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
+    """Which rows of the log are in this batch?
+
+    Raises
+    ------
+    UsageError
+        If the times need a zone or a unit that the mapping does not give.
+    DataError
+        If ids have lost their digits in the file.
+
+    Examples
+    --------
+    >>> cells = pa.RecordBatch.from_pylist([{"user": "ann", "time": "2026-01-01"}])
+    >>> batch = Batch(cells, np.array([2]), (), ["user", "time", "event"], False, 0)
+    >>> canonical_rows(batch, ColumnMapping(zone="UTC")).bad
+    [BadRecord(row=2, reason='event is missing', content='{"user":"ann","time":"2026-01-01"}')]
+    """
+    columns = _Columns(batch, mapping)
+    roles = roles_of(mapping, batch.cells.schema.names)
+    user = columns.text(mapping.user)
+    instants = read_instants(
+        columns.raw(mapping.time), mapping.time, zone=mapping.zone, unit=mapping.unit
+    )
+    vendor = columns.text(mapping.event)
+    event = _events(columns, vendor, mapping)
+    cells = {USER: user, TIME: pa.array(instants.us), EVENT: event}
+    reasons = [(~_present(user), _NO_USER)]
+    reasons += [(instants.reason == code, REASONS[code]) for code in range(1, len(REASONS))]
+    reasons.append((~_present(event), _NO_EVENT))
+    if roles.session is not None:
+        cells[SESSION] = columns.text(roles.session)
+    if mapping.renames:
+        cells[SOURCE_EVENT] = vendor
+    if roles.value is not None:
+        cells[VALUE], no_number = columns.numbers(roles.value, mapping.divide_by)
+        reasons.append((no_number, f"{_NO_NUMBER} (column {roles.value!r})"))
+    cells |= _properties(columns, roles)
+    good, bad = _sorted_out(batch, reasons)
+    table = pa.table(cells)
+    keys, keyed = _keys(columns, event, mapping)
+    if not good.all():
+        table = table.filter(pa.array(good))
+        keys = keys[good] if keys is not None else None
+        keyed = keyed[good] if keyed is not None else None
+    untyped = frozenset() if batch.typed else frozenset(roles.properties.values())
+    return Rows(table, untyped - TEXT_PROPERTIES, keys, keyed, [*batch.bad, *bad])
+
+
+class _Columns:
+    """The cells of a batch by column; a column that the batch does not have is missing."""
+
+    def __init__(self, batch: Batch, mapping: ColumnMapping) -> None:
+        self._batch, self._missing = batch, mapping.missing
+        self.names = batch.cells.schema.names
+        self.typed = batch.typed
+
+    def raw(self, name: str) -> pa.Array:
+        if name not in self.names:
+            return pa.nulls(self._batch.cells.num_rows)
+        return self._batch.cells.column(name)
+
+    def text(self, name: str) -> pa.Array:
+        return self._blanked(id_text(self.raw(name), name))
+
+    def numbers(self, name: str, divide_by: float) -> tuple[pa.Array, np.ndarray]:
+        cells = self.raw(name)
+        if self._missing and (
+            pa.types.is_large_string(cells.type) or pa.types.is_string(cells.type)
+        ):
+            cells = self._blanked(cells.cast(TEXT))
+        numbers, bad = number_cells(cells)
+        return (pc.divide(numbers, divide_by) if divide_by != 1 else numbers), bad
+
+    def cells(self, name: str, *, as_text: bool) -> pa.Array:
+        found = property_cells(self.raw(name), name, as_text=as_text)
+        return self._blanked(found) if pa.types.is_large_string(found.type) else found
+
+    def _blanked(self, cells: pa.Array) -> pa.Array:
+        # The CSV reader has done it already, in passing.
+        return blank_as_missing(cells, self._missing) if self._missing and self.typed else cells
+
+
+def _present(cells: pa.Array) -> np.ndarray:
+    return cells.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _properties(columns: _Columns, roles: Roles) -> dict[str, pa.Array]:
+    return {
+        name: columns.cells(column, as_text=name in TEXT_PROPERTIES)
+        for column, name in roles.properties.items()
+    }
+
+
+def _events(columns: _Columns, vendor: pa.Array, mapping: ColumnMapping) -> pa.Array:
+    if not mapping.renames:
+        return vendor
+    encoded = vendor.dictionary_encode()
+    ours = [mapping.events.get(name, name) for name in encoded.dictionary.to_pylist()]
+    events = pa.array(ours, TEXT).take(encoded.indices)
+    for rule in reversed(mapping.event_when):
+        fits = [
+            pc.is_in(columns.text(name), pa.array(words, TEXT)) for name, words in rule.when.items()
+        ]
+        for more in fits[1:]:
+            fits[0] = pc.and_(fits[0], more)
+        events = pc.if_else(fits[0], pa.scalar(rule.event, TEXT), events)
+    return events
+
+
+def _sorted_out(
+    batch: Batch, reasons: Sequence[tuple[np.ndarray, str]]
+) -> tuple[np.ndarray, list[BadRecord]]:
+    """Which rows are good; the others as bad records with the first reason that applies."""
+    good = ~np.logical_or.reduce([found for found, _ in reasons])
+    bad = np.flatnonzero(~good)
+    first = np.argmax(np.array([found[bad] for found, _ in reasons]), axis=0)
+    content = rows_as_json(batch.cells, bad)
+    return good, [
+        BadRecord(int(batch.rows[row]), reasons[code][1], text)
+        for row, code, text in zip(bad, first, content, strict=True)
+    ]
+
+
+def _keys(
+    columns: _Columns, event: pa.Array, mapping: ColumnMapping
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if not mapping.duplicates:
+        return None, None
+    keys = np.zeros((len(event), 2), np.uint64)
+    keyed = np.zeros(len(event), np.bool_)
+    for name, names in mapping.duplicates.items():
+        cells = [columns.text(column) for column in names]
+        rows = pc.fill_null(pc.equal(event, name), False).to_numpy(zero_copy_only=False)
+        for column in cells:
+            rows &= _present(column)
+        hashes = string_hashes(pa.array([name], TEXT), EVENT)
+        for place, column in enumerate(cells):
+            hashes = hashes + string_hashes(pc.fill_null(column, ""), f"{place}")
+        keys[rows] = hashes[rows]
+        keyed |= rows
+    return keys, keyed
