@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+EVER = (-(2**50), 2**50)
 Z = statistics.NormalDist().inv_cdf(0.975)
 
 
@@ -36,7 +37,7 @@ class Question:
     window: int
     covers_until: int
     strict: bool = False
-    entered: tuple[int, int] = (-(2**60), 2**60)
+    entered: tuple[int, int] = EVER
     top: int = 12
 
     def matures(self, entry: Event) -> bool:
@@ -65,9 +66,9 @@ def all_chains(
 
     start, end = asked.entered
     for event in events:
-        if matches(event, asked.steps[0]) and start <= event.time < end:
-            if asked.matures(event) or not mature:
-                yield from longer((event,))
+        enters = matches(event, asked.steps[0]) and start <= event.time < end
+        if enters and (asked.matures(event) or not mature):
+            yield from longer((event,))
 
 
 def rule(chain: Chain) -> tuple[Any, ...]:

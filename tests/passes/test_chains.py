@@ -19,6 +19,7 @@ from analysis.funnels import funnel
 
 START = 1_790_000_000_000_000
 NAMES = "abcd"
+EVER = oracle.EVER
 GROUPS = (None, "x", "y", "z")
 Row = tuple[str, int, str, str | None]
 
@@ -49,7 +50,7 @@ def ask(log: EventLog, asked: oracle.Question, **more: Any) -> FunnelResult:
         [step[0] if len(step) == 1 else list(step) for step in asked.steps],
         window=f"{asked.window}us",
         ties="strict" if asked.strict else "lenient",
-        entered=bounded,
+        entered=None if asked.entered == EVER else bounded,
         top=asked.top,
         **more,
     )
@@ -135,7 +136,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Row], oracle.Question]:
         window=draw(st.integers(1, 7)),
         covers_until=draw(st.one_of(st.integers(0, 12), st.just(2000))),
         strict=draw(st.booleans()),
-        entered=(-(2**60), 2**60) if span is None else (low, low + span),
+        entered=EVER if span is None else (low, low + span),
         top=draw(st.sampled_from([12, 1, 2])),
     )
 
