@@ -23,6 +23,8 @@ from analysis.schema import DataError, UsageError, did_you_mean, one_of
 FOLDER = "definitions"
 PERIODS = ("day", "week", "month")
 _REQUIRED = ("notebook", "title", "data", "period")
+RESERVED = ("data", "period_start", "period_end", "time_zone", "report")
+"""What a notebook is told by the run, and no definition may set."""
 _KEYS = (*_REQUIRED, "time_zone", "parameters")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -67,6 +69,11 @@ class Definition:
                 "Write [parameters] on its own line, then one name = value a line."
             )
         for key, value in self.parameters.items():
+            if key in RESERVED:
+                raise UsageError(
+                    f"{self.name}: parameter {key!r} is set by the run itself, from 'data', "
+                    "'period' and 'time_zone' of the definition. Leave it out of [parameters]."
+                )
             plain(value, f"{self.name}: parameter {key!r}")
 
 

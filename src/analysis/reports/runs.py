@@ -1,0 +1,241 @@
+"""One run of ``workbook report``: a period by name, or whatever is due and missing.
+
+`report_due` is for cron and the like: it renders every period that is complete and not there yet,
+oldest first, one at a time, and a second call finds nothing to do. A report that fails does not
+stop the others. A report whose quality gate says no is put beside, under ``<period>.failed``,
+where it can be looked at; the last good one stays where it is, and the same report is not tried
+again until its data, its definition or the code has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.reports.definition import FOLDER, Definition, definition_names, load_definition
+from analysis.reports.execution import CELL_TIMEOUT_SECONDS
+from analysis.reports.index import write_index
+from analysis.reports.period import Period, parse_period, periods_due
+from analysis.reports.publish import FAILED, is_published, publish, workspace
+from analysis.reports.render import MANIFEST, PAGE, Source, inputs, open_source, render
+from analysis.schema import UsageError, WorkbookError, did_you_mean, timestamp
+
+REPORTS = "reports"
+_GATE_FAILED = (
+    "the quality gate failed. Look at the page, mend the data, and run again; "
+    "the last good report stays."
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one report; `page` is None where there is none, `error` then says why.
+
+    A report can be there and not be `good`: its quality gate said no.
+    """
+
+    report: str
+    period: str = ""
+    page: Path | None = None
+    headline: str = ""
+    warnings: tuple[str, ...] = ()
+    gate: str = ""
+    error: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.error
+
+
+Say = Callable[[str], None]
+
+
+def project_root(start: Path) -> Path:
+    """The folder that holds ``reports/definitions``, from `start` upward; else the package's own.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    for folder in (start, *start.parents, Path(__file__).parents[3]):
+        if (folder / REPORTS / FOLDER).is_dir():
+            return folder
+    raise UsageError(
+        f"there is no folder {REPORTS}/{FOLDER} here or above. Go to the project's folder, or "
+        "make it and write a definition into it."
+    )
+
+
+def named_definition(name: str, root: Path) -> tuple[Definition, Path]:
+    """A definition by its name or its file, and the project it belongs to.
+
+    Raises
+    ------
+    UsageError
+        If there is no definition of that name.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        definition = load_definition(path)
+        inside = path.resolve().parent
+        own = inside.name == FOLDER and inside.parent.name == REPORTS
+        return definition, inside.parents[1] if own else root
+    folder = root / REPORTS / FOLDER
+    names = definition_names(folder)
+    if name not in names:
+        listed = ", ".join(map(repr, names)) or "none yet"
+        raise UsageError(
+            f"there is no report {name!r}.{did_you_mean(name, names)} Defined in {REPORTS}/"
+            f"{FOLDER}: {listed}."
+        )
+    return load_definition(folder / f"{name}.toml"), root
+
+
+def report_period(
+    name: str,
+    label: str,
+    *,
+    root: Path,
+    data: Path | None = None,
+    to: Path | None = None,
+    timeout_seconds: int = CELL_TIMEOUT_SECONDS,
+) -> Outcome:
+    """Render one period of one report, complete or not, and publish it.
+
+    Parameters
+    ----------
+    name : of a definition, or the path of its file; label : ``2026-W46`` or the like.
+    root : the project's folder; data, to : in the place of the definition's log and of
+        ``reports/``.
+
+    Raises
+    ------
+    UsageError, DataError
+        If the report cannot be made; nothing is published then.
+    """
+    definition, root = named_definition(name, root)
+    period = parse_period(label, definition.period, definition.time_zone)
+    source = _source(definition, root, data)
+    to = (to or root / REPORTS).resolve()
+    with workspace(to, wait=True) as work:
+        return _made(source, period, work=work, to=to, timeout_seconds=timeout_seconds)
+
+
+def report_due(
+    *,
+    root: Path,
+    data: Path | None = None,
+    to: Path | None = None,
+    timeout_seconds: int = CELL_TIMEOUT_SECONDS,
+    say: Say = lambda line: None,
+) -> list[Outcome]:
+    """Render every complete and missing period of every definition, oldest first.
+
+    Parameters
+    ----------
+    say : is told, before each report, which one it is.
+
+    Returns
+    -------
+    An outcome per report that was rendered or failed; empty when nothing was due.
+
+    Raises
+    ------
+    Busy
+        If another run is at work in the same folder.
+    """
+    to = (to or root / REPORTS).resolve()
+    outcomes = []
+    with workspace(to, wait=False) as work:
+        for name in definition_names(root / REPORTS / FOLDER):
+            try:
+                source = _source(named_definition(name, root)[0], root, data)
+                due = missing_periods(source, to)
+            except (WorkbookError, OSError) as error:
+                outcomes.append(Outcome(name, error=_words(error)))
+                continue
+            for period in due:
+                say(f"{name} {period.label}")
+                outcomes.append(
+                    _failed_before(source, period, to)
+                    or _tried(source, period, work=work, to=to, timeout_seconds=timeout_seconds)
+                )
+        # Also where nothing was due: a run may have been killed between a report and its index.
+        write_index(to)
+    return outcomes
+
+
+def missing_periods(source: Source, to: Path) -> list[Period]:
+    """The complete periods of a log of which a report is not there, oldest first."""
+    log, definition = source.log, source.definition
+    due = periods_due(
+        timestamp(min(entry["start"] for entry in log.shards)),
+        timestamp(log.covers_until),
+        kind=definition.period,
+        time_zone=definition.time_zone,
+        window_us=source.window_us,
+    )
+    return [period for period in due if not is_published(to, definition.name, period.label)]
+
+
+def _source(definition: Definition, root: Path, data: Path | None) -> Source:
+    return open_source(
+        definition,
+        notebooks=root / "notebooks",
+        data=(data or root / definition.data).resolve(),
+    )
+
+
+def _made(source: Source, period: Period, *, work: Path, to: Path, timeout_seconds: int) -> Outcome:
+    name = source.definition.name
+    place = to / name / period.label
+    failed = place.with_name(place.name + FAILED)
+    staged = work / f"{name}-{period.label}"
+    made = render(source, period, staged, timeout_seconds=timeout_seconds)
+    good = made.gate != "fail"
+    publish(staged, place if good else failed)
+    if good:
+        shutil.rmtree(failed, ignore_errors=True)
+        write_index(to)
+    return Outcome(
+        name,
+        period.label,
+        page=(place if good else failed) / PAGE,
+        headline=made.headline,
+        warnings=made.warnings,
+        gate=made.gate,
+        error="" if good else _GATE_FAILED,
+    )
+
+
+def _tried(source: Source, period: Period, **where: Any) -> Outcome:
+    try:
+        return _made(source, period, **where)
+    except (WorkbookError, OSError) as error:
+        return Outcome(source.definition.name, period.label, error=_words(error))
+
+
+def _failed_before(source: Source, period: Period, to: Path) -> Outcome | None:
+    """The outcome of an earlier run with the same inputs whose quality gate said no."""
+    name = source.definition.name
+    folder = to / name / f"{period.label}{FAILED}"
+    if not (folder / MANIFEST).is_file():
+        return None
+    try:
+        before = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    now = inputs(source, period)
+    changed = any(before.get(key) != value for key, value in now.items())
+    if changed or str(now["code"]["commit"]).endswith("-dirty"):
+        return None
+    return Outcome(name, period.label, page=folder / PAGE, gate="fail", error=_GATE_FAILED)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}."
