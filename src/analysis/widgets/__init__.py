@@ -6,7 +6,7 @@ seen in a panel can be had without it, by the arguments that the panel tells, an
 as a report with the same arguments.
 """
 
-from analysis.widgets.funnel_panel import FunnelPanel, funnel_panel
+from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.saving import SaveTo
 
 __all__ = ["FunnelPanel", "SaveTo", "funnel_panel"]

@@ -30,7 +30,7 @@ from analysis.widgets.words import alert, answer
 PLOTLY = "application/vnd.plotly.v1+json"
 _STYLE = {"description_width": "6.5rem"}
 _WIDE = ipywidgets.Layout(width="20rem")
-_APART = ipywidgets.Layout(flex_flow="row wrap", column_gap="2.5rem")
+_APART = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
 
 
 class FunnelPanel(ipywidgets.VBox):
@@ -150,7 +150,7 @@ def funnel_panel(
     >>> import pandas as pd
     >>> log = EventLog.from_frame(pd.DataFrame({
     ...     "user": ["ann", "ann", "bob"], "event": ["cart", "purchase", "cart"],
-    ...     "time": pd.to_datetime(["2026-01-01 10:00", "2026-01-01 10:30", "2026-01-01"])}))
+    ...     "time": pd.to_datetime(["2026-01-01 10:00", "2026-01-01 10:30", "2026-01-01 11:00"])}))
     >>> panel = funnel_panel(log, steps=["cart", "purchase"], window="1h")
     >>> panel.kwargs()
     {'steps': ['cart', 'purchase'], 'window': '1h', 'by': None, 'entered': None}

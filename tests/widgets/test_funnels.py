@@ -1,0 +1,269 @@
+"""The panel against the function it stands for: whatever it shows, `funnel` says the same."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.catalog import Catalog
+from analysis.eventlog.log import EventLog
+from analysis.funnels import funnel
+from analysis.schema import UsageError
+from analysis.widgets import FunnelPanel, funnel_panel
+from analysis.widgets.choices import MOST_GROUPS, breakdown_choices
+from analysis.widgets.funnels import PLOTLY
+
+EVENTS = ("view_item", "add_to_cart", "purchase", "footer_click")
+SHOP = {
+    "name": "shop",
+    "events": {
+        "purchase": {"role": "macro", "label": "Bought"},
+        "view_item": {"role": "milestone", "label": "Viewed a product"},
+    },
+    "funnels": {"buying": {"steps": ["view_item", "add_to_cart", "purchase"], "window": "24h"}},
+}
+
+
+@pytest.fixture(scope="module")
+def log() -> EventLog:
+    rows = [
+        (f"u{user:02}", pd.Timestamp("2026-11-01") + pd.Timedelta(hours=7 * user + 2 * k), event)
+        for user in range(40)
+        for k, event in enumerate(EVENTS[: 1 + user % 4])
+    ]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    number = frame["user"].str[1:].astype(int)
+    frame["device"] = number.mod(3).map({0: "mobile", 1: "desktop", 2: None})
+    frame["page"] = "/p/" + frame.index.astype(str)
+    frame["value"] = 1.5
+    frame["shop"] = "north"
+    return EventLog.from_frame(frame, covers_until="2026-12-01")
+
+
+@pytest.fixture
+def panel(log: EventLog) -> FunnelPanel:
+    return funnel_panel(log, catalog=Catalog.from_mapping(SHOP))
+
+
+def words(panel: FunnelPanel) -> str:
+    return panel.children[1].value
+
+
+def drawing(panel: FunnelPanel) -> dict[str, Any]:
+    (output,) = panel.children[2].outputs
+    assert set(output["data"]) == {PLOTLY}
+    return output["data"][PLOTLY]
+
+
+def agrees(panel: FunnelPanel, log: EventLog) -> None:
+    """What is shown is what the function gives for the arguments that the panel tells."""
+    expected = funnel(log, **panel.kwargs())
+    assert panel.result is not None
+    pd.testing.assert_frame_equal(panel.result.table, expected.table)
+    assert drawing(panel)["data"] == json.loads(expected.figure().to_json())["data"]
+
+
+def test_starts_with_the_default_funnel_of_the_catalog(panel: FunnelPanel, log: EventLog) -> None:
+    assert panel.kwargs() == {
+        "steps": [
+            {"event": "view_item", "label": "Viewed a product"},
+            {"event": "add_to_cart", "label": "Add to cart"},
+            {"event": "purchase", "label": "Bought"},
+        ],
+        "window": "1d",
+        "by": None,
+        "entered": None,
+    }
+    agrees(panel, log)
+    assert "of 40 users got from Viewed a product to Bought" in words(panel)
+
+
+def test_every_control_changes_the_answer(panel: FunnelPanel, log: EventLog) -> None:
+    seen = [drawing(panel)]
+    panel.by.value = "device"
+    seen.append(drawing(panel))
+    panel.steps.add("footer_click")
+    seen.append(drawing(panel))
+    panel.steps.remove(1)
+    seen.append(drawing(panel))
+    panel.window.value = "1h"
+    seen.append(drawing(panel))
+    panel.entry.first.value = datetime.date(2026, 11, 5)
+    seen.append(drawing(panel))
+    agrees(panel, log)
+    texts = [json.dumps(figure, sort_keys=True) for figure in seen]
+    assert len(set(texts)) == len(texts)
+    assert panel.kwargs()["entered"] == ("2026-11-05", None)
+    assert [step["event"] for step in panel.kwargs()["steps"]] == [
+        *("add_to_cart", "purchase", "footer_click")
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    moves=st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.sampled_from(EVENTS)),
+            st.tuples(st.just("remove"), st.integers(1, 5)),
+            st.tuples(st.just("choose"), st.integers(0, 4), st.sampled_from(EVENTS)),
+            st.tuples(st.just("by"), st.sampled_from(["", "device"])),
+            st.tuples(st.just("window"), st.sampled_from(["30min", "1d", "90d"])),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_is_clicked_the_panel_tells_the_truth(log: EventLog, moves: list[Any]) -> None:
+    panel = funnel_panel(log, steps=["view_item", "purchase"])
+    expected = ["view_item", "purchase"]
+    for what, *how in moves:
+        if what == "add":
+            panel.steps.add(how[0])
+            expected.append(how[0])
+        elif what == "remove" and 1 < len(expected) >= how[0]:
+            panel.steps.remove(how[0])
+            del expected[how[0] - 1]
+        elif what == "choose" and how[0] < len(expected):
+            panel.steps.children[how[0]].children[0].value = how[1]
+            expected[how[0]] = how[1]
+        elif what == "by":
+            panel.by.value = how[0]
+        elif what == "window":
+            panel.window.value = how[0]
+    assert panel.kwargs()["steps"] == expected
+    agrees(panel, log)
+
+
+def test_buttons_add_and_remove_steps_and_keep_one(panel: FunnelPanel) -> None:
+    *rows, add = panel.steps.children
+    assert [row.children[0].description for row in rows] == ["Step 1", "Step 2", "Step 3"]
+    assert [row.children[1].tooltip for row in rows] == [f"Remove step {n}" for n in (1, 2, 3)]
+    add.click()
+    assert panel.steps.events[-1] == "footer_click"  # the first one that is no step yet
+    panel.steps.children[1].children[1].click()
+    assert panel.steps.events == ("view_item", "purchase", "footer_click")
+    for _ in range(2):
+        panel.steps.children[0].children[1].click()
+    (row, _) = panel.steps.children
+    assert row.children[0].description == "Step 1"
+    assert row.children[1].disabled
+    assert "users did" in words(panel)
+
+
+def test_one_redraw_for_a_change(
+    panel: FunnelPanel, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def counted(log: EventLog, **arguments: Any) -> Any:
+        calls.append(arguments)
+        return funnel(log, **arguments)
+
+    monkeypatch.setattr("analysis.widgets.funnels.funnel", counted)
+    panel.window.value = "7d"
+    panel.by.value = "device"
+    panel.steps.add("purchase")
+    panel.steps.remove(1)
+    assert len(calls) == 4
+
+
+def test_errors_are_words_where_the_answer_would_be(panel: FunnelPanel) -> None:
+    panel.entry.first.value = datetime.date(2026, 11, 9)
+    panel.entry.end.value = datetime.date(2026, 11, 1)
+    assert panel.result is None
+    assert 'role="alert"' in words(panel)
+    assert "ends before it starts" in words(panel)
+    assert panel.children[2].outputs == ()
+    panel.entry.end.value = None
+    assert panel.result is not None
+    assert "alert" not in words(panel)
+
+
+def test_an_event_that_the_log_does_not_know_is_said_in_the_panel(log: EventLog) -> None:
+    panel = funnel_panel(log, steps=["view_itme", "purchase"])
+    assert "Did you mean &#x27;view_item&#x27;?" in words(panel)
+    panel.steps.children[0].children[0].value = "view_item"
+    agrees(panel, log)
+
+
+def test_opens_with_any_arguments(log: EventLog) -> None:
+    panel = funnel_panel(
+        log,
+        steps=[{"event": "view_item", "label": "Saw"}, "purchase"],
+        window="100min",
+        by="page",
+        entered=("2026-11-02", "2026-11-04"),
+    )
+    assert panel.kwargs() == {
+        "steps": [{"event": "view_item", "label": "Saw"}, "purchase"],
+        "window": "100min",
+        "by": "page",
+        "entered": ("2026-11-02", "2026-11-04"),
+    }
+    assert ("1.7 h", "100min") in panel.window.options
+    agrees(panel, log)
+
+
+def test_days_of_another_time_zone_stay_days_of_it(log: EventLog) -> None:
+    day = pd.Timestamp("2026-11-02", tz="Europe/Berlin")
+    panel = funnel_panel(log, steps=["view_item"], entered=(day, None))
+    assert panel.entry.first.value == datetime.date(2026, 11, 2)
+    assert pd.Timestamp(panel.kwargs()["entered"][0]) == day
+    panel.entry.first.value = datetime.date(2026, 11, 3)
+    assert pd.Timestamp(panel.kwargs()["entered"][0]) == day + pd.Timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "no steps"),
+        ({"steps": [["view_item", "purchase"]]}, "more than one event's name"),
+        ({"steps": []}, "steps is empty"),
+        ({"steps": ["purchase"], "window": "soon"}, "is no duration"),
+        ({"steps": ["purchase"], "entered": ("2026-11-02T08:00", None)}, "whole days"),
+        ({"steps": ["purchase"], "entered": "2026-11-02"}, "end excluded"),
+    ],
+)
+def test_what_a_panel_cannot_open_with(log: EventLog, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        funnel_panel(log, **arguments)
+
+
+def test_breakdowns_are_texts_with_a_few_values(log: EventLog) -> None:
+    offered = [value for _, value in breakdown_choices(log, None)]
+    assert offered == ["", "device"]  # not value (a number), shop (one value), page (too many)
+    assert MOST_GROUPS < 100
+
+
+def test_what_comes_from_data_is_never_markup() -> None:
+    nasty = "<script>alert(1)</script>"
+    frame = pd.DataFrame(
+        {
+            "user": ["a", "a", "b"],
+            "time": pd.to_datetime(["2026-11-01", "2026-11-02", "2026-11-01"]),
+            "event": [nasty, "<img src=x onerror=alert(1)>", nasty],
+            "device": ["<b>x</b>", "<b>x</b>", "<a href='javascript:1'>"],
+        }
+    )
+    log = EventLog.from_frame(frame, covers_until="2026-12-01")
+    panel = funnel_panel(log, steps=list(dict.fromkeys(frame["event"])), by="device")
+    shown = words(panel) + json.dumps(drawing(panel)["data"])
+    for raw in ("<script", "<img", "<b>x", "<a href"):
+        assert raw not in shown
+    assert "&lt;script&gt;" in words(panel)
+    panel.by.value = ""
+    panel.steps.add(nasty)
+    assert "<script" not in words(panel)
+    unknown = funnel_panel(log, steps=[nasty + "!"])
+    assert 'role="alert"' in words(unknown)
+    assert "<script" not in words(unknown)
+
+
+def test_is_readable_without_a_browser(panel: FunnelPanel) -> None:
+    assert repr(panel).startswith("FunnelPanel(steps=[{'event': 'view_item'")
+    assert "IPY_MODEL" not in repr(panel)

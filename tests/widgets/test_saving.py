@@ -1,0 +1,98 @@
+"""Save as report: what is in the panel is what the definition says, read back by the loader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.eventlog.log import EventLog
+from analysis.reports.definition import load_definition
+from analysis.widgets import FunnelPanel, SaveTo, funnel_panel
+
+
+@pytest.fixture
+def panel(tmp_path: Path) -> FunnelPanel:
+    frame = pd.DataFrame(
+        {
+            "user": ["a", "a", "b"],
+            "time": pd.to_datetime(["2026-11-01", "2026-11-02", "2026-11-01"]),
+            "event": ["cart", "purchase", "cart"],
+            "device": ["mobile", "mobile", "<desktop>"],
+        }
+    )
+    target = SaveTo(
+        "02_funnels",
+        str(tmp_path / "data" / "shop"),
+        folder=str(tmp_path / "reports" / "definitions"),
+        time_zone="Europe/Berlin",
+        parameters={"catalog": "../data/catalogs/shop.toml"},
+    )
+    return funnel_panel(EventLog.from_frame(frame), steps=["cart", "purchase"], save=target)
+
+
+def test_writes_what_the_panel_shows(panel: FunnelPanel, tmp_path: Path) -> None:
+    panel.by.value = "device"
+    panel.window.value = "1h"
+    panel.form.name.value = " by-device "
+    panel.form.period.value = "month"
+    panel.form.button.click()
+    saved = load_definition(tmp_path / "reports" / "definitions" / "by-device.toml")
+    assert saved.notebook == "02_funnels"
+    assert saved.data == "data/shop"
+    assert (saved.period, saved.time_zone) == ("month", "Europe/Berlin")
+    assert saved.title == "From cart to purchase"
+    assert dict(saved.parameters) == {
+        "catalog": "../data/catalogs/shop.toml",
+        "steps": ["cart", "purchase"],
+        "window": "1h",
+        "by": "device",
+    }
+    assert "Saved as by-device.toml" in panel.form.message.value
+
+
+def test_never_replaces_unless_told_to(panel: FunnelPanel, tmp_path: Path) -> None:
+    panel.form.name.value = "mine"
+    panel.form.save()
+    path = tmp_path / "reports" / "definitions" / "mine.toml"
+    before = path.read_bytes()
+    panel.window.value = "90d"
+    panel.form.save()
+    assert path.read_bytes() == before
+    assert 'role="alert"' in panel.form.message.value
+    assert "taken" in panel.form.message.value
+    panel.form.replace.value = True
+    panel.form.save()
+    assert load_definition(path).parameters["window"] == "90d"
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "<b>bold</b>", "a b", "definitions"])
+def test_a_name_that_is_none_is_refused_in_words(
+    panel: FunnelPanel, tmp_path: Path, name: str
+) -> None:
+    panel.form.name.value = name
+    panel.form.save()
+    assert 'role="alert"' in panel.form.message.value
+    assert "<b>" not in panel.form.message.value
+    assert not list(tmp_path.rglob("*.toml"))
+
+
+def test_a_folder_that_cannot_be_written_is_said(panel: FunnelPanel, tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file where the folder should be")
+    panel.form.name.value = "mine"
+    panel.form.save()
+    assert 'role="alert"' in panel.form.message.value
+
+
+def test_data_outside_the_project_keeps_its_whole_path(tmp_path: Path) -> None:
+    folder = str(tmp_path / "project" / "reports" / "definitions")
+    inside = SaveTo("02_funnels", str(tmp_path / "project" / "data" / "demo"), folder=folder)
+    outside = SaveTo("02_funnels", str(tmp_path / "elsewhere"), folder=folder)
+    assert inside.data_in_project == "data/demo"
+    assert outside.data_in_project == str(tmp_path / "elsewhere")
+
+
+def test_a_panel_without_a_target_has_no_form() -> None:
+    frame = pd.DataFrame({"user": ["a"], "time": pd.to_datetime(["2026-11-01"]), "event": ["x"]})
+    assert funnel_panel(EventLog.from_frame(frame), steps=["x"]).form is None
