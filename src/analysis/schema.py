@@ -13,6 +13,7 @@ and a name that nobody knows is an error with the nearest known name in it.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
@@ -37,6 +38,8 @@ MONEY_SCALE: Final = 1_000_000
 """Money adds up in millionths, so that sums do not depend on their order."""
 
 SESSION_GAP_US: Final = 30 * US_PER_MINUTE
+_YEAR: Final = re.compile(r"\d{4}")
+_DAYS: Final = re.compile(r"(?<![A-Za-z])d(?![A-Za-z])")
 _DURATIONS: Final = "Durations look like '30min', '24h' or '7d'."
 
 
@@ -91,24 +94,30 @@ def duration_us(value: str | timedelta | np.timedelta64, what: str = "duration")
     Raises
     ------
     UsageError
-        If `value` is no duration, is not positive, or is a bare number (which has no unit).
+        If `value` is no duration, is shorter than a microsecond, or is a bare number (which has
+        no unit).
 
     Examples
     --------
     >>> duration_us("30min")
     1800000000
     """
-    if isinstance(value, (int, float)) or (
-        isinstance(value, str) and value.strip().replace(".", "").isdigit()
-    ):
+    bare = isinstance(value, (int, float, np.number)) and not isinstance(value, np.timedelta64)
+    if isinstance(value, str):
+        bare = value.strip().lstrip("+-").replace(".", "").isdigit()
+    if bare:
         raise UsageError(f"{what}={value!r} has no unit. {_DURATIONS}")
     try:
-        delta = pd.Timedelta(value)
+        # pandas wants its days in a capital letter.
+        delta = pd.Timedelta(_DAYS.sub("D", value) if isinstance(value, str) else value)
     except (ValueError, TypeError) as error:
         raise UsageError(f"{what}={value!r} is no duration. {_DURATIONS}") from error
     if pd.isna(delta) or delta <= pd.Timedelta(0):
         raise UsageError(f"{what}={value!r} must be longer than zero. {_DURATIONS}")
-    return int(delta.to_timedelta64().astype("timedelta64[us]").astype(np.int64))
+    us = int(delta.to_timedelta64().astype("timedelta64[us]").astype(np.int64))
+    if not us:
+        raise UsageError(f"{what}={value!r} is shorter than a microsecond. {_DURATIONS}")
+    return us
 
 
 def instant_us(value: str | datetime | np.datetime64, what: str = "time") -> int:
@@ -117,21 +126,26 @@ def instant_us(value: str | datetime | np.datetime64, what: str = "time") -> int
     Raises
     ------
     UsageError
-        If pandas cannot read `value` as a time.
+        If pandas cannot read `value` as a time, if it is a bare number (which has no unit), or a
+        text without a year (``"now"``, ``"12:00"``), for which pandas would ask the clock.
 
     Examples
     --------
     >>> instant_us("1970-01-02")
     86400000000
     """
+    refused = UsageError(
+        f"{what}={value!r} is no time. Times look like '2026-11-09' or '2026-11-09T08:00Z'."
+    )
+    clock = isinstance(value, str) and not _YEAR.search(value)
+    if clock or isinstance(value, (int, float, np.number)):
+        raise refused
     try:
         stamp = pd.Timestamp(value)
     except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"{what}={value!r} is no time. Times look like '2026-11-09' or '2026-11-09T08:00Z'."
-        ) from error
+        raise refused from error
     if pd.isna(stamp):
-        raise UsageError(f"{what}={value!r} is no time. Times look like '2026-11-09'.")
+        raise refused
     naive = stamp if stamp.tz is None else stamp.tz_convert("UTC").tz_localize(None)
     return int(naive.to_datetime64().astype("datetime64[us]").astype(np.int64))
 
