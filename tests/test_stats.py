@@ -1,0 +1,97 @@
+"""Intervals against published tables and the formulas solved another way."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, norm
+
+from analysis.stats import newcombe, wilson
+
+# Newcombe 1998, Stat Med 17:857, table I, method 3 (score without continuity correction).
+SINGLE = [
+    (81, 263, 0.2553, 0.3662),
+    (15, 148, 0.0624, 0.1605),
+    (0, 20, 0.0000, 0.1611),
+    (1, 29, 0.0061, 0.1718),
+]
+# Newcombe 1998, Stat Med 17:873, table II, method 10 (hybrid score).
+DIFFERENCE = [
+    (56, 70, 48, 80, 0.0524, 0.3339),
+    (9, 10, 3, 10, 0.1705, 0.8090),
+    (6, 7, 2, 7, 0.0582, 0.8062),
+    (5, 56, 0, 29, -0.0381, 0.1926),
+    (0, 10, 0, 20, -0.1611, 0.2775),
+    (0, 10, 0, 10, -0.2775, 0.2775),
+    (10, 10, 0, 20, 0.6791, 1.0000),
+    (10, 10, 0, 10, 0.6075, 1.0000),
+]
+
+
+@pytest.mark.parametrize(("k", "n", "low", "high"), SINGLE)
+def test_wilson_as_published(k: int, n: int, low: float, high: float) -> None:
+    found = wilson(k, n)
+    assert np.round(found, 4).tolist() == [low, high]
+
+
+@pytest.mark.parametrize(("k", "n", "k2", "n2", "low", "high"), DIFFERENCE)
+def test_newcombe_as_published(k: int, n: int, k2: int, n2: int, low: float, high: float) -> None:
+    found = newcombe(k, n, k2, n2)
+    assert found.estimate == k / n - k2 / n2
+    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+
+
+counts = st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(counts, st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_is_scipy_s(pair: tuple[int, int], confidence: float) -> None:
+    k, n = pair
+    judge = binomtest(k, n).proportion_ci(confidence, method="wilson")
+    low, high = wilson(k, n, confidence=confidence)
+    assert (float(low), float(high)) == pytest.approx((judge.low, judge.high), abs=1e-12)
+    assert 0 <= low <= k / n <= high <= 1
+    assert (low == 0) == (k == 0)
+    assert (high == 1) == (k == n)
+
+
+@given(counts, counts)
+def test_newcombe_joins_two_wilson_intervals(a: tuple[int, int], b: tuple[int, int]) -> None:
+    (low_a, high_a), (low_b, high_b) = (
+        binomtest(*p).proportion_ci(method="wilson") for p in (a, b)
+    )
+    rate_a, rate_b = a[0] / a[1], b[0] / b[1]
+    down = math.hypot(rate_a - low_a, high_b - rate_b)
+    up = math.hypot(high_a - rate_a, rate_b - low_b)
+    found = newcombe(*a, *b)
+    assert found == pytest.approx((rate_a - rate_b, rate_a - rate_b - down, rate_a - rate_b + up))
+    back = newcombe(*b, *a)
+    assert back == pytest.approx((-found.estimate, -found.high, -found.low))
+
+
+def test_the_share_of_intervals_that_hold_the_truth() -> None:
+    """Exact coverage at n = 40: the mean over p of Wilson's 95 % interval is near 95 %."""
+    n, rates = 40, np.linspace(0.01, 0.99, 197)
+    low, high = wilson(np.arange(n + 1), np.full(n + 1, n))
+    from scipy.stats import binom
+
+    chance = binom.pmf(np.arange(n + 1)[:, None], n, rates)
+    covered = (chance * ((low[:, None] <= rates) & (rates <= high[:, None]))).sum(axis=0)
+    assert 0.945 < covered.mean() < 0.96
+    z = norm.ppf(0.975)
+    assert low[20] == pytest.approx(0.5 - z / 2 / math.sqrt(n + z * z))
+
+
+def test_undefined_is_nan_and_shapes_are_kept() -> None:
+    low, high = wilson([0, 1, 0], [0, 2, 5])
+    assert np.isnan([low[0], high[0]]).all()
+    assert low.shape == high.shape == (3,)
+    assert np.isfinite([low[1:], high[1:]]).all()
+    assert all(map(math.isnan, newcombe(0, 0, 1, 2)))
+    assert all(map(math.isnan, newcombe(1, 2, 0, 0)))
+    one, other = wilson(np.array([[1], [2]]), 4)
+    assert one.shape == other.shape == (2, 1)
