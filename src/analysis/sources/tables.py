@@ -166,7 +166,8 @@ def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator
                 n for n in names if n in columns or any(c.startswith(f"{n}.") for c in columns)
             ]
         row, total = 1, max(table.metadata.num_rows, 1)
-        shown = flatten(table.schema_arrow.empty_table().to_batches()[0]).schema.names
+        empty = pa.RecordBatch.from_pylist([], schema=table.schema_arrow)
+        shown = flatten(empty).schema.names
         for cells in table.iter_batches(batch_size=PARQUET_ROWS, columns=wanted):
             rows = np.arange(row, row + cells.num_rows)
             row += cells.num_rows

@@ -1,0 +1,187 @@
+"""The command ``workbook``: what a person types and what a program calls.
+
+Every command is a thin layer over one function of the library and imports it only when it runs,
+so that ``workbook --help`` does not wait for what it does not need. Exit codes: 0 done, 1 the data
+or a quality gate says no, 2 wrong usage. An error is one line that says what to do; what is not
+an error of the person or the data (a mistake in this program) is not hidden behind such a line.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from analysis import console
+from analysis.schema import WorkbookError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Funnels, segments and micro-to-macro answers on your own event log.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+Folder = Annotated[Path, typer.Argument(help="The folder of a log.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; returns the exit code.
+
+    Examples
+    --------
+    >>> run(["info", "no/such/folder"])
+    1
+    """
+    known = {command.name for command in app.registered_commands}
+    name = next((word for word in arguments if word in known), None)
+    command = f"workbook {name}" if name else "workbook"
+    try:
+        code = app(args=list(arguments), prog_name="workbook", standalone_mode=False)
+    except WorkbookError as error:
+        console.complain(command, error)
+        return error.exit_code
+    except TyperException as error:
+        console.complain(command, f"{error.format_message()} See: {command} --help")
+        return error.exit_code
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        console.complain(command, f"{error.strerror or error}: {error.filename or ''}")
+        return 1
+    if code == INTERRUPTED:
+        console.complain(command, "interrupted. Nothing was published.")
+    return code or 0
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH…", show_default=False)],
+    to: Annotated[Path, typer.Option(help="Folder of the log to make.", show_default=False)],
+    source: Annotated[
+        str | None, typer.Option(help="A mapping: the name of a shipped one, or FILE.toml.")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Column of the user's id.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the time.")] = None,
+    event: Annotated[str | None, typer.Option(help="Column of the event's name.")] = None,
+    session: Annotated[str | None, typer.Option(help="Column of the session.")] = None,
+    value: Annotated[str | None, typer.Option(help="Column of the value (money).")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="Zone of times without one, like Europe/Berlin.")
+    ] = None,
+    time_unit: Annotated[
+        str | None, typer.Option(help="Unit of times that are numbers: s, ms, us, ns.")
+    ] = None,
+    covers_until: Annotated[
+        str | None,
+        typer.Option(help="The data are complete up to here. Default: the end of the last day."),
+    ] = None,
+    append: Annotated[bool, typer.Option("--append", help="Add to the log that is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a log of CSV, Parquet or JSON lines files (text also with .gz).
+
+    Columns called user, time and event need no option; session and value are used where they
+    are. PATH is a file, a folder, or a pattern in quotes. See data/README.md for mappings.
+
+    Example: `workbook import "exports/*.csv.gz" --user client_id --time ts --to data/shop`
+    """
+    from analysis.eventlog.ingest import Progress, import_files
+    from analysis.sources.mapping import ColumnMapping
+    from analysis.sources.mapping_file import load_mapping
+
+    columns = {"user": user, "time": time, "event": event, "session": session, "value": value}
+    mapping = (load_mapping(source) if source else ColumnMapping()).with_options(
+        columns=columns, zone=time_zone, unit=time_unit
+    )
+    with console.progress() as tell:
+
+        def told(step: Progress) -> None:
+            tell(step.stage, step.done, step.total, step.rows)
+
+        counts = import_files(
+            paths, mapping, to, append=append, covers_until=covers_until, progress=told
+        )
+    if as_json:
+        console.print_json(counts._asdict())
+    else:
+        rows = [(name.removeprefix("rows_"), count) for name, count in counts._asdict().items()]
+        console.print_table(f"Imported to {to}", ["rows", "count"], rows)
+        if counts.rows_quarantined:
+            print(f"Why rows are in the quarantine: {to / 'quarantine.parquet'}", file=sys.stderr)
+
+
+@app.command()
+def info(folder: Folder, as_json: AsJson = False) -> None:
+    """What is in a log: how many of what, from when to when.
+
+    Example: `workbook info data/demo`
+    """
+    _show_log(folder, as_json=as_json)
+
+
+@app.command()
+def demo(
+    to: Annotated[Path, typer.Option(help="Folder; a log in it is replaced.")] = Path("data/demo"),
+    users: Annotated[int, typer.Option(help="How many visitors.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Same seed, same shop.")] = 2026,
+    as_json: AsJson = False,
+) -> None:
+    """Write the log of a simulated shop whose truth is known (truth.json, beside it).
+
+    Example: `workbook demo --to data/demo`
+    """
+    from analysis.simulate import write_simulation
+
+    write_simulation(to, seed=seed, users=users)
+    _show_log(to, as_json=as_json)
+
+
+def _show_log(folder: Path, *, as_json: bool) -> None:
+    facts = _facts(folder)
+    if as_json:
+        console.print_json(facts)
+        return
+    by_event = facts.pop("by_event")
+    console.print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
+    columns = ["event", "events", "users", "value"]
+    rows = [(name, *(event[column] for column in columns[1:])) for name, event in by_event.items()]
+    console.print_table("Events, most frequent first", columns, rows)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """What ``info --json`` prints; value is None where the log has no values."""
+    from analysis.eventlog.log import EventLog
+
+    log = EventLog.open(folder)
+    instants = {"start": log.start, "end": log.end, "covers_until": log.covers_until}
+    return {
+        "events": log.events,
+        "users": log.users,
+        "sessions": log.sessions,
+        **{name: str(instant).replace(" ", "T") for name, instant in instants.items()},
+        "fingerprint": log.fingerprint,
+        "by_event": {
+            row["event"]: {
+                "events": row["events"],
+                "users": row["users"],
+                "value": None if math.isnan(row["value"]) else row["value"],
+            }
+            for row in log.summary().to_dict("records")
+        },
+    }
