@@ -23,9 +23,9 @@ from analysis import wording
 from analysis.schema import US_PER_SECOND, UsageError, human_duration
 
 _FORMS = {
-    "day": (re.compile(r"(\d{4})-(\d\d)-(\d\d)"), "2026-11-09"),
-    "week": (re.compile(r"(\d{4})-W(\d\d)"), "2026-W46"),
-    "month": (re.compile(r"(\d{4})-(\d\d)"), "2026-11"),
+    "day": (re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII), "2026-11-09"),
+    "week": (re.compile(r"(\d{4})-W(\d\d)", re.ASCII), "2026-W46"),
+    "month": (re.compile(r"(\d{4})-(\d\d)", re.ASCII), "2026-11"),
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,0 +1,153 @@
+"""Definitions: what is written is what is read, and nothing else gets in."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.reports.definition import (
+    Definition,
+    check_name,
+    definition_names,
+    load_definition,
+    save_definition,
+)
+from analysis.schema import DataError, UsageError
+
+PARTS = {
+    "notebook": "90_weekly_report",
+    "title": "Weekly",
+    "data": "data/demo",
+    "period": "week",
+}
+ROOT = Path(__file__).parents[2]
+
+text = st.text(st.characters(exclude_categories=["Cs"]))
+values = st.recursive(
+    st.booleans()
+    | text
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def written(folder: Path, content: str) -> Path:
+    path = folder / "weekly.toml"
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def toml(**changes: str | None) -> str:
+    parts = {**{key: f'"{value}"' for key, value in PARTS.items()}, **changes}
+    return "\n".join(f"{key} = {value}" for key, value in parts.items() if value is not None)
+
+
+def test_the_committed_weekly_report_is_sound():
+    weekly = load_definition(ROOT / "reports" / "definitions" / "weekly.toml")
+    assert weekly.notebook == "90_weekly_report"
+    assert (weekly.period, weekly.data, weekly.time_zone) == ("week", "data/demo", "UTC")
+    assert weekly.parameters == {"funnel": "checkout", "window": "7d", "by": "device"}
+
+
+@given(parameters=st.dictionaries(text, values, max_size=4))
+def test_what_is_saved_is_what_is_loaded(tmp_path_factory, parameters):
+    parameters = {key: value for key, value in parameters.items() if key != "data"}
+    folder = tmp_path_factory.mktemp("definitions")
+    path = save_definition(folder, "a", **PARTS, parameters=parameters)
+    # The standard library's reader judges what tomlkit wrote.
+    assert tomllib.loads(path.read_text(encoding="utf-8"))["parameters"] == parameters
+    assert load_definition(path) == Definition("a", **PARTS, parameters=parameters)
+
+
+def test_tuples_and_numpy_numbers_are_saved_as_lists_and_numbers(tmp_path):
+    parameters = {"steps": ("a", "b"), "n": np.int64(3), "r": np.float32(0.5), "q": np.arange(2)}
+    path = save_definition(tmp_path, "a", **PARTS, parameters=parameters)
+    assert load_definition(path).parameters == {"steps": ["a", "b"], "n": 3, "r": 0.5, "q": [0, 1]}
+
+
+@pytest.mark.parametrize("value", [None, {1, 2}, np.datetime64("2026-01-01"), object(), {1: 2}])
+def test_what_has_no_form_in_toml_is_refused_and_nothing_written(tmp_path, value):
+    with pytest.raises(UsageError, match="Allowed: text, numbers"):
+        save_definition(tmp_path, "a", **PARTS, parameters={"x": value})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_definition_is_not_overwritten_unless_told_to(tmp_path):
+    path = save_definition(tmp_path, "a", **PARTS)
+    before = path.read_text()
+    with pytest.raises(UsageError, match="'a' is taken"):
+        save_definition(tmp_path, "a", **{**PARTS, "title": "Other"})
+    assert path.read_text() == before
+    save_definition(tmp_path, "a", **{**PARTS, "title": "Other"}, overwrite=True)
+    assert load_definition(path).title == "Other"
+    assert definition_names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "../evil",
+        "a/b",
+        "a.b",
+        ".hidden",
+        "Weekly",
+        "-x",
+        "a" * 65,
+        "definitions",
+        "a\n",
+        "ü",
+        3,
+    ],
+)
+def test_names_stay_in_their_folder(tmp_path, name):
+    with pytest.raises(UsageError, match="is no name of a report"):
+        save_definition(tmp_path, name, **PARTS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_name_is_told_a_right_one():
+    with pytest.raises(UsageError, match="Did you mean 'weekly-report'"):
+        check_name("Weekly Report!")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (toml(notebok='"x"'), "'notebok' is unknown. Did you mean 'notebook'?"),
+        (toml(title=None), "'title' is missing"),
+        (toml(period='"weekly"'), "Did you mean 'week'?"),
+        (toml(time_zone='"Europe/Berlim"'), "Did you mean 'Europe/Berlin'?"),
+        (toml(time_zone='"../UTC"'), "time_zone = '../UTC' is unknown"),
+        (toml(notebook='"../other"'), "is no name of a notebook"),
+        (toml(notebook='"90_weekly_report.ipynb"'), "without .ipynb"),
+        (toml(title='"a\\nb"'), "must be text in one line"),
+        (toml(title="3"), "must be text in one line"),
+        (toml(data='" "'), "must be text in one line"),
+        (toml(parameters="3"), "must be a table"),
+        (toml() + "\n[parameters]\nday = 2026-01-01", "is of type date"),
+        (toml() + '\n[parameters]\nperiod_start = "2026-01-01"', "is set by the run itself"),
+    ],
+)
+def test_what_is_wrong_with_a_definition_is_said_in_one_line(tmp_path, content, message):
+    with pytest.raises(UsageError) as caught:
+        load_definition(written(tmp_path, content))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unreadable_definition_is_said_in_one_line(tmp_path):
+    with pytest.raises(DataError, match="is not TOML"):
+        load_definition(written(tmp_path, "notebook = "))
+    with pytest.raises(DataError, match="cannot be read"):
+        load_definition(tmp_path / "missing.toml")
+    (tmp_path / "latin.toml").write_bytes(b'title = "\xff"')
+    with pytest.raises(DataError, match="is not TOML"):
+        load_definition(tmp_path / "latin.toml")
