@@ -152,6 +152,40 @@ def demo(
     _show_log(to, as_json=as_json)
 
 
+@app.command()
+def report(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A file of reports/definitions/ without .toml.", show_default=False),
+    ] = None,
+    period: Annotated[
+        str | None, typer.Option(help="A day, week or month, like 2026-W46.", show_default=False)
+    ] = None,
+    due: Annotated[
+        bool, typer.Option("--due", help="Whatever is complete and not there yet.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Another log than the definition's.", show_default=False)
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Default: reports/ of the project.", show_default=False)
+    ] = None,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 600,
+    as_json: AsJson = False,
+) -> None:
+    """Render a report as one offline page, with its numbers beside it.
+
+    With --due: every complete period of every definition that has no report yet, oldest first.
+    Call that as often as you like, from cron for example.
+
+    Example: `workbook report weekly --period 2026-W46`
+    """
+    from analysis.reports.command import run_report
+
+    where = {"data": data, "to": to, "timeout_seconds": timeout}
+    raise typer.Exit(run_report(name, period=period, due=due, as_json=as_json, **where))
+
+
 def _show_log(folder: Path, *, as_json: bool) -> None:
     facts = _facts(folder)
     if as_json:

@@ -40,7 +40,7 @@ def to(tmp_path):
 
 def published(to: Path, text: str) -> Path:
     target = to / "weekly" / "2026-W46"
-    with workspace(to, wait=False) as work:
+    with workspace(to) as work:
         publish(staged(work, text), target)
     return target
 
@@ -87,14 +87,14 @@ def test_a_kill_at_any_step_leaves_the_old_report_or_the_new_one(to, monkeypatch
                 publish(new, target)
         else:
             publish(new, target)
-    with workspace(to, wait=False):
+    with workspace(to):
         assert content(target) == ({"old"} if survived < 6 else {"new"})
     assert sorted(path.name for path in to.rglob("*")) == sorted([*FILES, "2026-W46", "weekly"])
 
 
 def test_a_failed_rename_puts_the_old_report_back_at_once(to, monkeypatch):
     target = published(to, "old")
-    with workspace(to, wait=False) as work:
+    with workspace(to) as work:
         new = staged(work, "new")
         rename = os.rename
         refused = iter([False, True, False])
@@ -113,7 +113,7 @@ def test_a_failed_rename_puts_the_old_report_back_at_once(to, monkeypatch):
 
 def test_a_failed_run_leaves_nothing_behind(to):
     def run():
-        with workspace(to, wait=False) as work:
+        with workspace(to) as work:
             staged(work, "half")
             raise Killed
 
@@ -127,7 +127,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(to):
     script = (
         "import os, signal, sys; from pathlib import Path\n"
         "from analysis.reports.publish import workspace\n"
-        f"with workspace(Path({str(to)!r}), wait=False) as work:\n"
+        f"with workspace(Path({str(to)!r})) as work:\n"
         "    (work / 'k-1').mkdir(); (work / 'k-1' / 'half').write_text('x')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -135,18 +135,18 @@ def test_what_a_killed_run_left_is_removed_by_the_next(to):
     assert done.returncode == -9
     assert (to / ".work" / "k-1" / "half").exists()
     assert content(target) == {"old"}
-    with workspace(to, wait=False) as work:
+    with workspace(to) as work:
         assert [path.name for path in work.iterdir()] == ["lock"]
     assert not (to / ".work").exists()
 
 
 def test_one_run_at_a_time(to):
-    with workspace(to, wait=False) as work:
+    with workspace(to) as work:
         (work / "mine").mkdir()
-        with pytest.raises(Busy, match="another run is at work"), workspace(to, wait=False):
+        with pytest.raises(Busy, match="another run is at work"), workspace(to):
             pass
         assert (work / "mine").exists()
-    with workspace(to, wait=False):
+    with workspace(to):
         pass
 
 
@@ -159,7 +159,7 @@ def test_runs_that_wait_come_one_after_the_other(to):
         "from analysis.reports.publish import workspace\n"
         f"to = Path({str(to)!r})\n"
         "for _ in range(5):\n"
-        "    with workspace(to, wait=True) as work:\n"
+        "    with workspace(to, waiting=print) as work:\n"
         "        (work / 'mine').mkdir()\n"
         "        count = int((to / 'count').read_text()); time.sleep(0.01)\n"
         "        (to / 'count').write_text(str(count + 1))\n"
@@ -173,6 +173,6 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(UsageError, match="reports cannot be written to"),
-        workspace(tmp_path / "file", wait=False),
+        workspace(tmp_path / "file"),
     ):
         pass

@@ -21,7 +21,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -32,28 +32,32 @@ from analysis.schema import UsageError
 WORK, FAILED = ".work", ".failed"
 _LOCK, _ASIDE = "lock", ".old"
 
+Say = Callable[[str], None]
+"""Is told, in one line, what a run is doing."""
+
 
 class Busy(ReportError):
     """Another run is at work in the same folder of reports."""
 
 
 @contextlib.contextmanager
-def workspace(to: Path, *, wait: bool) -> Iterator[Path]:
+def workspace(to: Path, *, waiting: Say | None = None) -> Iterator[Path]:
     """A hidden folder to prepare reports in, for one run at a time; gone afterwards.
 
     Parameters
     ----------
-    to : the folder of reports, made if it is not there; wait : for another run to end, instead
-        of raising.
+    to : the folder of reports, made if it is not there.
+    waiting : is told that another run is at work, whose end is then waited for; without it that
+        is an error.
 
     Raises
     ------
     Busy
-        If another run is at work there and `wait` is false.
+        If another run is at work there and `waiting` is not given.
     """
     made = [folder for folder in (to, *to.parents) if not folder.exists()]
     work = to / WORK
-    lock = _locked(work, wait=wait)
+    lock = _locked(work, waiting)
     try:
         _clear(work)
         recover(to)
@@ -115,7 +119,8 @@ def _put_back(aside: Path) -> None:
         os.rename(aside, target)
 
 
-def _locked(work: Path, *, wait: bool) -> IO[bytes]:
+def _locked(work: Path, waiting: Say | None) -> IO[bytes]:
+    busy = f"another run is at work in '{work.parent.name}'"
     while True:
         try:
             work.mkdir(parents=True, exist_ok=True)
@@ -128,12 +133,13 @@ def _locked(work: Path, *, wait: bool) -> IO[bytes]:
                 "Name another folder with --to DIR."
             ) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.close()
-            raise Busy(
-                f"another run is at work in '{work.parent.name}'. Run again when it has ended."
-            ) from None
+            if waiting is None:
+                lock.close()
+                raise Busy(f"{busy}. Run again when it has ended.") from None
+            waiting(f"{busy}; waiting for it to end.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         # The run before removes its lock as it ends; what we hold must still be the one there.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock.fileno()), os.stat(work / _LOCK)):

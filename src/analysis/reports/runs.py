@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from analysis.reports.definition import FOLDER, Definition, definition_names, lo
 from analysis.reports.execution import CELL_TIMEOUT_SECONDS
 from analysis.reports.index import write_index
 from analysis.reports.period import Period, parse_period, periods_due
-from analysis.reports.publish import FAILED, is_published, publish, workspace
+from analysis.reports.publish import FAILED, Say, is_published, publish, workspace
 from analysis.reports.render import MANIFEST, PAGE, Source, inputs, open_source, render
 from analysis.schema import UsageError, WorkbookError, did_you_mean, timestamp
 
@@ -49,9 +48,6 @@ class Outcome:
     @property
     def good(self) -> bool:
         return not self.error
-
-
-Say = Callable[[str], None]
 
 
 def project_root(start: Path) -> Path:
@@ -104,6 +100,7 @@ def report_period(
     data: Path | None = None,
     to: Path | None = None,
     timeout_seconds: int = CELL_TIMEOUT_SECONDS,
+    say: Say = lambda line: None,
 ) -> Outcome:
     """Render one period of one report, complete or not, and publish it.
 
@@ -112,6 +109,7 @@ def report_period(
     name : of a definition, or the path of its file; label : ``2026-W46`` or the like.
     root : the project's folder; data, to : in the place of the definition's log and of
         ``reports/``.
+    say : is told where another run has to be waited for.
 
     Raises
     ------
@@ -122,11 +120,12 @@ def report_period(
     period = parse_period(label, definition.period, definition.time_zone)
     source = _source(definition, root, data)
     to = (to or root / REPORTS).resolve()
-    with workspace(to, wait=True) as work:
+    with workspace(to, waiting=say) as work:
         return _made(source, period, work=work, to=to, timeout_seconds=timeout_seconds)
 
 
 def report_due(
+    name: str | None = None,
     *,
     root: Path,
     data: Path | None = None,
@@ -138,6 +137,7 @@ def report_due(
 
     Parameters
     ----------
+    name : of the one definition to look at, or the path of its file; default: all.
     say : is told, before each report, which one it is.
 
     Returns
@@ -151,16 +151,16 @@ def report_due(
     """
     to = (to or root / REPORTS).resolve()
     outcomes = []
-    with workspace(to, wait=False) as work:
-        for name in definition_names(root / REPORTS / FOLDER):
+    with workspace(to) as work:
+        for each in [name] if name else definition_names(root / REPORTS / FOLDER):
             try:
-                source = _source(named_definition(name, root)[0], root, data)
+                source = _source(*named_definition(each, root), data)
                 due = missing_periods(source, to)
             except (WorkbookError, OSError) as error:
-                outcomes.append(Outcome(name, error=_words(error)))
+                outcomes.append(Outcome(each, error=_words(error)))
                 continue
             for period in due:
-                say(f"{name} {period.label}")
+                say(f"{source.definition.name} {period.label}")
                 outcomes.append(
                     _failed_before(source, period, to)
                     or _tried(source, period, work=work, to=to, timeout_seconds=timeout_seconds)
