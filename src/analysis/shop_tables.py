@@ -124,11 +124,11 @@ def _visitors(shop: Shop) -> dict[str, Any]:
 
 
 def _behavior(shop: Shop) -> dict[str, Any]:
-    micros = [[m.elsewhere for m in shop.micros], [m.on_item for m in shop.micros]]
+    micros = [[m.elsewhere for m in shop.micros], [m.on_item_page for m in shop.micros]]
     return {
         "next_page": np.array([_cumulative(row) for row in shop.next_page]),
         "micros": np.round(np.cumsum(micros, axis=1), 9),
-        "share": shop.share.on_item,
+        "share": shop.share.on_item_page,
         "ratios": np.array([micro.hazard_ratio for micro in shop.micros]),
         "newsletter_visits": shop.micros[0].visit_ratio,
         "proceed": np.array(shop.proceed),

@@ -15,28 +15,19 @@ This module does not imitate any real shop, and a rate found in it says nothing 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from analysis import shop_tables
+from analysis import shop_rows, shop_tables
 from analysis.eventlog.build import default_shards
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.shard import (
-    Column,
-    NumberColumn,
-    Shard,
-    TextColumn,
-    event_dtype,
-    narrow,
-    string_hashes,
-)
+from analysis.eventlog.shard import Shard, string_hashes
 from analysis.eventlog.store import replace_file, write_log
-from analysis.passes import ordering, shopping
+from analysis.passes import shopping
 from analysis.passes.browsing import EVENTS
 from analysis.schema import USER, UsageError, instant_us
 from analysis.shop_world import SHOP, Shop, truth
@@ -44,7 +35,6 @@ from analysis.shop_world import SHOP, Shop, truth
 PARTITIONS = 1024
 EVENTS_PER_USER = 25
 TRUTH_FILE = "truth.json"
-CURRENCY = "EUR"
 _START, _END = "2026-08-17", "2026-11-23"
 
 
@@ -134,7 +124,7 @@ def write_simulation(
     write_log(_shards(plan), folder, event_names=EVENTS, covers_until=plan.end * 1000)
     facts = truth(SHOP)
     records = json.loads(facts.to_json(orient="records", date_format="iso"))
-    arguments = {"seed": seed, "users": users, "start": str(start), "end": str(end)}
+    arguments = {"seed": int(seed), "users": int(users), "start": str(start), "end": str(end)}
     content = json.dumps({**arguments, "truth": records}, indent=1)
     replace_file(Path(folder) / TRUTH_FILE, content + "\n")
     return facts
@@ -170,31 +160,17 @@ def _shards(plan: Plan) -> Iterator[Shard]:
         mine = order[bounds[low] : bounds[low + width]]
         if mine.size:
             rows, people = _lives(tables, plan.seed, partition[mine])
-            yield _shard(rows, people, mine, plan)
+            yield shop_rows.shard(rows, people, mine, plan.users, plan.shop)
 
 
 def _partitions(users: int) -> np.ndarray:
     """The partition of every user: the upper ten bits of the hash that decides on shards."""
     step = 1 << 20
     hashes = [
-        string_hashes(_ids(np.arange(first, min(first + step, users)), users), USER)[:, 0]
+        string_hashes(shop_rows.ids(np.arange(first, min(first + step, users)), users), USER)[:, 0]
         for first in range(0, users, step)
     ]
     return (np.concatenate(hashes) >> np.uint64(54)).astype(np.int16)
-
-
-def _ids(numbers: np.ndarray, users: int) -> pa.Array:
-    """Ids such as ``u0000123``, of one width, so that their order is that of the numbers."""
-    digits = max(7, len(str(users - 1)))
-    text = np.empty((len(numbers), digits + 1), np.uint8)
-    text[:, 0] = ord("u")
-    rest = numbers.astype(np.int64)
-    for place in range(digits, 0, -1):
-        text[:, place] = ord("0") + rest % 10
-        rest = rest // 10
-    offsets = np.arange(len(numbers) + 1, dtype=np.int64) * (digits + 1)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
-    return pa.Array.from_buffers(pa.large_string(), len(numbers), buffers)
 
 
 def _lives(
@@ -202,7 +178,9 @@ def _lives(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows and people of the users of ascending partitions, in that order."""
     people = np.zeros(len(partition), shop_tables.VISITOR)
-    rows = np.empty(len(partition) * EVENTS_PER_USER + shopping.ROWS_PER_VISITOR, shop_tables.ROW)
+    rows = np.empty(
+        2 * EVENTS_PER_USER * len(partition) + shopping.ROWS_PER_VISITOR, shop_tables.ROW
+    )
     cuts = np.flatnonzero(np.diff(partition)) + 1
     used = 0
     for low, high in zip([0, *cuts], [*cuts, len(partition)], strict=True):
@@ -222,57 +200,3 @@ def _grown(rows: np.ndarray, used: int) -> np.ndarray:
     more = np.empty(len(rows) * 5 // 4 + shopping.ROWS_PER_VISITOR, rows.dtype)
     more[:used] = rows[:used]
     return more
-
-
-def _shard(rows: np.ndarray, people: np.ndarray, numbers: np.ndarray, plan: Plan) -> Shard:
-    """A shard of rows that lie by partition: sort the users, keep each user's rows together."""
-    ranks = np.argsort(numbers)
-    counts = people["row"] - people["first_row"]
-    starts = np.cumsum(counts) - counts
-    offsets = np.append(0, np.cumsum(counts[ranks]))
-    rows = rows[np.repeat(starts[ranks] - offsets[:-1], counts[ranks]) + np.arange(len(rows))]
-    event = rows["event"].astype(event_dtype(len(EVENTS)))
-    country = np.repeat(people["country"][ranks], counts[ranks])
-    return Shard(
-        users=_ids(numbers[ranks], plan.users),
-        offsets=offsets,
-        time=rows["time"] * 1000,
-        event=event,
-        masks=ordering.event_masks(event, offsets),
-        columns=_columns(rows, country, np.repeat(numbers[ranks], counts[ranks]), plan.shop),
-    )
-
-
-def _columns(
-    rows: np.ndarray, country: np.ndarray, user: np.ndarray, shop: Shop
-) -> dict[str, Column]:
-    sources = (*shop.sources, shop.newsletter_source)
-    bought = rows["order"] > 0
-    orders = np.full(len(rows), -1, np.int32)
-    orders[bought] = np.arange(bought.sum())
-    labels = [f"T{who:07d}-{n}" for who, n in zip(user[bought], rows["order"][bought], strict=True)]
-    most = int(rows["session"].max())
-    visits = pa.array([str(number) for number in range(1, most + 1)], pa.large_string())
-    return {
-        "session": TextColumn(narrow(rows["session"] - 1, most), visits),
-        "device": _labels(rows["device"], [name for name, _, _ in shop.devices]),
-        **{
-            name: _labels(rows["source"], [getattr(source, name) for source in sources])
-            for name in ("channel", "source", "medium", "campaign")
-        },
-        "country": _labels(country, [name for name, _ in shop.countries]),
-        "page": _labels(rows["page"], shop_tables.page_names(shop)),
-        "item_id": _labels(rows["item"], [*shop_tables.item_names(shop), None]),
-        "value": NumberColumn(np.where(bought, rows["cents"] / 100.0, np.nan)),
-        "currency": _labels(bought.view(np.int8), [None, CURRENCY]),
-        "order_id": TextColumn(narrow(orders, len(labels)), pa.array(labels, pa.large_string())),
-    }
-
-
-def _labels(codes: np.ndarray, names: Sequence[str | None]) -> TextColumn:
-    """Text cells from codes into `names`; the dictionary holds the values in use, in order."""
-    used = np.bincount(codes.astype(np.int16) % len(names), minlength=len(names)) > 0
-    values = sorted({name for name, use in zip(names, used, strict=True) if use and name})
-    place = {name: code for code, name in enumerate(values)}
-    translate = narrow(np.array([place.get(name or "", -1) for name in names]), len(values))
-    return TextColumn(translate[codes], pa.array(values, pa.large_string()))
