@@ -7,20 +7,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import NaTType
 
 from analysis import figures
 from analysis.breakdown import Groups
 from analysis.eventlog.log import EventLog
-from analysis.funnel_steps import Step
-from analysis.funnel_table import ShardChains, chain_rows
+from analysis.funnel_steps import Step, entry_range
+from analysis.funnel_table import ShardChains, chain_rows, ratio
 from analysis.results import Result
-from analysis.schema import human_duration, instant_us, one_of
+from analysis.schema import (
+    OTHER,
+    human_duration,
+    instant_us,
+    one_of,
+    time_zone_of,
+    timestamp,
+)
 from analysis.stats import wilson
 
 _FREQUENCIES = {"D": "D", "W": "W-SUN", "M": "M", "day": "D", "week": "W-SUN", "month": "M"}
+_EVERY_GROUP = 2**31
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,7 +105,8 @@ class FunnelResult(Result):
         """How did the rate develop by period of entry?
 
         A user counts once in each period that they enter, as if the funnel ran with ``entered=``
-        that period.
+        that period; where the funnel has an ``entered=`` of its own, entries outside it count
+        nowhere.
 
         Parameters
         ----------
@@ -104,34 +115,44 @@ class FunnelResult(Result):
 
         Returns
         -------
-        A row per period and group: ``group``, ``start``, ``end`` (UTC), ``entered`` (all
-        entries), ``k``, ``n``, ``rate``, ``low``, ``high`` (mature entries), ``mature`` (every
-        entry of the period can be).
+        A row per period and group, in every period the same groups: ``group``, ``start``,
+        ``end`` (UTC), ``entered`` (all entries), ``k``, ``n``, ``rate``, ``low``, ``high``
+        (mature entries), ``mature`` (every entry of the period can be).
+
+        Raises
+        ------
+        UsageError
+            If the frequency or the time zone is unknown.
         """
         one_of("trend: freq", freq, _FREQUENCIES)
+        zone = time_zone_of(time_zone, "trend: time_zone")
+        periods = _periods(self.log, _FREQUENCIES[freq], zone, self.parameters["entered"])
+        counted = [self._counted(period) for period in periods]
+        names = dict.fromkeys([*self.groups.names, *itertools.chain(*counted)])
         rows = []
-        for start, end in _periods(self.log, _FREQUENCIES[freq], time_zone):
-            part = self.ask(entered=(start, end))
-            table = part.table.groupby("group", sort=False, observed=True)
-            firsts, lasts = table.first(), table.last()
-            low, high = wilson(lasts["k"], firsts["k"])
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "group": list(firsts.index),
-                        "start": start,
-                        "end": end,
-                        "entered": firsts["count"].to_numpy(),
-                        "k": lasts["k"].to_numpy(),
-                        "n": firsts["k"].to_numpy(),
-                        "rate": lasts["rate"].to_numpy(),
-                        "low": low,
-                        "high": high,
-                        "mature": instant_us(end) + self.window_us <= self.log.covers_until_us,
-                    }
-                )
-            )
-        return pd.concat(rows, ignore_index=True)
+        for (start, end), counts in zip(periods, counted, strict=True):
+            mature = instant_us(end) + self.window_us <= self.log.covers_until_us
+            rows += [(name, start, end, *counts.get(name, (0, 0, 0)), mature) for name in names]
+        trend = pd.DataFrame(rows, columns=["group", "start", "end", "entered", "k", "n", "mature"])
+        trend[["start", "end"]] = trend[["start", "end"]].apply(pd.to_datetime, utc=True)
+        trend = trend.astype({"entered": np.int64, "k": np.int64, "n": np.int64, "mature": bool})
+        trend["rate"] = ratio(trend["k"].to_numpy(), trend["n"].to_numpy())
+        trend["low"], trend["high"] = wilson(trend["k"], trend["n"])
+        return trend[[*trend.columns.drop("mature"), "mature"]]
+
+    def _counted(self, period: tuple[pd.Timestamp, pd.Timestamp]) -> dict[Any, tuple[int, ...]]:
+        """Entries, conversions and mature entries of a period, by the groups of the table."""
+        table = self.ask(entered=period, top=_EVERY_GROUP).table
+        firsts, lasts = (table[table["step"] == step] for step in (1, len(self.steps)))
+        counts: dict[Any, tuple[int, ...]] = {}
+        for name, *own in zip(
+            firsts["group"], firsts["count"], lasts["k"], firsts["k"], strict=True
+        ):
+            shown = OTHER if OTHER in self.groups.names and name not in self.groups.names else name
+            before = counts.get(shown, (0, 0, 0))
+            if any(own):
+                counts[shown] = tuple(a + int(b) for a, b in zip(before, own, strict=True))
+        return counts
 
     def _totals(self) -> np.ndarray:
         return self.table.groupby("step")["k"].sum().to_numpy()
@@ -150,9 +171,19 @@ class FunnelResult(Result):
         return frame.sort_values("unit", kind="stable", ignore_index=True)
 
 
-def _periods(log: EventLog, freq: str, time_zone: str) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-    local = log.start.tz_convert(time_zone).tz_localize(None).to_period(freq)
-    last = log.end.tz_convert(time_zone).tz_localize(None).to_period(freq)
-    bounds = [p.start_time.tz_localize(time_zone) for p in pd.period_range(local, last + 1)]
-    utc = [bound.tz_convert("UTC") for bound in bounds]
-    return list(itertools.pairwise(utc))
+def _periods(
+    log: EventLog, freq: str, zone: ZoneInfo, entered: tuple[Any, Any] | None
+) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """The periods of the log's events, cut to the entries asked for; UTC."""
+    start, end = log.start, log.end
+    if isinstance(start, NaTType) or isinstance(end, NaTType):
+        return []
+    first, last = (t.tz_convert(zone).tz_localize(None).to_period(freq) for t in (start, end))
+    low, high = entry_range(entered)
+    # A midnight that the clocks skip is the next instant there is; one that comes twice, the first.
+    bounds = [
+        instant_us(p.start_time.tz_localize(zone, nonexistent="shift_forward", ambiguous=True))
+        for p in pd.period_range(first, last + 1)
+    ]
+    cut = [(max(a, low), min(b, high)) for a, b in itertools.pairwise(bounds)]
+    return [(timestamp(a), timestamp(b)) for a, b in cut if a < b]

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from analysis.eventlog.log import EventLog
-from analysis.schema import EVENT, TIME, USER, UsageError, did_you_mean, one_of
+from analysis.schema import EVENT, TIME, USER, UsageError, did_you_mean, instant_us, one_of
 
 MOST_STEPS = 64
 ANY_EVENT = "*"
+EVER = 2**62
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,26 @@ def check_options(given: Mapping[str, Any], steps: Sequence[Step]) -> None:
                 )
     if not isinstance(given["top"], int) or given["top"] < 1:
         raise UsageError(f"funnel: top={given['top']!r}. Allowed: a whole number from 1.")
+
+
+def entry_range(entered: tuple[Any, Any] | None) -> tuple[int, int]:
+    """From when (included) to when (excluded) an entry counts, in microseconds.
+
+    Raises
+    ------
+    UsageError
+        If `entered` is no pair of instants, or ends before it starts.
+    """
+    if entered is None:
+        return -EVER, EVER
+    if isinstance(entered, str) or len(entered) != 2:
+        raise UsageError(f"funnel: entered={entered!r}. Allowed: (start, end), end excluded.")
+    start, end = entered
+    low = -EVER if start is None else instant_us(start, "funnel: entered start")
+    high = EVER if end is None else instant_us(end, "funnel: entered end")
+    if high <= low:
+        raise UsageError(f"funnel: entered={entered!r} ends before it starts. Swap the two.")
+    return low, high
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,10 @@ def funnel_table(
             "k": k,
             "n_first": n_first,
             "n_previous": n_previous,
-            "rate": _ratio(k, n_first),
+            "rate": ratio(k, n_first),
             "rate_low": rate_low,
             "rate_high": rate_high,
-            "step_rate": np.where(first, np.nan, _ratio(k, n_previous)),
+            "step_rate": np.where(first, np.nan, ratio(k, n_previous)),
             "low": np.where(first, np.nan, low),
             "high": np.where(first, np.nan, high),
             "median_seconds": median.ravel(),
@@ -90,7 +90,8 @@ def funnel_table(
     )
 
 
-def _ratio(k: np.ndarray, n: np.ndarray) -> np.ndarray:
+def ratio(k: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """k / n, NaN where n is 0."""
     return np.divide(k, n, out=np.full(len(k), np.nan), where=n > 0)
 
 

@@ -32,15 +32,14 @@ from analysis.funnel_steps import (
     breakdown_properties,
     check_events,
     check_options,
+    entry_range,
     step_codes,
 )
 from analysis.funnel_table import ShardChains, funnel_table, group_sizes
 from analysis.passes import chains
-from analysis.schema import DataError, UsageError, duration_us, human_duration, instant_us
+from analysis.schema import DataError, duration_us, human_duration
 
 __all__ = ["Exclusion", "FunnelResult", "Step", "funnel"]
-
-_EVER = 2**62
 
 
 def funnel(
@@ -97,7 +96,7 @@ def funnel(
     >>> from analysis.eventlog.log import EventLog
     >>> log = EventLog.from_frame(pd.DataFrame({
     ...     "user": ["ann", "ann", "bob"], "event": ["cart", "purchase", "cart"],
-    ...     "time": pd.to_datetime(["2026-01-01 10:00", "2026-01-01 10:30", "2026-01-01"])}),
+    ...     "time": pd.to_datetime(["2026-01-01 10:00", "2026-01-01 10:30", "2026-01-01 09:00"])}),
     ...     covers_until="2026-02-01")
     >>> funnel(log, ["cart", "purchase"], window="1h").table[["event", "count", "rate"]]
           event  count  rate
@@ -126,7 +125,7 @@ def funnel(
     if not len(log.shards) or not log.event_names:
         raise DataError("funnel: the log is empty. Import events first: workbook import FILE.")
     check_events(log, asked)
-    low, high = _entry_range(entered)
+    low, high = entry_range(entered)
     limits = (window_us, low, high, log.covers_until_us - window_us)
     run = partial(_shard_chains, codes=step_codes(log, asked, ties), limits=limits)
     parts = engine.over(log.shards, run)
@@ -165,19 +164,6 @@ def _shard_chains(
         codes.shared,
     )
     return ShardChains(shard, *found)
-
-
-def _entry_range(entered: tuple[Any, Any] | None) -> tuple[int, int]:
-    if entered is None:
-        return -_EVER, _EVER
-    if isinstance(entered, str) or len(entered) != 2:
-        raise UsageError(f"funnel: entered={entered!r}. Allowed: (start, end), end excluded.")
-    start, end = entered
-    low = -_EVER if start is None else instant_us(start, "funnel: entered start")
-    high = _EVER if end is None else instant_us(end, "funnel: entered end")
-    if high <= low:
-        raise UsageError(f"funnel: entered={entered!r} ends before it starts. Swap the two.")
-    return low, high
 
 
 def _warnings(immature: int, tied: int, entered: int, window_us: int) -> tuple[str, ...]:

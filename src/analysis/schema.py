@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 import pandas as pd
@@ -148,6 +149,28 @@ def instant_us(value: str | datetime | np.datetime64, what: str = "time") -> int
         raise refused
     naive = stamp if stamp.tz is None else stamp.tz_convert("UTC").tz_localize(None)
     return int(naive.to_datetime64().astype("datetime64[us]").astype(np.int64))
+
+
+def time_zone_of(name: object, what: str = "time_zone") -> ZoneInfo:
+    """The time zone of that name.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+
+    Examples
+    --------
+    >>> time_zone_of("Europe/Berlin")
+    zoneinfo.ZoneInfo(key='Europe/Berlin')
+    """
+    try:
+        return ZoneInfo(str(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UsageError(
+            f"{what}={name!r} is unknown.{did_you_mean(name, available_timezones())} "
+            "Time zones look like 'Europe/Berlin' or 'UTC'."
+        ) from error
 
 
 def timestamp(us: int) -> pd.Timestamp:
