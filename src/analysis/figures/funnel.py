@@ -152,7 +152,7 @@ def _headings(table: pd.DataFrame, steps: pd.DataFrame, groups: int) -> list[str
     rates = table.sort_values("step")["step_rate"]
     counts = table.sort_values("step")["n_previous"]
     return [
-        text if pd.isna(rate) else f"{text}  {percent(rate)} of {count(n)} went on"
+        text if pd.isna(rate) else f"{text}  {percent(rate)} of the {count(n)} before"
         for text, rate, n in zip(texts, rates, counts, strict=True)
     ]
 

@@ -120,7 +120,7 @@ def template() -> go.layout.Template:
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
             "showlegend": False,
             "dragmode": False,
-            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "margin": {"l": 16, "r": 20, "t": 8, "b": 8},
         }
     )
 

@@ -150,6 +150,7 @@ def _points(table: pd.DataFrame, now: int) -> go.Scatter:
         mode="markers",
         marker={
             "color": PALETTE[0],
+            "opacity": 1,
             "size": [12 if i == now else 7 for i in table.index],
             "symbol": ["circle-open" if hollow else "circle" for hollow in young],
             "line": {"width": 2, "color": PALETTE[0]},
@@ -170,20 +171,31 @@ def _points(table: pd.DataFrame, now: int) -> go.Scatter:
 
 def _numbers(table: pd.DataFrame, now: int) -> go.Scatter:
     rate = table["rate"]
-    marked = {now, now - 1} if len(table) > _MOST_LABELS else set(range(len(table)))
-    if rate.notna().any():
-        marked |= {int(rate.argmax()), int(rate.argmin())}
-    texts = [percent(r) if i in marked and r == r else "" for i, r in enumerate(rate)]
+    texts = [percent(r) if i in _labelled(rate, now) else "" for i, r in enumerate(rate)]
     return go.Scatter(
         x=list(table.index),
         y=plain(rate),
-        mode="text",
+        mode="markers+text",
+        # Unseen markers keep the words off the points.
+        marker={"size": 16, "opacity": 0},
         text=[f"<b>{safe(t)}</b>" if i == now and t else safe(t) for i, t in enumerate(texts)],
         textposition="top center",
         textfont={"size": 12, "color": INK},
         hoverinfo="skip",
         cliponaxis=False,
     )
+
+
+def _labelled(rate: pd.Series, now: int) -> set[int]:
+    """The current period, the highest and the lowest; all of them where there is room."""
+    known = {i for i, r in enumerate(rate) if r == r}
+    if len(rate) <= _MOST_LABELS or not known:
+        return known
+    marked = {now} & known
+    for extreme in (int(rate.argmax()), int(rate.argmin())):
+        if all(abs(extreme - other) > 1 for other in marked):
+            marked.add(extreme)
+    return marked
 
 
 def _state(row: Any) -> str:

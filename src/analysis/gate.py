@@ -1,0 +1,169 @@
+"""May these data be used for this report? A few facts, checked before anything is said.
+
+A gate that fails means: do not read on, the numbers below are about nothing or about the wrong
+time. A gate that warns means: read on, with this in mind. It looks at what the log holds, not at
+whether what it holds is true; that is a question of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from analysis.catalog import Catalog
+from analysis.eventlog.log import EventLog
+from analysis.period_bounds import Period, period_of
+from analysis.results import Result
+from analysis.schema import duration_us, human_duration, instant_us, timestamp
+from analysis.totals import totals
+from analysis.wording import count, day, days, listed
+
+PASS, WARN, FAIL = "pass", "warn", "fail"
+_MOST_NAMES = 8
+
+
+class Check(NamedTuple):
+    """One fact: what was looked at, ``pass``, ``warn`` or ``fail``, and what was found."""
+
+    check: str
+    status: str
+    finding: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GateResult(Result):
+    """The answer of `gate`: ``table`` has a row per check (``check, status, finding``)."""
+
+    @property
+    def status(self) -> str:
+        """The worst of all checks: ``pass``, ``warn`` or ``fail``."""
+        found = set(self.table["status"])
+        return FAIL if FAIL in found else WARN if WARN in found else PASS
+
+    def sentence(self) -> str:
+        """What the gate says, and why where it does not let pass."""
+        said = {
+            PASS: "The data check passed.",
+            WARN: "The data check passed with remarks:",
+            FAIL: "The data check FAILED; do not use the numbers of this report:",
+        }
+        odd = self.table[self.table["status"] == self.status]
+        why = [] if self.status == PASS else list(odd["finding"])
+        return " ".join([said[self.status], *why])
+
+
+def gate(
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    period: tuple[Any, Any],
+    window: Any = "7d",
+    time_zone: str = "UTC",
+) -> GateResult:
+    """May this log be used for a report on this period?
+
+    It fails where the period lies outside the log, or where what pays never happened in it. It
+    warns where the period or its follow-up is not over yet, where nobody converted in it, or
+    where events of the catalog were never seen.
+
+    Parameters
+    ----------
+    period : (start, end), `end` excluded; naive instants are local times of `time_zone`.
+    window : how long people are followed after they enter.
+
+    Raises
+    ------
+    UsageError
+        If the period, the window or the time zone cannot be read.
+
+    Examples
+    --------
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann"], "time": pd.to_datetime(["2026-01-01"]), "event": ["purchase"]}))
+    >>> shop = Catalog.from_mapping({"name": "shop", "events": {"purchase": {"role": "macro"}}})
+    >>> gate(log, shop, period=("2026-03-01", "2026-03-08")).status
+    'fail'
+    """
+    asked = period_of(period, time_zone, "gate: period")
+    window_us = duration_us(window, "gate: window")
+    checks = [
+        _content(log, asked),
+        _period(log, asked),
+        _follow_up(log, asked, window_us),
+        _macro(log, catalog, asked),
+        _never_seen(log, catalog),
+    ]
+    return GateResult(
+        table=pd.DataFrame(checks),
+        parameters={
+            "period": [str(asked.start), str(asked.end)],
+            "window": str(window),
+            "time_zone": time_zone,
+        },
+        warnings=tuple(f"{c.check}: {c.finding}" for c in checks if c.status != PASS),
+    )
+
+
+def _content(log: EventLog, asked: Period) -> Check:
+    if not log.events:
+        return Check("Log", FAIL, "The log is empty.")
+    first: Any = log.start
+    last: Any = log.end
+    span = days(
+        first.tz_convert(asked.time_zone), last.tz_convert(asked.time_zone) + pd.Timedelta(1, "us")
+    )
+    return Check("Log", PASS, f"{count(log.events)} events of {count(log.users)} users, {span}.")
+
+
+def _period(log: EventLog, asked: Period) -> Check:
+    covered = timestamp(log.covers_until_us).tz_convert(asked.time_zone)
+    until = day(covered, year=True)
+    first: Any = log.start
+    if instant_us(asked.start) >= log.covers_until_us:
+        return Check("Period", FAIL, f"{asked.name} lies after the log, which ends on {until}.")
+    if log.events and asked.end <= first:
+        begins = day(first.tz_convert(asked.time_zone), year=True)
+        return Check("Period", FAIL, f"{asked.name} lies before the log, which begins on {begins}.")
+    if instant_us(asked.end) > log.covers_until_us:
+        return Check("Period", WARN, f"{asked.name} is not over: the log ends on {until}.")
+    if log.events and asked.start < first.tz_convert(asked.time_zone).normalize():
+        begins = day(first.tz_convert(asked.time_zone), year=True)
+        return Check("Period", WARN, f"{asked.name} is not whole: the log begins on {begins}.")
+    return Check("Period", PASS, f"{asked.name} is complete.")
+
+
+def _follow_up(log: EventLog, asked: Period, window_us: int) -> Check:
+    final = timestamp(instant_us(asked.end) + window_us)
+    said = human_duration(window_us)
+    if instant_us(final) <= log.covers_until_us:
+        return Check("Follow-up", PASS, f"Everybody who entered was followed for {said}.")
+    when = day(final.tz_convert(asked.time_zone), year=True)
+    finding = f"The last to enter have not had their {said} yet; the rates are final on {when}."
+    return Check("Follow-up", WARN, finding)
+
+
+def _macro(log: EventLog, catalog: Catalog, asked: Period) -> Check:
+    name = catalog.label(catalog.macro)
+    if not totals(log, catalog.macro).events:
+        return Check("Macro conversion", FAIL, f"“{name}” ({catalog.macro}) is never in the log.")
+    inside = totals(log, catalog.macro, period=asked.bounds)
+    if not inside.events:
+        return Check("Macro conversion", WARN, f"“{name}” did not happen in {asked.name}.")
+    return Check("Macro conversion", PASS, f"“{name}” happened {count(inside.events)} times.")
+
+
+def _never_seen(log: EventLog, catalog: Catalog) -> Check:
+    seen = set(log.summary()["event"]) if log.events else set()
+    missing = [name for name in catalog.events if name not in seen and name != catalog.macro]
+    if not missing:
+        return Check("Events", PASS, "Every event of the catalog is in the log.")
+    return Check("Events", WARN, f"Never seen: {listed(list(_cut(missing)))}.")
+
+
+def _cut(names: list[str]) -> Iterator[str]:
+    yield from names[:_MOST_NAMES]
+    if len(names) > _MOST_NAMES:
+        yield f"{len(names) - _MOST_NAMES} more"
