@@ -152,7 +152,7 @@ def demo(
     _show_log(to, as_json=as_json)
 
 
-@app.command()
+@app.command("report")
 def report(
     name: Annotated[
         str | None,
