@@ -186,6 +186,38 @@ def report(
     raise typer.Exit(run_report(name, period=period, due=due, as_json=as_json, **where))
 
 
+@app.command()
+def lab(
+    port: Annotated[int | None, typer.Option(help="Default: 8888 or the next free one.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Open JupyterLab in the notebooks. It talks to this machine and to no other.
+
+    Example: `workbook lab --port 8890 --no-browser`
+    """
+    from analysis.lab import open_lab
+
+    open_lab(port=port, browser=browser)
+
+
+@app.command()
+def notebooks(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME…]", help="Default: all of them.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change no file; exit 1 if one would change.")
+    ] = False,
+) -> None:
+    """Execute the notebooks anew, in place and without what differs from run to run.
+
+    Example: `workbook notebooks 02_funnels --check`
+    """
+    from analysis.notebooks import rerun_all
+
+    raise typer.Exit(rerun_all(names or [], check=check))
+
+
 def _show_log(folder: Path, *, as_json: bool) -> None:
     facts = _facts(folder)
     if as_json:

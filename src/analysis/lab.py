@@ -13,11 +13,27 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from analysis.notebooks import NOTEBOOKS
+from analysis.reports.runs import project_root
 from analysis.schema import UsageError
 
 FIRST_NOTEBOOK = "00_start_here.ipynb"
 _PORTS = range(1, 65536)
 _PACKAGE = Path(__file__).parent
+
+
+def open_lab(*, port: int | None = None, browser: bool = True) -> None:
+    """Turn this process into JupyterLab, in the notebooks of the project it was called in.
+
+    Raises
+    ------
+    UsageError
+        If there is no project, or no such port.
+    """
+    folder = project_root(Path.cwd()) / NOTEBOOKS
+    command = lab_command(folder, port=port, browser=browser)
+    # Replaced and not called, so that Ctrl-C and signals reach JupyterLab itself.
+    os.execve(command[0], command, lab_environment())
 
 
 def lab_command(folder: Path, *, port: int | None = None, browser: bool = True) -> list[str]:

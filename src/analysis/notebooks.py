@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 from analysis.eventlog.store import replace_file
 from analysis.reports.execution import INTERACTIVE, read_notebook
 from analysis.reports.kernel import kernel_class
+from analysis.reports.runs import project_root
 from analysis.schema import DataError, one_of
 
+NOTEBOOKS = "notebooks"
 CELL_TIMEOUT_SECONDS = 600
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -28,6 +30,29 @@ class Rerun(NamedTuple):
 
     path: Path
     changed: bool
+
+
+def rerun_all(names: Sequence[str] = (), *, check: bool = False) -> int:
+    """Execute the project's notebooks anew, tell what came of it, and return the exit code.
+
+    Parameters
+    ----------
+    names : which ones; default: all. check : change no file; the code is 1 if one would change.
+
+    Raises
+    ------
+    UsageError
+        If there is no project here, or no notebook of that name.
+    DataError
+        If a cell fails.
+    """
+    changed = False
+    for path in notebook_paths(project_root(Path.cwd()) / NOTEBOOKS, names):
+        made = rerun(path, write=not check)
+        changed |= made.changed
+        what = "is as committed" if not made.changed else "differs" if check else "written anew"
+        print(f"{path.name}: {what}", flush=True)
+    return int(check and changed)
 
 
 def rerun(path: Path, *, write: bool = True) -> Rerun:

@@ -99,8 +99,7 @@ class FunnelPanel(ipywidgets.VBox):
             self.result = None
             self._show(alert(str(error)))
             return
-        said = answer(self.result.sentence(), self.result.warnings)
-        self._show(said, _bundle(self.result))
+        self._show(answer(self.result), _bundle(self.result))
 
     def _show(self, words: str, *outputs: dict[str, Any]) -> None:
         self._words.value = words

@@ -1,43 +1,108 @@
-"""Sentences and caveats as HTML that a panel can show; every text is escaped here.
+"""Answers as a notebook shows them: sentence, caveats and table, every text escaped.
 
 Names of events and values of properties come from other people's data, so no text reaches a
-panel but through these functions.
+panel or a page but through these functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
+import pandas as pd
+from IPython.display import HTML
 
-def answer(sentence: str, warnings: Sequence[str]) -> str:
-    """An answer and its caveats.
-
-    Examples
-    --------
-    >>> answer("<b> converts.", ["few users"])
-    '<p style="margin:.6em 0 .2em;line-height:1.45"><strong>&lt;b&gt; converts.</strong></p><p \
-style="margin:.2em 0;line-height:1.45;opacity:.8">Note: few users</p>'
-    """
-    lines = [_paragraph(f"<strong>{escape(sentence)}</strong>", "margin:.6em 0 .2em")]
-    lines += [_paragraph(f"Note: {escape(w)}", "margin:.2em 0", "opacity:.8") for w in warnings]
-    return "".join(lines)
-
-
-def note(text: str) -> str:
-    """A plain remark."""
-    return _paragraph(escape(text), "margin:.3em 0")
-
-
-def alert(text: str) -> str:
-    """What went wrong and what to do, set apart by more than its color."""
-    words = _paragraph(escape(text), "margin:0")
-    return f'<div role="alert" style="{_ALERT}">{words}</div>'
-
+from analysis import wording
+from analysis.results import Result
+from analysis.schema import ALL, US_PER_SECOND, human_duration
 
 _ALERT = "border-left:4px solid #d55e00;padding:.4em .8em;margin:.6em 0"
 
 
-def _paragraph(inner: str, *styles: str) -> str:
-    margin, *rest = styles
-    return f'<p style="{";".join([margin, "line-height:1.45", *rest])}">{inner}</p>'
+def said(result: Result) -> HTML:
+    """The answer in words and its caveats, for a notebook.
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> from analysis.funnels import funnel
+    >>> log = EventLog.from_frame(pd.DataFrame({"user": ["ann"], "event": ["<b>"],
+    ...     "time": pd.to_datetime(["2026-01-01"])}), covers_until="2026-02-01")
+    >>> "1 users did &lt;b&gt;." in said(funnel(log, ["<b>"])).data
+    True
+    """
+    return HTML(answer(result))
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A funnel's table for people: rates in percent beside their counts, waits in words.
+
+    Parameters
+    ----------
+    table : as `funnel` returns it, perhaps with small cells suppressed.
+
+    Returns
+    -------
+    A row per group and step, as text: the group (where there are several), the step, the people
+    among mature entries, their share of the first step and its 95 % interval, their share of the
+    step before, and the median wait since then.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"group": "all", "step": [1, 2], "event": ["cart", "purchase"],
+    ...     "k": [40, 8], "n_first": 40, "n_previous": 40, "rate": [1.0, 0.2],
+    ...     "rate_low": [0.91, 0.105], "rate_high": [1.0, 0.348], "step_rate": [None, 0.2],
+    ...     "median_seconds": [None, 90.0]})
+    >>> readable(rows).iloc[1].to_list()
+    ['Purchase', '8', '20.0% of 40', '10.5% to 34.8%', '20.0% of 40', '1.5 min']
+    """
+    grouped = [] if set(table["group"]) <= {ALL} else ["group"]
+    rows = [_cells(row) for row in table.itertuples()]
+    names = ["group", "step", "people", "of the first step", "95 % interval", "of the step before"]
+    shown = pd.DataFrame(rows, columns=[*names, "median wait"], dtype=str)
+    return shown[[*grouped, *shown.columns[1:]]]
+
+
+def answer(result: Result) -> str:
+    """The sentence of a result and its caveats, as HTML."""
+    lines = [_paragraph(f"<strong>{escape(result.sentence())}</strong>", "margin:.6em 0 .2em")]
+    for warning in result.warnings:
+        lines.append(_paragraph(f"Note: {escape(warning)}", "margin:.2em 0;opacity:.8"))
+    return "".join(lines)
+
+
+def note(text: str) -> str:
+    """A plain remark, as HTML."""
+    return _paragraph(escape(text), "margin:.3em 0")
+
+
+def alert(text: str) -> str:
+    """What went wrong and what to do, as HTML; set apart by more than its color."""
+    return f'<div role="alert" style="{_ALERT}">{_paragraph(escape(text), "margin:0")}</div>'
+
+
+def _paragraph(inner: str, style: str) -> str:
+    return f'<p style="{style};line-height:1.45">{inner}</p>'
+
+
+def _cells(row: object) -> list[str]:
+    cell = row._asdict()  # type: ignore[attr-defined]
+    first = cell["step"] == 1
+    low, high = (wording.percent(cell[name]) for name in ("rate_low", "rate_high"))
+    unknown = first or pd.isna(cell["rate"])
+    return [
+        wording.group_name(cell["group"]),
+        wording.label(cell["event"]),
+        wording.count(cell["k"]),
+        _of(cell["rate"], cell["n_first"], unknown),
+        "" if unknown else f"{low} to {high}",
+        _of(cell["step_rate"], cell["n_previous"], first or pd.isna(cell["step_rate"])),
+        "" if first else _wait(cell["median_seconds"]),
+    ]
+
+
+def _of(rate: float, n: float, unknown: bool) -> str:
+    return "" if unknown else f"{wording.percent(rate)} of {wording.count(n)}"
+
+
+def _wait(seconds: float) -> str:
+    return wording.UNDEFINED if pd.isna(seconds) else human_duration(seconds * US_PER_SECOND)
