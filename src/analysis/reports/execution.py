@@ -10,6 +10,7 @@ is one line: the notebook, the cell, what it said.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -44,9 +45,13 @@ def read_notebook(path: Path) -> Any:
             f"{did_you_mean(path.stem, there)} There are: {', '.join(there) or 'none'}."
         )
     try:
-        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get("nbformat") != 4:
+            raise ValueError("it does not say that it is one of format 4")
+        notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
+    except (ValueError, TypeError, nbformat.ValidationError) as error:
         raise ReportError(
             f"'{path.name}' is no notebook: {_one_line(str(error))} Restore the file."
         ) from error
@@ -93,14 +98,14 @@ def execute(
     notebook = read_notebook(path)
     values = check_values(parameters, read_parameters(notebook, path.stem), path.stem)
     started: list[str] = []
-    succeeded: set[str] = set()
+    succeeded: list[str] = []
+    failed: list[str] = []
 
     def note(cell: Any, execute_reply: Any, **_: Any) -> None:
-        if execute_reply["content"]["status"] == "ok":
-            succeeded.add(cell.id)
+        (succeeded if execute_reply["content"]["status"] == "ok" else failed).append(cell.id)
 
     def where() -> str:
-        return _place(notebook, started[-1]) if started else _BEFORE
+        return _place(notebook, [*started, *failed[:1]][-1]) if started else _BEFORE
 
     with _quiet("papermill", "traitlets"), _one_line_failures(path.stem, where, scratch):
         done = _papermill(
