@@ -110,7 +110,8 @@ def _as_step(step: Any, number: int) -> Step:
         if EVENT not in step:
             raise UsageError(f"funnel: step {number} has no event. Give {{'event': 'name'}}.")
         step = Step(**step)
-    if isinstance(step, Step) and step.events and all(isinstance(e, str) for e in step.events):
+    named = isinstance(step, Step) and isinstance(step.event, (str, list, tuple))
+    if named and step.events and all(isinstance(e, str) for e in step.events):
         return step
     if not isinstance(step, Step) and isinstance(step, (list, tuple)):
         return _as_step(Step(tuple(step)), number)
