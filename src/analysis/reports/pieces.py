@@ -1,0 +1,159 @@
+"""The parts of a report that are no table and no figure: headline, key numbers, data check, notes.
+
+Each is text and HTML at once: a notebook shows the HTML, a test compares the text. Everything
+that comes from outside is escaped here. The few inline styles are for the notebook; the report's
+page takes them off and dresses the same classes in its own style sheet.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.gate import GateResult
+from analysis.period_result import PeriodResult
+from analysis.period_words import before_words
+from analysis.totals import Totals
+from analysis.wording import UNDEFINED, count, percent, points, relative
+
+_LARGE = "font-size:1.35em;line-height:1.4;max-width:46em"
+_ROW = "display:flex;flex-wrap:wrap;gap:12px 40px;margin:12px 0"
+_NUMBER = "font-size:1.9em;line-height:1.2"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a report, as text and as HTML that is safe to show."""
+
+    text: str
+    markup: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+
+class Tile(NamedTuple):
+    """One key number: what it is, the number, and its context (plain text)."""
+
+    name: str
+    value: str
+    context: Sequence[str] = ()
+
+
+def headline(text: str) -> Piece:
+    """The answer in words, large: the first sentence more than those that follow.
+
+    Examples
+    --------
+    >>> headline("4.6% of <b>all</b> bought.")._repr_html_().count("<b>")
+    0
+    """
+    first, dot, rest = text.partition(". ")
+    lead = html.escape(first + ("." if dot else ""))
+    markup = f'<p class="wb-headline" style="{_LARGE}"><strong>{lead}</strong>'
+    markup += f"<br>{html.escape(rest)}</p>" if rest else "</p>"
+    return Piece(text, markup)
+
+
+def tiles(numbers: Sequence[Tile]) -> Piece:
+    """A row of key numbers."""
+    text = "\n".join(" · ".join([f"{t.name}: {t.value}", *t.context]) for t in numbers)
+    cells = "".join(
+        f'<div class="wb-tile"><div class="wb-name">{html.escape(tile.name)}</div>'
+        f'<div class="wb-value" style="{_NUMBER}">{html.escape(tile.value)}</div>'
+        + "".join(f'<div class="wb-context">{html.escape(line)}</div>' for line in tile.context)
+        + "</div>"
+        for tile in numbers
+    )
+    return Piece(text, f'<div class="wb-tiles" style="{_ROW}">{cells}</div>')
+
+
+def key_numbers(
+    week: PeriodResult, *, orders: tuple[Totals, Totals], name: str, currency: str | None = None
+) -> Piece:
+    """Entered, conversion rate, conversions and their value, each beside the period before.
+
+    Parameters
+    ----------
+    orders : totals of the macro conversion in the period and in the one before. name : what a
+        conversion is called. currency : of values whose log does not say.
+    """
+    now, before = week.entered
+    row = week.overall
+    ago = before_words(week.period, week.previous)
+    rate = [f"95% interval {percent(row['low'])} to {percent(row['high'])}"]
+    if pd.isna(row["rate"]):
+        rate = ["no rate yet" if now else "nobody entered"]
+    elif pd.isna(row["change"]):
+        rate.append(f"no rate of {ago}")
+    else:
+        rate.append(
+            f"{points(row['change'])} points on {ago} "
+            f"({points(row['change_low'])} to {points(row['change_high'])})"
+        )
+    few = int(week.parameters["min_cell"])
+    return tiles(
+        [
+            Tile("Entered the funnel", count(now), _against(now, before, ago)),
+            Tile("Conversion rate", percent(row["rate"]), rate),
+            *_money(orders, name, ago, few=few, currency=currency),
+        ]
+    )
+
+
+def check(gate: GateResult) -> Piece:
+    """What the data check says; the checks themselves where it does not simply pass."""
+    rows = gate.table.to_dict("records")
+    said = gate.sentence() if gate.status == "pass" else gate.sentence().partition(":")[0] + "."
+    lines = [f"{row['status'].upper():4} {row['check']}: {row['finding']}" for row in rows]
+    items = "".join(
+        f'<li class="wb-{html.escape(row["status"])}"><b>{html.escape(row["check"])}:</b> '
+        f"{html.escape(row['finding'])}</li>"
+        for row in rows
+        if gate.status == "pass" or row["status"] != "pass"
+    )
+    return Piece(
+        "\n".join([said, *lines]),
+        f'<div class="wb-check wb-{gate.status}"><strong>{html.escape(said)}</strong>'
+        f"<ul>{items}</ul></div>",
+    )
+
+
+def notes(*groups: Iterable[str]) -> Piece:
+    """Caveats, each once, in the order given."""
+    lines = list(dict.fromkeys(line for group in groups for line in group))
+    if not lines:
+        return Piece("No caveats.", '<p class="wb-notes">No caveats.</p>')
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return Piece("\n".join(lines), f'<ul class="wb-notes">{items}</ul>')
+
+
+def _against(now: float, before: float, ago: str) -> list[str]:
+    if not before or pd.isna(before) or pd.isna(now):
+        return [f"nothing to compare with in {ago}"]
+    return [f"{relative(now / before - 1)} on {ago} ({count(before)})"]
+
+
+def _money(
+    orders: tuple[Totals, Totals], name: str, ago: str, *, few: int, currency: str | None
+) -> list[Tile]:
+    now, before = orders
+    if 0 < now.users < few:
+        hidden = f"fewer than {few} users"
+        return [Tile(f"{name}: all", UNDEFINED, [hidden]), Tile("Revenue", UNDEFINED, [hidden])]
+    shown = 0 if 0 < before.users < few else 1
+    many = Tile(f"{name}: all", count(now.events), _against(now.events, before.events * shown, ago))
+    unit = now.currency or currency or ""
+    if pd.isna(now.value):
+        why = f"several currencies: {unit}" if "," in unit else "the log has no values"
+        return [many, Tile("Revenue", UNDEFINED, [why])]
+    was = before.value * shown
+    worth = Tile("Revenue", f"{count(now.value)} {unit}".strip(), _against(now.value, was, ago))
+    return [many, worth]
