@@ -7,13 +7,32 @@ take on the way really go with the one that pays?
 words          `schema` (columns, durations, errors), `results`, `stats`, `figures`
 data           `eventlog` (the log in shards), `passes` (compiled loops), `sources` (reading
                files), `catalog` (roles of events), `simulate` (a shop with a known truth)
-answers        `funnels`, `periods` (a week against the week before), `gate` (may it be used?)
+answers        `funnels`, `periods` (a week against the week before)
 views          `widgets` (panels), `reports` (definitions, rendering), `cli` (``workbook``)
 =============  ==================================================================================
 
 Imports go down this list, never up.
 """
 
+from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
+from analysis.funnels import Exclusion, FunnelResult, Step, funnel
+from analysis.periods import compare_periods
+from analysis.results import Result
+from analysis.schema import DataError, UsageError, WorkbookError
+from analysis.simulate import simulate
 
-__all__ = ["EventLog"]
+__all__ = [
+    "Catalog",
+    "DataError",
+    "EventLog",
+    "Exclusion",
+    "FunnelResult",
+    "Result",
+    "Step",
+    "UsageError",
+    "WorkbookError",
+    "compare_periods",
+    "funnel",
+    "simulate",
+]
