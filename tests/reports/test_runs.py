@@ -1,0 +1,330 @@
+"""Runs on a schedule: each report once, failures apart, nothing lost when a run is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from report_projects import EMIT, write_log, write_notebook, write_project
+
+from analysis.cli import run
+from analysis.reports.numbers import ReportError
+from analysis.reports.publish import Busy, workspace
+from analysis.reports.runs import project_root, report_due, report_period
+from analysis.schema import UsageError
+
+WEEKS = ["2026-W32", "2026-W33", "2026-W34", "2026-W35"]
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write_project(tmp_path)
+
+
+def due(root: Path, **options) -> list[tuple[str, str, bool]]:
+    return [(o.report, o.period, o.good) for o in report_due(root=root, **options)]
+
+
+def test_what_is_due_is_rendered_once_and_in_order(root, executed):
+    assert due(root) == [("tiny", week, True) for week in WEEKS]
+    assert [told["period_start"] for told in executed[1]] == [
+        "2026-08-03",
+        "2026-08-10",
+        "2026-08-17",
+        "2026-08-24",
+    ]
+    assert due(root) == []
+    assert len(executed[1]) == 4
+    page = (root / "reports" / "index.html").read_text()
+    assert all(f'href="tiny/{week}/index.html"' in page for week in WEEKS)
+    assert not (root / "reports" / ".work").exists()
+
+
+def test_a_missing_report_and_a_newly_complete_one_are_rendered(root, executed):
+    due(root)
+    shutil.rmtree(root / "reports" / "tiny" / "2026-W33")
+    write_log(root / "data" / "log", covers_until="2026-09-14")
+    assert due(root) == [("tiny", "2026-W33", True), ("tiny", "2026-W36", True)]
+
+
+def test_one_failing_definition_does_not_stop_the_others(root, executed):
+    definitions = root / "reports" / "definitions"
+    tiny = (definitions / "tiny.toml").read_text()
+    (definitions / "a-broken.toml").write_text("notebook = ")
+    (definitions / "b-no-data.toml").write_text(tiny.replace("data/log", "data/none"))
+    (definitions / "c-no-notebook.toml").write_text(tiny.replace('"tiny"', '"tinny"'))
+    outcomes = report_due(root=root)
+    assert [(o.report, o.period, o.good) for o in outcomes] == [
+        ("a-broken", "", False),
+        ("b-no-data", "", False),
+        ("c-no-notebook", "", False),
+        *[("tiny", week, True) for week in WEEKS],
+    ]
+    assert "make demo" in outcomes[1].error
+    assert run(["report", "--due"]) == 1
+
+
+def test_a_period_that_fails_does_not_stop_the_next(root, executed, monkeypatch):
+    from analysis.reports import render as rendering
+
+    works = rendering.execute
+
+    def execute(path, parameters, **options):
+        if parameters["period_start"] == "2026-08-10":
+            raise ReportError("tiny: code cell 2 failed.")
+        return works(path, parameters, **options)
+
+    monkeypatch.setattr(rendering, "execute", execute)
+    assert due(root) == [("tiny", week, week != "2026-W33") for week in WEEKS]
+    assert not (root / "reports" / "tiny" / "2026-W33").exists()
+    monkeypatch.setattr(rendering, "execute", works)
+    assert due(root) == [("tiny", "2026-W33", True)]
+
+
+def test_only_the_report_that_is_named(root, executed):
+    definitions = root / "reports" / "definitions"
+    shutil.copy(definitions / "tiny.toml", definitions / "other.toml")
+    assert {report for report, _, _ in due(root, name="other")} == {"other"}
+
+
+def test_a_failed_quality_gate_leaves_the_last_good_report(root, executed, monkeypatch):
+    emitted, told = executed
+    reports = root / "reports" / "tiny"
+    monkeypatch.setattr(
+        "analysis.reports.render.code_version", lambda: {"version": "1", "commit": "a"}
+    )
+    report_period("tiny", "2026-W32", root=root)
+    good = (reports / "2026-W32" / "index.html").read_bytes()
+    emitted.update(gate="fail", headline="Down")
+    made = report_period("tiny", "2026-W32", root=root)
+    assert (made.good, made.gate) == (False, "fail")
+    assert made.page == reports / "2026-W32.failed" / "index.html"
+    assert (reports / "2026-W32" / "index.html").read_bytes() == good
+    assert "quality gate failed" in made.page.read_text()
+    assert "Down" not in (root / "reports" / "index.html").read_text()
+
+    assert [o.good for o in report_due(root=root)] == [False] * 3
+    before = len(told)
+    assert [o.good for o in report_due(root=root)] == [False] * 3
+    assert len(told) == before, "unchanged inputs were rendered again"
+    assert not (reports / "2026-W33").exists()
+
+    emitted["gate"] = "pass"
+    write_log(root / "data" / "log", event="mended")
+    assert [o.good for o in report_due(root=root)] == [True] * 3
+    report_period("tiny", "2026-W32", root=root)
+    assert sorted(path.name for path in reports.iterdir()) == WEEKS
+
+
+def test_a_failed_gate_is_tried_again_when_the_definition_changes(root, executed, monkeypatch):
+    emitted, told = executed
+    monkeypatch.setattr(
+        "analysis.reports.render.code_version", lambda: {"version": "1", "commit": "a"}
+    )
+    emitted["gate"] = "fail"
+    due(root)
+    toml = root / "reports" / "definitions" / "tiny.toml"
+    toml.write_text(toml.read_text().replace('"7d"', '"6d"'))
+    before = len(told)
+    due(root)
+    assert len(told) == before + 4
+
+
+def test_a_failed_render_leaves_the_last_good_report_and_nothing_else(root, executed, monkeypatch):
+    report_period("tiny", "2026-W32", root=root)
+    before = {path: path.stat().st_mtime_ns for path in (root / "reports").rglob("*")}
+
+    def execute(path, parameters, **options):
+        raise ReportError("tiny: code cell 2 failed.")
+
+    monkeypatch.setattr("analysis.reports.render.execute", execute)
+    with pytest.raises(ReportError):
+        report_period("tiny", "2026-W32", root=root)
+    assert {p: p.stat().st_mtime_ns for p in (root / "reports").rglob("*")} == before
+
+
+def test_a_second_run_while_one_is_at_work_says_so_and_is_no_failure(root, executed, capsys):
+    with workspace(root / "reports"):
+        with pytest.raises(Busy):
+            report_due(root=root)
+        assert run(["report", "--due"]) == 0
+    assert "another run is at work" in capsys.readouterr().err
+    assert not executed[1]
+
+
+def test_other_data_and_another_place(root, executed, tmp_path):
+    write_log(tmp_path / "other", event="other", covers_until="2026-08-17")
+    to = tmp_path / "x" / "y"
+    made = report_due(root=root, data=tmp_path / "other", to=to)
+    assert [(o.period, o.page) for o in made] == [("2026-W32", to / "tiny/2026-W32/index.html")]
+    assert sorted(path.name for path in (root / "reports").iterdir()) == ["definitions"]
+
+
+def test_a_definition_may_be_named_by_its_file(root, executed, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    file = root / "reports" / "definitions" / "tiny.toml"
+    made = report_period(str(file), "2026-W32", root=Path("/nonexistent"))
+    assert made.page == root / "reports" / "tiny" / "2026-W32" / "index.html"
+    shutil.copy(file, elsewhere / "mine.toml")
+    made = report_period("mine.toml", "2026-W32", root=root)
+    assert made.page == root / "reports" / "mine" / "2026-W32" / "index.html"
+
+
+def test_the_project_is_found_from_inside_it(root, tmp_path):
+    (root / "notebooks" / "deep").mkdir()
+    assert project_root(root / "notebooks" / "deep") == root
+    assert (project_root(Path("/")) / "reports" / "definitions" / "weekly.toml").exists()
+
+
+# ── the command ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_prints_the_page_the_headline_and_the_caveats(root, executed, capsys):
+    executed[0]["headline"] = "Up \x1b[31m 3 %"
+    assert run(["report", "tiny", "--period", "2026-W36"]) == 0
+    printed = capsys.readouterr()
+    first, second, *notes = printed.out.splitlines()
+    assert first == "reports/tiny/2026-W36/index.html"
+    assert second.strip() == r"Up \x1b[31m 3 %"
+    assert notes[0].strip() == "Note: few"
+    assert "2026-W36 is not final" in notes[1]
+
+
+def test_the_command_prints_json_for_programs(root, executed, capsys):
+    assert run(["report", "tiny", "--period", "2026-W32", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "report": "tiny",
+        "period": "2026-W32",
+        "page": "reports/tiny/2026-W32/index.html",
+        "headline": "<b>Up</b>",
+        "warnings": ["few"],
+        "gate": "pass",
+        "error": "",
+    }
+    assert run(["report", "--due", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)["reports"]
+    assert [one["period"] for one in made] == WEEKS[1:]
+    assert run(["report", "--due", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"reports": []}
+
+
+def test_the_command_says_when_nothing_is_due(root, executed, capsys):
+    assert run(["report", "--due"]) == 0
+    capsys.readouterr()
+    assert run(["report", "--due"]) == 0
+    assert capsys.readouterr().out.startswith("Nothing is due")
+
+
+def test_the_command_fails_when_the_quality_gate_does(root, executed, capsys):
+    executed[0]["gate"] = "fail"
+    for arguments in (["tiny", "--period", "2026-W32"], ["--due"]):
+        assert run(["report", *arguments]) == 1
+        assert "2026-W32.failed/index.html): the quality gate failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "Defined in reports/definitions: tiny. For example"),
+        (["tiny"], 2, "name a report and a period, or say --due"),
+        (["--period", "2026-W32"], 2, "name a report and a period"),
+        (["tiny", "--period", "2026-W32", "--due"], 2, "name a report and a period"),
+        (["tinny", "--period", "2026-W32"], 2, "Did you mean 'tiny'"),
+        (["../tiny", "--period", "2026-W32"], 2, "there is no report '../tiny'"),
+        (["tiny", "--period", "2026-08"], 2, "A week looks like '2026-W46'"),
+        (["tiny", "--period", "2026-W32", "--data", "none"], 1, "make demo"),
+        (["tiny", "--period", "2026-W32", "--timeout", "0"], 2, "--timeout"),
+        (["none.toml", "--period", "2026-W32"], 1, "cannot be read"),
+        (["tiny", "--period", "2026-W32", "--to", "data/log/manifest.json"], 2, "--to DIR"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_publishes_nothing(
+    root, executed, capsys, arguments, code, message
+):
+    assert run(["report", *arguments]) == code
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("workbook report: ")
+    assert sorted(path.name for path in (root / "reports").iterdir()) == ["definitions"]
+
+
+# ── with a kernel ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_killed_while_it_renders_leaves_the_last_good_report(root):
+    """SIGKILL in the middle of a cell; the next run cleans up and renders."""
+    place = root / "reports" / "tiny" / "2026-W32"
+    command = [sys.executable, "-c", "from analysis.cli import main; main()", "report"]
+    arguments = [*command, "tiny", "--period", "2026-W32"]
+    assert subprocess.run(arguments, cwd=root, check=False).returncode == 0
+    before = {path: path.read_bytes() for path in place.iterdir()}
+
+    marker = root / "kernel.pid"
+    slow = f"import os, pathlib, time; pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))"
+    write_notebook(root / "notebooks", slow, "time.sleep(60)", EMIT)
+    process = subprocess.Popen(arguments, cwd=root)
+    for _ in range(600):
+        if marker.exists() and marker.read_text():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert {path: path.read_bytes() for path in place.iterdir()} == before
+    assert (root / "reports" / ".work").exists()
+
+    write_notebook(root / "notebooks", EMIT)
+    assert subprocess.run(arguments, cwd=root, check=False).returncode == 0
+    assert not (root / "reports" / ".work").exists()
+    assert sorted(path.name for path in place.parent.iterdir()) == ["2026-W32"]
+    for _ in range(100):
+        if not Path(f"/proc/{marker.read_text()}").exists():
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(int(marker.read_text()), signal.SIGKILL)
+        pytest.fail("the kernel of the killed run went on")
+
+
+def without_network() -> list[str] | None:
+    for command in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+        found = shutil.which("unshare")
+        if found and not subprocess.run([*command, "true"], capture_output=True).returncode:
+            return command
+    return None
+
+
+def test_a_run_needs_no_network_not_even_this_machines():
+    """In a network namespace whose every interface is down, the loopback too."""
+    cut_off = without_network()
+    if cut_off is None:
+        pytest.skip("this system does not let us make a network namespace")
+    # A short path: in a long one the kernel's sockets cannot be files.
+    with tempfile.TemporaryDirectory() as folder:
+        root = write_project(Path(folder))
+        command = [sys.executable, "-c", "from analysis.cli import main; main()", "report"]
+        done = subprocess.run(
+            [*cut_off, *command, "tiny", "--period", "2026-W32"],
+            cwd=root,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_unexpected_place_is_no_project(tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.reports.runs.FOLDER", "nothing-of-this-name")
+    with pytest.raises(UsageError, match="there is no folder reports/"):
+        project_root(tmp_path)
