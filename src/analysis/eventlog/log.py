@@ -21,13 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.typing import NaTType
 
-from analysis.eventlog import build, engine, predicates, store
+from analysis.eventlog import build, counts, engine, predicates, rows, store
 from analysis.eventlog.canonical import arrow_table, canonical_table
-from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, content_sum
-from analysis.passes import counting
+from analysis.eventlog.shard import Shard, content_sum
 from analysis.schema import (
     EVENT,
-    MONEY_SCALE,
     SESSION,
     TIME,
     USER,
@@ -266,16 +264,16 @@ class EventLog:
         ``share_of_users`` (a fraction of all users), ``first``, ``last`` (UTC) and ``value``
         (the sum of the property ``value``; NaN where the log has none).
         """
-        counts = self._counts
-        seen = counts[:, 0] > 0
+        found = self._counts
+        seen = found[:, 0] > 0
         table = pd.DataFrame(
             {
                 EVENT: pd.array(self.event_names, dtype="str")[seen],
-                "events": counts[seen, 0],
-                "users": counts[seen, 1],
-                "share_of_users": counts[seen, 1] / max(self.users, 1),
-                "first": pd.to_datetime(counts[seen, 2], unit="us", utc=True),
-                "last": pd.to_datetime(counts[seen, 3], unit="us", utc=True),
+                "events": found[seen, 0],
+                "users": found[seen, 1],
+                "share_of_users": found[seen, 1] / max(self.users, 1),
+                "first": pd.to_datetime(found[seen, 2], unit="us", utc=True),
+                "last": pd.to_datetime(found[seen, 3], unit="us", utc=True),
                 VALUE: self._money[seen],
             }
         )
@@ -296,79 +294,17 @@ class EventLog:
 
     @cached_property
     def _counts(self) -> np.ndarray:
-        names = len(self.event_names)
-
-        def count(shard: Shard) -> np.ndarray:
-            return counting.per_event(shard.time, shard.event, shard.offsets, names)
-
-        total = np.zeros((names, 4), np.int64)
-        total[:, 2], total[:, 3] = np.iinfo(np.int64).max, np.iinfo(np.int64).min
-        for part in engine.over(self.shards, count):
-            total[:, :2] += part[:, :2]
-            total[:, 2] = np.minimum(total[:, 2], part[:, 2])
-            total[:, 3] = np.maximum(total[:, 3], part[:, 3])
-        return total
+        return counts.per_event(self.shards, len(self.event_names))
 
     @cached_property
     def _people(self) -> tuple[int, int]:
-        names = len(self.event_names)
-
-        def count(shard: Shard) -> tuple[int, int]:
-            codes = shard.columns[SESSION].codes  # type: ignore[union-attr]
-            return counting.users_and_sessions(shard.event, codes, shard.offsets, names)
-
-        parts = engine.over(self.shards, count)
-        return sum(users for users, _ in parts), sum(sessions for _, sessions in parts)
+        return counts.users_and_sessions(self.shards, len(self.event_names))
 
     @cached_property
     def _money(self) -> np.ndarray:
-        names = len(self.event_names)
         if self.kinds.get(VALUE) != "number":
-            return np.full(names, np.nan)
-
-        def add(shard: Shard) -> np.ndarray:
-            numbers = shard.columns[VALUE].numbers  # type: ignore[union-attr]
-            return counting.money_per_event(shard.event, numbers, names, MONEY_SCALE)
-
-        return sum(engine.over(self.shards, add), np.zeros(names, np.int64)) / MONEY_SCALE
+            return np.full(len(self.event_names), np.nan)
+        return counts.money_per_event(self.shards, len(self.event_names))
 
     def _table(self) -> pa.Table:
-        parts = engine.over(self.shards, partial(_shard_table, event_names=self.event_names))
-        if not parts:
-            return canonical_empty(self.kinds)
-        table = pa.concat_tables(parts, promote_options="default")
-        users = table.column(USER)
-        if len(parts) > 1:
-            table = table.take(pc.sort_indices(users))
-        return table
-
-
-def canonical_empty(kinds: Mapping[str, str]) -> pa.Table:
-    """A canonical table without rows."""
-    cells: dict[str, Any] = {
-        USER: pa.array([], pa.large_string()),
-        TIME: pa.array([], pa.int64()),
-        EVENT: pa.array([], pa.large_string()),
-    }
-    for name, of in kinds.items():
-        cells[name] = pa.array([], pa.float64() if of == "number" else pa.large_string())
-    return pa.table(cells)
-
-
-def _shard_table(shard: Shard, *, event_names: Sequence[str]) -> pa.Table:
-    rows = np.flatnonzero(shard.event < len(event_names))
-    user = np.repeat(np.arange(len(shard.users)), np.diff(shard.offsets))[rows]
-    names = pa.array(event_names, pa.large_string())
-    cells: dict[str, Any] = {
-        USER: shard.users.take(pa.array(user)),
-        TIME: pa.array(shard.time[rows]),
-        EVENT: names.take(pa.array(shard.event[rows].astype(np.int64))),
-    }
-    for name, column in shard.columns.items():
-        if isinstance(column, NumberColumn):
-            cells[name] = pa.array(column.numbers[rows])
-        else:
-            assert isinstance(column, TextColumn)
-            codes = column.codes[rows].astype(np.int64)
-            cells[name] = column.values.take(pa.array(codes, mask=codes < 0))
-    return pa.table(cells)
+        return rows.table_of(self.shards, self.event_names, self.kinds)
