@@ -57,7 +57,7 @@ def test_the_latest_report_is_first_with_its_numbers_and_links(tmp_path):
         },
     )
     found = page(tmp_path)
-    assert found.xpath("//p[@class='headline']/text()") == ["Headline of 2026-W46."]
+    assert found.xpath("//p[@class='latest']/text()") == ["Headline of 2026-W46."]
     cells = [[cell.text_content() for cell in row[:3]] for row in found.xpath("//tbody/tr")]
     assert cells == [
         ["Macro rate", "2.2% of 2,410", "−0.9 points (−1.6 to −0.2)"],

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from analysis import wording
@@ -22,7 +23,8 @@ from analysis.reports.render import MANIFEST, NUMBERS, PAGE
 TREND_PERIODS = 26
 _WIDTH, _HEIGHT, _MARGIN = 160, 32, 4
 _UNREADABLE = "The numbers of this report cannot be read: render it again."
-_CSS = Path(__file__).with_name("index.css")
+_FOLDER = Path(__file__).parent
+_STYLES = ("page.css", "index.css")
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,10 @@ def published(to: Path) -> list[Issue]:
 def index_page(issues: Sequence[Issue]) -> str:
     """The page as one HTML text."""
     reports = {issue.report: [i for i in issues if i.report == issue.report] for issue in issues}
-    sections = [_section(series) for series in reports.values()]
-    body = "\n".join(sections)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Reports</title>\n<style>\n{_CSS.read_text(encoding='utf-8')}</style>\n</head>\n"
-        f"<body>\n<main>\n<h1>Reports</h1>\n{body}\n</main>\n</body>\n</html>\n"
+    page = Template((_FOLDER / "index_page.html").read_text(encoding="utf-8"))
+    return page.substitute(
+        style="".join((_FOLDER / name).read_text(encoding="utf-8") for name in _STYLES),
+        body="\n".join(_section(series) for series in reports.values()),
     )
 
 
@@ -108,15 +105,15 @@ def _section(series: Sequence[Issue]) -> str:
     latest = series[-1]
     rows = "\n".join(_number_row(name, series[-TREND_PERIODS:]) for name in latest.numbers)
     table = (
-        '<div class="wide"><table>\n<thead><tr><th scope="col">Number</th><th scope="col">'
+        '<div class="table"><table>\n<thead><tr><th scope="col">Number</th><th scope="col">'
         f'{html.escape(latest.label)}</th><th scope="col">Change</th><th scope="col">Trend'
         f"</th></tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>\n"
     )
     items = "\n".join(_item(issue) for issue in reversed(series))
     return (
-        f'<section>\n<h2>{_link(latest, latest.title)}</h2>\n<p class="headline">'
+        f'<section>\n<h2>{_link(latest, latest.title)}</h2>\n<p class="latest">'
         f"{html.escape(latest.headline)}</p>\n{_gate(latest)}{table if rows else ''}"
-        f"<h3>All periods</h3>\n<ul>\n{items}\n</ul>\n</section>"
+        f'<h3>All periods</h3>\n<ul class="periods">\n{items}\n</ul>\n</section>'
     )
 
 
@@ -126,12 +123,14 @@ def _number_row(name: str, series: Sequence[Issue]) -> str:
     values = [_value(issue.numbers.get(name, {})) for issue in series]
     return (
         f'<tr><th scope="row">{html.escape(label)}</th><td>{html.escape(_shown(cells))}</td>'
-        f"<td>{html.escape(_change(cells))}</td><td>{sparkline(values, label)}</td></tr>"
+        f"<td>{html.escape(_change(cells))}</td>"
+        f'<td class="trend">{sparkline(values, label)}</td></tr>'
     )
 
 
 def _item(issue: Issue) -> str:
-    return f"<li>{_link(issue, issue.label)} {html.escape(issue.headline)}</li>"
+    said = html.escape(issue.headline)
+    return f"<li>{_link(issue, issue.label)} <span>{said}</span></li>"
 
 
 def _link(issue: Issue, text: str) -> str:
