@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import simulate as module
 from analysis.passes import browsing, shopping
 from analysis.shop_tables import ROW, VISITOR, Tables, tables
 from analysis.shop_world import SHOP
 
+# The package's name `simulate` is the function.
+module = importlib.import_module("analysis.simulate")
 START, END = 1_786_924_800_000, 1_795_392_000_000
 WEEK = tables(SHOP, START, END).world[0]["week"]
 
