@@ -43,11 +43,17 @@ def users_and_sessions(shards: Sequence[Shard], names: int) -> tuple[int, int]:
 
 
 def money_per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
-    """Sum of the property ``value`` of each event name; adds in millionths, so it is exact."""
+    """Sum of the property ``value`` of each event name; adds in millionths, so it is exact.
 
-    def add(shard: Shard) -> np.ndarray:
+    NaN where the values are too large to add (beyond 4.6 million millions) or infinite.
+    """
+
+    def add(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
         column = shard.columns[VALUE]
         assert isinstance(column, NumberColumn)
         return counting.money_per_event(shard.event, column.numbers, names, MONEY_SCALE)
 
-    return sum(engine.over(shards, add), np.zeros(names, np.int64)) / MONEY_SCALE
+    total, sizes = np.zeros(names, np.int64), np.zeros(names)
+    for own, size in engine.over(shards, add):
+        total, sizes = total + own, sizes + size
+    return np.where(sizes < 2.0**62, total / MONEY_SCALE, np.nan)

@@ -63,9 +63,19 @@ def users_and_sessions(event, session, offsets, names):
 
 @nb.njit(cache=True, nogil=True)
 def money_per_event(event, numbers, names, scale):
-    """Sum of a number over the rows of each event name, in integers of 1 / `scale`."""
+    """Sum of a number over the rows of each event name, in integers of 1 / `scale`.
+
+    Returns
+    -------
+    (sums, sizes) : int64 and float64 arrays; the sizes are the sums of the absolute values. Where
+        a size is beyond what an int64 holds the sum has no meaning.
+    """
     out = np.zeros(names, np.int64)
+    sizes = np.zeros(names, np.float64)
     for i in range(event.size):
         if event[i] < names and not np.isnan(numbers[i]):
-            out[event[i]] += np.int64(np.rint(numbers[i] * scale))
-    return out
+            scaled = np.rint(numbers[i] * scale)
+            sizes[event[i]] += abs(scaled)
+            if sizes[event[i]] < 2.0**62:
+                out[event[i]] += np.int64(scaled)
+    return out, sizes
