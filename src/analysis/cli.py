@@ -57,7 +57,9 @@ def run(arguments: Sequence[str]) -> int:
         console.complain(command, error)
         return error.exit_code
     except TyperException as error:
-        console.complain(command, f"{error.format_message()} See: {command} --help")
+        message = error.format_message().rstrip(".")
+        stop = "" if message.endswith("?") else "."
+        console.complain(command, f"{message}{stop} See: {command} --help")
         return error.exit_code
     except BrokenPipeError:
         return 1
@@ -126,7 +128,7 @@ def import_(
             print(f"Why rows are in the quarantine: {to / 'quarantine.parquet'}", file=sys.stderr)
 
 
-@app.command()
+@app.command("info")
 def info(folder: Folder, as_json: AsJson = False) -> None:
     """What is in a log: how many of what, from when to when.
 
@@ -135,7 +137,7 @@ def info(folder: Folder, as_json: AsJson = False) -> None:
     _show_log(folder, as_json=as_json)
 
 
-@app.command()
+@app.command("demo")
 def demo(
     to: Annotated[Path, typer.Option(help="Folder; a log in it is replaced.")] = Path("data/demo"),
     users: Annotated[int, typer.Option(help="How many visitors.")] = 20_000,

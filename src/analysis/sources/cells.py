@@ -208,6 +208,8 @@ def columns_of(records: list[dict[str, Any]]) -> pa.RecordBatch:
             for place, cell in pairs.items():
                 if cell is not None:
                     cells.setdefault(place, [None] * len(records))[row] = cell
+    if not cells:  # rows without a column are still rows
+        return pa.RecordBatch.from_struct_array(pa.array([{}] * len(records), pa.struct([])))
     columns = [_column(values) for values in cells.values()]
     return pa.RecordBatch.from_arrays(columns, names=list(cells))
 

@@ -233,10 +233,14 @@ class Bytes:
         self._raw.close()
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`; after the file's own the tail; none at the end."""
+        """The next `size` bytes; at the end the rest and the tail, then none."""
         block = self._stream.read(size)
-        if not block:
-            block, self._tail = self._tail, b""
+        while len(block) < size:
+            more = self._stream.read(size - len(block))
+            if not more:
+                block, self._tail = block + self._tail, b""
+                break
+            block += more
         return block
 
     def position(self) -> int:

@@ -99,9 +99,9 @@ def _read_block(block: bytes, hints: pa.Schema) -> tuple[Read | None, pa.Schema]
     if table.num_rows != block.count(b"\n") or not all(map(_is_flat, table.schema.types)):
         return None, hints
     batch = flatten(table.combine_chunks().to_batches()[0])
-    if len(set(batch.schema.names)) < batch.num_columns or not all(map(_is_exact, batch.columns)):
-        return None, hints
     named = [field.name for field in batch.schema if not kind.is_null(field.type)]
+    if not named or len(set(named)) < len(named) or not all(map(_is_exact, batch.columns)):
+        return None, hints
     return (batch.select(named), np.arange(batch.num_rows), []), hints
 
 

@@ -2,9 +2,13 @@
 
 A CSV does not say what its cells are. Article "007" must not become 7, version "1.10" must not
 become 1.1, and an id of twenty digits must not be rounded. So a column becomes numbers only if
-every cell, over all files, is written plainly (no leading zeros, no exponent, at most 15 digits)
-and no two different texts would be the same number: either no cell has zeros at its end, as
-computers write, or all have the same number of decimals, as prices do.
+every cell, over all files, is written as programs write numbers (no leading zeros, at most 15
+digits or exactly the digits that the number needs) and no two different texts would be the same
+number. Three ways of writing a column keep them apart:
+
+- no decimals end in zero: ``5``, ``2.5``, ``0.125``;
+- all cells have the same number of decimals, as prices have: ``5.00``, ``2.50``;
+- all have a point, and only whole numbers end in zero, as pandas writes: ``5.0``, ``0.125``.
 """
 
 from __future__ import annotations
@@ -15,24 +19,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _PLAIN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
-_MINUS_ZERO: Final = r"^-0(\.0+)?$"
 _DIGITS: Final = 15
 
 
 class Look(NamedTuple):
-    """What the texts of a column look like so far: decimals, and zeros at the end of any."""
+    """What the texts of a column look like so far: decimals, and zeros at the end of any.
+
+    `zeros` is whether decimals end in zero anywhere, `odd_zeros` whether they do so elsewhere
+    than in a single ``.0``.
+    """
 
     plain: bool = True
-    fewest: int | None = None
+    cells: bool = False
+    fewest: int = _DIGITS
     most: int = 0
     zeros: bool = False
+    odd_zeros: bool = False
 
     @property
     def numbers(self) -> bool:
         """May the column become numbers? A column without a single cell may not."""
-        if not self.plain or self.fewest is None:
+        if not self.plain or not self.cells:
             return False
-        return not self.zeros or self.fewest == self.most
+        as_pandas = self.fewest > 0 and not self.odd_zeros
+        return not self.zeros or self.fewest == self.most or as_pandas
 
 
 NO_NUMBERS: Final = Look(plain=False)
@@ -53,15 +63,31 @@ def look_at(column: pa.Array | pa.ChunkedArray, before: Look) -> Look:
     words = pc.unique(pc.drop_null(column))
     if not len(words):
         return before
+    plain = pc.match_substring_regex(words, _PLAIN)
     digits = pc.utf8_length(pc.replace_substring_regex(words, r"[-.]", ""))
-    plain = pc.and_not(
-        pc.and_(pc.match_substring_regex(words, _PLAIN), pc.less_equal(digits, _DIGITS)),
-        pc.match_substring_regex(words, _MINUS_ZERO),
-    )
-    if not pc.all(plain).as_py():
+    doubtful = words.filter(pc.invert(pc.and_(plain, pc.less_equal(digits, _DIGITS))))
+    if not all(map(_is_exact, doubtful.to_pylist())):
         return NO_NUMBERS
+    words = words.filter(plain)
     decimals = pc.utf8_length(pc.replace_substring_regex(words, r"^[^.]*\.?", ""))
     bounds = pc.min_max(decimals).as_py()
-    fewest = bounds["min"] if before.fewest is None else min(before.fewest, bounds["min"])
-    zeros = pc.any(pc.match_substring_regex(words, r"\..*0$")).as_py()
-    return Look(True, fewest, max(before.most, bounds["max"]), before.zeros or zeros)
+    zeros = words.filter(pc.match_substring_regex(words, r"\..*0$"))
+    odd = pc.any(pc.match_substring_regex(zeros, r"\..+0$")).as_py() or False
+    return Look(
+        plain=True,
+        cells=True,
+        fewest=before.fewest if bounds["min"] is None else min(before.fewest, bounds["min"]),
+        most=before.most if bounds["max"] is None else max(before.most, bounds["max"]),
+        zeros=before.zeros or len(zeros) > 0,
+        odd_zeros=before.odd_zeros or odd,
+    )
+
+
+def _is_exact(word: str) -> bool:
+    """Is this text just what the number itself would be written as?"""
+    if not word.isascii() or word.strip("-0123456789.e+"):
+        return False
+    try:
+        return repr(float(word)) == word
+    except ValueError:
+        return False

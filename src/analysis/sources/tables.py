@@ -7,6 +7,7 @@ that nothing gets lost on the way, above all not in a cell whose quote is never 
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -130,7 +131,8 @@ def _row_numbers(first: int, count: int, skipped: np.ndarray) -> tuple[np.ndarra
 
 def _header(file: SourceFile) -> tuple[list[str], str]:
     with Bytes(file) as stream:
-        text = stream.read(_PEEK).decode("utf-8-sig", errors="replace").lstrip("\r\n")
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        text = decoder.decode(stream.read(_PEEK)).lstrip("\r\n")
     plain = "".join(text.split('"')[::2]).splitlines()[0]
     delimiter = max(_DELIMITERS, key=plain.count)
     names = next(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))

@@ -1,0 +1,144 @@
+"""Cells of every type, judged by what Python says they are."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.schema import DataError
+from analysis.sources.cells import (
+    columns_of,
+    flatten,
+    id_text,
+    number_as_text,
+    number_cells,
+    numbers_as_text,
+    property_cells,
+)
+
+
+@given(st.floats(allow_nan=False))
+def test_a_number_as_text_is_the_same_number(number):
+    assert float(number_as_text(number)) == number
+
+
+@given(st.lists(st.one_of(st.none(), st.floats())))
+def test_numbers_as_text_by_column(numbers):
+    wanted = [None if x is None or math.isnan(x) else number_as_text(x) for x in numbers]
+    assert numbers_as_text(pa.array(numbers, pa.float64())).to_pylist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("cells", "wanted"),
+    [
+        (pa.array([7, None, 2**62]), ["7", None, str(2**62)]),
+        (pa.array([7.0, 1005694.5834348403, None]), ["7", "1005694.5834348403", None]),
+        (pa.array(["007", "", None]), ["007", None, None]),
+        (pa.array([True, False, None]), ["true", "false", None]),
+        (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
+        (pa.nulls(2), [None, None]),
+        (pa.array([b"a"]), ["a"]),
+        (pa.array([Decimal("1.50")]), ["1.50"]),
+    ],
+)
+def test_ids_are_text(cells, wanted):
+    assert id_text(cells, "user").to_pylist() == wanted
+
+
+def test_ids_that_lost_their_digits_are_refused():
+    with pytest.raises(DataError, match="'user' holds floating-point numbers beyond"):
+        id_text(pa.array([1e19]), "user")
+
+
+@pytest.mark.parametrize(
+    ("cells", "wanted"),
+    [
+        (pa.array([1, 2, None]), [1.0, 2.0, None]),
+        (pa.array([2**53 + 1, 5]), [str(2**53 + 1), "5"]),
+        (pa.array([2**64 - 1, 5], pa.uint64()), [str(2**64 - 1), "5"]),
+        (pa.array([True, None]), ["true", None]),
+        (pa.array(["5", ""]), ["5", None]),
+        (pa.array([Decimal("2.50")]), [2.5]),
+        (pa.array([dt.date(2026, 1, 2)]), ["2026-01-02"]),
+        (pa.array([dt.datetime(2026, 1, 2, 3, 4, 5)]), ["2026-01-02T03:04:05"]),
+        (
+            pa.array([dt.datetime(2026, 1, 2, 3, 4, 5, 60, tzinfo=dt.UTC)]),
+            ["2026-01-02T03:04:05.000060Z"],
+        ),
+    ],
+)
+def test_properties_are_text_or_numbers(cells, wanted):
+    found = property_cells(cells, "x", as_text=False).to_pylist()
+    assert [None if isinstance(x, float) and math.isnan(x) else x for x in found] == wanted
+
+
+def test_a_property_that_is_text_by_its_name():
+    assert property_cells(pa.array([12.0, None]), "item_id", as_text=True).to_pylist() == [
+        "12",
+        None,
+    ]
+
+
+def test_bytes_that_are_no_text_are_refused():
+    with pytest.raises(DataError, match="'raw' holds binary"):
+        property_cells(pa.array([b"\xff"]), "raw", as_text=False)
+
+
+def test_values_are_numbers_or_bad():
+    numbers, bad = number_cells(pa.array(["1.5", "", None, "abc", "1e3", "inf", "1_000", "nan"]))
+    assert bad.tolist() == [False, False, False, True, False, True, True, True]
+    assert numbers.to_numpy()[~bad].tolist()[0::3] == [1.5, 1000.0]
+    numbers, bad = number_cells(pa.array([1, None], pa.int32()))
+    assert numbers.to_numpy()[0] == 1
+    assert np.isnan(numbers.to_numpy()[1])
+    assert not bad.any()
+    assert number_cells(pa.nulls(2))[1].tolist() == [False, False]
+
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-10, 10), st.text(max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("xyz"), VALUES), max_size=5))
+def test_nested_objects_become_columns(records):
+    def text(value):
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, (list, dict)):
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return str(value)
+
+    found = columns_of(records).to_pylist()
+    for record, row in zip(records, found, strict=True):
+        wanted = {}
+        for name, value in record.items():
+            inner = value if isinstance(value, dict) else {None: value}
+            wanted |= {
+                name if k is None else f"{name}.{k}": text(v)
+                for k, v in inner.items()
+                if v is not None
+            }
+        assert {name: text(cell) for name, cell in row.items() if cell is not None} == wanted
+
+
+def test_structures_of_parquet_become_columns():
+    batch = pa.RecordBatch.from_pylist(
+        [{"a": {"b": 1, "c": {"d": [1]}}, "e": ["x"]}, {"a": None, "e": None}]
+    )
+    assert flatten(batch).to_pylist() == [
+        {"a.b": 1, "a.c": '{"d":[1]}', "e": '["x"]'},
+        {"a.b": None, "a.c": None, "e": None},
+    ]

@@ -1,0 +1,116 @@
+"""Files are what their names say, or an error says what to do."""
+
+from __future__ import annotations
+
+import gzip
+import os
+
+import pytest
+
+from analysis.schema import DataError, UsageError
+from analysis.sources.files import CSV, JSON, PARQUET, Bytes, expand
+
+TEXT = b"user,time,event\nann,2026-01-01T00:00Z,visit\n"
+
+
+def write(folder, name, content=TEXT):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def names(files):
+    return [file.path.name for file in files]
+
+
+def test_endings_say_how_a_file_is_read(tmp_path):
+    wanted = {"a.csv": CSV, "b.TSV": CSV, "c.txt": CSV, "d.jsonl": JSON, "e.json": JSON}
+    content = {JSON: b'{"a": 1}\n', CSV: TEXT, PARQUET: b"PAR1"}
+    for name, kind in (wanted | {"f.parquet": PARQUET, "g.pq": PARQUET}).items():
+        (file,) = expand([write(tmp_path, name, content[kind])])
+        assert (file.kind, file.gzip, file.size) == (kind, False, len(content[kind]))
+    (file,) = expand([write(tmp_path, "h.ndjson.GZ", gzip.compress(content[JSON]))])
+    assert (file.kind, file.gzip) == (JSON, True)
+
+
+def test_folders_patterns_and_order(tmp_path):
+    for name in ("b.csv", "a.csv", "sub/c.csv", "_SUCCESS", "notes.md", "[x].csv"):
+        write(tmp_path, name)
+    assert names(expand([tmp_path])) == ["[x].csv", "a.csv", "b.csv"]
+    assert names(expand([f"{tmp_path}/*.csv"])) == ["[x].csv", "a.csv", "b.csv"]
+    assert names(expand([f"{tmp_path}/**/?.csv"])) == ["a.csv", "b.csv", "c.csv"]
+    assert names(expand([tmp_path / "b.csv", tmp_path])) == ["b.csv", "[x].csv", "a.csv"]
+    assert names(expand([str(tmp_path / "[x].csv")])) == ["[x].csv"]
+
+
+def test_wrong_paths(tmp_path):
+    write(tmp_path, "clicks.csv")
+    (tmp_path / "none").mkdir()
+    for path, message in {
+        "click.csv": "there is no file .*Did you mean 'clicks.csv'",
+        "none": "holds no file to import",
+        "*.parquet": "no file matches",
+        "x/y.csv": "there is no file",
+    }.items():
+        with pytest.raises(UsageError, match=message):
+            expand([tmp_path / path])
+    with pytest.raises(UsageError, match="no file given"):
+        expand([])
+    with pytest.raises(UsageError, match="ending that says nothing"):
+        expand([write(tmp_path, "a.xlsx")])
+    with pytest.raises(UsageError, match="ending that says nothing"):
+        expand([write(tmp_path, "a.parquet.gz")])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", r"is empty \(0 bytes\)"),
+        ("a.csv", b" \n\n", "is empty"),
+        ("a.csv.gz", b"", "is empty"),
+        ("a.csv.gz", gzip.compress(b""), "is empty"),
+        ("a.csv", gzip.compress(TEXT), "is gzip-compressed, not CSV. Rename it .*gz"),
+        ("a.csv.gz", TEXT, "is CSV, not gzip. Rename it without .gz"),
+        ("a.csv", b"PAR1\x15\x04", "is Parquet, not CSV. Rename it .*parquet"),
+        ("a.csv", b"PK\x03\x04\0\0", r"is a zip archive \(Excel"),
+        ("a.jsonl", b"PAR1\x15\x04", "is Parquet, not JSON lines"),
+        ("a.parquet", TEXT, "is CSV, not Parquet. Rename it .*csv"),
+        ("a.parquet", gzip.compress(TEXT), "is gzip-compressed, not Parquet"),
+        ("a.csv", TEXT.decode().encode("utf-16"), "is UTF-16 text.*iconv -f UTF-16"),
+        ("a.csv", TEXT.decode().encode("utf-16-le"), "is binary or UTF-16.*iconv"),
+        ("a.csv", b"ab\x01c,d\n1,2\n", "is binary"),
+        ("a.csv", b"<!DOCTYPE html><html>", "is HTML or XML.*error page"),
+        ("a.csv", b'{"user": 1}\n', "is JSON lines, not CSV. Rename it .*jsonl"),
+        ("a.jsonl", TEXT, "is CSV, not JSON lines. Rename it .*csv"),
+        ("a.csv.gz", gzip.compress(b'{"user": 1}\n'), "is JSON lines, not CSV"),
+        ("a.csv.gz", gzip.compress(TEXT)[:12], "is cut short"),
+        ("a.csv.gz", gzip.compress(TEXT)[:9] + b"rubbish" * 9, "is damaged"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says(tmp_path, name, content, message):
+    path = write(tmp_path, name, content)
+    with pytest.raises(DataError, match=message) as caught:
+        expand([path])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_broken_first_line_is_no_other_format(tmp_path):
+    (file,) = expand([write(tmp_path, "a.jsonl", b'oops"}\n{"user": 1}\n')])
+    assert file.kind == JSON
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(tmp_path):
+    path = write(tmp_path, "a.csv")
+    path.chmod(0)
+    with pytest.raises(DataError, match="Permission denied"):
+        expand([path])
+
+
+def test_the_tail_comes_once_after_the_content(tmp_path):
+    (file,) = expand([write(tmp_path, "a.csv.gz", gzip.compress(TEXT))])
+    with Bytes(file, tail=b"THE END") as stream:
+        parts = [stream.read(10) for _ in range(10)]
+    assert b"".join(parts) == TEXT + b"THE END"
+    assert parts[-1] == b""
