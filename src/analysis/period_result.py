@@ -66,7 +66,12 @@ class PeriodResult(Result):
 
     def sentence(self) -> str:
         """The conversion rate, its change, and where it changed: the headline."""
-        return period_words.headline(self)
+        return " ".join(self.sentences)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The sentence in its parts: the rate and its change first, then the place."""
+        return tuple(period_words.sentences(self))
 
     def numbers(self) -> dict[str, dict[str, Any]]:
         """The numbers of the headline as plain data, undefined is None: for ``numbers.json``.

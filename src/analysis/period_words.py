@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from analysis.period_result import PeriodResult
 
 
-def headline(result: PeriodResult) -> str:
-    """Conversion, change, place."""
+def sentences(result: PeriodResult) -> list[str]:
+    """The rate and its change; then, where more than one rate was compared, the place."""
     entered, _ = result.entered
     if not entered:
         few = "Nobody, or too few people to show,"
-        return f"{few} entered the funnel from {result.period.name}: there is no rate to tell."
+        return [f"{few} entered the funnel from {result.period.name}: there is no rate to tell."]
     row = result.overall
     if pd.isna(row["rate"]):
-        return _no_rate(result, entered)
+        return [_no_rate(result, entered)]
     said = [_final(result, entered) + _rate_and_change(result, row)]
     if len(result.steps) > 2 or result.has_groups:
         said.append(_where(result))
-    return " ".join(part for part in said if part)
+    return [part for part in said if part]
 
 
 def _no_rate(result: PeriodResult, entered: float) -> str:

@@ -25,28 +25,32 @@ from analysis.schema import (
 )
 
 CURRENCY = "currency"
+_MOST = 2.0**62
 
 
 class Totals(NamedTuple):
-    """Counts of one event.
+    """Counts of one event; what is about too few users to show is NaN.
 
-    ``value`` is NaN where the log has none, or has it in several currencies, which ``currency``
-    then lists; ``currency`` is None where the log does not say.
+    ``value`` is NaN too where the log has none, or has it in several currencies, which
+    ``currency`` then lists; ``currency`` is None where the log does not say.
     """
 
-    events: int
-    users: int
+    events: float
+    users: float
     value: float
     currency: str | None
 
 
-def totals(log: EventLog, event: str, *, period: tuple[Any, Any] | None = None) -> Totals:
+def totals(
+    log: EventLog, event: str, *, period: tuple[Any, Any] | None = None, min_cell: int = 1
+) -> Totals:
     """How often did an event happen in a period, by how many, worth how much?
 
     Parameters
     ----------
     event : its name; one that the log does not know has happened 0 times.
     period : (start, end) in instants, `end` excluded, naive ones are UTC; default: the whole log.
+    min_cell : where fewer users did it, counts and value are NaN.
 
     Raises
     ------
@@ -70,13 +74,14 @@ def totals(log: EventLog, event: str, *, period: tuple[Any, Any] | None = None) 
     find = partial(_rows, code=log.event_names.index(event), low=low, high=high)
     rows = engine.over(log.shards, find)
     users = sum(_users(shard, own) for shard, own in zip(log.shards, rows, strict=True))
-    value = np.nan
-    if log.kinds.get(VALUE) == "number":
-        value = sum(_money(s, own) for s, own in zip(log.shards, rows, strict=True)) / MONEY_SCALE
     currencies = _currencies(log, rows)
-    if len(currencies) > 1:
-        value = np.nan
-    return Totals(sum(map(len, rows)), users, value, ", ".join(currencies) or None)
+    unit = ", ".join(currencies) or None
+    if 0 < users < min_cell:
+        return Totals(np.nan, np.nan, np.nan, unit)
+    value = np.nan
+    if log.kinds.get(VALUE) == "number" and len(currencies) < 2:
+        value = _money([_values(s, own) for s, own in zip(log.shards, rows, strict=True)])
+    return Totals(sum(map(len, rows)), users, value, unit)
 
 
 def _rows(shard: Shard, *, code: int, low: int, high: int) -> np.ndarray:
@@ -89,11 +94,18 @@ def _users(shard: Shard, rows: np.ndarray) -> int:
     return len(np.unique(np.searchsorted(shard.offsets, rows, side="right")))
 
 
-def _money(shard: Shard, rows: np.ndarray) -> int:
+def _values(shard: Shard, rows: np.ndarray) -> np.ndarray:
     column = shard.columns[VALUE]
     assert isinstance(column, NumberColumn)
     numbers = column.numbers[rows]
-    return int(np.rint(numbers[~np.isnan(numbers)] * MONEY_SCALE).astype(np.int64).sum())
+    return np.rint(numbers[~np.isnan(numbers)] * MONEY_SCALE)
+
+
+def _money(parts: list[np.ndarray]) -> float:
+    # Beyond this size the integers would overflow, and the sum would mean nothing.
+    if sum(float(np.abs(part).sum()) for part in parts) >= _MOST:
+        return np.nan
+    return sum(int(part.astype(np.int64).sum()) for part in parts) / MONEY_SCALE
 
 
 def _currencies(log: EventLog, rows: list[np.ndarray]) -> list[str]:

@@ -64,12 +64,11 @@ def points(change: float, *, signed: bool = True) -> str:
     Examples
     --------
     >>> points(-0.0091), points(0.016), points(-0.0091, signed=False), points(-0.0001)
-    ('−0.9', '+1.6', '0.9', '−0.01')
+    ('−0.9', '+1.6', '0.9', '0.0')
     """
     if math.isnan(change):
         return UNDEFINED
-    size = 100 * abs(change)
-    said = f"{size:.1f}" if size >= 0.05 or size == 0 else f"{size:.2f}"
+    said = f"{100 * abs(change):.1f}"
     if not signed or float(said) == 0:
         return said
     return f"{_MINUS if change < 0 else '+'}{said}"

@@ -11,11 +11,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.rows import AXIS, heading_notes, row_axis, rows, shown_groups
+from analysis.figures.rows import AXIS, heading_notes, row_axis, row_lines, rows, shown_groups
 from analysis.figures.theme import (
     DOWN,
-    GRID,
-    INK,
     REST,
     TOO_FEW,
     UP,
@@ -61,10 +59,12 @@ def step_changes(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     y = [at[r.step][groups.index(r.group)] for r in records(table)]
     names = ["" if group == ALL else group_name(group) for group in groups]
     texts = [f"<b>{safe(_from_to(row))}</b>" for row in records(steps)]
+    no_change = row_lines(place, 0.0)
     layout = {
         "xaxis": _points_axis(table),
         "yaxis": row_axis(place, names),
         "annotations": heading_notes(place, texts) + _before_and_now(table, y),
+        "shapes": no_change,
         "margin_r": 112,
     }
     alt = " ".join([*(f"{_said(row)}." for row in records(table)), *([note] if note else [])])
@@ -82,10 +82,7 @@ def _points_axis(table: pd.DataFrame) -> dict[str, Any]:
         "tickvals": ticks,
         "ticktext": ["0" if t == 0 else points(t).removesuffix(".0") for t in ticks],
         "title": {"text": "← fell · change in points · rose →", "standoff": 4},
-        "zeroline": True,
-        "zerolinecolor": INK,
-        "zerolinewidth": 1,
-        "gridcolor": GRID,
+        "zeroline": False,
     }
 
 

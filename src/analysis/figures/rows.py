@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from analysis.figures.theme import safe, short
+from analysis.figures.theme import INK, safe, short
 
-ROW, HEADING, GAP, AXIS = 23, 24, 12, 34
+ROW, HEADING, GAP, AXIS = 22, 22, 10, 34
 MOST_GROUPS = 6
 _NAME = 15
 
@@ -63,6 +63,16 @@ def heading_notes(place: Rows, texts: Sequence[str]) -> list[dict[str, Any]]:
             "align": "left",
         }
         for y, text in zip(place.headings, texts, strict=True)
+    ]
+
+
+def row_lines(place: Rows, at: float, *, dash: str = "solid") -> list[dict[str, Any]]:
+    """A vertical line at a value, through the rows and not through the headings."""
+    line = {"color": INK, "width": 1.2, "dash": dash}
+    ends = [(own[0] - ROW / 2, own[-1] + ROW / 2) for own in place.centers]
+    return [
+        {"type": "line", "x0": at, "x1": at, "y0": top, "y1": end, "line": line, "layer": "below"}
+        for top, end in ends
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.rows import AXIS, heading_notes, percent_axis, row_axis, rows
+from analysis.figures.rows import AXIS, heading_notes, percent_axis, row_axis, row_lines, rows
 from analysis.figures.theme import (
     INK,
     PALETTE,
@@ -53,16 +53,17 @@ def micro_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     place = rows(len(table), 2)
     upper = float(table[["high", "macro_high", "all_rate"]].max().max())
     # Room for the words behind the longest whisker, and never a chart of one percent only.
-    axis = percent_axis(min(1.0, max(upper * 1.5, 0.05)) if upper == upper else 1.0)
+    axis = percent_axis(min(1.0, max(upper * 1.45, 0.05)) if upper == upper else 1.0)
     did = [centers[0] for centers in place.centers]
     converted = [centers[1] for centers in place.centers]
+    everybody = float(table["all_rate"].iloc[0])
     layout = {
         "xaxis": axis,
         "yaxis": row_axis(place, _NAMES),
         "annotations": heading_notes(
             place, [f"<b>{safe(label(event))}</b>" for event in table["event"]]
         ),
-        "shapes": [_everybody(table, place.height)],
+        "shapes": row_lines(place, everybody, dash="dot") if everybody == everybody else [],
     }
     traces = [
         _bars(table, did),
@@ -76,13 +77,6 @@ def micro_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     ]
     height = int(place.height) + AXIS
     return finished(traces, layout, title=title, alt=_alt(table), height=height)
-
-
-def _everybody(table: pd.DataFrame, height: float) -> dict[str, Any]:
-    rate = table["all_rate"].iloc[0]
-    at = 0.0 if rate != rate else float(rate)
-    line = {"color": INK, "width": 1.2, "dash": "dot"}
-    return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": height, "line": line}
 
 
 def _interval(rate: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, Any]:
@@ -138,7 +132,7 @@ def _words(at: pd.Series, y: list[float], texts: list[str]) -> go.Scatter:
 def _share(k: float, n: float, rate: float) -> str:
     if pd.isna(k):
         return TOO_FEW
-    return f"{percent(rate)} · {count(k)} of {count(n)}" if n else "nobody"
+    return f"{percent(rate)} · {count(k)}" if n else "nobody"
 
 
 def _told(row: Any) -> list[str]:

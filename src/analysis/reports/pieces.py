@@ -47,19 +47,18 @@ class Tile(NamedTuple):
     context: Sequence[str] = ()
 
 
-def headline(text: str) -> Piece:
-    """The answer in words, large: the first sentence more than those that follow.
+def headline(lead: str, *more: str) -> Piece:
+    """The answer in words: the first part large, the others below it.
 
     Examples
     --------
     >>> headline("4.6% of <b>all</b> bought.")._repr_html_().count("<b>")
     0
     """
-    first, dot, rest = text.partition(". ")
-    lead = html.escape(first + ("." if dot else ""))
-    markup = f'<p class="wb-headline" style="{_LARGE}"><strong>{lead}</strong>'
+    rest = " ".join(more)
+    markup = f'<p class="wb-headline" style="{_LARGE}"><strong>{html.escape(lead)}</strong>'
     markup += f"<br>{html.escape(rest)}</p>" if rest else "</p>"
-    return Piece(text, markup)
+    return Piece(" ".join([lead, *more]), markup)
 
 
 def tiles(numbers: Sequence[Tile]) -> Piece:
@@ -76,7 +75,7 @@ def tiles(numbers: Sequence[Tile]) -> Piece:
 
 
 def key_numbers(
-    week: PeriodResult, *, orders: tuple[Totals, Totals], name: str, currency: str | None = None
+    week: PeriodResult, *, orders: Sequence[Totals], name: str, currency: str | None = None
 ) -> Piece:
     """Entered, conversion rate, conversions and their value, each beside the period before.
 
@@ -95,7 +94,7 @@ def key_numbers(
         rate.append(f"no rate of {ago}")
     else:
         rate.append(
-            f"{points(row['change'])} points on {ago} "
+            f"{points(row['change'])} points vs {ago} "
             f"({points(row['change_low'])} to {points(row['change_high'])})"
         )
     few = int(week.parameters["min_cell"])
@@ -109,21 +108,22 @@ def key_numbers(
 
 
 def check(gate: GateResult) -> Piece:
-    """What the data check says; the checks themselves where it does not simply pass."""
+    """What the data check says; where it passes, its facts are folded away."""
     rows = gate.table.to_dict("records")
-    said = gate.sentence() if gate.status == "pass" else gate.sentence().partition(":")[0] + "."
-    lines = [f"{row['status'].upper():4} {row['check']}: {row['finding']}" for row in rows]
+    passed = gate.status == "pass"
+    said = gate.sentence() if passed else gate.sentence().partition(":")[0] + "."
     items = "".join(
-        f'<li class="wb-{html.escape(row["status"])}"><b>{html.escape(row["check"])}:</b> '
-        f"{html.escape(row['finding'])}</li>"
+        f"<li><b>{html.escape(row['check'])}:</b> {html.escape(row['finding'])}</li>"
         for row in rows
-        if gate.status == "pass" or row["status"] != "pass"
+        if passed or row["status"] != "pass"
     )
-    return Piece(
-        "\n".join([said, *lines]),
-        f'<div class="wb-check wb-{gate.status}"><strong>{html.escape(said)}</strong>'
-        f"<ul>{items}</ul></div>",
+    outer, inner = ("details", "summary") if passed else ("div", "strong")
+    markup = (
+        f'<{outer} class="wb-check wb-{gate.status}"><{inner}>{html.escape(said)}</{inner}>'
+        f"<ul>{items}</ul></{outer}>"
     )
+    lines = [f"{row['status'].upper():4} {row['check']}: {row['finding']}" for row in rows]
+    return Piece("\n".join([said, *lines]), markup)
 
 
 def notes(*groups: Iterable[str]) -> Piece:
@@ -138,22 +138,20 @@ def notes(*groups: Iterable[str]) -> Piece:
 def _against(now: float, before: float, ago: str) -> list[str]:
     if not before or pd.isna(before) or pd.isna(now):
         return [f"nothing to compare with in {ago}"]
-    return [f"{relative(now / before - 1)} on {ago} ({count(before)})"]
+    return [f"{relative(now / before - 1)} vs {ago} ({count(before)})"]
 
 
 def _money(
-    orders: tuple[Totals, Totals], name: str, ago: str, *, few: int, currency: str | None
+    orders: Sequence[Totals], name: str, ago: str, *, few: int, currency: str | None
 ) -> list[Tile]:
     now, before = orders
-    if 0 < now.users < few:
-        hidden = f"fewer than {few} users"
-        return [Tile(f"{name}: all", UNDEFINED, [hidden]), Tile("Revenue", UNDEFINED, [hidden])]
-    shown = 0 if 0 < before.users < few else 1
-    many = Tile(f"{name}: all", count(now.events), _against(now.events, before.events * shown, ago))
+    names = [f"Conversions ({name})", "Revenue"]
+    if pd.isna(now.users):
+        return [Tile(what, UNDEFINED, [f"fewer than {few} users"]) for what in names]
+    many = Tile(names[0], count(now.events), _against(now.events, before.events, ago))
     unit = now.currency or currency or ""
     if pd.isna(now.value):
         why = f"several currencies: {unit}" if "," in unit else "the log has no values"
-        return [many, Tile("Revenue", UNDEFINED, [why])]
-    was = before.value * shown
-    worth = Tile("Revenue", f"{count(now.value)} {unit}".strip(), _against(now.value, was, ago))
-    return [many, worth]
+        return [many, Tile(names[1], UNDEFINED, [why])]
+    context = _against(now.value, before.value, ago)
+    return [many, Tile(names[1], f"{count(now.value)} {unit}".strip(), context)]
