@@ -71,6 +71,9 @@ def lab_command(folder: Path, *, port: int | None = None, browser: bool = True) 
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
     ]
+    if os.geteuid() == 0:
+        # In a container there is often nobody else to be; it listens to this machine only.
+        command.append("--allow-root")
     command += [] if port is None else [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     return command if browser else [*command, "--no-browser"]
 

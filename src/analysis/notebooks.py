@@ -22,7 +22,7 @@ from analysis.schema import DataError, one_of
 NOTEBOOKS = "notebooks"
 CELL_TIMEOUT_SECONDS = 600
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
 class Rerun(NamedTuple):

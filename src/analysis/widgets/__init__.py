@@ -1,4 +1,4 @@
-"""Panels over one library function each, and answers as a notebook shows them.
+"""Panels over one library function each, and a table for people.
 
 A panel computes nothing. Its controls hold keyword arguments, a change calls the one function
 with them, and what comes back is shown: the sentence, the caveats, the figure. So whatever is
@@ -8,6 +8,6 @@ as a report with the same arguments.
 
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.saving import SaveTo
-from analysis.widgets.words import readable, said
+from analysis.widgets.words import readable
 
-__all__ = ["FunnelPanel", "SaveTo", "funnel_panel", "readable", "said"]
+__all__ = ["FunnelPanel", "SaveTo", "funnel_panel", "readable"]

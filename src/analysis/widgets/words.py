@@ -1,7 +1,7 @@
-"""Answers as a notebook shows them: sentence, caveats and table, every text escaped.
+"""Answers for people: sentence and caveats as HTML, tables in words; every text is escaped.
 
 Names of events and values of properties come from other people's data, so no text reaches a
-panel or a page but through these functions.
+panel but through these functions.
 """
 
 from __future__ import annotations
@@ -9,28 +9,12 @@ from __future__ import annotations
 from html import escape
 
 import pandas as pd
-from IPython.display import HTML
 
 from analysis import wording
 from analysis.results import Result
 from analysis.schema import ALL, US_PER_SECOND, human_duration
 
 _ALERT = "border-left:4px solid #d55e00;padding:.4em .8em;margin:.6em 0"
-
-
-def said(result: Result) -> HTML:
-    """The answer in words and its caveats, for a notebook.
-
-    Examples
-    --------
-    >>> from analysis.eventlog.log import EventLog
-    >>> from analysis.funnels import funnel
-    >>> log = EventLog.from_frame(pd.DataFrame({"user": ["ann"], "event": ["<b>"],
-    ...     "time": pd.to_datetime(["2026-01-01"])}), covers_until="2026-02-01")
-    >>> "1 users did &lt;b&gt;." in said(funnel(log, ["<b>"])).data
-    True
-    """
-    return HTML(answer(result))
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
@@ -42,9 +26,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    A row per group and step, as text: the group (where there are several), the step, the people
-    among mature entries, their share of the first step and its 95 % interval, their share of the
-    step before, and the median wait since then.
+    A row per group (where there are several) and step, as text: the people among mature entries,
+    their share of the first step and its 95 % interval, their share of the step before, and the
+    median wait since then.
 
     Examples
     --------
@@ -53,13 +37,13 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     ...     "rate_low": [0.91, 0.105], "rate_high": [1.0, 0.348], "step_rate": [None, 0.2],
     ...     "median_seconds": [None, 90.0]})
     >>> readable(rows).iloc[1].to_list()
-    ['Purchase', '8', '20.0% of 40', '10.5% to 34.8%', '20.0% of 40', '1.5 min']
+    ['8', '20.0% of 40', '10.5% to 34.8%', '20.0% of 40', '1.5 min']
     """
     grouped = [] if set(table["group"]) <= {ALL} else ["group"]
     rows = [_cells(row) for row in table.itertuples()]
     names = ["group", "step", "people", "of the first step", "95 % interval", "of the step before"]
     shown = pd.DataFrame(rows, columns=[*names, "median wait"], dtype=str)
-    return shown[[*grouped, *shown.columns[1:]]]
+    return shown[shown.columns[1 - len(grouped) :]].set_index([*grouped, "step"])
 
 
 def answer(result: Result) -> str:
