@@ -96,7 +96,7 @@ def _timed() -> Any:
     began = time.monotonic()
 
     def say(line: str) -> None:
-        _say(f"{time.monotonic() - began:6.1f} s  {line}")
+        _say(f"{line} (after {time.monotonic() - began:.0f} s)")
 
     return say
 

@@ -21,6 +21,7 @@ from analysis.reports.publish import FAILED
 from analysis.reports.render import MANIFEST, NUMBERS, PAGE
 
 TREND_PERIODS = 26
+HEADLINE_NUMBER = "macro_rate"
 _WIDTH, _HEIGHT, _MARGIN = 160, 32, 4
 _UNREADABLE = "The numbers of this report cannot be read: render it again."
 _FOLDER = Path(__file__).parent
@@ -103,11 +104,14 @@ def sparkline(values: Sequence[float | None], label: str) -> str:
 
 def _section(series: Sequence[Issue]) -> str:
     latest = series[-1]
-    rows = "\n".join(_number_row(name, series[-TREND_PERIODS:]) for name in latest.numbers)
+    rows = "\n".join(
+        _number_row(name, series[-TREND_PERIODS:]) for name in _in_order(latest.numbers)
+    )
+    columns = ("Number", latest.label, "Change (95% interval)", "Trend")
+    heads = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
     table = (
-        '<div class="table"><table>\n<thead><tr><th scope="col">Number</th><th scope="col">'
-        f'{html.escape(latest.label)}</th><th scope="col">Change</th><th scope="col">Trend'
-        f"</th></tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>\n"
+        f'<div class="table"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n'
+        "</table></div>\n"
     )
     items = "\n".join(_item(issue) for issue in reversed(series))
     return (
@@ -115,6 +119,10 @@ def _section(series: Sequence[Issue]) -> str:
         f"{html.escape(latest.headline)}</p>\n{_gate(latest)}{table if rows else ''}"
         f'<h3>All periods</h3>\n<ul class="periods">\n{items}\n</ul>\n</section>'
     )
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: (name != HEADLINE_NUMBER, name))
 
 
 def _number_row(name: str, series: Sequence[Issue]) -> str:
