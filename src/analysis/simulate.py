@@ -84,7 +84,7 @@ def simulate(
     --------
     >>> demo = simulate(users=200)
     >>> demo.log.users, demo.truth.loc[demo.truth.event == "video_start", "hazard_ratio"].item()
-    (200, 1.6)
+    (200, 2.0)
     """
     plan = _plan(seed, users, start=start, end=end, shards=shards, shop=shop)
     log = EventLog.from_shards(

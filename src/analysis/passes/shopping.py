@@ -66,7 +66,12 @@ def shop(worlds, hours, rows, people, rng):
 
 @nb.njit(cache=True, nogil=True)
 def _arrive(world, hours, rng, me):
-    """Draw who this is, and when and from where they first come."""
+    """Draw when somebody first comes, who it is, and from where."""
+    at = int(rng.random() * hours[1, -1])
+    hour = np.searchsorted(hours[1], at, side="right") - 1
+    width = hours[0, hour + 1] - hours[0, hour]
+    me.clock = hours[0, hour] + int(rng.random() * width)
+    me.came = _shop_time(world.week, me.clock)
     levels = world.activity.size
     me.level = int(rng.random() * levels)
     me.trait = int(rng.random() * levels)
@@ -83,11 +88,6 @@ def _arrive(world, hours, rng, me):
     me.third = 3 - me.main - other if others == 2 else me.second
     me.once = rng.random() < world.visit_once
     me.country = pick(world.countries, rng.random())
-    at = int(rng.random() * hours[1, -1])
-    hour = np.searchsorted(hours[1], at, side="right") - 1
-    width = hours[0, hour + 1] - hours[0, hour]
-    me.clock = hours[0, hour] + int(rng.random() * width)
-    me.came = _shop_time(world.week, me.clock)
 
 
 @nb.njit(cache=True, nogil=True)
