@@ -105,7 +105,7 @@ def write_simulation(
     """Write the log that `simulate` makes into a folder, one shard at a time, and its truth.
 
     The truth is returned, and saved beside the log as ``truth.json``: the arguments, and a record
-    per planted fact. Only one shard is in memory at a time, so 100 million events are no trouble.
+    per planted fact. Only one shard is in memory at a time; per user two numbers stay.
 
     Raises
     ------
