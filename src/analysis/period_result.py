@@ -60,6 +60,11 @@ class PeriodResult(Result):
         return rows.iloc[0]
 
     @property
+    def is_over(self) -> bool:
+        """Does the log cover the whole period? Its counts can be compared only then."""
+        return bool(self.period.end <= self.covers_until)
+
+    @property
     def has_groups(self) -> bool:
         """Was there a breakdown, and is a group of it large enough to show?"""
         return bool((self.table["group"] != ALL).any())
@@ -84,7 +89,7 @@ class PeriodResult(Result):
             "entered": {
                 "value": _plain(now),
                 "previous": _plain(before),
-                "change": _plain(now - before),
+                "change": _plain(now - before) if self.is_over else None,
             },
         }
         rows = self.table[(self.table["basis"] == STEP) & (self.table["group"] == ALL)]

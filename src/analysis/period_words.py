@@ -52,7 +52,7 @@ def _final_at(result: PeriodResult) -> pd.Timestamp:
 
 
 def _final(result: PeriodResult, entered: float) -> str:
-    if not entered > result.mature and result.period.end <= result.covers_until:
+    if not entered > result.mature and result.is_over:
         return ""
     return (
         f"Not final before {day(_final_at(result))}: {count(result.mature)} of {count(entered)} "

@@ -50,6 +50,8 @@ def micro_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     """
     if not len(table):
         return empty("None of these actions was done.", title=title)
+    if not table["n"].fillna(0).max():
+        return empty("Nobody who entered has had the whole time to convert yet.", title=title)
     place = rows(len(table), 2)
     upper = float(table[["high", "macro_high", "all_rate"]].max().max())
     # Room for the words behind the longest whisker, and never a chart of one percent only.
@@ -72,7 +74,7 @@ def micro_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         _words(
             table["macro_high"],
             converted,
-            [_share(r.macro_k, r.k, r.macro_rate) for r in records(table)],
+            [_share(r.macro_k, r.k, r.macro_rate) if r.k else "" for r in records(table)],
         ),
     ]
     height = int(place.height) + AXIS

@@ -59,12 +59,13 @@ def rate_trend(
     """
     if not len(table):
         return empty("There is no period to show.", title=title)
+    if not table["rate"].notna().any():
+        return empty("No period has a rate to show yet.", title=title)
     table = table.reset_index(drop=True).copy()
     for side in ("start", "end"):
         table[side] = table[side].dt.tz_convert(time_zone)
     now = _position(table, current)
-    upper = table[["rate", "high"]].max().max()
-    upper = float(upper) * 1.15 if upper == upper and upper > 0 else 1.0
+    upper = float(table[["rate", "high"]].max().max()) * 1.15 or 1.0
     traces = [_hatched(table, upper), _band(table), _line(table), _points(table, now)]
     traces += [_numbers(table, now)]
     starts = [day(start) for start in table["start"]]
@@ -109,7 +110,7 @@ def _hatched(table: pd.DataFrame, upper: float) -> go.Bar:
         text=texts,
         textangle=-90,
         textposition="inside",
-        insidetextanchor="middle",
+        insidetextanchor="start",
         insidetextfont={"color": INK, "size": 12},
         hoverinfo="skip",
     )

@@ -85,26 +85,29 @@ def key_numbers(
         conversion is called. currency : of values whose log does not say.
     """
     now, before = week.entered
-    row = week.overall
-    ago = before_words(week.period, week.previous)
-    rate = [f"95% interval {percent(row['low'])} to {percent(row['high'])}"]
-    if pd.isna(row["rate"]):
-        rate = ["no rate yet" if now else "nobody entered"]
-    elif pd.isna(row["change"]):
-        rate.append(f"no rate of {ago}")
-    else:
-        rate.append(
-            f"{points(row['change'])} points vs {ago} "
-            f"({points(row['change_low'])} to {points(row['change_high'])})"
-        )
-    few = int(week.parameters["min_cell"])
+    # A count of some days and a count of a whole period are not compared.
+    ago = before_words(week.period, week.previous) if week.is_over else None
     return tiles(
         [
             Tile("Entered the funnel", count(now), _against(now, before, ago)),
-            Tile("Conversion rate", percent(row["rate"]), rate),
-            *_money(orders, name, ago, few=few, currency=currency),
+            Tile("Conversion rate", percent(week.overall["rate"]), _rate_context(week)),
+            *_money(orders, name, ago, few=int(week.parameters["min_cell"]), currency=currency),
         ]
     )
+
+
+def _rate_context(week: PeriodResult) -> list[str]:
+    row, ago = week.overall, before_words(week.period, week.previous)
+    if pd.isna(row["rate"]):
+        few = (
+            f"fewer than {week.parameters['min_cell']} converted" if week.mature else "no rate yet"
+        )
+        return [few if week.entered[0] else "nobody entered"]
+    said = [f"95% interval {percent(row['low'])} to {percent(row['high'])}"]
+    if pd.isna(row["change"]):
+        return [*said, f"no rate of {ago}"]
+    interval = f"({points(row['change_low'])} to {points(row['change_high'])})"
+    return [*said, f"{points(row['change'])} points vs {ago} {interval}"]
 
 
 def check(gate: GateResult) -> Piece:
@@ -135,14 +138,16 @@ def notes(*groups: Iterable[str]) -> Piece:
     return Piece("\n".join(lines), f'<ul class="wb-notes">{items}</ul>')
 
 
-def _against(now: float, before: float, ago: str) -> list[str]:
+def _against(now: float, before: float, ago: str | None) -> list[str]:
+    if ago is None:
+        return ["so far; the period is not over"]
     if not before or pd.isna(before) or pd.isna(now):
         return [f"nothing to compare with in {ago}"]
     return [f"{relative(now / before - 1)} vs {ago} ({count(before)})"]
 
 
 def _money(
-    orders: Sequence[Totals], name: str, ago: str, *, few: int, currency: str | None
+    orders: Sequence[Totals], name: str, ago: str | None, *, few: int, currency: str | None
 ) -> list[Tile]:
     now, before = orders
     names = [f"Conversions ({name})", "Revenue"]
