@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from hash_oracle import FIRST, FULL, GOLDEN, LANE, SECOND, hash_text, mix
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.eventlog.shard import column_seed, string_hashes
 from analysis.passes import hashing
 
-FULL = 2**64 - 1
-GOLDEN = 0x9E3779B97F4A7C15
-LANE = 0xD6E8FEB86659FD93
 # splitmix64 (Steele, Lea & Flood 2014) with seed 1234567, as published on Rosetta Code.
 SPLITMIX = [
     6457827717110365317,
@@ -24,24 +22,6 @@ SPLITMIX = [
 ]
 
 
-def mix(x: int) -> int:
-    x &= FULL
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & FULL
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & FULL
-    return x ^ (x >> 31)
-
-
-def hashed(content: bytes, seed: int) -> tuple[int, int]:
-    a, b = mix(seed + GOLDEN), mix(seed + LANE)
-    whole = len(content) // 8 * 8
-    for i in range(0, whole, 8):
-        word = int.from_bytes(content[i : i + 8], "little")
-        a, b = mix((a ^ word) + GOLDEN), mix((b ^ word) * LANE + GOLDEN)
-    word = int.from_bytes(content[whole:], "little")
-    length = len(content) * GOLDEN
-    return mix((a ^ word) + length), mix((b ^ word) * LANE + length + GOLDEN)
-
-
 def test_mix_is_the_published_one() -> None:
     states = [(1234567 + k * GOLDEN) & FULL for k in range(1, 6)]
     assert [int(hashing.mix(np.uint64(state))) for state in states] == SPLITMIX
@@ -50,9 +30,9 @@ def test_mix_is_the_published_one() -> None:
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=8), st.sampled_from(["user", "é", ""]))
 def test_a_text_s_hash_depends_on_its_bytes_alone(texts: list[str], column: str) -> None:
-    seed = hashed(column.encode(), 0)[0]
+    seed = hash_text(column.encode(), 0)[0]
     assert int(column_seed(column)) == seed
-    want = [hashed(text.encode(), seed) for text in texts]
+    want = [hash_text(text.encode(), seed) for text in texts]
     array = pa.array(texts, pa.large_string())
     assert [tuple(map(int, pair)) for pair in string_hashes(array, column)] == want
     assert string_hashes(array[1:], column).tolist() == string_hashes(array, column)[1:].tolist()
@@ -94,10 +74,7 @@ def test_cells_add_up_in_any_order_of_columns() -> None:
     hashing.add_word_cells(other, words, np.uint64(3))
     hashing.add_coded_cells(other, codes, values, missing)
     assert rows.tolist() == other.tolist()
-    cell = [
-        [mix((w ^ 3) * GOLDEN + 0xBF58476D1CE4E5B9), mix((w ^ 3) * LANE + 0x94D049BB133111EB)]
-        for w in words.tolist()
-    ]
+    cell = [[mix((w ^ 3) * GOLDEN + FIRST), mix((w ^ 3) * LANE + SECOND)] for w in words.tolist()]
     text = [values[0].tolist(), [7, 7 * LANE & FULL], values[1].tolist()]
     want = [
         [(a + b) & FULL for a, b in zip(x, y, strict=True)] for x, y in zip(cell, text, strict=True)

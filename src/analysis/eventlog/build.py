@@ -26,7 +26,7 @@ from analysis.eventlog.shard import (
     text_column,
 )
 from analysis.passes import ordering, sessions
-from analysis.schema import EVENT, SESSION, SESSION_GAP_US, TIME, USER
+from analysis.schema import EVENT, SESSION, SESSION_GAP_US, TIME, USER, UsageError
 
 ROWS_PER_SHARD = 2_000_000
 
@@ -46,6 +46,13 @@ def shard_of(users: pa.Array, shards: int) -> np.ndarray:
 def default_shards(rows: int) -> int:
     """A power of two, about one shard per two million rows."""
     return 1 << max(0, int(np.ceil(np.log2(max(rows, 1) / ROWS_PER_SHARD))))
+
+
+def checked(shards: int, what: str) -> int:
+    """The number of shards, if it is one; raises a `UsageError` if it is not."""
+    if not isinstance(shards, (int, np.integer)) or shards < 1:
+        raise UsageError(f"{what}: shards={shards!r}. Allowed: a whole number from 1.")
+    return int(shards)
 
 
 def build_shards(table: pa.Table, *, event_names: Sequence[str], shards: int) -> Iterator[Shard]:

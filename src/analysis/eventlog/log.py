@@ -93,8 +93,10 @@ class EventLog:
             arrow_table(frame), user=user, time=time, event=event, session=session
         )
         names = sorted(pc.unique(table.column(EVENT)).to_pylist())
-        count = shards or build.default_shards(len(table))
-        built = list(build.build_shards(table, event_names=names, shards=count)) if table else []
+        count = build.default_shards(len(table)) if shards is None else shards
+        # Without a row there is still a shard, which knows the columns.
+        count = build.checked(count, "from_frame") if len(table) else 1
+        built = list(build.build_shards(table, event_names=names, shards=count))
         until = instant_us(covers_until, "covers_until") if covers_until is not None else None
         if until is None:
             until = store.day_end(pc.max(table.column(TIME)).as_py()) if len(table) else 0
