@@ -128,6 +128,22 @@ def test_duplicates_are_one_event(tmp_path):
     assert log.fingerprint == plain.fingerprint
 
 
+def test_duplicates_are_found_across_files_with_other_columns(tmp_path):
+    frame = shop()
+    (tmp_path / "in").mkdir()
+    frame[:200].to_csv(tmp_path / "in" / "a.csv", index=False)
+    frame.assign(late="x").to_csv(tmp_path / "in" / "b.csv", index=False)
+    frame[100:].to_csv(tmp_path / "in" / "c.csv", index=False)
+    mapping = ColumnMapping(duplicates={"buy": ("order_id",)})
+    counts, log = imported(tmp_path / "in", tmp_path / "log", mapping, shards=3)
+    buys = (frame.event == "buy").sum()
+    everything = pd.concat([frame[:200], frame, frame[100:]])
+    assert counts.rows_duplicate == (everything.event == "buy").sum() - buys
+    found = log.where(event="buy").to_frame()
+    assert sorted(found.order_id) == sorted(frame.order_id.dropna())
+    assert set(found[found.order_id.isin(frame[:200].order_id)].late.dropna()) == set()
+
+
 def test_bad_rows_are_beside_the_log_with_a_reason(tmp_path):
     text = HEADER + ROW + "bob,yesterday,visit\n,2026-01-01T00:00Z,visit\nben,2026\n" + ROW
     folder = folder_of(

@@ -32,3 +32,12 @@ def test_rows_come_back_in_order(tmp_path_factory, batches):
         found = [row for table in spill.read(part) for row in table.to_pylist()]
         assert [(row["n"], row.get("extra")) for row in found] == rows
         assert all(row["text"] == f"row {row['n']}" for row in found)
+
+
+def test_many_rows_keep_their_order(tmp_path):
+    part = np.random.default_rng(1).integers(0, 5, 20_000)
+    with Spill(tmp_path / "rows", 5) as spill:
+        spill.add(pa.table({"n": range(20_000)}), part)
+    for number in range(5):
+        (table,) = spill.read(number)
+        assert (table.column("n").to_numpy() == np.flatnonzero(part == number)).all()

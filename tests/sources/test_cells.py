@@ -30,6 +30,11 @@ def test_a_number_as_text_is_the_same_number(number):
     assert float(number_as_text(number)) == number
 
 
+def test_a_number_beyond_what_floats_hold_is_no_integer_any_more():
+    assert number_as_text(2.0**53 - 1) == "9007199254740991"
+    assert number_as_text(2.0**54) == "1.8014398509481984e+16"
+
+
 @given(st.lists(st.one_of(st.none(), st.floats())))
 def test_numbers_as_text_by_column(numbers):
     wanted = [None if x is None or math.isnan(x) else number_as_text(x) for x in numbers]

@@ -107,6 +107,22 @@ def test_bad_lines_have_their_number_and_a_reason(tmp_path):
     assert json.loads(batch.bad[0].content) == "{broken"
 
 
+def test_two_objects_on_a_line_are_a_bad_line(tmp_path):
+    (batch,) = read(file_of(tmp_path, b'{"a": 1}{"a": 2}\n{"a": 3}\n'))
+    assert batch.rows.tolist() == [2]
+    assert [bad.row for bad in batch.bad] == [1]
+
+
+def test_blank_lines_count_as_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_lines, "BLOCK", 40)
+    lines = [b"" if n % 3 else b'{"n": %d}' % n for n in range(1, 60)]
+    batches = list(read(file_of(tmp_path, b"\n".join(lines))))
+    assert len(batches) > 3
+    found = [row for batch in batches for row in batch.rows.tolist()]
+    assert found == [n for n in range(1, 60) if n % 3 == 0]
+    assert found == [row["n"] for batch in batches for row in batch.cells.to_pylist()]
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 def test_blocks_do_not_show(tmp_path, monkeypatch, compressed):
     monkeypatch.setattr(json_lines, "BLOCK", 64)

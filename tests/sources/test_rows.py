@@ -148,6 +148,13 @@ def test_keys_are_equal_where_event_and_cells_are():
     assert len(set(keys)) == 4
 
 
+def test_keys_of_two_events_differ():
+    mapping = ColumnMapping(duplicates={"buy": ("order",), "refund": ("order",)})
+    both = [GOOD | {"event": event, "order": "1"} for event in ("buy", "refund")]
+    buy, refund = rows_of(both, mapping).keys.tolist()
+    assert buy != refund
+
+
 def test_standard_properties_stay_text():
     record = GOOD | {"item_id": "12", "order_id": "5", "rank": "3"}
     assert rows_of([record]).untyped == {"rank"}

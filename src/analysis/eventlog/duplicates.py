@@ -23,7 +23,6 @@ class Duplicates:
 
     def __init__(self, folder: Path) -> None:
         self._spill = Spill(folder, PARTS)
-        self._seen = 0
 
     def add(
         self,
@@ -37,14 +36,11 @@ class Duplicates:
         """Rows with their keys (uint64, rows × 2), and where each row lies: part and place."""
         if not len(keys):
             return
-        arrival = np.arange(self._seen, self._seen + len(keys))
-        self._seen += len(keys)
         cells = {
             "low": keys[:, 0],
             "high": keys[:, 1],
             "bare": ~valued,
             "time": time,
-            "arrival": arrival,
             "part": part,
             "place": place,
         }
@@ -65,7 +61,8 @@ class Duplicates:
 
 
 def _repeats(rows: dict[str, np.ndarray]) -> np.ndarray:
-    order = np.lexsort([rows[name] for name in ("arrival", "time", "bare", "high", "low")])
+    # The sort is stable and rows lie here as they arrived, so arrival decides last.
+    order = np.lexsort([rows[name] for name in ("time", "bare", "high", "low")])
     low, high = rows["low"][order], rows["high"][order]
     again = np.concatenate([[False], (low[1:] == low[:-1]) & (high[1:] == high[:-1])])
     return np.column_stack([rows["part"], rows["place"]])[order[again]]
