@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml
 
 demo: data/demo/manifest.json
 
-data/demo/manifest.json: $(READY) src/analysis/simulate.py
+data/demo/manifest.json: $(READY) src/analysis/simulate.py $(wildcard src/analysis/shop_*.py) src/analysis/passes/shopping.py src/analysis/passes/browsing.py
 	$(BIN)/workbook demo --to data/demo
 
 report: demo

@@ -35,5 +35,5 @@ def test_the_incident_is_the_week_before_the_last_monday() -> None:
     assert (incident["event"], incident["device"], incident["hazard_ratio"]) == (
         "purchase",
         "mobile",
-        0.6,
+        0.4,
     )

@@ -174,7 +174,7 @@ SHOP = Shop(
         Micro("add_to_wishlist", "shares_activity", 0.055, 0.0, _NOTHING),
     ),
     share=Micro("share", "shares_interest", 0.022, 0.0, "rate by activity × √interest; no effect"),
-    incident=Incident("2026-11-09", "2026-11-16", 0.6),
+    incident=Incident("2026-11-09", "2026-11-16", 0.4),
     countries=(("DE", 0.62), ("AT", 0.12), ("CH", 0.09), ("NL", 0.06), ("FR", 0.06), ("GB", 0.05)),
     devices=(("mobile", 0.60, 0.80), ("desktop", 0.34, 1.30), ("tablet", 0.06, 1.00)),
 )
