@@ -140,6 +140,8 @@ def content_sum(
     rows = np.zeros((shard.rows, 2), np.uint64)
     hashing.add_word_cells(rows, shard.time.view(np.uint64), column_seed(TIME))
     names = string_hashes(pa.array(event_names, pa.large_string()), EVENT)
+    # One more, for the code of hidden rows.
+    names = np.append(names, np.zeros((1, 2), np.uint64), axis=0)
     hashing.add_coded_cells(rows, shard.event, names, _MISSING_CELL)
     for name, column in shard.columns.items():
         seed = column_seed(name)
