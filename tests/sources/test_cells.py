@@ -147,3 +147,11 @@ def test_structures_of_parquet_become_columns():
         {"a.b": 1, "a.c": '{"d":[1]}', "e": '["x"]'},
         {"a.b": None, "a.c": None, "e": None},
     ]
+
+
+def test_integers_of_any_length_are_read():
+    records = [{"n": 10**400, "m": 2**62}, {"n": 0.5, "m": 1}]
+    assert columns_of(records).to_pylist() == [
+        {"n": "1" + "0" * 400, "m": 2**62},
+        {"n": "0.5", "m": 1},
+    ]

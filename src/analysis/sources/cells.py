@@ -23,6 +23,7 @@ from analysis.schema import DataError
 TEXT: Final = pa.large_string()
 EXACT: Final = 2**53
 """Integers beyond this lose digits as float64."""
+_INT64: Final = 2**63
 
 
 def flatten(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -218,13 +219,12 @@ def _column(values: list[Any]) -> pa.Array:
     types = {type(value) for value in values} - {type(None)}
     if types == {bool}:
         return pa.array(values, pa.bool_())
-    if types <= {int, float} and all(value is None or _fits(value) for value in values):
-        return pa.array(values, pa.int64() if types == {int} else pa.float64())
+    present = [value for value in values if value is not None]
+    if types == {int} and all(abs(value) < _INT64 for value in present):
+        return pa.array(values, pa.int64())
+    if types <= {int, float} and all(abs(x) < EXACT or x != x for x in present):
+        return pa.array(values, pa.float64())
     return pa.array([_text(value) for value in values], TEXT)
-
-
-def _fits(number: float) -> bool:
-    return abs(number) < EXACT or math.isnan(number)
 
 
 def _text(value: Any) -> str | None:
