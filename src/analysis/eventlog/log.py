@@ -163,9 +163,9 @@ class EventLog:
         >>> log.where(device="mobile").users
         1
         """
-        predicates.check(conditions, self.kinds, "where")
+        where = predicates.check(conditions, self.kinds, "where")
         return self._showing(
-            partial(predicates.matching_rows, where=conditions, event_names=self.event_names)
+            partial(predicates.matching_rows, where=where, event_names=self.event_names)
         )
 
     def between(self, start: Any = None, end: Any = None) -> EventLog:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.eventlog.shard import Shard, TextColumn
+from analysis.eventlog.shard import Column, Shard, TextColumn
 from analysis.schema import EVENT, USER, UsageError, did_you_mean
 
 _COMPARISON = re.compile(r"\s*(>=|<=|!=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
@@ -29,8 +29,14 @@ _OPERATORS: dict[str, Callable[[Any, float], Any]] = {
 }
 
 
-def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> None:
-    """Raise a `UsageError` for a property that the log does not have."""
+def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> dict[str, list[Any]]:
+    """The conditions with their values as lists; one value is a list of one.
+
+    Raises
+    ------
+    UsageError
+        If the log does not have a property.
+    """
     names = list(properties)
     for name in where:
         if name not in names and name not in (EVENT, USER):
@@ -38,10 +44,13 @@ def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> Non
                 f"{what}: {name!r} is no property of this log.{did_you_mean(name, names)} "
                 f"Properties: {', '.join(map(repr, names)) or 'none'}."
             )
+    return {name: _as_list(wanted) for name, wanted in where.items()}
 
 
-def matching_rows(shard: Shard, where: Mapping[str, Any], event_names: Sequence[str]) -> np.ndarray:
-    """A boolean per row of the shard: every condition of `where` holds."""
+def matching_rows(
+    shard: Shard, where: Mapping[str, Sequence[Any]], event_names: Sequence[str]
+) -> np.ndarray:
+    """A boolean per row of the shard: every condition of `where`, as `check` gives it, holds."""
     shown = np.ones(shard.rows, np.bool_)
     for name, wanted in where.items():
         if name == EVENT:
@@ -55,13 +64,13 @@ def matching_rows(shard: Shard, where: Mapping[str, Any], event_names: Sequence[
     return shown
 
 
-def _matching_cells(column: Any, wanted: Any, name: str) -> np.ndarray:
+def _matching_cells(column: Column, wanted: Sequence[Any], name: str) -> np.ndarray:
     if isinstance(column, TextColumn):
         hits = pc.is_in(column.values, pa.array(_as_texts(wanted), pa.large_string()))
         # One more entry, for the missing: code −1 reads the last.
         return np.append(hits.to_numpy(zero_copy_only=False), False)[column.codes]
     shown = np.zeros(len(column.numbers), np.bool_)
-    for one in _as_list(wanted):
+    for one in wanted:
         found = _COMPARISON.fullmatch(one) if isinstance(one, str) else None
         if found:
             hits = _OPERATORS[found[1]](column.numbers, float(found[2]))
@@ -82,10 +91,10 @@ def _number(value: Any, name: str) -> float:
 
 
 def _as_list(wanted: Any) -> list[Any]:
-    if isinstance(wanted, (list, tuple, set, frozenset, np.ndarray)):
+    if isinstance(wanted, Iterable) and not isinstance(wanted, (str, bytes, Mapping)):
         return list(wanted)
     return [wanted]
 
 
-def _as_texts(wanted: Any) -> list[str]:
-    return [str(v).lower() if isinstance(v, bool) else str(v) for v in _as_list(wanted)]
+def _as_texts(wanted: Sequence[Any]) -> list[str]:
+    return [str(v).lower() if isinstance(v, (bool, np.bool_)) else str(v) for v in wanted]

@@ -1,0 +1,184 @@
+"""Filters and time ranges against boolean masks of plain pandas."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from log_frames import cells_of, expected, frames
+
+from analysis.eventlog.log import EventLog
+from analysis.schema import UsageError
+
+LOG = EventLog.from_frame(
+    pd.DataFrame(
+        {
+            "user": ["ann", "ann", "bob", "7"],
+            "time": pd.date_range("2026-01-01", periods=4, freq="h"),
+            "event": ["view", "buy", "view", "view"],
+            "device": pd.array(["mobile", None, "", "7"], dtype="str"),
+            "value": [1.0, np.nan, -2.5, 50.0],
+            "flag": [True, False, True, None],
+        }
+    ),
+    shards=2,
+)
+
+
+@settings(max_examples=120)
+@given(frames(), st.sampled_from([1, 2, 50]), st.data())
+def test_a_view_shows_the_rows_of_a_mask(
+    frame: pd.DataFrame, shards: int, data: st.DataObject
+) -> None:
+    rows = expected(frame)
+    log = EventLog.from_frame(frame, shards=shards)
+    masks, view = np.ones(len(rows), bool), log
+    for _ in range(data.draw(st.integers(1, 3))):
+        name = data.draw(st.sampled_from(["user", "event", "text", "session", "number"]))
+        known = [cell for cell in rows[name].unique().tolist() if not pd.isna(cell)]
+        value = st.sampled_from([*known, "zzz" if name != "number" else 7.0])
+        wanted = data.draw(st.one_of(value, st.lists(value, max_size=3)))
+        view = view.where(**{name: wanted})
+        masks &= rows[name].isin(wanted if isinstance(wanted, list) else [wanted]).to_numpy()
+    assert cells_of(view.to_frame()) == cells_of(rows[masks])
+    assert (len(view), view.users) == (masks.sum(), rows[masks]["user"].nunique())
+    assert view.sessions == len(rows[masks][["user", "session"]].drop_duplicates())
+    assert view.summary()["events"].sum() == masks.sum()
+    assert view.covers_until == log.covers_until
+
+
+@settings(max_examples=80)
+@given(frames(), st.sampled_from([1, 2, 50]), st.data())
+def test_between_includes_its_start_and_excludes_its_end(
+    frame: pd.DataFrame, shards: int, data: st.DataObject
+) -> None:
+    rows = expected(frame)
+    log = EventLog.from_frame(frame, shards=shards)
+    near = st.sampled_from(sorted(set(frame["time"])))
+    moves = st.sampled_from([-1, 0, 1]).map(lambda us: pd.Timedelta(us, "us"))
+    start, end = sorted(
+        data.draw(st.tuples(near, moves).map(lambda pair: pair[0] + pair[1])) for _ in range(2)
+    )
+    end += pd.Timedelta("1us")
+    mask = (rows["time"] >= start) & (rows["time"] < end)
+    view = log.between(start, end)
+    assert cells_of(view.to_frame()) == cells_of(rows[mask])
+    assert view.covers_until == min(end, log.covers_until)
+    assert cells_of(log.between(end=end).to_frame()) == cells_of(rows[rows["time"] < end])
+    assert cells_of(log.between(start).to_frame()) == cells_of(rows[rows["time"] >= start])
+    assert log.between(start).covers_until == log.covers_until
+    # A view of a view is the view of both.
+    one = log.between(start).where(user=frame["user"][0])
+    both = (rows["time"] >= start) & (rows["user"] == frame["user"][0])
+    assert cells_of(one.to_frame()) == cells_of(rows[both])
+
+
+@pytest.mark.parametrize("symbol", [">=", "<=", "!=", "==", ">", "<"])
+@pytest.mark.parametrize("number", ["-2.5", "1", "1.0", "5e1", "50", "0"])
+@pytest.mark.parametrize("form", ["{} {}", "{}{}", "  {}  {} "])
+def test_comparisons(symbol: str, number: str, form: str) -> None:
+    signs = {">=": "ge", "<=": "le", "!=": "ne", "==": "eq", ">": "gt", "<": "lt"}
+    frame = LOG.to_frame()
+    mask = getattr(operator, signs[symbol])(frame["value"], float(number)) & frame["value"].notna()
+    found = LOG.where(value=form.format(symbol, number)).to_frame()
+    assert cells_of(found) == cells_of(frame[mask])
+
+
+@pytest.mark.parametrize(
+    ("conditions", "count"),
+    [
+        ({}, 4),
+        ({"device": "mobile"}, 1),
+        ({"device": ["mobile", "", "none"]}, 2),
+        ({"device": []}, 0),
+        ({"device": 7}, 1),
+        ({"device": None}, 0),
+        ({"user": 7}, 1),
+        ({"user": ["ann", 7]}, 3),
+        ({"event": ("buy",)}, 1),
+        ({"event": "nothing"}, 0),
+        ({"event": {"buy", "view"}, "user": "ann"}, 2),
+        ({"flag": True}, 2),
+        ({"flag": "true"}, 2),
+        ({"flag": np.True_}, 2),
+        ({"flag": [False]}, 1),
+        ({"value": 1}, 1),
+        ({"value": [1, "> 10"]}, 2),
+        ({"value": "50"}, 1),
+        ({"value": ["< 0", ">= 50"]}, 2),
+        ({"value": float("nan")}, 0),
+        ({"value": "!= 1"}, 2),
+        ({"device": pd.Series(["mobile", "7"])}, 2),
+        ({"device": np.array(["mobile", "7"])}, 2),
+        ({"user": pd.Index(["bob"])}, 1),
+        ({"user": (name for name in ["ann", "bob"])}, 3),
+        ({"user": {"ann": 1}.keys()}, 2),
+        ({"value": pd.Series([1.0, 50.0])}, 2),
+        ({"session": 1}, 3),
+    ],
+    ids=str,
+)
+def test_conditions_of_any_form(conditions: dict[str, Any], count: int) -> None:
+    assert len(LOG.where(**conditions)) == count
+
+
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        ({"devise": "x"}, r"where: 'devise' is no property of this log\. Did you mean 'device'\?"),
+        ({"time": "x"}, r"where: 'time' is no property of this log\."),
+        ({"value": "=> 1"}, r"where: value='=> 1', but 'value' holds numbers\. Allowed: a number"),
+        ({"value": None}, r"where: value=None, but 'value' holds numbers"),
+        ({"value": [1, "x"]}, r"where: value='x', but"),
+        ({"value": {"min": 3}}, r"where: value=\{'min': 3\}, but"),
+    ],
+)
+def test_conditions_that_cannot_be(conditions: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=f"^{said}") as caught:
+        LOG.where(**conditions)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_log_without_properties_says_none() -> None:
+    bare = EventLog.from_frame(
+        pd.DataFrame({"user": ["u"], "time": [pd.Timestamp(0)], "event": ["a"]})
+    )
+    with pytest.raises(
+        UsageError, match=r"'device' is no property of this log\. Properties: 'session'"
+    ):
+        bare.where(device="x")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        (
+            "2026-01-02",
+            "2026-01-02",
+            r"between: end='2026-01-02' is not after start='2026-01-02'\. Swap",
+        ),
+        ("2026-01-02", "2026-01-01", "is not after"),
+        ("soon", None, "between: start='soon' is no time"),
+        (None, 20260101, "between: end=20260101 is no time"),
+    ],
+)
+def test_ranges_that_cannot_be(start: Any, end: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        LOG.between(start, end)
+
+
+def test_a_view_changes_nothing_of_its_log() -> None:
+    before = cells_of(LOG.to_frame())
+    view = LOG.where(event="buy").between("2026-01-01", "2027-01-01")
+    assert len(view) == 1
+    assert cells_of(LOG.to_frame()) == before
+    assert view.event_names == LOG.event_names
+    assert all(
+        mine.time is its.time and mine.columns is its.columns
+        for mine, its in zip(LOG.shards, view.shards, strict=True)
+    )
