@@ -19,6 +19,7 @@ from analysis.schema import (
     EVENT,
     SESSION,
     TIME,
+    US_PER_SECOND,
     USER,
     DataError,
     UsageError,
@@ -34,14 +35,23 @@ def arrow_table(frame: Any) -> pa.Table:
     Raises
     ------
     UsageError
-        If `frame` is none of these.
+        If `frame` is none of these, or holds what Arrow has no column for.
     """
     if isinstance(frame, pa.Table):
         return frame
     if isinstance(frame, pa.RecordBatch):
         return pa.Table.from_batches([frame])
     if isinstance(frame, pd.DataFrame):
-        return pa.Table.from_pandas(_plain_objects(frame), preserve_index=False)
+        named = frame.rename(columns=str)
+        _refuse_twins(list(named.columns))
+        try:
+            return pa.Table.from_pandas(_plain_objects(named), preserve_index=False)
+        except (pa.ArrowException, TypeError, UnicodeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(
+                f"from_frame: a column cannot be read ({reason}). "
+                "Convert it to text or numbers first, or drop it."
+            ) from error
     if hasattr(frame, "collect") and hasattr(frame, "collect_schema"):
         frame = frame.collect()
     if hasattr(frame, "to_arrow"):
@@ -61,10 +71,12 @@ def canonical_table(
     Raises
     ------
     UsageError
-        If a named column is missing, or a property would be called like a column of the log.
+        If a named column is missing, a column is there twice or cannot be read, or a property
+        would be called like a column of the log.
     DataError
         If a row has no user, time or event.
     """
+    _refuse_twins(table.column_names)
     named = {USER: user, TIME: time, EVENT: event}
     if session is not None:
         named[SESSION] = session
@@ -77,15 +89,15 @@ def canonical_table(
                 "Say which is which: EventLog.from_frame(df, user=…, time=…, event=…)."
             )
     cells = {
-        USER: text_cells(table.column(user)),
+        USER: text_cells(table.column(user), user),
         TIME: time_cells(table.column(time), time),
-        EVENT: text_cells(table.column(event)),
+        EVENT: text_cells(table.column(event), event),
     }
     _refuse_gaps(cells)
     if session is None and SESSION in table.column_names:
         session = SESSION
     if session is not None:
-        cells[SESSION] = text_cells(table.column(session))
+        cells[SESSION] = text_cells(table.column(session), session)
     taken = {user, time, event, session}
     for name in table.column_names:
         if name in taken:
@@ -99,12 +111,28 @@ def canonical_table(
     return pa.table(cells)
 
 
-def text_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Any column as dictionary-encoded text; missing stays missing."""
+def text_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Any column as dictionary-encoded text; missing stays missing.
+
+    Raises
+    ------
+    UsageError
+        If the column holds what has no text.
+    """
+    try:
+        return _encoded_text(column)
+    except pa.ArrowException as error:
+        raise UsageError(
+            f"from_frame: column {name!r} holds {column.type}, which is no text. "
+            f"Convert it first: df[{name!r}].astype(str), or drop it."
+        ) from error
+
+
+def _encoded_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if kind.is_boolean(column.type):
         column = pc.if_else(column, "true", "false")
     elif kind.is_timestamp(column.type):
-        column = pc.strftime(column, format="%Y-%m-%dT%H:%M:%S")
+        column = _iso_text(column)
     cells = column.combine_chunks()
     if isinstance(cells, pa.ChunkedArray):  # more text than one array can hold
         return cells.cast(pa.large_string())
@@ -119,21 +147,35 @@ def text_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.DictionaryArray.from_arrays(cells.indices, text)])
 
 
+def _iso_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.type.tz is None:
+        return pc.strftime(column, format="%Y-%m-%dT%H:%M:%S")
+    # In local time the hour that clocks repeat would be one text for two instants.
+    utc = column.cast(pa.timestamp(column.type.unit, "UTC"))
+    return pc.strftime(utc, format="%Y-%m-%dT%H:%M:%SZ")
+
+
 def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """A property's cells: float64 for numbers that float64 holds exactly, else text.
+
+    A length of time is a number of seconds.
 
     Raises
     ------
     UsageError
-        If the column holds lists or structures, which have no single value per event.
+        If the column holds lists or structures, which have no single value per event, or what
+        has no text.
     """
     of = column.type
     if kind.is_integer(of):
         bounds = pc.min_max(column)
         low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
         exact = low >= -_EXACT and high <= _EXACT
-        return column.cast(pa.float64()) if exact else text_cells(column)
-    if kind.is_floating(of) or kind.is_decimal(of) or kind.is_duration(of):
+        return column.cast(pa.float64()) if exact else text_cells(column, name)
+    if kind.is_duration(of):
+        us = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
+        column = pc.divide(us.cast(pa.float64(), safe=False), US_PER_SECOND)
+    if kind.is_floating(column.type) or kind.is_decimal(of):
         return pc.fill_null(column.cast(pa.float64()), np.nan)
     if kind.is_nested(of):
         raise UsageError(
@@ -142,7 +184,7 @@ def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         )
     if kind.is_null(of):
         return pa.chunked_array([pa.nulls(len(column), pa.large_string())])
-    return text_cells(column)
+    return text_cells(column, name)
 
 
 def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -160,7 +202,9 @@ def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         column, of = column.cast(of.value_type), of.value_type
     if kind.is_date(of):
         column, of = column.cast(pa.timestamp("us")), pa.timestamp("us")
-    if kind.is_string(of) or kind.is_large_string(of):
+    if kind.is_null(of):
+        column, of = column.cast(pa.timestamp("us")), pa.timestamp("us")
+    if kind.is_string(of) or kind.is_large_string(of) or kind.is_string_view(of):
         series = column.to_pandas()
         stamps = pd.to_datetime(series, utc=True, format="ISO8601", errors="coerce")
         bad = stamps.isna() & series.notna()
@@ -176,6 +220,15 @@ def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
             f"Convert it first: pandas.to_datetime(df[{name!r}], unit='ms', utc=True)."
         )
     return column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
+
+
+def _refuse_twins(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(
+                f"from_frame: there are {names.count(name)} columns {name!r}. Keep one: "
+                "df.loc[:, ~df.columns.duplicated()]."
+            )
 
 
 def _refuse_gaps(cells: dict[str, pa.ChunkedArray]) -> None:
@@ -200,5 +253,4 @@ def _plain_objects(frame: pd.DataFrame) -> pd.DataFrame:
             present = column.dropna()
             if len(set(present.map(type))) > 1:
                 mixed[name] = column.map(str, na_action="ignore")
-    frame = frame.assign(**mixed) if mixed else frame
-    return frame.rename(columns=str)
+    return frame.assign(**mixed) if mixed else frame
