@@ -124,6 +124,7 @@ def test_options_win_over_a_mapping_file(capsys, tmp_path):
         (["info"], 2, "Missing argument"),
         (["imprt"], 2, "workbook: No such command 'imprt'. Did you mean 'import'?"),
         (["info", "x", "--jsn"], 2, "No such option"),
+        (["lab", "--port", "none"], 2, "workbook lab: Invalid value for '--port'"),
         (["demo", "--users", "none"], 2, "workbook demo: Invalid value for '--users'"),
     ],
 )
@@ -143,7 +144,7 @@ def test_an_interrupt_is_one_line(capsys, clicks, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("analysis.eventlog.ingest.import_files", interrupted)
+    monkeypatch.setattr("analysis.log_commands.import_files", interrupted)
     code, _, err = call(capsys, "import", clicks, "--to", tmp_path / "log")
     assert (code, err) == (130, "workbook import: interrupted. Nothing was published.\n")
 
@@ -152,7 +153,7 @@ def test_a_full_disk_is_one_line(capsys, clicks, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr("analysis.eventlog.ingest.import_files", full)
+    monkeypatch.setattr("analysis.log_commands.import_files", full)
     code, _, err = call(capsys, "import", clicks, "--to", tmp_path / "log")
     assert code == 1
     assert err == f"workbook import: No space left on device: {tmp_path}\n"
@@ -162,7 +163,7 @@ def test_a_mistake_of_the_program_is_not_hidden(clicks, tmp_path, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("analysis.eventlog.ingest.import_files", broken)
+    monkeypatch.setattr("analysis.log_commands.import_files", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         run(["import", str(clicks), "--to", str(tmp_path / "log")])
 

@@ -8,11 +8,10 @@ an error of the person or the data (a mistake in this program) is not hidden beh
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -48,7 +47,11 @@ def run(arguments: Sequence[str]) -> int:
     >>> run(["info", "no/such/folder"])
     1
     """
-    known = {command.name for command in app.registered_commands}
+    known = {
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback
+    }
     name = next((word for word in arguments if word in known), None)
     command = f"workbook {name}" if name else "workbook"
     try:
@@ -103,29 +106,13 @@ def import_(
 
     Example: `workbook import "exports/*.csv.gz" --user client_id --time ts --to data/shop`
     """
-    from analysis.eventlog.ingest import Progress, import_files
-    from analysis.sources.mapping import ColumnMapping
-    from analysis.sources.mapping_file import load_mapping
+    from analysis import log_commands
 
     columns = {"user": user, "time": time, "event": event, "session": session, "value": value}
-    mapping = (load_mapping(source) if source else ColumnMapping()).with_options(
-        columns=columns, zone=time_zone, unit=time_unit
+    mapping = log_commands.mapping_from(source, columns, zone=time_zone, unit=time_unit)
+    log_commands.run_import(
+        paths, mapping, to, append=append, covers_until=covers_until, as_json=as_json
     )
-    with console.progress() as tell:
-
-        def told(step: Progress) -> None:
-            tell(step.stage, step.done, step.total, step.rows)
-
-        counts = import_files(
-            paths, mapping, to, append=append, covers_until=covers_until, progress=told
-        )
-    if as_json:
-        console.print_json(counts._asdict())
-    else:
-        rows = [(name.removeprefix("rows_"), count) for name, count in counts._asdict().items()]
-        console.print_table(f"Imported to {to}", ["rows", "count"], rows)
-        if counts.rows_quarantined:
-            print(f"Why rows are in the quarantine: {to / 'quarantine.parquet'}", file=sys.stderr)
 
 
 @app.command("info")
@@ -134,7 +121,9 @@ def info(folder: Folder, as_json: AsJson = False) -> None:
 
     Example: `workbook info data/demo`
     """
-    _show_log(folder, as_json=as_json)
+    from analysis.log_commands import run_info
+
+    run_info(folder, as_json=as_json)
 
 
 @app.command("demo")
@@ -148,10 +137,9 @@ def demo(
 
     Example: `workbook demo --to data/demo`
     """
-    from analysis.simulate import write_simulation
+    from analysis.log_commands import run_demo
 
-    write_simulation(to, seed=seed, users=users)
-    _show_log(to, as_json=as_json)
+    run_demo(to, users=users, seed=seed, as_json=as_json)
 
 
 @app.command("report")
@@ -218,38 +206,3 @@ def notebooks(
     from analysis.notebooks import rerun_all
 
     raise typer.Exit(rerun_all(names or [], check=check))
-
-
-def _show_log(folder: Path, *, as_json: bool) -> None:
-    facts = _facts(folder)
-    if as_json:
-        console.print_json(facts)
-        return
-    by_event = facts.pop("by_event")
-    console.print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
-    columns = ["event", "events", "users", "value"]
-    rows = [(name, *(event[column] for column in columns[1:])) for name, event in by_event.items()]
-    console.print_table("Events, most frequent first", columns, rows)
-
-
-def _facts(folder: Path) -> dict[str, Any]:
-    """What ``info --json`` prints; value is None where the log has no values."""
-    from analysis.eventlog.log import EventLog
-
-    log = EventLog.open(folder)
-    instants = {"start": log.start, "end": log.end, "covers_until": log.covers_until}
-    return {
-        "events": log.events,
-        "users": log.users,
-        "sessions": log.sessions,
-        **{name: str(instant).replace(" ", "T") for name, instant in instants.items()},
-        "fingerprint": log.fingerprint,
-        "by_event": {
-            row["event"]: {
-                "events": row["events"],
-                "users": row["users"],
-                "value": None if math.isnan(row["value"]) else row["value"],
-            }
-            for row in log.summary().to_dict("records")
-        },
-    }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -108,4 +110,10 @@ def test_every_preset_can_be_read():
     assert presets()
     for name in presets():
         assert isinstance(load_mapping(name), ColumnMapping)
-    assert tomllib.loads(FORM)  # the form above is TOML as the documentation shows it
+
+
+def test_the_documentation_shows_the_whole_form():
+    text = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")
+    shown = tomllib.loads(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1])
+    assert mapping_of(shown).columns == mapping_of(tomllib.loads(FORM)).columns
+    assert shown.keys() == tomllib.loads(FORM).keys()

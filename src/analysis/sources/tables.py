@@ -64,46 +64,50 @@ def _read_csv(
 ) -> Iterator[Batch]:
     names, delimiter = _header(file)
     shown = [name or _UNNAMED for name in names]
+    wanted = [name for name in names if columns is None or name in columns]
     refused: list[pacsv.InvalidRow] = []
+    options = _csv_options(delimiter, wanted, missing, refused)
+    row, skipped, ended = 2, np.empty(0, np.int64), False
+    with Bytes(file, tail=f"\n{_END}\n".encode()) as stream:
+        for cells in pacsv.open_csv(pa.PythonFile(stream, "r"), *options):
+            bad, ended = _bad_records(refused), ended or _has_end(refused)
+            skipped = np.append(skipped, np.array([record.number for record in refused], np.int64))
+            refused.clear()
+            rows, skipped = _row_numbers(row, cells.num_rows, skipped)
+            row = int(rows[-1]) + 1 if len(rows) else row
+            yield Batch(_named(cells), rows, bad, shown, typed=False, position=stream.position())
+    if bad := _bad_records(refused):
+        none = pa.RecordBatch.from_pylist([], schema=pa.schema([(name, TEXT) for name in shown]))
+        yield Batch(none, np.arange(0), bad, shown, typed=False, position=file.size)
+    if not ended and not _has_end(refused):
+        raise DataError(
+            f"'{file.path}' ends within quotes: the quote opened in or after record {row - 1} is "
+            "never closed. Correct that record, or export the file again."
+        )
+
+
+def _csv_options(
+    delimiter: str, wanted: list[str], missing: Collection[str], refused: list[pacsv.InvalidRow]
+) -> tuple[pacsv.ReadOptions, pacsv.ParseOptions, pacsv.ConvertOptions]:
+    """How a CSV is read: as text, and the records of another length go to `refused`."""
 
     def refuse(record: pacsv.InvalidRow) -> str:
         refused.append(record)
         return "skip"
 
-    # One thread: only then the reader knows the numbers of the records it refuses.
-    options = pacsv.ReadOptions(use_threads=False, block_size=BLOCK)
-    parse = pacsv.ParseOptions(
-        delimiter=delimiter,
-        newlines_in_values=True,
-        invalid_row_handler=refuse,
+    return (
+        # One thread: only then the reader knows the numbers of the records it refuses.
+        pacsv.ReadOptions(use_threads=False, block_size=BLOCK),
+        pacsv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse
+        ),
+        pacsv.ConvertOptions(
+            default_column_type=TEXT,
+            strings_can_be_null=True,
+            null_values=["", *missing],
+            include_columns=wanted,
+        ),
     )
-    convert = pacsv.ConvertOptions(
-        default_column_type=TEXT,
-        strings_can_be_null=True,
-        null_values=["", *missing],
-        include_columns=[name for name in names if columns is None or name in columns],
-    )
-    row, skipped, ended = 2, np.empty(0, np.int64), False
-    with Bytes(file, tail=f"\n{_END}\n".encode()) as stream:
-        for cells in pacsv.open_csv(pa.PythonFile(stream, "r"), options, parse, convert):
-            bad, ended = _bad_records(refused), ended or _has_end(refused)
-            skipped = np.append(skipped, [record.number for record in refused])
-            refused.clear()
-            rows, skipped = _row_numbers(row, cells.num_rows, skipped)
-            row = int(rows[-1]) + 1 if len(rows) else row
-            yield Batch(_named(cells), rows, bad, shown, typed=False, position=stream.position())
-        ended = ended or _has_end(refused)
-        if bad := _bad_records(refused):
-            empty = pa.RecordBatch.from_pylist(
-                [], schema=pa.schema([(name, TEXT) for name in shown])
-            )
-            none = np.empty(0, np.int64)
-            yield Batch(empty, none, bad, shown, typed=False, position=file.size)
-    if not ended:
-        raise DataError(
-            f"'{file.path}' ends within quotes: the quote opened in or after record {row - 1} is "
-            "never closed. Correct that record, or export the file again."
-        )
 
 
 def _bad_records(refused: list[pacsv.InvalidRow]) -> list[BadRecord]:
