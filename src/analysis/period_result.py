@@ -106,20 +106,22 @@ class PeriodResult(Result):
         Columns as in `FunnelResult.trend`. Periods that begin before the log are left out; small
         cells are hidden.
         """
+        few = int(self.parameters["min_cell"])
         rows = []
         for period in surrounding(self.period, periods, self.log_start, self.covers_until):
-            table = suppressed(
-                self.ask(entered=period.bounds).table, int(self.parameters["min_cell"])
-            )
-            first, last = (table.iloc[0], table.iloc[-1]) if len(table) else (None, None)
+            whole = self.ask(entered=period.bounds).table
+            shown = suppressed(whole, few)
+            # A period that nobody entered has counts of 0; one of a few people has none to show.
+            hidden = dict.fromkeys(["count", "k"], np.nan if whole["count"].iloc[0] else 0)
+            first, last = (shown.iloc[0], shown.iloc[-1]) if len(shown) else (hidden, hidden)
             rows.append(
                 {
                     "group": ALL,
-                    "start": period.start.tz_convert("UTC"),
-                    "end": period.end.tz_convert("UTC"),
-                    "entered": first["count"] if first is not None else np.nan,
-                    "k": last["k"] if last is not None else np.nan,
-                    "n": first["k"] if first is not None else np.nan,
+                    "start": period.bounds[0],
+                    "end": period.bounds[1],
+                    "entered": first["count"],
+                    "k": last["k"],
+                    "n": first["k"],
                     "mature": instant_us(period.end) + self.window_us
                     <= instant_us(self.covers_until),
                 }

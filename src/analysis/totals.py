@@ -69,9 +69,8 @@ def totals(
     low, high = (-(2**62), 2**62) if period is None else map(instant_us, period)
     if high <= low:
         raise UsageError(f"totals: period={period!r} ends before it starts. Swap the two.")
-    if event not in log.event_names:
-        return Totals(0, 0, np.nan, None)
-    find = partial(_rows, code=log.event_names.index(event), low=low, high=high)
+    code = log.event_names.index(event) if event in log.event_names else -1
+    find = partial(_rows, code=code, low=low, high=high)
     rows = engine.over(log.shards, find)
     users = sum(_users(shard, own) for shard, own in zip(log.shards, rows, strict=True))
     currencies = _currencies(log, rows)

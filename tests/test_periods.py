@@ -1,0 +1,350 @@
+"""A comparison of two weeks against published numbers, statsmodels, scipy, and a count by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2_contingency, norm
+from statsmodels.stats.multitest import multipletests
+
+from analysis.eventlog.log import EventLog
+from analysis.periods import compare_periods
+from analysis.schema import ALL, UsageError
+
+NOW, BEFORE = ("2026-11-09", "2026-11-16"), ("2026-11-02", "2026-11-09")
+STEPS = ["view_item", "add_to_cart", "purchase"]
+
+
+def people(day: str, reached: list[int], **properties: str) -> list[dict]:
+    """Users who enter on a day, so many of whom reach each step."""
+    rows = []
+    for step, count in enumerate(reached):
+        for i in range(count):
+            at = pd.Timestamp(day) + pd.Timedelta(hours=1 + step)
+            name = "-".join([day, *properties.values(), str(i)])
+            rows.append({"user": name, "time": at, "event": STEPS[step], **properties})
+    return rows
+
+
+def log_of(*groups: list[dict], covers_until: str = "2026-12-01") -> EventLog:
+    rows = [row for group in groups for row in group]
+    return EventLog.from_frame(pd.DataFrame(rows), covers_until=covers_until)
+
+
+def newcombe_by_hand(k: int, n: int, k0: int, n0: int) -> tuple[float, float]:
+    """Newcombe 1998, method 10, written out."""
+
+    def wilson(k: int, n: int) -> tuple[float, float]:
+        z = norm.ppf(0.975)
+        p, d = k / n, 1 + z * z / n
+        middle = (p + z * z / (2 * n)) / d
+        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / d
+        return middle - half, middle + half
+
+    (l1, u1), (l0, u0) = wilson(k, n), wilson(k0, n0)
+    p, p0 = k / n, k0 / n0
+    low = p - p0 - math.hypot(p - l1, u0 - p0)
+    return low, p - p0 + math.hypot(u1 - p, p0 - l0)
+
+
+def test_published_example():
+    """Newcombe 1998, table II, (a): 56/70 against 48/80 is 0.2000 (0.0524, 0.3339)."""
+    log = log_of(people("2026-11-10", [70, 56]), people("2026-11-03", [80, 48]))
+    week = compare_periods(log, STEPS[:1] + STEPS[1:2], period=NOW)
+    row = week.overall
+    assert (row["k"], row["n"], row["previous_k"], row["previous_n"]) == (56, 70, 48, 80)
+    assert row["change"] == pytest.approx(0.2)
+    assert row["change_low"] == pytest.approx(0.0524, abs=5e-5)
+    assert row["change_high"] == pytest.approx(0.3339, abs=5e-5)
+    assert row["clear"]
+    assert week.sentence() == (
+        "80.0% of 70 users went from “View item” to “Add to cart” within 7 days, 20.0 points more "
+        "than the week before (95% interval +5.2 to +33.4 points)."
+    )
+
+
+def test_p_and_q_values_are_those_of_scipy_and_statsmodels():
+    log = log_of(
+        people("2026-11-10", [300, 150, 40], device="m"),
+        people("2026-11-10", [200, 90, 60], device="d"),
+        people("2026-11-03", [310, 160, 90], device="m"),
+        people("2026-11-03", [190, 80, 50], device="d"),
+    )
+    table = compare_periods(log, STEPS, period=NOW, by="device").table
+    searched = table[table["basis"] == "step"]
+    assert len(searched) == 6
+    by_hand = [
+        chi2_contingency([[r.k, r.n - r.k], [r.previous_k, r.previous_n - r.previous_k]], False)[1]
+        for r in searched.itertuples()
+    ]
+    assert searched["p_value"].to_numpy() == pytest.approx(by_hand, rel=1e-9)
+    q = multipletests(by_hand, method="fdr_bh")[1]
+    assert searched["q_value"].to_numpy() == pytest.approx(q, rel=1e-9)
+    assert table.loc[table["basis"] == "funnel", "q_value"].isna().all()
+    for row in table.itertuples():
+        low, high = newcombe_by_hand(row.k, row.n, row.previous_k, row.previous_n)
+        assert (row.change_low, row.change_high) == pytest.approx((low, high), abs=1e-12)
+
+
+def test_a_group_is_named_only_where_it_is_clear_of_chance():
+    before = [
+        people("2026-11-03", [900, 270, 170], device="mobile"),
+        people("2026-11-03", [600, 180, 110], device="desktop"),
+    ]
+    fell = log_of(
+        *before,
+        people("2026-11-10", [900, 270, 95], device="mobile"),
+        people("2026-11-10", [600, 180, 108], device="desktop"),
+    )
+    said = compare_periods(fell, STEPS, period=NOW, by="device").sentence()
+    assert "13.5% of 1,500 users" in said
+    assert "less than the week before" in said
+    assert "The clearest fall is from “Add to cart” to “Purchase” for device “mobile”" in said
+    assert "35.2% of 270 instead of 63.0% of 270" in said
+    same = log_of(
+        *before,
+        people("2026-11-10", [900, 270, 160], device="mobile"),
+        people("2026-11-10", [600, 180, 108], device="desktop"),
+    )
+    said = compare_periods(same, STEPS, period=NOW, by="device").sentence()
+    assert "no clear change against the week before" in said
+    assert "No single step or group stands out" in said
+    assert "clearest" not in said
+
+
+@st.composite
+def frames(draw):
+    instants = st.integers(0, 40).map(
+        lambda h: pd.Timestamp("2026-11-01") + pd.Timedelta(12 * h, "h")
+    )
+    row = st.tuples(st.integers(0, 9).map(str), instants, st.sampled_from(["a", "b", "c"]))
+    rows = draw(st.lists(row, min_size=1, max_size=60))
+    rows += [("x", pd.Timestamp("2026-11-01"), event) for event in "ab"]
+    return pd.DataFrame(rows, columns=["user", "time", "event"])
+
+
+def counted_by_hand(frame, period, window, until):
+    """Users with an entry in the period whose window is over, and those with a later b."""
+    start, end = map(pd.Timestamp, period)
+    n = k = 0
+    for _, own in frame.groupby("user"):
+        entries = own.loc[(own.event == "a") & (own.time >= start) & (own.time < end), "time"]
+        entries = [t for t in entries if t + window <= pd.Timestamp(until)]
+        goals = list(own.loc[own.event == "b", "time"])
+        n += bool(entries)
+        k += any(t <= goal <= t + window for t in entries for goal in goals)
+    return k, n
+
+
+@settings(max_examples=40)
+@given(frames(), st.sampled_from([0.5, 3, 7]), st.sampled_from(["2026-11-16", "2026-12-01"]))
+def test_counts_are_those_of_a_count_by_hand(frame, days, until):
+    window = pd.Timedelta(days=days)
+    log = EventLog.from_frame(frame, covers_until=until)
+    week = compare_periods(log, ["a", "b"], period=NOW, window=window, min_cell=1)
+    now = counted_by_hand(frame, NOW, window, until)
+    before = counted_by_hand(frame, BEFORE, window, until)
+    entered = week.entered[0]
+    if not entered:
+        assert week.numbers()["macro_rate"]["value"] is None
+        assert "no rate to tell" in week.sentence()
+        return
+    row = week.overall
+    assert (row["k"], row["n"]) == now
+    if now[1] and before[1]:
+        assert (row["previous_k"], row["previous_n"]) == before
+        assert row["change"] == pytest.approx(now[0] / now[1] - before[0] / before[1])
+        low, high = newcombe_by_hand(*now, *before)
+        assert (row["change_low"], row["change_high"]) == pytest.approx((low, high), abs=1e-9)
+    else:
+        assert math.isnan(row["change"])
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.lists(st.integers(0, 12), min_size=3, max_size=3), min_size=2, max_size=4),
+    st.integers(2, 8),
+)
+def test_small_cells_appear_nowhere(counts, min_cell):
+    groups = [
+        people(day, sorted(reached, reverse=True), device=f"d{i}")
+        for i, reached in enumerate(counts)
+        for day in ("2026-11-10", "2026-11-03")
+    ]
+    rows = [row for group in groups for row in group]
+    rows += [r | {"user": "old" + r["user"]} for r in people("2026-10-01", [9, 9, 9], device="old")]
+    log = EventLog.from_frame(pd.DataFrame(rows), covers_until="2026-12-01")
+    week = compare_periods(log, STEPS, period=NOW, by="device", min_cell=min_cell)
+    trend = week.trend()
+    cells = [
+        *week.table[["k", "n", "previous_k", "previous_n"]].to_numpy().ravel(),
+        *week.funnel_table[["count", "k", "n_first", "n_previous"]].to_numpy().ravel(),
+        *trend[["entered", "k", "n"]].to_numpy().ravel(),
+        *(number.get("k") for number in week.numbers().values()),
+        *(number.get("n") for number in week.numbers().values()),
+    ]
+    shown = [cell for cell in cells if cell is not None and cell == cell]
+    assert not [cell for cell in shown if 0 < cell < min_cell]
+    # A rate whose count is hidden would give it away.
+    hidden = week.table["k"].isna()
+    assert week.table.loc[hidden, ["rate", "low", "high", "change"]].isna().all(axis=None)
+    assert (
+        week.table.loc[week.table["previous_k"].isna(), ["previous", "change"]]
+        .isna()
+        .all(axis=None)
+    )
+
+
+def test_small_groups_and_steps_are_left_out_and_it_is_said():
+    log = log_of(
+        people("2026-11-10", [50, 20, 3], device="m"),
+        people("2026-11-10", [4, 4, 4], device="rare"),
+        people("2026-11-03", [50, 20, 10], device="m"),
+    )
+    week = compare_periods(log, STEPS, period=NOW, by="device")
+    assert set(week.table["group"]) == {ALL, "m"}
+    said = " ".join(week.warnings)
+    assert "1 group of fewer than 5 users left out." in said
+    assert "1 step count of fewer than 5 users hidden." in said
+    words = week.funnel_figure().to_json() + week.figure().to_json() + week.sentence()
+    assert "rare" not in words
+    assert "too few people to show" in words
+    everything = compare_periods(log, STEPS, period=NOW, by="device", min_cell=1)
+    assert set(everything.table["group"]) == {ALL, "m", "rare"}
+
+
+def test_a_period_that_is_not_final_says_so_and_has_no_rate():
+    log = log_of(
+        people("2026-11-10", [70, 56, 20]),
+        people("2026-11-03", [80, 48, 20]),
+        covers_until="2026-11-16",
+    )
+    week = compare_periods(log, STEPS, period=NOW)
+    assert "None of their windows of 7 days is over yet" in week.sentence()
+    assert "final on 23 Nov 2026" in week.sentence()
+    assert week.numbers()["macro_rate"]["value"] is None
+    assert week.numbers()["entered"]["value"] == 70
+    assert any("left out of every rate" in warning for warning in week.warnings)
+    assert not bool(week.trend()["mature"].iloc[-1])
+
+
+def test_a_period_that_is_partly_final_uses_those_who_are():
+    log = log_of(
+        people("2026-11-09", [40, 20, 10]),
+        people("2026-11-14", [30, 30, 30]),
+        people("2026-11-03", [80, 48, 20]),
+        covers_until="2026-11-18",
+    )
+    week = compare_periods(log, STEPS, period=NOW)
+    assert week.overall["n"] == 40
+    assert week.sentence().startswith("Not final before 23 Nov: 40 of 70 users")
+
+
+def test_counts_of_a_period_that_is_not_over_are_not_compared():
+    log = log_of(
+        people("2026-11-09", [40, 20, 10]),
+        people("2026-11-03", [80, 9, 9]),
+        covers_until="2026-11-12",
+    )
+    week = compare_periods(log, STEPS, period=NOW)
+    assert week.numbers()["entered"] == {"value": 40, "previous": 80, "change": None}
+    assert any("is not over" in warning for warning in week.warnings)
+
+
+def test_a_period_that_nobody_entered():
+    log = log_of(people("2026-11-03", [80, 48, 20]))
+    week = compare_periods(log, STEPS, period=("2026-11-16", "2026-11-23"), by=None)
+    assert "Nobody" in week.sentence()
+    assert week.numbers()["purchase_rate"]["value"] is None
+    assert week.numbers()["entered"]["value"] == 0
+    for figure in (week.figure(), week.funnel_figure(), week.trend_figure()):
+        assert figure.layout.meta["alt"]
+
+
+def test_nothing_to_compare_with_is_said():
+    log = log_of(people("2026-11-10", [70, 56, 20]))
+    week = compare_periods(log, STEPS, period=NOW)
+    assert "There is no rate of the week before to compare with." in week.sentence()
+    assert any("The log begins on 10 Nov 2026" in warning for warning in week.warnings)
+    assert "28.6% of 70 users" in week.sentence()
+
+
+def test_people_in_both_periods_are_counted():
+    twice = [
+        {**row, "user": "2026-11-10-" + row["user"][11:]} for row in people("2026-11-03", [30, 9])
+    ]
+    log = log_of(people("2026-11-10", [70, 56, 20]), twice)
+    week = compare_periods(log, STEPS, period=NOW)
+    assert any(w.startswith("30 of 70 users entered in both periods") for w in week.warnings)
+
+
+def test_the_trend_is_the_same_question_asked_of_each_week():
+    log = log_of(
+        people("2026-10-20", [60, 30, 12]),
+        people("2026-11-03", [80, 48, 20]),
+        people("2026-11-10", [70, 56, 21]),
+        people("2026-11-17", [50, 40, 10]),
+        covers_until="2026-11-23",
+    )
+    trend = compare_periods(log, STEPS, period=NOW).trend(periods=6)
+    # The log begins on a Tuesday: the week of 19 October is not whole and is left out.
+    assert [str(day.date()) for day in trend["start"]] == [
+        "2026-10-26",
+        "2026-11-02",
+        "2026-11-09",
+        "2026-11-16",
+    ]
+    assert list(trend["n"]) == [0, 80, 70, 0]
+    assert trend["rate"].iloc[2] == pytest.approx(21 / 70)
+    assert list(trend["mature"]) == [True, True, True, False]
+    before = compare_periods(log, STEPS, period=NOW).overall["previous"]
+    assert trend["rate"].iloc[1] == pytest.approx(before)
+
+
+def test_local_midnights_bound_the_period():
+    rows = people("2026-11-08 22:30:00", [9, 5, 5])  # 23:30 UTC is 00:30 on Monday in Berlin
+    log = log_of(rows, people("2026-10-01", [5, 5, 5]))
+    assert compare_periods(log, STEPS, period=NOW, time_zone="UTC").entered[0] == 0
+    assert compare_periods(log, STEPS, period=NOW, time_zone="Europe/Berlin").entered[0] == 9
+
+
+def test_shards_change_nothing():
+    rows = people("2026-11-10", [70, 56, 20], device="m") + people(
+        "2026-11-03", [80, 48, 20], device="d"
+    )
+    frame = pd.DataFrame(rows)
+    one, many = (EventLog.from_frame(frame, covers_until="2026-12-01", shards=n) for n in (1, 16))
+    a, b = (compare_periods(log, STEPS, period=NOW, by="device") for log in (one, many))
+    pd.testing.assert_frame_equal(a.table, b.table)
+    assert (a.sentence(), a.warnings, a.numbers()) == (b.sentence(), b.warnings, b.numbers())
+
+
+def test_numbers_are_plain():
+    log = log_of(people("2026-11-10", [70, 56, 20]), people("2026-11-03", [80, 48, 20]))
+    for number in compare_periods(log, STEPS, period=NOW).numbers().values():
+        assert all(cell is None or type(cell) in (int, float) for cell in number.values())
+        assert not any(isinstance(cell, np.generic) for cell in number.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"min_cell": 0}, "whole number from 1"),
+        ({"period": ("2026-11-16", "2026-11-09")}, "ends before it starts"),
+        ({"period": "2026-W46"}, "(start, end)"),
+        ({"period": ("2026-11-09", "soon")}, "is no time"),
+        ({"time_zone": "Mars/Olympus"}, "is unknown"),
+        ({"by": "devize"}, "Did you mean 'device'"),
+    ],
+)
+def test_wrong_use_says_what_is_allowed(options, words):
+    log = log_of(people("2026-11-10", [9, 9, 9], device="m"))
+    with pytest.raises(UsageError) as error:
+        compare_periods(log, STEPS, **({"period": NOW} | options))
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
