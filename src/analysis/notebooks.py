@@ -125,9 +125,9 @@ def _executed(path: Path) -> Any:
         try:
             return client.execute()
         except CellFailed as error:
+            said = " ".join([f"{error.ename}:", *error.evalue.splitlines()[:1]])
             raise DataError(
-                f"{path.name}: a cell failed with {error.ename}: {error.evalue.splitlines()[0]} "
-                "Open it to see more: workbook lab."
+                f"{path.name}: a cell failed with {said} Open it to see more: workbook lab."
             ) from error
         except (DeadKernelError, CellTimeoutError) as error:
             raise DataError(
