@@ -1,0 +1,169 @@
+"""A shard's columns and files: what is written is what is mapped, to the bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from log_frames import cells, frames
+
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import (
+    NumberColumn,
+    Shard,
+    TextColumn,
+    content_sum,
+    encode,
+    event_dtype,
+    narrow,
+    read_shard,
+    text_column,
+    write_shard,
+)
+
+
+@given(st.lists(cells, max_size=12), st.booleans())
+def test_text_is_codes_into_its_sorted_values(texts: list[str | None], encoded: bool) -> None:
+    array = pa.array(texts, pa.large_string())
+    column = text_column(array.dictionary_encode() if encoded else array)
+    present = sorted({text for text in texts if text is not None}, key=str.encode)
+    assert column.values.to_pylist() == present
+    assert [present[c] if c >= 0 else None for c in column.codes] == texts
+    for code, text in enumerate(present):
+        assert column.code_of(text) == code
+    assert column.code_of("no such value") == -1
+
+
+def test_values_that_no_cell_has_are_left_out() -> None:
+    cells = pa.DictionaryArray.from_arrays(
+        pa.array([3, None, 1, 3]), pa.array(["d", "b", "c", "a"])
+    )
+    codes, values = encode(pa.chunked_array([cells.slice(1), cells]))
+    assert values.to_pylist() == ["a", "b"]
+    assert codes.tolist() == [-1, 1, 0, 0, -1, 1, 0]
+    codes, values = encode(pa.array([None, None], pa.large_string()))
+    assert (codes.tolist(), len(values)) == ([-1, -1], 0)
+
+
+def test_chunks_with_dictionaries_of_their_own_meet() -> None:
+    chunks = [
+        pa.array(part, pa.string()).dictionary_encode() for part in (["b", "a"], ["c", "b"], [])
+    ]
+    codes, values = encode(pa.chunked_array(chunks, chunks[0].type))
+    assert [values[int(code)].as_py() for code in codes] == ["b", "a", "c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(0, "int8"), (127, "int8"), (128, "int16"), (32_767, "int16"), (32_768, "int32")],
+)
+def test_codes_are_as_narrow_as_they_can_be(size: int, dtype: str) -> None:
+    codes = np.array([-1, size - 1])
+    found = narrow(codes, size)
+    assert found.dtype == dtype
+    assert found.tolist() == codes.tolist()
+    assert narrow(codes, 2**31).dtype == np.int64
+
+
+def test_event_codes_are_as_narrow_as_they_can_be() -> None:
+    sizes = [0, 255, 256, 65_535, 65_536]
+    assert [str(event_dtype(size)) for size in sizes] == ["uint8"] * 2 + ["uint16"] * 2 + ["uint32"]
+
+
+def same(one: Shard, other: Shard) -> None:
+    assert one.users.equals(other.users)
+    for name in ("offsets", "time", "event", "masks"):
+        a, b = getattr(one, name), getattr(other, name)
+        assert a.dtype == b.dtype
+        assert a.tolist() == b.tolist()
+    assert list(one.columns) == list(other.columns)
+    for name, column in one.columns.items():
+        twin = other.columns[name]
+        if isinstance(column, TextColumn):
+            assert isinstance(twin, TextColumn)
+            assert twin.codes.dtype == column.codes.dtype
+            assert twin.codes.tolist() == column.codes.tolist()
+            assert twin.values.equals(column.values)
+        else:
+            assert isinstance(twin, NumberColumn)
+            assert twin.numbers.tobytes() == column.numbers.tobytes()
+
+
+@settings(max_examples=60)
+@given(frames())
+def test_a_mapped_shard_is_the_one_in_memory(
+    tmp_path_factory: pytest.TempPathFactory, frame: pd.DataFrame
+) -> None:
+    log = EventLog.from_frame(frame)
+    place = tmp_path_factory.mktemp("shard") / "00000"
+    write_shard(log.shards[0], place, log.event_names)
+    mapped = read_shard(place)
+    same(log.shards[0], mapped)
+    assert content_sum(mapped, log.event_names) == content_sum(log.shards[0], log.event_names)
+
+
+def test_a_missing_cell_keeps_its_code_on_disk(tmp_path: Path) -> None:
+    """A null may hold any code in Arrow; a pass reads the codes, so it has to be −1."""
+    frame = pd.DataFrame(
+        {
+            "user": [f"u{i:04}" for i in range(1000)],
+            "time": pd.Timestamp(0),
+            "event": "a",
+            "some": [None if i % 3 else str(i) for i in range(1000)],
+            "none": pd.array([None] * 1000, dtype="str"),
+            "all": [str(i % 7) for i in range(1000)],
+            "few": [None] * 999 + ["x"],
+        }
+    )
+    shard = EventLog.from_frame(frame).shards[0]
+    write_shard(shard, tmp_path / "s", ["a"])
+    mapped = read_shard(tmp_path / "s")
+    same(shard, mapped)
+    codes = {name: column.codes for name, column in mapped.columns.items() if name != "session"}
+    assert (codes["some"] == -1).sum() == 666
+    assert (codes["none"] == -1).all()
+    assert (codes["all"] >= 0).all()
+    # Arrow, and whoever reads the file with it, sees the same cells as missing.
+    with pa.memory_map(str(tmp_path / "s" / "rows.arrow")) as source:
+        table = pa.ipc.open_file(source).read_all()
+        missing = {name: table.column(name).null_count for name in codes}
+        assert missing == {"some": 666, "none": 1000, "all": 0, "few": 999}
+        assert table.column("some").to_pylist() == [None if i % 3 else str(i) for i in range(1000)]
+        table.validate(full=True)
+
+
+def test_mapping_copies_nothing(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"user": ["a", "b"], "time": pd.Timestamp(0), "event": "a", "n": 1.0, "t": "x"}
+    )
+    shard = EventLog.from_frame(frame).shards[0]
+    write_shard(shard, tmp_path / "s", ["a"])
+    mapped = read_shard(tmp_path / "s")
+    column, numbers = mapped.columns["t"], mapped.columns["n"]
+    assert isinstance(column, TextColumn)
+    assert isinstance(numbers, NumberColumn)
+    for array in (mapped.time, mapped.event, mapped.masks, column.codes, numbers.numbers):
+        assert not array.flags.owndata
+        assert not array.flags.writeable
+    with pytest.raises(FileExistsError):
+        write_shard(shard, tmp_path / "s", ["a"])
+
+
+def test_codes_of_any_width_survive(tmp_path: Path) -> None:
+    for size in (100, 300, 40_000):
+        frame = pd.DataFrame(
+            {
+                "user": [f"u{i}" for i in range(size)],
+                "time": pd.Timestamp(0),
+                "event": [f"e{i % 300}" for i in range(size)],
+                "p": [f"v{i}" for i in range(size)],
+            }
+        )
+        log = EventLog.from_frame(frame)
+        write_shard(log.shards[0], tmp_path / str(size), log.event_names)
+        same(log.shards[0], read_shard(tmp_path / str(size)))
