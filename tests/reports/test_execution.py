@@ -152,13 +152,15 @@ def test_a_python_without_kernel_is_told(run, monkeypatch):
     fails(run, "no Jupyter kernel. Install it", "1")
 
 
-def test_a_kernel_that_cannot_start_is_told_with_its_last_words(run, monkeypatch):
+def test_a_kernel_that_cannot_start_is_told_with_its_last_words(run, monkeypatch, caplog, capfd):
     from jupyter_client import kernelspec
 
     broken = [sys.executable, "-c", "raise SystemExit('no such luck')"]
     spec = kernelspec.KernelSpec(argv=broken, language="python", display_name="x")
     monkeypatch.setattr(kernelspec.KernelSpecManager, "get_kernel_spec", lambda *a: spec)
     assert "no such luck" in fails(run, "the kernel did not start", "1")
+    assert not caplog.records
+    assert capfd.readouterr().err == ""
 
 
 def test_a_folder_whose_sockets_cannot_be_files_gets_ports(tmp_path):

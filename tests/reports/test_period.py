@@ -174,6 +174,12 @@ def test_a_period_under_way_says_when_it_will_be_final():
     assert said.endswith("when the log covers until 2026-12-08 00:00 UTC.")
 
 
+def test_a_report_without_follow_up_speaks_of_none():
+    said = what_is_immature(parse_period("2026-11", "month"), DEMO_ENDS)
+    assert "followed" not in said
+    assert said.endswith("until 2026-12-01 00:00 UTC.")
+
+
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
 def test_instants_are_exact(moment):
     assert pd.Timestamp(instant(moment), unit="us", tz="UTC") == pd.Timestamp(moment)

@@ -149,7 +149,7 @@ def test_what_cannot_be_rendered_is_said_before_anything_runs(tmp_path):
     with pytest.raises(ReportError, match="no notebook 'tiny'"):
         source(root)
     shutil.rmtree(root / "data")
-    with pytest.raises(DataError, match=r"no log in 'data/log'.*make demo .or: workbook demo"):
+    with pytest.raises(DataError, match=r"no log in '.*data/log'.*make demo .or: workbook demo"):
         source(root)
 
 

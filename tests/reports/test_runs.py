@@ -243,7 +243,7 @@ def test_the_command_fails_when_the_quality_gate_does(root, executed, capsys):
         (["tinny", "--period", "2026-W32"], 2, "Did you mean 'tiny'"),
         (["../tiny", "--period", "2026-W32"], 2, "there is no report '../tiny'"),
         (["tiny", "--period", "2026-08"], 2, "A week looks like '2026-W46'"),
-        (["tiny", "--period", "2026-W32", "--data", "none"], 1, "make demo"),
+        (["tiny", "--period", "2026-W32", "--data", "none"], 1, "no log in 'none'. Make the demo"),
         (["tiny", "--period", "2026-W32", "--timeout", "0"], 2, "--timeout"),
         (["none.toml", "--period", "2026-W32"], 1, "cannot be read"),
         (["tiny", "--period", "2026-W32", "--to", "data/log/manifest.json"], 2, "--to DIR"),

@@ -85,9 +85,11 @@ def open_source(definition: Definition, *, notebooks: Path, data: Path) -> Sourc
     except DataError as error:
         if (data / "manifest.json").exists():
             raise
+        shown = os.path.relpath(data) if data.is_relative_to(Path.cwd()) else data
         raise DataError(
-            f"{name}: there is no log in '{definition.data}'. Make the demo data with: make demo "
-            "(or: workbook demo), or name another log with --data DIR."
+            f"{name}: there is no log in '{shown}'. Make the demo data with: make demo (or: "
+            "workbook demo), your own with: workbook import FILE --to DIR, or name another log "
+            "with --data DIR."
         ) from error
     path = notebooks / f"{definition.notebook}.ipynb"
     parameters = read_parameters(read_notebook(path), definition.notebook)
@@ -202,7 +204,8 @@ def _footer(source: Source, period: Period) -> str:
     code = code_version()
     version = f"workbook {code['version']}"
     if code["commit"]:
-        version += f" ({code['commit'][:12]})"
+        changed = ", changed since" if code["commit"].endswith("-dirty") else ""
+        version += f" ({code['commit'][:12]}{changed})"
     until = timestamp(source.log.covers_until).strftime("%Y-%m-%d %H:%M UTC")
     return (
         f"{source.definition.name} {period.label} · log {source.log.fingerprint[:12]}, complete "
