@@ -39,11 +39,12 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     >>> readable(rows).iloc[1].to_list()
     ['8', '20.0% of 40', '10.5% to 34.8%', '20.0% of 40', '1.5 min']
     """
-    grouped = [] if set(table["group"]) <= {ALL} else ["group"]
     rows = [_cells(row) for row in table.itertuples()]
     names = ["group", "step", "people", "of the first step", "95 % interval", "of the step before"]
     shown = pd.DataFrame(rows, columns=[*names, "median wait"], dtype=str)
-    return shown[shown.columns[1 - len(grouped) :]].set_index([*grouped, "step"])
+    if set(table["group"]) <= {ALL}:
+        return shown.drop(columns="group").set_index("step")
+    return shown.set_index(["group", "step"])
 
 
 def answer(result: Result) -> str:
