@@ -144,6 +144,8 @@ def _papermill(
         skip_cells_with_tag=INTERACTIVE,
         kernel_manager_class=kernel_class(scratch, cwd),
         extra_arguments=["--HistoryManager.enabled=False"],
+        # When its last cell has replied a kernel has nothing left to do; asking it takes a second.
+        shutdown_kernel="immediate",
         **options,
     )
 

@@ -130,8 +130,10 @@ def _rounded(value: Any, what: str) -> Any:
     if isinstance(value, int):
         return value
     if isinstance(value, float):
-        # Adding 0.0 makes -0.0 plain 0.0: a change of nothing has no sign.
-        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0 if math.isfinite(value) else None
+        rounded = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+        # The largest floats round beyond what a float holds. Adding 0.0 makes -0.0 plain 0.0.
+        kept = rounded if math.isfinite(rounded) else value
+        return kept + 0.0 if math.isfinite(value) else None
     raise UsageError(
         f"emit: numbers: {what} = {value!r} is of type {type(value).__name__}. "
         "Allowed: a number, text, true/false, or NaN where it is undefined."
