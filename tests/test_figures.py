@@ -142,6 +142,10 @@ def test_bars_are_as_long_as_the_rates():
     low, high = wilson(8, 40)
     assert bars["d"].error_x.array[1] == pytest.approx(high - 0.2, abs=1e-6)
     assert bars["d"].error_x.arrayminus[1] == pytest.approx(0.2 - low, abs=1e-6)
+    low, high = wilson(10, 90)
+    longer = figures.funnel_bars(funnel_table({"all": [90, 30, 10]}, ["a", "b", "c"])).data[0]
+    assert longer.error_x.array[2] == pytest.approx(high - 1 / 9, abs=1e-6)
+    assert longer.error_x.arrayminus[2] == pytest.approx(1 / 9 - low, abs=1e-6)
     words = [t for trace in figure.data for t in (trace.text or ()) if isinstance(t, str)]
     assert any("20.0% · 8" in word for word in words)
     # Rows of one step stand together, in the order of the groups, from the top down.

@@ -52,6 +52,7 @@ def test_a_week_in_which_the_clocks_change_is_a_week():
 def test_instants_with_a_zone_are_taken_as_they_are():
     there = period_of(("2026-11-08T23:00Z", "2026-11-15T23:00Z"), "Europe/Berlin", "period")
     assert there == period_of(("2026-11-09", "2026-11-16"), "Europe/Berlin", "period")
+    assert there.name == "9 to 15 Nov 2026"
 
 
 @pytest.mark.parametrize(
@@ -72,5 +73,7 @@ def test_names(start, end, noun, name):
 def test_surrounding_periods_end_where_the_log_ends():
     period = period_of(("2026-11-09", "2026-11-16"), "UTC", "period")
     first, until = pd.Timestamp("2026-10-21", tz="UTC"), pd.Timestamp("2026-11-20", tz="UTC")
-    found = [p.start.date().isoformat() for p in surrounding(period, 12, first, until)]
+    periods = surrounding(period, 12, first, until)
+    assert [p.end for p in periods[:-1]] == [p.start for p in periods[1:]]
+    found = [p.start.date().isoformat() for p in periods]
     assert found == ["2026-10-26", "2026-11-02", "2026-11-09", "2026-11-16"]

@@ -117,6 +117,17 @@ def test_a_group_is_named_only_where_it_is_clear_of_chance():
     assert "clearest" not in said
 
 
+def test_one_odd_rate_among_many_is_not_called_clear():
+    groups = [people("2026-11-03", [200, 100], device=f"d{i}") for i in range(8)]
+    groups += [people("2026-11-10", [200, 100 + 22 * (i == 3)], device=f"d{i}") for i in range(8)]
+    week = compare_periods(log_of(*groups), STEPS[:2], period=NOW, by="device")
+    odd = week.table[(week.table["group"] == "d3") & (week.table["basis"] == "step")].iloc[0]
+    assert odd["p_value"] < 0.05 < odd["q_value"]
+    assert odd["change_low"] > 0
+    assert not odd["clear"]
+    assert "within what chance gives among 9 comparisons" in week.sentence()
+
+
 @st.composite
 def frames(draw):
     instants = st.integers(0, 40).map(

@@ -28,6 +28,7 @@ EVIL = [
     "<img src=x onerror=alert(1)>",
     '"><svg/onload=alert(1)>',
     "</script><script>alert(1)</script>",
+    "<scr<script></script>ipt>alert(1)</scr<style></style>ipt>",
     "</p></div></main><iframe src=https://evil.example></iframe>",
     '<a href="javascript:alert(1)">x</a>',
     "<style>body{background:url(https://evil.example/x)}</style>",
@@ -132,6 +133,7 @@ def test_the_policy_allows_exactly_the_scripts_that_are_there():
     packed = parsed(page).get_element_by_id("chart-library").text
     library = gzip.decompress(base64.b64decode(packed)).decode("utf-8")
     assert library == chart_library()
+    assert base64.b64decode(packed)[4:8] == bytes(4)  # no time of packing
     for text in (*scripts, library):
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert f"'sha256-{digest}'" in policy
