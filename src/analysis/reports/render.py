@@ -123,21 +123,10 @@ def render(
     from analysis.reports.html import to_html
 
     into.mkdir(parents=True)
-    name = source.definition.name
-    # A short path beside the report: the kernel's sockets are files in it where that is possible.
-    with tempfile.TemporaryDirectory(prefix="k-", dir=into.parent) as scratch:
-        done = execute(
-            source.notebook,
-            _values(source, period),
-            scratch=Path(scratch),
-            timeout_seconds=timeout_seconds,
-        )
-    said = collect(done, name)
-    if read_manifest(source.data).fingerprint != source.log.fingerprint:
-        raise ReportError(f"{name}: the log changed while it was reported on. Run again.")
-    immature = what_is_immature(
-        period, timestamp(source.log.covers_until), window_us=source.window_us
-    )
+    done = _executed(source, period, into.parent, timeout_seconds=timeout_seconds)
+    said = collect(done, source.definition.name)
+    until = timestamp(source.log.covers_until)
+    immature = what_is_immature(period, until, window_us=source.window_us)
     warnings = tuple(dict.fromkeys([*said["warnings"], *([immature] if immature else [])]))
     page = to_html(
         done,
@@ -146,7 +135,7 @@ def render(
         footer=_footer(source, period),
     )
     numbers = {
-        "report": name,
+        "report": source.definition.name,
         "period": period.label,
         "headline": said["headline"],
         "log": said["log"] or source.log.fingerprint,
@@ -178,6 +167,21 @@ def inputs(source: Source, period: Period) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": package_versions(),
     }
+
+
+def _executed(source: Source, period: Period, beside: Path, *, timeout_seconds: int) -> Any:
+    # A short path beside the report: the kernel's sockets are files in it where that is possible.
+    with tempfile.TemporaryDirectory(prefix="k-", dir=beside) as scratch:
+        done = execute(
+            source.notebook,
+            _values(source, period),
+            scratch=Path(scratch),
+            timeout_seconds=timeout_seconds,
+        )
+    if read_manifest(source.data).fingerprint != source.log.fingerprint:
+        name = source.definition.name
+        raise ReportError(f"{name}: the log changed while it was reported on. Run again.")
+    return done
 
 
 def _values(source: Source, period: Period) -> dict[str, Any]:
