@@ -28,7 +28,14 @@ BLOG: dict[str, Any] = {
         "footer_click": {"role": "control"},
     },
     "derived": {
-        "lapsed": {"after": "comment", "without": "donate", "wait": "30d", "role": "adverse"}
+        "lapsed": {"after": "comment", "without": "donate", "wait": "30d", "role": "adverse"},
+        "gone": {
+            "after": "donate",
+            "without": "donate",
+            "wait": "1d",
+            "role": "adverse",
+            "label": "Gave once",
+        },
     },
     "funnels": {"giving": {"steps": ["read_to_end", "page_view", "donate"], "window": "14d"}},
     "segments": {"silent": {"rule": {"not": {"did": "comment"}}}},
@@ -79,7 +86,7 @@ def test_reads_back_what_was_written() -> None:
     ]
     assert catalog.window("giving") == "14d"
     assert catalog.derived["lapsed"]["without"] == "donate"
-    assert catalog.label("lapsed") == "Lapsed"
+    assert (catalog.label("lapsed"), catalog.label("gone")) == ("Lapsed", "Gave once")
     assert catalog.segments["silent"]["rule"] == {"not": {"did": "comment"}}
 
 

@@ -18,7 +18,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 SOURCES = (
     "import sys\nprint('one')\nprint('two', flush=True)",
     "6 * 7",
-    "import ipywidgets\nipywidgets.IntSlider()",
+    "import ipywidgets\nprint('interactive')\nipywidgets.IntSlider()",
     "from pathlib import Path\nPath.cwd().name",
 )
 
@@ -47,9 +47,10 @@ def test_executes_in_place_and_again_to_the_same_bytes(
     assert rerun(path).changed
     after = path.read_text("utf-8")
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["notebooks", "--check"]) == 0
+    written = path.stat().st_mtime_ns
+    assert cli.run(["notebooks"]) == 0
     assert capsys.readouterr().out == "10_small.ipynb: is as committed\n"
-    assert path.read_text("utf-8") == after
+    assert path.stat().st_mtime_ns == written
 
     notebook = json.loads(after)
     cells = notebook["cells"][1:]

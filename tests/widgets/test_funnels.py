@@ -16,8 +16,9 @@ from analysis.eventlog.log import EventLog
 from analysis.funnels import funnel
 from analysis.schema import UsageError
 from analysis.widgets import FunnelPanel, funnel_panel
-from analysis.widgets.choices import MOST_GROUPS, breakdown_choices
+from analysis.widgets.choices import MOST_GROUPS, breakdown_choices, event_choices
 from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.step_list import StepList
 
 EVENTS = ("view_item", "add_to_cart", "purchase", "footer_click")
 SHOP = {
@@ -238,6 +239,22 @@ def test_breakdowns_are_texts_with_a_few_values(log: EventLog) -> None:
     offered = [value for _, value in breakdown_choices(log, None)]
     assert offered == ["", "device"]  # not value (a number), shop (one value), page (too many)
     assert MOST_GROUPS < 100
+
+
+def test_events_called_the_same_can_be_told_apart() -> None:
+    choices = event_choices(["buy", "Buy", "view"], {"buy": "Bought", "Buy": "Bought"})
+    assert choices == [("Bought (Buy)", "Buy"), ("Bought (buy)", "buy"), ("View", "view")]
+
+
+def test_no_more_steps_than_a_funnel_takes() -> None:
+    steps = StepList([("A", "a"), ("B", "b")], ["a"], most=2)
+    add = steps.children[-1]
+    assert not add.disabled
+    add.click()
+    assert steps.events == ("a", "b")
+    assert add.disabled
+    steps.remove(1)
+    assert not add.disabled
 
 
 def test_what_comes_from_data_is_never_markup() -> None:

@@ -50,6 +50,13 @@ def test_says_the_numbers_of_the_table(log: EventLog) -> None:
     assert set(shown.loc[("mobile", "Cart")].iloc[1:]) == {""}
 
 
+def test_each_share_is_of_its_own_step(log: EventLog) -> None:
+    table = funnel(log, ["cart", "purchase", "purchase"], window="1h").table
+    table.loc[2, ["k", "n_previous", "step_rate", "rate"]] = [15, 30, 0.5, 0.25]
+    assert readable(table).iloc[2]["of the first step"] == "25.0% of 60"
+    assert readable(table).iloc[2]["of the step before"] == "50.0% of 30"
+
+
 def test_one_group_is_not_named(log: EventLog) -> None:
     shown = readable(funnel(log, ["cart", "purchase"], window="1h").table)
     assert list(shown.index) == ["Cart", "Purchase"]
