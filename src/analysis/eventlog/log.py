@@ -119,8 +119,7 @@ class EventLog:
         DataError
             If there is no log in the folder, or it is damaged.
         """
-        manifest = store.read_manifest(folder)
-        shards = store.read_shards(folder, manifest)
+        manifest, shards = store.read_log(folder)
         log = cls(
             tuple(shards),
             tuple(manifest.event_names),

@@ -173,9 +173,17 @@ def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> None:
 
 
 def read_shard(folder: Path) -> Shard:
-    """Map a shard's files; nothing is read until a pass touches it."""
+    """Map a shard's files; nothing is read until a pass touches it.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError
+        If a file is missing, is no Arrow file, or has other columns than a shard's.
+    """
     rows = _map(folder / ROWS_FILE)
     people = _map(folder / USERS_FILE)
+    if not pa.types.is_dictionary(rows.schema.field(EVENT).type):
+        raise ValueError(f"{ROWS_FILE} is no shard's: {EVENT} is {rows.schema.field(EVENT).type}")
     columns: dict[str, Column] = {}
     for field in rows.schema:
         if field.name not in (TIME, EVENT):

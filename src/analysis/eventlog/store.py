@@ -12,18 +12,14 @@ rename. A crash at any instant leaves the old log whole, and readers never see h
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import re
-import secrets
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis.eventlog import versions
 from analysis.eventlog.shard import (
     ROWS_FILE,
     USERS_FILE,
@@ -33,6 +29,7 @@ from analysis.eventlog.shard import (
     read_shard,
     write_shard,
 )
+from analysis.eventlog.versions import replace_file
 from analysis.schema import US_PER_DAY, DataError
 
 MANIFEST = "manifest.json"
@@ -52,6 +49,19 @@ class Manifest:
     sources: list[dict[str, Any]] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+
+
+_PARTS: dict[str, type] = {
+    "events": int,
+    "covers_until": int,
+    "event_names": list,
+    "properties": dict,
+    "fingerprint": str,
+    "shards": list,
+    "sources": list,
+    "rows": dict,
+    "schema_version": int,
+}
 
 
 def write_log(
@@ -78,24 +88,22 @@ def write_log(
         If there is not a single row.
     """
     folder = Path(folder)
-    made = _missing_parents(folder)
-    version = folder / _new_version(folder)
-    try:
-        version.mkdir(parents=True)
+    with versions.new_version(folder, MANIFEST) as version:
         entries, properties = [], {}
         for number, shard in enumerate(shards):
             if not shard.rows:
                 continue
             place = version / f"{number:05d}"
             write_shard(shard, place, event_names)
-            _sync(place / ROWS_FILE, place / USERS_FILE, place)
+            versions.sync(place / ROWS_FILE, place / USERS_FILE, place)
             entries.append(_entry(shard, event_names, f"{version.name}/{place.name}"))
             properties = kinds(shard)
-        if not sum(entry["events"] for entry in entries):
+        if not entries:
             raise DataError("the log would be empty: there is no row to keep.")
+        last = max(entry["end"] for entry in entries)
         manifest = Manifest(
             events=sum(entry["events"] for entry in entries),
-            covers_until=covers_until or day_end(max(entry["end"] for entry in entries)),
+            covers_until=day_end(last) if covers_until is None else covers_until,
             event_names=list(event_names),
             properties=properties,
             fingerprint=fingerprint_of([entry["content"] for entry in entries], properties),
@@ -103,16 +111,29 @@ def write_log(
             sources=[dict(source) for source in sources],
             rows=dict(rows or {}),
         )
-        _sync(version)
+        versions.sync(version)
         replace_file(folder / MANIFEST, json.dumps(asdict(manifest), indent=1))
-    except BaseException:
-        shutil.rmtree(version, ignore_errors=True)
-        for parent in made:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
-    _drop_old_versions(folder, keep=version.name)
     return manifest
+
+
+def read_log(folder: Path | str) -> tuple[Manifest, list[Shard]]:
+    """The manifest of a log's folder and its shards, mapped.
+
+    Raises
+    ------
+    DataError
+        If there is no log, or it is damaged.
+    """
+    manifest = read_manifest(folder)
+    while True:
+        try:
+            return manifest, read_shards(folder, manifest)
+        except DataError:
+            # A writer may have replaced the log between the two.
+            newer = read_manifest(folder)
+            if newer == manifest:
+                raise
+            manifest = newer
 
 
 def read_manifest(folder: Path | str) -> Manifest:
@@ -131,7 +152,7 @@ def read_manifest(folder: Path | str) -> Manifest:
             f"no log in '{folder}': {MANIFEST} is missing. "
             "Make one with: workbook import FILE --to DIR, or: workbook demo."
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"'{path}' is damaged ({error}). Import the data again.") from error
     found = content.get("schema_version") if isinstance(content, dict) else None
     if found != SCHEMA_VERSION:
@@ -139,7 +160,26 @@ def read_manifest(folder: Path | str) -> Manifest:
             f"'{path}' has schema version {found!r}, this workbook reads {SCHEMA_VERSION}. "
             "Import the data again, or use the version that wrote it."
         )
+    if wrong := _wrong_part(content):
+        raise DataError(f"'{path}' is damaged ({wrong}). Import the data again.")
     return Manifest(**content)
+
+
+def _wrong_part(content: Mapping[str, Any]) -> str | None:
+    """What keeps this from being a manifest, in a few words."""
+    for key in {**_PARTS, **content}:
+        if key not in content or key not in _PARTS:
+            return f"{key!r} is {'missing' if key not in content else 'unknown'}"
+        if not isinstance(content[key], _PARTS[key]):
+            return f"{key!r} is {content[key]!r:.40}"
+    for name in content["event_names"]:
+        if not isinstance(name, str):
+            return f"an event is called {name!r:.40}"
+    for entry in content["shards"]:
+        whole = isinstance(entry, dict) and isinstance(entry.get("path"), str)
+        if not whole or not all(isinstance(entry.get(n), int) for n in ("events", "users")):
+            return f"a shard is {entry!r:.40}"
+    return None
 
 
 def read_shards(folder: Path | str, manifest: Manifest) -> list[Shard]:
@@ -155,13 +195,18 @@ def read_shards(folder: Path | str, manifest: Manifest) -> list[Shard]:
         place = Path(folder) / entry["path"]
         try:
             shard = read_shard(place)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"shard '{place}' is damaged: {reason}. Import again.") from error
         if shard.rows != entry["events"] or len(shard.users) != entry["users"]:
             raise DataError(
                 f"shard '{place}' has {shard.rows} rows of {len(shard.users)} users, the manifest "
                 f"says {entry['events']} of {entry['users']}. Import again."
+            )
+        if kinds(shard) != manifest.properties:
+            raise DataError(
+                f"shard '{place}' has the columns {kinds(shard)}, the manifest says "
+                f"{manifest.properties}. Import again."
             )
         shards.append(shard)
     return shards
@@ -190,21 +235,6 @@ def fingerprint_of(content: Iterable[Sequence[int]], properties: Mapping[str, st
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Replace a file's content in one step that a crash cannot split."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
 def _entry(shard: Shard, event_names: Sequence[str], path: str) -> dict[str, Any]:
     return {
         "path": path,
@@ -214,35 +244,3 @@ def _entry(shard: Shard, event_names: Sequence[str], path: str) -> dict[str, Any
         "end": int(shard.time.max()),
         "content": [str(part) for part in content_sum(shard, event_names)],
     }
-
-
-def _new_version(folder: Path) -> str:
-    numbers = [int(found[1]) for found in map(_VERSION.match, _names(folder)) if found]
-    return f"v{max(numbers, default=0) + 1:04d}-{secrets.token_hex(3)}"
-
-
-_VERSION = re.compile(r"v(\d{4,})-[0-9a-f]{6}$")
-
-
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
-
-
-def _drop_old_versions(folder: Path, *, keep: str) -> None:
-    for name in _names(folder):
-        if name != keep and _VERSION.match(name):
-            # A reader that has the old version mapped keeps it; only its names go.
-            shutil.rmtree(folder / name, ignore_errors=True)
-
-
-def _missing_parents(folder: Path) -> list[Path]:
-    return [path for path in (folder, *folder.parents) if not path.exists()]
-
-
-def _sync(*paths: Path) -> None:
-    for path in paths:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
