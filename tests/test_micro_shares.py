@@ -105,6 +105,7 @@ def test_the_sentence_has_both_rates_with_their_counts():
 def test_nobody_has_had_the_time_yet():
     young = EventLog.from_frame(shop(50, 20).to_frame(), covers_until="2026-11-12")
     result = micro_shares(young, SHOP, ["visit", "buy"], period=WEEK)
+    assert (result.table[["k", "n"]] == 0).all(axis=None)
     assert "Nobody who entered has had the whole time" in result.figure().layout.meta["alt"]
 
 

@@ -128,6 +128,29 @@ def test_one_odd_rate_among_many_is_not_called_clear():
     assert "within what chance gives among 9 comparisons" in week.sentence()
 
 
+def test_a_clear_fall_inside_an_unclear_total_is_said():
+    def shop(day: str, mobile: int, desktop: int) -> list[dict]:
+        rows = people(day, [900, 100, mobile], device="mobile")
+        return rows + people(day, [900, 100, desktop], device="desktop")
+
+    def said(*counts: int) -> str:
+        log = log_of(shop("2026-11-03", 60, 60), shop("2026-11-10", *counts))
+        return compare_periods(log, STEPS, period=NOW, by="device").sentence()
+
+    assert "no clear change" in said(30, 75)
+    assert (
+        "But one of the 6 rates that were compared clearly fell, from “Add to cart” to “Purchase” "
+        "for device “mobile”: 30.0% of 100 instead of 60.0% of 100." in said(30, 75)
+    )
+    assert "But 2 of the 6 rates that were compared changed clearly; the clearest" in said(30, 90)
+
+
+def test_a_funnel_of_one_step_counts_people():
+    log = log_of(people("2026-11-10", [70]), people("2026-11-03", [80]))
+    said = compare_periods(log, STEPS[:1], period=NOW).sentence()
+    assert said == "70 users did “View item”; 80 did in the week before."
+
+
 @st.composite
 def frames(draw):
     instants = st.integers(0, 40).map(

@@ -61,14 +61,15 @@ def _final(result: PeriodResult, entered: float) -> str:
 
 
 def _rate_and_change(result: PeriodResult, row: pd.Series) -> str:
+    before = before_words(result.period, result.previous)
+    first, last = (_named(result.steps[i].name) for i in (0, -1))
+    if len(result.steps) == 1:
+        was = count(row["previous_n"]) if row["previous_n"] > 0 else "nobody, or too few to show,"
+        return f"{count(row['n'])} users did {first}; {was} did in {before}."
     said = (
-        f"{percent(row['rate'])} of {count(row['n'])} users went from "
-        f"{_named(result.steps[0].name)} to {_named(result.steps[-1].name)} within "
+        f"{percent(row['rate'])} of {count(row['n'])} users went from {first} to {last} within "
         f"{human_duration(result.window_us)}"
     )
-    if len(result.steps) == 1:
-        said = f"{count(row['n'])} users did {_named(result.steps[0].name)}"
-    before = before_words(result.period, result.previous)
     if pd.isna(row["change"]):
         interval = f"95% interval {percent(row['low'])} to {percent(row['high'])}"
         return f"{said} ({interval}). There is no rate of {before} to compare with."
@@ -95,13 +96,23 @@ def _where(result: PeriodResult) -> str:
         return ""
     best = table.sort_values(["p_value", "step"], kind="stable").iloc[0]
     if best["clear"]:
-        turn = "rise" if best["change"] > 0 else "fall"
-        return f"The clearest {turn} is {_place(result, best)}: {_instead(best)}."
+        return _clearest(result, best, int(table["clear"].sum()), len(table))
     groups = (result.has_groups and " or group") or ""
     return (
         f"No single step{groups} stands out: the largest difference, {_place(result, best)} "
         f"({_instead(best)}), is within what chance gives among {len(table)} comparisons."
     )
+
+
+def _clearest(result: PeriodResult, best: pd.Series, clear: int, compared: int) -> str:
+    where = f"{_place(result, best)}: {_instead(best)}."
+    turn, turned = ("rise", "rose") if best["change"] > 0 else ("fall", "fell")
+    if result.overall["clear"]:
+        return f"The clearest {turn} is {where}"
+    if clear == 1:
+        return f"But one of the {compared} rates that were compared clearly {turned}, {where}"
+    changed = f"{clear} of the {compared} rates that were compared changed clearly"
+    return f"But {changed}; the clearest {turn} is {where}"
 
 
 def _place(result: PeriodResult, row: pd.Series) -> str:
@@ -147,7 +158,7 @@ def in_both(both: int, entered: int, min_cell: int) -> str:
     people = f"Fewer than {min_cell}" if both < min_cell else count(both)
     return (
         f"{people} of {count(entered)} users entered in both periods. The intervals take the "
-        "periods as independent; with people in both they are a little too wide."
+        "periods as independent; where the same people behave alike in both, they are too wide."
     )
 
 

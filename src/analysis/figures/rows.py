@@ -78,7 +78,7 @@ def row_lines(place: Rows, at: float, *, dash: str = "solid") -> list[dict[str, 
 
 def percent_axis(upper: float) -> dict[str, Any]:
     """A horizontal axis of percent from 0 to `upper`, a fraction, with round ticks."""
-    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.25, 1) if upper / s <= 5.2)
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.25, 1) if upper / s <= 6)
     ticks = [round(i * step, 2) for i in range(int(upper / step + 1e-9) + 1)]
     return {
         "range": [0, upper],
