@@ -55,4 +55,4 @@ lock: $(READY)
 	  --python-version 3.11 --group dev --upgrade pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf .venv data/demo reports/*/
+	rm -rf .venv build data/demo reports/index.html $(filter-out reports/definitions/,$(wildcard reports/*/))

@@ -176,7 +176,7 @@ def report(
     raise typer.Exit(run_report(name, period=period, due=due, as_json=as_json, **where))
 
 
-@app.command()
+@app.command("lab")
 def lab(
     port: Annotated[int | None, typer.Option(help="Default: 8888 or the next free one.")] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
@@ -190,7 +190,7 @@ def lab(
     open_lab(port=port, browser=browser)
 
 
-@app.command()
+@app.command("notebooks")
 def notebooks(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME…]", help="Default: all of them.")
