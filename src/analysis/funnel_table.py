@@ -42,6 +42,7 @@ class ShardChains(NamedTuple):
 
 
 def group_sizes(parts: Sequence[ShardChains], groups: Groups) -> np.ndarray:
+    """How many users entered in each group, by their best chains among all entries."""
     sizes = np.zeros(len(groups.names), np.int64)
     for part, codes in zip(parts, groups.codes, strict=True):
         sizes += np.bincount(codes[part.chosen], minlength=len(sizes))
@@ -51,6 +52,7 @@ def group_sizes(parts: Sequence[ShardChains], groups: Groups) -> np.ndarray:
 def funnel_table(
     parts: Sequence[ShardChains], groups: Groups, steps: Sequence[Step]
 ) -> pd.DataFrame:
+    """The tidy table of a funnel, a row per group and step; its columns are `FunnelResult`'s."""
     size, wide = len(groups.names), len(steps) + 1
     counts = np.zeros((2, size, wide), np.int64)
     for part, codes in zip(parts, groups.codes, strict=True):
@@ -124,6 +126,7 @@ def _waits(
 
 
 def chain_rows(part: ShardChains, codes: np.ndarray, keep: np.ndarray, steps: int) -> pd.DataFrame:
+    """The chains of one shard as rows; ``group`` is still a group's number."""
     times = np.full((len(part.reach), steps), _NAT)
     times[:, 0] = part.shard.time[part.entries]
     far = part.reach > 1
