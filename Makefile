@@ -51,7 +51,7 @@ test-slow: demo
 	$(BIN)/python -m pytest -m slow
 
 lock: $(READY)
-	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --group dev --upgrade pyproject.toml --output-file requirements.lock
 
 clean:

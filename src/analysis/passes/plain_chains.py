@@ -94,7 +94,7 @@ def _step_times(rows, step, m, time, edges, strict, reach, times):
 
 @nb.njit(cache=True, nogil=True)
 def choose(latest, rows, step, m, time, edges, strict, times):
-    """The best chain: (reach, position of its entry, does the reach depend on a tie).
+    """The best chain: (reach, row of its entry, does the reach depend on a tie).
 
     Fills `times[:reach]` with the instants of the steps.
     """
@@ -107,7 +107,7 @@ def choose(latest, rows, step, m, time, edges, strict, times):
         r = 0
         while time[rows[r]] != end or step[r] != 1:
             r += 1
-        return 1, r, False
+        return 1, rows[r], False
     near = (window, max(lo, end - window), hi)
     _step_times(rows, step, m, time, near, strict, reach, times)
     r = m - 1
@@ -125,4 +125,4 @@ def choose(latest, rows, step, m, time, edges, strict, times):
             far, _ = furthest(latest, rows, step, m, time, edges, True)
             tied = far < reach
             break
-    return reach, r, tied
+    return reach, rows[r], tied
