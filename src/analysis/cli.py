@@ -83,6 +83,7 @@ def import_(
     event: Annotated[str | None, typer.Option(help="Column of the event's name.")] = None,
     session: Annotated[str | None, typer.Option(help="Column of the session.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value (money).")] = None,
+    event_id: Annotated[str | None, typer.Option(help="Column that names each event.")] = None,
     time_zone: Annotated[
         str | None, typer.Option(help="Zone of times without one, like Europe/Berlin.")
     ] = None,
@@ -108,6 +109,7 @@ def import_(
     from analysis.sources.mapping_file import load_mapping
 
     columns = {"user": user, "time": time, "event": event, "session": session, "value": value}
+    columns["event_id"] = event_id
     mapping = (load_mapping(source) if source else ColumnMapping()).with_options(
         columns=columns, zone=time_zone, unit=time_unit
     )

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from analysis.schema import (
     EVENT,
+    EVENT_ID,
     SESSION,
     SOURCE_EVENT,
     TIME,
@@ -45,6 +46,7 @@ class ColumnMapping:
     ----------
     user, time, event : columns that every file must have.
     session, value : columns; None means the one of that name, where there is one.
+    event_id : column that names an event; rows of one user with one id are one event.
     divide_by : what `value` is divided by (1,000,000 for millionths of a currency unit).
     zone, unit : of times without an offset, and of times that are numbers.
     events : the vendor's name → ours; what is not named keeps its own.
@@ -59,6 +61,7 @@ class ColumnMapping:
     event: str = EVENT
     session: str | None = None
     value: str | None = None
+    event_id: str | None = None
     divide_by: float = 1.0
     zone: str | None = None
     unit: str | None = None
@@ -86,6 +89,7 @@ class ColumnMapping:
         if self.properties is None:
             return None
         optional = {self.session or SESSION, self.value or VALUE, *self.properties}
+        optional |= {self.event_id} if self.event_id else set()
         return frozenset({self.user, self.time, self.event, *optional, *self.conditions})
 
     @property
@@ -159,6 +163,7 @@ def named_columns(mapping: ColumnMapping) -> dict[str, str]:
         (name for rule in mapping.event_when for name in rule.when), "[[event_when]]"
     )
     optional = {mapping.session: f"--{SESSION} COLUMN", mapping.value: f"--{VALUE} COLUMN"}
+    optional[mapping.event_id] = "--event-id COLUMN"
     return named | {name: option for name, option in optional.items() if name is not None}
 
 
@@ -190,16 +195,19 @@ def roles_of(mapping: ColumnMapping, columns: Sequence[str]) -> Roles:
     """
     session = mapping.session or (SESSION if SESSION in columns else None)
     value = mapping.value or (VALUE if VALUE in columns else None)
+    given = mapping.event_id
+    named = {given: EVENT_ID} if given is not None and given in columns else {}
     if mapping.properties is not None:
         kept = {name: to for name, to in mapping.properties.items() if name in columns}
-        return Roles(session, value, kept)
-    used = {mapping.user, mapping.time, mapping.event, session, value}
+        return Roles(session, value, kept | named)
+    used = {mapping.user, mapping.time, mapping.event, session, value, mapping.event_id}
     taken = {*RESERVED, *([VALUE] if value else []), *([SOURCE_EVENT] if mapping.renames else [])}
+    taken |= {EVENT_ID} if mapping.event_id else set()
     kept = {
         name: f"{name}_column" if name in taken else name for name in columns if name not in used
     }
     _refuse_twins(kept)
-    return Roles(session, value, kept)
+    return Roles(session, value, kept | named)
 
 
 def _check_properties(mapping: ColumnMapping) -> None:
@@ -210,7 +218,8 @@ def _check_properties(mapping: ColumnMapping) -> None:
                 f"[properties] {column} = 'value': a value is a number and has its own place. "
                 f"Write [columns] value = '{column}'."
             )
-        if name in RESERVED or (name == SOURCE_EVENT and mapping.renames) or not name:
+        added = {SOURCE_EVENT: mapping.renames, EVENT_ID: mapping.event_id}
+        if name in RESERVED or added.get(name) or not name:
             raise UsageError(
                 f"[properties] {column} = {name!r}: that name belongs to the log. Choose another."
             )

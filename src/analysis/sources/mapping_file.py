@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from analysis.schema import VALUE, UsageError, did_you_mean
+from analysis.schema import EVENT_ID, VALUE, UsageError, did_you_mean
 from analysis.sources.mapping import RESERVED, ColumnMapping, EventRule
 
 _TABLES: Final = ("columns", "time", "events", "event_when", "duplicates", "properties", "missing")
@@ -85,7 +85,7 @@ def mapping_of(tables: Mapping[str, Any]) -> ColumnMapping:
     """
     _check_keys("", tables, _TABLES)
     columns = _table(tables, "columns")
-    _check_keys("columns", columns, (*RESERVED, VALUE))
+    _check_keys("columns", columns, (*RESERVED, VALUE, EVENT_ID))
     given: dict[str, Any] = {role: _column(role, entry) for role, entry in columns.items()}
     if isinstance(columns.get(VALUE), dict):
         given["divide_by"] = _divisor(columns[VALUE].get("divide_by", 1))

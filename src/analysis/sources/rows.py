@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.eventlog.shard import string_hashes
-from analysis.schema import EVENT, SESSION, SOURCE_EVENT, TIME, USER, VALUE
+from analysis.schema import EVENT, EVENT_ID, SESSION, SOURCE_EVENT, TIME, USER, VALUE
 from analysis.sources.batch import BadRecord, Batch
 from analysis.sources.cells import (
     TEXT,
@@ -29,7 +29,17 @@ from analysis.sources.instants import REASONS, read_instants
 from analysis.sources.mapping import ColumnMapping, Roles, roles_of
 
 TEXT_PROPERTIES: Final = frozenset(
-    {SESSION, SOURCE_EVENT, "currency", "order_id", "item_id", "channel", "source", "medium"}
+    {
+        SESSION,
+        SOURCE_EVENT,
+        EVENT_ID,
+        "currency",
+        "order_id",
+        "item_id",
+        "channel",
+        "source",
+        "medium",
+    }
     | {"campaign", "device", "country", "page"}
 )
 """Standard properties that are text even where every cell looks like a number."""
