@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from analysis.eventlog.sessions import SessionRule
 from analysis.schema import (
     EVENT,
     EVENT_ID,
@@ -25,6 +26,7 @@ from analysis.schema import (
     UsageError,
     did_you_mean,
 )
+from analysis.sources.consent import Consent
 from analysis.sources.instants import check_unit, check_zone
 
 RESERVED: Final = (USER, TIME, EVENT, SESSION)
@@ -54,6 +56,9 @@ class ColumnMapping:
     duplicates : of our event, the columns that name it; one event per value is kept.
     properties : column → property; None keeps every other column under its own name.
     missing : cells that mean "missing", beside the empty one.
+    consent : the column that holds consent; rows without it are left out.
+    hash_key_file : holds the key of the hash that takes the place of users' ids.
+    sessions : where sessions end; None: as the session column says, or by pauses.
     """
 
     user: str = USER
@@ -70,6 +75,9 @@ class ColumnMapping:
     duplicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     properties: Mapping[str, str] | None = None
     missing: frozenset[str] = frozenset()
+    consent: Consent | None = None
+    hash_key_file: str | None = None
+    sessions: SessionRule | None = None
 
     def __post_init__(self) -> None:
         if self.zone is not None:
@@ -77,6 +85,11 @@ class ColumnMapping:
         if self.unit is not None:
             check_unit(self.unit)
         _check_properties(self)
+        if self.sessions is not None and self.session is not None:
+            raise UsageError(
+                f"[sessions] and session = {self.session!r}: sessions are either computed or "
+                "read. Remove one of the two."
+            )
 
     @property
     def renames(self) -> bool:
@@ -97,7 +110,8 @@ class ColumnMapping:
         """Columns that are looked at and need not become properties."""
         rules = (name for rule in self.event_when for name in rule.when)
         keys = (name for columns in self.duplicates.values() for name in columns)
-        return tuple(dict.fromkeys((*rules, *keys)))
+        consent = (self.consent.column,) if self.consent else ()
+        return tuple(dict.fromkeys((*rules, *keys, *consent)))
 
     def with_options(
         self,
@@ -105,8 +119,11 @@ class ColumnMapping:
         columns: Mapping[str, str | None],
         zone: str | None = None,
         unit: str | None = None,
+        **others: Any,
     ) -> ColumnMapping:
         """The same mapping with what a command line gave; None changes nothing.
+
+        `others` are `consent`, `hash_key_file` and `sessions`.
 
         Examples
         --------
@@ -116,17 +133,13 @@ class ColumnMapping:
         changes: dict[str, Any] = {role: name for role, name in columns.items() if name is not None}
         if VALUE in changes:
             changes["divide_by"] = 1.0
-        given = {"zone": zone, "unit": unit}
+        given = {"zone": zone, "unit": unit, **others}
         changes |= {name: text for name, text in given.items() if text is not None}
+        if "sessions" in changes:
+            changes.setdefault(SESSION, None)
+        elif SESSION in changes:
+            changes["sessions"] = None
         return dataclasses.replace(self, **changes)
-
-
-class Roles(NamedTuple):
-    """What the columns of one file are, beside user, time and event."""
-
-    session: str | None
-    value: str | None
-    properties: Mapping[str, str]
 
 
 def check_columns(
@@ -164,6 +177,7 @@ def named_columns(mapping: ColumnMapping) -> dict[str, str]:
     )
     optional = {mapping.session: f"--{SESSION} COLUMN", mapping.value: f"--{VALUE} COLUMN"}
     optional[mapping.event_id] = "--event-id COLUMN"
+    optional[mapping.consent.column if mapping.consent else None] = "--consent COLUMN"
     return named | {name: option for name, option in optional.items() if name is not None}
 
 
@@ -175,39 +189,6 @@ def missing_column(name: str, columns: Sequence[str], where: str, option: str) -
         f"there is no column {name!r}.{did_you_mean(name, columns)} {where} {listed}{more}. "
         f"Say which one it is: {option}."
     )
-
-
-def roles_of(mapping: ColumnMapping, columns: Sequence[str]) -> Roles:
-    """Which of these columns are session and value, and which properties do the others become?
-
-    By default a property has its column's name. A column left over that is called like a column
-    of the log gets ``_column`` behind its name.
-
-    Raises
-    ------
-    UsageError
-        If two columns would become the same property.
-
-    Examples
-    --------
-    >>> roles_of(ColumnMapping(user="id"), ["id", "time", "event", "user", "device"]).properties
-    {'user': 'user_column', 'device': 'device'}
-    """
-    session = mapping.session or (SESSION if SESSION in columns else None)
-    value = mapping.value or (VALUE if VALUE in columns else None)
-    given = mapping.event_id
-    named = {given: EVENT_ID} if given is not None and given in columns else {}
-    if mapping.properties is not None:
-        kept = {name: to for name, to in mapping.properties.items() if name in columns}
-        return Roles(session, value, kept | named)
-    used = {mapping.user, mapping.time, mapping.event, session, value, mapping.event_id}
-    taken = {*RESERVED, *([VALUE] if value else []), *([SOURCE_EVENT] if mapping.renames else [])}
-    taken |= {EVENT_ID} if mapping.event_id else set()
-    kept = {
-        name: f"{name}_column" if name in taken else name for name in columns if name not in used
-    }
-    _refuse_twins(kept)
-    return Roles(session, value, kept | named)
 
 
 def _check_properties(mapping: ColumnMapping) -> None:
@@ -223,10 +204,11 @@ def _check_properties(mapping: ColumnMapping) -> None:
             raise UsageError(
                 f"[properties] {column} = {name!r}: that name belongs to the log. Choose another."
             )
-    _refuse_twins(kept)
+    refuse_twins(kept)
 
 
-def _refuse_twins(properties: Mapping[str, str]) -> None:
+def refuse_twins(properties: Mapping[str, str]) -> None:
+    """Raise a `UsageError` if two columns would become the same property."""
     for name, count in Counter(properties.values()).items():
         if count > 1:
             both = [column for column, to in properties.items() if to == name]

@@ -25,8 +25,11 @@ from analysis.sources.cells import (
     property_cells,
     rows_as_json,
 )
+from analysis.sources.consent import granted_rows
+from analysis.sources.identity import IdKey, refuse_addresses
 from analysis.sources.instants import REASONS, read_instants
-from analysis.sources.mapping import ColumnMapping, Roles, roles_of
+from analysis.sources.mapping import ColumnMapping
+from analysis.sources.roles import Roles, roles_of
 
 TEXT_PROPERTIES: Final = frozenset(
     {
@@ -46,6 +49,7 @@ TEXT_PROPERTIES: Final = frozenset(
 _NO_USER: Final = "user is missing"
 _NO_EVENT: Final = "event is missing"
 _NO_NUMBER: Final = "value is no number"
+_LEFT_OUT: Final = '"(left out: it may hold what must not be kept)"'
 
 
 class Rows(NamedTuple):
@@ -54,6 +58,7 @@ class Rows(NamedTuple):
     `untyped` are the text properties that may turn out to be numbers (those of a CSV). `keys`
     are two 64-bit hashes per row of what names an order or the like (uint64, rows × 2),
     and `keyed` says which rows have such a name; both None where the mapping asks for none.
+    `excluded` is how many records had no consent.
     """
 
     table: pa.Table
@@ -61,17 +66,22 @@ class Rows(NamedTuple):
     keys: np.ndarray | None
     keyed: np.ndarray | None
     bad: Sequence[BadRecord]
+    excluded: int = 0
 
 
-def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
+def canonical_rows(batch: Batch, mapping: ColumnMapping, key: IdKey | None = None) -> Rows:
     """Which rows of the log are in this batch?
+
+    Parameters
+    ----------
+    key : replaces the users' ids by their hashes, before anything else looks at them.
 
     Raises
     ------
     UsageError
         If the times need a zone or a unit that the mapping does not give.
     DataError
-        If ids have lost their digits in the file.
+        If ids have lost their digits in the file, or are e-mail addresses and there is no key.
 
     Examples
     --------
@@ -80,6 +90,8 @@ def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
     >>> canonical_rows(batch, ColumnMapping(zone="UTC")).bad
     [BadRecord(row=2, reason='event is missing', content='{"user":"ann","time":"2026-01-01"}')]
     """
+    records = batch.cells.num_rows
+    batch = _protected(_consented(batch, mapping), mapping, key)
     columns = _Columns(batch, mapping)
     roles = roles_of(mapping, batch.cells.schema.names)
     user = columns.text(mapping.user)
@@ -108,7 +120,39 @@ def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
         keys = keys[good] if keys is not None else None
         keyed = keyed[good] if keyed is not None else None
     untyped = frozenset() if batch.typed else frozenset(roles.properties.values())
-    return Rows(table, untyped - TEXT_PROPERTIES, keys, keyed, [*batch.bad, *bad])
+    excluded = records - batch.cells.num_rows
+    return Rows(table, untyped - TEXT_PROPERTIES, keys, keyed, [*batch.bad, *bad], excluded)
+
+
+def _consented(batch: Batch, mapping: ColumnMapping) -> Batch:
+    """The batch without the records that grant no consent."""
+    if mapping.consent is None:
+        return batch
+    cells = _Columns(batch, mapping).cells(mapping.consent.column, as_text=True)
+    granted = granted_rows(cells.cast(TEXT), mapping.consent)
+    return batch._replace(
+        cells=batch.cells.filter(pa.array(granted)),
+        rows=batch.rows[granted],
+        bad=_without_content(batch.bad),
+    )
+
+
+def _protected(batch: Batch, mapping: ColumnMapping, key: IdKey | None) -> Batch:
+    """The batch with hashed ids, so that nothing behind this line ever sees another."""
+    if mapping.user not in batch.cells.schema.names:
+        return batch
+    ids = _Columns(batch, mapping).text(mapping.user)
+    if key is None:
+        refuse_addresses(ids, mapping.user)
+        return batch
+    place = batch.cells.schema.get_field_index(mapping.user)
+    cells = batch.cells.set_column(place, mapping.user, key.hashed(ids))
+    return batch._replace(cells=cells, bad=_without_content(batch.bad))
+
+
+def _without_content(bad: Sequence[BadRecord]) -> list[BadRecord]:
+    # Nobody can tell what an unreadable record holds, or whose it is.
+    return [record._replace(content=_LEFT_OUT) for record in bad]
 
 
 class _Columns:
