@@ -115,7 +115,7 @@ def test_options_win_over_a_mapping_file(capsys, tmp_path):
         (["import", "--to", "log"], 2, "Missing argument"),
         (["import", "{csv}", "--to", "log", "--user", "usr"], 2, "Did you mean 'user'?"),
         (["import", "{csv}", "--to", "log", "--source", "ga36"], 2, "Did you mean 'ga360'"),
-        (["import", "{csv}", "--to", "log", "--append"], 2, "--append) is not available"),
+        (["import", "{csv}", "--to", "log", "--max-bad", "1 percent"], 2, "is no share of rows"),
         (["import", "{csv}", "--to", "log", "--time-unit", "m"], 2, "time unit='m' is unknown"),
         (["import", "{csv}", "--to", "log", "--time-zone", "Mars"], 2, "time zone 'Mars'"),
         (["import", "{csv}", "--to", "log", "--covers-until", "soon"], 2, "'soon' is no time"),

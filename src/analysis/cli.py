@@ -95,12 +95,16 @@ def import_(
         typer.Option(help="The data are complete up to here. Default: the end of the last day."),
     ] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to the log that is there.")] = False,
+    max_bad: Annotated[
+        str | None, typer.Option(help="More bad rows than this share, like 1%: no import.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a log of CSV, Parquet or JSON lines files (text also with .gz).
 
     Columns called user, time and event need no option; session and value are used where they
-    are. PATH is a file, a folder, or a pattern in quotes. See data/README.md for mappings.
+    are. PATH is a file, a folder, or a pattern in quotes. See data/README.md for mappings. With
+    --append the files' rows are added to the log; those that it has already add nothing.
 
     Example: `workbook import "exports/*.csv.gz" --user client_id --time ts --to data/shop`
     """
@@ -119,7 +123,13 @@ def import_(
             tell(step.stage, step.done, step.total, step.rows)
 
         counts = import_files(
-            paths, mapping, to, append=append, covers_until=covers_until, progress=told
+            paths,
+            mapping,
+            to,
+            append=append,
+            covers_until=covers_until,
+            max_bad=max_bad,
+            progress=told,
         )
     if as_json:
         console.print_json(counts._asdict())

@@ -8,7 +8,8 @@ A column only ever turns from numbers to text, so a table written early can alwa
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,13 +22,14 @@ _FIXED = {USER: TEXT, TIME: pa.int64(), EVENT: TEXT}
 
 
 class Alignment:
-    """The columns seen so far and how they are written."""
+    """The columns seen so far and how they are written; `before` is an earlier one's `state`."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        before = before or {}
         self._written: dict[str, pa.DataType] = {}
-        self._looks: dict[str, Look] = {}
-        self._numbers: set[str] = set()
-        self._seen: dict[str, None] = {}
+        self._looks = {name: Look(*of["look"]) for name, of in before.items() if of["look"]}
+        self._numbers = {name for name, of in before.items() if of["number"]}
+        self._seen: dict[str, None] = dict.fromkeys(before)
 
     def align(self, table: pa.Table, untyped: Collection[str]) -> pa.Table:
         """The table with all columns seen so far; `untyped` text may turn out to be numbers."""
@@ -61,6 +63,16 @@ class Alignment:
     def kinds(self) -> dict[str, pa.DataType]:
         """What each property turned out to be, in the order of appearance: text or float64."""
         return {name: _NUMBER if self._is_number(name) else TEXT for name in self._seen}
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """What another import must know to go on from here, as plain data."""
+        return {
+            name: {
+                "number": name in self._numbers,
+                "look": list(self._looks[name]) if name in self._looks else None,
+            }
+            for name in self._seen
+        }
 
     def _is_number(self, name: str) -> bool:
         look = self._looks.get(name)

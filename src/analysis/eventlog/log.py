@@ -23,6 +23,7 @@ from pandas.api.typing import NaTType
 
 from analysis.eventlog import build, counts, engine, people, predicates, rows, store, units
 from analysis.eventlog.canonical import arrow_table, canonical_table
+from analysis.eventlog.opening import open_shards
 from analysis.eventlog.shard import Shard, content_sum
 from analysis.schema import (
     EVENT,
@@ -119,8 +120,7 @@ class EventLog:
         DataError
             If there is no log in the folder, or it is damaged.
         """
-        manifest = store.read_manifest(folder)
-        shards = store.read_shards(folder, manifest)
+        manifest, shards = open_shards(folder)
         log = cls(
             tuple(shards),
             tuple(manifest.event_names),

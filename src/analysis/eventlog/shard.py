@@ -21,11 +21,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.eventlog.arrow_files import map_table, write_table
 from analysis.passes import hashing
 from analysis.schema import EVENT, TIME, USER
 
@@ -157,8 +159,13 @@ def content_sum(
     return int(low), int(high)
 
 
-def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> None:
-    """Write the shard's two files into `folder`, which must not exist yet."""
+def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> dict[str, Any]:
+    """Write the shard's two files into `folder`, which must not exist yet.
+
+    Returns
+    -------
+    What `write_table` says about each file, by its name.
+    """
     folder.mkdir(parents=True)
     names = pa.array(event_names, pa.large_string())
     cells = {TIME: pa.array(shard.time), EVENT: _dictionary_array(shard.event, names)}
@@ -167,15 +174,17 @@ def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> None:
             cells[name] = _dictionary_array(column.codes, column.values)
         else:
             cells[name] = pa.array(column.numbers)
-    _write(folder / ROWS_FILE, pa.table(cells))
     people = {USER: shard.users, "start": shard.offsets[:-1], "mask": shard.masks}
-    _write(folder / USERS_FILE, pa.table(people))
+    return {
+        ROWS_FILE: write_table(folder / ROWS_FILE, pa.table(cells)),
+        USERS_FILE: write_table(folder / USERS_FILE, pa.table(people)),
+    }
 
 
 def read_shard(folder: Path) -> Shard:
     """Map a shard's files; nothing is read until a pass touches it."""
-    rows = _map(folder / ROWS_FILE)
-    people = _map(folder / USERS_FILE)
+    rows = map_table(folder / ROWS_FILE)
+    people = map_table(folder / USERS_FILE)
     columns: dict[str, Column] = {}
     for field in rows.schema:
         if field.name not in (TIME, EVENT):
@@ -222,15 +231,3 @@ def _single(chunked: pa.ChunkedArray) -> pa.Array:
     if chunked.num_chunks == 1:
         return chunked.chunk(0)
     return chunked.combine_chunks()
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    with (
-        pa.OSFile(str(path), "wb") as sink,
-        pa.ipc.new_file(sink, table.schema) as writer,
-    ):
-        writer.write_table(table.combine_chunks())
-
-
-def _map(path: Path) -> pa.Table:
-    return pa.ipc.open_file(pa.memory_map(str(path), "rb")).read_all()

@@ -1,13 +1,9 @@
 """The log on disk: version folders and one manifest that is replaced atomically.
 
-::
-
-    shop/manifest.json            names the shards and everything about them
-    shop/v0001-…/00000/rows.arrow, users.arrow
-    shop/v0001-…/00001/…
-
 Shards are written into a new version folder and synced; then the manifest is replaced in one
-rename. A crash at any instant leaves the old log whole, and readers never see half of one.
+rename. A crash at any instant leaves the old log whole or the new one, and readers never see
+half of one. The manifest has the size and a checksum of every file: a file that was cut short is
+noticed when a log is opened, and a changed bit when somebody asks (`check`).
 """
 
 from __future__ import annotations
@@ -16,22 +12,21 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import secrets
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.eventlog.shard import (
-    ROWS_FILE,
-    USERS_FILE,
-    NumberColumn,
-    Shard,
-    content_sum,
-    read_shard,
-    write_shard,
+from analysis.eventlog.lock import locked
+from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.eventlog.versions import (
+    Part,
+    new_version,
+    settle,
+    staged_quarantine,
+    sync,
+    write_part,
 )
 from analysis.schema import US_PER_DAY, DataError
 
@@ -51,6 +46,10 @@ class Manifest:
     shards: list[dict[str, Any]]
     sources: list[dict[str, Any]] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """How the files' columns were written, for those that come later (`Alignment.state`)."""
+    quarantine: dict[str, Any] | None = None
+    version: str = ""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -78,41 +77,105 @@ def write_log(
         If there is not a single row.
     """
     folder = Path(folder)
-    made = _missing_parents(folder)
-    version = folder / _new_version(folder)
-    try:
-        version.mkdir(parents=True)
-        entries, properties = [], {}
-        for number, shard in enumerate(shards):
-            if not shard.rows:
-                continue
-            place = version / f"{number:05d}"
-            write_shard(shard, place, event_names)
-            _sync(place / ROWS_FILE, place / USERS_FILE, place)
-            entries.append(_entry(shard, event_names, f"{version.name}/{place.name}"))
-            properties = kinds(shard)
-        if not sum(entry["events"] for entry in entries):
-            raise DataError("the log would be empty: there is no row to keep.")
-        manifest = Manifest(
-            events=sum(entry["events"] for entry in entries),
-            covers_until=covers_until or day_end(max(entry["end"] for entry in entries)),
+    with writing(folder):
+        version = new_version(folder)
+        draft = Manifest(
+            events=0,
+            covers_until=covers_until or 0,
             event_names=list(event_names),
-            properties=properties,
-            fingerprint=fingerprint_of([entry["content"] for entry in entries], properties),
-            shards=entries,
+            properties={},
+            fingerprint="",
+            shards=[],
             sources=[dict(source) for source in sources],
             rows=dict(rows or {}),
         )
-        _sync(version)
-        replace_file(folder / MANIFEST, json.dumps(asdict(manifest), indent=1))
-    except BaseException:
-        shutil.rmtree(version, ignore_errors=True)
-        for parent in made:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
-    _drop_old_versions(folder, keep=version.name)
+        entries: list[dict[str, Any]] = []
+        for shard in shards:
+            if shard.rows:
+                entries.append(write_part(Part(shard, None), version, len(entries), event_names))
+                draft = replace(draft, properties=kinds(shard))
+        return publish(folder, version, replace(draft, shards=entries))
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[Manifest | None]:
+    """Be the only writer of a folder; yields the manifest that is there.
+
+    What a writer that died has left behind goes at the start, and at the end whatever the
+    manifest of then does not name.
+
+    Raises
+    ------
+    DataError
+        If another process writes there.
+    """
+    with locked(folder):
+        try:
+            yield _settled(folder)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what went wrong first is what matters
+                _settled(folder)
+            raise
+        _settled(folder)
+
+
+def _settled(folder: Path) -> Manifest | None:
+    """Tidy up; a manifest that cannot be read is no reason to remove what it may name."""
+    if not (folder / MANIFEST).exists():
+        settle(folder, [], "", quarantine=False)
+        return None
+    try:
+        manifest = read_manifest(folder)
+    except DataError:
+        return None
+    paths = [entry["path"] for entry in manifest.shards]
+    settle(folder, paths, manifest.version, quarantine=manifest.quarantine is not None)
     return manifest
+
+
+def publish(
+    folder: Path, version: Path, draft: Manifest, *, quarantine: Path | None = None
+) -> Manifest:
+    """Complete a manifest whose shards are written and make it the log's; for a `writing` one.
+
+    Parameters
+    ----------
+    draft : a manifest with shards; what follows from these is filled in.
+    quarantine : a file that goes beside the log in the same step; default: the one that is there.
+
+    Raises
+    ------
+    DataError
+        If there is not a single row.
+    """
+    events = sum(entry["events"] for entry in draft.shards)
+    if not events:
+        raise DataError("the log would be empty: there is no row to keep.")
+    content = [entry["content"] for entry in draft.shards]
+    facts = draft.quarantine
+    if quarantine is not None:
+        staged = staged_quarantine(folder, version.name)
+        os.replace(quarantine, staged)
+        sync(staged)
+        facts = file_facts(staged)
+    manifest = replace(
+        draft,
+        events=events,
+        covers_until=draft.covers_until or day_end(max(entry["end"] for entry in draft.shards)),
+        fingerprint=fingerprint_of(content, draft.properties),
+        quarantine=facts,
+        version=version.name,
+    )
+    sync(version, folder)
+    replace_file(folder / MANIFEST, json.dumps(asdict(manifest), indent=1))
+    return manifest
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """A file's size in ``bytes`` and its ``blake2b``."""
+    with path.open("rb") as handle:
+        digest = hashlib.file_digest(handle, lambda: hashlib.blake2b(digest_size=16))
+    return {"bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
 def read_manifest(folder: Path | str) -> Manifest:
@@ -140,31 +203,6 @@ def read_manifest(folder: Path | str) -> Manifest:
             "Import the data again, or use the version that wrote it."
         )
     return Manifest(**content)
-
-
-def read_shards(folder: Path | str, manifest: Manifest) -> list[Shard]:
-    """Map the shards that the manifest names.
-
-    Raises
-    ------
-    DataError
-        If a file is missing, cut short or not a shard.
-    """
-    shards = []
-    for entry in manifest.shards:
-        place = Path(folder) / entry["path"]
-        try:
-            shard = read_shard(place)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"shard '{place}' is damaged: {reason}. Import again.") from error
-        if shard.rows != entry["events"] or len(shard.users) != entry["users"]:
-            raise DataError(
-                f"shard '{place}' has {shard.rows} rows of {len(shard.users)} users, the manifest "
-                f"says {entry['events']} of {entry['users']}. Import again."
-            )
-        shards.append(shard)
-    return shards
 
 
 def kinds(shard: Shard) -> dict[str, str]:
@@ -202,47 +240,4 @@ def replace_file(path: Path, text: str) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
-
-
-def _entry(shard: Shard, event_names: Sequence[str], path: str) -> dict[str, Any]:
-    return {
-        "path": path,
-        "events": shard.rows,
-        "users": len(shard.users),
-        "start": int(shard.time.min()),
-        "end": int(shard.time.max()),
-        "content": [str(part) for part in content_sum(shard, event_names)],
-    }
-
-
-def _new_version(folder: Path) -> str:
-    numbers = [int(found[1]) for found in map(_VERSION.match, _names(folder)) if found]
-    return f"v{max(numbers, default=0) + 1:04d}-{secrets.token_hex(3)}"
-
-
-_VERSION = re.compile(r"v(\d{4,})-[0-9a-f]{6}$")
-
-
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
-
-
-def _drop_old_versions(folder: Path, *, keep: str) -> None:
-    for name in _names(folder):
-        if name != keep and _VERSION.match(name):
-            # A reader that has the old version mapped keeps it; only its names go.
-            shutil.rmtree(folder / name, ignore_errors=True)
-
-
-def _missing_parents(folder: Path) -> list[Path]:
-    return [path for path in (folder, *folder.parents) if not path.exists()]
-
-
-def _sync(*paths: Path) -> None:
-    for path in paths:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    sync(path.parent)

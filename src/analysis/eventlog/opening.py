@@ -1,0 +1,59 @@
+"""Opening the shards of a log: all of one version, and none that was cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.eventlog.shard import Shard, read_shard
+from analysis.eventlog.store import Manifest, read_manifest
+from analysis.schema import DataError
+
+
+def open_shards(folder: Path | str) -> tuple[Manifest, list[Shard]]:
+    """The manifest of a log and its shards, mapped: of one version, whoever writes meanwhile.
+
+    Raises
+    ------
+    DataError
+        If there is no log, or a file is missing, cut short or not a shard.
+    """
+    manifest = read_manifest(folder)
+    while True:
+        try:
+            return manifest, [read_part(folder, entry) for entry in manifest.shards]
+        except DataError:
+            # Between reading the manifest and its shards a writer may have replaced both.
+            newer = read_manifest(folder)
+            if newer == manifest:
+                raise
+            manifest = newer
+
+
+def read_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:
+    """Map a shard that the manifest names.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, cut short or not a shard.
+    """
+    place = Path(folder) / entry["path"]
+    try:
+        for name, facts in entry.get("files", {}).items():
+            size = (place / name).stat().st_size
+            if size != facts["bytes"]:
+                raise ValueError(
+                    f"{name} has {size:,} bytes, it was written with {facts['bytes']:,}"
+                )
+        shard = read_shard(place)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"shard '{place}' is damaged: {reason}. Import again.") from error
+    if shard.rows != entry["events"] or len(shard.users) != entry["users"]:
+        raise DataError(
+            f"shard '{place}' has {shard.rows} rows of {len(shard.users)} users, the manifest "
+            f"says {entry['events']} of {entry['users']}. Import again."
+        )
+    return shard
