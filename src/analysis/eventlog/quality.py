@@ -90,8 +90,8 @@ class AuditResult(Result):
             *([f"{count(many[FAIL])} fail"] if many[FAIL] else []),
             *([f"{count(many[NOT_APPLICABLE])} do not apply"] if many[NOT_APPLICABLE] else []),
         ]
-        odd = pd.concat([self.table[self.table["verdict"] == v] for v in (FAIL, WARN)])
-        said = [f"{check}: {finding}" for check, finding in odd[["check", "finding"]].to_numpy()]
+        worst_first = sorted(self.table.itertuples(), key=lambda row: row.verdict != FAIL)
+        said = [str(row.finding) for row in worst_first if row.verdict in (FAIL, WARN)]
         return " ".join([", ".join(parts) + ".", *said])
 
     def figure(self, check: str | None = None) -> Any:

@@ -16,6 +16,7 @@ from analysis.eventlog.quality_words import (
 from analysis.schema import human_duration, timestamp
 from analysis.wording import count, day, listed, percent, share
 
+_FEW = 100
 _QUIET = 6
 _FEWEST = 1000
 _FLAT = 0.6
@@ -60,6 +61,9 @@ def _worst(found: np.ndarray, names: tuple[str, ...]) -> str:
 
 def clock(counts: Counts, days: Days, n: int, limits: Limits) -> Finding:
     """Events from before the log's bulk or after its end: clocks that are wrong."""
+    if n < _FEW:
+        why = f"Impossible times are known by being few among {_FEW} events or more."
+        return not_applicable("clock", why)
     before, after, users, only = (int(x) for x in counts.outside)
     low = day(timestamp(days.low), year=True)
     high = timestamp(days.high).strftime("%Y-%m-%d %H:%M UTC")

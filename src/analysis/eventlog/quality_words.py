@@ -64,7 +64,7 @@ class Limits:
     silence: float = 30.0
     volume_z: float = 6.0
     volume_ratio: float = 1.5
-    volume_days: float = 0.2
+    volume_days: float = 0.5
     null_change: float = 0.25
     duplicates: Limit = (0.005, 0.1)
     repeats: Limit = (0.05, 0.3)
