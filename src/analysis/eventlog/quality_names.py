@@ -95,13 +95,15 @@ def silences(
 ) -> tuple[Finding, pd.DataFrame]:
     """Names that begin late, end early or pause for long, though many people were expected.
 
-    What is expected is the name's share of all people-days elsewhere, so that a hole in the whole
-    log is no name's own. Counted are people per day, because one person's events come together.
+    Each of a name's people-days might as well lie on any other day, in proportion to everybody's.
+    The evidence is how improbable it is that all of them lie outside of these days, as minus its
+    logarithm. A hole in the whole log is so no name's own. Counted are people per day, because one
+    person's events come together.
 
     Returns
     -------
     The finding, and a row per silence: ``event, kind, start, end`` (local days, `end` excluded),
-    ``expected`` (people-days).
+    ``evidence``.
     """
     if len(days) < 2 * _FEWEST_DAYS:
         why = f"The log has {count(len(days))} days; new and vanished names take more."
@@ -111,12 +113,12 @@ def silences(
     rows: list[tuple[object, ...]] = []
     for name, people in zip(names, daily_users, strict=True):
         for start, end in _empty_runs(people):
-            inside = everybody[start:end].sum()
-            expected = people.sum() * inside / max(everybody.sum() - inside, 1)
-            if expected >= limits.silence and end - start >= _FEWEST_DAYS:
+            inside = everybody[start:end].sum() / everybody.sum()
+            evidence = -people.sum() * np.log1p(-inside)
+            if evidence >= limits.silence and end - start >= _FEWEST_DAYS:
                 kind = "new" if start == 0 else "vanished" if end == len(days) else "paused"
                 edge = [days.dates[0] + pd.Timedelta(days=int(d)) for d in (start, end)]
-                rows.append((name, kind, *edge, float(expected)))
+                rows.append((name, kind, *edge, float(evidence)))
     table = _silences(rows)
     seen = int((counts.daily.sum(axis=1) > 0).sum())
     odd = table["event"].nunique()
@@ -140,7 +142,7 @@ def _silence(row: Any) -> str:
 
 
 def _silences(rows: list[tuple[object, ...]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["event", "kind", "start", "end", "expected"])
+    return pd.DataFrame(rows, columns=["event", "kind", "start", "end", "evidence"])
 
 
 def _empty_runs(people: np.ndarray) -> list[tuple[int, int]]:

@@ -51,14 +51,15 @@ class Days:
 class Counts:
     """What one look found; int64 arrays, the first axis of most is the event name.
 
-    ``outside`` and ``haste`` are as `passes.quality` returns them; ``daily_users`` has the users of
-    any event as its last row, ``hours`` the rows exactly at midnight as its last number;
-    ``sessions`` all, and those with an entry; ``missing`` (properties, names, days).
+    ``outside`` and ``haste`` are as `passes.quality` returns them. ``daily_users`` and ``squares``
+    (of users' events of a day) have any event as their last row, ``hours`` the rows exactly at
+    midnight. ``sessions``: all, and those with an entry; ``missing``: (properties, names, days).
     """
 
     outside: np.ndarray
     daily: np.ndarray
     daily_users: np.ndarray
+    squares: np.ndarray
     hours: np.ndarray
     sessions: np.ndarray
     haste: np.ndarray
@@ -133,6 +134,7 @@ def _look(shard: Shard, *, days: Days, is_entry: np.ndarray, limits: Limits) -> 
     time, event, offsets, names = shard.time, shard.event, shard.offsets, len(is_entry)
     midnights = days.midnights
     day = quality.day_of(time, event, names, midnights)
+    users, squares = quality.users_per_day(event, day, offsets, names, len(days))
     hours, sharp = quality.per_hour(time, day, midnights)
     session = shard.columns[SESSION]
     assert isinstance(session, TextColumn)
@@ -140,7 +142,8 @@ def _look(shard: Shard, *, days: Days, is_entry: np.ndarray, limits: Limits) -> 
     return Counts(
         outside=quality.outside(time, event, offsets, names, days.low, days.high),
         daily=quality.per_day(event, day, names, len(days)),
-        daily_users=quality.users_per_day(event, day, offsets, names, len(days)),
+        daily_users=users,
+        squares=squares,
         hours=np.append(hours, sharp),
         sessions=np.array(quality.entries(event, session.codes, offsets, names, is_entry)),
         haste=quality.haste(time, event, day, offsets, midnights, *fast),

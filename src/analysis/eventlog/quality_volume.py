@@ -4,8 +4,8 @@ A day is held against the same weekday of up to four weeks before and after, by 
 that neither growth, nor the weekday, nor another odd day makes it look odd. Its distance is
 measured on the logarithm in robust standard deviations of all such distances, but is never more
 than it would be if people came by chance (on the square root, Anscombe 1948, *Biometrika* 35:246).
-One person's events come together, so that is more scatter than a Poisson count of events has:
-where somebody has `c` events a day on average, geometrically spread, 2c − 1 times its variance.
+One person's events come together, so chance scatters more than a Poisson count of events does: the
+variance is the count times the mean square of a person's events of a day, over their mean.
 
 A lasting shift moves those medians along and hides. So each week is also held against the week
 before it, weekday by weekday, again by the median: one odd day moves that little, a shift fully.
@@ -67,11 +67,11 @@ def volume(
         return not_applicable("daily volume", why), last, _table([], days)
     parts = []
     series = np.vstack([total, counts.daily])[:, :judged]
-    people = np.roll(counts.daily_users, 1, axis=0)[:, :judged]
-    for name, own, users in zip((ALL_EVENTS, *names), series, people, strict=True):
+    squares = np.roll(counts.squares, 1)
+    for name, own, square in zip((ALL_EVENTS, *names), series, squares, strict=True):
         if name == ALL_EVENTS or np.median(own) >= _FEWEST_EVENTS:
-            clumps = 2 * own.sum() / max(users.sum(), 1) - 1
-            parts.append(_judged(name, own, days, limits, max(float(clumps), 1.0)))
+            clumps = max(float(square / max(own.sum(), 1)), 1.0)
+            parts.append(_judged(name, own, days, limits, clumps))
     table = _table(parts, days)
     return _breaks(table, judged, limits), _last_day(parts[0], days, limits), table
 
@@ -170,7 +170,7 @@ def _last_day(whole: pd.DataFrame, days: Days, limits: Limits) -> Finding:
     share = min(float(last["ratio"]), 1.0)
     said = f"{count(last['count'])} events, usual are {count(last['expected'])}"
     when = day(last["date"], year=True)
-    numbers = (1 - share, 1 - 1 / limits.volume_ratio, last["count"], last["expected"])
+    numbers = (1 - share, 1 - 1 / limits.volume_ratio, int(last["count"]), round(last["expected"]))
     if not few:
         return Finding("last day", PASS, *numbers, f"{when} looks complete: {said}.")
     return Finding(

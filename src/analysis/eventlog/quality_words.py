@@ -46,8 +46,8 @@ class Limits:
     ----------
     similar_names : how alike (0 to 1) an unplanned name must be to a planned one to be taken for
         a slip of it.
-    silence : how many people a name must have been expected from in days on which nobody did it,
-        before it counts as new, vanished or interrupted.
+    silence : how improbable days without an event name must be for it to count as new, vanished or
+        interrupted: minus the natural logarithm of the probability.
     volume_z, volume_ratio : how many robust standard deviations, and how many times, a day's or
         week's events must be off. volume_days : share of such days from which on it fails.
     null_change : change of the share of missing cells.
@@ -61,8 +61,8 @@ class Limits:
     """
 
     similar_names: float = 0.85
-    silence: float = 30.0
-    volume_z: float = 6.0
+    silence: float = 20.0
+    volume_z: float = 5.0
     volume_ratio: float = 1.5
     volume_days: float = 0.5
     null_change: float = 0.25

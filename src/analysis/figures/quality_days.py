@@ -103,7 +103,7 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
 
     Parameters
     ----------
-    table : a row per silence: ``event, kind, start, end``, ``expected`` (people-days).
+    table : a row per silence: ``event, kind, start, end``.
     title : plain text.
     """
     if not len(table):
@@ -112,7 +112,7 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     names = list(dict.fromkeys(row.event for row in rows))
     said = [
         f"{r.event} is {r.kind}: nobody from {day(r.start)} to "
-        f"{day(r.end - pd.Timedelta(days=1), year=True)}, {count(r.expected)} people-days expected"
+        f"{day(r.end - pd.Timedelta(days=1), year=True)}"
         for r in rows
     ]
     bars = [

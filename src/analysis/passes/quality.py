@@ -221,19 +221,29 @@ def repeats(time, event, offsets, names, gap):
 
 @nb.njit(cache=True, nogil=True)
 def users_per_day(event, day, offsets, names, days):
-    """Users per event name and day: int64 (names + 1, days); the last row is of any event."""
-    out = np.zeros((names + 1, days), np.int64)
+    """Users per event name and day, and how the events of a name come together.
+
+    Returns
+    -------
+    (users, squares) : int64 of shape (names + 1, days) and (names + 1,); the last entry is of any
+        event. The squares are those of each user's number of events on each day, added up.
+    """
+    users = np.zeros((names + 1, days), np.int64)
+    squares = np.zeros(names + 1, np.int64)
     last = np.full(names + 1, -1, np.int64)
+    many = np.zeros(names + 1, np.int64)
     for u in range(offsets.size - 1):
         last[:] = -1
         for i in range(offsets[u], offsets[u + 1]):
             d = day[i]
             if d < 0:
                 continue
-            if last[event[i]] != d:
-                last[event[i]] = d
-                out[event[i], d] += 1
-            if last[names] != d:
-                last[names] = d
-                out[names, d] += 1
-    return out
+            for e in (np.int64(event[i]), np.int64(names)):
+                if last[e] != d:
+                    last[e] = d
+                    many[e] = 0
+                    users[e, d] += 1
+                # m squared is the sum of the first m odd numbers.
+                many[e] += 1
+                squares[e] += 2 * many[e] - 1
+    return users, squares
