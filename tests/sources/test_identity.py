@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 from pathlib import Path
@@ -110,6 +111,14 @@ def test_addresses_are_refused_and_not_shown(address: str) -> None:
     with pytest.raises(DataError, match=r"1 of 2 ids .*--hash-ids KEYFILE") as caught:
         refuse_addresses(pa.array(["u1", address, address, None]), "user")
     assert address not in str(caught.value)
+    with pytest.raises(DataError, match="1 of 2 ids"):
+        refuse_addresses(pa.array(["u1", address, None]).dictionary_encode(), "user")
+
+
+def test_only_ids_that_are_there_count() -> None:
+    coded = pa.array(["u1", "ann@example.com"]).dictionary_encode()
+    refuse_addresses(coded.filter(pa.array([True, False])), "user")
+    assert len(IdKey(KEY).hashed(coded.filter(pa.array([True, False])))) == 1
 
 
 def test_what_only_has_the_sign_is_none() -> None:
@@ -120,7 +129,7 @@ def rows_of(cells: dict, key: IdKey | None, *, bad=(), mapping: ColumnMapping | 
     batch = pa.RecordBatch.from_pydict(cells)
     numbers = np.arange(2, batch.num_rows + 2)
     whole = Batch(batch, numbers, bad, list(cells), True, 0)
-    return canonical_rows(whole, mapping or ColumnMapping(), key)
+    return canonical_rows(whole, dataclasses.replace(mapping or ColumnMapping(), key=key))
 
 
 def test_nothing_of_a_batch_has_the_id_any_more() -> None:
@@ -151,3 +160,9 @@ def test_a_missing_id_stays_missing() -> None:
     rows = rows_of(cells, IdKey(KEY))
     assert [bad.reason for bad in rows.bad] == ["user is missing"] * 2
     assert len(rows.table) == 1
+
+
+def test_a_key_that_was_not_read_stops_everything() -> None:
+    cells = {"user": ["u"], "time": ["2026-01-01T00:00Z"], "event": ["visit"]}
+    with pytest.raises(UsageError, match="has not been read"):
+        rows_of(cells, None, mapping=ColumnMapping(hash_key_file="id.key"))

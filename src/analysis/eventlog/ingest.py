@@ -21,6 +21,7 @@ from analysis.eventlog.ground import Ground
 from analysis.eventlog.intake import PARTS, Intake
 from analysis.eventlog.quarantine import share
 from analysis.eventlog.store import Manifest, day_end, file_facts, publish, writing
+from analysis.eventlog.terms import agreed
 from analysis.eventlog.versions import QUARANTINE, new_version, workspace, write_part
 from analysis.schema import UsageError, instant_us
 from analysis.sources.files import SourceFile, expand
@@ -33,8 +34,8 @@ WRITING: Final = "writing"
 class ImportCounts(NamedTuple):
     """How the rows of the input add up: the last four make the first.
 
-    One row of the input makes one event. Excluded are the rows that a vendor's own rules leave
-    out; the mappings of this version have no such rule.
+    One row of the input makes one event. Excluded are the rows without consent, where the
+    mapping names a column of it.
     """
 
     rows_in: int
@@ -108,6 +109,7 @@ def import_files(
                 f"there is a log in '{target}' already. Add to it with --append, name another "
                 "folder with --to, or remove that one first."
             )
+        mapping = agreed(mapping, manifest.terms if manifest else None, target)
         ground = Ground(target, manifest) if manifest else None
         before = target / QUARANTINE if ground and (target / QUARANTINE).exists() else None
         with (
@@ -148,6 +150,7 @@ def _write(
         sources=intake.sources,
         rows=counts,
         columns=intake.alignment.state(),
+        terms=intake.terms,
     )
     quarantine = intake.quarantine.path if intake.quarantine.rows else None
     publish(target, version, _after(target, before, draft), quarantine=quarantine)

@@ -27,6 +27,7 @@ from analysis.eventlog.quarantine import Quarantine
 from analysis.eventlog.repeats import repeated
 from analysis.eventlog.shard import event_dtype
 from analysis.eventlog.spill import Spill
+from analysis.eventlog.terms import terms_of
 from analysis.eventlog.versions import QUARANTINE, Part
 from analysis.schema import EVENT, SESSION, TIME, USER, VALUE, DataError
 from analysis.sources.cells import TEXT
@@ -62,6 +63,7 @@ class Intake:
         bad_before: Path | None = None,
     ) -> None:
         self.parts = len(ground.entries) if ground else shards or PARTS
+        self.terms = terms_of(mapping)
         self.rows_in = 0
         self.sources: list[dict[str, Any]] = []
         self.quarantine = Quarantine(folder / QUARANTINE, bad_before)
@@ -77,6 +79,7 @@ class Intake:
         self._keys: list[pa.Table] = []
         self._keyed = False
         self._repeated = 0
+        self._excluded = 0
         if ground:
             self._spill.rows += ground.rows
             for keyed in ground.keyed_rows():
@@ -120,6 +123,7 @@ class Intake:
             self._columns.update(batch.columns)
             self.rows_in += len(batch.rows) + len(batch.bad)
             rows = canonical_rows(batch, mapping)
+            self._excluded += rows.excluded
             self.quarantine.add(file.path.name, rows.bad)
             self._keep(rows)
             progress(batch.position, self.rows_in)
@@ -159,6 +163,11 @@ class Intake:
         if not self.rows_in:
             names = ", ".join(repr(source["name"]) for source in self.sources[:3])
             raise DataError(f"there is a header and no row in {names}. Export the data again.")
+        if self._good == 0 and self._excluded == self.rows_in:
+            raise DataError(
+                f"not one of {self.rows_in:,} rows has consent. Is it the right column, and what "
+                "are its words for yes? Say so: --consent COLUMN=WORD,WORD."
+            )
         if self._good == 0:
             raise self.quarantine.nothing_left()
         if max_bad is not None:
@@ -185,7 +194,7 @@ class Intake:
         kept = events - int(self._bounds[0].sum())
         duplicate = sum(map(len, self._dropped)) + self._repeated
         duplicate += self.quarantine.bad - self.quarantine.rows
-        counted = kept + duplicate + self.quarantine.rows
+        counted = kept + duplicate + self._excluded + self.quarantine.rows
         if counted != self.rows_in:
             raise DataError(
                 f"{self.rows_in:,} rows were read and {counted:,} accounted for. Nothing was "
@@ -195,7 +204,7 @@ class Intake:
             "rows_in": self.rows_in,
             "rows_kept": kept,
             "rows_duplicate": duplicate,
-            "rows_excluded": 0,
+            "rows_excluded": self._excluded,
             "rows_quarantined": self.quarantine.rows,
         }
 
@@ -213,7 +222,7 @@ class Intake:
             if self._ground and not changed and not self._rewrite:
                 yield self._ground.entries[start]
             elif table is not None and len(table):
-                yield keyed_part(table, names)
+                yield keyed_part(table, names, self._mapping.sessions)
             done += int(rows[group].sum())
             progress(done, int(rows.sum()))
 

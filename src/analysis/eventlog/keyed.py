@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.eventlog.build import build_shard
+from analysis.eventlog.sessions import SessionRule
 from analysis.eventlog.shard import NumberColumn
 from analysis.eventlog.versions import Part
 
@@ -42,15 +43,16 @@ def is_keyed(table: pa.Table) -> np.ndarray:
     return table.column(_LOW).is_valid().to_numpy()
 
 
-def keyed_part(table: pa.Table, event_names: Sequence[str]) -> Part:
+def keyed_part(
+    table: pa.Table, event_names: Sequence[str], sessions: SessionRule | None = None
+) -> Part:
     """Build the shard of a table and say where in it the keyed rows have come to lie."""
     keyed = is_keyed(table)
     if not keyed.any():
-        return Part(build_shard(_plain(table), event_names=event_names), None)
+        return Part(build_shard(_plain(table), event_names=event_names, sessions=sessions), None)
     place = np.where(keyed, np.arange(len(table), dtype=np.float64), np.nan)
-    shard = build_shard(
-        _plain(table).append_column(_PLACE, pa.array(place)), event_names=event_names
-    )
+    placed = _plain(table).append_column(_PLACE, pa.array(place))
+    shard = build_shard(placed, event_names=event_names, sessions=sessions)
     columns = dict(shard.columns)
     moved = columns.pop(_PLACE)
     assert isinstance(moved, NumberColumn)

@@ -20,6 +20,7 @@ from typing import Any
 
 from analysis.eventlog.lock import locked
 from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.eventlog.unit_folders import drop_units
 from analysis.eventlog.versions import (
     Part,
     new_version,
@@ -48,6 +49,8 @@ class Manifest:
     rows: dict[str, int] = field(default_factory=dict)
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
     """How the files' columns were written, for those that come later (`Alignment.state`)."""
+    terms: dict[str, Any] = field(default_factory=dict)
+    """What later files must agree to (`terms_of`)."""
     quarantine: dict[str, Any] | None = None
     version: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -130,6 +133,7 @@ def _settled(folder: Path) -> Manifest | None:
         return None
     paths = [entry["path"] for entry in manifest.shards]
     settle(folder, paths, manifest.version, quarantine=manifest.quarantine is not None)
+    drop_units(folder, keep=manifest.fingerprint)
     return manifest
 
 

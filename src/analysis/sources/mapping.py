@@ -27,6 +27,7 @@ from analysis.schema import (
     did_you_mean,
 )
 from analysis.sources.consent import Consent
+from analysis.sources.identity import IdKey
 from analysis.sources.instants import check_unit, check_zone
 
 RESERVED: Final = (USER, TIME, EVENT, SESSION)
@@ -58,6 +59,7 @@ class ColumnMapping:
     missing : cells that mean "missing", beside the empty one.
     consent : the column that holds consent; rows without it are left out.
     hash_key_file : holds the key of the hash that takes the place of users' ids.
+    key : that key, once it has been read.
     sessions : where sessions end; None: as the session column says, or by pauses.
     """
 
@@ -77,6 +79,7 @@ class ColumnMapping:
     missing: frozenset[str] = frozenset()
     consent: Consent | None = None
     hash_key_file: str | None = None
+    key: IdKey | None = None
     sessions: SessionRule | None = None
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.eventlog.shard import string_hashes
-from analysis.schema import EVENT, EVENT_ID, SESSION, SOURCE_EVENT, TIME, USER, VALUE
+from analysis.schema import EVENT, EVENT_ID, SESSION, SOURCE_EVENT, TIME, USER, VALUE, UsageError
 from analysis.sources.batch import BadRecord, Batch
 from analysis.sources.cells import (
     TEXT,
@@ -26,7 +26,7 @@ from analysis.sources.cells import (
     rows_as_json,
 )
 from analysis.sources.consent import granted_rows
-from analysis.sources.identity import IdKey, refuse_addresses
+from analysis.sources.identity import refuse_addresses
 from analysis.sources.instants import REASONS, read_instants
 from analysis.sources.mapping import ColumnMapping
 from analysis.sources.roles import Roles, roles_of
@@ -69,12 +69,10 @@ class Rows(NamedTuple):
     excluded: int = 0
 
 
-def canonical_rows(batch: Batch, mapping: ColumnMapping, key: IdKey | None = None) -> Rows:
+def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
     """Which rows of the log are in this batch?
 
-    Parameters
-    ----------
-    key : replaces the users' ids by their hashes, before anything else looks at them.
+    Where the mapping has a key, hashes replace the users' ids before anything else sees these.
 
     Raises
     ------
@@ -91,7 +89,7 @@ def canonical_rows(batch: Batch, mapping: ColumnMapping, key: IdKey | None = Non
     [BadRecord(row=2, reason='event is missing', content='{"user":"ann","time":"2026-01-01"}')]
     """
     records = batch.cells.num_rows
-    batch = _protected(_consented(batch, mapping), mapping, key)
+    batch = _protected(_consented(batch, mapping), mapping)
     columns = _Columns(batch, mapping)
     roles = roles_of(mapping, batch.cells.schema.names)
     user = columns.text(mapping.user)
@@ -137,16 +135,18 @@ def _consented(batch: Batch, mapping: ColumnMapping) -> Batch:
     )
 
 
-def _protected(batch: Batch, mapping: ColumnMapping, key: IdKey | None) -> Batch:
+def _protected(batch: Batch, mapping: ColumnMapping) -> Batch:
     """The batch with hashed ids, so that nothing behind this line ever sees another."""
     if mapping.user not in batch.cells.schema.names:
         return batch
     ids = _Columns(batch, mapping).text(mapping.user)
-    if key is None:
+    if mapping.key is None:
+        if mapping.hash_key_file is not None:
+            raise UsageError(f"the key '{mapping.hash_key_file}' has not been read: see `agreed`.")
         refuse_addresses(ids, mapping.user)
         return batch
     place = batch.cells.schema.get_field_index(mapping.user)
-    cells = batch.cells.set_column(place, mapping.user, key.hashed(ids))
+    cells = batch.cells.set_column(place, mapping.user, mapping.key.hashed(ids))
     return batch._replace(cells=cells, bad=_without_content(batch.bad))
 
 
