@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from analysis.schema import EVENT, TIME, USER
-from analysis.sources.cells import TEXT, numbers_as_text
+from analysis.sources.cells import CODED, TEXT, numbers_as_text, plain
 from analysis.sources.plain_numbers import NO_NUMBERS, Look, look_at
 
 _NUMBER = pa.float64()
@@ -45,7 +45,7 @@ class Alignment:
         self._seen[name] = None
         if pa.types.is_null(column.type):
             return
-        known = self._written.setdefault(name, column.type)
+        known = self._written.setdefault(name, TEXT if column.type == CODED else column.type)
         if column.null_count == len(column):
             return
         if column.type == _NUMBER:
@@ -97,4 +97,6 @@ def _converted(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray
     column = table.column(name)
     if column.type == _NUMBER and kind == TEXT:
         return pa.chunked_array([numbers_as_text(column)])
-    return column.cast(kind)
+    if column.type == CODED and kind == TEXT:
+        return column
+    return plain(column).cast(kind)

@@ -20,7 +20,6 @@ from analysis.eventlog.shard import (
     Column,
     NumberColumn,
     Shard,
-    TextColumn,
     encode,
     event_dtype,
     string_hashes,
@@ -114,5 +113,4 @@ def _event_codes(column: pa.ChunkedArray, event_names: Sequence[str]) -> np.ndar
 def _sorted_column(column: pa.ChunkedArray, order: np.ndarray) -> Column:
     if pa.types.is_floating(column.type):
         return NumberColumn(column.to_numpy()[order])
-    text = text_column(column)
-    return TextColumn(text.codes[order], text.values)
+    return text_column(column, order)

@@ -33,6 +33,7 @@ from analysis.schema import EVENT, TIME, USER
 
 ROWS_FILE = "rows.arrow"
 USERS_FILE = "users.arrow"
+_INT32 = np.iinfo(np.int32).max
 _MISSING_CELL = np.uint64(0x51ED270B27D4EB4F)
 
 
@@ -74,10 +75,14 @@ class Shard:
         return len(self.time)
 
 
-def text_column(cells: pa.Array | pa.ChunkedArray) -> TextColumn:
-    """Encode text cells (nulls allowed), dictionary in ascending order of bytes."""
-    codes, values = encode(cells)
-    return TextColumn(narrow(codes, len(values)), values)
+def text_column(cells: pa.Array | pa.ChunkedArray, order: np.ndarray | None = None) -> TextColumn:
+    """Encode text cells (nulls allowed), dictionary in ascending order of bytes.
+
+    `order` is the order that the rows shall have, default: as they are.
+    """
+    indices, rank, values = _ranked(_dictionary(cells))
+    codes = rank[indices]
+    return TextColumn(codes if order is None else codes[order], values)
 
 
 def encode(cells: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
@@ -85,13 +90,26 @@ def encode(cells: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
 
     A dictionary-encoded column must name each value once.
     """
+    indices, rank, values = _ranked(_dictionary(cells))
+    return rank.astype(np.int64)[indices], values
+
+
+def _dictionary(cells: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
     if isinstance(cells, pa.Array):
         cells = pa.chunked_array([cells])
-    if not pa.types.is_dictionary(cells.type):
-        cells = cells.cast(pa.large_string()).dictionary_encode()
-    whole = cells.unify_dictionaries().combine_chunks()
+    if pa.types.is_dictionary(cells.type):
+        return cells
+    return cells.cast(pa.large_string()).dictionary_encode()
+
+
+def _ranked(cells: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
+    """Codes of dictionary-encoded cells, each code's place among the values in use, in the
+    smallest integers, and these values; a missing cell's code is the last.
+    """
+    whole = _single(cells)
     known = whole.dictionary
-    indices = whole.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    signed = whole.indices.cast(pa.int64() if len(known) > _INT32 else pa.int32())
+    indices = signed.fill_null(-1).to_numpy(zero_copy_only=False)
     used = np.zeros(len(known) + 1, np.bool_)
     used[indices] = True
     kept = np.flatnonzero(used[:-1])
@@ -99,7 +117,7 @@ def encode(cells: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     order = pc.sort_indices(values).to_numpy()
     rank = np.full(len(known) + 1, -1, np.int64)
     rank[kept[order]] = np.arange(len(kept))
-    return rank[indices], values.take(pa.array(order))
+    return indices, narrow(rank, len(kept)), values.take(pa.array(order))
 
 
 def narrow(codes: np.ndarray, size: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from analysis.eventlog.shard import Shard, TextColumn, encode, narrow
 from analysis.eventlog.spill import Spill
 from analysis.eventlog.unit_folders import building, unit_folder
 from analysis.schema import SESSION, USER, DataError, UsageError, did_you_mean
-from analysis.sources.cells import numbers_as_text
+from analysis.sources.cells import numbers_as_text, plain
 
 if TYPE_CHECKING:
     from analysis.eventlog.log import EventLog
@@ -180,7 +180,7 @@ def _shards(log: EventLog, by: str, aside: Path | None) -> Iterator[Shard]:
 
 def _built(table: pa.Table, log: EventLog) -> Shard:
     # Users are spread over shards; in the order of their ids the number of shards has no say.
-    table = table.take(pc.sort_indices(table.column(_PERSON))).drop_columns([_PERSON])
+    table = table.take(pc.sort_indices(plain(table.column(_PERSON)))).drop_columns([_PERSON])
     shard = build_shard(table, event_names=log.event_names)
     return dataclasses.replace(shard, columns={**shard.columns, SESSION: _numbered(shard)})
 

@@ -18,10 +18,12 @@ from analysis.eventlog.shard import string_hashes
 from analysis.schema import EVENT, EVENT_ID, SESSION, SOURCE_EVENT, TIME, USER, VALUE, UsageError
 from analysis.sources.batch import BadRecord, Batch
 from analysis.sources.cells import (
+    CODED,
     TEXT,
     blank_as_missing,
     id_text,
     number_cells,
+    plain,
     property_cells,
     rows_as_json,
 )
@@ -172,7 +174,7 @@ class _Columns:
         return self._blanked(id_text(self.raw(name), name))
 
     def numbers(self, name: str, divide_by: float) -> tuple[pa.Array, np.ndarray]:
-        cells = self.raw(name)
+        cells = plain(self.raw(name))
         if self._missing and (
             pa.types.is_large_string(cells.type) or pa.types.is_string(cells.type)
         ):
@@ -182,7 +184,7 @@ class _Columns:
 
     def cells(self, name: str, *, as_text: bool) -> pa.Array:
         found = property_cells(self.raw(name), name, as_text=as_text)
-        return self._blanked(found) if pa.types.is_large_string(found.type) else found
+        return self._blanked(found) if found.type in (TEXT, CODED) else found
 
     def _blanked(self, cells: pa.Array) -> pa.Array:
         # The CSV reader has done it already, in passing.
@@ -205,10 +207,14 @@ def _events(columns: _Columns, vendor: pa.Array, mapping: ColumnMapping) -> pa.A
         return vendor
     encoded = vendor.dictionary_encode()
     ours = [mapping.events.get(name, name) for name in encoded.dictionary.to_pylist()]
-    events = pa.array(ours, TEXT).take(encoded.indices)
+    events = pa.DictionaryArray.from_arrays(encoded.indices, pa.array(ours, TEXT))
+    if not mapping.event_when:
+        return events
+    events = plain(events)
     for rule in reversed(mapping.event_when):
         fits = [
-            pc.is_in(columns.text(name), pa.array(words, TEXT)) for name, words in rule.when.items()
+            pc.is_in(plain(columns.text(name)), pa.array(words, TEXT))
+            for name, words in rule.when.items()
         ]
         for more in fits[1:]:
             fits[0] = pc.and_(fits[0], more)
@@ -238,8 +244,8 @@ def _keys(
     keys = np.zeros((len(event), 2), np.uint64)
     keyed = np.zeros(len(event), np.bool_)
     for name, names in mapping.duplicates.items():
-        cells = [columns.text(column) for column in names]
-        rows = pc.fill_null(pc.equal(event, name), False).to_numpy(zero_copy_only=False)
+        cells = [plain(columns.text(column)) for column in names]
+        rows = pc.fill_null(pc.equal(plain(event), name), False).to_numpy(zero_copy_only=False)
         for column in cells:
             rows &= _present(column)
         hashes = string_hashes(pa.array([name], TEXT), EVENT)
