@@ -94,6 +94,16 @@ def import_(
         str | None,
         typer.Option(help="The data are complete up to here. Default: the end of the last day."),
     ] = None,
+    consent: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN[=WORD,…]", help="Leave out rows without consent there."),
+    ] = None,
+    hash_ids: Annotated[
+        str | None, typer.Option(metavar="KEYFILE", help="Replace user ids by a keyed hash.")
+    ] = None,
+    session_gap: Annotated[
+        str | None, typer.Option(help="Compute sessions; a longer pause than this, like 45min.")
+    ] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to the log that is there.")] = False,
     max_bad: Annotated[
         str | None, typer.Option(help="More bad rows than this share, like 1%: no import.")
@@ -109,13 +119,19 @@ def import_(
     Example: `workbook import "exports/*.csv.gz" --user client_id --time ts --to data/shop`
     """
     from analysis.eventlog.ingest import Progress, import_files
+    from analysis.sources.consent import consent_of
     from analysis.sources.mapping import ColumnMapping
     from analysis.sources.mapping_file import load_mapping
 
     columns = {"user": user, "time": time, "event": event, "session": session, "value": value}
     columns["event_id"] = event_id
     mapping = (load_mapping(source) if source else ColumnMapping()).with_options(
-        columns=columns, zone=time_zone, unit=time_unit
+        columns=columns,
+        zone=time_zone,
+        unit=time_unit,
+        consent=consent_of(consent) if consent is not None else None,
+        hash_key_file=hash_ids,
+        session_gap=session_gap,
     )
     with console.progress() as tell:
 

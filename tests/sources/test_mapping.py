@@ -115,11 +115,15 @@ def test_sessions_are_computed_or_read():
 
 
 def test_of_sessions_too_the_command_line_wins():
-    rule = SessionRule(gap_us=1)
-    read = ColumnMapping(session="visit").with_options(columns={"session": None}, sessions=rule)
-    assert (read.session, read.sessions) == (None, rule)
-    computed = ColumnMapping(sessions=rule).with_options(columns={"session": "visit"})
+    read = ColumnMapping(session="visit").with_options(columns={}, session_gap="1min")
+    assert (read.session, read.sessions) == (None, SessionRule(60_000_000))
+    computed = ColumnMapping(sessions=SessionRule()).with_options(columns={"session": "visit"})
     assert (computed.session, computed.sessions) == ("visit", None)
+    mapping = ColumnMapping(sessions=SessionRule(campaign="c", midnight="UTC"))
+    longer = mapping.with_options(columns={}, session_gap="1min").sessions
+    assert longer == SessionRule(60_000_000, "c", "UTC")
+    with pytest.raises(UsageError, match="either computed or"):
+        ColumnMapping().with_options(columns={"session": "visit"}, session_gap="1min")
 
 
 def test_a_consent_column_is_looked_at_and_need_not_be_kept():

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from analysis.eventlog.sessions import SessionRule
+from analysis.eventlog.sessions import SessionRule, session_rule
 from analysis.schema import (
     EVENT,
     EVENT_ID,
@@ -122,11 +122,12 @@ class ColumnMapping:
         columns: Mapping[str, str | None],
         zone: str | None = None,
         unit: str | None = None,
+        session_gap: str | None = None,
         **others: Any,
     ) -> ColumnMapping:
         """The same mapping with what a command line gave; None changes nothing.
 
-        `others` are `consent`, `hash_key_file` and `sessions`.
+        `others` are `consent` and `hash_key_file`.
 
         Examples
         --------
@@ -138,7 +139,10 @@ class ColumnMapping:
             changes["divide_by"] = 1.0
         given = {"zone": zone, "unit": unit, **others}
         changes |= {name: text for name, text in given.items() if text is not None}
-        if "sessions" in changes:
+        if session_gap is not None:
+            rule = self.sessions or SessionRule()
+            given = {"campaign": rule.campaign, "midnight": rule.midnight}
+            changes["sessions"] = session_rule(gap=session_gap, **given, what="--session-gap")
             changes.setdefault(SESSION, None)
         elif SESSION in changes:
             changes["sessions"] = None
