@@ -165,6 +165,48 @@ def info(folder: Folder, as_json: AsJson = False) -> None:
     _show_log(folder, as_json=as_json)
 
 
+@app.command("check")
+def check(folder: Folder, as_json: AsJson = False) -> None:
+    """Is every file of a log what was written? Reads all of it; exit code 1 if one is damaged.
+
+    Example: `workbook check data/shop`
+    """
+    from analysis.eventlog.check import check as check_log
+
+    found = check_log(folder)
+    if as_json:
+        damaged = [damage._asdict() for damage in found.damaged]
+        console.print_json({**found._asdict(), "damaged": damaged})
+    elif not found.damaged:
+        print(f"Fine: {found.files:,} files, {found.bytes:,} bytes.")
+    for file, reason in found.damaged:
+        console.complain("workbook check", f"'{folder / file}' {reason}")
+    raise typer.Exit(1 if found.damaged else 0)
+
+
+@app.command("forget")
+def forget(
+    folder: Folder,
+    users: Annotated[list[str], typer.Argument(metavar="USER…", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Remove people from a log, its bad rows and its caches, as if they had never been there.
+
+    Importing files that still have them brings them back.
+
+    Example: `workbook forget data/shop client-4711`
+    """
+    from analysis.eventlog.forget import forget as forget_users
+
+    gone = forget_users(folder, users)
+    if as_json:
+        console.print_json(gone._asdict())
+    else:
+        console.print_table(
+            f"Removed from {folder}", ["what", "count"], list(gone._asdict().items())
+        )
+
+
 @app.command("demo")
 def demo(
     to: Annotated[Path, typer.Option(help="Folder; a log in it is replaced.")] = Path("data/demo"),

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from analysis.eventlog.opening import read_part
+from analysis.eventlog.opening import read_part, read_sound_part, sound_keys
 from analysis.eventlog.sessions import SessionRule
-from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.eventlog.shard import Shard
 from analysis.eventlog.store import Manifest
 from analysis.eventlog.stored import has_computed_sessions, stored_table
-from analysis.eventlog.versions import read_keys, user_homes
-from analysis.schema import SESSION, VALUE, DataError
+from analysis.eventlog.versions import user_homes
+from analysis.schema import SESSION, DataError
 from analysis.sources.plain_numbers import NO_NUMBERS, Look, words_of
 
 
@@ -74,7 +74,7 @@ class Ground:
         def words(name: str, numbers: Sequence[float]) -> list[str | None]:
             return words_of(numbers, Look(*(self.columns[name]["look"] or Look())))
 
-        shard = self.shard(part)
+        shard = read_sound_part(self._folder, self.entries[part])
         # Sessions that were computed are none that a file has given.
         given = {name: cells for name, cells in shard.columns.items() if name in self.columns}
         shard = dataclasses.replace(shard, columns=given)
@@ -83,16 +83,16 @@ class Ground:
     def keyed_rows(self) -> Iterator[KeyedRows]:
         """Of every shard that has keys the rows that have one."""
         for part, entry in enumerate(self.entries):
-            keys = read_keys(self._folder / entry["path"], entry)
+            keys = sound_keys(self._folder, entry)
             if keys is not None:
-                place = keys.column("row").to_numpy()
-                shard = self.shard(part)
-                value = shard.columns.get(VALUE)
-                valued = np.zeros(len(place), np.bool_)
-                if isinstance(value, NumberColumn):
-                    valued = ~np.isnan(value.numbers[place])
-                hashes = np.column_stack([keys.column("low"), keys.column("high")])
-                yield KeyedRows(part, hashes, shard.time[place], valued, place)
+                cells = {name: keys.column(name).to_numpy() for name in keys.column_names}
+                yield KeyedRows(
+                    part,
+                    np.column_stack([cells["low"], cells["high"]]),
+                    cells["time"],
+                    ~cells["bare"],
+                    cells["row"],
+                )
 
     @cached_property
     def columns(self) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from analysis.eventlog.build import build_shard
 from analysis.eventlog.sessions import SessionRule
 from analysis.eventlog.shard import NumberColumn
 from analysis.eventlog.versions import Part
+from analysis.schema import VALUE
 
 # No file can have columns of these names: they would be read as a nameless one.
 _LOW: Final = "\0low"
@@ -59,8 +60,11 @@ def keyed_part(
     row = np.flatnonzero(~np.isnan(moved.numbers))
     came = pa.array(moved.numbers[row].astype(np.int64))
     keys = table.select([_LOW, _HIGH]).take(came).rename_columns(["low", "high"])
-    shard = dataclasses.replace(shard, columns=columns)
-    return Part(shard, keys.add_column(0, "row", pa.array(row)))
+    value = columns.get(VALUE)
+    bare = np.isnan(value.numbers[row]) if isinstance(value, NumberColumn) else row >= 0
+    for name, cells in (("bare", bare), ("time", shard.time[row]), ("row", row)):
+        keys = keys.add_column(0, name, pa.array(cells))
+    return Part(dataclasses.replace(shard, columns=columns), keys)
 
 
 def _plain(table: pa.Table) -> pa.Table:

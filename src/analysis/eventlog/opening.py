@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from analysis.eventlog.arrow_files import map_table
 from analysis.eventlog.shard import Shard, read_shard
-from analysis.eventlog.store import Manifest, read_manifest
+from analysis.eventlog.store import Manifest, file_facts, read_manifest
+from analysis.eventlog.versions import KEYS_FILE
 from analysis.schema import DataError
 
 
@@ -48,8 +52,8 @@ def read_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:
                     f"{name} has {size:,} bytes, it was written with {facts['bytes']:,}"
                 )
         shard = read_shard(place)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"shard '{place}' is damaged: {reason}. Import again.") from error
     if shard.rows != entry["events"] or len(shard.users) != entry["users"]:
         raise DataError(
@@ -57,3 +61,40 @@ def read_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:
             f"says {entry['events']} of {entry['users']}. Import again."
         )
     return shard
+
+
+def read_sound_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:
+    """Map a shard after reading all of it: what is written anew must not hide a changed bit.
+
+    Raises
+    ------
+    DataError
+        If a file is not what was written.
+    """
+    for name in entry.get("files", {}):
+        _verify(folder, entry, name)
+    return read_part(folder, entry)
+
+
+def sound_keys(folder: Path | str, entry: Mapping[str, Any]) -> pa.Table | None:
+    """The keyed rows of a shard, or None where it has none.
+
+    Raises
+    ------
+    DataError
+        If the file is not what was written.
+    """
+    if KEYS_FILE not in entry.get("files", {}):
+        return None
+    _verify(folder, entry, KEYS_FILE)
+    return map_table(Path(folder) / entry["path"] / KEYS_FILE)
+
+
+def _verify(folder: Path | str, entry: Mapping[str, Any], name: str) -> None:
+    path = Path(folder) / entry["path"] / name
+    try:
+        sound = file_facts(path) == entry["files"][name]
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error.strerror}. Import again.") from error
+    if not sound:
+        raise DataError(f"'{path}' is damaged: it is not what was written. Import again.")

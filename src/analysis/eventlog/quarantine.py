@@ -7,7 +7,9 @@ is written where there are none.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ import pyarrow.parquet as pq
 
 from analysis.schema import DataError, UsageError
 from analysis.sources.batch import BadRecord
+from analysis.sources.files import readable
 
 _SCHEMA: Final = pa.schema(
     [("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())]
@@ -130,7 +133,7 @@ def share(text: str | float) -> float:
 
 
 def _digests(path: Path) -> set[bytes]:
-    with pq.ParquetFile(path) as table:
+    with readable(path), pq.ParquetFile(path) as table:
         return {
             _digest(*row.values()) for batch in table.iter_batches() for row in batch.to_pylist()
         }
@@ -156,3 +159,44 @@ _ADVICE: Final = {
     "time": "Times are ISO 8601 ('2026-11-09T08:00Z'), or numbers with --time-unit. "
     "Is it the right column? --time COLUMN.",
 }
+
+
+def leave_out(path: Path, users: Sequence[str], to: Path) -> tuple[int, set[str]]:
+    """Write a quarantine without the records that name some users; how many do, and whom?
+
+    Nothing is written where no record does, or where none is left.
+
+    Parameters
+    ----------
+    path : a quarantine, which need not be there.
+    users : ids; one is named where it stands as a word of its own in a record's content.
+    """
+    if not path.exists():
+        return 0, set()
+    names = {user: _naming(user) for user in users}
+    count, writer = 0, None
+    named: set[str] = set()
+    with readable(path), pq.ParquetFile(path) as table:
+        for batch in table.iter_batches():
+            by = [
+                {user for user, name in names.items() if name.search(content)}
+                for content in batch.column("content").to_pylist()
+            ]
+            named.update(*by)
+            count += sum(map(bool, by))
+            rest = batch.filter(pa.array([not found for found in by], pa.bool_()))
+            if len(rest):
+                writer = writer or pq.ParquetWriter(to, _SCHEMA)
+                writer.write_batch(rest)
+    if writer is not None:
+        writer.close()
+    if not count:
+        to.unlink(missing_ok=True)
+    return count, named
+
+
+def _naming(user: str) -> re.Pattern[str]:
+    """An id as it stands in the text of a record: as it is, or with its letters escaped."""
+    once = json.dumps(user, ensure_ascii=False)[1:-1]
+    forms = {user, once, json.dumps(once, ensure_ascii=False)[1:-1]}
+    return re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(forms)))

@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from analysis.eventlog.arrow_files import map_table, write_table
+from analysis.eventlog.arrow_files import write_table
 from analysis.eventlog.shard import Shard, content_sum, string_hashes, write_shard
 from analysis.schema import USER
 
@@ -37,7 +37,8 @@ _TEMPORARY: Final = re.compile(r"\.(manifest\.json|truth\.json|quarantine\.parqu
 
 
 class Part(NamedTuple):
-    """A shard to write, and of its rows that have a key (an order id): row, low, high."""
+    """A shard to write, and of its rows that have a key (an order id): row, time, bare (has no
+    value), low, high."""
 
     shard: Shard
     keys: pa.Table | None
@@ -63,11 +64,6 @@ def write_part(
         "homes": [int(homes.min()), int(homes.max())],
         "files": files,
     }
-
-
-def read_keys(place: Path, entry: dict[str, Any]) -> pa.Table | None:
-    """The keyed rows of a shard, or None where it has none."""
-    return map_table(place / KEYS_FILE) if KEYS_FILE in entry.get("files", {}) else None
 
 
 def user_homes(users: pa.Array) -> np.ndarray:
