@@ -18,6 +18,8 @@ from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.quality import AuditResult, audit
 from analysis.eventlog.quality_words import Limits
+from analysis.eventlog.sessions import sessionize
+from analysis.eventlog.units import Units, units
 from analysis.funnels import Exclusion, FunnelResult, Step, funnel
 from analysis.periods import compare_periods
 from analysis.results import Result
@@ -34,10 +36,13 @@ __all__ = [
     "Limits",
     "Result",
     "Step",
+    "Units",
     "UsageError",
     "WorkbookError",
     "audit",
     "compare_periods",
     "funnel",
+    "sessionize",
     "simulate",
+    "units",
 ]
