@@ -43,7 +43,9 @@ def start(kind: str, folder: Path, **options: Any) -> tuple[Any, Any]:
 
 def _work(kind: str, folder: Path, pipe: Any, options: dict[str, Any]) -> None:
     if "die_at" in options:
-        _die_at(options["die_at"])
+        _at(options["die_at"], lambda: os.kill(os.getpid(), signal.SIGKILL))
+    if "tell_at" in options:
+        _at(options["tell_at"], lambda: pipe.send("now"))
     if "file_size" in options:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options["file_size"], options["file_size"]))
     if "user" in options:
@@ -60,15 +62,15 @@ def _work(kind: str, folder: Path, pipe: Any, options: dict[str, Any]) -> None:
         pipe.send((type(error).__name__, str(error)))
 
 
-def _die_at(step: int) -> None:
-    """Kill this process right before its n-th step that changes what a disk holds."""
+def _at(step: int, act: Any) -> None:
+    """Call `act` right before this process's n-th step that changes what a disk holds."""
     left = [step]
 
-    def dying(action: Any) -> Any:
+    def counting(action: Any) -> Any:
         def run(*args: Any, **options: Any) -> Any:
             left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if left[0] == -1:
+                act()
             return action(*args, **options)
 
         return run
@@ -81,4 +83,4 @@ def _die_at(step: int) -> None:
         (os, "rmdir"),
         (shutil, "rmtree"),
     ):
-        setattr(module, name, dying(getattr(module, name)))
+        setattr(module, name, counting(getattr(module, name)))
