@@ -243,6 +243,33 @@ def test_the_counts_are_those_of_plain_pandas(clean):
     assert found.loc["bursts", "k"] == (same & close).sum()
 
 
+def test_what_differs_in_one_cell_is_no_duplicate(clean):
+    other = clean.assign(page=clean["page"].astype(object).where(clean["page"].isna(), "/other"))
+    other = other[clean["page"].notna()].head(5000)
+    assert rows(audited(pd.concat([clean, other]))).loc["duplicates", "k"] == 0
+
+
+def test_other_numbers_make_other_names():
+    events = {f"checkout_step_{k}": {"role": "milestone"} for k in (1, 2)}
+    shop = Catalog.from_mapping({"name": "x", "events": {"buy": {"role": "macro"}, **events}})
+    names = ["checkout_step_1", "checkout_step_2", "checkout_step_3", "buy"]
+    frame = pd.DataFrame({"user": "ann", "event": names, "time": pd.Timestamp("2026-01-01")})
+    result = audit(EventLog.from_frame(frame), shop)
+    assert rows(result).loc["seen, not planned", "verdict"] == "pass"
+
+
+def test_says_when_it_began(clean):
+    series = audited(most_lost_from_a_day_on(clean)).details["daily volume"]
+    began = series.loc[series["shift"] & (series["series"] == "all events"), "date"].item()
+    assert abs(began - LATE.tz_localize(None)) <= pd.Timedelta(days=3)
+
+
+def test_the_first_week_and_the_last_day_are_no_odd_days(clean):
+    early = clean["time"].between("2026-08-19", "2026-08-20")
+    found = rows(audited(last_day_cut(clean[~early])))
+    assert found["verdict"].loc[["daily volume", "last day"]].tolist() == ["pass", "warn"]
+
+
 def test_a_view_is_audited_as_the_log_it_shows(clean):
     log = EventLog.from_frame(clean, covers_until=WHOLE)
     mobile = clean[clean["device"] == "mobile"]

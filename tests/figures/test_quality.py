@@ -50,8 +50,11 @@ def gone() -> pd.DataFrame:
 def silent() -> pd.DataFrame:
     start, end = pd.Timestamp("2026-10-01"), pd.Timestamp("2026-10-15")
     return pd.DataFrame(
-        [(EVIL, "new", start, end, 30.0), ("b", "paused", start, end, 40.0)],
-        columns=["event", "kind", "start", "end", "evidence"],
+        [
+            (EVIL, "new", start, end, 30.0, start, end),
+            ("b", "paused", start, end, 40.0, start, end),
+        ],
+        columns=["event", "kind", "start", "end", "evidence", "log_start", "log_end"],
     )
 
 

@@ -103,7 +103,7 @@ def silences(
     Returns
     -------
     The finding, and a row per silence: ``event, kind, start, end`` (local days, `end` excluded),
-    ``evidence``.
+    ``evidence``, and the log's own days ``log_start, log_end``.
     """
     if len(days) < 2 * _FEWEST_DAYS:
         why = f"The log has {count(len(days))} days; new and vanished names take more."
@@ -118,7 +118,8 @@ def silences(
             if evidence >= limits.silence and end - start >= _FEWEST_DAYS:
                 kind = "new" if start == 0 else "vanished" if end == len(days) else "paused"
                 edge = [days.dates[0] + pd.Timedelta(days=int(d)) for d in (start, end)]
-                rows.append((name, kind, *edge, float(evidence)))
+                whole = (days.dates[0], days.dates[-1] + pd.Timedelta(days=1))
+                rows.append((name, kind, *edge, float(evidence), *whole))
     table = _silences(rows)
     seen = int((counts.daily.sum(axis=1) > 0).sum())
     odd = table["event"].nunique()
@@ -142,7 +143,9 @@ def _silence(row: Any) -> str:
 
 
 def _silences(rows: list[tuple[object, ...]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["event", "kind", "start", "end", "evidence"])
+    return pd.DataFrame(
+        rows, columns=["event", "kind", "start", "end", "evidence", "log_start", "log_end"]
+    )
 
 
 def _empty_runs(people: np.ndarray) -> list[tuple[int, int]]:

@@ -54,6 +54,7 @@ def daily_volume(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
             mode="markers",
             marker={"color": DOWN, "size": 11, "symbol": "circle-open", "line": {"width": 2}},
             hoverinfo="skip",
+            cliponaxis=False,
         ),
     ]
     shifts = [dates[i] for i, row in enumerate(rows) if row.shift]
@@ -103,7 +104,7 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
 
     Parameters
     ----------
-    table : a row per silence: ``event, kind, start, end``.
+    table : a row per silence: ``event, kind, start, end``, and the days ``log_start, log_end``.
     title : plain text.
     """
     if not len(table):
@@ -131,8 +132,10 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         "ticktext": [safe(short(name, 24)) for name in names],
         "range": [len(names) - 0.4, -0.6],
     }
-    height = _ROW * len(names) + 40
-    return finished(bars, {"yaxis": axis}, title=title, alt="; ".join(said) + ".", height=height)
+    whole = [rows[0].log_start.strftime("%Y-%m-%d"), rows[0].log_end.strftime("%Y-%m-%d")]
+    layout = {"xaxis": {"range": whole}, "yaxis": axis}
+    height = _ROW * len(names) + 60
+    return finished(bars, layout, title=title, alt="; ".join(said) + ".", height=height)
 
 
 def _line(x: list[Any], y: list[Any], color: str, dash: str, hover: Any = None) -> go.Scatter:
