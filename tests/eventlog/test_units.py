@@ -211,3 +211,20 @@ def test_numbers_can_be_units() -> None:
 def test_what_is_no_property_is_said(name: str) -> None:
     with pytest.raises(UsageError, match=r"is no property of this log.*'account'"):
         small().by_unit(name)
+
+
+@pytest.mark.parametrize("shards", SHARDS)
+def test_rows_without_a_session_stay_without(shards: int) -> None:
+    frame = pd.DataFrame(
+        {
+            "user": ["ann", "bob", "bob", "ann", "cy"],
+            "time": pd.to_datetime([f"2026-01-01T0{n}:00" for n in range(5)]),
+            "event": "visit",
+            "session": ["s", None, "s", "s", "t"],
+            "account": "acme",
+        }
+    )
+    log = EventLog.from_frame(frame, shards=shards).by_unit("account")
+    found = log.to_frame()["session"]
+    assert [None if pd.isna(cell) else cell for cell in found] == ["1", None, "2", "1", "3"]
+    assert log.sessions == 3

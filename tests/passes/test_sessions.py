@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes.sessions import by_rules
+from analysis.passes.sessions import by_first_seen, by_rules
 
 GAP = 5
 NEVER = 10**6
@@ -61,3 +61,14 @@ def test_hidden_rows_have_no_say() -> None:
     shown = [True, False, True, False, True]
     assert sessions_of(time, [0, 5], shown=shown, campaigns=campaigns) == [0, 0, 1, 1, 1]
     assert sessions_of([3, 9], [0, 2], shown=[False, True]) == [0, 0]
+
+
+@given(st.lists(st.lists(st.integers(-1, 5), min_size=1, max_size=10), max_size=5))
+def test_visits_are_numbered_in_the_order_of_their_first_row(units: list[list[int]]) -> None:
+    offsets = np.cumsum([0, *map(len, units)])
+    visits = np.array([visit for own in units for visit in own], np.int64)
+    want = []
+    for own in units:
+        known = list(dict.fromkeys(visit for visit in own if visit >= 0))
+        want += [known.index(visit) if visit >= 0 else -1 for visit in own]
+    assert by_first_seen(visits, offsets, 6).tolist() == want

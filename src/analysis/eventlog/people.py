@@ -32,6 +32,15 @@ def user_ids(shards: Sequence[Shard], names: int) -> pd.Index:
     return pd.Index(ids.take(pa.array(order)).to_pandas(), name="user", dtype="str")
 
 
+def ranks(shards: Sequence[Shard]) -> list[np.ndarray]:
+    """Per shard the place of each of its users among all of them (int64), by their bytes."""
+    everybody = [np.ones(len(shard.users), np.bool_) for shard in shards]
+    _, order = _in_order(shards, everybody)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return np.split(rank, np.cumsum([len(shard.users) for shard in shards])[:-1])
+
+
 def chosen(shards: Sequence[Shard], names: int, mask: Any) -> list[np.ndarray]:
     """Per shard a boolean per user: is the user in the mask?
 

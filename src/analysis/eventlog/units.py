@@ -13,25 +13,25 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from analysis.eventlog import rows, store
+from analysis.eventlog import people, store
 from analysis.eventlog.build import build_shard, shard_of
-from analysis.eventlog.shard import Shard, TextColumn, encode, narrow
+from analysis.eventlog.shard import Column, NumberColumn, Shard, TextColumn, narrow
 from analysis.eventlog.spill import Spill
 from analysis.eventlog.unit_folders import building, unit_folder
-from analysis.schema import SESSION, USER, DataError, UsageError, did_you_mean
-from analysis.sources.cells import numbers_as_text, plain
+from analysis.passes import sessions
+from analysis.schema import EVENT, SESSION, TIME, USER, DataError, UsageError, did_you_mean
+from analysis.sources.cells import TEXT, numbers_as_text, plain
 
 if TYPE_CHECKING:
     from analysis.eventlog.log import EventLog
 
 _PERSON: Final = "\0person"
-_APART: Final = pa.scalar(":", pa.large_string())
+_VISIT: Final = "\0visit"
 _NOT_WRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
 """A folder that is read-only, or gone: a log that is mapped can still be regrouped in memory."""
 
@@ -153,13 +153,12 @@ def _shards(log: EventLog, by: str, aside: Path | None) -> Iterator[Shard]:
     """The regrouped shards, as many as the log has; rows wait in `aside`, or in memory."""
     count = max(len(log.shards), 1)
     waiting: list[list[pa.Table]] = [[] for _ in range(count)]
-    kept, people = 0, 0
+    kept, visits = 0, 0
     spill = None if aside is None else Spill(aside, count)
-    for shard in log.shards:
-        table = _regrouped(log, shard, by, people)
-        people += len(shard.users)
+    for shard, rank in zip(log.shards, people.ranks(log.shards), strict=True):
+        table, visits = _regrouped(log, shard, by, (rank, visits))
         kept += len(table)
-        home = shard_of(table.column(USER).combine_chunks(), count)
+        home = shard_of(plain(table.column(USER)).combine_chunks(), count)
         if spill is not None:
             spill.add(table, home)
             continue
@@ -175,52 +174,64 @@ def _shards(log: EventLog, by: str, aside: Path | None) -> Iterator[Shard]:
     for number in range(count):
         tables = waiting[number] if spill is None else list(spill.read(number))
         if tables:
-            yield _built(pa.concat_tables(tables), log)
+            yield _built(pa.concat_tables(tables), log, visits)
 
 
-def _built(table: pa.Table, log: EventLog) -> Shard:
-    # Users are spread over shards; in the order of their ids the number of shards has no say.
-    table = table.take(pc.sort_indices(plain(table.column(_PERSON)))).drop_columns([_PERSON])
+def _built(table: pa.Table, log: EventLog, visits: int) -> Shard:
+    # People are spread over shards; in the order of their ids the number of shards has no say.
+    order = np.argsort(table.column(_PERSON).to_numpy(), kind="stable")
+    table = table.drop_columns([_PERSON]).take(pa.array(order))
     shard = build_shard(table, event_names=log.event_names)
-    return dataclasses.replace(shard, columns={**shard.columns, SESSION: _numbered(shard)})
-
-
-def _regrouped(log: EventLog, shard: Shard, by: str, people: int) -> pa.Table:
-    """The shown rows that have a unit: that in the user's place, the user as `_PERSON`.
-
-    `people` is how many users came before, so that every person's sessions have their own text.
-    """
-    table = rows.table_of([shard], log.event_names, log.kinds)
-    unit = table.column(by)
-    if pa.types.is_floating(unit.type):
-        unit = pa.chunked_array([numbers_as_text(unit)])
-    has = unit.is_valid()
-    table, unit = table.filter(has), unit.filter(has)
-    person = table.column(USER)
-    whose = pa.array(encode(person)[0] + people).cast(pa.large_string())
-    session = pc.binary_join_element_wise(whose, table.column(SESSION), _APART)
-    table = table.set_column(table.column_names.index(USER), USER, unit.cast(pa.large_string()))
-    table = table.set_column(table.column_names.index(SESSION), SESSION, session)
-    return table.append_column(_PERSON, person)
-
-
-def _numbered(shard: Shard) -> TextColumn:
-    """Sessions as ``"1"``, ``"2"``, … within each unit, in the order of their first event."""
-    column = shard.columns[SESSION]
-    assert isinstance(column, TextColumn)  # as `_regrouped` has made it
-    unit = np.repeat(np.arange(len(shard.users)), np.diff(shard.offsets))
-    # Stable, so a session's first row leads its group.
-    order = np.lexsort([column.codes, unit])
-    codes, owner = column.codes[order], unit[order]
-    leads = np.ones(len(order), np.bool_)
-    leads[1:] = (codes[1:] != codes[:-1]) | (owner[1:] != owner[:-1])
-    first = np.zeros(len(order), np.int64)
-    first[order[leads & (codes >= 0)]] = 1
-    started = np.concatenate([[0], np.cumsum(first)])
-    within = started[1:] - started[shard.offsets[:-1]][unit] - 1
-    numbers = np.empty(len(order), np.int64)
-    numbers[order] = within[order[np.flatnonzero(leads)[np.cumsum(leads) - 1]]]
-    numbers[column.codes < 0] = -1
+    columns = dict(shard.columns)
+    visit = columns.pop(_VISIT)
+    assert isinstance(visit, NumberColumn)
+    own = visit.numbers.astype(np.int64)
+    numbers = sessions.by_first_seen(own, shard.offsets, visits)
     most = int(numbers.max(initial=-1)) + 1
     names = pa.array([str(n) for n in range(1, most + 1)], pa.large_string())
-    return TextColumn(narrow(numbers, most), names)
+    columns[SESSION] = TextColumn(narrow(numbers, most), names)
+    return dataclasses.replace(shard, columns=columns)
+
+
+def _regrouped(
+    log: EventLog, shard: Shard, by: str, before: tuple[np.ndarray, int]
+) -> tuple[pa.Table, int]:
+    """The shown rows that have a unit, and how many visits there are by now.
+
+    The unit is in the user's place; the user's rank and the visit (a person's session, numbered
+    over the whole log, −1 where there is none) are numbers beside it.
+    """
+    rank, visits = before
+    unit = _as_text(shard.columns[by])
+    shown = np.flatnonzero((shard.event < len(log.event_names)) & (unit.codes >= 0))
+    person = np.repeat(np.arange(len(shard.users)), np.diff(shard.offsets))[shown]
+    session = shard.columns[SESSION]
+    assert isinstance(session, TextColumn)  # sessions always are
+    code = session.codes[shown].astype(np.int64)
+    visit = np.unique(person * (len(session.values) + 1) + code, return_inverse=True)[1] + visits
+    cells: dict[str, Any] = {
+        USER: _coded(unit, shown),
+        TIME: pa.array(shard.time[shown]),
+        EVENT: _coded(TextColumn(shard.event, pa.array(log.event_names, TEXT)), shown),
+        _PERSON: pa.array(rank[person]),
+        _VISIT: pa.array(np.where(code < 0, -1.0, visit)),
+    }
+    for name, column in shard.columns.items():
+        if isinstance(column, TextColumn) and name != SESSION:
+            cells[name] = _coded(column, shown)
+        elif isinstance(column, NumberColumn):
+            cells[name] = pa.array(column.numbers[shown])
+    return pa.table(cells), int(visit.max(initial=visits - 1)) + 1
+
+
+def _as_text(column: Column) -> TextColumn:
+    if isinstance(column, TextColumn):
+        return column
+    numbers, codes = np.unique(column.numbers, return_inverse=True)
+    texts = numbers_as_text(pa.array(numbers[~np.isnan(numbers)]))
+    return TextColumn(np.where(np.isnan(column.numbers), -1, codes), texts)
+
+
+def _coded(column: TextColumn, rows: np.ndarray) -> pa.DictionaryArray:
+    codes = column.codes[rows].astype(np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), column.values)

@@ -51,3 +51,30 @@ def by_rules(time, event, offsets, names, gap, days, campaigns):
             before = i
             out[i] = number
     return out
+
+
+@nb.njit(cache=True, nogil=True)
+def by_first_seen(visits, offsets, size):
+    """Number the visits of each unit, from 0, in the order of their first row.
+
+    Parameters
+    ----------
+    visits : int64 array, below `size`; −1 is missing and stays so. One visit may be seen in more
+        than one unit, and has a number of its own in each.
+    """
+    out = np.empty(visits.size, np.int64)
+    unit_of = np.full(size, -1, np.int64)
+    number_of = np.empty(size, np.int64)
+    for u in range(offsets.size - 1):
+        known = 0
+        for i in range(offsets[u], offsets[u + 1]):
+            visit = visits[i]
+            if visit < 0:
+                out[i] = -1
+                continue
+            if unit_of[visit] != u:
+                unit_of[visit] = u
+                number_of[visit] = known
+                known += 1
+            out[i] = number_of[visit]
+    return out
