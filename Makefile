@@ -1,8 +1,9 @@
 # Two commands do everything on a machine that has Python 3.11-3.13 and make:
 #   make report   sets up .venv, writes the demo data, renders the weekly report
 #   make test     sets up .venv, runs every quick test, the linter and the type checker
+# and make bench compares its speed with other engines' (tests/benchmarks/README.md).
 .DEFAULT_GOAL := setup
-.PHONY: setup demo report lab lint test test-slow notebooks lock clean
+.PHONY: setup demo report lab lint test test-slow bench notebooks lock clean
 
 PERIOD ?= 2026-W46
 PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -50,9 +51,25 @@ test: lint demo
 test-slow: demo
 	$(BIN)/python -m pytest -m slow
 
+# The engines it compares with live in an environment of their own; .venv stays as it is.
+SIZES ?= 5e6 20e6
+ROUNDS ?= 6
+BENCH := build/bench-venv
+
+bench: $(BENCH)/ready
+	$(BENCH)/bin/python tests/benchmarks/run.py --sizes $(SIZES) --rounds $(ROUNDS)
+
+$(BENCH)/ready: $(READY) requirements-bench.lock
+	$(UV) venv --clear --python $(BIN)/python $(BENCH)
+	$(UV) pip sync --python $(BENCH)/bin/python --require-hashes --compile-bytecode requirements.lock requirements-bench.lock
+	$(UV) pip install --python $(BENCH)/bin/python --no-deps --no-build-isolation --compile-bytecode --editable .
+	@touch $@
+
 lock: $(READY)
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --group dev --upgrade pyproject.toml --output-file requirements.lock
+	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --python-version 3.11 --group bench --constraint requirements.lock --upgrade --output-file requirements-bench.lock
 
 clean:
 	rm -rf .venv build data/demo reports/index.html $(filter-out reports/definitions/,$(wildcard reports/*/))

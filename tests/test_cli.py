@@ -115,7 +115,11 @@ def test_options_win_over_a_mapping_file(capsys, tmp_path):
         (["import", "--to", "log"], 2, "Missing argument"),
         (["import", "{csv}", "--to", "log", "--user", "usr"], 2, "Did you mean 'user'?"),
         (["import", "{csv}", "--to", "log", "--source", "ga36"], 2, "Did you mean 'ga360'"),
-        (["import", "{csv}", "--to", "log", "--append"], 2, "--append) is not available"),
+        (["import", "{csv}", "--to", "log", "--max-bad", "1 percent"], 2, "is no share of rows"),
+        (["import", "{csv}", "--to", "log", "--session-gap", "30"], 2, "has no unit"),
+        (["import", "{csv}", "--to", "log", "--consent", "x="], 2, "at least one word"),
+        (["import", "{csv}", "--to", "log", "--consent", "x"], 2, "there is no column 'x'"),
+        (["import", "{csv}", "--to", "log", "--hash-ids", "no.key"], 2, "cannot be read"),
         (["import", "{csv}", "--to", "log", "--time-unit", "m"], 2, "time unit='m' is unknown"),
         (["import", "{csv}", "--to", "log", "--time-zone", "Mars"], 2, "time zone 'Mars'"),
         (["import", "{csv}", "--to", "log", "--covers-until", "soon"], 2, "'soon' is no time"),
@@ -203,3 +207,24 @@ def test_a_bar_on_a_terminal(capsys, monkeypatch):
     assert out == ""
     assert "reading" in err
     assert cli.INTERRUPTED == 130
+
+
+def test_consent_hashed_ids_and_sessions(capsys, tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "user,time,event,ok\n"
+        "ann@example.com,2026-01-01T00:00Z,visit,granted\n"
+        "ann@example.com,2026-01-01T00:10Z,visit,granted\n"
+        "bob@example.com,2026-01-01T00:00Z,visit,denied\n"
+    )
+    (tmp_path / "id.key").write_text("0123456789abcdef\n")
+    words = ["--consent", "ok=granted", "--hash-ids", tmp_path / "id.key", "--session-gap", "5min"]
+    to = tmp_path / "log"
+    code, out, err = call(capsys, "import", tmp_path / "a.csv", *words, "--to", to, "--json")
+    assert code == 0, err
+    assert json.loads(out) | {"rows_in": 3, "rows_kept": 2, "rows_excluded": 1} == json.loads(out)
+    _, out, _ = call(capsys, "info", to, "--json")
+    assert (json.loads(out)["users"], json.loads(out)["sessions"]) == (1, 2)
+    code, out, err = call(capsys, "import", tmp_path / "a.csv", "--to", tmp_path / "no")
+    assert (code, out) == (1, "")
+    assert "2 of 2 ids" in err
+    assert "example.com" not in err

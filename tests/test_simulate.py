@@ -19,10 +19,11 @@ import pytest
 
 from analysis.eventlog.build import shard_of
 from analysis.eventlog.log import EventLog
+from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import TextColumn
-from analysis.passes import sessions, shopping
+from analysis.passes import shopping
 from analysis.passes.browsing import EVENTS
-from analysis.schema import SESSION_GAP_US, UsageError, timestamp
+from analysis.schema import UsageError, timestamp
 from analysis.shop_tables import tables
 from analysis.shop_world import SHOP, STRUCTURAL
 from analysis.simulate import simulate, write_simulation
@@ -149,10 +150,10 @@ def test_shards_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_visits_are_what_a_pause_of_thirty_minutes_separates(demo: EventLog) -> None:
     for shard in demo.shards:
-        numbers = sessions.by_inactivity(shard.time, shard.offsets, SESSION_GAP_US)
+        numbered = session_column(shard, SessionRule(), names=len(demo.event_names))
         column = shard.columns["session"]
         assert isinstance(column, TextColumn)
-        np.testing.assert_array_equal(numbers, column.codes)
+        np.testing.assert_array_equal(numbered.codes, column.codes)
 
 
 def test_every_event_lies_in_the_period(demo: EventLog) -> None:

@@ -16,6 +16,10 @@ Imports go down this list, never up.
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
+from analysis.eventlog.quality import AuditResult, audit
+from analysis.eventlog.quality_words import Limits
+from analysis.eventlog.sessions import sessionize
+from analysis.eventlog.units import Units, units
 from analysis.funnels import Exclusion, FunnelResult, Step, funnel
 from analysis.periods import compare_periods
 from analysis.results import Result
@@ -23,16 +27,22 @@ from analysis.schema import DataError, UsageError, WorkbookError
 from analysis.simulate import simulate
 
 __all__ = [
+    "AuditResult",
     "Catalog",
     "DataError",
     "EventLog",
     "Exclusion",
     "FunnelResult",
+    "Limits",
     "Result",
     "Step",
+    "Units",
     "UsageError",
     "WorkbookError",
+    "audit",
     "compare_periods",
     "funnel",
+    "sessionize",
     "simulate",
+    "units",
 ]

@@ -86,6 +86,7 @@ def import_(
     event: Annotated[str | None, typer.Option(help="Column of the event's name.")] = None,
     session: Annotated[str | None, typer.Option(help="Column of the session.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value (money).")] = None,
+    event_id: Annotated[str | None, typer.Option(help="Column that names each event.")] = None,
     time_zone: Annotated[
         str | None, typer.Option(help="Zone of times without one, like Europe/Berlin.")
     ] = None,
@@ -96,22 +97,50 @@ def import_(
         str | None,
         typer.Option(help="The data are complete up to here. Default: the end of the last day."),
     ] = None,
+    consent: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN[=WORD,…]", help="Leave out rows without consent there."),
+    ] = None,
+    hash_ids: Annotated[
+        str | None, typer.Option(metavar="KEYFILE", help="Replace user ids by a keyed hash.")
+    ] = None,
+    session_gap: Annotated[
+        str | None, typer.Option(help="Compute sessions; a longer pause than this, like 45min.")
+    ] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to the log that is there.")] = False,
+    max_bad: Annotated[
+        str | None, typer.Option(help="More bad rows than this share, like 1%: no import.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a log of CSV, Parquet or JSON lines files (text also with .gz).
 
     Columns called user, time and event need no option; session and value are used where they
-    are. PATH is a file, a folder, or a pattern in quotes. See data/README.md for mappings.
+    are. PATH is a file, a folder, or a pattern in quotes. See data/README.md for mappings. With
+    --append the files' rows are added to the log; those that it has already add nothing.
 
     Example: `workbook import "exports/*.csv.gz" --user client_id --time ts --to data/shop`
     """
     from analysis import log_commands
 
     columns = {"user": user, "time": time, "event": event, "session": session, "value": value}
-    mapping = log_commands.mapping_from(source, columns, zone=time_zone, unit=time_unit)
+    mapping = log_commands.mapping_from(
+        source,
+        columns | {"event_id": event_id},
+        zone=time_zone,
+        unit=time_unit,
+        consent=consent,
+        hash_key_file=hash_ids,
+        session_gap=session_gap,
+    )
     log_commands.run_import(
-        paths, mapping, to, append=append, covers_until=covers_until, as_json=as_json
+        paths,
+        mapping,
+        to,
+        append=append,
+        covers_until=covers_until,
+        max_bad=max_bad,
+        as_json=as_json,
     )
 
 
@@ -124,6 +153,34 @@ def info(folder: Folder, as_json: AsJson = False) -> None:
     from analysis.log_commands import run_info
 
     run_info(folder, as_json=as_json)
+
+
+@app.command("check")
+def check(folder: Folder, as_json: AsJson = False) -> None:
+    """Is every file of a log what was written? Reads all of it; exit code 1 if one is damaged.
+
+    Example: `workbook check data/shop`
+    """
+    from analysis.log_commands import run_check
+
+    raise typer.Exit(run_check(folder, as_json=as_json))
+
+
+@app.command("forget")
+def forget(
+    folder: Folder,
+    users: Annotated[list[str], typer.Argument(metavar="USER…", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Remove people from a log, its bad rows and its caches, as if they had never been there.
+
+    Importing files that still have them brings them back.
+
+    Example: `workbook forget data/shop client-4711`
+    """
+    from analysis.log_commands import run_forget
+
+    run_forget(folder, users, as_json=as_json)
 
 
 @app.command("demo")

@@ -1,13 +1,12 @@
-"""May these data be used for this report? A few facts, checked before anything is said.
+"""May these data be used for this report? Checked before anything is said.
 
-A gate that fails means: do not read on, the numbers below are about nothing or about the wrong
-time. A gate that warns means: read on, with this in mind. It looks at what the log holds, not at
-whether what it holds is true; that is a question of its own.
+A gate that fails means: do not read on, the numbers below are about nothing, about the wrong time
+or of a log that is broken. A gate that warns means: read on, with this in mind. Whether the log
+holds the period is looked at here; whether the log can be believed is what `audit` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,14 +14,14 @@ import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
+from analysis.eventlog.quality import audit
 from analysis.period_bounds import Period, period_of
 from analysis.results import Result
 from analysis.schema import duration_us, human_duration, instant_us, timestamp
 from analysis.totals import totals
-from analysis.wording import count, day, days, listed
+from analysis.wording import count, day, days
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
-_MOST_NAMES = 8
 
 
 class Check(NamedTuple):
@@ -66,8 +65,8 @@ def gate(
     """May this log be used for a report on this period?
 
     It fails where the period lies outside the log, or where what pays never happened in it. It
-    warns where the period or its follow-up is not over yet, where nobody converted in it, or
-    where events of the catalog were never seen.
+    warns where the period or its follow-up is not over yet, or where nobody converted in it. Its
+    last check is the audit of the log as a whole, and fails or warns as that does.
 
     Parameters
     ----------
@@ -94,7 +93,7 @@ def gate(
         _period(log, asked),
         _follow_up(log, asked, window_us),
         _macro(log, catalog, asked),
-        _never_seen(log, catalog),
+        _quality(log, catalog, time_zone),
     ]
     return GateResult(
         table=pd.DataFrame(checks),
@@ -155,15 +154,6 @@ def _macro(log: EventLog, catalog: Catalog, asked: Period) -> Check:
     return Check("Macro conversion", PASS, f"“{name}” happened in {asked.name}.")
 
 
-def _never_seen(log: EventLog, catalog: Catalog) -> Check:
-    seen = set(log.summary()["event"]) if log.events else set()
-    missing = [name for name in catalog.events if name not in seen and name != catalog.macro]
-    if not missing:
-        return Check("Events", PASS, "Every event of the catalog is in the log.")
-    return Check("Events", WARN, f"Never seen: {listed(list(_cut(missing)))}.")
-
-
-def _cut(names: list[str]) -> Iterator[str]:
-    yield from names[:_MOST_NAMES]
-    if len(names) > _MOST_NAMES:
-        yield f"{len(names) - _MOST_NAMES} more"
+def _quality(log: EventLog, catalog: Catalog, time_zone: str) -> Check:
+    audited = audit(log, catalog, time_zone=time_zone)
+    return Check("Data quality", audited.verdict, audited.sentence())

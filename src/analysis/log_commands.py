@@ -13,31 +13,39 @@ from pathlib import Path
 from typing import Any
 
 from analysis import console
+from analysis.eventlog.check import check
+from analysis.eventlog.forget import forget
 from analysis.eventlog.ingest import Progress, import_files
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.quarantine import QUARANTINE
+from analysis.eventlog.versions import QUARANTINE
 from analysis.schema import EVENT
+from analysis.sources.consent import consent_of
 from analysis.sources.mapping import ColumnMapping
 from analysis.sources.mapping_file import load_mapping
 
 
 def mapping_from(
-    source: str | None, columns: Mapping[str, str | None], *, zone: str | None, unit: str | None
+    source: str | None,
+    columns: Mapping[str, str | None],
+    *,
+    consent: str | None = None,
+    **options: str | None,
 ) -> ColumnMapping:
     """The mapping that the options say: a shipped one or a file, and what overrides it.
 
     Raises
     ------
     UsageError
-        If there is no such mapping, zone or unit.
+        If there is no such mapping, or an option's value is out of range.
 
     Examples
     --------
-    >>> mapping_from("ga360", {"user": "clientId", "time": None}, zone=None, unit=None).user
+    >>> mapping_from("ga360", {"user": "clientId", "time": None}).user
     'clientId'
     """
     mapping = ColumnMapping() if source is None else load_mapping(source)
-    return mapping.with_options(columns=columns, zone=zone, unit=unit)
+    granted = None if consent is None else consent_of(consent)
+    return mapping.with_options(columns=columns, consent=granted, **options)
 
 
 def run_import(
@@ -47,6 +55,7 @@ def run_import(
     *,
     append: bool,
     covers_until: str | None,
+    max_bad: str | None,
     as_json: bool,
 ) -> None:
     """Import files, with a progress bar, and print how the rows add up."""
@@ -56,7 +65,13 @@ def run_import(
             tell(step.stage, step.done, step.total, step.rows)
 
         counts = import_files(
-            paths, mapping, to, append=append, covers_until=covers_until, progress=told
+            paths,
+            mapping,
+            to,
+            append=append,
+            covers_until=covers_until,
+            max_bad=max_bad,
+            progress=told,
         )
     if as_json:
         console.print_json(counts._asdict())
@@ -66,6 +81,28 @@ def run_import(
     if counts.rows_quarantined:
         where = console.printable(to / QUARANTINE)
         print(f"The rows in the quarantine, each with its reason: {where}", file=sys.stderr)
+
+
+def run_check(folder: Path, *, as_json: bool) -> int:
+    """Read every file of a log and print which are not what was written; the exit code."""
+    found = check(folder)
+    if as_json:
+        damaged = [damage._asdict() for damage in found.damaged]
+        console.print_json({**found._asdict(), "damaged": damaged})
+    elif not found.damaged:
+        print(f"Fine: {found.files:,} files, {found.bytes:,} bytes.")
+    for file, reason in found.damaged:
+        console.complain("workbook check", f"'{folder / file}' {reason}")
+    return 1 if found.damaged else 0
+
+
+def run_forget(folder: Path, users: Sequence[str], *, as_json: bool) -> None:
+    """Remove people from a log and print how much of it they were."""
+    gone = forget(folder, users)._asdict()
+    if as_json:
+        console.print_json(gone)
+        return
+    console.print_table(f"Removed from {folder}", ["what", "count"], list(gone.items()))
 
 
 def run_demo(to: Path, *, users: int, seed: int, as_json: bool) -> None:

@@ -38,7 +38,7 @@ def test_the_row_with_a_value_then_the_earliest_then_the_first_stays(tmp_path_fa
     frame = pd.DataFrame(judged, columns=["key", "bare", "time", "arrival", "part", "place"])
     ranked = frame.sort_values(["bare", "time", "arrival"])
     gone = ranked[ranked.duplicated("key")]
-    found = duplicates.dropped(3)
+    found = duplicates.settled(3)[0]
     for part in range(3):
         assert found[part].tolist() == sorted(gone.loc[gone.part == part, "place"])
 
@@ -56,5 +56,5 @@ def test_batches_of_many_rows(tmp_path):
             place=part,
         )
     duplicates.close()
-    (gone,) = duplicates.dropped(1)
+    (gone,), _ = duplicates.settled(1)
     assert sorted(set(range(5_000)) - set(gone)) == sorted(np.unique(keys, return_index=True)[1])

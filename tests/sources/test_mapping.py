@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from analysis.eventlog.sessions import SessionRule
 from analysis.schema import UsageError
-from analysis.sources.mapping import ColumnMapping, check_columns, named_columns, roles_of
+from analysis.sources.consent import Consent
+from analysis.sources.mapping import ColumnMapping, check_columns, named_columns
+from analysis.sources.roles import roles_of
 
 PATH = Path("x.csv")
 
@@ -100,3 +103,31 @@ def test_two_columns_must_not_become_one_property():
     ColumnMapping(properties={"a": "source_event"})
     with pytest.raises(UsageError, match="belongs to the log"):
         ColumnMapping(properties={"a": "source_event"}, events={"x": "y"})
+
+
+def test_sessions_are_computed_or_read():
+    columns = ["user", "time", "event", "session"]
+    computed = ColumnMapping(sessions=SessionRule())
+    assert roles_of(computed, columns).session is None
+    assert roles_of(computed, columns).properties == {"session": "session_column"}
+    with pytest.raises(UsageError, match="either computed or"):
+        ColumnMapping(session="visit", sessions=SessionRule())
+
+
+def test_of_sessions_too_the_command_line_wins():
+    read = ColumnMapping(session="visit").with_options(columns={}, session_gap="1min")
+    assert (read.session, read.sessions) == (None, SessionRule(60_000_000))
+    computed = ColumnMapping(sessions=SessionRule()).with_options(columns={"session": "visit"})
+    assert (computed.session, computed.sessions) == ("visit", None)
+    mapping = ColumnMapping(sessions=SessionRule(campaign="c", midnight="UTC"))
+    longer = mapping.with_options(columns={}, session_gap="1min").sessions
+    assert longer == SessionRule(60_000_000, "c", "UTC")
+    with pytest.raises(UsageError, match="either computed or"):
+        ColumnMapping().with_options(columns={"session": "visit"}, session_gap="1min")
+
+
+def test_a_consent_column_is_looked_at_and_need_not_be_kept():
+    mapping = ColumnMapping(properties={}, consent=Consent("cookie"))
+    assert mapping.columns is not None
+    assert "cookie" in mapping.columns
+    assert named_columns(mapping) == {"cookie": "--consent COLUMN"}

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.eventlog.sessions import SessionRule
 from analysis.schema import UsageError
+from analysis.sources.consent import GRANTED, Consent
 from analysis.sources.mapping import ColumnMapping, EventRule
 from analysis.sources.mapping_file import load_mapping, mapping_of, presets
 
@@ -33,6 +35,11 @@ purchase = ["transaction_id"]
 deviceCategory = "device"
 [missing]
 values = ["(not set)"]
+[consent]
+column = "cookie_choice"
+granted = ["all", "analytics"]
+[ids]
+hash_key_file = "~/shop.key"
 """
 
 
@@ -53,7 +60,20 @@ def test_the_form_in_full(tmp_path):
         duplicates={"purchase": ("transaction_id",)},
         properties={"deviceCategory": "device"},
         missing=frozenset({"(not set)"}),
+        consent=Consent("cookie_choice", ("all", "analytics")),
+        hash_key_file="~/shop.key",
     )
+
+
+def test_sessions_that_are_computed():
+    tables = {"sessions": {"gap": "45min", "campaign": True, "midnight": "Europe/Berlin"}}
+    assert mapping_of(tables).sessions == SessionRule(2_700_000_000, "campaign", "Europe/Berlin")
+    assert mapping_of({"sessions": {}}).sessions == SessionRule()
+    assert mapping_of({"sessions": {"campaign": "source"}}).sessions.campaign == "source"
+
+
+def test_a_consent_column_alone_is_enough():
+    assert mapping_of({"consent": {"column": "ok"}}).consent == Consent("ok", GRANTED)
 
 
 def test_nothing_said_is_the_default():
@@ -85,6 +105,17 @@ def test_nothing_said_is_the_default():
         ("[missing]\nvalue = []", "Did you mean 'values'"),
         ("[properties]\na = 'user'", "belongs to the log"),
         ("user = ", "is no TOML"),
+        ("[consent]\ngranted = ['yes']", "column = None must be a text"),
+        ("[consent]\ncolumn = 'c'\ngranted = []", "at least one word"),
+        ("[consent]\ncolumn = 'c'\ngranted = true", "must be a list of texts"),
+        ("[consent]\ncolum = 'c'", "Did you mean 'column'"),
+        ("[ids]\nhash_key = 'c'", "Did you mean 'hash_key_file'"),
+        ("[ids]", "hash_key_file = None must be a text"),
+        ("[sessions]\ngap = 30", "has no unit"),
+        ("[sessions]\nmidnight = 'Europe/Berln'", "Did you mean 'Europe/Berlin'"),
+        ("[sessions]\ncampaign = 1", "name of a property"),
+        ("[sessions]\ngaps = '1h'", "Did you mean 'gap'"),
+        ("[columns]\nsession = 'v'\n[sessions]\ngap = '1h'", "either computed or"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, text, message):

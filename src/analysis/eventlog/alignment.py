@@ -8,12 +8,13 @@ A column only ever turns from numbers to text, so a table written early can alwa
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from analysis.schema import EVENT, TIME, USER
-from analysis.sources.cells import TEXT, numbers_as_text
+from analysis.sources.cells import CODED, TEXT, numbers_as_text, plain
 from analysis.sources.plain_numbers import NO_NUMBERS, Look, look_at
 
 _NUMBER = pa.float64()
@@ -21,13 +22,14 @@ _FIXED = {USER: TEXT, TIME: pa.int64(), EVENT: TEXT}
 
 
 class Alignment:
-    """The columns seen so far and how they are written."""
+    """The columns seen so far and how they are written; `before` is an earlier one's `state`."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        before = before or {}
         self._written: dict[str, pa.DataType] = {}
-        self._looks: dict[str, Look] = {}
-        self._numbers: set[str] = set()
-        self._seen: dict[str, None] = {}
+        self._looks = {name: Look(*of["look"]) for name, of in before.items() if of["look"]}
+        self._numbers = {name for name, of in before.items() if of["number"]}
+        self._seen: dict[str, None] = dict.fromkeys(before)
 
     def align(self, table: pa.Table, untyped: Collection[str]) -> pa.Table:
         """The table with all columns seen so far; `untyped` text may turn out to be numbers."""
@@ -43,7 +45,7 @@ class Alignment:
         self._seen[name] = None
         if pa.types.is_null(column.type):
             return
-        known = self._written.setdefault(name, column.type)
+        known = self._written.setdefault(name, TEXT if column.type == CODED else column.type)
         if column.null_count == len(column):
             return
         if column.type == _NUMBER:
@@ -61,6 +63,16 @@ class Alignment:
     def kinds(self) -> dict[str, pa.DataType]:
         """What each property turned out to be, in the order of appearance: text or float64."""
         return {name: _NUMBER if self._is_number(name) else TEXT for name in self._seen}
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """What another import must know to go on from here, as plain data."""
+        return {
+            name: {
+                "number": name in self._numbers,
+                "look": list(self._looks[name]) if name in self._looks else None,
+            }
+            for name in self._seen
+        }
 
     def _is_number(self, name: str) -> bool:
         look = self._looks.get(name)
@@ -85,4 +97,6 @@ def _converted(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray
     column = table.column(name)
     if column.type == _NUMBER and kind == TEXT:
         return pa.chunked_array([numbers_as_text(column)])
-    return column.cast(kind)
+    if column.type == CODED and kind == TEXT:
+        return column
+    return plain(column).cast(kind)

@@ -8,25 +8,25 @@ of shards is free to choose and neighboring ranges can be joined.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
+from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import (
     Column,
     NumberColumn,
     Shard,
-    TextColumn,
     encode,
     event_dtype,
-    narrow,
     string_hashes,
     text_column,
 )
-from analysis.passes import ordering, sessions
-from analysis.schema import EVENT, SESSION, SESSION_GAP_US, TIME, USER, UsageError
+from analysis.passes import ordering
+from analysis.schema import EVENT, SESSION, TIME, USER, UsageError
 
 ROWS_PER_SHARD = 2_000_000
 
@@ -70,24 +70,26 @@ def build_shards(table: pa.Table, *, event_names: Sequence[str], shards: int) ->
             yield build_shard(part, event_names=event_names)
 
 
-def build_shard(table: pa.Table, *, event_names: Sequence[str]) -> Shard:
+def build_shard(
+    table: pa.Table, *, event_names: Sequence[str], sessions: SessionRule | None = None
+) -> Shard:
     """Sort a canonical table by user and time and encode its columns.
 
     Rows of one user at one instant keep the order in which they stand in the table. Where there
-    is no session column, a pause of more than 30 minutes starts a session.
+    is no session column, `sessions` says where one ends (default: a pause of more than 30
+    minutes starts the next).
     """
     codes, users = encode(table.column(USER))
     time = table.column(TIME).to_numpy()
     order, offsets = ordering.user_time_order(codes, time, len(users))
     time = time[order]
     event = _event_codes(table.column(EVENT), event_names)[order]
-    columns: dict[str, Column] = {}
-    if SESSION not in table.column_names:
-        columns[SESSION] = _inactivity_sessions(time, offsets)
-    for name in table.column_names:
-        if name not in (USER, TIME, EVENT):
-            columns[name] = _sorted_column(table.column(name), order)
-    return Shard(
+    columns = {
+        name: _sorted_column(table.column(name), order)
+        for name in table.column_names
+        if name not in (USER, TIME, EVENT)
+    }
+    shard = Shard(
         users=users,
         offsets=offsets,
         time=time,
@@ -95,6 +97,10 @@ def build_shard(table: pa.Table, *, event_names: Sequence[str]) -> Shard:
         masks=ordering.event_masks(event, offsets),
         columns=columns,
     )
+    if SESSION in columns:
+        return shard
+    numbered = session_column(shard, sessions or SessionRule(), names=len(event_names))
+    return dataclasses.replace(shard, columns={SESSION: numbered, **columns})
 
 
 def _event_codes(column: pa.ChunkedArray, event_names: Sequence[str]) -> np.ndarray:
@@ -104,15 +110,7 @@ def _event_codes(column: pa.ChunkedArray, event_names: Sequence[str]) -> np.ndar
     return lookup[codes]
 
 
-def _inactivity_sessions(time: np.ndarray, offsets: np.ndarray) -> TextColumn:
-    numbers = sessions.by_inactivity(time, offsets, SESSION_GAP_US)
-    most = int(numbers.max(initial=-1)) + 1
-    names = pa.array([str(n) for n in range(1, most + 1)], pa.large_string())
-    return TextColumn(narrow(numbers, most), names)
-
-
 def _sorted_column(column: pa.ChunkedArray, order: np.ndarray) -> Column:
     if pa.types.is_floating(column.type):
         return NumberColumn(column.to_numpy()[order])
-    text = text_column(column)
-    return TextColumn(text.codes[order], text.values)
+    return text_column(column, order)

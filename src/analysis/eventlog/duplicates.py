@@ -8,7 +8,9 @@ files like the rows themselves, so that a billion orders need no more memory tha
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,8 @@ import pyarrow as pa
 from analysis.eventlog.spill import Spill
 
 PARTS = 64
+_KEPT: Final = ["row", "low", "high"]
+_KINDS: Final = {"low": np.uint64, "high": np.uint64}
 
 
 class Duplicates:
@@ -50,19 +54,38 @@ class Duplicates:
         """Close the files."""
         self._spill.close()
 
-    def dropped(self, parts: int) -> list[np.ndarray]:
-        """Per part the places of the rows that repeat another one, in ascending order."""
+    def settled(self, parts: int) -> tuple[list[np.ndarray], list[pa.Table]]:
+        """Per part: the places of the rows that repeat another one, in ascending order; and the
+        rows that stay, as a table of ``row`` (the place), ``low`` and ``high``.
+        """
         losers = [np.empty((0, 2), np.int64)]
+        stay = [pa.table({n: np.empty(0, _KINDS.get(n, np.int64)) for n in ("part", *_KEPT)})]
         for number in range(PARTS):
-            for table in self._spill.read(number):
-                losers.append(_repeats({n: table.column(n).to_numpy() for n in table.column_names}))
+            tables = list(self._spill.read(number))
+            if tables:
+                rows = pa.concat_tables(tables)
+                order, again = _repeats({n: rows.column(n).to_numpy() for n in rows.column_names})
+                rows = rows.take(pa.array(order))
+                lost = rows.filter(pa.array(again))
+                losers.append(np.column_stack([lost.column(n) for n in ("part", "place")]))
+                kept = rows.filter(pa.array(~again)).rename_columns({"place": "row"})
+                stay.append(kept.select(["part", *_KEPT]))
         part, place = np.concatenate(losers).T
-        return [np.sort(place[part == number]) for number in range(parts)]
+        whole = pa.concat_tables(stay).sort_by([("part", "ascending"), ("row", "ascending")])
+        bounds = np.searchsorted(whole.column("part").to_numpy(), np.arange(parts + 1))
+        return (
+            [np.sort(place[part == number]) for number in range(parts)],
+            [
+                whole.slice(start, stop - start).select(_KEPT)
+                for start, stop in itertools.pairwise(bounds)
+            ],
+        )
 
 
-def _repeats(rows: dict[str, np.ndarray]) -> np.ndarray:
+def _repeats(rows: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """An order that brings equal keys together, best first, and which rows in it are not best."""
     # The sort is stable and rows lie here as they arrived, so arrival decides last.
     order = np.lexsort([rows[name] for name in ("time", "bare", "high", "low")])
     low, high = rows["low"][order], rows["high"][order]
     again = np.concatenate([[False], (low[1:] == low[:-1]) & (high[1:] == high[:-1])])
-    return np.column_stack([rows["part"], rows["place"]])[order[again]]
+    return order, again

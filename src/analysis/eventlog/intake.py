@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.eventlog.alignment import Alignment, settled
-from analysis.eventlog.build import build_shard, default_shards, shard_of
+from analysis.eventlog.build import default_shards, shard_of
 from analysis.eventlog.duplicates import Duplicates
-from analysis.eventlog.quarantine import QUARANTINE, Quarantine
-from analysis.eventlog.shard import Shard
+from analysis.eventlog.ground import Ground
+from analysis.eventlog.keyed import is_keyed, keyed_part, with_keys
+from analysis.eventlog.quarantine import Quarantine
+from analysis.eventlog.repeats import repeated
+from analysis.eventlog.shard import event_dtype
 from analysis.eventlog.spill import Spill
-from analysis.schema import EVENT, TIME, USER, VALUE, DataError
+from analysis.eventlog.terms import terms_of
+from analysis.eventlog.versions import QUARANTINE, Part
+from analysis.schema import EVENT, SESSION, TIME, USER, VALUE, DataError
+from analysis.sources.cells import TEXT
 from analysis.sources.files import JSON, SourceFile
 from analysis.sources.mapping import (
     ColumnMapping,
@@ -38,21 +45,58 @@ PARTS: Final = 64
 
 
 class Intake:
-    """Reads files into `folder`; `shards` is how many the log shall have, None: by its size."""
+    """Reads files into `folder`.
 
-    def __init__(self, folder: Path, mapping: ColumnMapping, shards: int | None) -> None:
-        self.parts = shards or PARTS
+    Parameters
+    ----------
+    shards : how many the log shall have; None: by its size.
+    ground : the log to which the files are added; None: there is none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mapping: ColumnMapping,
+        shards: int | None = None,
+        *,
+        ground: Ground | None = None,
+        bad_before: Path | None = None,
+    ) -> None:
+        self.parts = len(ground.entries) if ground else shards or PARTS
+        self.terms = terms_of(mapping)
         self.rows_in = 0
         self.sources: list[dict[str, Any]] = []
-        self.event_names: set[str] = set()
-        self.quarantine = Quarantine(folder / QUARANTINE)
+        self.quarantine = Quarantine(folder / QUARANTINE, bad_before)
+        self.alignment = Alignment(ground.columns if ground else None)
+        self._new_names: set[str] = set()
         self._mapping = mapping
         self._shards = shards
-        self._alignment = Alignment()
+        self._ground = ground
         self._spill = Spill(folder / "rows", self.parts)
         self._duplicates = Duplicates(folder / "keys")
         self._columns: set[str] = set()
         self._dropped: list[np.ndarray] = []
+        self._keys: list[pa.Table] = []
+        self._keyed = False
+        self._repeated = 0
+        self._excluded = 0
+        if ground:
+            self._spill.rows += ground.rows
+            for keyed in ground.keyed_rows():
+                self._duplicates.add(
+                    keyed.keys,
+                    time=keyed.time,
+                    valued=keyed.valued,
+                    part=np.full(len(keyed.place), keyed.part),
+                    place=keyed.place,
+                )
+        self._bounds = [self._spill.rows.copy()]
+
+    @property
+    def event_names(self) -> list[str]:
+        """Those of the log in their order, then the new ones in theirs."""
+        known = self._ground.manifest.event_names if self._ground else []
+        return [*known, *sorted(self._new_names.difference(known))]
 
     def close(self) -> None:
         """Close all files."""
@@ -79,15 +123,18 @@ class Intake:
             self._columns.update(batch.columns)
             self.rows_in += len(batch.rows) + len(batch.bad)
             rows = canonical_rows(batch, mapping)
+            self._excluded += rows.excluded
             self.quarantine.add(file.path.name, rows.bad)
             self._keep(rows)
             progress(batch.position, self.rows_in)
         self.sources.append(_source(file, self.rows_in - before))
+        self._bounds.append(self._spill.rows.copy())
 
     def _keep(self, rows: Rows) -> None:
-        table = self._alignment.align(rows.table, rows.untyped)
-        self.event_names.update(pc.unique(table.column(EVENT)).to_pylist())
-        part = shard_of(table.column(USER).combine_chunks(), self.parts)
+        table = self.alignment.align(rows.table, rows.untyped)
+        self._new_names.update(pc.unique(table.column(EVENT)).to_pylist())
+        users = table.column(USER).combine_chunks()
+        part = self._ground.part_of(users) if self._ground else shard_of(users, self.parts)
         place = self._spill.add(table, part)
         if rows.keys is not None and rows.keyed is not None and rows.keyed.any():
             keyed = rows.keyed
@@ -99,15 +146,15 @@ class Intake:
                 place=place[keyed],
             )
 
-    def finish(self) -> dict[str, int]:
-        """Stop reading; returns the counts of rows, as `ImportCounts` names them.
+    def finish(self, max_bad: float | None = None) -> None:
+        """Stop reading; `max_bad` is the share of bad rows that is allowed.
 
         Raises
         ------
         UsageError
             If no file has a column that the mapping names.
         DataError
-            If there is no row to keep.
+            If there is no row to keep, or too many are bad.
         """
         self.close()
         for name, option in named_columns(self._mapping).items():
@@ -116,57 +163,118 @@ class Intake:
         if not self.rows_in:
             names = ", ".join(repr(source["name"]) for source in self.sources[:3])
             raise DataError(f"there is a header and no row in {names}. Export the data again.")
-        if not self._spill.rows.sum():
+        if self._good == 0 and self._excluded == self.rows_in:
+            raise DataError(
+                f"not one of {self.rows_in:,} rows has consent. Is it the right column, and what "
+                "are its words for yes? Say so: --consent COLUMN=WORD,WORD."
+            )
+        if self._good == 0:
             raise self.quarantine.nothing_left()
-        self._dropped = self._duplicates.dropped(self.parts)
-        duplicate = sum(len(places) for places in self._dropped)
-        return {
-            "rows_in": self.rows_in,
-            "rows_kept": int(self._spill.rows.sum()) - duplicate,
-            "rows_duplicate": duplicate,
-            "rows_excluded": 0,
-            "rows_quarantined": self.quarantine.rows,
-        }
+        if max_bad is not None:
+            self.quarantine.refuse(max_bad, self.rows_in)
+        self._dropped, self._keys = self._duplicates.settled(self.parts)
+        self._keyed = any(map(len, self._keys))
 
-    def shards(
-        self, counts: dict[str, int], progress: Callable[[int, int], None]
-    ) -> Iterator[Shard]:
-        """The shards, one after the other; `progress` gets the rows written and all rows.
+    @property
+    def _good(self) -> int:
+        return int((self._spill.rows - self._bounds[0]).sum())
+
+    def counts(self, events: int) -> dict[str, int]:
+        """How the rows that were read add up, as `ImportCounts` names them.
+
+        Parameters
+        ----------
+        events : how many rows the log has now.
 
         Raises
         ------
         DataError
-            If the rows do not add up, so that nothing is published that lost some.
+            If they do not, so that nothing is published that lost some.
         """
-        names, kept, written = sorted(self.event_names), counts["rows_kept"], 0
-        number = self._shards or min(PARTS, default_shards(kept))
-        size = self.parts // number
-        for start in range(0, self.parts, size):
-            table = self._load(range(start, start + size))
-            written += len(table)
-            if len(table):
-                yield build_shard(table, event_names=names)
-            progress(written, kept)
-        others = ("rows_duplicate", "rows_excluded", "rows_quarantined")
-        counted = written + sum(counts[name] for name in others)
-        if counted != counts["rows_in"]:
+        kept = events - int(self._bounds[0].sum())
+        duplicate = sum(map(len, self._dropped)) + self._repeated
+        duplicate += self.quarantine.bad - self.quarantine.rows
+        counted = kept + duplicate + self._excluded + self.quarantine.rows
+        if counted != self.rows_in:
             raise DataError(
-                f"{counts['rows_in']:,} rows were read and {counted:,} accounted for. Nothing was "
+                f"{self.rows_in:,} rows were read and {counted:,} accounted for. Nothing was "
                 "written. Was a file changed during the import? If not, please report this."
             )
+        return {
+            "rows_in": self.rows_in,
+            "rows_kept": kept,
+            "rows_duplicate": duplicate,
+            "rows_excluded": self._excluded,
+            "rows_quarantined": self.quarantine.rows,
+        }
 
-    def _load(self, parts: range) -> pa.Table:
-        kinds = self._alignment.kinds()
-        tables = [settled(self._alignment.empty(), kinds)]
+    def shards(self, progress: Callable[[int, int], None]) -> Iterator[Part | dict[str, Any]]:
+        """The shards, one after the other: as built from rows, or as the log has them already.
+
+        `progress` gets the rows that are done and all rows.
+        """
+        names, done, rows = self.event_names, 0, self._spill.rows
+        number = self._shards or min(PARTS, default_shards(self._good))
+        size = 1 if self._ground else self.parts // number
+        for start in range(0, self.parts, size):
+            group = range(start, start + size)
+            table, changed = self._load(group) if self._touched(start) else (None, False)
+            if self._ground and not changed and not self._rewrite:
+                yield self._ground.entries[start]
+            elif table is not None and len(table):
+                yield keyed_part(table, names, self._mapping.sessions)
+            done += int(rows[group].sum())
+            progress(done, int(rows.sum()))
+
+    def _touched(self, part: int) -> bool:
+        if self._ground is None or self._rewrite:
+            return True
+        return self._spill.rows[part] > self._bounds[0][part] or len(self._dropped[part]) > 0
+
+    @cached_property
+    def properties(self) -> dict[str, str]:
+        """``"number"`` or ``"text"`` for the session and every property of the log."""
+        kinds = self.alignment.kinds()
+        found = {name: "text" if kind == TEXT else "number" for name, kind in kinds.items()}
+        return found if SESSION in found else {SESSION: "text", **found}
+
+    @cached_property
+    def _rewrite(self) -> bool:
+        """Does every shard change, because columns do or codes need wider integers?"""
+        if self._ground is None:
+            return False
+        before = self._ground.manifest
+        given = SESSION in self.alignment.kinds(), SESSION in self._ground.columns
+        widths = {event_dtype(len(names)) for names in (self.event_names, before.event_names)}
+        return before.properties != self.properties or len(set(given)) > 1 or len(widths) > 1
+
+    def _load(self, parts: range) -> tuple[pa.Table, bool]:
+        """The rows of these parts as they arrived, without those that repeat; are they others
+        than the log has already?
+        """
+        kinds = self.alignment.kinds()
+        empty = settled(self.alignment.empty(), kinds)
+        tables, files = [], []
         for part in parts:
-            place = 0
-            for table in self._spill.read(part):
-                keep = np.ones(len(table), np.bool_)
-                gone = self._dropped[part] - place
-                keep[gone[(gone >= 0) & (gone < len(table))]] = False
-                place += len(table)
-                tables.append(settled(table.filter(pa.array(keep)), kinds))
-        return pa.concat_tables(tables)
+            rows = [settled(table, kinds) for table in self._spill.read(part)]
+            table = pa.concat_tables([empty, *self._before(part, kinds), *rows])
+            keep = np.ones(len(table), np.bool_)
+            keep[self._dropped[part]] = False
+            bounds = [bound[part] for bound in self._bounds]
+            files.append(np.searchsorted(bounds, np.flatnonzero(keep), side="right"))
+            if self._keyed:
+                table = with_keys(table, self._keys[part])
+            tables.append(table.filter(pa.array(keep)) if not keep.all() else table)
+        table, file = pa.concat_tables(tables), np.concatenate(files)
+        by_id = self._mapping.event_id is not None
+        gone = repeated(table, file, keyed=is_keyed(table), by_id=by_id)
+        self._repeated += int(gone.sum())
+        before = int(self._bounds[0][parts].sum())
+        changed = bool((file[~gone] > 0).any()) or int((~gone).sum()) != before
+        return (table.filter(pa.array(~gone)) if gone.any() else table), changed
+
+    def _before(self, part: int, kinds: dict[str, pa.DataType]) -> list[pa.Table]:
+        return [self._ground.table(part, kinds)] if self._ground else []
 
 
 def _valued(table: pa.Table) -> np.ndarray:

@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.typing import NaTType
 
-from analysis.eventlog import build, counts, engine, predicates, rows, store
+from analysis.eventlog import build, counts, engine, people, predicates, rows, store, units
 from analysis.eventlog.canonical import arrow_table, canonical_table
+from analysis.eventlog.opening import open_shards
 from analysis.eventlog.shard import Shard, content_sum
 from analysis.schema import (
     EVENT,
@@ -119,7 +120,7 @@ class EventLog:
         DataError
             If there is no log in the folder, or it is damaged.
         """
-        manifest, shards = store.read_log(folder)
+        manifest, shards = open_shards(folder)
         log = cls(
             tuple(shards),
             tuple(manifest.event_names),
@@ -127,6 +128,7 @@ class EventLog:
             manifest.properties,
         )
         log.__dict__["fingerprint"] = manifest.fingerprint
+        log.__dict__["folder"] = Path(folder).absolute()
         return log
 
     def save(self, folder: Path | str) -> None:
@@ -192,6 +194,46 @@ class EventLog:
         until = self.covers_until_us if high is None else min(high, self.covers_until_us)
         return dataclasses.replace(view, covers_until_us=until)
 
+    def in_segment(self, mask: Any) -> EventLog:
+        """The rows of the users in a mask, and of nobody else.
+
+        Parameters
+        ----------
+        mask : a truth value per user in the order of `user_ids`, or a pandas Series indexed by
+            user; a user that the Series does not name is not in the segment.
+
+        Raises
+        ------
+        UsageError
+            If there is not one truth value per user, or the Series names no user of the log.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> log = EventLog.from_frame(pd.DataFrame({
+        ...     "user": ["bob", "ann"], "time": pd.to_datetime(["2026-01-01"] * 2),
+        ...     "event": "visit"}))
+        >>> list(log.user_ids), list(log.in_segment([False, True]).user_ids)
+        (['ann', 'bob'], ['bob'])
+        """
+        chosen = people.chosen(self.shards, len(self.event_names), mask)
+        by_shard = {id(shard): users for shard, users in zip(self.shards, chosen, strict=True)}
+        return self._showing(lambda shard: np.repeat(by_shard[id(shard)], np.diff(shard.offsets)))
+
+    def by_unit(self, name: str) -> EventLog:
+        """The log of accounts, devices or whatever a property names; see `units`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> log = EventLog.from_frame(pd.DataFrame({
+        ...     "user": ["ann", "bob"], "time": pd.to_datetime(["2026-01-01"] * 2),
+        ...     "event": "visit", "account": "acme"}))
+        >>> log.users, log.by_unit("account").users
+        (2, 1)
+        """
+        return units.units(self, name).log
+
     def _showing(self, rows_of: Any) -> EventLog:
         hidden = len(self.event_names)
 
@@ -203,6 +245,11 @@ class EventLog:
         return dataclasses.replace(self, shards=shards, filtered=True)
 
     # ── facts ───────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def folder(self) -> Path | None:
+        """Where the log was opened; None for a view and a log in memory."""
+        return None
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -221,6 +268,11 @@ class EventLog:
     def users(self) -> int:
         """Number of users with at least one event."""
         return self._people[0]
+
+    @cached_property
+    def user_ids(self) -> pd.Index:
+        """Ids of the users with at least one event, in ascending order of their bytes."""
+        return people.user_ids(self.shards, len(self.event_names))
 
     @property
     def sessions(self) -> int:

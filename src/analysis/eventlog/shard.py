@@ -21,16 +21,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.eventlog.arrow_files import map_table, write_table
 from analysis.passes import hashing
 from analysis.schema import EVENT, TIME, USER
 
 ROWS_FILE = "rows.arrow"
 USERS_FILE = "users.arrow"
+_INT32 = np.iinfo(np.int32).max
 _MISSING_CELL = np.uint64(0x51ED270B27D4EB4F)
 
 
@@ -72,10 +75,14 @@ class Shard:
         return len(self.time)
 
 
-def text_column(cells: pa.Array | pa.ChunkedArray) -> TextColumn:
-    """Encode text cells (nulls allowed), dictionary in ascending order of bytes."""
-    codes, values = encode(cells)
-    return TextColumn(narrow(codes, len(values)), values)
+def text_column(cells: pa.Array | pa.ChunkedArray, order: np.ndarray | None = None) -> TextColumn:
+    """Encode text cells (nulls allowed), dictionary in ascending order of bytes.
+
+    `order` is the order that the rows shall have, default: as they are.
+    """
+    indices, rank, values = _ranked(_dictionary(cells))
+    codes = rank[indices]
+    return TextColumn(codes if order is None else codes[order], values)
 
 
 def encode(cells: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
@@ -83,13 +90,26 @@ def encode(cells: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
 
     A dictionary-encoded column must name each value once.
     """
+    indices, rank, values = _ranked(_dictionary(cells))
+    return rank.astype(np.int64)[indices], values
+
+
+def _dictionary(cells: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
     if isinstance(cells, pa.Array):
         cells = pa.chunked_array([cells])
-    if not pa.types.is_dictionary(cells.type):
-        cells = cells.cast(pa.large_string()).dictionary_encode()
-    whole = cells.unify_dictionaries().combine_chunks()
+    if pa.types.is_dictionary(cells.type):
+        return cells
+    return cells.cast(pa.large_string()).dictionary_encode()
+
+
+def _ranked(cells: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
+    """Codes of dictionary-encoded cells, each code's place among the values in use, in the
+    smallest integers, and these values; a missing cell's code is the last.
+    """
+    whole = _single(cells)
     known = whole.dictionary
-    indices = whole.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    signed = whole.indices.cast(pa.int64() if len(known) > _INT32 else pa.int32())
+    indices = signed.fill_null(-1).to_numpy(zero_copy_only=False)
     used = np.zeros(len(known) + 1, np.bool_)
     used[indices] = True
     kept = np.flatnonzero(used[:-1])
@@ -97,7 +117,7 @@ def encode(cells: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     order = pc.sort_indices(values).to_numpy()
     rank = np.full(len(known) + 1, -1, np.int64)
     rank[kept[order]] = np.arange(len(kept))
-    return rank[indices], values.take(pa.array(order))
+    return indices, narrow(rank, len(kept)), values.take(pa.array(order))
 
 
 def narrow(codes: np.ndarray, size: int) -> np.ndarray:
@@ -157,8 +177,13 @@ def content_sum(
     return int(low), int(high)
 
 
-def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> None:
-    """Write the shard's two files into `folder`, which must not exist yet."""
+def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> dict[str, Any]:
+    """Write the shard's two files into `folder`, which must not exist yet.
+
+    Returns
+    -------
+    What `write_table` says about each file, by its name.
+    """
     folder.mkdir(parents=True)
     names = pa.array(event_names, pa.large_string())
     cells = {TIME: pa.array(shard.time), EVENT: _dictionary_array(shard.event, names)}
@@ -167,9 +192,11 @@ def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> None:
             cells[name] = _dictionary_array(column.codes, column.values)
         else:
             cells[name] = pa.array(column.numbers)
-    _write(folder / ROWS_FILE, pa.table(cells))
     people = {USER: shard.users, "start": shard.offsets[:-1], "mask": shard.masks}
-    _write(folder / USERS_FILE, pa.table(people))
+    return {
+        ROWS_FILE: write_table(folder / ROWS_FILE, pa.table(cells)),
+        USERS_FILE: write_table(folder / USERS_FILE, pa.table(people)),
+    }
 
 
 def read_shard(folder: Path) -> Shard:
@@ -180,8 +207,8 @@ def read_shard(folder: Path) -> Shard:
     OSError, ValueError, KeyError
         If a file is missing, is no Arrow file, or has other columns than a shard's.
     """
-    rows = _map(folder / ROWS_FILE)
-    people = _map(folder / USERS_FILE)
+    rows = map_table(folder / ROWS_FILE)
+    people = map_table(folder / USERS_FILE)
     if not pa.types.is_dictionary(rows.schema.field(EVENT).type):
         raise ValueError(f"{ROWS_FILE} is no shard's: {EVENT} is {rows.schema.field(EVENT).type}")
     columns: dict[str, Column] = {}
@@ -230,15 +257,3 @@ def _single(chunked: pa.ChunkedArray) -> pa.Array:
     if chunked.num_chunks == 1:
         return chunked.chunk(0)
     return chunked.combine_chunks()
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    with (
-        pa.OSFile(str(path), "wb") as sink,
-        pa.ipc.new_file(sink, table.schema) as writer,
-    ):
-        writer.write_table(table.combine_chunks())
-
-
-def _map(path: Path) -> pa.Table:
-    return pa.ipc.open_file(pa.memory_map(str(path), "rb")).read_all()

@@ -1,35 +1,34 @@
 """The log on disk: version folders and one manifest that is replaced atomically.
 
-::
-
-    shop/manifest.json            names the shards and everything about them
-    shop/v0001-…/00000/rows.arrow, users.arrow
-    shop/v0001-…/00001/…
-
 Shards are written into a new version folder and synced; then the manifest is replaced in one
-rename. A crash at any instant leaves the old log whole, and readers never see half of one.
+rename. A crash at any instant leaves the old log whole or the new one, and readers never see
+half of one. The manifest has the size and a checksum of every file: a file that was cut short is
+noticed when a log is opened, and a changed bit when somebody asks (`check`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.eventlog import versions
-from analysis.eventlog.shard import (
-    ROWS_FILE,
-    USERS_FILE,
-    NumberColumn,
-    Shard,
-    content_sum,
-    read_shard,
-    write_shard,
+from analysis.eventlog.lock import locked
+from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.eventlog.unit_folders import drop_units
+from analysis.eventlog.versions import (
+    Part,
+    new_version,
+    settle,
+    staged_quarantine,
+    sync,
+    write_part,
 )
-from analysis.eventlog.versions import replace_file
 from analysis.schema import US_PER_DAY, DataError
 
 MANIFEST = "manifest.json"
@@ -48,10 +47,16 @@ class Manifest:
     shards: list[dict[str, Any]]
     sources: list[dict[str, Any]] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """How the files' columns were written, for those that come later (`Alignment.state`)."""
+    terms: dict[str, Any] = field(default_factory=dict)
+    """What later files must agree to (`terms_of`)."""
+    quarantine: dict[str, Any] | None = None
+    version: str = ""
     schema_version: int = SCHEMA_VERSION
 
 
-_PARTS: dict[str, type] = {
+_PARTS: dict[str, type | tuple[type, ...]] = {
     "events": int,
     "covers_until": int,
     "event_names": list,
@@ -60,6 +65,10 @@ _PARTS: dict[str, type] = {
     "shards": list,
     "sources": list,
     "rows": dict,
+    "columns": dict,
+    "terms": dict,
+    "quarantine": (dict, type(None)),
+    "version": str,
     "schema_version": int,
 }
 
@@ -88,52 +97,106 @@ def write_log(
         If there is not a single row.
     """
     folder = Path(folder)
-    with versions.new_version(folder, MANIFEST) as version:
-        entries, properties = [], {}
-        for number, shard in enumerate(shards):
-            if not shard.rows:
-                continue
-            place = version / f"{number:05d}"
-            write_shard(shard, place, event_names)
-            versions.sync(place / ROWS_FILE, place / USERS_FILE, place)
-            entries.append(_entry(shard, event_names, f"{version.name}/{place.name}"))
-            properties = kinds(shard)
-        if not entries:
-            raise DataError("the log would be empty: there is no row to keep.")
-        last = max(entry["end"] for entry in entries)
-        manifest = Manifest(
-            events=sum(entry["events"] for entry in entries),
-            covers_until=day_end(last) if covers_until is None else covers_until,
+    with writing(folder):
+        version = new_version(folder)
+        draft = Manifest(
+            events=0,
+            covers_until=covers_until or 0,
             event_names=list(event_names),
-            properties=properties,
-            fingerprint=fingerprint_of([entry["content"] for entry in entries], properties),
-            shards=entries,
+            properties={},
+            fingerprint="",
+            shards=[],
             sources=[dict(source) for source in sources],
             rows=dict(rows or {}),
         )
-        versions.sync(version)
-        replace_file(folder / MANIFEST, json.dumps(asdict(manifest), indent=1))
-    return manifest
+        entries: list[dict[str, Any]] = []
+        for shard in shards:
+            if shard.rows:
+                entries.append(write_part(Part(shard, None), version, len(entries), event_names))
+                draft = replace(draft, properties=kinds(shard))
+        return publish(folder, version, replace(draft, shards=entries))
 
 
-def read_log(folder: Path | str) -> tuple[Manifest, list[Shard]]:
-    """The manifest of a log's folder and its shards, mapped.
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[Manifest | None]:
+    """Be the only writer of a folder; yields the manifest that is there.
+
+    What a writer that died has left behind goes at the start, and at the end whatever the
+    manifest of then does not name.
 
     Raises
     ------
     DataError
-        If there is no log, or it is damaged.
+        If another process writes there.
     """
-    manifest = read_manifest(folder)
-    while True:
+    with locked(folder):
         try:
-            return manifest, read_shards(folder, manifest)
-        except DataError:
-            # A writer may have replaced the log between the two.
-            newer = read_manifest(folder)
-            if newer == manifest:
-                raise
-            manifest = newer
+            yield _settled(folder)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what went wrong first is what matters
+                _settled(folder)
+            raise
+        _settled(folder)
+
+
+def _settled(folder: Path) -> Manifest | None:
+    """Tidy up; a manifest that cannot be read is no reason to remove what it may name."""
+    if not (folder / MANIFEST).exists():
+        settle(folder, [], "", quarantine=False)
+        return None
+    try:
+        manifest = read_manifest(folder)
+    except DataError:
+        return None
+    paths = [entry["path"] for entry in manifest.shards]
+    settle(folder, paths, manifest.version, quarantine=manifest.quarantine is not None)
+    drop_units(folder, keep=manifest.fingerprint)
+    return manifest
+
+
+def publish(
+    folder: Path, version: Path, draft: Manifest, *, quarantine: Path | None = None
+) -> Manifest:
+    """Complete a manifest whose shards are written and make it the log's; for a `writing` one.
+
+    Parameters
+    ----------
+    draft : a manifest with shards; what follows from these is filled in.
+    quarantine : a file that goes beside the log in the same step; default: the one that is there.
+
+    Raises
+    ------
+    DataError
+        If there is not a single row.
+    """
+    events = sum(entry["events"] for entry in draft.shards)
+    if not events:
+        raise DataError("the log would be empty: there is no row to keep.")
+    content = [entry["content"] for entry in draft.shards]
+    facts = draft.quarantine
+    if quarantine is not None:
+        staged = staged_quarantine(folder, version.name)
+        os.replace(quarantine, staged)
+        sync(staged)
+        facts = file_facts(staged)
+    manifest = replace(
+        draft,
+        events=events,
+        covers_until=draft.covers_until or day_end(max(entry["end"] for entry in draft.shards)),
+        fingerprint=fingerprint_of(content, draft.properties),
+        quarantine=facts,
+        version=version.name,
+    )
+    sync(version, folder)
+    replace_file(folder / MANIFEST, json.dumps(asdict(manifest), indent=1))
+    return manifest
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """A file's size in ``bytes`` and its ``blake2b``."""
+    with path.open("rb") as handle:
+        digest = hashlib.file_digest(handle, lambda: hashlib.blake2b(digest_size=16))
+    return {"bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
 def read_manifest(folder: Path | str) -> Manifest:
@@ -182,36 +245,6 @@ def _wrong_part(content: Mapping[str, Any]) -> str | None:
     return None
 
 
-def read_shards(folder: Path | str, manifest: Manifest) -> list[Shard]:
-    """Map the shards that the manifest names.
-
-    Raises
-    ------
-    DataError
-        If a file is missing, cut short or not a shard.
-    """
-    shards = []
-    for entry in manifest.shards:
-        place = Path(folder) / entry["path"]
-        try:
-            shard = read_shard(place)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"shard '{place}' is damaged: {reason}. Import again.") from error
-        if shard.rows != entry["events"] or len(shard.users) != entry["users"]:
-            raise DataError(
-                f"shard '{place}' has {shard.rows} rows of {len(shard.users)} users, the manifest "
-                f"says {entry['events']} of {entry['users']}. Import again."
-            )
-        if kinds(shard) != manifest.properties:
-            raise DataError(
-                f"shard '{place}' has the columns {kinds(shard)}, the manifest says "
-                f"{manifest.properties}. Import again."
-            )
-        shards.append(shard)
-    return shards
-
-
 def kinds(shard: Shard) -> dict[str, str]:
     """``"number"`` or ``"text"`` for the session and every property."""
     return {
@@ -235,12 +268,16 @@ def fingerprint_of(content: Iterable[Sequence[int]], properties: Mapping[str, st
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _entry(shard: Shard, event_names: Sequence[str], path: str) -> dict[str, Any]:
-    return {
-        "path": path,
-        "events": shard.rows,
-        "users": len(shard.users),
-        "start": int(shard.time.min()),
-        "end": int(shard.time.max()),
-        "content": [str(part) for part in content_sum(shard, event_names)],
-    }
+def replace_file(path: Path, text: str) -> None:
+    """Replace a file's content in one step that a crash cannot split."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sync(path.parent)

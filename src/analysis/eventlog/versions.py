@@ -1,119 +1,146 @@
-"""Version folders: one writer at a time, and nothing half-written stays.
+"""Version folders: where new shards are written, and what may go once nobody needs it.
 
-A version is written into a folder of its own and counts once the file that names it, the
-manifest, has been replaced. Whoever fails before that leaves the folder as it was; whoever fails
-after that has written a whole log. Readers take no lock.
+::
+
+    shop/manifest.json            names the shards and everything about them
+    shop/v0001-…/00000/           rows.arrow, users.arrow, and keys.arrow where orders have ids
+    shop/v0002-…/00000/           what an append has written anew; the rest stays where it is
+
+A manifest may name shards of several version folders. Whatever it does not name belongs to an
+older version or to a writer that died, and goes when the next writer starts or ends. A reader
+that has such a file mapped keeps it: only its name goes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Final, NamedTuple
 
-from analysis.schema import DataError, UsageError
+import numpy as np
+import pyarrow as pa
 
-LOCK = ".lock"
-VERSION = re.compile(r"v(\d{4,})-[0-9a-f]{6}$")
-_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.tmp$")
+from analysis.eventlog.arrow_files import write_table
+from analysis.eventlog.shard import Shard, content_sum, string_hashes, write_shard
+from analysis.schema import USER
+
+KEYS_FILE: Final = "keys.arrow"
+QUARANTINE: Final = "quarantine.parquet"
+_VERSION: Final = re.compile(r"v(\d{4,})-[0-9a-f]{6}$")
+_WORKSPACE: Final = re.compile(r"\.import-[0-9a-f]{8}$")
+_TEMPORARY: Final = re.compile(r"\.(manifest\.json|truth\.json|quarantine\.parquet)\.[\w-]+\.tmp$")
+
+
+class Part(NamedTuple):
+    """A shard to write, and of its rows that have a key (an order id): row, time, bare (has no
+    value), low, high."""
+
+    shard: Shard
+    keys: pa.Table | None
+
+
+def write_part(
+    part: Part, version: Path, number: int, event_names: Sequence[str]
+) -> dict[str, Any]:
+    """Write a part into a version folder; returns its entry for the manifest."""
+    shard, place = part.shard, version / f"{number:05d}"
+    files = write_shard(shard, place, event_names)
+    if part.keys is not None and len(part.keys):
+        files[KEYS_FILE] = write_table(place / KEYS_FILE, part.keys)
+    sync(place)
+    homes = user_homes(shard.users)
+    return {
+        "path": f"{version.name}/{place.name}",
+        "events": shard.rows,
+        "users": len(shard.users),
+        "start": int(shard.time.min()),
+        "end": int(shard.time.max()),
+        "content": [str(half) for half in content_sum(shard, event_names)],
+        "homes": [int(homes.min()), int(homes.max())],
+        "files": files,
+    }
+
+
+def user_homes(users: pa.Array) -> np.ndarray:
+    """The upper 32 bits of each id's hash (uint64): they decide on the shard.
+
+    Shards are ranges of this number, so a log can be split into any number of shards, and a user
+    who is new belongs to the one whose range holds them.
+    """
+    return string_hashes(users, USER)[:, 0] >> np.uint64(32)
+
+
+def new_version(folder: Path) -> Path:
+    """A version folder that did not exist before."""
+    numbers = [int(found[1]) for found in map(_VERSION.match, _names(folder)) if found]
+    version = folder / f"v{max(numbers, default=0) + 1:04d}-{secrets.token_hex(3)}"
+    version.mkdir()
+    return version
 
 
 @contextlib.contextmanager
-def new_version(folder: Path, manifest: str) -> Iterator[Path]:
-    """A folder to write a version into; the body replaces the manifest, which names it.
+def workspace(folder: Path) -> Iterator[Path]:
+    """A folder in the log's own, on the same disk; gone afterwards."""
+    place = folder / f".import-{secrets.token_hex(4)}"
+    place.mkdir()
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
-    Afterwards all other versions go; a reader that has one of them mapped keeps it.
 
-    Raises
-    ------
-    UsageError
-        If there can be no folder in that place.
-    DataError
-        If another process is writing there.
+def staged_quarantine(folder: Path, version: str) -> Path:
+    """Where the quarantine of a version lies until its manifest is published."""
+    return folder / f".{QUARANTINE}.{version}.tmp"
+
+
+def settle(folder: Path, named: Sequence[str], version: str, *, quarantine: bool) -> None:
+    """Finish what the published version has begun, and remove what no manifest names.
+
+    Parameters
+    ----------
+    named : paths of the shards that the manifest names.
+    version : the one that the manifest is; its quarantine is put in place.
+    quarantine : whether it has one.
     """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"'{folder}' cannot be a log's folder ({error.strerror}). Name another."
-        ) from error
-    with _only_writer(folder):
-        version = folder / _new_name(folder)
-        try:
-            version.mkdir()
-            yield version
-        except BaseException:
-            if not _is_published(folder / manifest, version.name):
-                shutil.rmtree(version, ignore_errors=True)
-                if not (folder / manifest).exists():
-                    (folder / LOCK).unlink(missing_ok=True)
-                for path in made:
-                    with contextlib.suppress(OSError):
-                        path.rmdir()
-            raise
-        _drop_all_but(version)
+    staged = staged_quarantine(folder, version)
+    if quarantine and staged.exists():
+        os.replace(staged, folder / QUARANTINE)
+    elif not quarantine and version:
+        (folder / QUARANTINE).unlink(missing_ok=True)
+    for name in _names(folder):
+        place = folder / name
+        if _WORKSPACE.match(name):
+            shutil.rmtree(place, ignore_errors=True)
+        elif _TEMPORARY.match(name) and place.is_file():
+            place.unlink(missing_ok=True)
+        elif _VERSION.match(name):
+            _keep(place, {path for path in named if path.startswith(f"{name}/")})
+    sync(folder)
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Replace a file's content in one step that a crash cannot split."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
+def _keep(version: Path, named: set[str]) -> None:
+    for name in _names(version):
+        if f"{version.name}/{name}" not in named:
+            shutil.rmtree(version / name, ignore_errors=True)
+    if not named:
+        shutil.rmtree(version, ignore_errors=True)
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
 def sync(*paths: Path) -> None:
-    """Have files and folders on the disk before going on."""
+    """Wait until the disk has what was written to these files and folders."""
     for path in paths:
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-@contextlib.contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    busy = DataError(
-        f"the log in '{folder}' is being written by another process. Try again when that has ended."
-    )
-    # The lock goes with the process, however that ends; the file may stay.
-    with (folder / LOCK).open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise busy from error
-        if not os.fstat(lock.fileno()).st_nlink:  # its owner failed and took it away just now
-            raise busy
-        yield
-
-
-def _new_name(folder: Path) -> str:
-    found = (VERSION.match(path.name) for path in folder.iterdir())
-    numbers = [int(match[1]) for match in found if match]
-    return f"v{max(numbers, default=0) + 1:04d}-{secrets.token_hex(3)}"
-
-
-def _is_published(manifest: Path, name: str) -> bool:
-    return manifest.is_file() and name in manifest.read_text(encoding="utf-8")
-
-
-def _drop_all_but(version: Path) -> None:
-    for path in version.parent.iterdir():
-        if VERSION.match(path.name) and path != version:
-            shutil.rmtree(path, ignore_errors=True)
-        elif _UNFINISHED.match(path.name):
-            path.unlink(missing_ok=True)

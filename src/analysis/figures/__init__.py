@@ -8,16 +8,24 @@ A percent never stands without the count it is a share of.
 
 from analysis.figures.changes import step_changes
 from analysis.figures.funnel import funnel_bars
+from analysis.figures.quality import audit_rows, hours_of_day, value_classes
+from analysis.figures.quality_days import daily_volume, missing_cells, silences
 from analysis.figures.shares import micro_bars
 from analysis.figures.theme import PALETTE, safe, template
 from analysis.figures.trend import rate_trend
 
 __all__ = [
     "PALETTE",
+    "audit_rows",
+    "daily_volume",
     "funnel_bars",
+    "hours_of_day",
     "micro_bars",
+    "missing_cells",
     "rate_trend",
     "safe",
+    "silences",
     "step_changes",
     "template",
+    "value_classes",
 ]

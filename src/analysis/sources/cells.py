@@ -21,6 +21,8 @@ import pyarrow.types as kind
 from analysis.schema import DataError
 
 TEXT: Final = pa.large_string()
+CODED: Final = pa.dictionary(pa.int32(), TEXT)
+"""Text as codes into its distinct values: what is done to a value is done once."""
 EXACT: Final = 2**53
 """Integers beyond this lose digits as float64."""
 _INT64: Final = 2**63
@@ -108,8 +110,19 @@ def id_text(column: pa.Array, name: str) -> pa.Array:
 def blank_as_missing(column: pa.Array, missing: Collection[str] = ()) -> pa.Array:
     """Text cells that are empty, or one of the words for "missing", become missing."""
     words = pa.array(["", *missing], TEXT)
+    if column.type == CODED:
+        found = pc.is_in(column.dictionary, words)
+        if not pc.any(found).as_py():
+            return column
+        codes = pc.if_else(found.take(column.indices), pa.scalar(None, pa.int32()), column.indices)
+        return pa.DictionaryArray.from_arrays(codes, column.dictionary)
     found = pc.is_in(column, words)
     return pc.if_else(found, pa.scalar(None, TEXT), column) if pc.any(found).as_py() else column
+
+
+def plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The cells themselves, where they are codes into distinct values."""
+    return column.cast(column.type.value_type) if kind.is_dictionary(column.type) else column
 
 
 def property_cells(column: pa.Array, name: str, *, as_text: bool) -> pa.Array:
@@ -154,6 +167,10 @@ def _as_text(column: pa.Array) -> pa.Array:
         instants = column.cast(pa.timestamp(column.type.unit, "UTC" if zone else None))
         words = pc.strftime(instants, format="%Y-%m-%dT%H:%M:%S").cast(TEXT)
         return pc.replace_substring_regex(words, r"(\.0+)?$", zone, max_replacements=1)
+    if kind.is_dictionary(column.type) and column.type.value_type in (pa.string(), TEXT):
+        values = column.dictionary.cast(TEXT)
+        if not values.null_count:
+            return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), values)
     return column.cast(TEXT)
 
 
@@ -161,8 +178,7 @@ def number_cells(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """Cells as float64, and a boolean per row: there is a cell, and it is no finite number."""
     if kind.is_null(column.type):
         return column.cast(pa.float64()), np.zeros(len(column), np.bool_)
-    if kind.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    column = plain(column)
     if _is_number(column.type):
         numbers = pc.fill_null(column.cast(pa.float64(), safe=False), math.nan)
         return numbers, np.isinf(numbers.to_numpy(zero_copy_only=False))

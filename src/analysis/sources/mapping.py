@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from analysis.eventlog.sessions import SessionRule, session_rule
 from analysis.schema import (
     EVENT,
+    EVENT_ID,
     SESSION,
     SOURCE_EVENT,
     TIME,
@@ -24,6 +26,8 @@ from analysis.schema import (
     UsageError,
     did_you_mean,
 )
+from analysis.sources.consent import Consent
+from analysis.sources.identity import IdKey
 from analysis.sources.instants import check_unit, check_zone
 
 RESERVED: Final = (USER, TIME, EVENT, SESSION)
@@ -45,6 +49,7 @@ class ColumnMapping:
     ----------
     user, time, event : columns that every file must have.
     session, value : columns; None means the one of that name, where there is one.
+    event_id : column that names an event; rows of one user with one id are one event.
     divide_by : what `value` is divided by (1,000,000 for millionths of a currency unit).
     zone, unit : of times without an offset, and of times that are numbers.
     events : the vendor's name → ours; what is not named keeps its own.
@@ -52,6 +57,10 @@ class ColumnMapping:
     duplicates : of our event, the columns that name it; one event per value is kept.
     properties : column → property; None keeps every other column under its own name.
     missing : cells that mean "missing", beside the empty one.
+    consent : the column that holds consent; rows without it are left out.
+    hash_key_file : holds the key of the hash that takes the place of users' ids.
+    key : that key, once it has been read.
+    sessions : where sessions end; None: as the session column says, or by pauses.
     """
 
     user: str = USER
@@ -59,6 +68,7 @@ class ColumnMapping:
     event: str = EVENT
     session: str | None = None
     value: str | None = None
+    event_id: str | None = None
     divide_by: float = 1.0
     zone: str | None = None
     unit: str | None = None
@@ -67,6 +77,10 @@ class ColumnMapping:
     duplicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     properties: Mapping[str, str] | None = None
     missing: frozenset[str] = frozenset()
+    consent: Consent | None = None
+    hash_key_file: str | None = None
+    key: IdKey | None = None
+    sessions: SessionRule | None = None
 
     def __post_init__(self) -> None:
         if self.zone is not None:
@@ -74,6 +88,11 @@ class ColumnMapping:
         if self.unit is not None:
             check_unit(self.unit)
         _check_properties(self)
+        if self.sessions is not None and self.session is not None:
+            raise UsageError(
+                f"[sessions] and session = {self.session!r}: sessions are either computed or "
+                "read. Remove one of the two."
+            )
 
     @property
     def renames(self) -> bool:
@@ -86,6 +105,7 @@ class ColumnMapping:
         if self.properties is None:
             return None
         optional = {self.session or SESSION, self.value or VALUE, *self.properties}
+        optional |= {self.event_id} if self.event_id else set()
         return frozenset({self.user, self.time, self.event, *optional, *self.conditions})
 
     @property
@@ -93,7 +113,8 @@ class ColumnMapping:
         """Columns that are looked at and need not become properties."""
         rules = (name for rule in self.event_when for name in rule.when)
         keys = (name for columns in self.duplicates.values() for name in columns)
-        return tuple(dict.fromkeys((*rules, *keys)))
+        consent = (self.consent.column,) if self.consent else ()
+        return tuple(dict.fromkeys((*rules, *keys, *consent)))
 
     def with_options(
         self,
@@ -101,8 +122,12 @@ class ColumnMapping:
         columns: Mapping[str, str | None],
         zone: str | None = None,
         unit: str | None = None,
+        session_gap: str | None = None,
+        **others: Any,
     ) -> ColumnMapping:
         """The same mapping with what a command line gave; None changes nothing.
+
+        `others` are `consent` and `hash_key_file`.
 
         Examples
         --------
@@ -112,17 +137,16 @@ class ColumnMapping:
         changes: dict[str, Any] = {role: name for role, name in columns.items() if name is not None}
         if VALUE in changes:
             changes["divide_by"] = 1.0
-        given = {"zone": zone, "unit": unit}
+        given = {"zone": zone, "unit": unit, **others}
         changes |= {name: text for name, text in given.items() if text is not None}
+        if session_gap is not None:
+            rule = self.sessions or SessionRule()
+            given = {"campaign": rule.campaign, "midnight": rule.midnight}
+            changes["sessions"] = session_rule(gap=session_gap, **given, what="--session-gap")
+            changes.setdefault(SESSION, None)
+        elif SESSION in changes:
+            changes["sessions"] = None
         return dataclasses.replace(self, **changes)
-
-
-class Roles(NamedTuple):
-    """What the columns of one file are, beside user, time and event."""
-
-    session: str | None
-    value: str | None
-    properties: Mapping[str, str]
 
 
 def check_columns(
@@ -159,6 +183,8 @@ def named_columns(mapping: ColumnMapping) -> dict[str, str]:
         (name for rule in mapping.event_when for name in rule.when), "[[event_when]]"
     )
     optional = {mapping.session: f"--{SESSION} COLUMN", mapping.value: f"--{VALUE} COLUMN"}
+    optional[mapping.event_id] = "--event-id COLUMN"
+    optional[mapping.consent.column if mapping.consent else None] = "--consent COLUMN"
     return named | {name: option for name, option in optional.items() if name is not None}
 
 
@@ -172,36 +198,6 @@ def missing_column(name: str, columns: Sequence[str], where: str, option: str) -
     )
 
 
-def roles_of(mapping: ColumnMapping, columns: Sequence[str]) -> Roles:
-    """Which of these columns are session and value, and which properties do the others become?
-
-    By default a property has its column's name. A column left over that is called like a column
-    of the log gets ``_column`` behind its name.
-
-    Raises
-    ------
-    UsageError
-        If two columns would become the same property.
-
-    Examples
-    --------
-    >>> roles_of(ColumnMapping(user="id"), ["id", "time", "event", "user", "device"]).properties
-    {'user': 'user_column', 'device': 'device'}
-    """
-    session = mapping.session or (SESSION if SESSION in columns else None)
-    value = mapping.value or (VALUE if VALUE in columns else None)
-    if mapping.properties is not None:
-        kept = {name: to for name, to in mapping.properties.items() if name in columns}
-        return Roles(session, value, kept)
-    used = {mapping.user, mapping.time, mapping.event, session, value}
-    taken = {*RESERVED, *([VALUE] if value else []), *([SOURCE_EVENT] if mapping.renames else [])}
-    kept = {
-        name: f"{name}_column" if name in taken else name for name in columns if name not in used
-    }
-    _refuse_twins(kept)
-    return Roles(session, value, kept)
-
-
 def _check_properties(mapping: ColumnMapping) -> None:
     kept = mapping.properties or {}
     for column, name in kept.items():
@@ -210,14 +206,16 @@ def _check_properties(mapping: ColumnMapping) -> None:
                 f"[properties] {column} = 'value': a value is a number and has its own place. "
                 f"Write [columns] value = '{column}'."
             )
-        if name in RESERVED or (name == SOURCE_EVENT and mapping.renames) or not name:
+        added = {SOURCE_EVENT: mapping.renames, EVENT_ID: mapping.event_id}
+        if name in RESERVED or added.get(name) or not name:
             raise UsageError(
                 f"[properties] {column} = {name!r}: that name belongs to the log. Choose another."
             )
-    _refuse_twins(kept)
+    refuse_twins(kept)
 
 
-def _refuse_twins(properties: Mapping[str, str]) -> None:
+def refuse_twins(properties: Mapping[str, str]) -> None:
+    """Raise a `UsageError` if two columns would become the same property."""
     for name, count in Counter(properties.values()).items():
         if count > 1:
             both = [column for column, to in properties.items() if to == name]

@@ -12,10 +12,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from analysis.schema import VALUE, UsageError, did_you_mean
+from analysis.eventlog.sessions import session_rule
+from analysis.schema import EVENT_ID, VALUE, UsageError, did_you_mean
+from analysis.sources.consent import GRANTED, Consent
 from analysis.sources.mapping import RESERVED, ColumnMapping, EventRule
 
-_TABLES: Final = ("columns", "time", "events", "event_when", "duplicates", "properties", "missing")
+_TABLES: Final = (
+    *("columns", "time", "events", "event_when", "duplicates", "properties", "missing"),
+    *("consent", "ids", "sessions"),
+)
 
 
 def presets() -> list[str]:
@@ -85,7 +90,7 @@ def mapping_of(tables: Mapping[str, Any]) -> ColumnMapping:
     """
     _check_keys("", tables, _TABLES)
     columns = _table(tables, "columns")
-    _check_keys("columns", columns, (*RESERVED, VALUE))
+    _check_keys("columns", columns, (*RESERVED, VALUE, EVENT_ID))
     given: dict[str, Any] = {role: _column(role, entry) for role, entry in columns.items()}
     if isinstance(columns.get(VALUE), dict):
         given["divide_by"] = _divisor(columns[VALUE].get("divide_by", 1))
@@ -103,7 +108,25 @@ def mapping_of(tables: Mapping[str, Any]) -> ColumnMapping:
     missing = _table(tables, "missing")
     _check_keys("missing", missing, ("values",))
     given["missing"] = frozenset(_words("[missing] values", missing.get("values", [])))
-    return ColumnMapping(**given)
+    return ColumnMapping(**given, **_people(tables))
+
+
+def _people(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """What a mapping says of people: their consent, their ids, their sessions."""
+    consent, ids, sessions = (_table(tables, name) for name in ("consent", "ids", "sessions"))
+    _check_keys("consent", consent, ("column", "granted"))
+    _check_keys("ids", ids, ("hash_key_file",))
+    _check_keys("sessions", sessions, ("gap", "campaign", "midnight"))
+    found: dict[str, Any] = {}
+    if "consent" in tables:
+        column = _text("[consent] column", consent.get("column"))
+        granted = _words("[consent] granted", consent.get("granted", list(GRANTED)))
+        found["consent"] = Consent(column, granted)
+    if "ids" in tables:
+        found["hash_key_file"] = _text("[ids] hash_key_file", ids.get("hash_key_file"))
+    if "sessions" in tables:
+        found["sessions"] = session_rule(**sessions, what="[sessions]")
+    return found
 
 
 def _check_keys(table: str, found: Iterable[str], allowed: Iterable[str]) -> None:

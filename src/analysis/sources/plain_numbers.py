@@ -13,10 +13,14 @@ number. Three ways of writing a column keep them apart:
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from analysis.sources.cells import EXACT, number_as_text
 
 _PLAIN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
 _DIGITS: Final = 15
@@ -81,6 +85,27 @@ def look_at(column: pa.Array | pa.ChunkedArray, before: Look) -> Look:
         zeros=before.zeros or len(zeros) > 0,
         odd_zeros=before.odd_zeros or odd,
     )
+
+
+def words_of(numbers: Sequence[float], look: Look) -> list[str | None]:
+    """The texts that numbers were read from, in a column that looks like this; NaN is missing.
+
+    Examples
+    --------
+    >>> words_of([9.99, 12.5], look_at(pa.array(["9.99", "12.50"]), Look()))
+    ['9.99', '12.50']
+    >>> words_of([5.0, 0.125], Look())
+    ['5', '0.125']
+    """
+    return [None if math.isnan(number) else _word(number, look) for number in numbers]
+
+
+def _word(number: float, look: Look) -> str:
+    if look.zeros and look.fewest == look.most:
+        return f"{number:.{look.most}f}"
+    if look.zeros and abs(number) < EXACT:
+        return repr(number)
+    return number_as_text(number)
 
 
 def _is_exact(word: str) -> bool:

@@ -15,27 +15,43 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.eventlog.shard import string_hashes
-from analysis.schema import EVENT, SESSION, SOURCE_EVENT, TIME, USER, VALUE
+from analysis.schema import EVENT, EVENT_ID, SESSION, SOURCE_EVENT, TIME, USER, VALUE, UsageError
 from analysis.sources.batch import BadRecord, Batch
 from analysis.sources.cells import (
+    CODED,
     TEXT,
     blank_as_missing,
     id_text,
     number_cells,
+    plain,
     property_cells,
     rows_as_json,
 )
+from analysis.sources.consent import granted_rows
+from analysis.sources.identity import refuse_addresses
 from analysis.sources.instants import REASONS, read_instants
-from analysis.sources.mapping import ColumnMapping, Roles, roles_of
+from analysis.sources.mapping import ColumnMapping
+from analysis.sources.roles import Roles, roles_of
 
 TEXT_PROPERTIES: Final = frozenset(
-    {SESSION, SOURCE_EVENT, "currency", "order_id", "item_id", "channel", "source", "medium"}
+    {
+        SESSION,
+        SOURCE_EVENT,
+        EVENT_ID,
+        "currency",
+        "order_id",
+        "item_id",
+        "channel",
+        "source",
+        "medium",
+    }
     | {"campaign", "device", "country", "page"}
 )
 """Standard properties that are text even where every cell looks like a number."""
 _NO_USER: Final = "user is missing"
 _NO_EVENT: Final = "event is missing"
 _NO_NUMBER: Final = "value is no number"
+_LEFT_OUT: Final = '"(left out: it may hold what must not be kept)"'
 
 
 class Rows(NamedTuple):
@@ -44,6 +60,7 @@ class Rows(NamedTuple):
     `untyped` are the text properties that may turn out to be numbers (those of a CSV). `keys`
     are two 64-bit hashes per row of what names an order or the like (uint64, rows × 2),
     and `keyed` says which rows have such a name; both None where the mapping asks for none.
+    `excluded` is how many records had no consent.
     """
 
     table: pa.Table
@@ -51,17 +68,20 @@ class Rows(NamedTuple):
     keys: np.ndarray | None
     keyed: np.ndarray | None
     bad: Sequence[BadRecord]
+    excluded: int = 0
 
 
 def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
     """Which rows of the log are in this batch?
+
+    Where the mapping has a key, hashes replace the users' ids before anything else sees these.
 
     Raises
     ------
     UsageError
         If the times need a zone or a unit that the mapping does not give.
     DataError
-        If ids have lost their digits in the file.
+        If ids have lost their digits in the file, or are e-mail addresses and there is no key.
 
     Examples
     --------
@@ -70,6 +90,8 @@ def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
     >>> canonical_rows(batch, ColumnMapping(zone="UTC")).bad
     [BadRecord(row=2, reason='event is missing', content='{"user":"ann","time":"2026-01-01"}')]
     """
+    records = batch.cells.num_rows
+    batch = _protected(_consented(batch, mapping), mapping)
     columns = _Columns(batch, mapping)
     roles = roles_of(mapping, batch.cells.schema.names)
     user = columns.text(mapping.user)
@@ -98,7 +120,41 @@ def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
         keys = keys[good] if keys is not None else None
         keyed = keyed[good] if keyed is not None else None
     untyped = frozenset() if batch.typed else frozenset(roles.properties.values())
-    return Rows(table, untyped - TEXT_PROPERTIES, keys, keyed, [*batch.bad, *bad])
+    excluded = records - batch.cells.num_rows
+    return Rows(table, untyped - TEXT_PROPERTIES, keys, keyed, [*batch.bad, *bad], excluded)
+
+
+def _consented(batch: Batch, mapping: ColumnMapping) -> Batch:
+    """The batch without the records that grant no consent."""
+    if mapping.consent is None:
+        return batch
+    cells = _Columns(batch, mapping).cells(mapping.consent.column, as_text=True)
+    granted = granted_rows(cells.cast(TEXT), mapping.consent)
+    return batch._replace(
+        cells=batch.cells.filter(pa.array(granted)),
+        rows=batch.rows[granted],
+        bad=_without_content(batch.bad),
+    )
+
+
+def _protected(batch: Batch, mapping: ColumnMapping) -> Batch:
+    """The batch with hashed ids, so that nothing behind this line ever sees another."""
+    if mapping.user not in batch.cells.schema.names:
+        return batch
+    ids = _Columns(batch, mapping).text(mapping.user)
+    if mapping.key is None:
+        if mapping.hash_key_file is not None:
+            raise UsageError(f"the key '{mapping.hash_key_file}' has not been read: see `agreed`.")
+        refuse_addresses(ids, mapping.user)
+        return batch
+    place = batch.cells.schema.get_field_index(mapping.user)
+    cells = batch.cells.set_column(place, mapping.user, mapping.key.hashed(ids))
+    return batch._replace(cells=cells, bad=_without_content(batch.bad))
+
+
+def _without_content(bad: Sequence[BadRecord]) -> list[BadRecord]:
+    # Nobody can tell what an unreadable record holds, or whose it is.
+    return [record._replace(content=_LEFT_OUT) for record in bad]
 
 
 class _Columns:
@@ -118,7 +174,7 @@ class _Columns:
         return self._blanked(id_text(self.raw(name), name))
 
     def numbers(self, name: str, divide_by: float) -> tuple[pa.Array, np.ndarray]:
-        cells = self.raw(name)
+        cells = plain(self.raw(name))
         if self._missing and (
             pa.types.is_large_string(cells.type) or pa.types.is_string(cells.type)
         ):
@@ -128,7 +184,7 @@ class _Columns:
 
     def cells(self, name: str, *, as_text: bool) -> pa.Array:
         found = property_cells(self.raw(name), name, as_text=as_text)
-        return self._blanked(found) if pa.types.is_large_string(found.type) else found
+        return self._blanked(found) if found.type in (TEXT, CODED) else found
 
     def _blanked(self, cells: pa.Array) -> pa.Array:
         # The CSV reader has done it already, in passing.
@@ -151,10 +207,14 @@ def _events(columns: _Columns, vendor: pa.Array, mapping: ColumnMapping) -> pa.A
         return vendor
     encoded = vendor.dictionary_encode()
     ours = [mapping.events.get(name, name) for name in encoded.dictionary.to_pylist()]
-    events = pa.array(ours, TEXT).take(encoded.indices)
+    events = pa.DictionaryArray.from_arrays(encoded.indices, pa.array(ours, TEXT))
+    if not mapping.event_when:
+        return events
+    events = plain(events)
     for rule in reversed(mapping.event_when):
         fits = [
-            pc.is_in(columns.text(name), pa.array(words, TEXT)) for name, words in rule.when.items()
+            pc.is_in(plain(columns.text(name)), pa.array(words, TEXT))
+            for name, words in rule.when.items()
         ]
         for more in fits[1:]:
             fits[0] = pc.and_(fits[0], more)
@@ -184,8 +244,8 @@ def _keys(
     keys = np.zeros((len(event), 2), np.uint64)
     keyed = np.zeros(len(event), np.bool_)
     for name, names in mapping.duplicates.items():
-        cells = [columns.text(column) for column in names]
-        rows = pc.fill_null(pc.equal(event, name), False).to_numpy(zero_copy_only=False)
+        cells = [plain(columns.text(column)) for column in names]
+        rows = pc.fill_null(pc.equal(plain(event), name), False).to_numpy(zero_copy_only=False)
         for column in cells:
             rows &= _present(column)
         hashes = string_hashes(pa.array([name], TEXT), EVENT)

@@ -26,7 +26,7 @@ from analysis.sources.json_lines import read_json
 
 BLOCK: Final = 4 << 20
 """Bytes of CSV read at once; also the longest record."""
-PARQUET_ROWS: Final = 1 << 16
+PARQUET_ROWS: Final = 1 << 18
 _PEEK: Final = 1 << 16
 _DELIMITERS: Final = ",;\t"
 _UNNAMED: Final = "unnamed"
@@ -166,6 +166,8 @@ def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator
     with pq.ParquetFile(file.path) as table:
         names = table.schema_arrow.names
         _refuse_twins(names, file)
+        # Text stays as it lies in the file: codes, and each value once.
+        texts = [field.name for field in table.schema_arrow if _is_text(field.type)]
         wanted = None
         if columns is not None:
             wanted = [
@@ -174,9 +176,15 @@ def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator
         row, total = 1, max(table.metadata.num_rows, 1)
         empty = pa.RecordBatch.from_pylist([], schema=table.schema_arrow)
         shown = flatten(empty).schema.names
-        for cells in table.iter_batches(batch_size=PARQUET_ROWS, columns=wanted):
-            rows = np.arange(row, row + cells.num_rows)
-            row += cells.num_rows
-            position = file.size * (row - 1) // total
-            flat = flatten(cells)
-            yield Batch(flat, rows, (), shown, typed=True, position=position)
+        coded = pq.ParquetFile(file.path, metadata=table.metadata, read_dictionary=texts)
+        with coded:
+            for cells in coded.iter_batches(batch_size=PARQUET_ROWS, columns=wanted):
+                rows = np.arange(row, row + cells.num_rows)
+                row += cells.num_rows
+                position = file.size * (row - 1) // total
+                flat = flatten(cells)
+                yield Batch(flat, rows, (), shown, typed=True, position=position)
+
+
+def _is_text(of: pa.DataType) -> bool:
+    return pa.types.is_string(of) or pa.types.is_large_string(of)

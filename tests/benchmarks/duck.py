@@ -1,0 +1,74 @@
+"""DuckDB: ASOF joins from step to step, on its own table sorted by user and time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import questions
+
+
+class Duck:
+    """The names of events are an ENUM, so that a comparison is one of numbers."""
+
+    def __init__(self, source: Path, place: Path) -> None:
+        self._base = duckdb.connect(str(place / "events.db"))
+        self._base.sql(f"SET threads={questions.THREADS}")
+        self._base.sql("SET enable_progress_bar=false")
+        columns = f'"user", epoch_us(time) AS t, event, {questions.GROUP} AS grp'
+        self._base.sql(
+            f"CREATE TABLE e AS SELECT {columns} FROM '{source}' ORDER BY \"user\", time"
+        )
+        found = self._base.sql("SELECT DISTINCT event FROM e ORDER BY 1").fetchall()
+        names = ", ".join(f"'{row[0]}'" for row in found)
+        self._base.sql(f"CREATE TYPE names AS ENUM ({names})")
+        self._base.sql("ALTER TABLE e ALTER event TYPE names")
+        self._base.sql("CHECKPOINT")
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._base.close()
+
+    def plain(self) -> questions.Counts:
+        """Users by step, in all."""
+        rows = self._base.sql(f"{_levels()} SELECT {_counts()} FROM levels").fetchall()
+        return {"": list(rows[0])}
+
+    def by_group(self) -> questions.Counts:
+        """Users by step and group."""
+        query = f"SELECT grp, {_counts()} FROM levels GROUP BY grp ORDER BY grp"
+        return {row[0]: list(row[1:]) for row in self._base.sql(f"{_levels()} {query}").fetchall()}
+
+
+def _levels() -> str:
+    """Per user the furthest step: each step joined to the latest chain of the step before."""
+    first = questions.STEPS[0]
+    parts = [
+        f"r2 AS MATERIALIZED ({_events(questions.STEPS[1])})",
+        # Chains that could get somewhere: only users who have the second step at all.
+        f"s1 AS (SELECT *, t AS began FROM ({_events(first)}) "
+        'WHERE "user" IN (SELECT "user" FROM r2))',
+    ]
+    for k, name in enumerate(questions.STEPS[1:], 2):
+        events = "r2" if k == 2 else f"({_events(name)})"
+        parts.append(
+            f's{k} AS MATERIALIZED (SELECT e."user", e.grp, e.t, p.began FROM {events} e '
+            f'ASOF JOIN s{k - 1} p ON e."user" = p."user" AND e.t >= p.t '
+            f"WHERE e.t - p.began <= {questions.WINDOW_US})"
+        )
+    reached = [f"SELECT DISTINCT \"user\", grp, 1 AS level FROM e WHERE event = '{first}'"]
+    reached += [f'SELECT "user", grp, {k} FROM s{k}' for k in range(2, len(questions.STEPS) + 1)]
+    union = " UNION ALL ".join(reached)
+    parts.append(
+        'levels AS (SELECT "user", any_value(grp) AS grp, max(level) AS level '
+        f'FROM ({union}) GROUP BY "user")'
+    )
+    return "WITH " + ", ".join(parts)
+
+
+def _events(name: str) -> str:
+    return f"SELECT \"user\", grp, t FROM e WHERE event = '{name}'"
+
+
+def _counts() -> str:
+    return ", ".join(f"count(*) FILTER (level >= {k + 1})" for k in range(len(questions.STEPS)))

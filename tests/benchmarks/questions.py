@@ -1,0 +1,19 @@
+"""The question every engine answers: how many users get how far in the shop's funnel?
+
+Four steps in order, seven days from the chain's first event, the furthest chain of each user.
+The groups are countries, because a person has one country: an engine that cannot say on which
+event a chain began still gives the same answer.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+Counts = dict[str, list[int]]
+"""Group (``""``: all users) to the number of users who did each step."""
+
+STEPS: Final = ["view_item", "add_to_cart", "begin_checkout", "purchase"]
+WINDOW: Final = "7d"
+WINDOW_US: Final = 7 * 86_400_000_000
+THREADS: Final = 2
+GROUP: Final = "country"

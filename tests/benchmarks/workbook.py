@@ -1,0 +1,55 @@
+"""The workbook's side: the questions of the table, asked through its public functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import questions
+
+from analysis import Catalog, EventLog, funnel
+
+NAME = "workbook"
+CATALOG = Path(__file__).parents[2] / "data/catalogs/ecommerce.toml"
+
+
+class Workbook:
+    """A log on disk, mapped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = EventLog.open(folder)
+
+    def open(self) -> int:
+        """The number of shards; nothing is kept, so that the next call opens again."""
+        return len(EventLog.open(self.folder).shards)
+
+    def summary(self) -> questions.Counts:
+        """Events by name; of a view made anew, because a log remembers what it has counted."""
+        table = EventLog.open(self.folder).summary()
+        return {name: [int(n)] for name, n in zip(table["event"], table["events"], strict=True)}
+
+    def plain(self) -> questions.Counts:
+        """Users by step, in all: the whole table with intervals and medians."""
+        table = funnel(self.log, questions.STEPS, window=questions.WINDOW).table
+        return {"": [int(n) for n in table["count"]]}
+
+    def by(self, column: str) -> questions.Counts:
+        """Users by step and group."""
+        table = funnel(self.log, questions.STEPS, window=questions.WINDOW, by=column, top=99).table
+        groups = table.groupby("group", sort=True)["count"]
+        return {str(name): [int(n) for n in counts] for name, counts in groups}
+
+    def audit(self) -> Callable[[], int]:
+        """The quality checks, where there are any: how many."""
+        from analysis import audit
+
+        return lambda: len(audit(EventLog.open(self.folder), Catalog.load(CATALOG)).table)
+
+    def floor(self) -> int:
+        """The sum of all times and codes: what reading the bytes once costs."""
+        total = 0
+        for shard in self.log.shards:
+            total += int(np.sum(shard.time)) % 2**31 + int(np.sum(shard.event, dtype=np.int64))
+        return total
