@@ -198,5 +198,15 @@ def test_a_reader_keeps_the_version_that_it_has_open(states, tmp_path):
     assert content.fingerprint == before != after
 
 
+@pytest.mark.parametrize("kind", ["append", "forget"])
+def test_nothing_that_is_there_is_written_over(states, tmp_path, kind):
+    shutil.copytree(states[kind][0], tmp_path / "run")
+    log, kept = tmp_path / "run" / "log", tmp_path / "kept"
+    shutil.copytree(log, kept, copy_function=os.link)  # a second name of every file
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    write(kind, log)
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
 def test_the_writers_are_processes():
     assert killed_writer.CONTEXT.get_start_method() == "forkserver"
