@@ -119,7 +119,7 @@ def test_kill_at_a_random_instant_often(states, tmp_path, seed):
 def test_kill_before_a_step(states, tmp_path, kind):
     source, before, after = states[kind]
     killed = 0
-    for step in random.Random(kind).sample(range(STEPS[kind]), 6):
+    for step in random.Random(kind).sample(range(STEPS[kind]), 4):
         place = tmp_path / str(step)
         shutil.copytree(source, place)
         process, pipe = start(kind, place / "log", die_at=step)
@@ -127,7 +127,7 @@ def test_kill_before_a_step(states, tmp_path, kind):
         pipe.close()
         killed += process.exitcode == -9
         judge(place / "log", kind, before, after)
-    assert killed >= 2
+    assert killed
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,7 +135,7 @@ def test_kill_before_a_step(states, tmp_path, kind):
 def test_a_full_disk_is_an_error_and_nothing_else(states, tmp_path, kind, action, monkeypatch):
     source, before, after = states[kind]
     real, failed = getattr(os, action), 0
-    for step in (0, 1, 3, 6, 10):
+    for step in (0, 2, 6):
         place = tmp_path / str(step)
         shutil.copytree(source, place)
         left = [step]
@@ -196,6 +196,16 @@ def test_a_reader_keeps_the_version_that_it_has_open(states, tmp_path):
         log.shards, event_names=log.event_names, covers_until=log.covers_until_us
     )
     assert content.fingerprint == before != after
+
+
+@pytest.mark.parametrize("kind", ["append", "forget"])
+def test_nothing_that_is_there_is_written_over(states, tmp_path, kind):
+    shutil.copytree(states[kind][0], tmp_path / "run")
+    log, kept = tmp_path / "run" / "log", tmp_path / "kept"
+    shutil.copytree(log, kept, copy_function=os.link)  # a second name of every file
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    write(kind, log)
+    assert all(path.read_bytes() == content for path, content in before.items())
 
 
 def test_the_writers_are_processes():

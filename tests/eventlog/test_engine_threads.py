@@ -76,3 +76,30 @@ def test_results_come_in_the_order_of_the_parts(parts: int) -> None:
         return part
 
     assert engine.over(range(parts), run) == list(range(parts))
+
+
+def test_items_made_ahead_come_in_order_and_their_error_where_it_happened():
+    def made():
+        yield 1
+        yield 2
+        raise ValueError("third")
+
+    found = []
+    with pytest.raises(ValueError, match="third"):
+        found.extend(engine.ahead(made()))
+    assert found == [1, 2]
+
+
+def test_items_made_ahead_are_closed_when_nobody_wants_more():
+    closed = []
+
+    def made():
+        try:
+            yield from range(10)
+        finally:
+            closed.append(True)
+
+    items = engine.ahead(made())
+    assert next(items) == 0
+    items.close()
+    assert closed == [True]

@@ -258,6 +258,21 @@ def test_other_numbers_make_other_names():
     assert rows(result).loc["seen, not planned", "verdict"] == "pass"
 
 
+def test_currencies_are_judged_each_on_its_own(clean):
+    orders = clean["event"] == "purchase"
+    yen = orders & sample(clean, 0.4)
+    values = clean["value"].where(~yen, clean["value"] * 160_000)
+    mixed = clean.assign(value=values, currency=clean["currency"].where(~yen, "IDR"))
+    found = rows(audited(mixed)).loc["revenue outliers"]
+    assert (found["verdict"], found["k"]) == ("pass", 0)
+
+
+def test_an_order_of_zero_has_no_value(clean):
+    free = clean.index[clean["event"] == "purchase"][:9]
+    values = clean["value"].where(~clean.index.isin(free), 0.0)
+    assert rows(audited(clean.assign(value=values))).loc["orders without value", "k"] == 9
+
+
 def test_says_when_it_began(clean):
     series = audited(most_lost_from_a_day_on(clean)).details["daily volume"]
     began = series.loc[series["shift"] & (series["series"] == "all events"), "date"].item()

@@ -228,3 +228,15 @@ def test_rows_without_a_session_stay_without(shards: int) -> None:
     found = log.to_frame()["session"]
     assert [None if pd.isna(cell) else cell for cell in found] == ["1", None, "2", "1", "3"]
     assert log.sessions == 3
+
+
+@pytest.mark.parametrize("shards", SHARDS)
+def test_at_one_instant_people_come_in_the_order_of_their_ids_and_keep_their_own(
+    shards: int,
+) -> None:
+    people = np.random.default_rng(5).permutation(np.repeat(np.arange(10), 200))
+    frame = pd.DataFrame({"user": [f"u{n}" for n in people], "place": np.arange(2000.0)})
+    frame = frame.assign(time=pd.Timestamp("2026-01-01"), event="visit", account="acme")
+    found = EventLog.from_frame(frame, shards=shards).by_unit("account").to_frame()
+    want = frame.sort_values(["user", "place"])
+    assert found["place"].tolist() == want["place"].tolist()

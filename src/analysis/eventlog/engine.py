@@ -8,12 +8,37 @@ neither the number of threads nor the number of shards changes a digit.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 Part = TypeVar("Part")
 Summary = TypeVar("Summary")
+
+
+_END: Final[Any] = object()
+
+
+def ahead(items: Iterable[Part]) -> Iterator[Part]:
+    """The items, the next one made in a thread while one is being worked on.
+
+    An error in the making is raised where the item would have come.
+
+    Examples
+    --------
+    >>> list(ahead(n * n for n in range(4)))
+    [0, 1, 4, 9]
+    """
+    iterator = iter(items)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(next, iterator, _END)
+            while (item := waiting.result()) is not _END:
+                waiting = pool.submit(next, iterator, _END)
+                yield item
+    finally:
+        if isinstance(iterator, Generator):
+            iterator.close()
 
 
 def over(parts: Iterable[Part], run: Callable[[Part], Summary]) -> list[Summary]:

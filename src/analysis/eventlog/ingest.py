@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from analysis.eventlog.engine import ahead
 from analysis.eventlog.ground import Ground
 from analysis.eventlog.intake import PARTS, Intake
 from analysis.eventlog.quarantine import share
@@ -136,7 +137,7 @@ def _write(
     def written(done: int, total: int) -> None:
         tell(Progress(WRITING, done, total, intake.rows_in))
 
-    for part in intake.shards(written):
+    for part in ahead(intake.shards(written)):
         entry = part if isinstance(part, dict) else write_part(part, version, len(entries), names)
         entries.append(entry)
     counts = intake.counts(sum(entry["events"] for entry in entries))

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from analysis.eventlog.alignment import Alignment, settled
 from analysis.eventlog.build import default_shards, shard_of
 from analysis.eventlog.duplicates import Duplicates
+from analysis.eventlog.engine import ahead
 from analysis.eventlog.ground import Ground
 from analysis.eventlog.keyed import is_keyed, keyed_part, with_keys
 from analysis.eventlog.quarantine import Quarantine
@@ -116,7 +117,7 @@ class Intake:
         """
         before, mapping = self.rows_in, self._mapping
         first = True
-        for batch in read(file, columns=mapping.columns, missing=mapping.missing):
+        for batch in ahead(read(file, columns=mapping.columns, missing=mapping.missing)):
             if first:
                 check_columns(mapping, batch.columns, file.path, sparse=file.kind == JSON)
                 first = False

@@ -8,10 +8,12 @@ all comes beside the others with a reason, never instead of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+
+_LEFT_OUT: Final = '"(left out: it may hold what must not be kept)"'
 
 
 class BadRecord(NamedTuple):
@@ -36,3 +38,14 @@ class Batch(NamedTuple):
     columns: Sequence[str]
     typed: bool
     position: int
+
+
+def without_content(bad: Sequence[BadRecord]) -> list[BadRecord]:
+    """The records without what stood in them: nobody can tell whose it is.
+
+    Examples
+    --------
+    >>> without_content([BadRecord(2, "has 2 cells, the header has 3", '"ann,x"')])[0].content
+    '"(left out: it may hold what must not be kept)"'
+    """
+    return [record._replace(content=_LEFT_OUT) for record in bad]

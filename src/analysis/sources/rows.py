@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from analysis.eventlog.shard import string_hashes
 from analysis.schema import EVENT, EVENT_ID, SESSION, SOURCE_EVENT, TIME, USER, VALUE, UsageError
-from analysis.sources.batch import BadRecord, Batch
+from analysis.sources.batch import BadRecord, Batch, without_content
 from analysis.sources.cells import (
     CODED,
     TEXT,
@@ -51,7 +51,6 @@ TEXT_PROPERTIES: Final = frozenset(
 _NO_USER: Final = "user is missing"
 _NO_EVENT: Final = "event is missing"
 _NO_NUMBER: Final = "value is no number"
-_LEFT_OUT: Final = '"(left out: it may hold what must not be kept)"'
 
 
 class Rows(NamedTuple):
@@ -133,7 +132,7 @@ def _consented(batch: Batch, mapping: ColumnMapping) -> Batch:
     return batch._replace(
         cells=batch.cells.filter(pa.array(granted)),
         rows=batch.rows[granted],
-        bad=_without_content(batch.bad),
+        bad=without_content(batch.bad),
     )
 
 
@@ -149,12 +148,7 @@ def _protected(batch: Batch, mapping: ColumnMapping) -> Batch:
         return batch
     place = batch.cells.schema.get_field_index(mapping.user)
     cells = batch.cells.set_column(place, mapping.user, mapping.key.hashed(ids))
-    return batch._replace(cells=cells, bad=_without_content(batch.bad))
-
-
-def _without_content(bad: Sequence[BadRecord]) -> list[BadRecord]:
-    # Nobody can tell what an unreadable record holds, or whose it is.
-    return [record._replace(content=_LEFT_OUT) for record in bad]
+    return batch._replace(cells=cells, bad=without_content(batch.bad))
 
 
 class _Columns:
