@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pandas as pd
@@ -85,7 +86,8 @@ def test_notes_are_told_once():
 
 def test_a_failed_check_is_in_the_open_and_a_passed_one_folded():
     catalog = Catalog.from_mapping({"name": "s", "events": {"buy": {"role": "macro"}}})
-    passed = pieces.check(gate(shop(9, 9), catalog, period=NOW))
+    found = gate(shop(9, 9), catalog, period=NOW)
+    passed = pieces.check(dataclasses.replace(found, table=found.table.assign(status="pass")))
     assert passed._repr_html_().startswith('<details class="wb-check wb-pass">')
     late = gate(shop(9, 9), catalog, period=("2027-01-04", "2027-01-11"))
     failed = pieces.check(late)._repr_html_()

@@ -20,6 +20,7 @@ user = "client_id"
 time = {column = "ts"}
 event = "action"
 session = "visit"
+event_id = "hit_id"
 value = {column = "revenue_micros", divide_by = 1_000_000}
 [time]
 zone = "Europe/Berlin"
@@ -36,7 +37,7 @@ deviceCategory = "device"
 [missing]
 values = ["(not set)"]
 [consent]
-column = "cookie_choice"
+column = "cookies"
 granted = ["all", "analytics"]
 [ids]
 hash_key_file = "~/shop.key"
@@ -60,7 +61,7 @@ def test_the_form_in_full(tmp_path):
         duplicates={"purchase": ("transaction_id",)},
         properties={"deviceCategory": "device"},
         missing=frozenset({"(not set)"}),
-        consent=Consent("cookie_choice", ("all", "analytics")),
+        consent=Consent("cookies", ("all", "analytics")),
         hash_key_file="~/shop.key",
     )
 

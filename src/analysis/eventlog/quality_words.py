@@ -49,7 +49,8 @@ class Limits:
     silence : how improbable days without an event name must be for it to count as new, vanished or
         interrupted: minus the natural logarithm of the probability.
     volume_z, volume_ratio : how many robust standard deviations, and how many times, a day's or
-        week's events must be off. volume_days : share of such days from which on it fails.
+        week's events must be off. volume_days : share of such days from which on it fails; by
+        default never, because a business may change.
     null_change : change of the share of missing cells.
     duplicates, repeats : share of events. repeat_within_us : the pause, in microseconds.
     outside_time : share of events.
@@ -64,7 +65,7 @@ class Limits:
     silence: float = 20.0
     volume_z: float = 5.0
     volume_ratio: float = 1.5
-    volume_days: float = 0.5
+    volume_days: float = 1.0
     null_change: float = 0.25
     duplicates: Limit = (0.005, 0.1)
     repeats: Limit = (0.05, 0.3)
