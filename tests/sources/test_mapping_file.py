@@ -52,6 +52,7 @@ def test_the_form_in_full(tmp_path):
         time="ts",
         event="action",
         session="visit",
+        event_id="hit_id",
         value="revenue_micros",
         divide_by=1e6,
         zone="Europe/Berlin",
