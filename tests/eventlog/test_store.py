@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,13 @@ import pandas as pd
 import pytest
 from log_frames import cells_of
 
-from analysis.eventlog import store, versions
+from analysis.cli import run
+from analysis.eventlog import opening, store, versions
+from analysis.eventlog.ingest import import_files
+from analysis.eventlog.lock import LOCK
 from analysis.eventlog.log import EventLog
 from analysis.schema import DataError, UsageError
+from analysis.sources.mapping import ColumnMapping
 
 
 def log_of(name: str, users: int = 6) -> EventLog:
@@ -39,8 +44,7 @@ OLD, NEW = log_of("old"), log_of("new", 9)
 
 
 def listing(folder: Path) -> list[str]:
-    found = [str(path.relative_to(folder)) for path in folder.rglob("*")]
-    return sorted(name for name in found if name != versions.LOCK)
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
 # ── crashes ─────────────────────────────────────────────────────────────────────────────────────
@@ -62,8 +66,8 @@ def failing(real: Callable[..., Any], at: int, error: BaseException) -> Callable
 
 
 STEPS: list[tuple[Any, str]] = [
-    (store, "write_shard"),
-    (store, "content_sum"),
+    (versions, "write_shard"),
+    (versions, "content_sum"),
     (versions.os, "fsync"),
     (versions.os, "replace"),
     (store.json, "dumps"),
@@ -99,13 +103,63 @@ def test_a_failure_at_any_step_leaves_a_whole_log(
             assert outcomes[-1] == "failed"
             assert listing(folder) == before
         if want is NEW:
-            break
-    assert want is NEW
-    NEW.save(folder)
-    assert len([name for name in os.listdir(folder) if name.startswith("v")]) == 1
+            # Whether or not it failed once the log was the new one: the old one has gone.
+            assert shape(listing(folder)) == shape(listing_of(NEW, tmp_path / "fresh"))
+            if outcomes[-1] == "done":
+                break
+            shutil.rmtree(folder)
+            OLD.save(folder)
+            before = listing(folder)
+    assert outcomes[-1] == "done"
+    assert "failed" in outcomes
 
 
-@pytest.mark.parametrize(("place", "name"), STEPS[:4], ids=[name for _, name in STEPS[:4]])
+def test_a_failed_write_beside_a_damaged_manifest_leaves_nothing_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the manifest may name stays, and so does not what surely nothing names."""
+    OLD.save(tmp_path)
+    (tmp_path / store.MANIFEST).write_text("{")
+    before = listing(tmp_path)
+    for name in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, failing(getattr(os, name), 0, Crash()))
+            with pytest.raises(Crash):
+                NEW.save(tmp_path)
+        assert listing(tmp_path) == before
+    NEW.save(tmp_path)
+    assert shape(listing(tmp_path)) == shape(listing_of(NEW, tmp_path.parent / "fresh"))
+
+
+def test_a_published_log_stays_though_its_manifest_cannot_be_read_just_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OLD.save(tmp_path)
+    real = store.read_manifest
+    with monkeypatch.context() as patch:
+        calls = iter(range(10))
+
+        def read(folder: Path) -> store.Manifest:
+            if next(calls):
+                raise DataError("too many open files")
+            return real(folder)
+
+        patch.setattr(store, "read_manifest", read)
+        patch.setattr(store, "replace_file", then_fail(store.replace_file))
+        with pytest.raises(Crash):
+            NEW.save(tmp_path)
+    assert cells_of(EventLog.open(tmp_path).to_frame()) == cells_of(NEW.to_frame())
+
+
+def then_fail(real: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any) -> None:
+        real(*args)
+        raise Crash
+
+    return call
+
+
+@pytest.mark.parametrize(("place", "name"), STEPS[:5], ids=[name for _, name in STEPS[:5]])
 def test_a_failed_first_write_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, name: str
 ) -> None:
@@ -139,7 +193,9 @@ EventLog.from_frame(frame).save(sys.argv[1])
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_killed_writer_leaves_a_whole_log_and_no_lock(tmp_path: Path, moment: str) -> None:
+def test_a_killed_writer_leaves_a_whole_log_and_nothing_that_lasts(
+    tmp_path: Path, moment: str
+) -> None:
     """No handler runs: what is left over lies about until the next write, and harms nobody."""
     OLD.save(tmp_path)
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), moment], check=False)
@@ -149,7 +205,12 @@ def test_a_killed_writer_leaves_a_whole_log_and_no_lock(tmp_path: Path, moment: 
     assert len(listing(tmp_path)) > len(listing_of(OLD, tmp_path.parent / "fresh"))
     NEW.save(tmp_path)
     assert EventLog.open(tmp_path).fingerprint == NEW.fingerprint
-    assert len(listing(tmp_path)) == len(listing_of(NEW, tmp_path.parent / "fresh"))
+    assert shape(listing(tmp_path)) == shape(listing_of(NEW, tmp_path.parent / "fresh"))
+
+
+def shape(names: list[str]) -> list[str]:
+    """A listing without what differs from one version to the next."""
+    return sorted(re.sub(r"^v\d{4}-[0-9a-f]{6}", "version", name) for name in names)
 
 
 def listing_of(log: EventLog, folder: Path) -> list[str]:
@@ -179,14 +240,14 @@ def test_a_log_replaced_while_it_is_opened_is_opened_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     OLD.save(tmp_path)
-    real, saves = store.read_shard, iter([NEW])
+    real, saves = opening.read_shard, iter([NEW])
 
     def slow(place: Path) -> Any:
         for log in saves:
             log.save(tmp_path)
         return real(place)
 
-    monkeypatch.setattr(store, "read_shard", slow)
+    monkeypatch.setattr(opening, "read_shard", slow)
     log = EventLog.open(tmp_path)
     assert log.fingerprint == NEW.fingerprint
     assert cells_of(log.to_frame()) == cells_of(NEW.to_frame())
@@ -194,12 +255,10 @@ def test_a_log_replaced_while_it_is_opened_is_opened_anew(
 
 def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
     OLD.save(tmp_path)
-    with (tmp_path / versions.LOCK).open("ab") as lock:
+    with (tmp_path / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = listing(tmp_path)
-        with pytest.raises(
-            DataError, match=r"is being written by another process\. Try again"
-        ) as e:
+        with pytest.raises(DataError, match=r"^another process writes .* try again\.$") as e:
             NEW.save(tmp_path)
         assert "\n" not in str(e.value)
         assert listing(tmp_path) == before
@@ -213,7 +272,7 @@ def test_old_versions_go_and_other_files_stay(tmp_path: Path) -> None:
     (tmp_path / "v0001-mine").mkdir()
     for number in range(1, 4):
         OLD.save(tmp_path)
-        kept = [name for name in os.listdir(tmp_path) if versions.VERSION.match(name)]
+        kept = [name for name in os.listdir(tmp_path) if re.match(r"v\d{4}-[0-9a-f]{6}$", name)]
         assert len(kept) == 1
         assert kept[0].startswith(f"v{number:04}-")
     assert {"notes.txt", "v0001-mine", store.MANIFEST} <= set(os.listdir(tmp_path))
@@ -231,10 +290,21 @@ def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
     assert {path["path"].split("/")[1] for path in content["shards"]} == {"00000", "00001", "00002"}
     EventLog.from_frame(OLD.to_frame(), covers_until="1970-01-01").save(tmp_path)
     assert EventLog.open(tmp_path).covers_until_us == 0
+    (tmp_path / "a.csv").write_text("user,time,event\nann,2026-01-01T00:00Z,x\n")
+    to = tmp_path / "imported"
+    import_files([tmp_path / "a.csv"], ColumnMapping(), to, covers_until="1970-01-01T00:00Z")
+    assert EventLog.open(to).covers_until_us == 0
+    (tmp_path / "b.csv").write_text("user,time,event\nann,2026-01-02T00:00Z,x\n")
+    import_files(
+        [tmp_path / "b.csv"], ColumnMapping(), to, append=True, covers_until="1970-01-01T00:00Z"
+    )
+    assert EventLog.open(to).covers_until_us == 0
 
 
 @pytest.mark.parametrize("path", ["file", "file/log"])
-def test_a_place_that_cannot_be_a_folder(tmp_path: Path, path: str) -> None:
+def test_a_place_that_cannot_be_a_folder(
+    tmp_path: Path, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(
         UsageError, match=r"cannot be a log's folder \(.*\)\. Name another\."
@@ -242,8 +312,14 @@ def test_a_place_that_cannot_be_a_folder(tmp_path: Path, path: str) -> None:
         OLD.save(tmp_path / path)
     assert "\n" not in str(caught.value)
     assert (tmp_path / "file").read_text() == "mine"
+    assert listing(tmp_path) == ["file"]
     with pytest.raises(DataError, match=r"^no log in"):
         EventLog.open(tmp_path / path)
+    (tmp_path / "a.csv").write_text("user,time,event\nann,2026-01-01T00:00Z,x\n")
+    assert run(["import", str(tmp_path / "a.csv"), "--to", str(tmp_path / path)]) == 2
+    said = capsys.readouterr().err
+    assert "Name another" in said
+    assert said.count("\n") == 1
 
 
 # ── damage ──────────────────────────────────────────────────────────────────────────────────────

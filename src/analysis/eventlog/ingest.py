@@ -21,7 +21,7 @@ from analysis.eventlog.engine import ahead
 from analysis.eventlog.ground import Ground
 from analysis.eventlog.intake import PARTS, Intake
 from analysis.eventlog.quarantine import share
-from analysis.eventlog.store import Manifest, day_end, file_facts, publish, writing
+from analysis.eventlog.store import Manifest, covered_until, day_end, file_facts, publish, writing
 from analysis.eventlog.terms import agreed
 from analysis.eventlog.versions import QUARANTINE, new_version, workspace, write_part
 from analysis.schema import UsageError, instant_us
@@ -143,7 +143,7 @@ def _write(
     counts = intake.counts(sum(entry["events"] for entry in entries))
     draft = Manifest(
         events=0,
-        covers_until=until or 0,
+        covers_until=covered_until(until, entries),
         event_names=names,
         properties=intake.properties,
         fingerprint="",
@@ -154,11 +154,11 @@ def _write(
         terms=intake.terms,
     )
     quarantine = intake.quarantine.path if intake.quarantine.rows else None
-    publish(target, version, _after(target, before, draft), quarantine=quarantine)
+    publish(target, version, _after(target, before, draft, until), quarantine=quarantine)
     return ImportCounts(**counts)
 
 
-def _after(target: Path, before: Manifest | None, draft: Manifest) -> Manifest:
+def _after(target: Path, before: Manifest | None, draft: Manifest, stated: int | None) -> Manifest:
     """What an import has found, added to what was there."""
     if before is None:
         return draft
@@ -175,7 +175,7 @@ def _after(target: Path, before: Manifest | None, draft: Manifest) -> Manifest:
             counts[name] += before.events
     return dataclasses.replace(
         draft,
-        covers_until=draft.covers_until or until,
+        covers_until=until if stated is None else stated,
         sources=[*before.sources, *draft.sources],
         rows=counts,
         quarantine=facts,

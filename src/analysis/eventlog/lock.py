@@ -8,13 +8,14 @@ they see the log as it was until the manifest is replaced, and then as it is.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from analysis.schema import DataError
+from analysis.schema import DataError, UsageError
 
 LOCK: Final = ".lock"
 
@@ -25,6 +26,8 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises
     ------
+    UsageError
+        If there can be no folder in that place.
     DataError
         If another process holds it.
 
@@ -40,9 +43,9 @@ def locked(folder: Path) -> Iterator[None]:
     >>> folder.exists()
     False
     """
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    made: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder, made)
         handle = _taken(folder)
         try:
             yield
@@ -55,6 +58,19 @@ def locked(folder: Path) -> Iterator[None]:
         for place in made:
             with contextlib.suppress(OSError):
                 place.rmdir()
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    """Make a folder; `made` gets what was not there, even where this ends in an error."""
+    try:
+        made.extend(place for place in (folder, *folder.parents) if not place.exists())
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise  # the disk's fault: another place need not be better
+        raise UsageError(
+            f"'{folder}' cannot be a log's folder ({error.strerror}). Name another."
+        ) from error
 
 
 def _taken(folder: Path) -> int:

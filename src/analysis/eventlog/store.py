@@ -23,7 +23,9 @@ from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.eventlog.unit_folders import drop_units
 from analysis.eventlog.versions import (
     Part,
+    drop,
     new_version,
+    own_names,
     settle,
     staged_quarantine,
     sync,
@@ -101,7 +103,7 @@ def write_log(
         version = new_version(folder)
         draft = Manifest(
             events=0,
-            covers_until=covers_until or 0,
+            covers_until=0,
             event_names=list(event_names),
             properties={},
             fingerprint="",
@@ -114,7 +116,8 @@ def write_log(
             if shard.rows:
                 entries.append(write_part(Part(shard, None), version, len(entries), event_names))
                 draft = replace(draft, properties=kinds(shard))
-        return publish(folder, version, replace(draft, shards=entries))
+        until = covered_until(covers_until, entries)
+        return publish(folder, version, replace(draft, shards=entries, covers_until=until))
 
 
 @contextlib.contextmanager
@@ -126,17 +129,22 @@ def writing(folder: Path) -> Iterator[Manifest | None]:
 
     Raises
     ------
+    UsageError
+        If there can be no folder in that place.
     DataError
         If another process writes there.
     """
     with locked(folder):
+        there, before = own_names(folder), _inode(folder / MANIFEST)
         try:
             yield _settled(folder)
+            _settled(folder)
         except BaseException:
             with contextlib.suppress(OSError):  # what went wrong first is what matters
-                _settled(folder)
+                # A manifest nobody can read, but surely the one of before: it names nothing new.
+                if _settled(folder) is None and _inode(folder / MANIFEST) == before:
+                    drop(folder, own_names(folder) - there)
             raise
-        _settled(folder)
 
 
 def _settled(folder: Path) -> Manifest | None:
@@ -152,6 +160,10 @@ def _settled(folder: Path) -> Manifest | None:
     settle(folder, paths, manifest.version, quarantine=manifest.quarantine is not None)
     drop_units(folder, keep=manifest.fingerprint)
     return manifest
+
+
+def _inode(path: Path) -> int | None:
+    return path.stat().st_ino if path.exists() else None
 
 
 def publish(
@@ -182,7 +194,6 @@ def publish(
     manifest = replace(
         draft,
         events=events,
-        covers_until=draft.covers_until or day_end(max(entry["end"] for entry in draft.shards)),
         fingerprint=fingerprint_of(content, draft.properties),
         quarantine=facts,
         version=version.name,
@@ -256,6 +267,13 @@ def kinds(shard: Shard) -> dict[str, str]:
 def day_end(us: int) -> int:
     """The end of the UTC day that holds an instant (microseconds)."""
     return (us // US_PER_DAY + 1) * US_PER_DAY
+
+
+def covered_until(stated: int | None, entries: Sequence[Mapping[str, Any]]) -> int:
+    """Up to when shards are complete: as stated, or the end of the last event's day."""
+    if stated is not None:
+        return stated
+    return day_end(max((entry["end"] for entry in entries), default=0))
 
 
 def fingerprint_of(content: Iterable[Sequence[int]], properties: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -122,6 +122,21 @@ def settle(folder: Path, named: Sequence[str], version: str, *, quarantine: bool
         elif _VERSION.match(name):
             _keep(place, {path for path in named if path.startswith(f"{name}/")})
     sync(folder)
+
+
+def own_names(folder: Path) -> set[str]:
+    """What writers have put into a log's folder beside the files that every log has."""
+    kinds = (_VERSION, _WORKSPACE, _TEMPORARY)
+    return {name for name in _names(folder) if any(kind.match(name) for kind in kinds)}
+
+
+def drop(folder: Path, names: Iterable[str]) -> None:
+    """Remove these of a log's own files and folders."""
+    for name in names:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name, ignore_errors=True)
+        else:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _keep(version: Path, named: set[str]) -> None:
