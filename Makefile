@@ -68,7 +68,7 @@ $(BENCH)/ready: $(READY) requirements-bench.lock
 lock: $(READY)
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --group dev --upgrade pyproject.toml --output-file requirements.lock
-	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --group bench --constraint requirements.lock --upgrade --output-file requirements-bench.lock
 
 clean:
