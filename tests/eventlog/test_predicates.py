@@ -172,6 +172,11 @@ def test_ranges_that_cannot_be(start: Any, end: Any, said: str) -> None:
         LOG.between(start, end)
 
 
+def test_a_view_covers_no_more_than_its_log() -> None:
+    assert LOG.between(end="2200-01-01").covers_until == LOG.covers_until
+    assert LOG.between(end="2026-01-01T02:00").covers_until == pd.Timestamp("2026-01-01T02:00Z")
+
+
 def test_a_view_changes_nothing_of_its_log() -> None:
     before = cells_of(LOG.to_frame())
     view = LOG.where(event="buy").between("2026-01-01", "2027-01-01")
