@@ -86,6 +86,15 @@ def test_the_share_of_intervals_that_hold_the_truth() -> None:
     assert low[20] == pytest.approx(0.5 - z / 2 / math.sqrt(n + z * z))
 
 
+def test_none_and_all_have_limits_of_exactly_none_and_all() -> None:
+    n = np.arange(1, 3000)
+    for confidence in (0.9, 0.95, 0.99):
+        low, _ = wilson(0 * n, n, confidence=confidence)
+        _, high = wilson(n, n, confidence=confidence)
+        assert (low == 0).all()
+        assert (high == 1).all()
+
+
 def test_undefined_is_nan_and_shapes_are_kept() -> None:
     low, high = wilson([0, 1, 0], [0, 2, 5])
     assert np.isnan([low[0], high[0]]).all()
