@@ -39,6 +39,8 @@ def shard_of(users: pa.Array, shards: int) -> np.ndarray:
     >>> shard_of(pa.array(["anna", "ben"]), 1)
     array([0, 0])
     """
+    if pa.types.is_dictionary(users.type):  # every id is hashed once
+        return shard_of(users.dictionary, shards)[users.indices.to_numpy(zero_copy_only=False)]
     high = string_hashes(users, USER)[:, 0] >> np.uint64(32)
     return ((high * np.uint64(shards)) >> np.uint64(32)).astype(np.int64)
 

@@ -8,7 +8,7 @@ neither the number of threads nor the number of shards changes a digit.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -19,7 +19,7 @@ Summary = TypeVar("Summary")
 _END: Final[Any] = object()
 
 
-def ahead(items: Iterable[Part]) -> Iterator[Part]:
+def ahead(items: Iterable[Part]) -> Generator[Part]:
     """The items, the next one made in a thread while one is being worked on.
 
     An error in the making is raised where the item would have come.

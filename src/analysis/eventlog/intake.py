@@ -8,7 +8,7 @@ the log.
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -31,8 +31,9 @@ from analysis.eventlog.spill import Spill
 from analysis.eventlog.terms import terms_of
 from analysis.eventlog.versions import QUARANTINE, Part
 from analysis.schema import EVENT, SESSION, TIME, USER, VALUE, DataError
+from analysis.sources.batch import Batch
 from analysis.sources.cells import TEXT
-from analysis.sources.files import JSON, SourceFile
+from analysis.sources.files import JSON, SourceFile, checksum
 from analysis.sources.mapping import (
     ColumnMapping,
     check_columns,
@@ -115,30 +116,37 @@ class Intake:
         DataError
             If the file is damaged.
         """
-        before, mapping = self.rows_in, self._mapping
-        first = True
-        for batch in ahead(read(file, columns=mapping.columns, missing=mapping.missing)):
-            if first:
-                check_columns(mapping, batch.columns, file.path, sparse=file.kind == JSON)
-                first = False
-            self._columns.update(batch.columns)
-            self.rows_in += len(batch.rows) + len(batch.bad)
-            rows = canonical_rows(batch, mapping)
-            self._excluded += rows.excluded
-            self.quarantine.add(file.path.name, rows.bad)
-            self._keep(rows)
-            progress(batch.position, self.rows_in)
-        self.sources.append(_source(file, self.rows_in - before))
+        before = self.rows_in
+        with checksum(file.path) as digest:
+            for batch, rows in ahead(self._rows(file)):
+                self._columns.update(batch.columns)
+                self.rows_in += len(batch.rows) + len(batch.bad)
+                self._excluded += rows.excluded
+                self.quarantine.add(file.path.name, rows.bad)
+                self._keep(rows)
+                progress(batch.position, self.rows_in)
+            facts = {"name": file.path.name, "bytes": file.size, "blake2b": digest.result()}
+        self.sources.append({**facts, "rows": self.rows_in - before})
         self._bounds.append(self._spill.rows.copy())
+
+    def _rows(self, file: SourceFile) -> Iterator[tuple[Batch, Rows]]:
+        """The batches of a file, the next one read in a thread, and their rows."""
+        mapping, first = self._mapping, True
+        batches = read(file, columns=mapping.columns, missing=mapping.missing)
+        with contextlib.closing(ahead(batches)) as coming:
+            for batch in coming:
+                if first:
+                    check_columns(mapping, batch.columns, file.path, sparse=file.kind == JSON)
+                    first = False
+                yield batch, canonical_rows(batch, mapping)
 
     def _keep(self, rows: Rows) -> None:
         table = self.alignment.align(rows.table, rows.untyped)
         self._new_names.update(pc.unique(table.column(EVENT)).to_pylist())
         users = table.column(USER).combine_chunks()
         part = self._ground.part_of(users) if self._ground else shard_of(users, self.parts)
-        place = self._spill.add(table, part)
         if rows.keys is not None and rows.keyed is not None and rows.keyed.any():
-            keyed = rows.keyed
+            keyed, place = rows.keyed, self._spill.places(part)
             self._duplicates.add(
                 rows.keys[keyed],
                 time=table.column(TIME).to_numpy()[keyed],
@@ -146,6 +154,7 @@ class Intake:
                 part=part[keyed],
                 place=place[keyed],
             )
+        self._spill.add(table, part)
 
     def finish(self, max_bad: float | None = None) -> None:
         """Stop reading; `max_bad` is the share of bad rows that is allowed.
@@ -214,7 +223,17 @@ class Intake:
 
         `progress` gets the rows that are done and all rows.
         """
-        names, done, rows = self.event_names, 0, self._spill.rows
+        names, sessions = self.event_names, self._mapping.sessions
+        with contextlib.closing(ahead(self._groups(progress))) as groups:
+            for group in groups:
+                if isinstance(group, dict):
+                    yield group
+                elif len(group):
+                    yield keyed_part(group, names, sessions)
+
+    def _groups(self, progress: Callable[[int, int], None]) -> Iterator[pa.Table | dict[str, Any]]:
+        """What becomes a shard each: rows, or the entry of one that stays as it is."""
+        done, rows = 0, self._spill.rows
         number = self._shards or min(PARTS, default_shards(self._good))
         size = 1 if self._ground else self.parts // number
         for start in range(0, self.parts, size):
@@ -222,8 +241,8 @@ class Intake:
             table, changed = self._load(group) if self._touched(start) else (None, False)
             if self._ground and not changed and not self._rewrite:
                 yield self._ground.entries[start]
-            elif table is not None and len(table):
-                yield keyed_part(table, names, self._mapping.sessions)
+            elif table is not None:
+                yield table
             done += int(rows[group].sum())
             progress(done, int(rows.sum()))
 
@@ -261,8 +280,8 @@ class Intake:
             table = pa.concat_tables([empty, *self._before(part, kinds), *rows])
             keep = np.ones(len(table), np.bool_)
             keep[self._dropped[part]] = False
-            bounds = [bound[part] for bound in self._bounds]
-            files.append(np.searchsorted(bounds, np.flatnonzero(keep), side="right"))
+            arrived = np.diff([bound[part] for bound in self._bounds], prepend=0)
+            files.append(np.repeat(np.arange(len(arrived)), arrived)[keep])
             if self._keyed:
                 table = with_keys(table, self._keys[part])
             tables.append(table.filter(pa.array(keep)) if not keep.all() else table)
@@ -282,14 +301,3 @@ def _valued(table: pa.Table) -> np.ndarray:
     if VALUE not in table.column_names:
         return np.zeros(len(table), np.bool_)
     return ~pc.is_null(table.column(VALUE), nan_is_null=True).to_numpy()
-
-
-def _source(file: SourceFile, rows: int) -> dict[str, Any]:
-    with file.path.open("rb") as handle:
-        digest = hashlib.file_digest(handle, lambda: hashlib.blake2b(digest_size=16))
-    return {
-        "name": file.path.name,
-        "bytes": file.size,
-        "blake2b": digest.hexdigest(),
-        "rows": rows,
-    }

@@ -28,12 +28,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.eventlog.arrow_files import map_table, write_table
-from analysis.passes import hashing
+from analysis.passes import hashing, ordering
 from analysis.schema import EVENT, TIME, USER
 
 ROWS_FILE = "rows.arrow"
 USERS_FILE = "users.arrow"
 _INT32 = np.iinfo(np.int32).max
+_BLOCK = 1 << 15
 _MISSING_CELL = np.uint64(0x51ED270B27D4EB4F)
 
 
@@ -81,8 +82,8 @@ def text_column(cells: pa.Array | pa.ChunkedArray, order: np.ndarray | None = No
     `order` is the order that the rows shall have, default: as they are.
     """
     indices, rank, values = _ranked(_dictionary(cells))
-    codes = rank[indices]
-    return TextColumn(codes if order is None else codes[order], values)
+    codes = rank[indices] if order is None else ordering.taken(rank, indices, order)
+    return TextColumn(codes, values)
 
 
 def encode(cells: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
@@ -109,15 +110,39 @@ def _ranked(cells: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
     whole = _single(cells)
     known = whole.dictionary
     signed = whole.indices.cast(pa.int64() if len(known) > _INT32 else pa.int32())
-    indices = signed.fill_null(-1).to_numpy(zero_copy_only=False)
+    if signed.null_count:
+        signed = signed.fill_null(-1)
+    indices = signed.to_numpy()
     used = np.zeros(len(known) + 1, np.bool_)
-    used[indices] = True
+    ordering.mark(indices, used)
     kept = np.flatnonzero(used[:-1])
     values = known.take(pa.array(kept)).cast(pa.large_string())
-    order = pc.sort_indices(values).to_numpy()
+    order = byte_order(values)
     rank = np.full(len(known) + 1, -1, np.int64)
     rank[kept[order]] = np.arange(len(kept))
     return indices, narrow(rank, len(kept)), values.take(pa.array(order))
+
+
+def byte_order(values: pa.Array) -> np.ndarray:
+    """The order (int64) that brings strings into ascending order of their bytes.
+
+    Eight bytes as a number are compared at once, from where the first and the last string differ;
+    only strings that have these in common are compared whole.
+    """
+    if not len(values):
+        return np.empty(0, np.int64)
+    ends = pc.min_max(values)
+    low, high = (ends[name].as_py().encode() for name in ("min", "max"))
+    common = next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
+    words = ordering.eight_bytes(*_bytes(values), common)
+    order = np.argsort(words)
+    words = words[order]
+    same = words[1:] == words[:-1]
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    if len(tied):
+        among = order[tied]
+        order[tied] = among[pc.sort_indices(values.take(pa.array(among))).to_numpy()]
+    return order
 
 
 def narrow(codes: np.ndarray, size: int) -> np.ndarray:
@@ -141,10 +166,15 @@ def string_hashes(values: pa.Array, column: str) -> np.ndarray:
     array = values.cast(pa.large_string())
     if not len(array):
         return np.empty((0, 2), np.uint64)
-    _, offsets, data = array.buffers()
-    starts = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    return hashing.hash_strings(*_bytes(array), column_seed(column))
+
+
+def _bytes(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The bytes of all strings of a large_string array, and where each starts and ends."""
+    _, offsets, data = values.buffers()
+    starts = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
     content = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
-    return hashing.hash_strings(content, starts, column_seed(column))
+    return content, starts
 
 
 def column_seed(column: str) -> np.uint64:
@@ -157,24 +187,37 @@ def content_sum(
     shard: Shard, event_names: Sequence[str], shown: np.ndarray | None = None
 ) -> tuple[int, int]:
     """The shard's share of the content fingerprint: two integers below 2**64 that add up."""
-    rows = np.zeros((shard.rows, 2), np.uint64)
-    hashing.add_word_cells(rows, shard.time.view(np.uint64), column_seed(TIME))
     names = string_hashes(pa.array(event_names, pa.large_string()), EVENT)
     # One more, for the code of hidden rows.
-    names = np.append(names, np.zeros((1, 2), np.uint64), axis=0)
-    hashing.add_coded_cells(rows, shard.event, names, _MISSING_CELL)
+    hashes = {EVENT: np.append(names, np.zeros((1, 2), np.uint64), axis=0)}
     for name, column in shard.columns.items():
-        seed = column_seed(name)
         if isinstance(column, TextColumn):
-            hashes = string_hashes(column.values, name)
-            hashing.add_coded_cells(rows, column.codes, hashes, _MISSING_CELL ^ seed)
-        else:
-            numbers = np.where(np.isnan(column.numbers), np.nan, column.numbers + 0.0)
-            hashing.add_word_cells(rows, numbers.view(np.uint64), seed)
+            hashes[name] = string_hashes(column.values, name)
+    rows = np.zeros((shard.rows, 2), np.uint64)
+    # A block at a time: its sums then stay in the processor's cache from column to column.
+    for start in range(0, shard.rows, _BLOCK):
+        _add_cells(rows[start : start + _BLOCK], shard, start, hashes)
     everything = np.ones(shard.rows, np.bool_) if shown is None else shown
     users = string_hashes(shard.users, USER)
     low, high = hashing.sum_user_hashes(rows, everything, shard.offsets, users)
     return int(low), int(high)
+
+
+def _add_cells(
+    rows: np.ndarray, shard: Shard, start: int, hashes: Mapping[str, np.ndarray]
+) -> None:
+    """Add to some rows' hashes those of their cells; `hashes` are those of the texts."""
+    own = slice(start, start + len(rows))
+    hashing.add_word_cells(rows, shard.time[own].view(np.uint64), column_seed(TIME))
+    hashing.add_coded_cells(rows, shard.event[own], hashes[EVENT], _MISSING_CELL)
+    for name, column in shard.columns.items():
+        seed = column_seed(name)
+        if isinstance(column, TextColumn):
+            hashing.add_coded_cells(rows, column.codes[own], hashes[name], _MISSING_CELL ^ seed)
+        else:
+            numbers = column.numbers[own]
+            numbers = np.where(np.isnan(numbers), np.nan, numbers + 0.0)
+            hashing.add_word_cells(rows, numbers.view(np.uint64), seed)
 
 
 def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> dict[str, Any]:

@@ -1,22 +1,50 @@
 """Rows on their way: split into files by a number that each row has, and read back part by part.
 
-Sorting more rows than fit in memory starts with splitting them: each part then fits. Files are
-Arrow streams; a part keeps its rows in the order in which they came. The columns of later tables
-may differ from those of earlier ones (a property appears in the tenth file): then a new file is
-begun for every part. Text of few distinct values is written as codes; all text comes back
-dictionary-encoded. Codes are small already: compressing them costs an eighth of an import's work.
+Sorting more rows than fit in memory starts with splitting them: each part then fits. A part's
+file is a row of blocks, one per table that had rows for it, and a block is one column behind the
+other: a table is dealt out by one gather per column, and a part is mapped and not read. Text is
+written as numbers: codes of two bytes into a `Vocabulary` where the whole import has few distinct
+values, else the place of the text among those of its part, which lie in a file of their own and
+have each text of a table once. All text comes back dictionary-encoded. The columns of later
+tables may differ from those of earlier ones (a property appears in the tenth file): then new
+files are begun.
+
+Nothing is compressed: numbers of two bytes are small already, and rows are read once and then
+gone, mostly before any of them has reached the disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from analysis.eventlog.vocabulary import Vocabulary
-from analysis.sources.cells import TEXT, plain
+from analysis.eventlog.vocabulary import Vocabulary, encoded_text, text_from
+from analysis.passes import ordering
+from analysis.sources.cells import TEXT
+
+_BUFFER = 1 << 18
+_TEXTS = pa.schema([("text", TEXT)])
+
+Coded = tuple[np.ndarray, pa.Array]
+"""Text as `encoded_text` returns it."""
+
+
+class _Layout(NamedTuple):
+    """How the blocks of a file lie: columns and types, which are codes, and which texts."""
+
+    columns: tuple[tuple[str, np.dtype], ...]
+    coded: frozenset[str]
+    texts: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """Bytes per row."""
+        return sum(kind.itemsize for _, kind in self.columns)
 
 
 class Spill:
@@ -25,10 +53,12 @@ class Spill:
     def __init__(self, folder: Path, parts: int) -> None:
         folder.mkdir()
         self._folder = folder
-        self._schemas: list[pa.Schema] = []
-        self._coded: list[frozenset[str]] = []
+        self._layouts: list[_Layout] = []
+        self._blocks: list[list[list[int]]] = []
         self._vocabularies: dict[str, Vocabulary] = {}
-        self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+        self._files: dict[int, BinaryIO] = {}
+        self._texts: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+        self._entries: dict[str, np.ndarray] = {}
         self.rows = np.zeros(parts, np.int64)
 
     def __enter__(self) -> Spill:
@@ -39,71 +69,143 @@ class Spill:
 
     def close(self) -> None:
         """Close what is being written; reading comes after that."""
-        while self._writers:
-            _, writer = self._writers.popitem()
-            writer.close()
+        for files in (self._files, self._texts):
+            while files:
+                files.popitem()[1].close()
 
-    def add(self, table: pa.Table, part: np.ndarray) -> np.ndarray:
-        """Write each row to its part; returns the rows' places within their parts (int64)."""
-        table, coded = self._with_codes(table)
-        if not self._schemas or (table.schema, coded) != (self._schemas[-1], self._coded[-1]):
-            self.close()
-            self._schemas.append(table.schema)
-            self._coded.append(coded)
-        parts = len(self.rows)
-        order = np.argsort(part.astype(np.uint16), kind="stable")
-        counts = np.bincount(part, minlength=parts)
-        starts = np.concatenate([[0], np.cumsum(counts)])
+    def places(self, part: np.ndarray) -> np.ndarray:
+        """The places within their parts (int64) that rows get which are added next."""
+        order, counts = ordering.part_order(part, len(self.rows))
+        starts = np.cumsum(counts) - counts
         place = np.empty(len(part), np.int64)
-        place[order] = np.arange(len(part)) + np.repeat(self.rows - starts[:-1], counts)
-        batch = table.take(pa.array(order)).combine_chunks().to_batches()
-        for number in np.flatnonzero(counts):
-            rows = batch[0].slice(starts[number], counts[number])
-            self._writer(int(number)).write_batch(rows)
-        self.rows += counts
+        place[order] = np.arange(len(part)) + np.repeat(self.rows - starts, counts)
         return place
 
-    def read(self, part: int) -> Iterator[pa.Table]:
-        """The rows of a part in the order in which they came, a table per set of columns."""
-        for segment in range(len(self._schemas)):
-            path = self._path(segment, part)
-            if path.exists():
-                with pa.OSFile(str(path), "rb") as source:
-                    table = pa.ipc.open_stream(source).read_all()
-                yield self._with_text(table, self._coded[segment])
+    def add(self, table: pa.Table, part: np.ndarray) -> None:
+        """Write each row to its part."""
+        order, counts = ordering.part_order(part, len(self.rows))
+        cells, texts = self._cells(table)
+        self._begin(cells, texts)
+        columns = {name: found[order] for name, found in cells.items()}
+        words = []
+        for name, (codes, values) in texts.items():
+            before = self._entries[name]
+            columns[name], first, new = ordering.part_entries(
+                codes, order, counts, before, len(values)
+            )
+            self._entries[name] = before + new
+            words.append((values.take(pa.array(first)), np.append(0, np.cumsum(new))))
+        starts = np.append(0, np.cumsum(counts))
+        for number in np.flatnonzero(counts).tolist():
+            rows = slice(starts[number], starts[number + 1])
+            self._write(number, [columns[name][rows] for name in columns], words)
+        self.rows += counts
 
-    def _with_codes(self, table: pa.Table) -> tuple[pa.Table, frozenset[str]]:
-        """The table as it is written, and the names of the columns that are codes there."""
-        coded = set()
-        for number, name in enumerate(table.column_names):
+    def read(self, part: int) -> Iterator[pa.Table]:
+        """The rows of a part in the order in which they came, a table per set of columns.
+
+        A part is read once: its files go on the way.
+        """
+        for segment, layout in enumerate(self._layouts):
+            path = self._path(segment, part, "rows")
+            if path.exists():
+                blocks = _mapped(path, layout, self._blocks[segment][part])
+                texts = self._read_texts(self._path(segment, part, "texts"), layout.texts)
+                path.unlink()
+                yield pa.table(
+                    {
+                        name: self._column(name, np.concatenate(cells), layout, texts)
+                        for (name, _), cells in zip(layout.columns, blocks, strict=True)
+                    }
+                )
+
+    def _cells(self, table: pa.Table) -> tuple[dict[str, np.ndarray], dict[str, Coded]]:
+        """Columns as numbers; and those of too many texts, as codes into this table's values."""
+        cells: dict[str, np.ndarray] = {}
+        texts: dict[str, Coded] = {}
+        for name in table.column_names:
             column = table.column(name)
             if not _is_text(column.type):
+                cells[name] = column.to_numpy()
                 continue
-            codes = self._vocabularies.setdefault(name, Vocabulary()).codes(column)
-            if codes is not None:
-                coded.add(name)
-            cells = plain(column) if codes is None else pa.array(codes)
-            table = table.set_column(number, name, cells)
-        return table, frozenset(coded)
+            codes, values = encoded_text(column)
+            own = self._vocabularies.setdefault(name, Vocabulary()).codes(codes, values)
+            if own is None:
+                texts[name] = codes, values
+            else:
+                cells[name] = own
+        return cells, texts
 
-    def _with_text(self, table: pa.Table, coded: frozenset[str]) -> pa.Table:
-        for number, name in enumerate(table.column_names):
-            column = table.column(name)
-            if name in coded:
-                cells = self._vocabularies[name].cells(column.to_numpy())
-                table = table.set_column(number, name, cells)
-            elif _is_text(column.type):
-                table = table.set_column(number, name, column.cast(TEXT).dictionary_encode())
-        return table
+    def _begin(self, cells: Mapping[str, np.ndarray], texts: Mapping[str, Coded]) -> None:
+        """Go on with the files that there are, or begin new ones if the columns differ."""
+        columns = [(name, column.dtype) for name, column in cells.items()]
+        columns += [(name, np.dtype(np.int32)) for name in texts]
+        coded = frozenset(name for name in cells if name in self._vocabularies)
+        layout = _Layout(tuple(columns), coded, tuple(texts))
+        if not self._layouts or layout != self._layouts[-1]:
+            self.close()
+            self._layouts.append(layout)
+            self._blocks.append([[] for _ in self.rows])
+            self._entries = {name: np.zeros_like(self.rows) for name in texts}
 
-    def _path(self, segment: int, part: int) -> Path:
-        return self._folder / f"{segment}-{part}.arrow"
+    def _write(
+        self,
+        part: int,
+        block: Sequence[np.ndarray],
+        words: Sequence[tuple[pa.Array, np.ndarray]],
+    ) -> None:
+        segment = len(self._layouts) - 1
+        if part not in self._files:
+            self._files[part] = self._path(segment, part, "rows").open("wb", buffering=_BUFFER)
+            if words:
+                path = self._path(segment, part, "texts")
+                self._texts[part] = pa.ipc.new_stream(str(path), _TEXTS)
+        for cells in block:
+            self._files[part].write(cells.data.cast("B"))
+        self._blocks[segment][part].append(len(block[0]))
+        for values, bounds in words:
+            own = values.slice(bounds[part], bounds[part + 1] - bounds[part])
+            self._texts[part].write_batch(pa.record_batch([own], schema=_TEXTS))
 
-    def _writer(self, part: int) -> pa.ipc.RecordBatchStreamWriter:
-        if part not in self._writers:
-            path = self._path(len(self._schemas) - 1, part)
-            self._writers[part] = pa.ipc.new_stream(str(path), self._schemas[-1])
-        return self._writers[part]
+    def _read_texts(self, path: Path, names: Sequence[str]) -> dict[str, Coded]:
+        """Of every column of texts the codes of its entries, and the distinct values."""
+        if not names:
+            return {}
+        with pa.memory_map(str(path)) as source:
+            batches = pa.ipc.open_stream(source).read_all().column(0).chunks
+        path.unlink()
+        # The columns take turns: a batch each, for every block of rows.
+        return {
+            name: encoded_text(pa.chunked_array(batches[number :: len(names)], TEXT))
+            for number, name in enumerate(names)
+        }
+
+    def _column(
+        self, name: str, cells: np.ndarray, layout: _Layout, texts: Mapping[str, Coded]
+    ) -> pa.Array:
+        if name in layout.coded:
+            return self._vocabularies[name].cells(cells)
+        if name in texts:
+            codes, values = texts[name]
+            return text_from(np.append(codes, np.int32(-1))[cells], values)
+        return pa.array(cells)
+
+    def _path(self, segment: int, part: int, kind: str) -> Path:
+        return self._folder / f"{segment}-{part}.{kind}"
+
+
+def _mapped(path: Path, layout: _Layout, counts: Sequence[int]) -> list[list[np.ndarray]]:
+    """The blocks of a file: per column a list of cells, a block each."""
+    content = np.asarray(np.memmap(path, np.uint8, "r"))
+    columns: list[list[np.ndarray]] = [[] for _ in layout.columns]
+    starts = itertools.accumulate(counts, initial=0)
+    for start, count in zip(starts, counts, strict=False):
+        place = start * layout.width
+        for cells, (_, kind) in zip(columns, layout.columns, strict=True):
+            end = place + count * kind.itemsize
+            cells.append(content[place:end].view(kind))
+            place = end
+    return columns
 
 
 def _is_text(of: pa.DataType) -> bool:

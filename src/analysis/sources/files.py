@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
 import re
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,6 +36,7 @@ ENDINGS: Final = {
     ".pq": PARQUET,
 }
 _HEAD: Final = 4096
+_BLOCK: Final = 4 << 20
 _MAGIC: Final = (
     (b"\x1f\x8b", "gzip-compressed", "Rename it so that it ends in .gz"),
     (b"PAR1", "Parquet", "Rename it so that it ends in .parquet"),
@@ -142,6 +146,34 @@ def readable(path: Path) -> Iterator[None]:
         if "UTF8" in str(error):
             raise not_utf8(path) from error
         raise DataError(f"'{path}' {_damage(error)}") from error
+
+
+@contextlib.contextmanager
+def checksum(path: Path) -> Iterator[Future[str]]:
+    """A file's BLAKE2b, 32 hexadecimal digits, taken in a thread beside what is done meanwhile.
+
+    Who leaves without the result does not wait for it.
+
+    Examples
+    --------
+    >>> with checksum(Path("/dev/null")) as digest:
+    ...     digest.result()
+    'cae66941d9efbd404e4d88758ea67670'
+    """
+    left = threading.Event()
+
+    def taken() -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        with path.open("rb") as handle:
+            while not left.is_set() and (block := handle.read(_BLOCK)):
+                digest.update(block)
+        return digest.hexdigest()
+
+    with ThreadPoolExecutor(1) as beside:
+        try:
+            yield beside.submit(taken)
+        finally:
+            left.set()
 
 
 def not_utf8(path: Path) -> DataError:

@@ -109,11 +109,13 @@ def refuse_addresses(ids: pa.Array, column: str) -> None:
     --------
     >>> refuse_addresses(pa.array(["ann", "@ann", "a@b"]), "user")
     """
-    if pa.types.is_dictionary(ids.type):
-        ids = ids.dictionary.take(pc.unique(ids.indices))
+    coded = pa.types.is_dictionary(ids.type)
+    known = ids.dictionary if coded else ids
     # Looking for the sign alone is quicker by far, and nearly always the end of it.
-    if not any(pc.any(pc.match_substring(ids, sign)).as_py() for sign in _SIGNS):
+    if not any(pc.any(pc.match_substring(known, sign)).as_py() for sign in _SIGNS):
         return
+    if coded:  # not all of the values need be in use
+        ids = known.take(pc.unique(ids.indices))
     distinct = pc.drop_null(pc.unique(ids))
     found = pc.sum(pc.match_substring_regex(distinct, _EMAIL)).as_py() or 0
     if found:

@@ -26,7 +26,7 @@ from analysis.sources.json_lines import read_json
 
 BLOCK: Final = 4 << 20
 """Bytes of CSV read at once; also the longest record."""
-PARQUET_ROWS: Final = 1 << 18
+PARQUET_ROWS: Final = 1 << 19
 _PEEK: Final = 1 << 16
 _DELIMITERS: Final = ",;\t"
 _UNNAMED: Final = "unnamed"
