@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_frames import cells, frames
 
+from analysis.eventlog import shard as shard_module
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import (
     NumberColumn,
     Shard,
     TextColumn,
+    byte_order,
     content_sum,
     encode,
     event_dtype,
@@ -167,3 +169,33 @@ def test_codes_of_any_width_survive(tmp_path: Path) -> None:
         log = EventLog.from_frame(frame)
         write_shard(log.shards[0], tmp_path / str(size), log.event_names)
         same(log.shards[0], read_shard(tmp_path / str(size)))
+
+
+# A long common beginning, ends that are zeros, and bytes that differ after the eighth.
+_ENDS = st.one_of(st.text(max_size=10), st.sampled_from(["", "\0", "\0\0", "a" * 9, "a" * 8 + "b"]))
+
+
+@given(st.sampled_from(["", "https://shop.example/p/", "ä"]), st.lists(_ENDS, unique=True))
+def test_texts_are_in_the_order_of_their_bytes(start: str, ends: list[str]) -> None:
+    texts = pa.array([start + end for end in ends], pa.large_string())
+    for values in (texts, texts.slice(1)):
+        order = byte_order(values)
+        want = sorted(values.to_pylist(), key=str.encode)
+        assert values.take(pa.array(order)).to_pylist() == want
+
+
+def test_a_fingerprint_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(
+        {
+            "user": [f"u{n}" for n in rng.integers(0, 20, 500)],
+            "time": pd.Timestamp("2026-01-01", tz="UTC"),
+            "event": rng.choice(["a", "b"], 500),
+            "text": rng.choice(["x", "y", None], 500),
+            "number": rng.random(500),
+        }
+    )
+    (shard,) = EventLog.from_frame(frame).shards
+    whole = content_sum(shard, ["a", "b"])
+    monkeypatch.setattr(shard_module, "_BLOCK", 7)
+    assert content_sum(shard, ["a", "b"]) == whole

@@ -7,7 +7,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.eventlog import vocabulary
 from analysis.eventlog.spill import Spill
+from analysis.sources.cells import TEXT
 
 BATCHES = st.lists(
     st.tuples(st.booleans(), st.lists(st.integers(0, 4), min_size=1, max_size=6)), max_size=6
@@ -42,3 +44,28 @@ def test_many_rows_keep_their_order(tmp_path):
     for number in range(5):
         (table,) = spill.read(number)
         assert (table.column("n").to_numpy() == np.flatnonzero(part == number)).all()
+
+
+def test_text_that_is_nearly_never_the_same_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(vocabulary, "MOST", 3)
+    batches = [["a", "b", "c", "d"], ["a", None, "a", "z", "ä"], [None], ["b", "b"]]
+    with Spill(tmp_path / "rows", 2) as spill:
+        for cells in batches:
+            # Other columns of text whose places take turns in the same file.
+            table = pa.table({name: pa.array(cells, TEXT) for name in ("id", "url")})
+            spill.add(table, np.arange(len(cells)) % 2)
+    for part in range(2):
+        tables = list(spill.read(part))
+        for name in ("id", "url"):
+            found = [cell for table in tables for cell in table.column(name).to_pylist()]
+            assert found == [cell for cells in batches for cell in cells[part::2]]
+
+
+def test_a_part_is_gone_once_it_is_read(tmp_path):
+    with Spill(tmp_path / "rows", 2) as spill:
+        spill.add(pa.table({"n": [1.5, 2.5, None]}), np.array([0, 1, 1]))
+    assert [table.column("n").to_pylist() for table in spill.read(0)] == [[1.5]]
+    assert [path.name for path in (tmp_path / "rows").iterdir()] == ["0-1.rows"]
+    (table,) = spill.read(1)
+    assert np.isnan(table.column("n").to_numpy()).tolist() == [False, True]
+    assert not list((tmp_path / "rows").iterdir())

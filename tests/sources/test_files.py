@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from analysis.schema import DataError, UsageError
-from analysis.sources.files import CSV, JSON, PARQUET, Bytes, expand
+from analysis.sources.files import CSV, JSON, PARQUET, Bytes, checksum, expand, readable
 
 TEXT = b"user,time,event\nann,2026-01-01T00:00Z,visit\n"
 
@@ -114,3 +117,23 @@ def test_the_tail_comes_once_after_the_content(tmp_path):
         parts = [stream.read(10) for _ in range(10)]
     assert b"".join(parts) == TEXT + b"THE END"
     assert parts[-1] == b""
+
+
+def test_too_little_memory_is_no_damage_of_the_file():
+    with (
+        pytest.raises(DataError, match=r"not enough memory to read 'x' \(malloc of size 9 failed"),
+        readable(Path("x")),
+    ):
+        raise pa.ArrowMemoryError("malloc of size 9 failed")
+
+
+def test_a_checksum_is_that_of_the_bytes_and_nobody_waits_for_it_in_vain(tmp_path):
+    path = write(tmp_path, "a.csv", TEXT * 300_000)
+    with checksum(path) as digest:
+        pass
+    assert digest.done()
+    with checksum(path) as digest:
+        found = digest.result()
+    assert found == hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    with pytest.raises(FileNotFoundError), checksum(tmp_path / "b.csv") as digest:
+        digest.result()

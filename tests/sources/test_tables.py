@@ -171,3 +171,28 @@ def test_parquet_that_is_cut_short_is_an_error(tmp_path, keep):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DataError, match="damaged or cut short"):
         everything(expand([path])[0])
+
+
+def test_parquet_takes_no_more_memory_the_longer_the_file_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "PARQUET_ROWS", 2_000)
+    path, rows = tmp_path / "x.parquet", 2_000
+    cells = pa.array([f"{n:0400d}" for n in range(rows)])
+    with pq.ParquetWriter(path, pa.schema([("url", pa.string())]), compression="none") as writer:
+        for _ in range(40):
+            writer.write_table(pa.table({"url": cells}))
+    assert path.stat().st_size > 30_000_000
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in read(expand([path])[0]):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert 0 < most < 10_000_000
+
+
+def test_parquet_text_is_read_as_it_lies(tmp_path):
+    many = [f"https://shop.example/item/{n:06d}" for n in range(5_000)]
+    table = pa.table({"few": ["a", "b", None, "c"] * 1_250, "many": many})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=1_000)
+    batches = [batch.cells for batch in read(expand([tmp_path / "x.parquet"])[0])]
+    for batch in batches:
+        assert pa.types.is_dictionary(batch.column("few").type)
+        assert not pa.types.is_dictionary(batch.column("many").type)
+    assert [row for batch in batches for row in batch.to_pylist()] == table.to_pylist()

@@ -16,6 +16,7 @@ gone, mostly before any of them has reached the disk.
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -55,7 +56,8 @@ class Spill:
         self._folder = folder
         self._layouts: list[_Layout] = []
         self._blocks: list[list[list[int]]] = []
-        self._vocabularies: dict[str, Vocabulary] = {}
+        self._vocabularies: defaultdict[str, Vocabulary] = defaultdict(Vocabulary)
+        self._single: set[str] = set()
         self._files: dict[int, BinaryIO] = {}
         self._texts: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
         self._entries: dict[str, np.ndarray] = {}
@@ -128,13 +130,25 @@ class Spill:
             if not _is_text(column.type):
                 cells[name] = column.to_numpy()
                 continue
-            codes, values = encoded_text(column)
-            own = self._vocabularies.setdefault(name, Vocabulary()).codes(codes, values)
+            codes, values = self._encoded(name, column)
+            own = self._vocabularies[name].codes(codes, values)
             if own is None:
                 texts[name] = codes, values
             else:
                 cells[name] = own
         return cells, texts
+
+    def _encoded(self, name: str, column: pa.ChunkedArray) -> Coded:
+        """Text as codes; where most cells were new to each other, every cell is its own value."""
+        if name in self._single and not pa.types.is_dictionary(column.type):
+            cells = column.cast(TEXT).combine_chunks()
+            codes = np.arange(len(cells), dtype=np.int32)
+            codes[cells.is_null().to_numpy(zero_copy_only=False)] = -1
+            return codes, cells
+        codes, values = encoded_text(column)
+        if 2 * len(values) > len(column) and self._vocabularies[name].full:
+            self._single.add(name)
+        return codes, values
 
     def _begin(self, cells: Mapping[str, np.ndarray], texts: Mapping[str, Coded]) -> None:
         """Go on with the files that there are, or begin new ones if the columns differ."""

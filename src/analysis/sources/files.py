@@ -142,6 +142,11 @@ def readable(path: Path) -> Iterator[None]:
         raise
     except UnicodeDecodeError as error:
         raise not_utf8(path) from error
+    except MemoryError as error:
+        raise DataError(
+            f"there is not enough memory to read '{path}' ({error}). Close other programs, or "
+            "export the file in smaller row groups or shorter lines."
+        ) from error
     except (OSError, pa.ArrowException) as error:
         if "UTF8" in str(error):
             raise not_utf8(path) from error

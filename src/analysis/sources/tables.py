@@ -26,7 +26,10 @@ from analysis.sources.json_lines import read_json
 
 BLOCK: Final = 4 << 20
 """Bytes of CSV read at once; also the longest record."""
-PARQUET_ROWS: Final = 1 << 19
+PARQUET_ROWS: Final = 1 << 18
+_BUFFER: Final = 1 << 20
+_CODED_BYTES: Final = 6
+"""Bytes per cell, uncompressed, beyond which text is hardly codes: a code has up to four."""
 _PEEK: Final = 1 << 16
 _DELIMITERS: Final = ",;\t"
 _UNNAMED: Final = "unnamed"
@@ -166,8 +169,6 @@ def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator
     with pq.ParquetFile(file.path) as table:
         names = table.schema_arrow.names
         _refuse_twins(names, file)
-        # Text stays as it lies in the file: codes, and each value once.
-        texts = [field.name for field in table.schema_arrow if _is_text(field.type)]
         wanted = None
         if columns is not None:
             wanted = [
@@ -176,7 +177,14 @@ def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator
         row, total = 1, max(table.metadata.num_rows, 1)
         empty = pa.RecordBatch.from_pylist([], schema=table.schema_arrow)
         shown = flatten(empty).schema.names
-        coded = pq.ParquetFile(file.path, metadata=table.metadata, read_dictionary=texts)
+        coded = pq.ParquetFile(
+            file.path,
+            metadata=table.metadata,
+            read_dictionary=_coded_texts(table),
+            # Read ahead by the library, a file's bytes would stay in memory to its end.
+            pre_buffer=False,
+            buffer_size=_BUFFER,
+        )
         with coded:
             for cells in coded.iter_batches(batch_size=PARQUET_ROWS, columns=wanted):
                 rows = np.arange(row, row + cells.num_rows)
@@ -184,6 +192,21 @@ def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator
                 position = file.size * (row - 1) // total
                 flat = flatten(cells)
                 yield Batch(flat, rows, (), shown, typed=True, position=position)
+
+
+def _coded_texts(table: pq.ParquetFile) -> list[str]:
+    """Text that lies in the file as codes, and each value once, is read as it lies."""
+    texts = {field.name for field in table.schema_arrow if _is_text(field.type)}
+    if not table.num_row_groups:
+        return sorted(texts)
+    group = table.metadata.row_group(0)
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    return [
+        chunk.path_in_schema
+        for chunk in chunks
+        if chunk.path_in_schema in texts
+        and chunk.total_uncompressed_size < _CODED_BYTES * max(group.num_rows, 1)
+    ]
 
 
 def _is_text(of: pa.DataType) -> bool:
