@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -50,3 +55,39 @@ def test_plain_lines_come_at_every_tenth(capsys):
     assert [line.split()[1] for line in lines[:-1]] == [f"{n}0" for n in range(1, 10)]
     assert lines[0] == "reading: 10 %, 210 rows"
     assert lines[-1] == "writing: 100 %, 9 rows"
+
+
+_SLOW_WORK = """
+import time
+from analysis import console
+with console.progress() as tell:
+    for done in range(11):
+        tell("reading", done * 100, 1000, done * 500)
+        time.sleep(0.1)
+"""
+
+
+def test_a_terminal_shows_rows_per_second_and_the_time_left():
+    ours, theirs = pty.openpty()
+    wide = {**os.environ, "COLUMNS": "120", "TERM": "xterm"}
+    command = [sys.executable, "-c", _SLOW_WORK]
+    with subprocess.Popen(command, stderr=theirs, env=wide) as work:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                block = os.read(ours, 4096)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            if not block:
+                break
+            shown += block
+    os.close(ours)
+    assert work.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    seen = re.findall(r"reading +\S+ +(\d+)% +([\d,]+) rows +([\d,]+) rows/s +(\d+:\d+:\d+)", text)
+    last, rows, rate, left = seen[-1]
+    assert (last, rows, left) == ("100", "5,000", "0:00:00")
+    # Ten waits of a tenth: never quicker, and slower where the machine is busy.
+    assert 0 < int(rate.replace(",", "")) <= 5_000
+    assert any(left != "0:00:00" for *_, left in seen) or len(seen) < 3

@@ -68,7 +68,10 @@ def _cell(cell: Any) -> str:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Tell]:
-    """A bar on a terminal, a plain line per tenth elsewhere; both on standard error."""
+    """A bar with rows per second and the time left on a terminal, a plain line per tenth elsewhere.
+
+    Both on standard error.
+    """
     if not sys.stderr.isatty():
         yield _lines()
         return
@@ -77,6 +80,7 @@ def progress() -> Iterator[Tell]:
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[rate]:,.0f} rows/s"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
@@ -85,8 +89,10 @@ def progress() -> Iterator[Tell]:
 
         def tell(stage: str, done: int, total: int, rows: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, rows=0)
-            bar.update(tasks[stage], completed=done, total=total, rows=rows)
+                tasks[stage] = bar.add_task(stage, rows=0, rate=0)
+            seconds = next(task.elapsed for task in bar.tasks if task.id == tasks[stage])
+            rate = rows / seconds if seconds else 0
+            bar.update(tasks[stage], completed=done, total=total, rows=rows, rate=rate)
 
         yield tell
 

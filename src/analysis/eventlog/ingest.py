@@ -47,7 +47,9 @@ class ImportCounts(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far an import is: `done` of `total` (bytes when reading, rows when writing)."""
+    """How far an import is: `done` of `total` (bytes when reading, rows when writing), and how
+    many rows that was.
+    """
 
     stage: str
     done: int
@@ -135,7 +137,7 @@ def _write(
     entries: list[dict[str, Any]] = []
 
     def written(done: int, total: int) -> None:
-        tell(Progress(WRITING, done, total, intake.rows_in))
+        tell(Progress(WRITING, done, total, done))
 
     for part in ahead(intake.shards(written)):
         entry = part if isinstance(part, dict) else write_part(part, version, len(entries), names)
