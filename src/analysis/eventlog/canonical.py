@@ -7,6 +7,7 @@ and filter like any other property; dates in properties are ISO text.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kind
 
+from analysis.eventlog import engine
 from analysis.schema import (
     EVENT,
     SESSION,
@@ -88,27 +90,37 @@ def canonical_table(
                 f"{', '.join(map(repr, table.column_names))}. "
                 "Say which is which: EventLog.from_frame(df, user=…, time=…, event=…)."
             )
-    cells = {
-        USER: text_cells(table.column(user), user),
-        TIME: time_cells(table.column(time), time),
-        EVENT: text_cells(table.column(event), event),
+    ways: dict[str, _Way] = {
+        USER: (text_cells, user),
+        TIME: (time_cells, time),
+        EVENT: (text_cells, event),
     }
+    cells = _converted(table, ways)
     _refuse_gaps(cells)
     if session is None and SESSION in table.column_names:
         session = SESSION
-    if session is not None:
-        cells[SESSION] = text_cells(table.column(session), session)
+    more: dict[str, _Way] = {} if session is None else {SESSION: (text_cells, session)}
     taken = {user, time, event, session}
     for name in table.column_names:
         if name in taken:
             continue
-        if name in cells:
+        if name in cells or name in more:
             raise UsageError(
                 f"from_frame: column {name!r} would become a property, but a log has a column of "
                 f"that name. Rename it: df.rename(columns={{{name!r}: 'my_{name}'}})."
             )
-        cells[name] = property_cells(table.column(name), name)
-    return pa.table(cells)
+        more[name] = (property_cells, name)
+    return pa.table(cells | _converted(table, more))
+
+
+_Way = tuple[Callable[[pa.ChunkedArray, str], pa.ChunkedArray], str]
+"""How a column of a log is made, and of which column of the table."""
+
+
+def _converted(table: pa.Table, ways: Mapping[str, _Way]) -> dict[str, pa.ChunkedArray]:
+    """The columns of a log, in threads: giving text its codes is most of the work."""
+    cells = engine.over(ways.values(), lambda way: way[0](table.column(way[1]), way[1]))
+    return dict(zip(ways, cells, strict=True))
 
 
 def text_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
