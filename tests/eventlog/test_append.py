@@ -234,3 +234,26 @@ def test_too_many_bad_rows_and_nothing_is_written(tmp_path):
         import_files(
             [tmp_path / "a.csv"], ColumnMapping(), tmp_path / "log", append=True, max_bad=0
         )
+
+
+def test_shards_grow_in_number_with_what_is_added(tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.eventlog.build.ROWS_PER_SHARD", 10)
+    rows = [
+        {"user": f"u{n % 37}", "time": f"2026-01-{1 + n // 40:02}T00:{n % 40:02}Z", "event": "e"}
+        for n in range(240)
+    ]
+    files = [write(tmp_path / f"{k}.csv", rows[60 * k : 60 * k + 60]) for k in range(4)]
+    import_files(files[:1], ColumnMapping(), tmp_path / "log", shards=1)
+    counts = []
+    for file in files[1:]:
+        import_files([file], ColumnMapping(), tmp_path / "log", append=True)
+        counts.append(len(EventLog.open(tmp_path / "log").shards))
+    assert counts[0] > 1
+    assert counts == sorted(counts)
+    import_files(files, ColumnMapping(), tmp_path / "whole", shards=1)
+    log, whole = EventLog.open(tmp_path / "log"), EventLog.open(tmp_path / "whole")
+    assert log.fingerprint == whole.fingerprint
+    pd.testing.assert_frame_equal(log.to_frame(), whole.to_frame())
+    before = inodes(tmp_path / "log")
+    import_files(files, ColumnMapping(), tmp_path / "log", append=True)
+    assert inodes(tmp_path / "log") == before

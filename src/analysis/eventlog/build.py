@@ -50,6 +50,21 @@ def default_shards(rows: int) -> int:
     return 1 << max(0, int(np.ceil(np.log2(max(rows, 1) / ROWS_PER_SHARD))))
 
 
+def split_table(table: pa.Table) -> list[pa.Table]:
+    """The table, or, where it has more than twice the rows of a shard, a table for each shard.
+
+    Each has the users of a range of hashes, as shards have, and rows keep their order.
+    """
+    if len(table) <= 2 * ROWS_PER_SHARD:
+        return [table]
+    codes, users = encode(table.column(USER))
+    home = string_hashes(users, USER)[:, 0] >> np.uint64(32)
+    low, width = home.min(), home.max() - home.min() + np.uint64(1)
+    count = default_shards(len(table))
+    piece = ((home - low) * np.uint64(count) // width)[codes]
+    return [table.filter(pa.array(piece == number)) for number in range(count)]
+
+
 def checked(shards: int, what: str) -> int:
     """The number of shards, if it is one; raises a `UsageError` if it is not."""
     if not isinstance(shards, (int, np.integer)) or shards < 1:

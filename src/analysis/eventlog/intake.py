@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.eventlog.alignment import Alignment, settled
-from analysis.eventlog.build import default_shards, shard_of
+from analysis.eventlog.build import default_shards, shard_of, split_table
 from analysis.eventlog.duplicates import Duplicates
 from analysis.eventlog.engine import ahead
 from analysis.eventlog.ground import Ground
@@ -228,8 +228,11 @@ class Intake:
             for group in groups:
                 if isinstance(group, dict):
                     yield group
-                elif len(group):
-                    yield keyed_part(group, names, sessions)
+                    continue
+                # What was added may have made a shard too large: it becomes several.
+                for table in split_table(group) if self._ground else [group]:
+                    if len(table):
+                        yield keyed_part(table, names, sessions)
 
     def _groups(self, progress: Callable[[int, int], None]) -> Iterator[pa.Table | dict[str, Any]]:
         """What becomes a shard each: rows, or the entry of one that stays as it is."""
@@ -273,11 +276,13 @@ class Intake:
         than the log has already?
         """
         kinds = self.alignment.kinds()
-        empty = settled(self.alignment.empty(), kinds)
         tables, files = [], []
         for part in parts:
             rows = [settled(table, kinds) for table in self._spill.read(part)]
-            table = pa.concat_tables([empty, *self._before(part, kinds), *rows])
+            if not (found := [*self._before(part, kinds), *rows]):
+                continue
+            # Not one table more than there is: two of them have dictionaries that must be joined.
+            table = pa.concat_tables(found)
             keep = np.ones(len(table), np.bool_)
             keep[self._dropped[part]] = False
             arrived = np.diff([bound[part] for bound in self._bounds], prepend=0)
@@ -285,6 +290,8 @@ class Intake:
             if self._keyed:
                 table = with_keys(table, self._keys[part])
             tables.append(table.filter(pa.array(keep)) if not keep.all() else table)
+        if not tables:
+            return settled(self.alignment.empty(), kinds), False
         table, file = pa.concat_tables(tables), np.concatenate(files)
         by_id = self._mapping.event_id is not None
         gone = repeated(table, file, keyed=is_keyed(table), by_id=by_id)
