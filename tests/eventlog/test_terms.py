@@ -212,3 +212,20 @@ def test_units_go_when_something_is_added(tmp_path: Path) -> None:
     later = csv(tmp_path, frame[100:], "b.csv")
     import_files([later], ColumnMapping(), tmp_path / "log", append=True)
     assert list((tmp_path / "log" / "units").glob("campaign-*")) == []
+
+
+def test_a_copy_of_a_log_keeps_its_terms(tmp_path: Path, key: str) -> None:
+    rule = SessionRule(campaign="campaign")
+    mapping = dataclasses.replace(CONSENT, hash_key_file=key, sessions=rule)
+    older, newer = csv(tmp_path, shop(), "1.csv"), csv(tmp_path, shop(seed=4), "2.csv")
+    import_files([older], mapping, tmp_path / "log")
+    EventLog.open(tmp_path / "log").save(tmp_path / "copy")
+    EventLog.open(tmp_path / "log").where(event="buy").save(tmp_path / "view")
+    for name in ("copy", "view"):
+        with pytest.raises(UsageError, match=r"two ids.*with --hash-ids"):
+            import_files([newer], ColumnMapping(), tmp_path / name, append=True)
+    again = ColumnMapping(hash_key_file=key)
+    for name in ("copy", "log"):
+        import_files([newer], again, tmp_path / name, append=True)
+    copy, log = EventLog.open(tmp_path / "copy"), EventLog.open(tmp_path / "log")
+    assert copy.fingerprint == log.fingerprint

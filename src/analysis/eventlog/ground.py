@@ -106,7 +106,8 @@ class Ground:
         }
         names = len(self.manifest.event_names)
         shards = map(self.shard, range(len(self.entries)))
-        if all(has_computed_sessions(shard, SessionRule(), names=names) for shard in shards):
+        rule = SessionRule(**self.manifest.terms.get("sessions", {}))
+        if all(has_computed_sessions(shard, rule, names=names) for shard in shards):
             del found[SESSION]
         return found
 

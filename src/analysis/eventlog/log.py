@@ -57,6 +57,7 @@ class EventLog:
     covers_until_us: int
     kinds: Mapping[str, str]
     filtered: bool = False
+    terms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     # ── making ──────────────────────────────────────────────────────────────────────────────
 
@@ -126,6 +127,7 @@ class EventLog:
             tuple(manifest.event_names),
             manifest.covers_until,
             manifest.properties,
+            terms=manifest.terms,
         )
         log.__dict__["fingerprint"] = manifest.fingerprint
         log.__dict__["folder"] = Path(folder).absolute()
@@ -143,6 +145,7 @@ class EventLog:
             folder,
             event_names=self.event_names,
             covers_until=self.covers_until_us,
+            terms=self.terms,
         )
 
     # ── views ───────────────────────────────────────────────────────────────────────────────

@@ -83,6 +83,7 @@ def write_log(
     covers_until: int | None = None,
     sources: Sequence[Mapping[str, Any]] = (),
     rows: Mapping[str, int] | None = None,
+    terms: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Write shards as they come and publish them as the log in `folder`.
 
@@ -92,6 +93,7 @@ def write_log(
     covers_until : microseconds UTC up to which the log is complete; default: the end of the
         last event's day.
     sources, rows : where the rows came from and how they add up; kept in the manifest.
+    terms : what files that are added later must agree to (`terms_of`).
 
     Raises
     ------
@@ -110,6 +112,7 @@ def write_log(
             shards=[],
             sources=[dict(source) for source in sources],
             rows=dict(rows or {}),
+            terms=dict(terms or {}),
         )
         entries: list[dict[str, Any]] = []
         for shard in shards:
