@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from collections.abc import Sequence
@@ -56,7 +57,11 @@ def within(results: Sequence[Timed], pairs: Sequence[tuple[str, str]]) -> list[s
 
 
 def growth(sizes: dict[int, Sequence[Timed]]) -> list[str]:
-    """Markdown: how many times as long from each size to the next, a column per step."""
+    """Markdown: how many times as long from each size to the next, and per doubling of it.
+
+    Per doubling is the ratio's root: what takes 4.4 times as long for four times the rows takes
+    2.1 times as long for twice as many. A column per step.
+    """
     steps = list(zip(list(sizes), list(sizes)[1:], strict=False))
     if not steps:
         return []
@@ -67,7 +72,9 @@ def growth(sizes: dict[int, Sequence[Timed]]) -> list[str]:
         for a, b in steps:
             one, other = sizes[a][number], sizes[b][number]
             known = one.seconds and other.seconds
-            cells.append(f"{other.milliseconds / one.milliseconds:.2f}" if known else "")
+            grown = other.milliseconds / one.milliseconds if known else math.nan
+            doubled = grown ** (1 / math.log2(b / a))
+            cells.append(f"{grown:.2f} ({doubled:.2f})" if known else "")
         if any(cells):
             name = f"| {result.entry.task} | {result.entry.engine} | "
             lines.append(name + " | ".join(cells) + " |")
@@ -115,7 +122,7 @@ def write(
         lines += ["", f"## {events / 1e6:g} million events", "", *table(results), ""]
         lines += within(results, pairs)
     if grown := growth(sizes):
-        lines += ["", "## Growth: times as long", "", *grown]
+        lines += ["", "## Growth: times as long (per doubling)", "", *grown]
     content = "\n".join(lines) + "\n"
     (folder / "bench.md").write_text(content)
     rows = {

@@ -44,3 +44,13 @@ def test_the_table_shows_times_ratios_and_reasons():
     assert "| count | engine [0.1] | 100 | 100-100 |  |" in lines
     assert "| count | engine [0.4] | 300 | 200-400 | 0.375 (0.25-0.5) |" in lines
     assert "| audit | workbook | skipped: there is no audit yet |  |  |" in lines
+
+
+def test_growth_is_told_per_doubling():
+    def timed(seconds: float) -> list[Timed]:
+        return [Timed(Entry("import", "workbook", lambda: 0), [seconds])]
+
+    lines = report.growth({5_000_000: timed(1.0), 20_000_000: timed(4.41), 40_000_000: timed(8.82)})
+    assert lines[0].endswith("| 20 / 5 million (4 x) | 40 / 20 million (2 x) |")
+    assert lines[2] == "| import | workbook | 4.41 (2.10) | 2.00 (2.00) |"
+    assert report.growth({5_000_000: timed(1.0)}) == []
