@@ -21,6 +21,7 @@ FLOORS = {
         "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows"
     ),
     "answers": (
+        "exposure exposure_plan exposure_strata exposure_tables person_periods "
         "funnels funnel_steps funnel_table funnel_result breakdown periods period_bounds "
         "period_changes period_result period_words micro_shares totals gate verdict"
     ),
