@@ -37,15 +37,6 @@ class OddsRatio(NamedTuple):
     p_value: np.ndarray
 
 
-class Trend(NamedTuple):
-    """A trend over ordered levels: the odds ratio per level and the test of none."""
-
-    per_level: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    p_value: np.ndarray
-
-
 class Homogeneity(NamedTuple):
     """Do several estimates agree? Cochran's Q, its degrees of freedom, p and I²."""
 
@@ -134,84 +125,6 @@ def odds_ratio(log_estimate: ArrayLike, se: ArrayLike, *, confidence: float) -> 
     return OddsRatio(
         np.exp(theta), np.exp(theta - z * error), np.exp(theta + z * error), error, p_value
     )
-
-
-def mantel_trend(
-    k: ArrayLike, n: ArrayLike, scores: ArrayLike, *, confidence: float = CONFIDENCE
-) -> Trend:
-    """Do more of the action and more conversions go together, level by level, within strata?
-
-    Parameters
-    ----------
-    k, n : conversions and people at risk, of shape (…, levels, strata).
-    scores : a number per level, in their order, such as 0, 1, 2, 3.
-
-    Notes
-    -----
-    Mantel 1963, *J Am Stat Assoc* 58:690–700, which with one stratum is the trend test of
-    Cochran 1954 and Armitage 1955: T = Σ_s Σ_j w_j (k_sj − n_sj·k_s/n_s), with the variance of
-    sampling without replacement in each stratum. The odds ratio per level is the one-step
-    estimate exp(T/V), which is close near 1 and short of the truth far from it.
-
-    Examples
-    --------
-    >>> found = mantel_trend([[10], [20], [30]], [[100], [100], [100]], [0, 1, 2])
-    >>> round(float(found.per_level), 2), round(float(found.p_value), 4)
-    (1.86, 0.0004)
-    """
-    from scipy.stats import norm
-
-    converted, people = np.asarray(k, float), np.asarray(n, float)
-    weight = np.asarray(scores, float)[:, None]
-    total_k, total_n = converted.sum(-2), people.sum(-2)
-    many = total_n > 1
-    size = np.where(many, total_n, 2.0)
-    mean = (weight * people).sum(-2) / size
-    spread = (weight**2 * people).sum(-2) - size * mean**2
-    score = ((weight * converted).sum(-2) - mean * total_k) * many
-    variance = total_k * (size - total_k) / (size * (size - 1)) * spread * many
-    t, v = score.sum(-1), variance.sum(-1)
-    known = v > 0
-    v_safe = np.where(known, v, 1.0)
-    slope, error = np.where(known, t / v_safe, np.nan), np.where(known, v_safe**-0.5, np.nan)
-    z = norm.ppf(0.5 + confidence / 2)
-    return Trend(
-        np.exp(slope),
-        np.exp(slope - z * error),
-        np.exp(slope + z * error),
-        np.where(known, 2 * norm.sf(np.abs(t) / np.sqrt(v_safe)), np.nan),
-    )
-
-
-def isotonic(log_ratio: ArrayLike, se: ArrayLike) -> np.ndarray:
-    """The nearest curve of odds ratios by level that never falls, from 1 at level 0.
-
-    Parameters
-    ----------
-    log_ratio, se : logarithms of the odds ratios of levels 1, 2, … against level 0, and their
-        standard errors; NaN is left out and stays NaN.
-
-    Notes
-    -----
-    Pool-adjacent-violators with weights 1/se² (Barlow, Bartholomew, Bremner & Brunk 1972), by
-    scikit-learn; at level 0 the ratio is 1 by definition, so nothing falls below it.
-
-    Examples
-    --------
-    >>> isotonic(np.log([1.5, 1.3, 2.0]), [0.1, 0.1, 0.2]).round(3)
-    array([1.396, 1.396, 2.   ])
-    """
-    from sklearn.isotonic import IsotonicRegression  # type: ignore[import-untyped]
-
-    theta, error = np.asarray(log_ratio, float), np.asarray(se, float)
-    fitted = np.full(theta.shape, np.nan)
-    known = np.isfinite(theta) & (error > 0)
-    if known.any():
-        levels = np.flatnonzero(known)
-        curve = IsotonicRegression(y_min=0.0)
-        curve.fit(levels, theta[known], sample_weight=error[known] ** -2.0)
-        fitted[known] = np.exp(curve.predict(levels))
-    return fitted
 
 
 def cochran_q(log_ratio: ArrayLike, se: ArrayLike) -> Homogeneity:

@@ -145,7 +145,10 @@ def verdict_of(facts: Facts, limits: VerdictLimits) -> Verdict:
     q = f"q = {chance(facts.q_value)}"
     if low > limits.leads_above and facts.q_value <= limits.max_q:
         reason = f"{said}: above {times(limits.leads_above)}, {q}."
-        return Verdict(LEADS, f"{reason} Those who did it convert more often.", math.nan)
+        more = "Those who did it convert more often."
+        if facts.role == "adverse":
+            more += " It is listed as adverse: those who are about to convert may meet it more."
+        return Verdict(LEADS, f"{reason} {more}", math.nan)
     if high < limits.inverse_below and facts.q_value <= limits.max_q:
         reason = f"{said}: below {times(limits.inverse_below)}, {q}."
         return Verdict(INVERSE, f"{reason} Those who did it convert less often.", math.nan)
