@@ -73,11 +73,12 @@ class ExposurePlan:
         return tuple(name for name in self.adjust if name != ACTIVITY)
 
     def kinds(self, log: EventLog) -> np.ndarray:
-        """Per event code, and one for hidden rows: place in `events`, their number for context,
-        −1 for anything else; int64."""
+        """Per event code, and one for hidden rows: the place in `events` (K of them), K for
+        context, K + 1 for anything else; int64."""
         place = {name: k for k, name in enumerate(self.events)}
         place |= dict.fromkeys(self.context, len(self.events))
-        return np.array([*(place.get(name, -1) for name in log.event_names), -1], np.int64)
+        other = len(self.events) + 1
+        return np.array([*(place.get(name, other) for name in log.event_names), other], np.int64)
 
     def bits(self, log: EventLog) -> np.uint64:
         """The events asked about as bits of the log's masks."""

@@ -114,7 +114,7 @@ def _empty(plan: ExposurePlan, strata: Strata) -> tuple[np.ndarray, ...]:
         (k, 3),
         (5,),
     ]
-    return tuple(np.zeros(shape, np.int64) for shape in shapes)
+    return tuple(np.zeros(shape, np.int64 if len(shape) < 3 else np.int32) for shape in shapes)
 
 
 def _with_never(everybody: np.ndarray, done: np.ndarray) -> np.ndarray:

@@ -92,7 +92,7 @@ def shortly_before(time, event, session, offsets, first, bought, kind, asked, ga
             if time[i] < time[row] - gap:
                 break
             k = kind[event[i]]
-            if 0 <= k < asked and session[i] == session[row]:
+            if k < asked and session[i] == session[row]:
                 near[k] = True
         for k in range(asked):
             out[k] += near[k]
@@ -117,7 +117,7 @@ def count(columns, first, bought, kind, wanted, bounds, edges, strata, tables):
     first, bought : per unit the row at which it enters and that of its first macro conversion;
         −1 is none.
     kind : per event code, and one more for hidden rows: 0 … K − 1 are the events asked about, K
-        is context, −1 anything else.
+        is context, K + 1 anything else.
     wanted : (K, bits of the events asked about), as in the masks.
     bounds : (horizon, instant up to which the log is complete), in microseconds.
     edges : cells since entry, in microseconds, from 0 to the horizon.
@@ -187,62 +187,63 @@ def count(columns, first, bought, kind, wanted, bounds, edges, strata, tables):
         inside = 0
         i = start
         while True:
-            since = time[i] - entry if i < stop else NEVER
-            more = since < last_start
-            if not more or since >= edges[next_cell]:
-                if next_cell < at_risk:
-                    if inside and mature:
-                        a = BINS[min(total, MOST_COUNTED)]
-                        b = BINS[min(inside, MOST_COUNTED)]
-                        c = next_cell - 1
-                        active[0, c, a, b] += 1
-                        active[1, c, a, b] += converted
-                        for j in range(known):
-                            k = done[j]
-                            if level[k]:
-                                before[k, 0, c, a, b] += 1
-                                before[k, 1, c, a, b] += converted
-                            else:
-                                now[k, 0, c, a, b] += 1
-                                now[k, 1, c, a, b] += converted
-                    total += inside
-                    inside = 0
-                    new_s = base
-                    if binned:
-                        new_s += BINS[min(total, MOST_COUNTED)]
-                    new_g = g
-                    if turns.size and turns[u] < entry + edges[next_cell]:
-                        new_g = np.int64(group[u]) + 1
-                    moved = new_s != s or new_g != g
-                    if moved:
-                        changes[g, s, next_cell] -= 1
-                        changes[new_g, new_s, next_cell] += 1
+            limit = entry + min(edges[next_cell], last_start)
+            while i < stop and time[i] < limit:
+                k = kind[event[i]]
+                if k >= asked:
+                    inside += k == asked
+                else:
+                    if times[k] == 0:
+                        done[known] = k
+                        known += 1
+                        earliest[k] = time[i]
+                    times[k] += 1
+                i += 1
+            if next_cell < at_risk:
+                if inside and mature:
+                    a = BINS[min(total, MOST_COUNTED)]
+                    b = BINS[min(inside, MOST_COUNTED)]
+                    c = next_cell - 1
+                    active[0, c, a, b] += 1
+                    if converted:
+                        active[1, c, a, b] += 1
                     for j in range(known):
                         k = done[j]
-                        old = level[k]
-                        new = min(times[k], LEVELS - 1)
-                        if moved or new != old:
-                            if old:
-                                done_changes[k, old - 1, g, s, next_cell] -= 1
-                            done_changes[k, new - 1, new_g, new_s, next_cell] += 1
-                            level[k] = new
-                    s = new_s
-                    g = new_g
-                if not more:
-                    break
+                        trials = before if level[k] else now
+                        trials[k, 0, c, a, b] += 1
+                        if converted:
+                            trials[k, 1, c, a, b] += 1
+                total += inside
+                inside = 0
+                new_s = base
+                if binned:
+                    new_s += BINS[min(total, MOST_COUNTED)]
+                new_g = g
+                if turns.size and turns[u] < entry + edges[next_cell]:
+                    new_g = np.int64(group[u]) + 1
+                moved = new_s != s or new_g != g
+                if moved:
+                    changes[g, s, next_cell] -= 1
+                    changes[new_g, new_s, next_cell] += 1
+                for j in range(known):
+                    k = done[j]
+                    old = level[k]
+                    new = min(times[k], LEVELS - 1)
+                    if moved or new != old:
+                        if old:
+                            done_changes[k, old - 1, g, s, next_cell] -= 1
+                        done_changes[k, new - 1, new_g, new_s, next_cell] += 1
+                        level[k] = new
+                s = new_s
+                g = new_g
+            if i >= stop or time[i] - entry >= last_start:
+                break
+            since = time[i] - entry
+            near = min(next_cell + 8, edges.size - 1)
+            while next_cell < near and since >= edges[next_cell]:
                 next_cell += 1
-                if since >= edges[next_cell]:
-                    next_cell = np.searchsorted(edges, since, side="right")
-            k = kind[event[i]]
-            if k == asked:
-                inside += 1
-            elif k >= 0:
-                if times[k] == 0:
-                    done[known] = k
-                    known += 1
-                    earliest[k] = time[i]
-                times[k] += 1
-            i += 1
+            if since >= edges[next_cell]:
+                next_cell = np.searchsorted(edges, since, side="right")
         if at_risk > 0:
             changes[g, s, at_risk] -= 1
             macros[g, s, at_risk - 1] += counted
@@ -256,7 +257,7 @@ def count(columns, first, bought, kind, wanted, bounds, edges, strata, tables):
         if masks[u] & event_bits:
             while i < stop and time[i] < end:
                 k = kind[event[i]]
-                if 0 <= k < asked and times[k] == 0:
+                if k < asked and times[k] == 0:
                     done[known] = k
                     known += 1
                     earliest[k] = time[i]

@@ -43,7 +43,7 @@ def fill(time, event, offsets, first, bought, kind, horizon, covers, edges, out)
     Parameters
     ----------
     kind : per event code, and one more for hidden rows: 0 … K − 1 are the events asked about, K
-        is context, −1 anything else.
+        is context, K + 1 anything else.
     out : (unit, cell, converted, context, events): room for the rows; `context` and `events`
         (rows, K) are how often each was done strictly before the cell starts.
     """
@@ -62,7 +62,7 @@ def fill(time, event, offsets, first, bought, kind, horizon, covers, edges, out)
                 k = kind[event[i]]
                 if k == asked:
                     context[row] += 1
-                elif k >= 0:
+                elif k < asked:
                     events[row, k] += 1
                 i += 1
             unit[row] = u
