@@ -16,12 +16,15 @@ odds ratio, and the answer is NaN.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.stats import CONFIDENCE
+
+Z95: Final = 1.959963984540054
+"""How many standard errors an interval of 95 percent reaches to each side."""
 
 
 class OddsRatio(NamedTuple):

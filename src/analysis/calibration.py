@@ -21,6 +21,7 @@ from analysis.stats import CONFIDENCE
 MIN_CONTROLS = 3
 _FAR = np.log(1.25)
 _SURE = 0.01
+_MOVED = 0.25
 
 
 class Controls(NamedTuple):
@@ -178,3 +179,31 @@ def unlike_the_others(log_ratio: ArrayLike, se: ArrayLike, *, far: float = _FAR)
         if distance > far and distance > sure * noise:
             found.append(int(own))
     return found
+
+
+def unmoved_by_adjustment(
+    controls: ArrayLike, micros: ArrayLike, *, share: float = _MOVED, far: float = _FAR
+) -> list[int]:
+    """Which controls does adjustment leave where they are, while it moves the micro conversions?
+
+    Parameters
+    ----------
+    controls, micros : per event, log crude minus log adjusted odds ratio.
+
+    Returns
+    -------
+    Places of the controls that move by less than `share` of the micro conversions' median, where
+    that median is a factor of more than exp(`far`). An event that the visible part of activity
+    does not make more frequent is not likely to share its hidden part.
+
+    Examples
+    --------
+    >>> unmoved_by_adjustment(np.log([1.9, 2.1, 1.02]), np.log([1.8, 2.2]))
+    [2]
+    """
+    own, others = np.asarray(controls, float), np.asarray(micros, float)
+    others = others[np.isfinite(others)]
+    if not len(others) or np.median(others) <= far:
+        return []
+    limit = share * np.median(others)
+    return [int(i) for i in np.flatnonzero(np.isfinite(own) & (own < limit))]

@@ -24,6 +24,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Final, NamedTuple
 
+from analysis.association import Z95
 from analysis.calibration import MIN_CONTROLS
 from analysis.ratio_words import between, chance, times, with_interval
 from analysis.schema import UsageError
@@ -38,7 +39,6 @@ GOES_ALONG: Final = "goes_along"
 CONTROL: Final = "control"
 VERDICTS: Final = (LEADS, INVERSE, GOES_ALONG, VANITY, NOT_ENOUGH, STRUCTURAL, CONTROL)
 
-_Z = 1.959963984540054
 _ROUGHLY_EXPOSED = 8
 """Exposed conversions whose chance error alone gives an interval of a factor of 4."""
 
@@ -192,7 +192,7 @@ def _too_little(facts: Facts, limits: VerdictLimits) -> Verdict | None:
     elif high < low * widest:
         return None
     else:
-        needed = (facts.se / (math.log(widest) / 2 / _Z)) ** 2
+        needed = (facts.se / (math.log(widest) / 2 / Z95)) ** 2
         reason = (
             f"The adjusted odds ratio is {with_interval(estimate, low, high)}: the interval is "
             f"wider than a factor of {widest:g}."
@@ -226,7 +226,7 @@ def _open(facts: Facts, limits: VerdictLimits) -> Verdict:
         f"{chance(facts.q_value)}: that leaves open whether it matters."
     )
     wanted = min(math.log(limits.vanity_high), -math.log(limits.vanity_low))
-    goal = (wanted / _Z) ** 2 - facts.lasting
+    goal = (wanted / Z95) ** 2 - facts.lasting
     if goal <= 0:
         more = "More users would not help: the controls differ too much. Name more controls."
         return Verdict(NOT_ENOUGH, f"{reason} {more}", math.nan)

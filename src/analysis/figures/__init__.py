@@ -7,9 +7,12 @@ A percent never stands without the count it is a share of.
 """
 
 from analysis.figures.changes import step_changes
+from analysis.figures.doses import dose_curves
 from analysis.figures.funnel import funnel_bars
+from analysis.figures.micro_ratios import ratio_forest
 from analysis.figures.quality import audit_rows, hours_of_day, value_classes
 from analysis.figures.quality_days import daily_volume, missing_cells, silences
+from analysis.figures.reach import reach_scatter
 from analysis.figures.shares import micro_bars
 from analysis.figures.theme import PALETTE, safe, template
 from analysis.figures.trend import rate_trend
@@ -18,11 +21,14 @@ __all__ = [
     "PALETTE",
     "audit_rows",
     "daily_volume",
+    "dose_curves",
     "funnel_bars",
     "hours_of_day",
     "micro_bars",
     "missing_cells",
     "rate_trend",
+    "ratio_forest",
+    "reach_scatter",
     "safe",
     "silences",
     "step_changes",
