@@ -224,7 +224,12 @@ def _followed(asked: _Asked, waits: Waits) -> _Found:
         # Without the event nothing was followed: the curve is undefined from its start.
         overall, curves = (overall._replace(reach=-1), [c._replace(reach=-1) for c in curves])
     said = timing_words.caveats(
-        waits, curves, macro=asked.macro, known=known, horizon_us=horizon_us
+        waits,
+        curves,
+        macro=asked.macro,
+        known=known,
+        horizon_us=horizon_us,
+        min_cell=asked.min_cell,
     )
     rows = _overall_rows(waits, asked, FIRST_TOUCH if asked.start is None else START)
     medians = rows[(rows["of"] == CONVERTERS) & (rows["quantile"] == 0.5)]
@@ -269,5 +274,5 @@ def _unknown_sessions(waits: Waits, horizon_us: int) -> list[str]:
         )
     unknown = int((counted & (waits.sessions == 0)).sum())
     if unknown:
-        said.append(f"{unknown:,} conversions are in no session and left out of the sessions.")
+        said.append(f"Conversions in no session, left out of the sessions: {unknown:,}.")
     return said

@@ -37,7 +37,17 @@ class _Timed(Result):
     @property
     def final(self) -> Points:
         """The curve of all together at the end of the horizon; NaN if it ends before."""
-        return points_at(self.overall, np.array([self.horizon_us]))
+        return self._at(self.overall, self.horizon_us)
+
+    def _at(self, steps: Steps, *times: int) -> Points:
+        """A curve at some times, with what is about few people hidden."""
+        found = points_at(steps, np.array(times, np.int64))
+        few = (found.converted > 0) & (found.converted < self.parameters["min_cell"])
+        hidden = {
+            name: np.where(few, np.nan, getattr(found, name))
+            for name in ("rate", "low", "high", "converted")
+        }
+        return found._replace(**hidden)
 
     def numbers(self) -> dict[str, dict[str, Any]]:
         """The headline's numbers as plain data, undefined is None: for ``numbers.json``."""
@@ -67,7 +77,7 @@ class CurveResult(_Timed):
         # A curve that ends early is told where it ends.
         final, end = self.final, max(min(self.overall.reach, self.horizon_us), 0)
         if np.isnan(final.rate[0]) and self.overall.events.sum():
-            final = points_at(self.overall, np.array([end]))
+            final = self._at(self.overall, end)
         said = timing_words.curve_sentence(
             self.overall,
             final,
@@ -77,7 +87,7 @@ class CurveResult(_Timed):
         )
         if len(self.curves) < 2 or not self.overall.events.sum():
             return said
-        finals = [points_at(steps, np.array([self.horizon_us])) for steps in self.curves]
+        finals = [self._at(steps, self.horizon_us) for steps in self.curves]
         sizes = [steps.n for steps in self.curves]
         return f"{said} {timing_words.group_words(self.waits.names, finals, sizes)}"
 
@@ -100,17 +110,17 @@ class CurveResult(_Timed):
         asked = np.array([duration_us(time, "conversion_curve: at") for time in times], np.int64)
         frames = []
         for group, steps in enumerate(self.curves):
-            found = points_at(steps, np.where(asked > self.horizon_us, 2**62, asked))
+            # Beyond the horizon nobody is looked at.
+            found = self._at(steps, *np.where(asked > self.horizon_us, 2**62, asked).tolist())
             followed = self.waits.of(group).followed_us
-            few = (found.converted > 0) & (found.converted < self.parameters["min_cell"])
             columns = {
                 "elapsed_days": asked / US_PER_DAY,
                 "elapsed_seconds": asked / US_PER_SECOND,
-                "rate": np.where(few, np.nan, found.rate),
-                "low": np.where(few, np.nan, found.low),
-                "high": np.where(few, np.nan, found.high),
+                "rate": found.rate,
+                "low": found.low,
+                "high": found.high,
                 "at_risk": found.at_risk,
-                "converted": np.where(few, np.nan, found.converted),
+                "converted": found.converted,
                 "followed": [int((followed >= time).sum()) for time in asked],
                 "n": steps.n,
             }

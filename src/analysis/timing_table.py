@@ -72,7 +72,7 @@ def _chosen(steps: Steps, horizon_us: int, min_cell: int) -> np.ndarray:
     wanted = [*reversed([tick for tick in ticks if tick < end]), *_rises(steps, counts, horizon_us)]
     if min_cell == 1:
         return np.unique([*wanted, end])
-    kept, told = [end], [0, int(counts[-1])]
+    kept, told = [end], [0, int(counts[-1])] if counts[-1] >= min_cell else [0]
     for time in wanted:
         count = int(counts[np.searchsorted(steps.times, time, "right")])
         if all(count == other or abs(count - other) >= min_cell for other in told):

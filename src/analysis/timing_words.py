@@ -35,7 +35,11 @@ def rate_words(rate: float, low: float, high: float, n: int) -> str:
     >>> rate_words(0.081, 0.077, 0.085, 20000)
     '8.1% of 20,000 users (95% interval 7.7% to 8.5%)'
     """
-    return f"{percent(rate)} of {count(n)} users (95% interval {percent(low)} to {percent(high)})"
+    return f"{percent(rate)} of {_users(n)} (95% interval {percent(low)} to {percent(high)})"
+
+
+def _users(n: int) -> str:
+    return "1 user" if n == 1 else f"{count(n)} users"
 
 
 def days_words(days: float, low: float, high: float) -> str:
@@ -70,11 +74,11 @@ def curve_sentence(
     if not steps.n:
         return f"Nobody, or too few people to show, started: there is no wait to tell ({place})."
     if np.isnan(final.rate[0]):
-        return f"{count(steps.n)} users started, and no rate can be told ({place}): see the notes."
+        return f"{_users(steps.n)} started, and no rate can be told ({place}): see the notes."
     end = min(horizon_us, steps.reach) if steps.survival[-1:].sum() or not seen else horizon_us
     said = (
         f"{rate_words(final.rate[0], final.low[0], final.high[0], steps.n)} get {place} within "
-        f"{human_duration(end)}; {count(seen)} conversions were seen so far."
+        f"{human_duration(end)}; conversions seen so far: {count(seen)}."
     )
     if np.isnan(median.estimate):
         return said
@@ -91,10 +95,16 @@ def group_words(names: Sequence[object], finals: Sequence[Points], sizes: Sequen
     'mobile: 10.0% of 900 users (95% interval 8.0% to 12.0%).'
     """
     said = [
-        f"{group_name(name)}: {rate_words(final.rate[0], final.low[0], final.high[0], n)}"
+        f"{group_name(name)}: {_group_rate(final, n)}"
         for name, final, n in zip(names, finals, sizes, strict=True)
     ]
     return "; ".join(said[:_MOST_SAID]) + "."
+
+
+def _group_rate(final: Points, n: int) -> str:
+    if np.isnan(final.rate[0]):
+        return f"no rate to tell of {_users(n)}"
+    return rate_words(final.rate[0], final.low[0], final.high[0], n)
 
 
 def test_words(test: LogRank, names: Sequence[object]) -> str:
@@ -118,13 +128,19 @@ test_words.__test__ = False  # type: ignore[attr-defined]
 
 
 def caveats(
-    waits: Waits, curves: Sequence[Steps], *, macro: str, known: bool, horizon_us: int
+    waits: Waits,
+    curves: Sequence[Steps],
+    *,
+    macro: str,
+    known: bool,
+    horizon_us: int,
+    min_cell: int = 1,
 ) -> list[str]:
     """What has to be said with every answer about waits.
 
     Parameters
     ----------
-    known : whether the log has the macro at all.
+    curves : of all groups. known : whether the log has the macro at all.
     """
     within = human_duration(horizon_us)
     said = []
@@ -139,6 +155,8 @@ def caveats(
             "not 0: is it recorded?"
         )
         return said
+    if any(0 < steps.events.sum() < min_cell for steps in curves):
+        said.append(f"Rates and times of fewer than {min_cell} conversions are hidden (NaN).")
     young = int((~waits.mature(horizon_us) & ~waits.converted).sum())
     longest = int(waits.followed_us.max())
     if longest < horizon_us:
