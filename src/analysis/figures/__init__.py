@@ -14,6 +14,7 @@ from analysis.figures.quality import audit_rows, hours_of_day, value_classes
 from analysis.figures.quality_days import daily_volume, missing_cells, silences
 from analysis.figures.reach import reach_scatter
 from analysis.figures.shares import micro_bars
+from analysis.figures.stability import stability_forest
 from analysis.figures.theme import PALETTE, safe, template
 from analysis.figures.trend import rate_trend
 
@@ -31,6 +32,7 @@ __all__ = [
     "reach_scatter",
     "safe",
     "silences",
+    "stability_forest",
     "step_changes",
     "template",
     "value_classes",
