@@ -231,7 +231,11 @@ def _followed(asked: _Asked, waits: Waits) -> _Found:
         horizon_us=horizon_us,
         min_cell=asked.min_cell,
     )
-    rows = _overall_rows(waits, asked, FIRST_TOUCH if asked.start is None else START)
+    origin = FIRST_TOUCH if asked.start is None else START
+    rows = _overall_rows(waits, asked, origin)
+    if waits.names != [ALL]:
+        own = quantile_rows(waits, curves, horizon_us, origin=origin, min_cell=asked.min_cell)
+        rows = pd.concat([rows, own], ignore_index=True)
     medians = rows[(rows["of"] == CONVERTERS) & (rows["quantile"] == 0.5)]
     return _Found(overall, curves, medians.reset_index(drop=True), said)
 

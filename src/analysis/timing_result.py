@@ -69,7 +69,8 @@ class CurveResult(_Timed):
     Kaplan–Meier) with ``low`` and ``high``, ``at_risk`` (followed so far and not converted
     before), ``converted`` (seen by then), ``followed`` (users whom the log can follow for so
     long, converted or not), ``n`` (all users). ``medians`` has the median wait of those who
-    convert, all together first.
+    convert within the horizon, all together first: ``group, days, days_low, days_high, converted,
+    n``.
     """
 
     def sentence(self) -> str:
@@ -130,7 +131,9 @@ class CurveResult(_Timed):
 
     def figure(self) -> Any:
         """The curves with their bands, and beneath them how many were still followed."""
-        return conversion_curves(self.table, horizon_days=self.horizon_us / US_PER_DAY)
+        return conversion_curves(
+            self.table, medians=self.medians, horizon_days=self.horizon_us / US_PER_DAY
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -159,3 +159,21 @@ def test_beyond_six_groups_it_says_that_there_are_more() -> None:
     figure = conversion_curves(table)
     assert len(lines(figure)) == 6
     assert "The 6 largest of 8 groups." in figure.layout.meta["alt"]
+
+
+def test_the_median_of_converters_is_a_diamond_on_the_curve(two: pd.DataFrame) -> None:
+    halves = pd.DataFrame(
+        {
+            "group": ["all", "mobile", "desktop"],
+            "days": [3.0, 1.0, math.nan],
+            "days_low": [2.0, 0.5, math.nan],
+            "days_high": [4.0, math.nan, math.nan],
+            "converted": [300, 200, 100],
+        }
+    )
+    figure = conversion_curves(two, medians=halves)
+    (diamond,) = (t for t in figure.data if t.marker.symbol == "diamond")
+    assert (diamond.x, diamond.y) == ((1,), (0.1,))
+    assert (diamond.error_x.arrayminus, diamond.error_x.array) == ((0.5,), (None,))
+    said = "Half of those who convert: within 24 h, 95% interval 12 h to n/a, 200 conversions."
+    assert said in figure.layout.meta["alt"]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.figures.curve_words import curve_said, median_row, median_said, median_told, step_told
 from analysis.figures.rows import shown_groups
 from analysis.figures.theme import (
     INK,
@@ -27,7 +28,7 @@ from analysis.figures.theme import (
     safe_lines,
     short,
 )
-from analysis.schema import ALL, US_PER_DAY, human_duration
+from analysis.schema import ALL
 from analysis.wording import count, group_name, percent
 
 _PLOT, _AXIS, _ROW, _HEAD = 290, 30, 20, 22
@@ -39,7 +40,11 @@ _MOST_TICKS = 3.5
 
 
 def conversion_curves(
-    table: pd.DataFrame, *, horizon_days: float | None = None, title: str | None = None
+    table: pd.DataFrame,
+    *,
+    medians: pd.DataFrame | None = None,
+    horizon_days: float | None = None,
+    title: str | None = None,
 ) -> go.Figure:
     """Which share has converted after which time? Steps with 95 % bands, and users at risk.
 
@@ -48,6 +53,8 @@ def conversion_curves(
     table : as `conversion_curve` returns it: a row per group and instant, ``elapsed_days``,
         ``rate, low, high`` (fractions), ``at_risk``, ``converted``, ``followed``, ``n``. Beyond
         six groups only the first ones are drawn.
+    medians : rows of ``group, days, days_low, days_high, converted``: by when half of those who
+        convert have done so; a diamond on the group's curve. Default: none.
     horizon_days : where the axis ends; default: where the table does.
     title : plain text.
 
@@ -75,9 +82,11 @@ def conversion_curves(
         drawn = own[own["rate"].notna()].assign(x=lambda t: t["elapsed_days"] / size)
         if len(drawn):
             traces += _curve(drawn, colors[group], group, until / size, end)
+            traces += _median(drawn, medians, group, colors[group], size)
     ticks = [tick / size for tick in axis_ticks(until)]
     traces.append(_table(owns, ticks, size))
-    alt = " ".join([*(_said(own, group) for group, own in owns.items()), *([note] if note else [])])
+    said = [curve_said(own, group) + median_said(medians, group) for group, own in owns.items()]
+    alt = " ".join([*said, *([note] if note else [])])
     height = _PLOT + _AXIS + _HEAD + _ROW * len(groups)
     layout = _layout(table, owns, (ticks, until / size, unit), height)
     return finished(traces, layout, title=title, alt=alt, height=height)
@@ -153,7 +162,7 @@ def _curve(own: pd.DataFrame, color: str, group: Any, until: float, end: float) 
                     mode="lines",
                     line={"color": color, "width": 2.2, "shape": "hv", "dash": dash},
                     name=safe(group_name(group)),
-                    hovertext=[safe_lines(_told(row)) for row in records(part)],
+                    hovertext=[safe_lines(step_told(row)) for row in records(part)],
                     hoverinfo="text",
                 )
             )
@@ -186,6 +195,36 @@ def _ending(last: pd.Series, color: str, group: Any, until: float, end: float) -
         hoverinfo="skip",
         cliponaxis=False,
     )
+
+
+def _median(
+    drawn: pd.DataFrame, medians: pd.DataFrame | None, group: Any, color: str, size: float
+) -> list[go.Scatter]:
+    """The time by which half of the converters have converted, as a diamond on the curve."""
+    row = median_row(medians, group)
+    if row is None:
+        return []
+    reached = drawn[drawn["elapsed_days"] <= row["days"] + 1e-9]
+    low, high = row["days"] - row["days_low"], row["days_high"] - row["days"]
+    return [
+        go.Scatter(
+            x=plain([row["days"] / size]),
+            y=plain([reached["rate"].iloc[-1]]),
+            mode="markers",
+            marker={"color": color, "size": 10, "symbol": "diamond"},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": plain([high / size]),
+                "arrayminus": plain([low / size]),
+                "color": INK,
+                "thickness": 1.4,
+                "width": 4,
+            },
+            hovertext=[safe_lines(median_told(row))],
+            hoverinfo="text",
+        )
+    ]
 
 
 def _table(owns: dict[Any, pd.DataFrame], ticks: list[float], size: float) -> go.Scatter:
@@ -260,32 +299,3 @@ def _layout(
         ],
         "margin_r": 64 if len(owns) == 1 else 118,
     }
-
-
-def _elapsed(days: float) -> str:
-    return human_duration(days * US_PER_DAY)
-
-
-def _told(row: Any) -> list[str]:
-    head = f"after {_elapsed(row.elapsed_days)}"
-    return [
-        head if row.group == ALL else f"{group_name(row.group)}, {head}",
-        f"{percent(row.rate)} of {count(row.n)} users converted",
-        f"95% interval {percent(row.low)} to {percent(row.high)}",
-        f"seen: {count(row.converted)} conversions",
-        f"at risk: {count(row.at_risk)}; the log follows {count(row.followed)} so long",
-    ]
-
-
-def _said(own: pd.DataFrame, group: Any) -> str:
-    known = own[own["rate"].notna()]
-    name = "" if group == ALL else f"{group_name(group)}: "
-    if not len(known):
-        return f"{name}no rate to show."
-    row = known.iloc[-1]
-    said = (
-        f"after {_elapsed(row['elapsed_days'])} {percent(row['rate'])} of {count(row['n'])} users "
-        f"have converted (95% interval {percent(row['low'])} to {percent(row['high'])}); "
-        f"{count(row['at_risk'])} were at risk."
-    )
-    return f"{name}{said}" if name else said[0].upper() + said[1:]
