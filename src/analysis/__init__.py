@@ -7,7 +7,7 @@ take on the way really go with the one that pays?
 words          `schema` (columns, durations, errors), `results`, `stats`, `figures`
 data           `eventlog` (the log in shards), `passes` (compiled loops), `sources` (reading
                files), `catalog` (roles of events), `simulate` (a shop with a known truth)
-answers        `funnels`, `periods` (a week against the week before)
+answers        `funnels`, `periods` (a week against the week before), `timing` (how long it takes)
 views          `widgets` (panels), `reports` (definitions, rendering), `cli` (``workbook``)
 =============  ==================================================================================
 
@@ -25,6 +25,7 @@ from analysis.periods import compare_periods
 from analysis.results import Result
 from analysis.schema import DataError, UsageError, WorkbookError
 from analysis.simulate import simulate
+from analysis.timing import conversion_curve, time_to_convert
 
 __all__ = [
     "AuditResult",
@@ -41,8 +42,10 @@ __all__ = [
     "WorkbookError",
     "audit",
     "compare_periods",
+    "conversion_curve",
     "funnel",
     "sessionize",
     "simulate",
+    "time_to_convert",
     "units",
 ]

@@ -7,6 +7,7 @@ A percent never stands without the count it is a share of.
 """
 
 from analysis.figures.changes import step_changes
+from analysis.figures.curves import conversion_curves
 from analysis.figures.doses import dose_curves
 from analysis.figures.funnel import funnel_bars
 from analysis.figures.micro_ratios import ratio_forest
@@ -17,10 +18,12 @@ from analysis.figures.shares import micro_bars
 from analysis.figures.stability import stability_forest
 from analysis.figures.theme import PALETTE, safe, template
 from analysis.figures.trend import rate_trend
+from analysis.figures.waits import session_bars, wait_ranges
 
 __all__ = [
     "PALETTE",
     "audit_rows",
+    "conversion_curves",
     "daily_volume",
     "dose_curves",
     "funnel_bars",
@@ -31,9 +34,11 @@ __all__ = [
     "ratio_forest",
     "reach_scatter",
     "safe",
+    "session_bars",
     "silences",
     "stability_forest",
     "step_changes",
     "template",
     "value_classes",
+    "wait_ranges",
 ]

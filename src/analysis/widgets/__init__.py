@@ -8,6 +8,7 @@ as a report with the same arguments.
 
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.saving import SaveTo
+from analysis.widgets.timing import CurvePanel, timing_panel
 from analysis.widgets.words import readable
 
-__all__ = ["FunnelPanel", "SaveTo", "funnel_panel", "readable"]
+__all__ = ["CurvePanel", "FunnelPanel", "SaveTo", "funnel_panel", "readable", "timing_panel"]
