@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from exposure_oracle import Answer, Question, Seen, answer, bin_of
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import Catalog, EventLog
@@ -20,7 +20,7 @@ from analysis.exposure import (
     person_periods,
     trial_tables,
 )
-from analysis.exposure_plan import period_edges
+from analysis.exposure_plan import check_size, exposure_plan, period_edges
 from analysis.exposure_strata import bin_labels
 from analysis.schema import DataError, UsageError
 
@@ -155,3 +155,238 @@ def test_counts_are_the_oracle_s_and_the_rows(
     ]
     columns = ["user", "period", "converted", "activity", *(f"{e}_count" for e in EVENTS), "device"]
     assert sorted(table[columns].itertuples(index=False, name=None)) == sorted(rows)
+
+
+# ── edges, one at a time ────────────────────────────────────────────────────────────────────────
+
+
+def log_of(rows: list[tuple[Any, ...]], *, until: float = 10_000, **options: Any) -> EventLog:
+    covers = pd.Timestamp(BASE + round(until * MINUTE), unit="us", tz="UTC")
+    return EventLog.from_frame(frame_of(rows), covers_until=covers, **options)
+
+
+def counts_of(rows: list[tuple[Any, ...]], *, until: float = 10_000, **given: Any) -> Any:
+    options = {"micros": ["video"], "period": "5min", "horizon": "20min"} | given
+    return exposure_counts(log_of(rows, until=until), SHOP, **options)
+
+
+def by_cell(counts: ExposureCounts) -> list[list[int]]:
+    """Exposed at risk, unexposed at risk, and exposed and unexposed macros, by cell."""
+    at_risk, macros = counts.at_risk.sum(axis=(2, 4))[0], counts.macros.sum(axis=(2, 4))[0]
+    return [
+        at_risk[1:].sum(axis=0).tolist(),
+        at_risk[0].tolist(),
+        macros[1:].sum(axis=0).tolist(),
+        macros[0].tolist(),
+    ]
+
+
+VISIT = ("ann", 0, "visit")
+
+
+@pytest.mark.parametrize(
+    ("video", "exposed"), [(0, [0, 1, 1, 1]), (4.999, [0, 1, 1, 1]), (5, [0, 0, 1, 1])]
+)
+def test_an_event_at_the_edge_of_a_cell_is_not_before_it(video: float, exposed: list[int]) -> None:
+    assert by_cell(counts_of([VISIT, ("ann", video, "video")]))[0] == exposed
+
+
+def test_who_converts_is_no_longer_at_risk() -> None:
+    rows = [VISIT, ("ann", 1, "video"), ("ann", 5, "buy"), ("ann", 12, "buy")]
+    assert by_cell(counts_of(rows)) == [[0, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
+
+
+def test_what_follows_the_conversion_does_not_count_as_before() -> None:
+    counts = counts_of([VISIT, ("ann", 6, "buy"), ("ann", 7, "video")])
+    assert by_cell(counts) == [[0] * 4, [1, 1, 0, 0], [0] * 4, [0, 1, 0, 0]]
+    assert peers_table(counts, "video").tolist() == [[0, 0], [1, 0]]
+    assert counts.users.tolist() == [1]
+    assert len(counts.waits_us[0]) == 0
+
+
+def test_with_the_conversion_is_not_before_it_but_structural() -> None:
+    counts = counts_of([(*VISIT, "1"), ("ann", 6, "buy", "1"), ("ann", 6, "video", "1")])
+    assert by_cell(counts)[2] == [0] * 4
+    assert counts.structural.tolist() == [1]
+    assert peers_table(counts, "video").tolist() == [[0, 0], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "session", "structural"), [(30, "1", 1), (30.001, "1", 0), (1, "2", 0)]
+)
+def test_structural_is_half_an_hour_in_one_session(
+    minutes: float, session: str, structural: int
+) -> None:
+    rows = [(*VISIT, session), ("ann", 0, "video", session), ("ann", minutes, "buy", "1")]
+    assert counts_of(rows, horizon="2h").structural.tolist() == [structural]
+
+
+def test_a_cell_that_the_log_does_not_cover_whole_does_not_count() -> None:
+    rows = [VISIT, ("ann", 1, "video"), ("ann", 11, "buy")]
+    counts = counts_of(rows, until=14)
+    assert by_cell(counts) == [[0, 1, 0, 0], [1, 0, 0, 0], [0] * 4, [0] * 4]
+    assert (counts.converters, counts.converters_counted, counts.mature) == (1, 0, 0)
+    assert by_cell(counts_of(rows, until=15))[2] == [0, 0, 1, 0]
+
+
+def test_the_conversion_at_the_end_of_the_horizon_is_beyond_it() -> None:
+    assert counts_of([VISIT, ("ann", 20, "buy"), ("ann", 0, "video")]).converters == 0
+    assert counts_of([VISIT, ("ann", 19.999, "buy"), ("ann", 0, "video")]).converters == 1
+
+
+def test_doses_are_how_often_before() -> None:
+    rows = [VISIT, *[("ann", minute, "video") for minute in (1, 2, 6, 6, 11)]]
+    counts = counts_of(rows)
+    assert counts.at_risk.sum(axis=(2, 4))[0].argmax(axis=0).tolist() == [0, 2, 3, 3]
+    exposed = [period_tables(counts, "video", level=k)[:, 0].sum() for k in (1, 2, 3)]
+    assert exposed == [0, 1, 2]
+
+
+def test_an_event_s_own_count_is_no_activity() -> None:
+    rows = [VISIT, ("ann", 1, "video"), ("ann", 2, "cart"), ("ann", 3, "imprint")]
+    table = person_periods(log_of(rows), SHOP, period="5min", horizon="20min")
+    assert table["activity"].tolist() == [0, 1, 1, 1]
+    rows = [*rows, ("ann", 4, "scroll")]
+    asked = {"micros": ["scroll"], "period": "5min", "horizon": "20min"}
+    assert person_periods(log_of(rows), SHOP, **asked)["activity"].tolist() == [0, 1, 1, 1]
+
+
+def test_trials_compare_those_who_do_it_with_those_active_who_have_not() -> None:
+    rows = [
+        *[(name, 0, "visit") for name in ("ann", "bob", "cyd", "dan")],
+        *[("ann", 6, "visit"), ("ann", 7, "video"), ("ann", 12, "buy")],  # does it, and converts
+        *[("bob", 6, "visit"), ("bob", 17, "visit")],  # has not yet
+        *[("cyd", 7, "video")],  # does it, is not active
+        *[("dan", 6, "visit"), ("dan", 8, "video"), ("dan", 8, "buy")],  # converts in the cell
+    ]
+    counts = counts_of(rows)
+    assert counts.trial_users.sum(axis=(3, 4))[0].tolist() == [[4, 1, 0, 0], [0, 1, 0, 0]]
+    assert counts.trial_macros.sum(axis=(3, 4))[0].tolist() == [[2, 0, 0, 0], [0, 1, 0, 0]]
+    cell = trial_tables(counts, "video").reshape(4, 11, 11, 2, 2)[1]
+    assert cell[1, 1].tolist() == [[1, 0], [0, 1]]
+    assert cell.sum() == 2
+    young = counts_of(rows, until=19)
+    assert young.trial_users.sum() == 0
+    assert "there are no trials" in young.warnings[-1]
+
+
+# ── groups and strata ───────────────────────────────────────────────────────────────────────────
+
+
+def test_calendar_groups_are_in_the_order_of_time() -> None:
+    frame = pd.DataFrame(
+        {
+            "user": ["cyd", "bob", "ann"],
+            "time": pd.to_datetime(["2026-12-31 23:59", "2027-01-01 00:01", "2027-01-04 00:00"]),
+            "event": "visit",
+        }
+    )
+    log = EventLog.from_frame(frame, covers_until="2027-03-01")
+    names = {by: exposure_counts(log, SHOP, horizon="1h", by=by) for by in ("day", "week", "month")}
+    assert names["day"].groups == ("2026-12-31", "2027-01-01", "2027-01-04")
+    assert names["week"].groups == ("2026-W53", "2027-W01")
+    assert names["month"].groups == ("2026-12", "2027-01")
+
+
+def test_groups_add_up_to_everybody_and_shards_change_nothing() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{u}", float(m), name, None, device)
+        for u, m, name, device in zip(
+            rng.integers(0, 300, 4_000),
+            rng.integers(0, 60, 4_000),
+            rng.choice(NAMES, 4_000),
+            rng.choice([f"d{k:02d}" for k in range(20)], 4_000),
+            strict=True,
+        )
+    ]
+    options: dict[str, Any] = {"horizon": "1h", "adjust": ("activity", "device")}
+    whole = exposure_counts(log_of(rows), SHOP, **options)
+    assert len(whole.strata) == 11 * 13  # the twelve largest, and the rest
+    assert whole.strata["device"].nunique() == 13
+    for by in ("device", "returning", "week"):
+        split = exposure_counts(log_of(rows, shards=4), SHOP, by=by, **options)
+        assert len(split.groups) == {"device": 13, "returning": 2, "week": 1}[by]
+        for name in ("at_risk", "macros"):
+            total = getattr(split, name).sum(axis=2, keepdims=True)
+            np.testing.assert_array_equal(total, getattr(whole, name))
+        parts = [period_tables(split, "video", group=group) for group in split.groups]
+        np.testing.assert_array_equal(sum(parts), period_tables(whole, "video"))
+    unadjusted = exposure_counts(log_of(rows), SHOP, horizon="1h", adjust=())
+    assert len(unadjusted.strata) == 1
+    np.testing.assert_array_equal(
+        period_tables(unadjusted, 1), period_tables(whole, 1).reshape(10, -1, 2, 2).sum(axis=1)
+    )
+
+
+def test_bins_hold_what_they_are_called() -> None:
+    rows = [
+        VISIT,
+        *[("ann", k, "visit") for k in (0.5, *np.arange(1, 5, 0.01))],
+        (*VISIT[:2], "video"),
+    ]
+    table = person_periods(log_of(rows), SHOP, period="1s", horizon="6min")
+    for count, label in zip(table["activity"], table["activity_bin"], strict=True):
+        low, _, high = label.removesuffix("+").partition("-")
+        top = 10**9 if label.endswith("+") else int(high or low)
+        assert int(low) <= count <= top
+    assert table["activity_bin"].nunique() == 11
+
+
+# ── what may be asked ───────────────────────────────────────────────────────────────────────────
+
+LOG = log_of([("ann", k, name, "1", "mobile") for k, name in enumerate(NAMES)])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"micros": ["video", "buy"]}, "'buy' is the macro conversion and stands among"),
+        ({"controls": ["buy"]}, "'buy' is the macro conversion"),
+        ({"micros": ["video"], "controls": ["video"]}, "'video' is both a micro conversion and"),
+        ({"micros": ["vidoe"]}, "'vidoe' is no event of this log. Did you mean 'video'?"),
+        ({"macro": "bye"}, "macro='bye' is no event of this log. Did you mean 'buy'?"),
+        ({"micros": "video"}, "'video' is no list"),
+        ({"adjust": ("activty",)}, "adjust='activty' is no property of this log. Did you mean"),
+        ({"by": "time"}, "'time' is a column, not a property"),
+        ({"by": "wek"}, "Did you mean 'week'?"),
+        ({"period": "1s"}, "makes 2,592,000 cells of the horizon 30 days"),
+        ({"horizon": 30}, "has no unit"),
+        ({"horizon": "9000d"}, "makes 9,013 cells"),
+        ({"horizon": "0d"}, "must be longer than zero"),
+    ],
+)
+def test_a_wrong_question_says_what_is_wrong(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        exposure_counts(LOG, SHOP, **given)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_tables_that_nobody_can_hold_are_refused() -> None:
+    plan = exposure_plan(LOG, SHOP, period="10min")
+    check_size(plan, 12, 12)
+    with pytest.raises(UsageError, match=r"3 events × 4,320 cells × 20 groups × 24 strata make 6"):
+        check_size(plan, 20, 24)
+
+
+def test_what_the_log_lacks_is_said_and_no_error() -> None:
+    log = log_of([VISIT, ("ann", 1, "video")], until=60)
+    counts = exposure_counts(log, SHOP, horizon="1d")
+    assert counts.events == ("video",)
+    assert counts.macros.sum() == counts.trial_users.sum() == counts.peers[:, :, 1].sum() == 0
+    said = " ".join(counts.warnings)
+    assert "There is no control among the events" in said
+    assert "Not in this log, and left out: “Cart”, “Imprint”." in said
+    assert "None of 1 users has Buy within 24 h of the first event" in said
+    assert "follows none of 1 users for the whole horizon" in said
+    assert not exposure_counts(LOG, SHOP, horizon="1h").warnings
+    with pytest.raises(DataError, match="the log is empty"):
+        exposure_counts(EventLog.from_frame(frame_of([VISIT])[:0]), SHOP)
+
+
+def test_a_control_that_is_asked_for_is_no_control_then() -> None:
+    counts = exposure_counts(LOG, SHOP, micros=["imprint"], horizon="1h")
+    assert (counts.events, counts.controls) == (("imprint",), ())
+    assert exposure_counts(LOG, SHOP, horizon="1h").controls == ("imprint",)
+    assert exposure_counts(LOG, SHOP, macro="cart", horizon="1h").events == ("video", "imprint")

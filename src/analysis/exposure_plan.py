@@ -29,7 +29,6 @@ from analysis.schema import (
     duration_us,
     human_duration,
 )
-from analysis.wording import listed
 
 ACTIVITY: Final = "activity"
 AUTO: Final = "auto"
@@ -132,25 +131,25 @@ def exposure_plan(
     if not log.shards or not log.event_names:
         raise DataError("exposure: the log is empty. Import events first: workbook import FILE.")
     goal = _macro(log, catalog, macro)
-    own = _events(log, micros, (*catalog.milestones, *catalog.secondary, *catalog.adverse), goal)
-    chosen = () if micros is None else own
-    known = tuple(name for name in catalog.controls if name not in chosen)
-    placebo = _events(log, controls, known, goal)
+    roles = (*catalog.milestones, *catalog.secondary, *catalog.adverse) if micros is None else ()
+    own = _events(log, micros, roles, goal)
+    placebos = tuple(n for n in catalog.controls if n not in own) if controls is None else ()
+    placebo = _events(log, controls, placebos, goal)
     if both := sorted(set(own) & set(placebo)):
         raise UsageError(
             f"exposure: {both[0]!r} is both a micro conversion and a control. "
             "Leave it out of one of the two lists."
         )
-    roles = {goal, *own, *placebo, *catalog.events}
+    named = {goal, *own, *placebo, *catalog.events}
     return ExposurePlan(
         macro=goal,
         events=(*own, *placebo),
         controls=placebo,
-        context=tuple(name for name in log.event_names if name not in roles),
+        context=tuple(name for name in log.event_names if name not in named),
         edges_us=period_edges(period, horizon),
         adjust=_adjust(log, adjust),
         by=None if by is None else _property(log, by, "by", (*CALENDAR, RETURNING)),
-        warnings=_warnings(log, catalog, goal, placebo),
+        warnings=_warnings(log, catalog, placebo, [n for n in (*roles, *placebos) if n != goal]),
     )
 
 
@@ -264,17 +263,15 @@ def _property(log: EventLog, name: str, what: str, words: Sequence[str]) -> str:
 
 
 def _warnings(
-    log: EventLog, catalog: Catalog, macro: str, controls: Sequence[str]
+    log: EventLog, catalog: Catalog, controls: Sequence[str], wanted: Sequence[str]
 ) -> tuple[str, ...]:
     said = []
     if not controls:
         said.append(
             "There is no control among the events: nothing shows how large a number an event "
-            f"without any influence on {catalog.label(macro)} would get. Give such events the "
-            "role 'control' in the catalog."
+            "without any influence would get. Give such events the role 'control' in the catalog."
         )
-    absent = [name for name in catalog.events if name not in log.event_names and name != macro]
+    absent = [f"“{catalog.label(name)}”" for name in wanted if name not in log.event_names]
     if absent:
-        labels = [f"“{catalog.label(name)}”" for name in absent]
-        said.append(f"The log has no {listed(labels)}: the catalog names more events than it has.")
+        said.append(f"Not in this log, and left out: {', '.join(absent)}.")
     return tuple(said)
