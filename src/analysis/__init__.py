@@ -22,6 +22,7 @@ from analysis.eventlog.sessions import sessionize
 from analysis.eventlog.units import Units, units
 from analysis.funnels import Exclusion, FunnelResult, Step, funnel
 from analysis.periods import compare_periods
+from analysis.person_periods import person_periods
 from analysis.results import Result
 from analysis.schema import DataError, UsageError, WorkbookError
 from analysis.simulate import simulate
@@ -44,6 +45,7 @@ __all__ = [
     "compare_periods",
     "conversion_curve",
     "funnel",
+    "person_periods",
     "sessionize",
     "simulate",
     "time_to_convert",
