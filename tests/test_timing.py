@@ -242,6 +242,17 @@ def test_the_first_macro_at_or_after_the_start_counts() -> None:
     assert table["at_risk"].tolist() == [2, 2, 1]
 
 
+def test_rates_for_people_are_those_of_the_table() -> None:
+    rows = [(f"u{i}", 0.0, "visit", "ab"[i % 2]) for i in range(20)]
+    rows += [(f"u{i}", 2.0, "buy", "x") for i in range(5)]
+    log = log_of(rows, until=20, columns=["shop"])
+    told = conversion_curve(log, "visit", "buy").readable("1d", "3d", "25d")
+    assert told["have converted"].tolist() == ["0% of 20", "25.0% of 20", "n/a"]
+    assert told["still at risk"].tolist() == ["20", "15", "0"]
+    groups = conversion_curve(log, "visit", "buy", by="shop").readable("3d")
+    assert groups.loc[("a", "3 days"), "have converted"] == "30.0% of 10"
+
+
 def test_entered_limits_starts_and_not_conversions() -> None:
     rows = [("u", 1.0, "visit"), ("u", 20.0, "buy"), ("v", 9.0, "visit"), ("v", 9.5, "buy")]
     log = log_of(rows, until=90)

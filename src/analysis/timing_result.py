@@ -129,6 +129,20 @@ class CurveResult(_Timed):
             frames.append(pd.DataFrame({"group": name, **columns}))
         return pd.concat(frames, ignore_index=True)
 
+    def readable(self, *times: Any) -> pd.DataFrame:
+        """The rates after some times, for people: in percent, beside their n and interval.
+
+        Parameters
+        ----------
+        times : durations such as ``"1d"``, as of `at`.
+
+        Returns
+        -------
+        A row per group (where there are several) and time, as text; the users at risk are those
+        who were followed so long and had not converted.
+        """
+        return timing_words.readable_rates(self.at(*times))
+
     def figure(self) -> Any:
         """The curves with their bands, and beneath them how many were still followed."""
         return conversion_curves(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.schema import US_PER_DAY, human_duration
+from analysis.schema import ALL, US_PER_DAY, human_duration
 from analysis.stats import Interval
 from analysis.timing_survival import LogRank, Points, Steps
 from analysis.timing_waits import Waits
@@ -99,6 +99,37 @@ def group_words(names: Sequence[object], finals: Sequence[Points], sizes: Sequen
         for name, final, n in zip(names, finals, sizes, strict=True)
     ]
     return "; ".join(said[:_MOST_SAID]) + "."
+
+
+def readable_rates(table: pd.DataFrame) -> pd.DataFrame:
+    """Rates after some times as text, a row per group and time.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"group": "all", "elapsed_days": [7.0], "rate": [0.081],
+    ...     "low": [0.077], "high": [0.085], "at_risk": [9000], "n": [20000]})
+    >>> readable_rates(table).loc["7 days"].to_list()
+    ['8.1% of 20,000', '7.7% to 8.5%', '9,000']
+    """
+    shown = pd.DataFrame(
+        {
+            "group": [group_name(name) for name in table["group"]],
+            "after": [human_duration(days * US_PER_DAY) for days in table["elapsed_days"]],
+            "have converted": [
+                UNDEFINED if np.isnan(rate) else f"{percent(rate)} of {count(n)}"
+                for rate, n in zip(table["rate"], table["n"], strict=True)
+            ],
+            "95 % interval": [
+                UNDEFINED if np.isnan(low) else f"{percent(low)} to {percent(high)}"
+                for low, high in zip(table["low"], table["high"], strict=True)
+            ],
+            "still at risk": [count(number) for number in table["at_risk"]],
+        },
+        dtype=str,
+    )
+    if set(table["group"]) <= {ALL}:
+        return shown.drop(columns="group").set_index("after")
+    return shown.set_index(["group", "after"])
 
 
 def _group_rate(final: Points, n: int) -> str:
