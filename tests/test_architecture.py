@@ -18,7 +18,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 FLOORS = {
     "words": (
         "schema results stats figures wording association calibration ratio_words dose "
-        "timing_survival"
+        "timing_survival aipw"
     ),
     "data": (
         "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows"

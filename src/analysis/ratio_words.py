@@ -57,3 +57,15 @@ def chance(p: float) -> str:
     if math.isnan(p):
         return UNDEFINED
     return "below 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def coefficient(r: float) -> str:
+    """A correlation, with a true minus sign.
+
+    Examples
+    --------
+    >>> coefficient(-0.137), coefficient(-0.001), coefficient(0.5)
+    ('−0.14', '0.00', '0.50')
+    """
+    said = f"{abs(r):.2f}"
+    return f"−{said}" if r < 0 and float(said) else said

@@ -10,7 +10,10 @@ from analysis.figures.changes import step_changes
 from analysis.figures.curves import conversion_curves
 from analysis.figures.doses import dose_curves
 from analysis.figures.funnel import funnel_bars
+from analysis.figures.horizons import horizon_forest
+from analysis.figures.lags import lag_bars
 from analysis.figures.micro_ratios import ratio_forest
+from analysis.figures.overlap import overlap_bars
 from analysis.figures.quality import audit_rows, hours_of_day, value_classes
 from analysis.figures.quality_days import daily_volume, missing_cells, silences
 from analysis.figures.reach import reach_scatter
@@ -27,9 +30,12 @@ __all__ = [
     "daily_volume",
     "dose_curves",
     "funnel_bars",
+    "horizon_forest",
     "hours_of_day",
+    "lag_bars",
     "micro_bars",
     "missing_cells",
+    "overlap_bars",
     "rate_trend",
     "ratio_forest",
     "reach_scatter",
