@@ -104,6 +104,18 @@ def test_weeks_are_final_when_their_last_entry_is(
     assert result.cohorts_figure().layout.meta["alt"].count("not final") == (~over).sum()
 
 
+def test_a_week_that_was_asked_for_in_part_is_as_long_as_that_part(
+    growing: tuple[EventLog, dict[str, float]],
+) -> None:
+    log, _ = growing
+    weeks = time_to_convert(log, "buy", entered=("2026-02-04", "2026-02-14")).cohorts()
+    assert weeks["start"].dt.strftime("%d").tolist() == ["04", "09"]
+    assert weeks["end"].dt.strftime("%d").tolist() == ["09", "14"]
+    berlin = time_to_convert(log, "buy").cohorts("Europe/Berlin")
+    assert set(berlin["start"].dt.hour) == {23, 22}
+    assert set(berlin["start"].dt.tz_convert("Europe/Berlin").dt.hour) == {0}
+
+
 # ── against plain pandas ────────────────────────────────────────────────────────────────────────
 
 events = st.tuples(

@@ -157,6 +157,9 @@ def cohort_rows(
     whose horizon is over (``rate, low, high``); ``mature`` where that is everybody.
     """
     bounds = _weeks(waits.entered_us, zone)
+    if waits.bounds_us is not None:
+        # A week that was asked for in part is as long as that part.
+        bounds = np.unique(np.clip(bounds, *waits.bounds_us))
     week = np.searchsorted(bounds, waits.entered_us, "right") - 1
     size = max(len(bounds) - 1, 0)
     within, mature = waits.within(horizon_us), waits.mature(horizon_us)

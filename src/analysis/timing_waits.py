@@ -37,6 +37,7 @@ class Waits:
     sessions : number of the macro's session, 1 for that of the start; 0 where it is not known.
     groups : number of the user's group in `names`.
     until_us : where the log's knowledge ends.
+    bounds_us : the range of the starts that was asked for, end excluded; None: all.
     hidden : how many groups were left out because they are too small to show.
     """
 
@@ -47,6 +48,7 @@ class Waits:
     groups: np.ndarray
     names: list[Hashable]
     until_us: int
+    bounds_us: tuple[int, int] | None = None
     hidden: int = 0
 
     @property
@@ -124,6 +126,7 @@ def waits_of(
         _joined(groups.codes, np.int64),
         groups.names,
         log.covers_until_us,
+        bounds,
     )
     return _large_enough(found, min_cell)
 

@@ -94,8 +94,8 @@ def test_where_few_are_followed_the_curve_is_dotted() -> None:
     solid, dotted = lines(conversion_curves(table))
     assert (solid.line.dash, dotted.line.dash) == ("solid", "dot")
     # They meet: no gap, and no step drawn twice.
-    assert list(solid.x) == [0, 10, 20]
-    assert list(dotted.x) == [20, 30]
+    assert list(solid.x) == [0, 10]
+    assert list(dotted.x) == [10, 20, 30]
 
 
 def test_a_curve_that_ends_early_ends_in_a_hollow_point() -> None:

@@ -34,6 +34,7 @@ from analysis.wording import count, group_name, percent
 _PLOT, _AXIS, _ROW, _HEAD = 290, 30, 20, 22
 _NAME = 15
 _FEW = 0.1
+_CLEAR = 3
 _STEPS = (1, 2, 5, 8, 10, 15, 20, 30, 60, 90, 120, 180, 365)
 _MOST_TICKS = 3.5
 """After the first; more numbers of users would overlap on a phone."""
@@ -81,6 +82,7 @@ def conversion_curves(
     for (group, own), end in zip(owns.items(), ends, strict=True):
         drawn = own[own["rate"].notna()].assign(x=lambda t: t["elapsed_days"] / size)
         if len(drawn):
+            traces.append(_band(drawn, colors[group], strong=len(groups) <= _CLEAR))
             traces += _curve(drawn, colors[group], group, until / size, end)
             traces += _median(drawn, medians, group, colors[group], size)
     ticks = [tick / size for tick in axis_ticks(until)]
@@ -135,24 +137,12 @@ def _apart(ends: list[float], table: pd.DataFrame) -> list[float]:
 
 
 def _curve(own: pd.DataFrame, color: str, group: Any, until: float, end: float) -> list[Any]:
-    """The band, the curve (dotted where few are followed), its end, and its number."""
+    """The curve (dotted where few are followed), its end, and its number."""
     thin = own["followed"] < _FEW * own["n"]
-    first = int(np.argmax(thin)) if thin.any() else len(own)
+    # From the last step that many were followed to.
+    first = max(int(np.argmax(thin)) - 1, 0) if thin.any() else len(own)
     parts = [(own.iloc[: first + 1], "solid"), (own.iloc[first:], "dot")]
-    band = own[own["low"].notna() & own["high"].notna()]
-    x = [v for v in band["x"] for _ in (0, 1)][1:]
-    low, high = ([v for v in band[side] for _ in (0, 1)][:-1] for side in ("low", "high"))
-    traces: list[Any] = [
-        go.Scatter(
-            x=plain([*x, *reversed(x)]),
-            y=plain([*high, *reversed(low)]),
-            fill="toself",
-            fillcolor=_pale(color),
-            mode="lines",
-            line={"width": 0},
-            hoverinfo="skip",
-        )
-    ]
+    traces: list[Any] = []
     for part, dash in parts:
         if len(part):
             traces.append(
@@ -169,9 +159,21 @@ def _curve(own: pd.DataFrame, color: str, group: Any, until: float, end: float) 
     return [*traces, _ending(own.iloc[-1], color, group, until, end)]
 
 
-def _pale(color: str) -> str:
+def _band(own: pd.DataFrame, color: str, *, strong: bool) -> go.Scatter:
+    """The interval of every step, level until the next; pale where many lie over one another."""
+    known = own[own["low"].notna() & own["high"].notna()]
+    x = [v for v in known["x"] for _ in (0, 1)][1:]
+    low, high = ([v for v in known[side] for _ in (0, 1)][:-1] for side in ("low", "high"))
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, 0.16)"
+    return go.Scatter(
+        x=plain([*x, *reversed(x)]),
+        y=plain([*high, *reversed(low)]),
+        fill="toself",
+        fillcolor=f"rgba({red}, {green}, {blue}, {0.16 if strong else 0.07})",
+        mode="lines",
+        line={"width": 0},
+        hoverinfo="skip",
+    )
 
 
 def _ending(last: pd.Series, color: str, group: Any, until: float, end: float) -> go.Scatter:
@@ -223,6 +225,7 @@ def _median(
             },
             hovertext=[safe_lines(median_told(row))],
             hoverinfo="text",
+            cliponaxis=False,
         )
     ]
 
