@@ -73,11 +73,11 @@ class ExposurePlan:
 
     def kinds(self, log: EventLog) -> np.ndarray:
         """Per event code, and one for hidden rows: the place in `events` (K of them), K for
-        context, K + 1 for anything else; int64."""
+        context, K + 1 for anything else; uint16."""
         place = {name: k for k, name in enumerate(self.events)}
         place |= dict.fromkeys(self.context, len(self.events))
         other = len(self.events) + 1
-        return np.array([*(place.get(name, other) for name in log.event_names), other], np.int64)
+        return np.array([*(place.get(name, other) for name in log.event_names), other], np.uint16)
 
     def bits(self, log: EventLog) -> np.uint64:
         """The events asked about as bits of the log's masks."""

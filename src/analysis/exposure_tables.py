@@ -55,15 +55,15 @@ def tables_of(log: EventLog, plan: ExposurePlan, strata: Strata) -> Tables:
     run = partial(_count, log=log, plan=plan, strata=strata)
     parts = engine.over([numbers[k::workers] for k in range(workers)], run)
     sums = [np.sum(arrays, axis=0) for arrays in zip(*(p.sums for p in parts), strict=True)]
-    changes, done_changes, macros, done_macros, active, before, now, facts, totals = sums
-    at_risk = _with_never(changes, done_changes).cumsum(axis=-1)[..., :-1]
-    trials = np.stack([active - before - now, now], axis=1)
+    changes, done_changes, macros, done_macros, active, trials, facts, totals = sums
+    now, before = trials[..., 0, :], trials[..., 1, :]
+    by_arm = np.stack([active[..., None] - now - before, now])
     waits = [np.concatenate(column) for column in zip(*_all_waits(parts), strict=True)]
     return Tables(
-        at_risk=np.ascontiguousarray(np.moveaxis(at_risk, -1, -2)),
-        macros=np.ascontiguousarray(np.moveaxis(_with_never(macros, done_macros), -1, -2)),
-        trial_users=np.ascontiguousarray(trials[:, :, 0]),
-        trial_macros=np.ascontiguousarray(trials[:, :, 1]),
+        at_risk=_by_event(_by_dose(changes, done_changes).cumsum(axis=2)),
+        macros=_by_event(_by_dose(macros, done_macros)),
+        trial_users=np.ascontiguousarray(np.moveaxis(by_arm[..., 0, :], -1, 0)),
+        trial_macros=np.ascontiguousarray(np.moveaxis(by_arm[..., 1, :], -1, 0)),
         facts=facts,
         totals=totals,
         structural=np.sum([part.structural for part in parts], axis=0),
@@ -100,27 +100,23 @@ def _structural(
 
 
 def _empty(plan: ExposurePlan, strata: Strata) -> tuple[np.ndarray, ...]:
-    k, cells, many = len(plan.events), len(plan.edges_us) - 1, passes.LEVELS - 1
-    people = (len(strata.groups), len(strata.table))
-    trials = (2, cells, passes.ACTIVITY_BINS, passes.ACTIVITY_BINS)
-    shapes: list[tuple[int, ...]] = [
-        (*people, cells + 1),
-        (k, many, *people, cells + 1),
-        (*people, cells),
-        (k, many, *people, cells),
-        trials,
-        (k, *trials),
-        (k, *trials),
-        (k, 3),
-        (5,),
-    ]
+    events, cells = len(plan.events), len(plan.edges_us) - 1
+    people = (len(strata.groups), len(strata.table), cells + 1)
+    done = (*people, passes.LEVELS - 1, events)
+    trials = (cells, passes.ACTIVITY_BINS, passes.ACTIVITY_BINS, 2)
+    shapes = [people, done, people, done, trials, (*trials, 2, events), (events, 3), (5,)]
     return tuple(np.zeros(shape, np.int64 if len(shape) < 3 else np.int32) for shape in shapes)
 
 
-def _with_never(everybody: np.ndarray, done: np.ndarray) -> np.ndarray:
-    """Counts by dose, those who never did it being everybody less those who did."""
-    never = everybody - done.sum(axis=1)
-    return np.concatenate([never[:, None], done], axis=1)
+def _by_dose(everybody: np.ndarray, done: np.ndarray) -> np.ndarray:
+    """(groups, strata, cells + 1, 4, K); those who never did it are everybody less who did."""
+    never = everybody[..., None] - done.sum(axis=-2)
+    return np.concatenate([never[..., None, :], done], axis=-2)
+
+
+def _by_event(counts: np.ndarray) -> np.ndarray:
+    """From (groups, strata, cells + 1, 4, K) to (K, 4, groups, cells, strata)."""
+    return np.ascontiguousarray(counts[:, :, :-1].transpose(4, 3, 0, 2, 1))
 
 
 def _all_waits(parts: Sequence[_Part]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -124,12 +124,13 @@ def count(columns, first, bought, kind, wanted, bounds, edges, strata, tables):
     strata : (group, stratum, turns, binned): numbers per unit; where there are `turns`, a unit is
         in the next group from the first cell that starts after its turn; where `binned`, the
         stratum counted is stratum × bins + bin of activity.
-    tables : arrays that are added to:
-        changes (groups, strata, cells + 1) and done_changes (K, 3, groups, strata, cells + 1): of
-        the people at risk from one cell to the next, all and by event and dose;
-        macros (groups, strata, cells) and done_macros (K, 3, groups, strata, cells);
-        active (2, cells, bins, bins), before and now (K, 2, cells, bins, bins): trials, and those
-        with a macro conversion later: all, of those who did the event before, of those who do;
+    tables : int arrays that are added to. An event is the last axis of all that have one, because
+        what one person has done is written together:
+        changes (groups, strata, cells + 1) and done_changes (…, 3, K): of the people at risk from
+        one cell to the next, all, and by dose and event; macros and done_macros: alike, those who
+        convert in the cell; active (cells, bins, bins, 2): people in trials, and those of them
+        with a macro conversion later; trials (…, 2, K): of these, who do the event in the cell,
+        and who did it before;
         facts (K, 3): units that did it, and without and with a macro conversion after it;
         totals (5,).
 
@@ -142,12 +143,17 @@ def count(columns, first, bought, kind, wanted, bounds, edges, strata, tables):
     asked, event_bits = wanted
     horizon, covers = bounds
     group, stratum, turns, binned = strata
-    changes, done_changes, macros, done_macros, active, before, now, facts, totals = tables
+    changes, done_changes, macros, done_macros, active, trials, facts, totals = tables
     bins = ACTIVITY_BINS if binned else 1
+    # One place in flat tables serves all events of a person; five axes would each be reckoned.
+    width, all_strata, doses = edges.size, changes.shape[1], (LEVELS - 1) * asked
+    changes, done_changes = changes.reshape(-1), done_changes.reshape(-1)
+    macros, done_macros = macros.reshape(-1), done_macros.reshape(-1)
+    active, trials = active.reshape(-1), trials.reshape(-1)
     earliest = np.empty(asked, np.int64)
     times = np.zeros(asked, np.int64)
     level = np.zeros(asked, np.int64)
-    done = np.empty(asked, np.int64)
+    done = np.empty(asked, kind.dtype)
     waits = np.empty(1024, np.int64)
     wait_of = np.empty(1024, np.int64)
     waiting = 0
@@ -176,12 +182,11 @@ def count(columns, first, bought, kind, wanted, bounds, edges, strata, tables):
 
         # Up to the start of the last cell at risk: states, and trials in the cells before it.
         known = 0
-        g = np.int64(group[u])
-        base = np.int64(stratum[u]) * bins
-        s = base
+        base = (np.int64(group[u]) * all_strata + np.int64(stratum[u]) * bins) * width
+        state = base
         last_start = edges[max(at_risk - 1, 0)]
         if at_risk > 0:
-            changes[g, s, 0] += 1
+            changes[state] += 1
         next_cell = 1
         total = 0
         inside = 0
@@ -203,39 +208,39 @@ def count(columns, first, bought, kind, wanted, bounds, edges, strata, tables):
                 if inside and mature:
                     a = BINS[min(total, MOST_COUNTED)]
                     b = BINS[min(inside, MOST_COUNTED)]
-                    c = next_cell - 1
-                    active[0, c, a, b] += 1
-                    if converted:
-                        active[1, c, a, b] += 1
+                    place = (((next_cell - 1) * ACTIVITY_BINS + a) * ACTIVITY_BINS + b) * 2
+                    active[place] += 1
+                    active[place + 1] += converted
+                    place *= 2 * asked
                     for j in range(known):
                         k = done[j]
-                        trials = before if level[k] else now
-                        trials[k, 0, c, a, b] += 1
+                        at = place + (asked + k if level[k] else k)
+                        trials[at] += 1
                         if converted:
-                            trials[k, 1, c, a, b] += 1
+                            trials[at + 2 * asked] += 1
                 total += inside
                 inside = 0
-                new_s = base
+                new_state = base
                 if binned:
-                    new_s += BINS[min(total, MOST_COUNTED)]
-                new_g = g
+                    new_state += BINS[min(total, MOST_COUNTED)] * width
                 if turns.size and turns[u] < entry + edges[next_cell]:
-                    new_g = np.int64(group[u]) + 1
-                moved = new_s != s or new_g != g
+                    new_state += all_strata * width
+                moved = new_state != state
                 if moved:
-                    changes[g, s, next_cell] -= 1
-                    changes[new_g, new_s, next_cell] += 1
+                    changes[state + next_cell] -= 1
+                    changes[new_state + next_cell] += 1
+                old_place = (state + next_cell) * doses - asked
+                new_place = (new_state + next_cell) * doses - asked
                 for j in range(known):
                     k = done[j]
                     old = level[k]
                     new = min(times[k], LEVELS - 1)
                     if moved or new != old:
                         if old:
-                            done_changes[k, old - 1, g, s, next_cell] -= 1
-                        done_changes[k, new - 1, new_g, new_s, next_cell] += 1
+                            done_changes[old_place + old * asked + k] -= 1
+                        done_changes[new_place + new * asked + k] += 1
                         level[k] = new
-                s = new_s
-                g = new_g
+                state = new_state
             if i >= stop or time[i] - entry >= last_start:
                 break
             since = time[i] - entry
@@ -245,13 +250,14 @@ def count(columns, first, bought, kind, wanted, bounds, edges, strata, tables):
             if since >= edges[next_cell]:
                 next_cell = np.searchsorted(edges, since, side="right")
         if at_risk > 0:
-            changes[g, s, at_risk] -= 1
-            macros[g, s, at_risk - 1] += counted
+            changes[state + at_risk] -= 1
+            macros[state + at_risk - 1] += counted
             for j in range(known):
                 k = done[j]
                 if level[k]:
-                    done_changes[k, level[k] - 1, g, s, at_risk] -= 1
-                    done_macros[k, level[k] - 1, g, s, at_risk - 1] += counted
+                    at = (level[k] - 1) * asked + k
+                    done_changes[(state + at_risk) * doses + at] -= 1
+                    done_macros[(state + at_risk - 1) * doses + at] += counted
 
         # To the end of the horizon: who did it at all.
         if masks[u] & event_bits:
