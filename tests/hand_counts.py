@@ -35,7 +35,7 @@ def hand_counts(
         macros[:, level, :, 0] = stacked[..., arm, 0]
         at_risk[:, level, :, 0] = stacked[..., arm, :].sum(-1)
     crude = stacked.sum((1, 2))
-    converters = int(crude[0, :, 0].sum()) + first_cell
+    converters = int(crude[:, :, 0].sum(1).max()) + first_cell
     return ExposureCounts(
         macro="buy",
         events=tuple(names),

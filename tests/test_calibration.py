@@ -63,6 +63,12 @@ def test_what_more_users_would_not_take_away():
     assert calibrate(0.8, 0.1, biased).lasting == pytest.approx((0.16 - 0.01) * 4 / 3)
 
 
+def test_one_control_under_three_names_makes_nobody_sure():
+    found = calibrate(0.8, 0.05, controls_of([0.3] * 3, [0.1] * 3))
+    assert np.log(found.high / found.low) > 2 * 1.96 * 0.1
+    assert 0 < found.p_value < 1
+
+
 def test_too_few_controls_give_no_calibration():
     for controls in ([], [0.3], [0.3, 0.4], [0.3, 0.4, np.nan]):
         found = calibrate(np.array([0.5, 0.7]), 0.1, controls_of(controls, [0.1] * len(controls)))

@@ -106,7 +106,8 @@ def calibrate(
         nothing = np.full(theta.shape, np.nan)
         return Calibrated(*[nothing] * 6)
     share = 1 + 1 / controls.k
-    uncertain = controls.spread**2 * share
+    # Controls that are all alike are one control, counted several times.
+    uncertain = (controls.spread**2 or controls.noise) * share
     variance = np.asarray(uncertain + np.maximum(0.0, error**2 - controls.noise))
     lasting = np.full(theta.shape, max(0.0, controls.spread**2 - controls.noise) * share)
     shift = theta - controls.mean

@@ -48,7 +48,9 @@ def by_level(counts: ExposureCounts) -> tuple[np.ndarray, np.ndarray]:
 
     Where there are several groups, all of them together stand before them.
     """
-    flat = [x.reshape(*x.shape[:3], -1) for x in (counts.macros, counts.at_risk)]
+    events, levels, groups, periods, strata = counts.macros.shape
+    shape = (events, levels, groups, periods * strata)
+    flat = [x.reshape(shape) for x in (counts.macros, counts.at_risk)]
     if len(counts.groups) > 1:
         flat = [np.concatenate([x.sum(2, keepdims=True), x], 2) for x in flat]
     return flat[0], flat[1]

@@ -130,7 +130,8 @@ def _whole(counts: ExposureCounts, confidence: float) -> dict[str, np.ndarray]:
         counts.peers[:, 0, 1, None], people[:, 0, None],
         confidence=confidence,
     )  # fmt: skip
-    k, n = (x.reshape(*x.shape[:2], -1) for x in (counts.trial_macros, counts.trial_users))
+    trials = (len(people), 2, counts.trial_users[0, 0].size if len(people) else 0)
+    k, n = (x.reshape(trials) for x in (counts.trial_macros, counts.trial_users))
     total = mantel_haenszel(k[:, 1], n[:, 1], k[:, 0], n[:, 0], confidence=confidence)
     before = np.array([len(waits) for waits in counts.waits_us])
     converters = np.full(len(before), counts.converters)

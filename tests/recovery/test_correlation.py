@@ -9,8 +9,10 @@ from recovery.worlds import MICRO, world_a_tables, world_b, world_c, world_d, wo
 
 from analysis.association import mantel_haenszel
 from analysis.calibration import calibrate, controls_of
+from analysis.catalog import Catalog
 from analysis.correlation import MicroToMacroResult, micro_to_macro
 from analysis.micro_table import micro_table
+from analysis.simulate import simulate
 
 
 def of_tables(tables: np.ndarray):
@@ -170,3 +172,21 @@ def test_world_e_is_structural():
     assert found["verdict"] == "structural"
     assert np.isnan(found["q_value"])
     assert "seems to require it" in found["reason"]
+
+
+@pytest.mark.slow
+def test_the_demo_shop_gives_back_what_was_planted():
+    """60,000 visitors: both that raise the hazard lead in their order, the one that lowers it is
+    below all, those that share only activity do not lead, and every milestone is structural."""
+    demo = simulate(seed=2026, users=60_000)
+    catalog = Catalog.load("data/catalogs/ecommerce.toml")
+    table = micro_to_macro(demo.log, catalog).table.set_index("event")
+    leads = set(table.index[table["verdict"] == "leads"])
+    assert {"video_start", "view_reviews", "newsletter_sign_up"} <= leads
+    assert not leads & {"add_to_wishlist", "file_download"}
+    left = table["calibrated"]
+    assert left["video_start"] > left["view_reviews"] > left["add_to_wishlist"]
+    assert table.loc["file_download", "calibrated_high"] < 1
+    assert (table.loc[["add_to_cart", "begin_checkout"], "verdict"] == "structural").all()
+    covered = (table["calibrated_low"] < 1) & (table["calibrated_high"] > 1)
+    assert covered[table["role"] == "control"].mean() >= 7 / 8
