@@ -385,6 +385,14 @@ def test_what_the_log_lacks_is_said_and_no_error() -> None:
         exposure_counts(EventLog.from_frame(frame_of([VISIT])[:0]), SHOP)
 
 
+def test_without_context_nothing_shows_activity() -> None:
+    rows = [("ann", 0, "video"), ("ann", 1, "imprint"), ("ann", 2, "cart"), ("ann", 3, "buy")]
+    counts = exposure_counts(log_of(rows), SHOP, horizon="1h")
+    assert "nothing is left that shows how active people are" in counts.warnings[0]
+    assert counts.trial_users.sum() == 0
+    assert counts.at_risk[..., 1:].sum() == 0
+
+
 def test_a_control_that_is_asked_for_is_no_control_then() -> None:
     counts = exposure_counts(LOG, SHOP, micros=["imprint"], horizon="1h")
     assert (counts.events, counts.controls) == (("imprint",), ())

@@ -135,6 +135,7 @@ def exposure_counts(
 
     Notes
     -----
+    Of a view of a log only the rows shown count, so a unit enters with the first of them.
     Activity counts the events that have no role in the catalog and are not asked about: an
     event's own count as activity would hide a part of its association. Trials take units whose
     whole horizon the log covers, at risk in a cell, with at least one such event in it and no

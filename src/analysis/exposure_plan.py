@@ -131,8 +131,8 @@ def exposure_plan(
     if not log.shards or not log.event_names:
         raise DataError("exposure: the log is empty. Import events first: workbook import FILE.")
     goal = _macro(log, catalog, macro)
-    roles = (*catalog.milestones, *catalog.secondary, *catalog.adverse) if micros is None else ()
-    own = _events(log, micros, roles, goal)
+    usual = (*catalog.milestones, *catalog.secondary, *catalog.adverse) if micros is None else ()
+    own = _events(log, micros, usual, goal)
     placebos = tuple(n for n in catalog.controls if n not in own) if controls is None else ()
     placebo = _events(log, controls, placebos, goal)
     if both := sorted(set(own) & set(placebo)):
@@ -141,15 +141,21 @@ def exposure_plan(
             "Leave it out of one of the two lists."
         )
     named = {goal, *own, *placebo, *catalog.events}
+    context = tuple(name for name in log.event_names if name not in named)
+    absent = [
+        f"“{catalog.label(name)}”"
+        for name in (*usual, *placebos)
+        if name not in log.event_names and name != goal
+    ]
     return ExposurePlan(
         macro=goal,
         events=(*own, *placebo),
         controls=placebo,
-        context=tuple(name for name in log.event_names if name not in named),
+        context=context,
         edges_us=period_edges(period, horizon),
         adjust=_adjust(log, adjust),
         by=None if by is None else _property(log, by, "by", (*CALENDAR, RETURNING)),
-        warnings=_warnings(log, catalog, placebo, [n for n in (*roles, *placebos) if n != goal]),
+        warnings=_warnings(placebo, absent, context),
     )
 
 
@@ -263,7 +269,7 @@ def _property(log: EventLog, name: str, what: str, words: Sequence[str]) -> str:
 
 
 def _warnings(
-    log: EventLog, catalog: Catalog, controls: Sequence[str], wanted: Sequence[str]
+    controls: Sequence[str], absent: Sequence[str], context: Sequence[str]
 ) -> tuple[str, ...]:
     said = []
     if not controls:
@@ -271,7 +277,11 @@ def _warnings(
             "There is no control among the events: nothing shows how large a number an event "
             "without any influence would get. Give such events the role 'control' in the catalog."
         )
-    absent = [f"“{catalog.label(name)}”" for name in wanted if name not in log.event_names]
     if absent:
         said.append(f"Not in this log, and left out: {', '.join(absent)}.")
+    if not context:
+        said.append(
+            "Every event of this log has a role or is asked about: nothing is left that shows how "
+            "active people are, so there is no adjustment for activity and there are no trials."
+        )
     return tuple(said)
