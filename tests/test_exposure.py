@@ -127,6 +127,21 @@ def compare(counts: ExposureCounts, found: Answer, edges: np.ndarray, by: str | 
     assert counts.converters_counted == sum(seen.converted for seen in found.rows)
 
 
+def compare_with_rows(counts: ExposureCounts, table: pd.DataFrame) -> None:
+    """The counts of the pass against counts of the rows, by group and stratum."""
+    strata = pd.MultiIndex.from_frame(counts.strata)
+    stratum = strata.get_indexer(pd.MultiIndex.from_frame(table[["activity_bin", "device"]]))
+    group = pd.Index(counts.groups).get_indexer(pd.Index(table["group"].astype("str")))
+    for k, name in enumerate(counts.events):
+        level = table[f"{name}_count"].clip(upper=3)
+        assert table[name].equals(level > 0)
+        found = np.zeros((2, *counts.at_risk.shape[1:]), np.int64)
+        np.add.at(found[0], (level, group, table["period"], stratum), 1)
+        np.add.at(found[1], (level, group, table["period"], stratum), table["converted"])
+        np.testing.assert_array_equal(found[0], counts.at_risk[k])
+        np.testing.assert_array_equal(found[1], counts.macros[k])
+
+
 @settings(max_examples=250, deadline=None)
 @given(
     given_log=logs(),
@@ -155,6 +170,7 @@ def test_counts_are_the_oracle_s_and_the_rows(
     ]
     columns = ["user", "period", "converted", "activity", *(f"{e}_count" for e in EVENTS), "device"]
     assert sorted(table[columns].itertuples(index=False, name=None)) == sorted(rows)
+    compare_with_rows(counts, table)
 
 
 # ── edges, one at a time ────────────────────────────────────────────────────────────────────────
@@ -376,6 +392,10 @@ def test_what_the_log_lacks_is_said_and_no_error() -> None:
     assert counts.events == ("video",)
     assert counts.macros.sum() == counts.trial_users.sum() == counts.peers[:, :, 1].sum() == 0
     said = " ".join(counts.warnings)
+    many = {"name": "m", "events": {f"e{k}": {"role": "control"} for k in range(6)}}
+    many["events"]["buy"] = {"role": "macro"}
+    few = exposure_counts(log, Catalog.from_mapping(many), horizon="1h").warnings
+    assert "left out: “E0”, “E1”, “E2”, “E3” and 2 more." in few[1]
     assert "There is no control among the events" in said
     assert "Not in this log, and left out: “Cart”, “Imprint”." in said
     assert "None of 1 users has Buy within 24 h of the first event" in said

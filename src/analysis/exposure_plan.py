@@ -35,6 +35,7 @@ AUTO: Final = "auto"
 CALENDAR: Final = ("day", "week", "month")
 RETURNING: Final = "returning"
 _AUTO_MINUTES: Final = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 240, 480)
+_MOST_NAMED: Final = 4
 _MOST_CELLS: Final = 5_000
 _MOST_COUNTS: Final = 40_000_000
 
@@ -278,7 +279,10 @@ def _warnings(
             "without any influence would get. Give such events the role 'control' in the catalog."
         )
     if absent:
-        said.append(f"Not in this log, and left out: {', '.join(absent)}.")
+        shown = ", ".join(absent[:_MOST_NAMED])
+        more = len(absent) - _MOST_NAMED
+        shown += f" and {more} more" if more > 0 else ""
+        said.append(f"Not in this log, and left out: {shown}.")
     if not context:
         said.append(
             "Every event of this log has a role or is asked about: nothing is left that shows how "
