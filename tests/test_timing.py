@@ -179,6 +179,30 @@ def test_waits_and_curves_of_pandas_and_scipy(
         assert told["followed"].tolist() == reach
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(events, min_size=1, max_size=30), st.integers(1, 12), st.integers(10, 30))
+def test_weeks_of_pandas(rows: list[tuple[Any, ...]], horizon: int, until: int) -> None:
+    """Every start is a midnight, so those of Mondays are at the very bound of a week."""
+    rows = [*rows, ("zoe", 4, "visit", None), ("zoe", 4, "buy", None)]
+    expected = waits_by_hand(rows, "visit", until)
+    log = log_of(rows, until=until, columns=["device"])
+    weeks = time_to_convert(log, "buy", start="visit", horizon=f"{horizon}d").cohorts()
+    monday = (expected["start"] + 3) // 7 * 7 - 3
+    within = expected["bought"] & (expected["wait"] <= horizon)
+    over = expected["start"] + horizon <= until
+    told = weeks.set_index((weeks["start"] - ZERO) // DAY)
+    for day, own in expected.groupby(monday):
+        index = own.index
+        assert told.loc[day, ["entered", "so_far", "k", "n"]].tolist() == [
+            len(own),
+            within[index].sum(),
+            (within & over)[index].sum(),
+            over[index].sum(),
+        ]
+        assert told.loc[day, "mature"] == (day + 7 + horizon <= until)
+    assert weeks["entered"].sum() == len(expected)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(events, min_size=1, max_size=30), st.randoms())
 def test_neither_shards_nor_names_nor_order_of_people_matter(
