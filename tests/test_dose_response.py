@@ -50,6 +50,8 @@ def test_the_sentence_has_trend_interval_and_n():
     assert f"{RESULT.per_level:.2f} (95% interval {RESULT.low:.2f} to {RESULT.high:.2f})" in said
     assert f"{RESULT.table['k'].sum():,} conversions in {RESULT.table['n'].sum():,} periods" in said
     assert "Read reviews" in RESULT.figure().layout.meta["alt"]
+    assert f"For {len(RESULT.of_controls)} negative controls it is" in said
+    assert len(RESULT.of_controls) == 8
     assert "experiment" in RESULT.warnings[-1]
 
 

@@ -16,12 +16,12 @@ import pandas as pd
 from analysis import figures
 from analysis.association import mantel_haenszel
 from analysis.catalog import Catalog
-from analysis.dose import isotonic, mantel_trend
+from analysis.dose import Trend, isotonic, mantel_trend
 from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.micro_ratios import by_level
 from analysis.micro_words import ASSOCIATION
-from analysis.ratio_words import chance, with_interval
+from analysis.ratio_words import between, chance, with_interval
 from analysis.results import Result
 from analysis.stats import CONFIDENCE
 from analysis.wording import count
@@ -33,7 +33,8 @@ LEVELS = ("0", "1", "2", "3+")
 class DoseResult(Result):
     """The answer of `dose_response`; ``table`` is that of `dose_table`.
 
-    ``per_level, low, high, p_value`` are those of the trend: the ratio per further time.
+    ``per_level, low, high, p_value`` are those of the trend: the ratio per further time;
+    ``of_controls`` has that ratio of each negative control, where there is nothing to find.
     """
 
     label: str
@@ -41,6 +42,7 @@ class DoseResult(Result):
     low: float
     high: float
     p_value: float
+    of_controls: tuple[float, ...]
 
     def sentence(self) -> str:
         """The ratio per further time, with its interval, the test and n."""
@@ -51,8 +53,14 @@ class DoseResult(Result):
         return (
             f"{self.label}: per further time the rate of converting differs by a factor of "
             f"{with_interval(self.per_level, self.low, self.high)}, trend p = "
-            f"{chance(self.p_value)}; {of}."
+            f"{chance(self.p_value)}; {of}.{self._next_to_controls()}"
         )
+
+    def _next_to_controls(self) -> str:
+        if not self.of_controls:
+            return ""
+        ends = between(min(self.of_controls), max(self.of_controls))
+        return f" For {count(len(self.of_controls))} negative controls it is {ends}."
 
     def figure(self) -> Any:
         """Odds ratio by how often it was done."""
@@ -93,16 +101,18 @@ def dose_response(
         catalog,
         macro=macro,
         micros=[micro],
-        controls=[],
         period=period,
         horizon=horizon,
         adjust=adjust,
     )
-    k, n = (x[0, :, 0] for x in by_level(counts))
-    trend = mantel_trend(k, n, np.arange(len(LEVELS)))
+    k, n = (x[:, :, 0] for x in by_level(counts))
+    every = mantel_trend(k, n, np.arange(len(LEVELS)))
+    trend = Trend(*(x[0] for x in every))
+    placebo = every.per_level[1:]
+    table = dose_table(counts, catalog)
     chosen = [adjust] if isinstance(adjust, str) else list(adjust)
     return DoseResult(
-        table=dose_table(counts, catalog),
+        table=table[table["event"] == micro].reset_index(drop=True),
         parameters={
             "micro": micro,
             "macro": counts.macro,
@@ -110,13 +120,13 @@ def dose_response(
             "horizon": str(horizon),
             "adjust": chosen,
         },
-        # It is asked without controls on purpose.
-        warnings=(*(w for w in counts.warnings if "control" not in w), ASSOCIATION),
+        warnings=(*counts.warnings, ASSOCIATION),
         label=catalog.label(micro),
         per_level=float(trend.per_level),
         low=float(trend.low),
         high=float(trend.high),
         p_value=float(trend.p_value),
+        of_controls=tuple(float(x) for x in placebo[np.isfinite(placebo)]),
     )
 
 
