@@ -65,7 +65,7 @@ def figures(result):
 
 def test_the_share_of_the_first_period_is_always_told():
     assert re.search(
-        r"\d[\d.]*% \(\d+ of \d+\) of the conversions come in the first 1 min",
+        r"\d[\d.]*% \(\d+ of \d+\) of the conversions come within 1 min of entry",
         " ".join(RESULT.warnings),
     )
 
@@ -130,7 +130,7 @@ def test_a_catalog_without_controls_warns_and_names_no_leader():
     assert found["verdict"] == "goes_along"
     assert any("control" in text for text in result.warnings)
     assert all(figure.layout.meta["alt"] for figure in figures(result))
-    assert "None of 1 micro conversions stands out (1 goes along)" in result.sentence()
+    assert "Video start does not stand out (1 goes along)" in result.sentence()
 
 
 def test_a_horizon_longer_than_the_log_warns():

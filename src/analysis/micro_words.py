@@ -56,7 +56,12 @@ def sentence(table: pd.DataFrame, counts: ExposureCounts) -> str:
     if not said:
         tally = own["verdict"].value_counts()
         words = [f"{tally[v]} {v.replace('_', ' ')}" for v in VERDICTS if v in tally]
-        said.append(f"None of {len(own)} micro conversions stands out ({', '.join(words)}).")
+        who = (
+            f"None of {len(own)} micro conversions stands"
+            if len(own) > 1
+            else f"{records(own)[0].label} does not stand"
+        )
+        said.append(f"{who} out ({', '.join(words)}).")
     return f"{' '.join(said)} Odds ratios next to the controls; {found}."
 
 
@@ -101,9 +106,9 @@ def _named(row: Any) -> str:
 def _first_period(counts: ExposureCounts) -> str:
     first = share(counts.first_cell, counts.converters, counts.first_cell / counts.converters)
     return (
-        f"{first} of the conversions come in the first "
-        f"{human_duration(int(counts.edges_us[1]))} after entry, before anything could be seen to "
-        "precede them: they count in no odds ratio."
+        f"{first} of the conversions come within {human_duration(int(counts.edges_us[1]))} of "
+        "entry, in the first period, before anything could be seen to precede them: they count in "
+        "no odds ratio."
     )
 
 
