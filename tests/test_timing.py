@@ -295,6 +295,9 @@ def test_entered_limits_starts_and_not_conversions() -> None:
     table = conversion_curve(log, "visit", "buy", entered=("2026-01-01", "2026-01-08")).table
     assert table["n"].iloc[-1] == 1
     assert table["converted"].iloc[-1] == 1
+    # A start at the very beginning of the range is in it, one at its end is not.
+    for ends, n in ((("2026-01-02", "2026-01-10"), 1), (("2026-01-10", "2026-01-11"), 1)):
+        assert conversion_curve(log, "visit", "buy", entered=ends).overall.n == n
     late = time_to_convert(log, "buy", entered=(None, "2025-12-01"))
     assert late.warnings[0] == "No user started: every rate and time is undefined (NaN)."
 
@@ -318,9 +321,10 @@ def test_small_groups_and_few_conversions_are_hidden() -> None:
     rows += [(f"v{i}", 1.0, "visit", "desktop") for i in range(40)]
     rows += [(f"v{i}", 2.0, "buy", "desktop") for i in range(3)]
     rows += [(f"w{i}", 1.0, "visit", "tablet") for i in range(4)]
+    rows += [(f"x{i}", 1.0, "visit", "watch") for i in range(5)]
     log = log_of(rows, until=60, columns=["device"])
     result = conversion_curve(log, "visit", "buy", by="device", min_cell=5)
-    assert set(result.table["group"]) == {"mobile", "desktop"}
+    assert set(result.table["group"]) == {"mobile", "desktop", "watch"}
     told = result.table["converted"].dropna()
     for _, own in result.table.groupby("group"):
         steps = np.diff(own["converted"].dropna(), prepend=0)
