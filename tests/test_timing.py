@@ -341,6 +341,11 @@ def test_small_groups_and_few_conversions_are_hidden() -> None:
     assert few[["days", "days_low", "days_high", "converted"]].isna().all(axis=None)
     hidden = waits.sessions[waits.sessions["group"] == "desktop"]
     assert not hidden["k"].between(1, 4).any()
+    assert hidden["n"].isna().all()
+    weeks = time_to_convert(log, "buy", start="visit", min_cell=30).cohorts()
+    assert weeks["entered"].tolist() == [109.0]
+    assert weeks[["k", "so_far", "rate"]].isna().all(axis=None)
+    assert time_to_convert(log, "buy", min_cell=30).numbers()["median_days"]["n"] is None
     everything = conversion_curve(log, "visit", "buy", by="device", min_cell=1000)
     assert "too few people to show" in everything.sentence()
     assert everything.numbers()["rate"]["value"] is None

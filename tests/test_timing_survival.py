@@ -97,6 +97,7 @@ def test_curve_and_errors_of_statsmodels(pairs: list[tuple[int, bool]]) -> None:
     np.testing.assert_allclose(errors, other.surv_prob_se[inner], atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # scipy's, where there are no limits
 @given(waits)
 def test_limits_of_scipy(pairs: list[tuple[int, bool]]) -> None:
     time, happened = arrays(pairs)
@@ -186,6 +187,7 @@ def test_a_quantile_is_where_the_curve_reaches_the_share(
         assert (math.isnan(value) and not len(there)) or value == there[0]
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # its logarithms of 0 at the curve's end
 def test_a_quantiles_interval_is_that_of_statsmodels() -> None:
     rng = np.random.default_rng(4)
     time = np.minimum(rng.permutation(400) + 1, cut := rng.integers(50, 500, 400))

@@ -58,7 +58,8 @@ def conversion_curve(
     ----------
     log : the events.
     start : where the wait begins: a user's first event of that name; None: the first of any name.
-    macro : what they convert to. The first one at or after the start counts.
+    macro : what they convert to. The first one at or after the start counts; one at the same
+        instant, or one that is itself the first event, is a wait of zero.
     horizon : for how long to look at each user; a duration such as ``"30d"``.
     by : property, or several, whose value on the row of the start is the group. The largest six
         groups are kept, the rest becomes ``"(other)"``.

@@ -56,7 +56,7 @@ class _Timed(Result):
         median = [row["days"], row["days_low"], row["days_high"]]
         return {
             "rate": _as_number(rate, self.overall.n),
-            "median_days": _as_number(median, int(self.overall.events.sum())),
+            "median_days": _as_number(median, row["converted"]),
         }
 
 
@@ -223,7 +223,7 @@ def _median(row: Mapping[str, Any] | pd.Series) -> Interval:
     return Interval(*(float(row[name]) for name in ("days", "days_low", "days_high")))
 
 
-def _as_number(values: list[float], n: int) -> dict[str, Any]:
+def _as_number(values: list[float], n: float) -> dict[str, Any]:
     names = ("value", "low", "high")
     plain = {k: None if np.isnan(v) else float(v) for k, v in zip(names, values, strict=True)}
-    return {**plain, "n": n}
+    return {**plain, "n": None if np.isnan(n) else int(n)}

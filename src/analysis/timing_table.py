@@ -145,6 +145,7 @@ def session_rows(waits: Waits, horizon_us: int, *, min_cell: int = 1) -> pd.Data
         }
     )
     table.loc[hidden, ["k", "rate", "low", "high"]] = np.nan
+    table.loc[table["n"].between(1, min_cell - 1), "n"] = np.nan
     return table
 
 
@@ -172,9 +173,11 @@ def cohort_rows(
     table = pd.DataFrame({"group": [ALL] * size, "start": stamps[:size], "end": stamps[1:]})
     table = table.assign(entered=entered, so_far=so_far, k=k, n=n, rate=ratio(k, n))
     table = table.assign(low=low, high=high, mature=bounds[1:] + horizon_us <= waits.until_us)
-    few = (table["k"] > 0) & (table["k"] < min_cell) | (table["entered"].between(1, min_cell - 1))
-    table.loc[few, ["k", "rate", "low", "high"]] = np.nan
-    table.loc[table["so_far"].between(1, min_cell - 1), "so_far"] = np.nan
+    few = table[["entered", "so_far", "k", "n"]]
+    few = few.ge(1) & few.lt(min_cell)
+    rated = few[["entered", "k", "n"]].any(axis=1)
+    table = table.assign(**table[few.columns].mask(few))
+    table.loc[rated, ["k", "rate", "low", "high"]] = np.nan
     return table
 
 

@@ -236,7 +236,8 @@ def session_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     '1st session: 20.0% (8 of 40) of conversions. 2nd session: 80.0% (32 of 40) of conversions.'
     """
     if not len(table) or not table["n"].fillna(0).max():
-        return empty("Nobody whose horizon is over has converted.", title=title)
+        nobody = "Nobody whose horizon is over has converted, or too few people to show."
+        return empty(nobody, title=title)
     groups, note = shown_groups(
         [g for g in dict.fromkeys(table["group"]) if table.loc[table["group"] == g, "n"].max() > 0]
     )
