@@ -12,11 +12,13 @@ from analysis.aipw import People, estimated
 from analysis.stats import newcombe
 
 
-def drawn(rng: np.random.Generator, n: int, effect: float, *, curve: float = 0.0) -> People:
+def drawn(
+    rng: np.random.Generator, n: int, effect: float, *, curve: float = 0.0, common: float = -0.8
+) -> People:
     """A confounder x makes exposure and conversion likelier; with `curve`, conversion not
     linearly, so that the model of the outcome is wrong and that of exposure right."""
     x = rng.normal(size=n)
-    exposed = rng.random(n) < 1 / (1 + np.exp(-(-0.8 + 0.9 * x)))
+    exposed = rng.random(n) < 1 / (1 + np.exp(-(common + 0.9 * x)))
     rate = np.clip(0.25 + 0.06 * x + curve * (x**2 - 1) + effect * exposed, 0, 1)
     return People(exposed, rng.random(n) < rate, np.column_stack([np.ones(n), x]))
 
@@ -25,8 +27,9 @@ def robust(people: People, trim: float = 0.0):
     return estimated(people, trim)[0].set_index("basis").loc["doubly robust"]
 
 
-def test_estimate_and_error_are_those_of_statsmodels():
-    people = drawn(np.random.default_rng(1), 1500, 0.05)
+@pytest.mark.parametrize("common", [-0.8, 2.0])
+def test_estimate_and_error_are_those_of_statsmodels(common):
+    people = drawn(np.random.default_rng(1), 1500, 0.05, common=common)
     found = robust(people)
     t, y = people.exposed.astype(float), people.converted.astype(float)
     select = Logit(t, people.known).fit(disp=False)
