@@ -335,6 +335,15 @@ def test_groups_add_up_to_everybody_and_shards_change_nothing() -> None:
     )
 
 
+def test_who_comes_back_is_new_until_a_cell_after_the_second_session_began() -> None:
+    rows = [(*VISIT, "1"), ("ann", 5, "visit", "2"), ("ann", 16, "video", "2")]
+    counts = counts_of(rows, by="returning")
+    assert counts.groups == ("new", "returning")
+    assert counts.at_risk.sum(axis=(1, 4))[0].tolist() == [[1, 1, 0, 0], [0, 0, 1, 1]]
+    table = person_periods(log_of(rows), SHOP, period="5min", horizon="20min", by="returning")
+    assert table["group"].tolist() == ["new", "new", "returning", "returning"]
+
+
 def test_bins_hold_what_they_are_called() -> None:
     rows = [
         VISIT,
