@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from analysis import timing_words
@@ -177,7 +176,7 @@ def time_to_convert(
     rows = [quantile_rows(waits, found.curves, horizon_us, origin=origin, min_cell=min_cell)]
     if start is not None:
         touched = waits_of(log, None, macro, entered=entered, min_cell=min_cell, what=what)
-        rows.append(_overall_rows(touched, asked, FIRST_TOUCH))
+        rows.append(_overall_rows(touched, _curve(touched, horizon_us), asked, FIRST_TOUCH))
     table = pd.concat(rows, ignore_index=True)
     return TimeToConvertResult(
         table=table,
@@ -218,7 +217,7 @@ class _Found(NamedTuple):
 
 def _followed(asked: _Asked, waits: Waits) -> _Found:
     horizon_us = asked.horizon_us
-    curves = [_curve(waits.of(group), horizon_us) for group in range(len(waits.names))]
+    curves = [_curve(waits, horizon_us, group) for group in range(len(waits.names))]
     overall = curves[0] if len(curves) == 1 else _curve(waits, horizon_us)
     known = bool(waits.converted.any()) or bool(totals(asked.log, asked.macro).events)
     if not known:
@@ -233,7 +232,7 @@ def _followed(asked: _Asked, waits: Waits) -> _Found:
         min_cell=asked.min_cell,
     )
     origin = FIRST_TOUCH if asked.start is None else START
-    rows = _overall_rows(waits, asked, origin)
+    rows = _overall_rows(waits, overall, asked, origin)
     if waits.names != [ALL]:
         own = quantile_rows(waits, curves, horizon_us, origin=origin, min_cell=asked.min_cell)
         rows = pd.concat([rows, own], ignore_index=True)
@@ -241,15 +240,15 @@ def _followed(asked: _Asked, waits: Waits) -> _Found:
     return _Found(overall, curves, medians.reset_index(drop=True), said)
 
 
-def _curve(waits: Waits, horizon_us: int) -> Steps:
-    return steps_of(waits.wait_us, waits.converted, horizon_us)
+def _curve(waits: Waits, horizon_us: int, group: int | None = None) -> Steps:
+    who = slice(None) if group is None else waits.members(group)
+    return steps_of(waits.wait_us[who], waits.converted[who], horizon_us)
 
 
-def _overall_rows(waits: Waits, asked: _Asked, origin: str) -> pd.DataFrame:
-    whole = replace(waits, names=[ALL], groups=np.zeros_like(waits.groups))
+def _overall_rows(waits: Waits, overall: Steps, asked: _Asked, origin: str) -> pd.DataFrame:
     return quantile_rows(
-        whole,
-        [_curve(whole, asked.horizon_us)],
+        replace(waits, names=[ALL]),
+        [overall],
         asked.horizon_us,
         origin=origin,
         min_cell=asked.min_cell,

@@ -113,7 +113,7 @@ class CurveResult(_Timed):
         for group, steps in enumerate(self.curves):
             # Beyond the horizon nobody is looked at.
             found = self._at(steps, *np.where(asked > self.horizon_us, 2**62, asked).tolist())
-            followed = self.waits.of(group).followed_us
+            followed = self.waits.followed_us[self.waits.members(group)]
             columns = {
                 "elapsed_days": asked / US_PER_DAY,
                 "elapsed_seconds": asked / US_PER_SECOND,

@@ -221,6 +221,8 @@ def logrank(
     from scipy.stats import chi2
     from statsmodels.duration.survfunc import survdiff
 
+    if not len(groups) or groups.min() == groups.max():
+        return LogRank(np.nan, 0, np.nan)
     happened = converted & (wait_us <= horizon_us)
     instants = np.unique(wait_us[happened])
     # A wait cut off between two conversions was at risk at the earlier one and at none after it.

@@ -38,7 +38,7 @@ def curve_table(
     """
     frames = []
     for group, steps in enumerate(curves):
-        followed = np.sort(waits.of(group).followed_us)
+        followed = np.sort(waits.followed_us[waits.members(group)])
         times = _chosen(steps, horizon_us, min_cell)
         points = points_at(steps, times)
         few = (points.converted > 0) & (points.converted < min_cell)

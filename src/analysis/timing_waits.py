@@ -64,9 +64,9 @@ class Waits:
         """Whose whole horizon the log covers."""
         return self.followed_us >= horizon_us
 
-    def of(self, group: int) -> Waits:
-        """The waits of one group."""
-        return self.where(self.groups == group) if len(self.names) > 1 else self
+    def members(self, group: int) -> np.ndarray | slice:
+        """Who is in a group: an index of the columns."""
+        return self.groups == group if len(self.names) > 1 else slice(None)
 
     def where(self, keep: np.ndarray) -> Waits:
         """The waits of some users."""
