@@ -28,8 +28,8 @@ FLOORS = {
         "timing timing_waits timing_table timing_result timing_words "
         "funnels funnel_steps funnel_table funnel_result breakdown periods period_bounds "
         "period_changes period_result period_words micro_shares totals gate verdict micro_ratios "
-        "micro_table micro_words correlation dose_response stability lead_lag doubly_robust "
-        "horizons"
+        "micro_table micro_words micro_cells correlation dose_response stability lead_lag "
+        "doubly_robust horizons"
     ),
     "views": "widgets reports cli console log_commands lab notebooks",
 }

@@ -31,6 +31,7 @@ from analysis.catalog import Catalog
 from analysis.dose_response import dose_table
 from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
+from analysis.micro_cells import checked_cell, hide_small_levels, hide_small_rows
 from analysis.micro_table import micro_table
 from analysis.micro_words import notes, sentence, simpson
 from analysis.results import Result
@@ -73,7 +74,7 @@ class MicroToMacroResult(Result):
 
     def sentence(self) -> str:
         """Which micro conversions stand out, by how much, and how sure that is."""
-        return sentence(self.table, self.counts)
+        return sentence(self.table, self.counts, int(self.parameters["min_cell"]))
 
     def figure(self, group: Any = ALL) -> Any:
         """The way from crude over adjusted to calibrated for each micro conversion."""
@@ -95,7 +96,8 @@ class MicroToMacroResult(Result):
     @cached_property
     def doses(self) -> pd.DataFrame:
         """A row per event and level; see `dose_response.dose_table`."""
-        return dose_table(self.counts, self.catalog)
+        doses = dose_table(self.counts, self.catalog)
+        return hide_small_levels(doses, int(self.parameters["min_cell"]))
 
     @property
     def simpson(self) -> tuple[str, ...]:
@@ -115,6 +117,7 @@ def micro_to_macro(
     micros: Sequence[str] | None = None,
     controls: Sequence[str] | None = None,
     limits: VerdictLimits | None = None,
+    min_cell: int = 1,
 ) -> MicroToMacroResult:
     """Which micro conversions go with the macro conversion, and how sure is that?
 
@@ -129,6 +132,7 @@ def micro_to_macro(
         ``"month"`` of it, or ``"returning"``.
     macro, micros, controls : names of events, if not those of the catalog.
     limits : the thresholds of the verdict.
+    min_cell : numbers about fewer users than this are hidden; 1 shows all.
 
     Returns
     -------
@@ -170,7 +174,8 @@ def micro_to_macro(
         adjust=adjust,
         by=by,
     )
-    table = micro_table(counts, catalog, limits=limits)
+    few = checked_cell(min_cell, "micro_to_macro")
+    table = hide_small_rows(micro_table(counts, catalog, limits=limits), few)
     return MicroToMacroResult(
         table=table,
         parameters={
@@ -182,8 +187,9 @@ def micro_to_macro(
             "adjust": [adjust] if isinstance(adjust, str) else list(adjust),
             "by": by,
             "limits": dataclasses.asdict(limits),
+            "min_cell": few,
         },
-        warnings=notes(table, counts, limits),
+        warnings=notes(table, counts, limits, few),
         counts=counts,
         catalog=catalog,
     )

@@ -32,12 +32,14 @@ _POWER = Z95 + 0.8416212335729143
 _MOST_NAMED = 3
 
 
-def sentence(table: pd.DataFrame, counts: ExposureCounts) -> str:
+def sentence(table: pd.DataFrame, counts: ExposureCounts, min_cell: int = 1) -> str:
     """Which micro conversions stand out, each with its interval and n; or that none does."""
     own = judged(table)
     of = f"{count(counts.converters)} conversions of {count(counts.units)} users"
     if not counts.converters:
         return f"Nobody of {count(counts.units)} users converted: there is nothing to compare."
+    if counts.converters < min_cell:
+        return f"Fewer than {min_cell} users converted: there is nothing to tell."
     if not len(own):
         return f"There is no micro conversion to judge ({of})."
     controls = int(own["controls"].max())
@@ -71,12 +73,17 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["group"] == ALL) & free]
 
 
-def notes(table: pd.DataFrame, counts: ExposureCounts, limits: VerdictLimits) -> tuple[str, ...]:
+def notes(
+    table: pd.DataFrame, counts: ExposureCounts, limits: VerdictLimits, min_cell: int = 1
+) -> tuple[str, ...]:
     """The caveats that travel with the answer."""
     whole = table[table["group"] == ALL]
     said = [*counts.warnings]
-    if counts.converters:
-        said.append(_first_period(counts))
+    hidden = int((table["users"].isna() & (table["group"] == ALL)).sum())
+    if hidden:
+        said.append(f"{hidden} of the events: too few people, fewer than {min_cell}, to show.")
+    if counts.converters >= min_cell and counts.converters:
+        said.append(_first_period(counts, min_cell))
         said += _on_controls(whole, limits)
         said += simpson(table)
         said += _resolution(whole)
@@ -103,8 +110,10 @@ def _named(row: Any) -> str:
     return f"{row.label} {interval[:-1]}, {count(row.exposed_macros)} conversions after it)"
 
 
-def _first_period(counts: ExposureCounts) -> str:
+def _first_period(counts: ExposureCounts, min_cell: int) -> str:
     first = share(counts.first_cell, counts.converters, counts.first_cell / counts.converters)
+    if 0 < counts.first_cell < min_cell:
+        first = f"Fewer than {min_cell} of {count(counts.converters)}"
     return (
         f"{first} of the conversions come within {human_duration(int(counts.edges_us[1]))} of "
         "entry, in the first period, before anything could be seen to precede them: they count in "

@@ -24,6 +24,7 @@ from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.figures.theme import records
+from analysis.micro_cells import checked_cell, hide_small_groups
 from analysis.micro_ratios import arms, group_names, q_values
 from analysis.micro_words import ASSOCIATION
 from analysis.ratio_words import chance, with_interval
@@ -120,6 +121,7 @@ def stability(
     horizon: Any = "30d",
     adjust: Sequence[str] = ("activity",),
     min_macros: int = 10,
+    min_cell: int = 1,
 ) -> StabilityResult:
     """Does the association hold in every week, on every device, in every channel?
 
@@ -130,6 +132,7 @@ def stability(
         ``"returning"``; default: week, device, channel and returning, as far as the log has them.
     macro, period, horizon, adjust : as in `correlation.micro_to_macro`.
     min_macros : conversions after the event that a group needs to be compared.
+    min_cell : numbers about fewer users than this are hidden; 1 shows all.
 
     Raises
     ------
@@ -151,6 +154,7 @@ def stability(
     """
     if isinstance(min_macros, bool) or not isinstance(min_macros, int) or min_macros < 1:
         raise UsageError(f"stability: min_macros={min_macros!r}. Allowed: a whole number from 1.")
+    few = checked_cell(min_cell, "stability")
     if isinstance(dimensions, str):
         dimensions = [dimensions]
     if dimensions is None:
@@ -169,7 +173,7 @@ def stability(
     first = next(iter(asked.values()))
     chosen = [adjust] if isinstance(adjust, str) else list(adjust)
     return StabilityResult(
-        table=table,
+        table=hide_small_groups(table, few),
         parameters={
             "micro": micro,
             "macro": first.macro,
@@ -178,6 +182,7 @@ def stability(
             "horizon": str(horizon),
             "adjust": chosen,
             "min_macros": min_macros,
+            "min_cell": few,
         },
         # It is asked without controls on purpose: bias that all groups share cancels out.
         warnings=(*(w for w in first.warnings if "control" not in w), ASSOCIATION),

@@ -16,6 +16,7 @@ from analysis.figures.theme import (
     INK,
     PALETTE,
     REST,
+    TOO_FEW,
     empty,
     finished,
     plain,
@@ -176,14 +177,18 @@ def _times(level: str) -> str:
 
 
 def _told(row: Any) -> list[str]:
-    converted = f"converted in {_share(row)} periods of users at risk"
-    lines = [f"{row.label}, {_times(row.level)}", converted]
+    name = f"{row.label}, {_times(row.level)}"
+    if pd.isna(row.k):
+        return [name, TOO_FEW]
+    lines = [name, f"converted in {_share(row)} periods of users at risk"]
     if row.level == "0":
         return [*lines, "what the others are compared with"]
     return [*lines, f"odds ratio {with_interval(row.odds_ratio, row.low, row.high)}"]
 
 
 def _share(row: Any) -> str:
+    if pd.isna(row.k):
+        return TOO_FEW
     return share(row.k, row.n, row.k / row.n) if row.n else f"none of {count(row.n)}"
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.forest import Block, Mark, Row, clear_of_one, forest, numbers
-from analysis.figures.theme import PALETTE, REST, records, short
+from analysis.figures.theme import PALETTE, REST, TOO_FEW, records, short
 from analysis.ratio_words import chance, times, with_interval
 from analysis.wording import count, share
 
@@ -93,7 +93,7 @@ def _told(row: Any, name: str) -> list[str]:
     lines = [row.label, f"{name}: {with_interval(*_triple(row, name))}"]
     if name == "calibrated":
         lines.append(f"next to {count(row.controls)} controls, q = {chance(row.q_value)}")
-    lines.append(f"{count(row.exposed_macros)} of {count(row.macros)} conversions after it")
+    lines.append(_of(row))
     if row.reach == row.reach:
         done = share(row.reach_k, row.converters, row.reach)
         lines.append(f"{done} of all who converted had done it")
@@ -116,8 +116,13 @@ def _said(row: Any) -> str:
     for name, _ in STEPS:
         ratio = _triple(row, name)
         parts.append(f"{name} {with_interval(*ratio) if ratio[0] == ratio[0] else 'undefined'}")
-    of = f"{count(row.exposed_macros)} of {count(row.macros)} conversions after it"
-    return f"{row.label}, {_words(row.verdict)}: {', '.join(parts)}, {of}."
+    return f"{row.label}, {_words(row.verdict)}: {', '.join(parts)}, {_of(row)}."
+
+
+def _of(row: Any) -> str:
+    if pd.isna(row.exposed_macros):
+        return TOO_FEW
+    return f"{count(row.exposed_macros)} of {count(row.macros)} conversions after it"
 
 
 def _controls_said(controls: list[Any]) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.forest import Block, Mark, Row, clear_of_one, forest, numbers
-from analysis.figures.theme import DOWN, PALETTE, REST, records
+from analysis.figures.theme import DOWN, PALETTE, REST, TOO_FEW, records
 from analysis.ratio_words import chance, with_interval
 from analysis.schema import ALL
 from analysis.wording import count, group_name
@@ -77,6 +77,8 @@ def _ratio(row: Any) -> str:
 
 
 def _of(row: Any) -> str:
+    if pd.isna(row.exposed_macros):
+        return TOO_FEW
     return f"{count(row.exposed_macros)} of {count(row.macros)} conversions after it"
 
 
