@@ -106,6 +106,14 @@ def test_adjusting_for_properties_changes_the_strata_only():
     ] == ["activity"]
 
 
+def test_a_control_that_is_asked_for_is_judged_next_to_the_others():
+    table = micro_to_macro(LOG, SHOP, micros=["logo_click"]).table.set_index("event")
+    assert table.loc["logo_click", "role"] == "context"
+    assert table.loc["logo_click", "controls"] == 7
+    assert table.loc["logo_click", "verdict"] not in ("control", "leads", "inverse")
+    assert np.isfinite(table.loc["logo_click", "q_value"])
+
+
 def test_the_macro_among_the_micros_is_one_line():
     with pytest.raises(UsageError, match="'purchase' is the macro conversion") as caught:
         micro_to_macro(LOG, SHOP, micros=["video_start", "purchase"])

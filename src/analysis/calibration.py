@@ -87,10 +87,10 @@ def calibrate(
     controls, and W = max(0, se² − noise), known. The controls' spread s holds their bias and their
     own chance error; where an estimate has more chance error than they have, the difference W is
     added. Student's t has Welch and Satterthwaite's degrees of freedom, (k − 1)·((U + W)/U)²:
-    only U is uncertain. (With k − 1 throughout, three controls and an estimate of much chance
-    error give an interval twice as wide as it need be, which covers 100 %; with the normal
-    quantile, one that covers 78 %. This one covers 95 % for 3, 5 and 8 controls.) It assumes that
-    bias does not depend on how strong an association is.
+    only U is uncertain. (With k − 1 throughout, three controls and an estimate of three times
+    their error give an interval twice as wide as it need be, which covers 100 %; with the normal
+    quantile, an estimate without error is covered in 81 %. This one covers 95 % with 3, 5 and 8
+    controls.) It assumes that bias does not depend on how strong an association is.
 
     Examples
     --------

@@ -58,7 +58,8 @@ class MicroToMacroResult(Result):
     - ``peers``: did it before converting, against the whole window for everybody else.
       ``crude``: all periods and people together. ``adjusted``: within period and strata, not
       through later activity. ``total``: from sequential trials, with what comes through later
-      activity, diluted. ``calibrated``: the adjusted one next to the controls.
+      activity, diluted; it is not calibrated: compare it with that of the controls.
+      ``calibrated``: the adjusted one next to the controls.
     - ``p_value`` and ``q_value`` of the calibrated ratio; ``e_value``, ``e_value_limit``.
     - ``excess_per_1000``: conversions beyond those of people like them, per 1,000 exposed users.
     - ``dose``: ratio per further time it was done (0, 1, 2, 3 or more), ``dose_p_value``.

@@ -87,10 +87,11 @@ def micro_table(
 
 
 def role_of(counts: ExposureCounts, catalog: Catalog, event: str) -> str:
-    """The role of an event in this question: a control is what it was asked for as one."""
+    """The role of an event in this question; a control that is asked for as a micro is none."""
     if event in counts.controls:
         return CONTROL
-    return catalog.events[event].role if event in catalog.events else "context"
+    role = catalog.events[event].role if event in catalog.events else CONTEXT
+    return CONTEXT if role == CONTROL else role
 
 
 def _pooled(counts: ExposureCounts, found: Ratios, confidence: float) -> dict[str, np.ndarray]:
@@ -201,6 +202,7 @@ def _verdict(row: Any, counts: ExposureCounts, limits: VerdictLimits, q: float) 
     return verdict_of(facts, limits)
 
 
+CONTEXT = "context"
 COLUMNS = [
     "event", "label", "role", "group", "users", "reach", "reach_low", "reach_high", "reach_k",
     "converters", "macros", "exposed_macros", "exposed_users", "crude", "crude_low", "crude_high",
