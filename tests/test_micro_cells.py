@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
 from analysis.correlation import micro_to_macro
+from analysis.dose_response import dose_response
+from analysis.horizons import compare_horizons
 from analysis.micro_cells import small, with_another
 from analysis.schema import UsageError
 from analysis.simulate import simulate
@@ -95,6 +97,26 @@ def test_stability_hides_groups():
     assert few.any()
     assert two.table.loc[few, ["macros", "exposed_macros", "odds_ratio"]].isna().all(axis=None)
     assert "too few people to show" in two.figure().layout.meta["alt"]
+
+
+def test_doses_and_horizons_hide_too():
+    dose = dose_response(LOG, SHOP, "newsletter_sign_up", min_cell=5)
+    open_dose = dose_response(LOG, SHOP, "newsletter_sign_up")
+    few = small(open_dose.table["k"], 5)
+    assert dose.table.loc[few, ["k", "n", "odds_ratio"]].isna().all(axis=None)
+    assert dose.sentence() == open_dose.sentence()
+    one, two = (
+        compare_horizons(LOG, SHOP, min_cell=cell).table.set_index(["event", "measure"])
+        for cell in (1, 5)
+    )
+    two = two.loc[one.index]
+    few = small(one["n"], 5) | small(one["others"], 5)
+    assert few.any()
+    assert two.loc[few, ["n", "others", "ratio", "low", "high"]].isna().all(axis=None)
+    assert (
+        "too few people to show"
+        in compare_horizons(LOG, SHOP, min_cell=5).figure().layout.meta["alt"]
+    )
 
 
 def test_wrong_use():

@@ -19,6 +19,7 @@ from analysis.catalog import Catalog
 from analysis.dose import Trend, isotonic, mantel_trend
 from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
+from analysis.micro_cells import checked_cell, hide_small_levels
 from analysis.micro_ratios import by_level
 from analysis.micro_words import ASSOCIATION
 from analysis.ratio_words import between, chance, with_interval
@@ -33,11 +34,14 @@ LEVELS = ("0", "1", "2", "3+")
 class DoseResult(Result):
     """The answer of `dose_response`; ``table`` is that of `dose_table`.
 
-    ``per_level, low, high, p_value`` are those of the trend: the ratio per further time;
-    ``of_controls`` has that ratio of each negative control, where there is nothing to find.
+    ``macros`` conversions in ``at_risk`` periods of users. ``per_level, low, high, p_value`` are
+    those of the trend: the ratio per further time; ``of_controls`` has that ratio of each negative
+    control, where there is nothing to find.
     """
 
     label: str
+    macros: int
+    at_risk: int
     per_level: float
     low: float
     high: float
@@ -46,8 +50,10 @@ class DoseResult(Result):
 
     def sentence(self) -> str:
         """The ratio per further time, with its interval, the test and n."""
-        k, n = int(self.table["k"].sum()), int(self.table["n"].sum())
-        of = f"{count(k)} conversions in {count(n)} periods of users at risk"
+        few = int(self.parameters["min_cell"])
+        if 0 < self.macros < few:
+            return f"{self.label}: fewer than {few} users converted: there is nothing to tell."
+        of = f"{count(self.macros)} conversions in {count(self.at_risk)} periods of users at risk"
         if self.per_level != self.per_level:
             return f"{self.label}: no trend can be told ({of})."
         return (
@@ -76,12 +82,14 @@ def dose_response(
     period: Any = "auto",
     horizon: Any = "30d",
     adjust: Sequence[str] = ("activity",),
+    min_cell: int = 1,
 ) -> DoseResult:
     """Does doing it again go with more conversions?
 
     Parameters
     ----------
-    micro : name of an event. macro, period, horizon, adjust : as in `correlation.micro_to_macro`.
+    micro : name of an event.
+    macro, period, horizon, adjust, min_cell : as in `correlation.micro_to_macro`.
 
     Raises
     ------
@@ -96,6 +104,7 @@ def dose_response(
     >>> result.table["level"].to_list()
     ['0', '1', '2', '3+']
     """
+    few = checked_cell(min_cell, "dose_response")
     counts = exposure_counts(
         log,
         catalog,
@@ -110,18 +119,22 @@ def dose_response(
     trend = Trend(*(x[0] for x in every))
     placebo = every.per_level[1:]
     table = dose_table(counts, catalog)
+    own = table[table["event"] == micro].reset_index(drop=True)
     chosen = [adjust] if isinstance(adjust, str) else list(adjust)
     return DoseResult(
-        table=table[table["event"] == micro].reset_index(drop=True),
+        table=hide_small_levels(own, few),
         parameters={
             "micro": micro,
             "macro": counts.macro,
             "period": str(period),
             "horizon": str(horizon),
             "adjust": chosen,
+            "min_cell": few,
         },
         warnings=(*counts.warnings, ASSOCIATION),
         label=catalog.label(micro),
+        macros=int(own["k"].sum()),
+        at_risk=int(own["n"].sum()),
         per_level=float(trend.per_level),
         low=float(trend.low),
         high=float(trend.high),

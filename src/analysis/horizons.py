@@ -25,6 +25,7 @@ from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.exposure_plan import ExposurePlan, exposure_plan
 from analysis.figures.theme import records
+from analysis.micro_cells import small
 from analysis.micro_words import ASSOCIATION, judged
 from analysis.passes.exposure import first_shown
 from analysis.ratio_words import with_interval
@@ -94,6 +95,7 @@ def compare_horizons(
     macro: str | None = None,
     micros: Sequence[str] | None = None,
     limits: VerdictLimits | None = None,
+    min_cell: int = 1,
 ) -> HorizonsResult:
     """Is the answer the same over another horizon, and for the value of a conversion?
 
@@ -102,7 +104,7 @@ def compare_horizons(
     horizons : durations since entry, one or more.
     value : the property with a conversion's value, or None; where the log has no such numbers,
         a warning says so. It is that of the first conversion within the longest horizon.
-    period, adjust, macro, micros, limits : as in `correlation.micro_to_macro`.
+    period, adjust, macro, micros, limits, min_cell : as in `correlation.micro_to_macro`.
 
     Raises
     ------
@@ -132,7 +134,9 @@ def compare_horizons(
     options: dict[str, Any] = {"macro": macro, "micros": micros, "period": period}
     options |= {"adjust": adjust}
     answers = {
-        name: micro_to_macro(log, catalog, horizon=horizon, limits=limits, **options)
+        name: micro_to_macro(
+            log, catalog, horizon=horizon, limits=limits, min_cell=min_cell, **options
+        )
         for name, horizon in lengths.items()
     }
     parts = [_ratios(name, answer) for name, answer in answers.items()]
@@ -140,7 +144,9 @@ def compare_horizons(
     longest = max(horizons, key=lambda h: duration_us(h))
     if value is not None and log.kinds.get(value) == "number":
         plan = exposure_plan(log, catalog, horizon=longest, **options)
-        parts.append(_worth(log, catalog, plan, value, list(parts[0]["event"])))
+        worth = _worth(log, catalog, plan, value, list(parts[0]["event"]))
+        few = small(worth["n"], min_cell) | small(worth["others"], min_cell)
+        parts.append(worth.assign(**{name: worth[name].mask(few) for name in _NUMBERS}))
     elif value is not None:
         warnings.append(f"The log has no numbers {value!r}: the value is not compared.")
     table = pd.concat(parts, ignore_index=True)
@@ -152,12 +158,14 @@ def compare_horizons(
             **{name: first[name] for name in ("macro", "micros", "period", "adjust", "limits")},
             "horizons": [str(h) for h in horizons],
             "value": value,
+            "min_cell": min_cell,
         },
         warnings=(*dict.fromkeys(warnings), ASSOCIATION),
         answers=answers,
     )
 
 
+_NUMBERS = ["ratio", "low", "high", "n", "others"]
 _COLUMNS = ["event", "label", "measure", "basis", "ratio", "low", "high", "n", "others"]
 
 
@@ -167,8 +175,8 @@ def _ratios(measure: str, answer: MicroToMacroResult) -> pd.DataFrame:
     for row in records(own):
         basis = "calibrated" if row.calibrated == row.calibrated else "adjusted"
         ratio = [float(getattr(row, f"{basis}{end}")) for end in ("", "_low", "_high")]
-        n = int(row.exposed_macros)
-        rows.append((row.event, row.label, measure, basis, *ratio, n, int(row.macros) - n))
+        counts = (row.exposed_macros, row.macros - row.exposed_macros)
+        rows.append((row.event, row.label, measure, basis, *ratio, *counts))
     table = pd.DataFrame(rows, columns=_COLUMNS)
     return table.assign(rank=np.arange(1, len(own) + 1), verdict=own["verdict"].to_numpy())
 

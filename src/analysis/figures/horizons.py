@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.forest import Block, Mark, Row, clear_of_one, forest, numbers
-from analysis.figures.theme import PALETTE, records
+from analysis.figures.theme import PALETTE, TOO_FEW, records
 from analysis.ratio_words import with_interval
 from analysis.wording import count
 
@@ -58,6 +58,8 @@ def _what(row: Any) -> str:
 
 
 def _of(row: Any) -> str:
+    if pd.isna(row.n):
+        return TOO_FEW
     return f"{count(row.n)} conversions after it and {count(row.others)} others"
 
 
