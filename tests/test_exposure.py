@@ -335,6 +335,24 @@ def test_groups_add_up_to_everybody_and_shards_change_nothing() -> None:
     )
 
 
+def test_a_log_may_have_more_names_than_a_mask_has_bits() -> None:
+    names = [f"a{k:02d}" for k in range(70)] + ["buy", "video"]
+    rows = [("zed", k, name) for k, name in enumerate(names)]
+    rows += [
+        VISIT,
+        ("ann", 1, "video"),
+        ("ann", 7, "buy"),
+        ("bob", 0, "a09"),
+        ("bob", 1, "a69"),
+        ("cyd", 0, "a09"),
+        ("cyd", 86, "a40"),
+    ]
+    counts = counts_of(rows, micros=["video", "a69", "a40"], horizon="90min")
+    assert counts.converters == 2
+    assert counts.users.tolist() == [2, 2, 2]
+    assert [len(waits) for waits in counts.waits_us] == [1, 1, 1]
+
+
 def test_who_comes_back_is_new_until_a_cell_after_the_second_session_began() -> None:
     rows = [(*VISIT, "1"), ("ann", 5, "visit", "2"), ("ann", 16, "video", "2")]
     counts = counts_of(rows, by="returning")
