@@ -37,11 +37,11 @@ LOOKS = {
     "not_enough_data": (REST, "circle-open"),
 }
 _CONTROL = "control"
-_HEIGHT, _WIDTH = 400, 560
+_HEIGHT, _WIDTH = 420, 340
 _TICKS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 20.0)
 _PLACES = ("top center", "bottom center", "middle right", "middle left",
            "top right", "top left", "bottom right", "bottom left")  # fmt: skip
-_NAME = 22
+_NAME = 18
 
 
 class _Spot(NamedTuple):
@@ -80,7 +80,7 @@ def reach_scatter(table: pd.DataFrame, *, title: str | None = None) -> go.Figure
     if not named:
         return empty("There is no odds ratio to show: too few conversions.", title=title)
     low, high = _ends([x for s in spots for x in (s.low, s.high)])
-    right = min(1.0, max(s.row.reach_high for s in spots) * 1.12)
+    right = min(1.0, max(s.row.reach_high for s in spots) * 1.2)
     traces = [_cloud([s for s in spots if s.row.role == _CONTROL]), _whiskers(named)]
     traces += [_points(named, verdict) for verdict in LOOKS]
     traces += [_labels(spots, right, (low, high))]
