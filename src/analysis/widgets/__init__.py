@@ -10,7 +10,7 @@ from analysis.widgets.correlation import CorrelationPanel, correlation_panel
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.saving import SaveTo
 from analysis.widgets.timing import CurvePanel, timing_panel
-from analysis.widgets.verdicts import readable_verdicts, verdicts_by_group
+from analysis.widgets.verdicts import readable_verdicts, reasons, verdicts_by_group
 from analysis.widgets.words import readable
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "funnel_panel",
     "readable",
     "readable_verdicts",
+    "reasons",
     "timing_panel",
     "verdicts_by_group",
 ]

@@ -16,7 +16,7 @@ _INDEX = "micro conversion"
 
 
 def readable_verdicts(table: pd.DataFrame) -> pd.DataFrame:
-    """What may be said of each micro conversion, and why: a table for people.
+    """What may be said of each micro conversion: a table for people.
 
     Parameters
     ----------
@@ -25,36 +25,56 @@ def readable_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     A row per event in the order of the ranking, as text: its verdict; how many of those who
-    converted did it before; the odds ratio next to the controls with its 95 % interval; the one
-    that lets later activity in (``total``), which is to be compared with that of the controls; the
-    conversions after it; and the reason of the verdict. What converting requires has no ratios,
-    because none of them means anything.
+    converted did it before; the odds ratio next to the controls and the one that lets later
+    activity in (``total``, to be compared with that of the controls), each with its 95 % interval;
+    and the conversions after it. What converting requires has no ratios, because none of them
+    means anything.
 
     Examples
     --------
     >>> row = {"group": "all", "label": "Video", "verdict": "leads", "reach_k": 40, "reach": 0.4,
     ...     "converters": 100, "calibrated": 1.5, "calibrated_low": 1.2, "calibrated_high": 1.9,
-    ...     "total": 1.8, "total_low": 1.5, "total_high": 2.2, "exposed_macros": 30,
-    ...     "reason": "Above 1.10."}
-    >>> readable_verdicts(pd.DataFrame([row])).loc["Video"].to_list()[:3]
-    ['leads', '40.0% (40 of 100)', '1.50 (1.20 to 1.90)']
+    ...     "total": 1.8, "total_low": 1.5, "total_high": 2.2, "exposed_macros": 30}
+    >>> readable_verdicts(pd.DataFrame([row])).loc["Video"].to_list()
+    ['leads', '40.0% (40 of 100)', '1.50 (1.20 to 1.90)', '1.80 (1.50 to 2.20)', '30']
     """
     rows = records(table[table["group"] == ALL])
-    names = ["verdict", "done before converting", "next to the controls (95 % interval)"]
-    names += ["total (95 % interval)", "conversions after it", "reason"]
+    names = ["verdict", "done before converting", "next to the controls", "total"]
     cells = [
         (
-            row.verdict.replace("_", " "),
+            _words(row.verdict),
             _reach(row),
             _ratio(row, "calibrated"),
             _ratio(row, "total"),
             _number(row.exposed_macros),
-            row.reason,
         )
         for row in rows
     ]
     index = pd.Index([row.label for row in rows], name=_INDEX, dtype=str)
-    return pd.DataFrame(cells, columns=names, index=index, dtype=str)
+    return pd.DataFrame(cells, columns=[*names, "conversions after it"], index=index, dtype=str)
+
+
+def reasons(table: pd.DataFrame) -> list[str]:
+    """Why does each micro conversion have its verdict? Those of one reason are named together.
+
+    Parameters
+    ----------
+    table : as `micro_to_macro` returns it; of groups only everybody together is told, and no
+        controls.
+
+    Examples
+    --------
+    >>> row = {"group": "all", "label": "Cart", "verdict": "structural", "reason": "A milestone."}
+    >>> reasons(pd.DataFrame([row, row | {"label": "Checkout"}]))
+    ['Cart and Checkout: structural. A milestone.']
+    """
+    named: dict[tuple[str, str], list[str]] = {}
+    for row in records(table[(table["group"] == ALL) & (table["verdict"] != CONTROL)]):
+        named.setdefault((row.verdict, row.reason), []).append(row.label)
+    return [
+        f"{wording.listed(labels)}: {_words(verdict)}. {reason}"
+        for (verdict, reason), labels in named.items()
+    ]
 
 
 def verdicts_by_group(table: pd.DataFrame) -> pd.DataFrame:
@@ -79,7 +99,7 @@ def verdicts_by_group(table: pd.DataFrame) -> pd.DataFrame:
     """
     judged = table[~table["verdict"].isin([STRUCTURAL, CONTROL])]
     cells = {
-        (row.event, row.group): f"{row.verdict.replace('_', ' ')}: {_ratio(row, 'calibrated')}, "
+        (row.event, row.group): f"{_words(row.verdict)}: {_ratio(row, 'calibrated')}, "
         f"n = {_number(row.exposed_macros)}"
         for row in records(judged)
     }
@@ -89,6 +109,10 @@ def verdicts_by_group(table: pd.DataFrame) -> pd.DataFrame:
     names = [wording.group_name(group) for group in groups]
     index = pd.Index(list(labels.values()), name=_INDEX, dtype=str)
     return pd.DataFrame(rows, columns=names, index=index, dtype=str)
+
+
+def _words(verdict: str) -> str:
+    return verdict.replace("_", " ")
 
 
 def _reach(row: Any) -> str:
