@@ -189,7 +189,7 @@ def test_the_table_for_people_says_what_the_table_says(log: EventLog, shop: Cata
     shown = readable_verdicts(table)
     assert list(shown.index) == list(whole["label"])
     assert list(shown["verdict"]) == [v.replace("_", " ") for v in whole["verdict"]]
-    cells = shown["next to the controls"]
+    cells = shown["calibrated"]
     for cell, row in zip(cells, whole.itertuples(), strict=True):
         if row.verdict == "structural":
             assert cell == "not judged"
@@ -223,6 +223,17 @@ def test_groups_stand_beside_each_other(log: EventLog, shop: Catalog) -> None:
         assert cell.startswith(row.verdict.replace("_", " ") + ":")
         known = not pd.isna(row.exposed_macros)
         assert cell.endswith(f"n = {int(row.exposed_macros)}" if known else "n = n/a")
+
+
+def test_without_controls_the_adjusted_ratio_is_shown_and_named(
+    log: EventLog, shop: Catalog
+) -> None:
+    table = micro_to_macro(log, shop, by="device", controls=[]).table
+    row = table[(table["event"] == "video_start") & (table["group"] == "all")].iloc[0]
+    known = f"{row.adjusted:.2f} ({row.adjusted_low:.2f} to {row.adjusted_high:.2f})"
+    assert readable_verdicts(table).loc[row.label, "adjusted"] == known
+    cell = verdicts_by_group(table).loc[row.label, "all"]
+    assert cell == f"goes along: adjusted {known}, n = {row.exposed_macros:.0f}"
 
 
 def test_events_of_one_name_stay_apart() -> None:

@@ -13,6 +13,7 @@ from analysis.schema import ALL
 from analysis.verdict import CONTROL, STRUCTURAL
 
 _INDEX = "micro conversion"
+_BEST, _NEXT = "calibrated", "adjusted"
 
 
 def readable_verdicts(table: pd.DataFrame) -> pd.DataFrame:
@@ -25,10 +26,10 @@ def readable_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     A row per event in the order of the ranking, as text: its verdict; how many of those who
-    converted did it before; the odds ratio next to the controls and the one that lets later
-    activity in (``total``, to be compared with that of the controls), each with its 95 % interval;
-    and the conversions after it. What converting requires has no ratios, because none of them
-    means anything.
+    converted did it before; the odds ratio next to the controls (``calibrated``, or ``adjusted``
+    where there is no control to calibrate by) and the one that lets later activity in (``total``,
+    to be compared with that of the controls), each with its 95 % interval; and the conversions
+    after it. What converting requires has no ratios, because none of them means anything.
 
     Examples
     --------
@@ -39,12 +40,13 @@ def readable_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     ['leads', '40.0% (40 of 100)', '1.50 (1.20 to 1.90)', '1.80 (1.50 to 2.20)', '30']
     """
     rows = records(table[table["group"] == ALL])
-    names = ["verdict", "done before converting", "next to the controls", "total"]
+    basis = _basis(table)
+    names = ["verdict", "done before converting", basis, "total"]
     cells = [
         (
             _words(row.verdict),
             _reach(row),
-            _ratio(row, "calibrated"),
+            _ratio(row, basis),
             _ratio(row, "total"),
             _number(row.exposed_macros),
         )
@@ -87,8 +89,8 @@ def verdicts_by_group(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     A row per event that a verdict was sought for, a column per group, everybody first: the
-    verdict, the odds ratio next to the controls with its 95 % interval, and the conversions after
-    it.
+    verdict, the odds ratio (``calibrated`` by the controls, or ``adjusted`` where there is none to
+    calibrate by) with its 95 % interval, and the conversions after it.
 
     Examples
     --------
@@ -98,8 +100,10 @@ def verdicts_by_group(table: pd.DataFrame) -> pd.DataFrame:
     'leads: 1.50 (1.20 to 1.90), n = 30'
     """
     judged = table[~table["verdict"].isin([STRUCTURAL, CONTROL])]
+    basis = _basis(table)
+    said = "" if basis == _BEST else f"{basis} "
     cells = {
-        (row.event, row.group): f"{_words(row.verdict)}: {_ratio(row, 'calibrated')}, "
+        (row.event, row.group): f"{_words(row.verdict)}: {said}{_ratio(row, basis)}, "
         f"n = {_number(row.exposed_macros)}"
         for row in records(judged)
     }
@@ -109,6 +113,10 @@ def verdicts_by_group(table: pd.DataFrame) -> pd.DataFrame:
     names = [wording.group_name(group) for group in groups]
     index = pd.Index(list(labels.values()), name=_INDEX, dtype=str)
     return pd.DataFrame(rows, columns=names, index=index, dtype=str)
+
+
+def _basis(table: pd.DataFrame) -> str:
+    return _BEST if table[_BEST].notna().any() else _NEXT
 
 
 def _words(verdict: str) -> str:
