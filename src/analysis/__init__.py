@@ -7,7 +7,9 @@ take on the way really go with the one that pays?
 words          `schema` (columns, durations, errors), `results`, `stats`, `figures`
 data           `eventlog` (the log in shards), `passes` (compiled loops), `sources` (reading
                files), `catalog` (roles of events), `simulate` (a shop with a known truth)
-answers        `funnels`, `periods` (a week against the week before)
+answers        `funnels`, `periods` (a week against the week before), `timing` (how long it takes),
+               `correlation` (which micro conversions go with the macro one), and what to ask of one
+               of them: `dose_response`, `stability`, `lead_lag`, `doubly_robust`, `horizons`
 views          `widgets` (panels), `reports` (definitions, rendering), `cli` (``workbook``)
 =============  ==================================================================================
 
@@ -15,16 +17,24 @@ Imports go down this list, never up.
 """
 
 from analysis.catalog import Catalog
+from analysis.correlation import VerdictLimits, micro_to_macro
+from analysis.dose_response import dose_response
+from analysis.doubly_robust import doubly_robust
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.quality import AuditResult, audit
 from analysis.eventlog.quality_words import Limits
 from analysis.eventlog.sessions import sessionize
 from analysis.eventlog.units import Units, units
 from analysis.funnels import Exclusion, FunnelResult, Step, funnel
+from analysis.horizons import compare_horizons
+from analysis.lead_lag import lead_lag
 from analysis.periods import compare_periods
+from analysis.person_periods import person_periods
 from analysis.results import Result
 from analysis.schema import DataError, UsageError, WorkbookError
 from analysis.simulate import simulate
+from analysis.stability import stability
+from analysis.timing import conversion_curve, time_to_convert
 
 __all__ = [
     "AuditResult",
@@ -38,11 +48,21 @@ __all__ = [
     "Step",
     "Units",
     "UsageError",
+    "VerdictLimits",
     "WorkbookError",
     "audit",
+    "compare_horizons",
     "compare_periods",
+    "conversion_curve",
+    "dose_response",
+    "doubly_robust",
     "funnel",
+    "lead_lag",
+    "micro_to_macro",
+    "person_periods",
     "sessionize",
     "simulate",
+    "stability",
+    "time_to_convert",
     "units",
 ]

@@ -7,25 +7,44 @@ A percent never stands without the count it is a share of.
 """
 
 from analysis.figures.changes import step_changes
+from analysis.figures.curves import conversion_curves
+from analysis.figures.doses import dose_curves
 from analysis.figures.funnel import funnel_bars
+from analysis.figures.horizons import horizon_forest
+from analysis.figures.lags import lag_bars
+from analysis.figures.micro_ratios import ratio_forest
+from analysis.figures.overlap import overlap_bars
 from analysis.figures.quality import audit_rows, hours_of_day, value_classes
 from analysis.figures.quality_days import daily_volume, missing_cells, silences
+from analysis.figures.reach import reach_scatter
 from analysis.figures.shares import micro_bars
+from analysis.figures.stability import stability_forest
 from analysis.figures.theme import PALETTE, safe, template
 from analysis.figures.trend import rate_trend
+from analysis.figures.waits import session_bars, wait_ranges
 
 __all__ = [
     "PALETTE",
     "audit_rows",
+    "conversion_curves",
     "daily_volume",
+    "dose_curves",
     "funnel_bars",
+    "horizon_forest",
     "hours_of_day",
+    "lag_bars",
     "micro_bars",
     "missing_cells",
+    "overlap_bars",
     "rate_trend",
+    "ratio_forest",
+    "reach_scatter",
     "safe",
+    "session_bars",
     "silences",
+    "stability_forest",
     "step_changes",
     "template",
     "value_classes",
+    "wait_ranges",
 ]

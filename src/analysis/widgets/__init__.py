@@ -6,8 +6,23 @@ seen in a panel can be had without it, by the arguments that the panel tells, an
 as a report with the same arguments.
 """
 
+from analysis.widgets.correlation import CorrelationPanel, correlation_panel
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.saving import SaveTo
+from analysis.widgets.timing import CurvePanel, timing_panel
+from analysis.widgets.verdicts import readable_verdicts, reasons, verdicts_by_group
 from analysis.widgets.words import readable
 
-__all__ = ["FunnelPanel", "SaveTo", "funnel_panel", "readable"]
+__all__ = [
+    "CorrelationPanel",
+    "CurvePanel",
+    "FunnelPanel",
+    "SaveTo",
+    "correlation_panel",
+    "funnel_panel",
+    "readable",
+    "readable_verdicts",
+    "reasons",
+    "timing_panel",
+    "verdicts_by_group",
+]

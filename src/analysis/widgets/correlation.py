@@ -1,0 +1,228 @@
+"""A panel over `micro_to_macro`: macro, horizon, period, adjustment and segments by hand.
+
+The controls hold arguments, a change calls `micro_to_macro` with them once, and the panel shows
+what came back: the sentence, the caveats, the forest of odds ratios. Which group of a breakdown is
+drawn is a choice of view: it asks nothing anew. An error of the library appears in words where the
+answer would be.
+
+The panel refuses to show an answer that `micro_to_macro(log, catalog, **panel.kwargs())` would not
+give.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+
+from analysis import wording
+from analysis.catalog import Catalog
+from analysis.correlation import MicroToMacroResult, micro_to_macro
+from analysis.eventlog.log import EventLog
+from analysis.schema import ALL, WorkbookError, duration_us, human_duration
+from analysis.widgets.choices import Choice, breakdown_choices, event_choices, window_choices
+from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.saving import Draft, SaveForm, SaveTo
+from analysis.widgets.words import alert, answer
+
+ACTIVITY = "activity"
+AUTO: Choice = ("(minutes, then days)", "auto")
+PERIODS = ("10min", "1h", "4h", "1d", "7d")
+TIMES: tuple[Choice, ...] = (
+    ("New or returning", "returning"),
+    ("Week of the first event", "week"),
+    ("Month of the first event", "month"),
+)
+EVERYBODY: Choice = ("(everybody)", ALL)
+_MOST_ROWS = 6
+
+
+class CorrelationPanel(ipywidgets.VBox):
+    """Controls, sentence, caveats and forest of one scan; made by `correlation_panel`.
+
+    Attributes
+    ----------
+    macro, horizon, period, adjust, by : the controls. group : which group is drawn.
+    form : "Save as report", or None.
+    result : the answer that is shown; None while an error is.
+    """
+
+    result: MicroToMacroResult | None
+
+    def __init__(
+        self,
+        log: EventLog,
+        catalog: Catalog,
+        given: Mapping[str, Any],
+        save: SaveTo | None,
+    ) -> None:
+        self._log, self._catalog, self._min_cell = log, catalog, given["min_cell"]
+        self._labels = {name: catalog.label(name) for name in [*log.event_names, given["macro"]]}
+        horizons, horizon = window_choices(given["horizon"])
+        events = event_choices(list(self._labels), self._labels)
+        self.macro = _dropdown("Convert to", events, given["macro"])
+        self.horizon = _dropdown("Horizon", horizons, horizon)
+        self.period = _dropdown("Periods", _period_choices(given["period"]), given["period"])
+        self.adjust = _several("Equal in", *_adjust_choices(log, given["adjust"]))
+        self.by = _dropdown("Break down by", _by_choices(log, given["by"]), given["by"] or "")
+        self.group = _dropdown("Show", [EVERYBODY], ALL)
+        self.form = None if save is None else SaveForm(save, self._draft)
+        self._words, self._drawing = ipywidgets.HTML(), ipywidgets.Output()
+        shown = [self._controls(), self._words, self._drawing]
+        super().__init__(shown if self.form is None else [*shown, self.form])
+        for control in (self.macro, self.horizon, self.period, self.adjust, self.by):
+            control.observe(lambda _: self._redraw(), "value")
+        self.group.observe(lambda _: self._draw(), "value")
+        self._redraw()
+
+    def kwargs(self) -> dict[str, Any]:
+        """What the panel calls `micro_to_macro` with, as plain data."""
+        return {
+            "macro": self.macro.value,
+            "horizon": self.horizon.value,
+            "period": self.period.value,
+            "adjust": list(self.adjust.value),
+            "by": self.by.value or None,
+            "min_cell": self._min_cell,
+        }
+
+    def __repr__(self) -> str:
+        return f"CorrelationPanel({', '.join(f'{k}={v!r}' for k, v in self.kwargs().items())})"
+
+    def _controls(self) -> ipywidgets.HBox:
+        sides = [
+            ipywidgets.VBox([self.macro, self.horizon, self.period]),
+            ipywidgets.VBox([self.adjust]),
+            ipywidgets.VBox([self.by, self.group]),
+        ]
+        layout = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
+        return ipywidgets.HBox(sides, layout=layout)
+
+    def _redraw(self) -> None:
+        try:
+            self.result = micro_to_macro(self._log, self._catalog, **self.kwargs())
+        except WorkbookError as error:
+            self.result = None
+            self._words.value, self._drawing.outputs = alert(str(error)), ()
+            return
+        self._words.value = answer(self.result)
+        groups = [name for name in self.result.table["group"].drop_duplicates() if name != ALL]
+        choices = [EVERYBODY, *((wording.group_name(name), name) for name in groups)]
+        if tuple(self.group.options) != tuple(choices):
+            # Other groups: the choice goes back to everybody, and only the end of it is drawn.
+            with self.group.hold_trait_notifications():
+                self.group.options = choices
+                self.group.value = ALL
+        self.group.disabled = not groups
+        self._draw()
+
+    def _draw(self) -> None:
+        if self.result is None:
+            return
+        drawn = json.loads(self.result.figure(self.group.value).to_json())
+        drawn["config"] = {"responsive": True, "displaylogo": False}
+        self._drawing.outputs = (
+            {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}},
+        )
+
+    def _draft(self) -> Draft:
+        asked = self.kwargs()
+        return Draft(
+            f"Which small conversions go with {self._labels[asked['macro']]}",
+            asked | {"by": asked["by"] or ""},
+        )
+
+
+def correlation_panel(
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    macro: str | None = None,
+    horizon: str = "30d",
+    period: str = "auto",
+    adjust: Sequence[str] = (ACTIVITY,),
+    by: str | None = None,
+    min_cell: int = 1,
+    save: SaveTo | None = None,
+) -> CorrelationPanel:
+    """How do the verdicts change with another macro conversion, horizon, period or adjustment?
+
+    Parameters
+    ----------
+    log : the events. catalog : their roles and what they are called.
+    macro, horizon, period, adjust, by, min_cell : as of `micro_to_macro`; where the panel starts.
+        The macro conversion defaults to the catalog's.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If `horizon` or `period` is no duration. Whatever else `micro_to_macro` does not accept is
+        said in the panel.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
+    >>> correlation_panel(simulate(users=300).log, shop, horizon="7d")
+    CorrelationPanel(macro='purchase', horizon='7d', period='auto', adjust=['activity'], by=None, \
+min_cell=1)
+    """
+    duration_us(horizon, "correlation_panel: horizon")
+    if period != AUTO[1]:
+        duration_us(period, "correlation_panel: period")
+    given = {
+        "macro": catalog.macro if macro is None else macro,
+        "horizon": horizon,
+        "period": period,
+        "adjust": (adjust,) if isinstance(adjust, str) else tuple(adjust),
+        "by": by,
+        "min_cell": min_cell,
+    }
+    return CorrelationPanel(log, catalog, given, save)
+
+
+def _period_choices(given: str) -> list[Choice]:
+    lengths = list(PERIODS) if given in (AUTO[1], *PERIODS) else [*PERIODS, given]
+    lengths.sort(key=duration_us)
+    return [AUTO, *((human_duration(duration_us(length)), length) for length in lengths)]
+
+
+def _adjust_choices(log: EventLog, given: tuple[str, ...]) -> tuple[list[Choice], tuple[str, ...]]:
+    """Activity so far, the properties with few values, and whatever was given."""
+    names = [name for _, name in breakdown_choices(log, None) if name]
+    names = list(dict.fromkeys([ACTIVITY, *names, *given]))
+    labels = {ACTIVITY: "Activity so far"}
+    return [(labels.get(name) or wording.label(name), name) for name in names], given
+
+
+def _by_choices(log: EventLog, given: str | None) -> list[Choice]:
+    calendar = [name for _, name in TIMES]
+    properties = breakdown_choices(log, None if given in calendar else given)
+    return [properties[0], *TIMES, *properties[1:]]
+
+
+def _dropdown(said: str, choices: Sequence[Choice], value: str) -> ipywidgets.Dropdown:
+    return ipywidgets.Dropdown(
+        options=choices,
+        value=value,
+        description=said,
+        style={"description_width": "6.5rem"},
+        layout=ipywidgets.Layout(width="20rem"),
+    )
+
+
+def _several(
+    said: str, choices: Sequence[Choice], values: tuple[str, ...]
+) -> ipywidgets.SelectMultiple:
+    return ipywidgets.SelectMultiple(
+        options=choices,
+        value=values,
+        rows=min(len(choices), _MOST_ROWS),
+        description=said,
+        tooltip="Hold Ctrl to choose several, or none",
+        style={"description_width": "4.5rem"},
+        layout=ipywidgets.Layout(width="18rem"),
+    )

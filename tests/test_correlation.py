@@ -1,0 +1,210 @@
+"""Micro-to-macro whole: bad input, words, figures, invariances; the demo's truth is found."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hand_counts import catalog_of
+
+from analysis.catalog import Catalog
+from analysis.correlation import VerdictLimits, micro_to_macro
+from analysis.eventlog.log import EventLog
+from analysis.schema import UsageError
+from analysis.simulate import simulate
+
+SHOP = Catalog.load("data/catalogs/ecommerce.toml")
+LOG = simulate(seed=5, users=6000).log
+RESULT = micro_to_macro(LOG, SHOP)
+CAUSAL = re.compile(
+    r"\b(driv\w+|caus\w+|harm\w*|lifts?|impact\w*|boosts?|effects?)\b", re.IGNORECASE
+)
+
+
+def without(log: EventLog, event: str) -> EventLog:
+    frame = log.to_frame()
+    return EventLog.from_frame(frame[frame["event"] != event], covers_until=log.covers_until)
+
+
+def test_every_number_has_its_n_and_interval():
+    table = RESULT.table
+    for name in ("crude", "adjusted", "calibrated", "total", "peers", "reach", "dose"):
+        known = table[name].notna()
+        assert table.loc[known, [f"{name}_low", f"{name}_high"]].notna().all(axis=None)
+        assert (table.loc[known, f"{name}_low"] <= table.loc[known, name]).all()
+    assert (table["macros"] >= table["exposed_macros"]).all()
+    assert (table["converters"] >= table["macros"]).all()
+    assert table["reason"].str.endswith(".").all()
+
+
+def test_what_is_planted_is_found_in_its_order():
+    table = RESULT.table.set_index("event")
+    left = table["calibrated"]
+    raises, lowers = left[["video_start", "view_reviews"]], left["file_download"]
+    assert raises.min() > 1 > lowers
+    assert table.loc["add_to_wishlist", "verdict"] not in ("leads", "inverse")
+    milestones = table[table["role"] == "milestone"]
+    assert set(milestones["verdict"]) == {"structural"}
+    assert table.loc["logo_click", "verdict"] == "control"
+
+
+def test_words_are_of_association():
+    said = [RESULT.sentence(), *RESULT.warnings, *RESULT.table["reason"]]
+    said += [figure.layout.meta["alt"] for figure in figures(RESULT)]
+    # The one sentence that says what is not said.
+    said = [text for text in said if "question for an experiment" not in text]
+    assert not [text for text in said if CAUSAL.search(text)]
+    assert any("experiment" in text for text in RESULT.warnings)
+
+
+def figures(result):
+    return [result.figure(), result.reach_figure(), result.dose_figure()]
+
+
+def test_the_share_of_the_first_period_is_always_told():
+    assert re.search(
+        r"\d[\d.]*% \(\d+ of \d+\) of the conversions come within 1 min of entry",
+        " ".join(RESULT.warnings),
+    )
+
+
+def test_shards_and_the_order_of_rows_change_nothing():
+    # Ties keep their order of arrival, so users are moved as a whole.
+    frame = LOG.to_frame().sort_values("user", ascending=False, kind="stable")
+    other = EventLog.from_frame(frame, covers_until=LOG.covers_until, shards=4)
+    pd.testing.assert_frame_equal(micro_to_macro(other, SHOP).table, RESULT.table)
+
+
+def test_parameters_are_plain_and_ask_the_same_again():
+    asked = RESULT.parameters
+    again = micro_to_macro(
+        LOG,
+        SHOP,
+        **{name: asked[name] for name in ("macro", "micros", "controls", "horizon", "adjust")},
+        limits=VerdictLimits(**asked["limits"]),
+    )
+    pd.testing.assert_frame_equal(again.table, RESULT.table)
+
+
+def test_groups():
+    result = micro_to_macro(LOG, SHOP, by="device", micros=["video_start"])
+    groups = result.table["group"].drop_duplicates().to_list()
+    assert groups == ["all", "mobile", "desktop", "tablet"]
+    assert "mobile" not in result.sentence()
+    assert result.figure("mobile").layout.meta["alt"]
+
+
+def test_adjusting_for_properties_changes_the_strata_only():
+    result = micro_to_macro(LOG, SHOP, micros=["video_start"], adjust=["activity", "device"])
+    one, two = (r.table.set_index("event").loc["video_start"] for r in (RESULT, result))
+    assert one["exposed_macros"] == two["exposed_macros"]
+    assert one["adjusted"] != two["adjusted"]
+    assert micro_to_macro(LOG, SHOP, micros=["video_start"], adjust="activity").parameters[
+        "adjust"
+    ] == ["activity"]
+
+
+def test_a_control_that_is_asked_for_is_judged_next_to_the_others():
+    table = micro_to_macro(LOG, SHOP, micros=["logo_click"]).table.set_index("event")
+    assert table.loc["logo_click", "role"] == "context"
+    assert table.loc["logo_click", "controls"] == 7
+    assert table.loc["logo_click", "verdict"] not in ("control", "leads", "inverse")
+    assert np.isfinite(table.loc["logo_click", "q_value"])
+
+
+def test_the_macro_among_the_micros_is_one_line():
+    with pytest.raises(UsageError, match="'purchase' is the macro conversion") as caught:
+        micro_to_macro(LOG, SHOP, micros=["video_start", "purchase"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelled_micro_is_one_line():
+    with pytest.raises(UsageError, match="Did you mean 'video_start'"):
+        micro_to_macro(LOG, SHOP, micros=["vide_start"])
+
+
+def test_a_catalog_without_controls_warns_and_names_no_leader():
+    bare = Catalog.from_mapping(
+        {
+            "name": "bare",
+            "events": {"purchase": {"role": "macro"}, "video_start": {"role": "secondary"}},
+        }
+    )
+    result = micro_to_macro(LOG, bare)
+    found = result.table.iloc[0]
+    assert np.isnan(found["calibrated"])
+    assert found["verdict"] == "goes_along"
+    assert any("control" in text for text in result.warnings)
+    assert all(figure.layout.meta["alt"] for figure in figures(result))
+    assert "Video start does not stand out (1 goes along)" in result.sentence()
+
+
+def test_a_horizon_longer_than_the_log_warns():
+    result = micro_to_macro(LOG, SHOP, horizon="400d", micros=["video_start"])
+    assert any("400 days" in text or "horizon" in text for text in result.warnings)
+    assert result.table["total"].isna().all()
+    assert result.sentence()
+
+
+def test_no_macro_at_all_is_a_result_with_a_warning_and_nan():
+    result = micro_to_macro(without(LOG, "purchase"), SHOP)
+    ratios = ["crude", "peers", "adjusted", "total", "calibrated", "reach"]
+    assert result.table[ratios].isna().all(axis=None)
+    secondary = result.table[result.table["role"] == "secondary"]
+    assert set(secondary["verdict"]) == {"not_enough_data"}
+    assert any("purchase" in text.lower() for text in result.warnings)
+    assert "Nobody of 6,000 users converted" in result.sentence()
+    assert all("too few" in figure.layout.meta["alt"] for figure in figures(result))
+    assert result._repr_html_()
+
+
+def test_no_micro_in_the_log():
+    catalog = catalog_of(["never_seen"])
+    frame = pd.DataFrame(
+        {"user": ["a", "a", "b"], "event": ["visit", "buy", "visit"], "time": "2026-01-01"}
+    )
+    log = EventLog.from_frame(frame.assign(time=pd.to_datetime(frame["time"])))
+    result = micro_to_macro(log, catalog)
+    assert not len(result.table)
+    assert "no micro conversion to judge" in result.sentence()
+    assert all(figure.layout.meta["alt"] for figure in figures(result))
+
+
+def test_simpsons_paradox_is_named():
+    """Most of those who do it are busy; the busy convert often, and less so after it."""
+    rng = np.random.default_rng(4)
+    rows = []
+    for user in range(6000):
+        busy = user % 2
+        did = rng.random() < (0.8 if busy else 0.1)
+        bought = rng.random() < ((0.15 if did else 0.30) if busy else (0.01 if did else 0.02))
+        rows += [(user, "09:00", "visit")] + [
+            (user, f"09:{10 + i}", "visit") for i in range(9 * busy)
+        ]
+        rows += [(user, "10:00", "share")] * did + [(user, "15:00", "buy")] * bought
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"]).astype({"user": str})
+    frame["time"] = pd.to_datetime("2026-01-01 " + frame["time"])
+    log = EventLog.from_frame(frame, covers_until="2026-02-01")
+    result = micro_to_macro(log, catalog_of(["share"]), period="4h", horizon="1d")
+    found = result.table.iloc[0]
+    assert found["crude_low"] > 1
+    assert found["adjusted_high"] < 1
+    assert "Simpson's paradox: Share goes with more conversions over all" in result.simpson[0]
+    assert result.simpson[0] in result.warnings
+    assert not RESULT.simpson
+
+
+def test_a_lag_is_that_of_those_who_converted_after_it():
+    found = RESULT.table.set_index("event").loc["video_start"]
+    frame = LOG.to_frame()
+    first = frame.groupby("user")["time"].min()
+    bought = frame[frame["event"] == "purchase"].groupby("user")["time"].min()
+    did = frame[frame["event"] == "video_start"].groupby("user")["time"].min()
+    both = pd.concat([first, did, bought], axis=1, join="inner").set_axis(["t", "did", "b"], axis=1)
+    both = both[(both["b"] < both["t"] + pd.Timedelta(30, "D")) & (both["did"] < both["b"])]
+    waits = (both["b"] - both["did"]).dt.total_seconds()
+    assert found["reach_k"] == len(waits)
+    assert found["median_lag_seconds"] == pytest.approx(waits.median())
+    assert found["median_lag_low_seconds"] <= waits.median() <= found["median_lag_high_seconds"]

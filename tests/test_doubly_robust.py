@@ -1,0 +1,85 @@
+"""The landmark cohort, counted anew in pandas; words, warnings, wrong use."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from analysis.catalog import Catalog
+from analysis.doubly_robust import doubly_robust
+from analysis.schema import UsageError
+from analysis.simulate import simulate
+
+SHOP = Catalog.load("data/catalogs/ecommerce.toml")
+LOG = simulate(seed=5, users=6000).log
+RESULT = doubly_robust(LOG, SHOP, "video_start", horizon="14d", adjust=("activity", "device"))
+
+
+def test_the_cohort_is_that_of_pandas():
+    frame = LOG.to_frame()
+    first = frame.groupby("user")["time"].min()
+    after = frame["time"] - frame["user"].map(first)
+    bought = after[frame["event"] == "purchase"].groupby(frame["user"]).min().reindex(first.index)
+    did = after[frame["event"] == "video_start"].groupby(frame["user"]).min().reindex(first.index)
+    day, fortnight = pd.Timedelta(1, "D"), pd.Timedelta(14, "D")
+    mature = first + fortnight <= LOG.covers_until
+    at_risk = mature & ~(bought < day)
+    exposed, converted = at_risk & (did < day), at_risk & (bought < fortnight)
+    crude = RESULT.table.iloc[0]
+    assert crude["exposed_n"] == exposed.sum()
+    assert crude["exposed_k"] == (exposed & converted).sum()
+    assert crude["other_n"] == (at_risk & ~exposed).sum()
+    assert crude["other_k"] == (converted & ~exposed).sum()
+
+
+def test_people_add_up():
+    robust = RESULT.table.iloc[1]
+    overlap = RESULT.overlap
+    assert overlap["exposed"].sum() == robust["exposed_n"]
+    assert overlap["other"].sum() == robust["other_n"]
+    crude = RESULT.table.iloc[0]
+    people = crude["exposed_n"] + crude["other_n"]
+    assert overlap[["exposed", "other", "trimmed"]].sum().sum() == people
+    assert f"({overlap['trimmed'].sum():,} of {people:,.0f})" in RESULT.warnings[0]
+
+
+def test_the_sentence_has_the_difference_its_interval_and_the_controls():
+    said = RESULT.sentence()
+    crude = RESULT.table.iloc[0]
+    assert f"({crude['exposed_k']:.0f} of {crude['exposed_n']:,.0f})" in said
+    assert "against others like them (n = " in said
+    known = RESULT.controls["difference"].notna().sum()
+    assert f"For {known} negative controls the same method finds" in said
+    assert "experiment" in RESULT.warnings[-1]
+
+
+def test_the_figure_tells_both_groups():
+    alt = RESULT.figure().layout.meta["alt"]
+    assert "had done it" in alt
+    assert f"{RESULT.overlap['trimmed'].sum():,} users without their like are left out" in alt
+
+
+def test_too_few():
+    result = doubly_robust(LOG, SHOP, "unsubscribe", horizon="14d")
+    assert "not enough data: " in result.sentence()
+    assert result.table.loc[1, ["difference", "low", "high"]].isna().all()
+    assert "Too few people" in result.figure().layout.meta["alt"]
+    unseen = doubly_robust(LOG.between(end="2026-08-25"), SHOP, "video_start", horizon="14d")
+    assert "0 users had done it" in unseen.sentence()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"landmark": "30d"}, "is not before horizon='14d'"),
+        ({"trim": 0.5}, "fraction from 0 to 0.5"),
+        ({"trim": "much"}, "fraction from 0 to 0.5"),
+        ({"adjust": ["devise"]}, "Did you mean 'device'"),
+        ({"landmark": 1}, "has no unit"),
+    ],
+)
+def test_wrong_use(wrong, match):
+    with pytest.raises(UsageError, match=match):
+        doubly_robust(LOG, SHOP, "video_start", horizon="14d", **wrong)
+    with pytest.raises(UsageError, match="Did you mean 'video_start'"):
+        doubly_robust(LOG, SHOP, "video_star")
