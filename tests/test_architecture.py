@@ -16,12 +16,15 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 # Every module stands on a floor; a package stands there with all that is in it. A new one must
 # be placed here, which is the moment to ask where it belongs.
 FLOORS = {
-    "words": "schema results stats figures wording",
+    "words": "schema results stats kaplan_meier figures wording",
     "data": (
         "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows"
     ),
     "answers": (
-        "funnels funnel_steps funnel_table funnel_result breakdown periods period_bounds "
+        "funnels funnel_steps funnel_options funnel_codes funnel_chains funnel_attempts "
+        "funnel_words funnel_table funnel_result funnel_orders funnel_suggest "
+        "funnel_suggest_words funnel_hidden funnel_pairs funnel_lookup funnel_times "
+        "funnel_recent funnel_next funnel_compare funnel_value funnel_worth breakdown periods period_bounds "
         "period_changes period_result period_words micro_shares totals gate"
     ),
     "views": "widgets reports cli console log_commands lab notebooks",

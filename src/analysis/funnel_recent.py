@@ -1,0 +1,110 @@
+"""What will the rate of the last few periods be, when their windows are over?
+
+A recent period's rate so far leaves out everybody whose window is still open. Where some of its
+entries have been watched for the whole window, Kaplan & Meier's estimate tells the final rate
+from all of its entries, each for as long as they were watched. It is an estimate and is called
+one wherever it is shown.
+
+What this module refuses to do: extend a curve beyond the longest time that anybody of the period
+has been watched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.funnel_lookup import group_codes, group_names, required_steps
+from analysis.funnel_times import follow_up
+from analysis.kaplan_meier import share_by_time
+from analysis.schema import OTHER, US_PER_SECOND, human_duration
+
+if TYPE_CHECKING:
+    from analysis.funnel_result import FunnelResult
+
+_EVERY_GROUP = 2**31
+_NUMBERS = ["km_rate", "km_low", "km_high", "km_seconds"]
+_SO_FAR = ["km_so_far", "km_so_far_low", "km_so_far_high", "km_at_risk"]
+FINAL, NOBODY = "the rate is final", "nobody has entered"
+
+
+def with_estimates(result: FunnelResult, trend: pd.DataFrame) -> pd.DataFrame:
+    """Which final rate do the periods that are not final yet point to?
+
+    Parameters
+    ----------
+    trend : what ``result.trend(freq, time_zone)`` gives; any of its rows.
+
+    Returns
+    -------
+    The trend with more columns. For periods that are not ``mature``: ``km_rate, km_low, km_high``,
+    the Kaplan-Meier estimate of the rate within the whole window, from all entries of the period
+    (``entered``); ``km_seconds``, how far the curve looks: the longest time that anybody of them
+    was watched without a conversion before; ``km_so_far, km_so_far_low, km_so_far_high``, the
+    estimate within that time, when ``km_at_risk`` were left. Where the curve does not get to the
+    end of the window ``km_rate`` is NaN and ``km_reason`` says why; for mature periods all of
+    them are NaN.
+
+    Notes
+    -----
+    Kaplan & Meier 1958, *JASA* 53:457; see `kaplan_meier.share_by_time`. It takes it that those
+    who entered late in the period convert like those who entered early.
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> from analysis.funnels import funnel
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann", "ann", "bob", "cy"], "event": ["cart", "purchase", "cart", "cart"],
+    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-03", "2026-01-01", "2026-01-04"])}),
+    ...     covers_until="2026-01-05")
+    >>> result = funnel(log, ["cart", "purchase"], window="2d")
+    >>> with_estimates(result, result.trend("W"))[["entered", "n", "rate", "km_rate"]]
+       entered  n  rate  km_rate
+    0        3  2   0.5      0.5
+    """
+    found = {}
+    young = trend[~trend["mature"]]
+    for start, end in young[["start", "end"]].drop_duplicates().itertuples(index=False):
+        groups = list(young.loc[young["start"] == start, "group"])
+        for name, row in _estimates(result, (start, end), groups).items():
+            found[name, start] = row
+    none = dict.fromkeys([*_NUMBERS, *_SO_FAR], np.nan) | {"km_reason": FINAL}
+    rows = [found.get(key, none) for key in zip(trend["group"], trend["start"], strict=True)]
+    columns = [*_NUMBERS, *_SO_FAR, "km_reason"]
+    return trend.join(pd.DataFrame(rows, index=trend.index, columns=columns))
+
+
+def _estimates(
+    result: FunnelResult, period: tuple[pd.Timestamp, pd.Timestamp], groups: list[Any]
+) -> dict[Any, dict[str, Any]]:
+    """The estimates of one period, by the groups of the trend."""
+    own = result.ask(entered=period, top=_EVERY_GROUP)
+    attempts = own.attempts
+    time, reached = follow_up(own, attempts, max(required_steps(own)))
+    # The trend keeps the groups of the whole funnel; what is none of them is the rest.
+    place = {name: i for i, name in enumerate(groups)}
+    rest = place.get(OTHER, -1)
+    lookup = np.array([*(place.get(name, rest) for name in group_names(own)), -1], np.int64)
+    codes = np.where(time < 0, -1, lookup[group_codes(own, attempts)])
+    return {
+        name: _estimate(time[codes == i], reached[codes == i], result.window_us)
+        for name, i in place.items()
+    }
+
+
+def _estimate(time: np.ndarray, reached: np.ndarray, window_us: int) -> dict[str, Any]:
+    if not len(time):
+        return dict.fromkeys([*_NUMBERS, *_SO_FAR], np.nan) | {"km_reason": NOBODY}
+    curve = share_by_time(time, reached)
+    last = [float(cells[-1]) for cells in (curve.rate, curve.low, curve.high)]
+    # Once all have converted there is nothing left to wait for.
+    whole = curve.time[-1] >= window_us or curve.rate[-1] == 1
+    longest = human_duration(float(curve.time[-1]))
+    why = f"who has not converted was watched for {longest} of {human_duration(window_us)} at most"
+    numbers = dict(zip(_NUMBERS, [*(last if whole else [np.nan] * 3)], strict=False))
+    numbers["km_seconds"] = float(curve.time[-1]) / US_PER_SECOND
+    so_far = dict(zip(_SO_FAR, [*last, int(curve.at_risk[-1])], strict=True))
+    return numbers | so_far | {"km_reason": "" if whole else why}
