@@ -39,6 +39,7 @@ _NAMES = {
     "change_high": "high",
     "p_value": "p_value",
     "q_value": "q_value",
+    "clear": "clear",
 }
 
 
@@ -56,8 +57,9 @@ def compare(result: FunnelResult, a: Any, b: Any) -> pd.DataFrame:
     A row per step from the second on and one for the whole funnel: ``step, event, denominator``
     (``"from previous"``: of those at the required step before; ``"from first"``: of those who
     entered), ``k_a`` of ``n_a`` (``rate_a``), ``k_b`` of ``n_b`` (``rate_b``), ``difference``
-    (``rate_a − rate_b``) with 95 % limits ``low, high``, ``p_value``, and ``q_value`` over the
-    steps. Mature chains only; NaN where one of the rates is undefined.
+    (``rate_a − rate_b``) with 95 % limits ``low, high``, ``p_value``, ``q_value`` over the
+    steps, and ``clear``: the difference stands out from chance, of the steps at 5 % false
+    discoveries, of the whole funnel where its limits leave out 0. Mature chains only; NaN where one of the rates is undefined.
 
     Raises
     ------

@@ -5,8 +5,8 @@ entries have been watched for the whole window, Kaplan & Meier's estimate tells 
 from all of its entries, each for as long as they were watched. It is an estimate and is called
 one wherever it is shown.
 
-What this module refuses to do: extend a curve beyond the longest time that anybody of the period
-has been watched.
+What this module refuses to do: extend a curve beyond the time for which the period has been
+watched, or end it on the last few people watched longest, whose next step would move it by much.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.funnel_lookup import group_codes, group_names, required_steps
-from analysis.funnel_times import follow_up
+from analysis.funnel_times import FollowUp, follow_up
 from analysis.kaplan_meier import share_by_time
 from analysis.schema import OTHER, US_PER_SECOND, human_duration
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _EVERY_GROUP = 2**31
 _NUMBERS = ["km_rate", "km_low", "km_high", "km_seconds"]
 _SO_FAR = ["km_so_far", "km_so_far_low", "km_so_far_high", "km_at_risk"]
+_STILL_WATCHED = 0.1
+"""The share of the entries that a curve may rest on."""
 FINAL, NOBODY = "the rate is final", "nobody has entered"
 
 
@@ -41,16 +43,18 @@ def with_estimates(result: FunnelResult, trend: pd.DataFrame) -> pd.DataFrame:
     -------
     The trend with more columns. For periods that are not ``mature``: ``km_rate, km_low, km_high``,
     the Kaplan-Meier estimate of the rate within the whole window, from all entries of the period
-    (``entered``); ``km_seconds``, how far the curve looks: the longest time that anybody of them
-    was watched without a conversion before; ``km_so_far, km_so_far_low, km_so_far_high``, the
-    estimate within that time, when ``km_at_risk`` were left. Where the curve does not get to the
-    end of the window ``km_rate`` is NaN and ``km_reason`` says why; for mature periods all of
-    them are NaN.
+    (``entered``); ``km_seconds``, how far the curve looks: as long as a tenth of them has been
+    watched, at most the window; ``km_so_far, km_so_far_low, km_so_far_high``, the estimate within
+    that time, with ``km_at_risk`` watched until then without a conversion before. Where the curve
+    does not get to the end of the window ``km_rate`` is NaN and ``km_reason`` says why; for
+    mature periods all of them are NaN.
 
     Notes
     -----
-    Kaplan & Meier 1958, *JASA* 53:457; see `kaplan_meier.share_by_time`. It takes it that those
-    who entered late in the period convert like those who entered early.
+    Kaplan & Meier 1958, *JASA* 53:457; see `kaplan_meier.share_by_time`. A curve is not read
+    where only a few are left (Pocock, Clayton & Altman 2002, *Lancet* 359:1686, advise to stop
+    at 10 to 20 % of the sample). It takes it that those who entered late in the period convert
+    like those who entered early.
 
     Examples
     --------
@@ -83,28 +87,38 @@ def _estimates(
     """The estimates of one period, by the groups of the trend."""
     own = result.ask(entered=period, top=_EVERY_GROUP)
     attempts = own.attempts
-    time, reached = follow_up(own, attempts, max(required_steps(own)))
+    seen = follow_up(own, attempts, max(required_steps(own)))
     # The trend keeps the groups of the whole funnel; what is none of them is the rest.
     place = {name: i for i, name in enumerate(groups)}
     rest = place.get(OTHER, -1)
     lookup = np.array([*(place.get(name, rest) for name in group_names(own)), -1], np.int64)
-    codes = np.where(time < 0, -1, lookup[group_codes(own, attempts)])
+    codes = np.where(seen.watched < 0, -1, lookup[group_codes(own, attempts)])
     return {
-        name: _estimate(time[codes == i], reached[codes == i], result.window_us)
+        name: _estimate(FollowUp(*(cells[codes == i] for cells in seen)), result.window_us)
         for name, i in place.items()
     }
 
 
-def _estimate(time: np.ndarray, reached: np.ndarray, window_us: int) -> dict[str, Any]:
-    if not len(time):
+def _estimate(seen: FollowUp, window_us: int) -> dict[str, Any]:
+    """The estimate of some entries of a period, as far as enough of them were watched."""
+    n, window = len(seen.time), human_duration(window_us)
+    if not n:
         return dict.fromkeys([*_NUMBERS, *_SO_FAR], np.nan) | {"km_reason": NOBODY}
-    curve = share_by_time(time, reached)
-    last = [float(cells[-1]) for cells in (curve.rate, curve.low, curve.high)]
-    # Once all have converted there is nothing left to wait for.
-    whole = curve.time[-1] >= window_us or curve.rate[-1] == 1
-    longest = human_duration(float(curve.time[-1]))
-    why = f"who has not converted was watched for {longest} of {human_duration(window_us)} at most"
-    numbers = dict(zip(_NUMBERS, [*(last if whole else [np.nan] * 3)], strict=False))
-    numbers["km_seconds"] = float(curve.time[-1]) / US_PER_SECOND
-    so_far = dict(zip(_SO_FAR, [*last, int(curve.at_risk[-1])], strict=True))
-    return numbers | so_far | {"km_reason": "" if whole else why}
+    curve = share_by_time(seen.time, seen.reached)
+    far = np.sort(seen.watched)[n - max(int(np.ceil(_STILL_WATCHED * n)), 1)]
+    place = max(int(np.searchsorted(curve.time, far, side="right")) - 1, 0)
+    # Once all have converted there is nothing left to wait for; else the curve ends with the
+    # last one watched.
+    if place == len(curve.time) - 1 and curve.rate[place] < 1:
+        far = curve.time[place]
+    why = ""
+    if far < window_us:
+        few = seen.watched >= window_us
+        why = f"{few.sum():,} of {n:,} were watched for {window}, fewer than {_STILL_WATCHED:.0%}"
+        if few.mean() >= _STILL_WATCHED:
+            why = f"all who were watched for {window} have converted"
+    at = [float(cells[place]) for cells in (curve.rate, curve.low, curve.high)]
+    numbers = dict(zip(_NUMBERS, at if not why else [np.nan] * 3, strict=False))
+    numbers["km_seconds"] = float(far) / US_PER_SECOND
+    left = int((seen.time >= far).sum())
+    return numbers | dict(zip(_SO_FAR, [*at, left], strict=True)) | {"km_reason": why}

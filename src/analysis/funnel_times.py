@@ -10,7 +10,7 @@ a rate for a time that nobody has been watched for yet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -146,12 +146,12 @@ def time_curve(result: FunnelResult, step: int | str | None = None) -> pd.DataFr
     """
     k = _step_with_wait(result, step, "time_curve")
     attempts = result.attempts
-    watched, reached = follow_up(result, attempts, k)
-    groups = np.where(watched < 0, -1, group_codes(result, attempts))
+    seen = follow_up(result, attempts, k)
+    groups = np.where(seen.watched < 0, -1, group_codes(result, attempts))
     parts = [_points(share_by_time([], []))]
     for code in range(len(group_names(result))):
         own = groups == code
-        parts.append(_points(share_by_time(watched[own], reached[own])))
+        parts.append(_points(share_by_time(seen.time[own], seen.reached[own])))
     sizes = [len(part) for part in parts[1:]]
     curve = pd.concat(parts, ignore_index=True)
     names = np.empty(len(sizes), object)
@@ -162,19 +162,29 @@ def time_curve(result: FunnelResult, step: int | str | None = None) -> pd.DataFr
     return curve
 
 
-def follow_up(
-    result: FunnelResult, attempts: pd.DataFrame, step: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """How long each attempt was watched, or until it reached the step; and whether it did.
+class FollowUp(NamedTuple):
+    """How long attempts were seen; microseconds since the entry, a cell for each.
 
-    Microseconds since the entry, at most the window. What the log holds beyond the instant that
-    it covers is not complete and not used: entries from there on have a negative time.
+    ``watched``: until the window or the log ended, negative where the log ended before the entry.
+    ``time``: until the attempt reached the step, or as long as it was watched. ``reached``:
+    whether it did.
+    """
+
+    watched: np.ndarray
+    time: np.ndarray
+    reached: np.ndarray
+
+
+def follow_up(result: FunnelResult, attempts: pd.DataFrame, step: int) -> FollowUp:
+    """How long was each attempt watched, and did it reach the step by then?
+
+    What the log holds beyond the instant that it covers is not complete and not used.
     """
     entered = _entered(attempts)
     watched = np.minimum(result.log.covers_until_us - entered, result.window_us)
     until = microseconds(attempts, f"step_{step}")
     wait = np.where(until == NEVER, np.iinfo(np.int64).max, until - entered)
-    return np.minimum(wait, watched), wait <= watched
+    return FollowUp(watched, np.minimum(wait, watched), wait <= watched)
 
 
 def _entered(attempts: pd.DataFrame) -> np.ndarray:
