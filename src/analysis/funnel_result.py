@@ -16,12 +16,15 @@ from pandas.api.typing import NaTType
 from analysis import figures
 from analysis.breakdown import Groups
 from analysis.eventlog.log import EventLog
-from analysis.funnel_steps import Step, entry_range
-from analysis.funnel_table import ShardChains, chain_rows, ratio
+from analysis.funnel_attempts import attempts_frame
+from analysis.funnel_chains import ShardChains
+from analysis.funnel_options import Question, entry_range
+from analysis.funnel_steps import Step
+from analysis.funnel_table import ratio
+from analysis.funnel_words import funnel_sentence
 from analysis.results import Result
 from analysis.schema import (
     OTHER,
-    human_duration,
     instant_us,
     one_of,
     time_zone_of,
@@ -48,6 +51,7 @@ class FunnelResult(Result):
     window_us: int
     immature: int
     tied: int
+    question: Question = field(repr=False)
     log: EventLog = field(repr=False)
     ask: Callable[..., FunnelResult] = field(repr=False)
     parts: list[ShardChains] = field(repr=False)
@@ -73,29 +77,8 @@ class FunnelResult(Result):
         return self._frame(lambda part: part.mature)
 
     def sentence(self) -> str:
-        """How many of those who entered reached the last step, and where the most were lost."""
-        totals = self._totals()
-        first, last = self.steps[0].name, self.steps[-1].name
-        if not totals[0]:
-            why = "entered so long ago that their window is over" if self.immature else "entered"
-            return f"No user {why}: there is no rate to tell ({first} to {last})."
-        if len(self.steps) == 1:
-            return f"{totals[0]:,} users did {first}."
-        low, high = wilson(totals[-1], totals[0])
-        said = (
-            f"{totals[-1] / totals[0]:.1%} of {totals[0]:,} users got from {first} to {last} "
-            f"within {human_duration(self.window_us)} "
-            f"(95 % interval {float(low):.1%} to {float(high):.1%})."
-        )
-        lost = totals[:-1] - totals[1:]
-        worst = int(np.argmax(lost))
-        if lost[worst]:
-            said += (
-                f" Most were lost between {self.steps[worst].name} and "
-                f"{self.steps[worst + 1].name}: {lost[worst]:,} of {totals[worst]:,} "
-                f"({lost[worst] / totals[worst]:.1%})."
-            )
-        return said
+        """How many of those who entered converted, and where the most were lost."""
+        return funnel_sentence(self.table, self.question, self.immature)
 
     def figure(self) -> Any:
         """Bars per step, by group, with rates, counts and intervals."""
@@ -143,7 +126,8 @@ class FunnelResult(Result):
     def _counted(self, period: tuple[pd.Timestamp, pd.Timestamp]) -> dict[Any, tuple[int, ...]]:
         """Entries, conversions and mature entries of a period, by the groups of the table."""
         table = self.ask(entered=period, top=_EVERY_GROUP).table
-        firsts, lasts = (table[table["step"] == step] for step in (1, len(self.steps)))
+        last = len(self.steps) if self.question.order == "any" else self.question.last_required
+        firsts, lasts = (table[table["step"] == step] for step in (1, last))
         counts: dict[Any, tuple[int, ...]] = {}
         for name, *own in zip(
             firsts["group"], firsts["count"], lasts["k"], firsts["k"], strict=True
@@ -154,21 +138,8 @@ class FunnelResult(Result):
                 counts[shown] = tuple(a + int(b) for a, b in zip(before, own, strict=True))
         return counts
 
-    def _totals(self) -> np.ndarray:
-        return self.table.groupby("step")["k"].sum().to_numpy()
-
     def _frame(self, keep: Any) -> pd.DataFrame:
-        frames = [
-            chain_rows(part, codes, keep(part), len(self.steps))
-            for part, codes in zip(self.parts, self.groups.codes, strict=True)
-        ]
-        frame = pd.concat(frames, ignore_index=True)
-        codes = frame.pop("group").to_numpy()
-        names = np.empty(len(self.groups.names), object)
-        names[:] = self.groups.names
-        frame.insert(1, "group", names[codes])
-        frame["censored"] = ~frame["mature"] & (frame["reach"] < len(self.steps))
-        return frame.sort_values("unit", kind="stable", ignore_index=True)
+        return attempts_frame(self.parts, self.groups, self.question, keep)
 
 
 def _periods(
