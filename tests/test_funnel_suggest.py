@@ -184,6 +184,25 @@ def test_without_milestones_every_event_is_considered_and_said_so():
     assert result.steps == ("visit", "video", "buy")
     assert "The catalog 'bare' names no milestone that this log has" in result.warnings[0]
     assert result.left_out["event"].tolist() == ["ad"]
+    assert any(
+        said == "Left out, done by fewer than 50.0% of the converters before: Ad 2.4% (1 of 41)."
+        for said in result.warnings
+    )
+
+
+def test_without_milestones_the_more_common_of_two_at_one_instant_comes_first():
+    at_once = [(1000.0, "b_rare"), (1000.0, "z_common"), (1001.0, "buy")]
+    people = [EARLY, *[at_once] * 30, *[way("z_common", "buy")] * 9]
+    assert suggest(log_of(people), BARE).steps == ("z_common", "b_rare", "buy")
+
+
+def test_what_is_one_step_too_many_is_named_as_that():
+    people = [EARLY, *[way("look", "cart", "buy")] * 39, way("cart", "buy")]
+    result = suggest(log_of(people), SHOP, most=2)
+    assert result.steps == ("cart", "buy")
+    assert "Left out, more would be over 2 steps (most=2): Look 97.5% (39 of 40)." in (
+        result.warnings
+    )
 
 
 def test_a_look_back_before_the_log_is_told():
