@@ -89,3 +89,34 @@ def test_a_trend_that_is_final_stays_as_it_is() -> None:
     assert found["km_reason"].eq(FINAL).all()
     assert list(found.columns[: len(trend.columns)]) == list(trend.columns)
     assert len(with_estimates(result, trend.iloc[:0])) == 0
+
+
+def staggered(users: int, *, convert: bool) -> EventLog:
+    """One entry an hour before the log's end, then two, and so on; half an hour to convert."""
+    end = pd.Timestamp("2026-06-04")
+    entries = [end - pd.Timedelta(hours=i + 1) for i in range(users)]
+    rows = [(f"u{i}", time, "a") for i, time in enumerate(entries)]
+    if convert:
+        rows += [(f"u{i}", t + pd.Timedelta(minutes=30), "b") for i, t in enumerate(entries)]
+    else:
+        rows.append(("v", end - pd.Timedelta(days=9), "b"))
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    return EventLog.from_frame(frame, covers_until=end)
+
+
+def test_the_curve_rests_on_a_tenth_of_the_entries() -> None:
+    result = funnel(staggered(15, convert=False), ["a", "b"], window="7d")
+    week = with_estimates(result, result.trend("W")).iloc[-1]
+    # Two of fifteen have been watched for 14 hours, one of them for 15.
+    assert (week["entered"], week["km_seconds"], week["km_at_risk"]) == (15, 14 * 3600, 2)
+    assert week["km_reason"] == "0 of 15 were watched for 7 days, fewer than 10%"
+    assert (week["km_so_far"], week["km_so_far_low"]) == (0, 0)
+    assert 0 < week["km_so_far_high"] < 1
+
+
+def test_a_curve_on_which_all_have_converted_does_not_end_early() -> None:
+    result = funnel(staggered(15, convert=True), ["a", "b"], window="12h")
+    week = with_estimates(result, result.trend("W")).iloc[-1]
+    assert week["km_seconds"] == 12 * 3600
+    assert (week["km_rate"], week["km_high"]) == (1, 1)
+    assert not week["km_reason"]

@@ -9,7 +9,6 @@ What this module refuses to do: call what came next a reason for stopping.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from analysis.funnel_result import FunnelResult
 
 NOTHING = "(nothing more)"
+_COLUMNS = ["step", "after", "reached", "event", "k", "n", "share", "low", "high", "median_seconds"]
 
 
 def units(
@@ -117,23 +117,16 @@ def next_events(
     0            help  1  2    0.5           300.0
     1  (nothing more)  1  2    0.5             NaN
     """
-    if not isinstance(top, int) or top < 1:
-        raise UsageError(f"next_events: top={top!r}. Allowed: a whole number from 1.")
     attempts, k = _mature(result, step, group, "next_events")
-    stopped = attempts[attempts["reach"] == k]
-    codes, waits = _next(result, stopped, k)
-    table = _counted(codes, waits, list(result.log.event_names), top)
-    table["n"] = len(stopped)
-    table["share"] = table["k"] / table["n"].where(table["n"] > 0)
-    table["low"], table["high"] = wilson(table["k"], table["n"])
-    table.insert(0, "step", k)
-    table.insert(1, "after", step_name(result, k))
-    table.insert(2, "reached", int(attempts[f"step_{k}"].notna().sum()))
-    return table[[*table.columns.drop("median_seconds"), "median_seconds"]]
+    return _tables(result, attempts, [k], top, "next_events")
 
 
 def drop_offs(result: FunnelResult, *, top: int = 5, group: Any = None) -> pd.DataFrame:
     """How many stopped after each step, and what did they do next?
+
+    Parameters
+    ----------
+    top, group : as `next_events` takes them.
 
     Returns
     -------
@@ -144,12 +137,23 @@ def drop_offs(result: FunnelResult, *, top: int = 5, group: Any = None) -> pd.Da
     ------
     UsageError
         If the group is unknown, or `top` is not positive.
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> from analysis.funnels import funnel
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann", "ann", "bob"], "event": ["visit", "cart", "visit"],
+    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-01"])}),
+    ...     covers_until="2026-02-01")
+    >>> drop_offs(funnel(log, ["visit", "cart", "cart"]))[["after", "reached", "event", "k", "n"]]
+       after  reached           event  k  n
+    0  visit        2  (nothing more)  1  1
+    1   cart        1  (nothing more)  1  1
     """
-    asked = partial(next_events, result, top=top, group=group)
-    parts = [asked(step) for step in range(1, max(required_steps(result)))]
-    columns = ["step", "after", "reached", "event", "k", "n", "share", "low", "high"]
-    nothing = pd.DataFrame(columns=[*columns, "median_seconds"])
-    return pd.concat(parts, ignore_index=True) if parts else nothing
+    steps = list(range(1, max(required_steps(result))))
+    attempts = _attempts(result, group, "drop_offs")
+    return _tables(result, attempts, steps, top, "drop_offs")
 
 
 def _mature(
@@ -157,16 +161,44 @@ def _mature(
 ) -> tuple[pd.DataFrame, int]:
     """The mature attempts of a group, or of all that the table counts; the step's number."""
     k = step_number(result, step, what, range(1, max(required_steps(result))))
+    return _attempts(result, group, what), k
+
+
+def _attempts(result: FunnelResult, group: Any, what: str) -> pd.DataFrame:
     attempts = result.mature_attempts
     codes = group_codes(result, attempts)
-    wanted = codes >= 0 if group is None else codes == group_number(result, group, what)
-    return attempts[wanted], k
+    return attempts[codes >= 0 if group is None else codes == group_number(result, group, what)]
 
 
-def _next(result: FunnelResult, stopped: pd.DataFrame, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _tables(
+    result: FunnelResult, attempts: pd.DataFrame, steps: list[int], top: int, what: str
+) -> pd.DataFrame:
+    """The rows of `next_events` for each of the steps."""
+    if not isinstance(top, int) or top < 1:
+        raise UsageError(f"{what}: top={top!r}. Allowed: a whole number from 1.")
+    stopped = attempts[attempts["reach"].isin(steps)]
+    reach = stopped["reach"].to_numpy()
+    codes, waits = _next(result, stopped, steps)
+    parts = [pd.DataFrame(columns=_COLUMNS)]
+    for k in steps:
+        own = reach == k
+        part = _counted(codes[own], waits[own], list(result.log.event_names), top)
+        part = part.assign(step=k, after=step_name(result, k), n=int(own.sum()))
+        part["reached"] = int(attempts[f"step_{k}"].notna().sum())
+        part["share"] = part["k"] / part["n"].where(part["n"] > 0)
+        part["low"], part["high"] = wilson(part["k"], part["n"])
+        parts.append(part[_COLUMNS])
+    return pd.concat(parts[1:], ignore_index=True) if steps else parts[0]
+
+
+def _next(
+    result: FunnelResult, stopped: pd.DataFrame, steps: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Each one's next event as its code, the number of names where there is none; and the wait."""
-    log = result.log
-    after = microseconds(stopped, f"step_{k}")
+    log, reach = result.log, stopped["reach"].to_numpy()
+    after = np.full(len(stopped), NEVER)
+    for k in steps:
+        after = np.where(reach == k, microseconds(stopped, f"step_{k}"), after)
     until = microseconds(stopped, "entered_at") + result.window_us
     codes = np.full(len(stopped), len(log.event_names), np.int64)
     waits = np.full(len(stopped), NEVER)
