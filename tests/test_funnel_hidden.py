@@ -265,3 +265,12 @@ def test_the_pairs_are_neighbors():
     table = hidden_steps(simulate(users=2000).log, CHECKOUT).table
     pairs = table[["from_event", "to_event"]].drop_duplicates().to_numpy().tolist()
     assert pairs == [list(pair) for pair in itertools.pairwise(CHECKOUT)]
+
+
+def test_an_optional_step_is_no_neighbor_and_may_be_what_hides():
+    people = [[(0, "a"), (2, "b"), (5, "c")]] * 40 + [[(0, "a"), (5, "c")]] * 2
+    people += [[(0, "a"), (1, "b")]] * 4 + [[(0, "a")]] * 36
+    result = hidden_steps(log_of(people), ["a", {"event": "b", "optional": True}, "c"])
+    row = result.table.iloc[0]
+    assert row[["step", "from_event", "to_event", "event"]].tolist() == [1, "a", "c", "b"]
+    assert row[["k", "n", "stopped_k", "stopped_n", "hidden"]].tolist() == [40, 42, 4, 40, True]

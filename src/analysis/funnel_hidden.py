@@ -137,7 +137,7 @@ def hidden_steps(
         raise UsageError(
             "hidden_steps: one step has nothing between. Give at least two: log.summary()."
         )
-    pairs = step_pairs(log, asked, found.mature_attempts)
+    pairs = step_pairs(log, asked, found.parts)
     table = _judged(_candidates(log, asked, pairs))
     # Equally high ones by name, so that nothing depends on the order of the log's names.
     best = ["step", "difference_low", "event"]

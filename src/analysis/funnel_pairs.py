@@ -1,6 +1,6 @@
 """What did users do between two neighboring steps of a funnel, and what those who stopped there?
 
-The attempts of the funnel say when each step was done; the rows of their users say what happened
+The chains of the funnel say when each step was done; the rows of their users say what happened
 in between. Counts add over the shards.
 """
 
@@ -11,14 +11,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
-from analysis.funnel_lookup import NEVER, Located, located, microseconds
+from analysis.funnel_chains import ShardChains
 from analysis.funnel_steps import ANY_EVENT, Step
 from analysis.passes import between
+from analysis.passes.chains import NOT_DONE
 
 
 class Pair(NamedTuple):
@@ -39,7 +39,7 @@ class Pair(NamedTuple):
 
 
 class Stretches(NamedTuple):
-    """Users of one shard who reached a step: when, and when the next one (`NEVER`: stopped)."""
+    """Users of one shard who reached a step: when, and when the next one (`NOT_DONE`: stopped)."""
 
     shard: Shard
     users: np.ndarray
@@ -47,36 +47,32 @@ class Stretches(NamedTuple):
     end: np.ndarray
 
 
-def step_pairs(log: EventLog, steps: Sequence[Step], attempts: pd.DataFrame) -> list[Pair]:
+def step_pairs(log: EventLog, steps: Sequence[Step], parts: Sequence[ShardChains]) -> list[Pair]:
     """Every step that may not be skipped with the next such one, and what happened in between.
 
     Parameters
     ----------
-    attempts : a funnel's, a row per user.
+    parts : the chains of a funnel whose unit is the user; those that are mature count.
     """
-    places = located(log, attempts)
     required = [number for number, step in enumerate(steps, start=1) if not step.optional]
     return [
-        _pair(log, steps, _stretches(log, attempts, places, neighbors), neighbors)
+        _pair(log, steps, [_stretches(part, neighbors) for part in parts], neighbors)
         for neighbors in pairwise(required)
     ]
 
 
-def _stretches(
-    log: EventLog,
-    attempts: pd.DataFrame,
-    places: Sequence[Located],
-    neighbors: tuple[int, int],
-) -> list[Stretches]:
-    """Per shard the users who reached the first of two steps."""
-    start, end = (microseconds(attempts, f"step_{number}") for number in neighbors)
-    found = []
-    for place in places:
-        keep = start[place.rows] != NEVER
-        rows = place.rows[keep]
-        users = place.users[keep]
-        found.append(Stretches(log.shards[place.shard], users, start[rows], end[rows]))
-    return found
+def _stretches(part: ShardChains, neighbors: tuple[int, int]) -> Stretches:
+    """The users of a shard who reached the first of two steps."""
+    far = part.reach > 1
+    kept = np.flatnonzero(part.mature & (far if neighbors[0] > 1 else True))
+    row, beyond = (np.cumsum(far) - 1)[kept], far[kept]
+    start = part.shard.time[part.entries[kept]].astype(np.int64)
+    end = np.full(len(kept), NOT_DONE)
+    end[beyond] = part.times[row[beyond], neighbors[1] - 1]
+    if neighbors[0] > 1:
+        start = part.times[row, neighbors[0] - 1]
+    reached = start != NOT_DONE
+    return Stretches(part.shard, part.users[kept][reached], start[reached], end[reached])
 
 
 def _pair(
@@ -86,13 +82,13 @@ def _pair(
     neighbors: tuple[int, int],
 ) -> Pair:
     """What those who went on did before the next step, and what the others did meanwhile."""
-    waits = [own.end[on] - own.start[on] for own in stretches for on in [own.end != NEVER]]
+    waits = [own.end[on] - own.start[on] for own in stretches for on in [own.end != NOT_DONE]]
     all_waits = np.concatenate([np.empty(0, np.int64), *waits])
     within = int(np.median(all_waits)) if len(all_waits) else 0
     names = len(log.event_names)
 
     def counted(own: Stretches) -> np.ndarray:
-        on = own.end != NEVER
+        on = own.end != NOT_DONE
         until = np.where(on, own.end, own.start + within)
         early = np.minimum(until, own.start + within)
         off = ~on & (until <= log.covers_until_us)
