@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analysis.eventlog.log import EventLog
 from analysis.funnel_next import NOTHING, drop_offs, next_events, units
-from analysis.funnels import funnel
+from analysis.funnels import Exclusion, Step, funnel
 from analysis.schema import UsageError
 from analysis.stats import wilson
 
@@ -131,6 +131,47 @@ def test_a_chain_without_a_group_is_in_no_view() -> None:
         group=attempts["group"].where(attempts["group"] != "m", None)
     )
     assert set(units(result, 1)["group"]) == set(attempts["group"]) - {"m"}
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"unit": "session"},
+    {"hold": ["device"]},
+    {"count": "attempts"},
+    {"order": "any"},
+    {"order": "strict"},
+    {"unit": "device"},
+    {"by": "device", "by_at": 2},
+    {"exclude": [Exclusion("q")]},
+]
+
+
+@settings(max_examples=30)
+@given(seeds, st.sampled_from(OPTIONS), st.booleans())
+def test_every_kind_of_funnel(seed: int, options: dict[str, Any], skip: bool) -> None:
+    log = view_log(seed, users=25)
+    steps: list[Any] = ["a", Step("q", optional=True), "b", "c"] if skip else STEPS
+    if skip and "order" in options:
+        return
+    result = funnel(log, steps, window="2d", **options)
+    table = result.table.groupby("step")[["k", "n_previous"]].sum()
+    drops = drop_offs(result)
+    last = max(table.index)
+    for step in range(1, last):
+        stopped, went = units(result, step), units(result, step, converted=True)
+        after = min(k for k in range(step + 1, last + 1) if not (skip and k == 2))
+        own = drops[drops["step"] == step]
+        assert own["k"].sum() == len(stopped)
+        assert own["reached"].eq(table["k"][step]).all()
+        assert stopped["reach"].eq(step).all()
+        assert went[[f"step_{step}", f"step_{after}"]].notna().all(axis=None)
+        waits = next_by_hand(result.log, stopped, step, "48h")
+        counts = dict(zip(own["event"], own["k"].tolist(), strict=True))
+        assert counts.get(NOTHING, 0) == len(waits.get(NOTHING, []))
+        for event in set(counts) - {NOTHING, "(other)"}:
+            assert counts[event] == len(waits[event])
+    if not skip:
+        lost = [len(units(result, step)) for step in range(1, last)]
+        assert lost == [table["k"][k] - table["k"][k + 1] for k in range(1, last)]
 
 
 def test_nobody_stopped() -> None:

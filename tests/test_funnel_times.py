@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,8 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from test_kaplan_meier import AT_RISK, PUBLISHED, RELAPSED, WEEKS
 
 from analysis.eventlog.log import EventLog
-from analysis.funnel_result import FunnelResult
-from analysis.funnel_steps import Step
 from analysis.funnel_times import time_curve, times
-from analysis.funnels import funnel
+from analysis.funnels import Exclusion, Step, funnel
 from analysis.schema import UsageError
 
 seeds = st.integers(0, 2**32)
@@ -57,23 +54,37 @@ def test_waits_agree_with_the_table() -> None:
         assert mine["n"].equals(own["k"])
 
 
-def skipping(result: FunnelResult, attempts: pd.DataFrame) -> FunnelResult:
-    """The same result with an optional second step, and other chains."""
-    steps = (result.steps[0], Step("b", optional=True), result.steps[2])
-    other = dataclasses.replace(result, steps=steps)
-    other.__dict__["mature_attempts"] = other.__dict__["attempts"] = attempts
-    return other
+OPTIONS: list[dict[str, Any]] = [
+    {"unit": "session"},
+    {"hold": ["device"]},
+    {"count": "attempts"},
+    {"order": "any"},
+    {"order": "strict"},
+    {"unit": "device"},
+    {"by": "device", "by_at": 2},
+    {"exclude": [Exclusion("q")]},
+    {"entry": "first"},
+]
 
 
-def test_a_skipped_step_starts_no_wait() -> None:
-    result = funnel(view_log(5, users=200), STEPS, window="3d")
-    attempts = result.mature_attempts[result.mature_attempts["reach"] == 3].copy()
-    attempts.iloc[::2, attempts.columns.get_loc("step_2")] = pd.NaT
-    table = times(skipping(result, attempts))
-    start = attempts["step_2"].fillna(attempts["step_1"])
-    waits = (attempts["step_3"] - start).dt.total_seconds()
-    assert table["n"].tolist() == [len(attempts)]
-    assert table["median_seconds"][0] == pytest.approx(waits.median())
+@settings(max_examples=30)
+@given(seeds, st.sampled_from(OPTIONS), st.booleans())
+def test_every_kind_of_funnel(seed: int, options: dict[str, Any], skip: bool) -> None:
+    steps: list[Any] = ["a", Step("q", optional=True), "b", "c"] if skip else STEPS
+    if skip and "order" in options:
+        return
+    log = view_log(seed, covers_until="2027-01-01")
+    result = funnel(log, steps, window="2d", **options)
+    for step in range(2, len(steps) + 1):
+        own = result.table[result.table["step"] == step].reset_index(drop=True)
+        found = times(result, step)
+        assert found["n"].tolist() == own["k"].tolist()
+        for name in ("median_seconds", "mean_seconds"):
+            assert found[name].tolist() == pytest.approx(own[name].tolist(), nan_ok=True)
+        # All entries are mature: the curve ends at the share that the table tells.
+        ends = time_curve(result, step).groupby("group", sort=False)["rate"].last()
+        want = own.set_index("group")["rate"].dropna()
+        assert ends.to_dict() == pytest.approx(want.to_dict())
 
 
 def test_waits_of_nothing_are_kept_and_nobody_has_none() -> None:

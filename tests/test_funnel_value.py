@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from analysis.eventlog.log import EventLog
 from analysis.funnel_value import value_lost
 from analysis.funnel_worth import worth_of_conversions
-from analysis.funnels import funnel
+from analysis.funnels import Step, funnel
 from analysis.schema import UsageError
 
 
@@ -106,6 +106,52 @@ def test_worth_by_plain_pandas(seed: int, by: Any, filtered: bool) -> None:
         assert worth.n[code] == len(own)
         assert worth.total[code] == pytest.approx(own.sum())
     assert worth.currency in ("EUR", None)
+
+
+def test_a_conversion_that_must_meet_a_condition() -> None:
+    time = pd.Timestamp("2026-01-01")
+    frame = pd.DataFrame(
+        {
+            "user": list("uuuv"),
+            "event": ["a", "b", "b", "a"],
+            "time": [time, time + pd.Timedelta("1h"), time + pd.Timedelta("1h"), time],
+            "value": [None, 5.0, 80.0, None],
+            "device": "m",
+        }
+    )
+    log = EventLog.from_frame(frame, covers_until="2026-03-01")
+    large = funnel(log, ["a", Step("b", where={"value": ">= 50"})], by="device")
+    assert worth_of_conversions(large, "value").total.tolist() == [80.0]
+    assert worth_of_conversions(funnel(log, ["a", "b"]), "value").total.tolist() == [5.0]
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"unit": "session"},
+    {"hold": ["device"]},
+    {"count": "attempts"},
+    {"order": "any"},
+    {"unit": "device"},
+    {"by": "device", "by_at": 3},
+]
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32), st.sampled_from(OPTIONS))
+def test_worth_in_every_kind_of_funnel(seed: int, options: dict[str, Any]) -> None:
+    result = funnel(view_log(seed, users=30), STEPS, window="3d", **options)
+    worth = worth_of_conversions(result, "value")
+    rows = result.log.to_frame()
+    any_order = options.get("order") == "any"
+    rows = rows[rows["event"].isin(STEPS if any_order else ["c"])]
+    rows = rows.drop_duplicates(["user", "time"])
+    done = result.mature_attempts.dropna(subset=["step_3", "group"])
+    done = done.assign(who=done["user" if "user" in done else "unit"]).drop(
+        columns="user", errors="ignore"
+    )
+    joined = done.merge(rows, left_on=["who", "step_3"], right_on=["user", "time"], how="left")
+    assert joined["event"].notna().all()
+    assert worth.n.sum() == joined["value"].notna().sum()
+    assert worth.total.sum() == pytest.approx(joined["value"].sum())
 
 
 def test_luck_in_a_small_group_does_not_lead() -> None:
