@@ -274,3 +274,12 @@ def test_an_optional_step_is_no_neighbor_and_may_be_what_hides():
     row = result.table.iloc[0]
     assert row[["step", "from_event", "to_event", "event"]].tolist() == [1, "a", "c", "b"]
     assert row[["k", "n", "stopped_k", "stopped_n", "hidden"]].tolist() == [40, 42, 4, 40, True]
+
+
+@pytest.mark.parametrize(("on", "off", "hidden"), [(95, 65, False), (40, 5, False), (80, 20, True)])
+def test_a_step_is_what_most_who_go_on_do_and_most_who_stop_do_not(on, off, hidden):
+    people = [[(0, "cart"), (5, "buy"), *([(2, "form")] if i < on else [])] for i in range(100)]
+    people += [[(0, "cart"), *([(2, "form")] if i < off else [])] for i in range(100)]
+    row = hidden_steps(log_of(people), ["cart", "buy"]).table.iloc[0]
+    assert (row["k"], row["stopped_k"], row["hidden"]) == (on, off, hidden)
+    assert row["q_value"] < 0.001
