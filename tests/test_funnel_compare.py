@@ -13,9 +13,10 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from analysis.eventlog.log import EventLog
-from analysis.funnel_compare import compare
+from analysis.funnel_compare import _size, compare
 from analysis.funnels import funnel
 from analysis.schema import UsageError
+from analysis.stats import wilson
 
 
 def counted_log(reached: dict[str, list[int]]) -> EventLog:
@@ -98,6 +99,45 @@ def test_groups_of_several_properties() -> None:
     table = compare(result, ("m", "EUR"), ("d", "EUR"))
     own = result.table[[group == ("m", "EUR") for group in result.table["group"]]]
     assert table["k_a"].tolist()[:2] == own["k"].tolist()[1:]
+
+
+def test_attempts_that_always_end_alike_are_worth_one() -> None:
+    once = counted_log({"m": [70, 56, 20], "d": [80, 48, 30]})
+    frame = once.to_frame().drop(columns="session")
+    days = [frame.assign(time=frame["time"] + pd.Timedelta(days=10 * i)) for i in range(3)]
+    often = EventLog.from_frame(pd.concat(days), covers_until="2026-06-01")
+    want = compare(funnel(once, STEPS, by="device"), "m", "d")
+    found = compare(funnel(often, STEPS, by="device", count="attempts"), "m", "d")
+    assert found["n_a"].tolist() == (3 * want["n_a"]).tolist()
+    for name in ("rate_a", "rate_b", "difference", "low", "high", "p_value", "q_value"):
+        assert found[name].tolist() == pytest.approx(want[name].tolist(), nan_ok=True)
+    assert found["clear"].equals(want["clear"])
+    # Attempts taken as independent would be too sure.
+    plain = confint_proportions_2indep(168, 210, 144, 240, method="newcomb", compare="diff")
+    assert found["low"][0] < plain[0] < plain[1] < found["high"][0]
+
+
+@pytest.mark.parametrize("options", [{"count": "attempts"}, {"hold": ["value"]}])
+def test_all_groups_together_are_clustered_too(options: dict[str, Any]) -> None:
+    log = view_log(4, users=120)
+    weeks = [("2026-10-20", "2026-10-26"), ("2026-10-26", "2026-11-01")]
+    plain, grouped = (
+        [funnel(log, STEPS, window="1d", entered=w, by=by, **options) for w in weeks]
+        for by in (None, "device")
+    )
+    want = compare(plain[0], None, plain[1])
+    found = compare(grouped[0], None, grouped[1])
+    pd.testing.assert_frame_equal(found, want)
+    assert want["low"].notna().all()
+    cells = want[["k_a", "n_a", "k_b", "n_b"]].iloc[0].astype(int)
+    alone = confint_proportions_2indep(*cells, method="newcomb", compare="diff")
+    assert want["low"][0] != pytest.approx(alone[0], abs=1e-9)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 9), (9, 9), (1, 9), (50, 100), (2, 3), (999, 10**6)])
+def test_the_size_behind_limits(k: int, n: int) -> None:
+    low, high = map(float, wilson(k, n))
+    assert _size(k / n, low, high) == pytest.approx(n)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.funnel_compare import difference_limits
 from analysis.funnel_lookup import group_names, required_steps
 from analysis.funnel_worth import Worth, worth_of_conversions
 from analysis.schema import MISSING, OTHER, VALUE, UsageError, did_you_mean
-from analysis.stats import newcombe
 
 if TYPE_CHECKING:
     from analysis.funnel_result import FunnelResult
@@ -169,8 +169,9 @@ def _against(
     elif row is best:
         lost, name, rate, why = (0.0, 0.0, 0.0), row["group"], row["step_rate"], ""
     else:
-        difference = newcombe(best["k"], best["n_previous"], row["k"], n)
-        lost = (n * difference.estimate, n * difference.low, n * difference.high)
+        one, other = ((own["step_rate"], own["low"], own["high"]) for own in (best, row))
+        low, high = difference_limits(one, other)
+        lost = (n * (one[0] - other[0]), n * low, n * high)
         name, rate, why = best["group"], best["step_rate"], ""
     return {
         "best_group": name,
