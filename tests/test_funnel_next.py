@@ -124,6 +124,24 @@ def test_units_that_repeat_a_user_are_found_by_the_user() -> None:
     assert next_events(result, 1).equals(plain)
 
 
+def test_limits_of_units_that_repeat_a_user_are_those_of_users() -> None:
+    frame = pd.DataFrame(
+        [(f"u{i}", "2026-01-01", "a") for i in range(30)]
+        + [(f"u{i}", "2026-01-01T01:00", "q") for i in range(12)],
+        columns=["user", "time", "event"],
+    )
+    frame["time"] = pd.to_datetime(frame["time"], format="ISO8601")
+    days = [frame.assign(time=frame["time"] + pd.Timedelta(days=10 * i)) for i in range(4)]
+    once, often = (
+        EventLog.from_frame(rows, covers_until="2026-06-01") for rows in (frame, pd.concat(days))
+    )
+    want = next_events(funnel(once, ["a", "a"]), 1)
+    found = next_events(funnel(often, ["a", "a"], count="attempts"), 1)
+    assert found["k"].tolist() == (4 * want["k"]).tolist() == [48, 72]
+    for name in ("share", "low", "high", "median_seconds"):
+        assert found[name].tolist() == pytest.approx(want[name].tolist(), nan_ok=True)
+
+
 def test_a_chain_without_a_group_is_in_no_view() -> None:
     result = funnel(view_log(6), STEPS, window="2d", by="device")
     attempts = result.mature_attempts

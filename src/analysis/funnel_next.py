@@ -29,8 +29,8 @@ from analysis.funnel_lookup import (
     step_name,
     step_number,
 )
-from analysis.schema import OTHER, US_PER_SECOND, UsageError
-from analysis.stats import wilson
+from analysis.schema import OTHER, US_PER_SECOND, USER, UsageError
+from analysis.stats import effective_size, wilson
 
 if TYPE_CHECKING:
     from analysis.funnel_result import FunnelResult
@@ -94,9 +94,9 @@ def next_events(
     A row per event, most frequent first, then ``"(other)"`` where there are more, and
     ``"(nothing more)"``: ``step, after`` (the step's name), ``reached`` (mature chains that did
     the step), ``event``, ``k`` of ``n`` chains that stopped there did it next, ``share`` with
-    Wilson limits ``low, high``, and ``median_seconds`` from the step to it. Next is the user's
-    first event of any name at a later instant than the step's and within the window; events at
-    the same instant have no order.
+    Wilson limits ``low, high`` (by user, where a user can be several units), and
+    ``median_seconds`` from the step to it. Next is the user's first event of any name at a later
+    instant than the step's and within the window; events at the same instant have no order.
 
     Raises
     ------
@@ -179,14 +179,16 @@ def _tables(
     stopped = attempts[attempts["reach"].isin(steps)]
     reach = stopped["reach"].to_numpy()
     codes, waits = _next(result, stopped, steps)
+    # Units of one user are alike: their shares rest on fewer than there are.
+    who = stopped[USER if USER in stopped else "unit"]
+    user = pd.factorize(who)[0] if result.question.repeats_users else None
     parts = [pd.DataFrame(columns=_COLUMNS)]
     for k in steps:
         own = reach == k
-        part = _counted(codes[own], waits[own], list(result.log.event_names), top)
-        part = part.assign(step=k, after=step_name(result, k), n=int(own.sum()))
+        rows = _ranked(codes[own], list(result.log.event_names), top)
+        part = _shares(rows, waits[own], None if user is None else user[own])
+        part = part.assign(step=k, after=step_name(result, k))
         part["reached"] = int(attempts[f"step_{k}"].notna().sum())
-        part["share"] = part["k"] / part["n"].where(part["n"] > 0)
-        part["low"], part["high"] = wilson(part["k"], part["n"])
         parts.append(part[_COLUMNS])
     return pd.concat(parts[1:], ignore_index=True) if steps else parts[0]
 
@@ -229,16 +231,31 @@ def _in_shard(
     return code, np.where(there, time - after, NEVER)
 
 
-def _counted(codes: np.ndarray, waits: np.ndarray, names: list[str], top: int) -> pd.DataFrame:
+def _ranked(codes: np.ndarray, names: list[str], top: int) -> list[tuple[str, np.ndarray]]:
+    """The events, most frequent first, with who did each next; then the rest, and nothing."""
     counts = np.bincount(codes, minlength=len(names) + 1)
     seen = [int(code) for code in np.flatnonzero(counts[:-1])]
     order = sorted(seen, key=lambda code: (-counts[code], names[code]))
     rows = [(names[code], codes == code) for code in order[:top]]
     if order[top:]:
         rows.append((OTHER, np.isin(codes, order[top:])))
-    table = [(name, int(own.sum()), _median(waits[own])) for name, own in rows]
-    table.append((NOTHING, int(counts[-1]), np.nan))
-    return pd.DataFrame(table, columns=["event", "k", "median_seconds"])
+    return [*rows, (NOTHING, codes == len(names))]
+
+
+def _shares(
+    rows: list[tuple[str, np.ndarray]], waits: np.ndarray, user: np.ndarray | None
+) -> pd.DataFrame:
+    """How many did each, their share with its limits, and the median wait."""
+    table = pd.DataFrame({"event": [name for name, _ in rows], "n": len(waits)})
+    table["k"] = [int(own.sum()) for _, own in rows]
+    table["share"] = table["k"] / table["n"].where(table["n"] > 0)
+    size = table["n"].to_numpy(float)
+    if user is not None:
+        each = np.bincount(user)
+        size = np.array([effective_size(np.bincount(user, own), each) for _, own in rows])
+    table["low"], table["high"] = wilson(table["share"].fillna(0) * size, size)
+    table["median_seconds"] = [np.nan if n == NOTHING else _median(waits[own]) for n, own in rows]
+    return table
 
 
 def _median(waits: np.ndarray) -> float:
