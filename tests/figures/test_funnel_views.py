@@ -219,7 +219,7 @@ def test_estimates_are_diamonds_and_called_so() -> None:
     assert list(diamonds.y) == [0.12, 0.05]
     assert diamonds.error_y.array[0] == pytest.approx(0.05)
     text = shown(figure)
-    assert "\\u25c6 Kaplan-Meier estimate of the final rate, \\u25c7 of the rate within" in text
+    assert "\\u25c6 Kaplan-Meier estimate of the final rate, \\u25c7 so far" in text
     alt = figure.layout.meta["alt"]
     assert (
         "Kaplan-Meier estimate of the final rate 12.0% of 70 (95% interval 8.0% to 17.0%)." in alt

@@ -71,7 +71,8 @@ def rate_trend(
     now = _position(table, current)
     upper = float(table[["rate", "high", "km_so_far", "km_so_far_high"]].max().max()) * 1.15 or 1.0
     traces = [_hatched(table, upper), _band(table), _line(table), _points(table, now)]
-    traces += [_numbers(table, now), *estimate_traces(table, _labelled(table["km_so_far"], now))]
+    few = len(table) <= _MOST_LABELS
+    traces += [_numbers(table, now), *estimate_traces(table, {*table.index} if few else {now})]
     starts = [day(start) for start in table["start"]]
     every = -(-len(table) // _MOST_LABELS)
     ticks = [i for i in range(len(table)) if (now - i) % every == 0]
@@ -85,13 +86,13 @@ def rate_trend(
         },
         "yaxis": {"range": [0, upper], "tickformat": ",.1~%", "nticks": 6},
         "bargap": 0,
-        "annotations": estimate_key(table),
     }
     alt = " ".join(f"{_said(row)}." for row in records(table))
     figure = finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
-    if layout["annotations"]:
+    if key := estimate_key(table):
         # Room for the key of the estimates above, and for the number of the last one beside it.
-        figure.update_layout(margin_t=figure.layout.margin.t + 20, margin_r=40)
+        top = figure.layout.margin.t + 20
+        figure.update_layout(annotations=key, margin_t=top, margin_r=40)
     return figure
 
 

@@ -85,8 +85,7 @@ def estimate_key(table: pd.DataFrame) -> list[dict[str, Any]]:
     whole = drawn["km_rate"].notna()
     said = "◆ Kaplan-Meier estimate of the final rate" if whole.any() else ""
     if not whole.all():
-        open_ = "of the rate within the time watched"
-        said = f"{said}, ◇ {open_}" if said else f"◇ Kaplan-Meier estimate {open_}"
+        said = f"{said}, ◇ so far" if said else "◇ Kaplan-Meier estimate so far"
     place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper"}
     return [place | {"yanchor": "bottom", "showarrow": False, "text": said, "font": {"size": 12}}]
 
