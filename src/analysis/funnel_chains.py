@@ -108,7 +108,8 @@ def _with_options(shard: Shard, *, log: EventLog, question: Question, codes: Cod
         unit_chains.Codes(
             codes.steps.view(np.int64),
             codes.exclusions.view(np.int64),
-            _second(shard, question, codes),
+            _promise(shard, question, codes),
+            sum(1 << (k - 1) for k in _seconds(question)),
         ),
         ask_of(question),
         unit_chains.Limits(*question.entered, log.covers_until_us - question.window_us),
@@ -116,25 +117,34 @@ def _with_options(shard: Shard, *, log: EventLog, question: Question, codes: Cod
         question.attempts,
         touch,
     )
-    left_out = int((codes.steps[shard.event[units < 0]] != 0).sum()) if len(units) else 0
+    left_out = int((shard.event[units < 0] < len(log.event_names)).sum()) if len(units) else 0
     return _in_groups(shard, found, question, left_out)
 
 
-def _second(shard: Shard, question: Question, codes: Codes) -> np.ndarray:
-    """Per user: is there an event that a chain could go on with, or that could end it?"""
+def _promise(shard: Shard, question: Question, codes: Codes) -> np.ndarray:
+    """Per user: nothing, an entry alone, or more, as far as the user's mask of events tells."""
     if question.order == "any":
-        return np.ones(len(shard.users), np.bool_)
-    bits = codes.barred
+        first = more = np.bitwise_or.reduce(codes.wanted)
+    else:
+        first, more = codes.wanted[1], codes.barred
+        for k in _seconds(question):
+            more |= codes.wanted[k]
+    enters = (shard.masks & first) != 0
+    promise = np.where((shard.masks & more) != 0, unit_chains.MORE, unit_chains.ENTRY_ALONE)
+    return np.where(enters, promise, unit_chains.NOTHING).astype(np.uint8)
+
+
+def _seconds(question: Question) -> list[int]:
+    """The numbers of the steps that can follow an entry, where steps have an order."""
+    numbers = []
     for k, step in enumerate(question.steps[1:], start=2):
-        bits |= codes.wanted[k]
+        numbers.append(k)
         if not step.optional:
             break
-    return (shard.masks & bits) != 0
+    return numbers
 
 
-def _in_groups(
-    shard: Shard, found: np.ndarray, question: Question, left_out: int
-) -> ShardChains:
+def _in_groups(shard: Shard, found: np.ndarray, question: Question, left_out: int) -> ShardChains:
     """The chains with the rows that their groups are read from; `found` as `unit_chains` has it."""
     ungrouped = 0
     column = unit_chains.ENTRY_ROW

@@ -55,8 +55,8 @@ def funnel_warnings(
     if without:
         missing = question.inside_user or (question.unit,)
         said.append(
-            f"{without:,} rows without a value of {', '.join(map(repr, missing))} belong to no "
-            "unit: they are left out."
+            f"{without:,} {'row' if without == 1 else 'rows'} without a value of "
+            f"{', '.join(map(repr, missing))} belong to no unit: left out."
         )
     ungrouped = sum(part.ungrouped for part in parts)
     if ungrouped:

@@ -34,6 +34,7 @@ from analysis.passes.chain_state import (
 from analysis.passes.labels import preferred
 from analysis.passes.seating import augment, nobody_seated
 from analysis.passes.unit_choice import instant_of, next_entry
+from analysis.passes.untied_chains import is_untied
 
 _ALL = -1
 
@@ -155,6 +156,14 @@ def best_in_any_order(ask, rows, first, m, labels, low, high, at_once, strict, s
         far, end = _furthest(ask, rows, first, m, low, high, scratch)
         low, high = max(low, end - ask.window), min(high, end + 1)
         r = next_entry(rows, first, m, ask, low, high)
+    untied = far > 0 and is_untied(rows, first, m)
+    if untied:
+        # The first entry that gets this far has the earliest steps; a later one before its second
+        # step has the same.
+        _walk(ask, rows, r, r, m, strict, scratch)
+        for later in range(r + 1, scratch[PICKED, 1] if far > 1 else r + 1):
+            if rows[STEPS, later] != 0 and not rows[USED, later] and rows[TIME, later] < high:
+                r = later
     while r >= 0:
         start, _ = instant_of(rows, r, first, m)
         count, end = _walk(ask, rows, r, start, m, strict, scratch)
@@ -168,4 +177,4 @@ def best_in_any_order(ask, rows, first, m, labels, low, high, at_once, strict, s
                 copy_label(labels, UNTOUCHED, CHOSEN)
                 for c in range(count):
                     scratch[BEST_ROWS, c] = scratch[PICKED, c]
-        r = next_entry(rows, r + 1, m, ask, low, high)
+        r = -1 if untied else next_entry(rows, r + 1, m, ask, low, high)

@@ -110,6 +110,16 @@ def size(steps):
 
 
 @inner
+def highest(steps):
+    """The highest number of a set, 0 where it is empty."""
+    k = 64 if steps < 0 else 0
+    while steps > 0:
+        steps >>= 1
+        k += 1
+    return k
+
+
+@inner
 def new_labels(size, steps):
     """Room for `size` labels."""
     return np.zeros((size, _HEAD + 2 * steps), np.int64)
@@ -120,3 +130,13 @@ def copy_label(labels, source, target):
     """Write a label over another."""
     for column in range(time_of(labels[source, COUNT])):
         labels[target, column] = labels[source, column]
+
+
+@inner
+def wider(labels):
+    """The labels, with room for as many more."""
+    more = np.zeros((2 * labels.shape[0], labels.shape[1]), np.int64)
+    for a in range(labels.shape[0]):
+        for column in range(labels.shape[1]):
+            more[a, column] = labels[a, column]
+    return more

@@ -14,8 +14,6 @@ steps, a later entry.
 
 from __future__ import annotations
 
-import numpy as np
-
 from analysis.passes.chain_state import (
     ACTIVE,
     AFTER,
@@ -47,6 +45,7 @@ from analysis.passes.chain_state import (
     inner,
     step_of,
     time_of,
+    wider,
 )
 from analysis.passes.seating import can_seat
 
@@ -191,7 +190,7 @@ def _extend(labels, n, rows, first, stop, union, ask, entries, strict, paths, sc
             if not fits:
                 continue
             if n == labels.shape[0]:
-                labels = np.concatenate((labels, np.zeros_like(labels)))
+                labels = wider(labels)
             if begins:
                 _begun(labels, n, t)
             else:

@@ -44,12 +44,14 @@ from analysis.passes.unit_choice import (
     END_ATTEMPT,
     Choice,
     choose,
+    instant_of,
     next_entry,
-    pick_rows,
     touch,
 )
+from analysis.passes.untied_chains import PATH
 
 FIRST_TOUCH, LAST_TOUCH = 1, 2
+NOTHING, ENTRY_ALONE, MORE = range(3)
 
 # Columns of the chains found: the user, the row of the entry, the row that the group is read from
 # (−1: none), how far, what kind (see `chains`), two truth values, and then the row of each step
@@ -75,12 +77,14 @@ class Cells(NamedTuple):
 
 class Codes(NamedTuple):
     """Per event code (the last one: hidden rows) the steps and the exclusions that it matches,
-    and per user whether a second step, or an excluded event, is there at all.
+    per user what can come of them: NOTHING, an ENTRY_ALONE, or MORE; and the steps that can
+    follow an entry.
     """
 
     steps: np.ndarray
     exclusions: np.ndarray
-    second: np.ndarray
+    promise: np.ndarray
+    more: int
 
 
 class Limits(NamedTuple):
@@ -118,8 +122,27 @@ def _gather(cells, codes, start, stop, rows, units, all_rows):
 
 
 @inner
+def _together(units, m):
+    """Do the rows of each unit lie together?"""
+    starts = 0
+    for r in range(m):
+        if r and units[r] == units[r - 1]:
+            continue
+        for before in range(r):
+            # Runs are few, and the first row of each says whose it is.
+            if units[before] == units[r]:
+                return False
+        starts += 1
+        if starts > 32:
+            return False
+    return True
+
+
+@inner
 def _sort_units(rows, units, m):
-    """Bring the rows of one unit together, their order in time kept."""
+    """Bring the rows of each unit together, their order in time kept."""
+    if _together(units, m):
+        return
     order = np.argsort(units[:m], kind="mergesort")
     before = rows[:, :m].copy()
     kept = units[:m].copy()
@@ -143,7 +166,7 @@ def _touch_row(rows, first, m, known, which):
 
 
 @inner
-def _chosen(ask, rows, first, m, labels, low, high, choice, scratch):
+def _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch):
     """Put the chain that counts at CHOSEN and its rows in BEST_ROWS; see `choose`."""
     free = ask.any_order and not ask.limited
     if free and ask.exclusions:
@@ -153,19 +176,25 @@ def _chosen(ask, rows, first, m, labels, low, high, choice, scratch):
         best_in_any_order(
             ask, rows, first, m, labels, low, high, choice.first, choice.strict, scratch
         )
-        return labels, -1
-    labels, only = choose(ask, rows, first, m, labels, low, high, choice, scratch)
-    if labels[CHOSEN, REACH]:
-        untouched = choice.effect != END_ATTEMPT
-        pick_rows(ask, rows, first, m, labels, untouched, only, scratch)
-    return labels, only
+        return labels
+    return choose(ask, rows, first, m, labels, low, high, choice, levels, scratch)
+
+
+@inner
+def _first(out, n, size):
+    """The first n lines, with room for `size`."""
+    wider = np.empty((size, out.shape[1]), np.int64)
+    for i in range(n):
+        for column in range(out.shape[1]):
+            wider[i, column] = out[i, column]
+    return wider
 
 
 @inner
 def _write(out, n, ask, rows, labels, user, kind, excluded, group, scratch):
     """Write the chain at CHOSEN as line n; is there an instant with two of its steps?"""
     if n == out.shape[0]:
-        out = np.concatenate((out, np.empty_like(out)))
+        out = _first(out, n, 2 * n)
     out[n, USER] = user
     out[n, ENTRY_ROW] = rows[NUMBER, scratch[BEST_ROWS, 0]]
     out[n, TOUCH] = group
@@ -184,25 +213,25 @@ def _write(out, n, ask, rows, labels, user, kind, excluded, group, scratch):
 
 
 @inner
-def _best_of_unit(out, n, ask, rows, first, m, labels, user, limits, choice, group, scratch):
+def _best_of_unit(
+    out, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch
+):
     """Write the unit's best chain among all entries, and among mature ones where it differs."""
     kind, low, high = AMONG_ALL, limits.low, limits.high
     strict = Choice(choice.effect, choice.first, True)
     for _ in range(2):
-        labels, only = _chosen(ask, rows, first, m, labels, low, high, choice, scratch)
+        labels = _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch)
         reach = labels[CHOSEN, REACH]
         # A unit that leaves with all its entries may stay with the mature ones.
         mature = reach > 0 and labels[CHOSEN, ENTRY] <= limits.mature_until
         if reach:
             ended = choice.effect == END_ATTEMPT and (
-                touch(ask, rows, first, m, labels, only, scratch) != FOREVER
+                touch(ask, rows, first, m, labels, scratch) != FOREVER
             )
             told = kind + MATURE if mature else kind
-            out, together = _write(
-                out, n, ask, rows, labels, user, told, ended, group, scratch
-            )
+            out, together = _write(out, n, ask, rows, labels, user, told, ended, group, scratch)
             if together and not choice.strict:
-                labels, _ = _chosen(ask, rows, first, m, labels, low, high, strict, scratch)
+                labels = _chosen(ask, rows, first, m, labels, low, high, strict, levels, scratch)
                 out[n, TIED] = labels[CHOSEN, REACH] < reach
             n += 1
         if mature or rows[TIME, first] > limits.mature_until or high <= limits.mature_until + 1:
@@ -212,28 +241,29 @@ def _best_of_unit(out, n, ask, rows, first, m, labels, user, limits, choice, gro
 
 
 @inner
-def _attempts(out, n, ask, rows, first, m, labels, user, limits, choice, group, scratch):
+def _attempts(out, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch):
     """Write the unit's attempts: each from the earliest unused entry, as far as it gets."""
     effect = choice.effect
     free = limits.low
     if effect == DROP_UNIT:
-        labels, _ = _chosen(ask, rows, first, m, labels, free, limits.high, choice, scratch)
+        labels = _chosen(ask, rows, first, m, labels, free, limits.high, choice, levels, scratch)
         free = free if labels[CHOSEN, REACH] else limits.high
         effect = DROP_ATTEMPT
     r = next_entry(rows, first, m, ask, free, limits.high)
     while r >= 0:
         low, high = rows[TIME, r], rows[TIME, r] + 1
         asked = Choice(effect, True, choice.strict)
-        labels, only = _chosen(ask, rows, first, m, labels, low, high, asked, scratch)
+        first, _ = instant_of(rows, r, first, m)
+        labels = _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
         dropped = labels[CHOSEN, REACH] == 0
         if dropped:
             # What the dropped attempt has used, no other may use.
             asked = Choice(END_ATTEMPT, True, choice.strict)
-            labels, only = _chosen(ask, rows, first, m, labels, low, high, asked, scratch)
+            labels = _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
         reach, count = labels[CHOSEN, REACH], labels[CHOSEN, COUNT]
-        ended = touch(ask, rows, first, m, labels, only, scratch)
+        ended = touch(ask, rows, first, m, labels, scratch)
         free = low + ask.window + 1
-        if reach >= ask.required:
+        if reach >= ask.required and not dropped:
             free = labels[CHOSEN, LAST]
         elif ended != FOREVER:
             free = ended
@@ -246,7 +276,7 @@ def _attempts(out, n, ask, rows, first, m, labels, user, limits, choice, group, 
             )
             if together and not choice.strict:
                 asked = Choice(effect, True, True)
-                labels, _ = _chosen(ask, rows, first, m, labels, low, high, asked, scratch)
+                labels = _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
                 out[n, TIED] = labels[CHOSEN, REACH] < reach
             n += 1
         for c in range(count):
@@ -296,10 +326,14 @@ def unit_chains(cells, codes, ask, limits, choice, attempts, which_touch):
     rows = np.zeros((ROW_LINES, longest + 1), np.int64)
     units = np.zeros(longest + 1, np.int64)
     labels = new_labels(64, ask.steps)
+    levels = np.zeros((ask.steps + 1, PATH + ask.steps), np.int64)
     scratch = np.zeros((SCRATCH_LINES, ask.steps + 2), np.int64)
     out = np.empty((1024, STEP_ROWS + ask.steps), np.int64)
     n = 0
     for u in range(cells.offsets.size - 1):
+        promise = codes.promise[u]
+        if promise == NOTHING:
+            continue
         start, end = cells.offsets[u], cells.offsets[u + 1]
         m = _gather(cells, codes, start, end, rows, units, ask.neighbors)
         if m and cells.unit.size:
@@ -307,24 +341,51 @@ def unit_chains(cells, codes, ask, limits, choice, attempts, which_touch):
         first = 0
         while first < m:
             stop = m
+            more = promise == MORE
             if cells.unit.size:
-                stop = first + 1
+                seen, stop = 0, first
                 while stop < m and units[stop] == units[first]:
+                    seen |= (rows[STEPS, stop] & codes.more) | rows[BARRED, stop]
                     stop += 1
+                more = ask.any_order or seen != 0
             group = -1
             if which_touch:
                 group = _touch_row(rows, first, stop, cells.known, which_touch)
             if attempts:
                 out, n, labels = _attempts(
-                    out, n, ask, rows, first, stop, labels, u, limits, choice, group, scratch
+                    out,
+                    n,
+                    ask,
+                    rows,
+                    first,
+                    stop,
+                    labels,
+                    u,
+                    limits,
+                    choice,
+                    group,
+                    levels,
+                    scratch,
                 )
-            elif codes.second[u]:
+            elif more:
                 out, n, labels = _best_of_unit(
-                    out, n, ask, rows, first, stop, labels, u, limits, choice, group, scratch
+                    out,
+                    n,
+                    ask,
+                    rows,
+                    first,
+                    stop,
+                    labels,
+                    u,
+                    limits,
+                    choice,
+                    group,
+                    levels,
+                    scratch,
                 )
             else:
                 out, n = _lone_entry(
                     out, n, ask, rows, first, stop, labels, u, limits, group, scratch
                 )
             first = stop
-    return out[:n].copy()
+    return _first(out, n, n)

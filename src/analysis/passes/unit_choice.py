@@ -18,10 +18,12 @@ from analysis.passes.chain_state import (
     BEST_ROWS,
     CHOSEN,
     COUNT,
+    ENTRY,
     FOREVER,
+    FRESH,
     LAST,
     MUST,
-    NEVER,
+    PICKED,
     REACH,
     STEPS,
     TAKEN,
@@ -38,8 +40,9 @@ from analysis.passes.chain_state import (
     step_of,
     time_of,
 )
-from analysis.passes.labels import explore, preferred, touched_at
+from analysis.passes.labels import explore, preferred
 from analysis.passes.seating import can_seat
+from analysis.passes.untied_chains import as_label, earlier, furthest, is_untied, walk
 
 END_ATTEMPT, DROP_ATTEMPT, DROP_UNIT = 0, 1, 2
 
@@ -150,50 +153,131 @@ def _best_untouched(ask, rows, first, m, labels, low, high, effect, strict, scra
 
 
 @inner
-def choose(ask, rows, first, m, labels, low, high, choice, scratch):
+def _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch):
+    """Put the chain that counts at CHOSEN, by the search that is right for every unit."""
+    strict = choice.strict
+    only = -1
+    if not dropping:
+        labels = _best_valid(ask, rows, first, m, labels, low, high, choice.first, strict, scratch)
+    else:
+        ignored = 0
+        if choice.effect == DROP_UNIT:
+            entries = Entries(low, high, -1)
+            free = without_exclusions(ask)
+            labels = explore(free, rows, first, m, labels, entries, strict, False, False, scratch)
+            ignored = labels[BEST, REACH]
+        labels, only = _best_untouched(
+            ask, rows, first, m, labels, low, high, choice.effect, strict, scratch
+        )
+        if ignored > labels[CHOSEN, REACH]:
+            labels[CHOSEN, REACH] = 0
+    if labels[CHOSEN, REACH]:
+        pick_rows(ask, rows, first, m, labels, dropping, only, scratch)
+    return labels
+
+
+@inner
+def _untouched_walks(ask, rows, first, m, low, high, effect, levels, scratch):
+    """How far the best untouched chain of an untied unit gets, each entry asked on its own."""
+    most, _ = furthest(ask, rows, first, m, low, high, levels)
+    known, end = 0, FOREVER
+    r = next_entry(rows, first, m, ask, low, high)
+    # Once a chain gets as far as any, entries after its end cannot do better.
+    while r >= 0 and (known < most or rows[TIME, r] <= end):
+        t = rows[TIME, r]
+        reach, far = walk(ask, rows, r, m, t, t + 1, levels, True, scratch, PICKED)
+        counts = reach > 0 and (effect == DROP_UNIT or reach == far)
+        if counts and (reach > known or (reach == known and earlier(rows, reach, scratch))):
+            known, end = reach, rows[TIME, scratch[PICKED, reach - 1]]
+            for c in range(reach):
+                scratch[BEST_ROWS, c] = scratch[PICKED, c]
+        r = next_entry(rows, r + 1, m, ask, low, high)
+    return known
+
+
+@inner
+def _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch):
+    """Put the chain that counts at CHOSEN, for an untied unit; limits of single steps and optional
+    steps only where the exclusions, if any, are not dropping.
+    """
+    if dropping:
+        ignored = 0
+        if choice.effect == DROP_UNIT:
+            ignored, _ = furthest(without_exclusions(ask), rows, first, m, low, high, levels)
+        reach = _untouched_walks(ask, rows, first, m, low, high, choice.effect, levels, scratch)
+        as_label(ask, rows, 0 if ignored > reach else reach, labels, scratch)
+        return labels
+    reach = 2
+    if not choice.first:
+        reach, end = furthest(ask, rows, first, m, low, high, levels)
+        if reach == 0:
+            labels[CHOSEN, REACH] = 0
+            return labels
+        low, high = max(low, end - ask.window), min(high, end + 1)
+        while rows[TIME, first] < low:
+            first += 1
+        while rows[TIME, m - 1] > end:
+            m -= 1
+        if reach == 1:
+            low = end
+    if (ask.limited or ask.optional) and reach > 1:
+        entries = Entries(low, high, -1)
+        labels = explore(ask, rows, first, m, labels, entries, True, True, False, scratch)
+        copy_label(labels, BEST, CHOSEN)
+        pick_rows(ask, rows, first, m, labels, False, -1, scratch)
+        return labels
+    reach, _ = walk(ask, rows, first, m, low, high, levels, False, scratch, BEST_ROWS)
+    as_label(ask, rows, reach, labels, scratch)
+    return labels
+
+
+@inner
+def choose(ask, rows, first, m, labels, low, high, choice, levels, scratch):
     """Put the chain that counts among those with an entry in [low, high) at CHOSEN (REACH 0:
-    none); where entries are asked on their own, the row of its entry, else −1.
+    none), and its rows in BEST_ROWS.
     """
     if choice.first:
         r = next_entry(rows, first, m, ask, low, high)
         if r < 0:
             labels[CHOSEN, REACH] = 0
-            return labels, -1
+            return labels
         low, high = rows[TIME, r], rows[TIME, r] + 1
         first, _ = instant_of(rows, r, first, m)
     dropping = False
     if choice.effect != END_ATTEMPT and ask.exclusions:
         for r in range(first, m):
             dropping |= rows[BARRED, r] != 0
-    strict = choice.strict
-    if not dropping:
-        labels = _best_valid(ask, rows, first, m, labels, low, high, choice.first, strict, scratch)
-        return labels, -1
-    ignored = 0
-    if choice.effect == DROP_UNIT:
-        entries = Entries(low, high, -1)
-        free = without_exclusions(ask)
-        labels = explore(free, rows, first, m, labels, entries, strict, False, False, scratch)
-        ignored = labels[BEST, REACH]
-    labels, only = _best_untouched(
-        ask, rows, first, m, labels, low, high, choice.effect, strict, scratch
-    )
-    if ignored > labels[CHOSEN, REACH]:
-        labels[CHOSEN, REACH] = 0
-    return labels, only
+    simple = not (ask.any_order or ((ask.limited or ask.optional) and ask.exclusions))
+    if simple and is_untied(rows, first, m):
+        return _best_untied(
+            ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch
+        )
+    return _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch)
 
 
 @inner
-def touch(ask, rows, first, m, labels, only, scratch):
-    """The instant at which an excluded event ends the chain at CHOSEN, FOREVER where none does."""
-    if labels[CHOSEN, ACTIVE] == 0:
+def touch(ask, rows, first, m, labels, scratch):
+    """The instant at which an excluded event ends the chain at CHOSEN, FOREVER where none does;
+    the chain's own rows are those in BEST_ROWS.
+    """
+    late = labels[CHOSEN, ACTIVE]
+    if late == 0:
         return FOREVER
+    last, end = labels[CHOSEN, LAST], labels[CHOSEN, ENTRY] + ask.window
+    begun = late & ~labels[CHOSEN, FRESH]
     r = first
-    while rows[TIME, r] < labels[CHOSEN, LAST]:
+    while r < m and rows[TIME, r] <= end:
+        t = rows[TIME, r]
+        if t > last and rows[BARRED, r] & late != 0:
+            return t
+        if t == last and rows[BARRED, r] & begun != 0:
+            own = False
+            for c in range(labels[CHOSEN, COUNT]):
+                own |= scratch[BEST_ROWS, c] == r
+            if not own:
+                return t
         r += 1
-    start, stop = instant_of(rows, r, first, m)
-    entries = Entries(NEVER, FOREVER, only)
-    return touched_at(labels, CHOSEN, rows, start, stop, m, ask, entries, scratch)
+    return FOREVER
 
 
 @inner
