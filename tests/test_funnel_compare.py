@@ -117,6 +117,16 @@ def test_attempts_that_always_end_alike_are_worth_one() -> None:
     assert found["low"][0] < plain[0] < plain[1] < found["high"][0]
 
 
+@pytest.mark.parametrize("count", ["units", "attempts"])
+def test_the_larger_of_two_differences_is_not_clear_by_being_the_larger(count: str) -> None:
+    log = counted_log({"m": [200, 100, 50], "d": [200, 78, 39]})
+    table = compare(funnel(log, STEPS, by="device", count=count), "m", "d")
+    assert table["p_value"][0] == pytest.approx(0.0269, abs=1e-3)
+    assert table["q_value"].tolist()[:2] == pytest.approx([2 * table["p_value"][0], 1.0])
+    assert table["low"][0] > 0
+    assert table["clear"].tolist() == [False, False, False]
+
+
 @pytest.mark.parametrize("options", [{"count": "attempts"}, {"hold": ["value"]}])
 def test_all_groups_together_are_clustered_too(options: dict[str, Any]) -> None:
     log = view_log(4, users=120)
