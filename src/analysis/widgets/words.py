@@ -55,6 +55,35 @@ def answer(result: Result) -> str:
     return "".join(lines)
 
 
+def differences(table: pd.DataFrame, a: str, b: str) -> str:
+    """What `FunnelResult.compare` found between two entry ranges, as HTML.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "event": ["pay", "pay"], "denominator": ["from previous", "from first"],
+    ...     "k_a": 56, "n_a": 70, "rate_a": 0.8, "k_b": 48, "n_b": 80, "rate_b": 0.6,
+    ...     "difference": 0.2, "low": 0.0524, "high": 0.3339, "clear": True})
+    >>> "80.0% (56 of 70) in May, 60.0% (48 of 80) in June" in differences(table, "May", "June")
+    True
+    """
+    whole = table.iloc[-1]
+    if pd.isna(whole["difference"]):
+        return note(f"There are no two rates to compare between {a} and {b}.")
+    one, two = (
+        wording.share(*(whole[f"{what}_{side}"] for what in ("k", "n", "rate"))) for side in "ab"
+    )
+    low, high = (wording.points(whole[name]) for name in ("low", "high"))
+    steps = table[table["denominator"] == "from previous"]
+    clear = ", ".join(wording.label(name) for name in steps.loc[steps["clear"], "event"])
+    return note(
+        f"From first to last step: {one} in {a}, {two} in {b}; a difference of "
+        f"{wording.points(whole['difference'])} points (95 % interval {low} to {high}). "
+        + (f"Steps that differ clearly: {clear}. " if clear else "No single step differs clearly. ")
+        + "Who entered in both ranges is in both, and a difference is no effect."
+    )
+
+
 def note(text: str) -> str:
     """A plain remark, as HTML."""
     return _paragraph(escape(text), "margin:.3em 0")
