@@ -8,6 +8,13 @@ as a report with the same arguments.
 
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.saving import SaveTo
-from analysis.widgets.words import readable
+from analysis.widgets.words import difference_sentence, readable, trend_sentence
 
-__all__ = ["FunnelPanel", "SaveTo", "funnel_panel", "readable"]
+__all__ = [
+    "FunnelPanel",
+    "SaveTo",
+    "difference_sentence",
+    "funnel_panel",
+    "readable",
+    "trend_sentence",
+]

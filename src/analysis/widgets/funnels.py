@@ -36,7 +36,7 @@ from analysis.widgets.entry_range import EntryRange
 from analysis.widgets.more_options import MoreOptions
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.step_list import StepList
-from analysis.widgets.words import alert, answer, differences
+from analysis.widgets.words import alert, answer, difference_sentence, note
 
 PLOTLY = "application/vnd.plotly.v1+json"
 USUAL = {
@@ -45,6 +45,7 @@ USUAL = {
     if argument.kind is argument.KEYWORD_ONLY
 }
 """Arguments of `funnel` and what they are when nobody gives them."""
+_BOTH = "Who entered in both ranges counts in both, and a difference is no effect."
 _ALWAYS = ("window", "by", "entered")
 _STYLE = {"description_width": "6.5rem"}
 _WIDE = ipywidgets.Layout(width="20rem")
@@ -171,7 +172,8 @@ class FunnelPanel(ipywidgets.VBox):
         names = self.entry.words(), self.against.words()
         table = compare(result, None, other)
         drawn = figures.rate_differences(table, a=names[0], b=names[1])
-        return differences(table, *names), _bundle(drawn)
+        said = difference_sentence(table, *names)
+        return note(f"{said} {_BOTH}"), _bundle(drawn)
 
     def _show(self, words: str, *outputs: dict[str, Any]) -> None:
         self._words.value = words
