@@ -22,7 +22,7 @@ FLOORS = {
     ),
     "answers": (
         "funnels funnel_steps funnel_options funnel_codes funnel_chains funnel_attempts "
-        "funnel_words funnel_table funnel_result funnel_orders funnel_suggest "
+        "funnel_words funnel_trend funnel_table funnel_result funnel_orders funnel_suggest "
         "funnel_suggest_words funnel_hidden funnel_pairs funnel_lookup funnel_times "
         "funnel_recent funnel_next funnel_compare funnel_value funnel_worth breakdown periods "
         "period_bounds period_changes period_result period_words micro_shares totals gate"

@@ -21,12 +21,12 @@ from analysis.funnel_codes import (
     unit_numbers,
 )
 from analysis.funnel_options import Question
-from analysis.passes import chains, unit_chains
+from analysis.passes import chains, unit_chains, unit_rows
 from analysis.passes.unit_choice import DROP_ATTEMPT, DROP_UNIT, END_ATTEMPT, Choice
 from analysis.schema import UsageError
 
 _EFFECTS = {"end_attempt": END_ATTEMPT, "drop_attempt": DROP_ATTEMPT, "drop_unit": DROP_UNIT}
-_TOUCHES = {"first_touch": unit_chains.FIRST_TOUCH, "last_touch": unit_chains.LAST_TOUCH}
+_TOUCHES = {"first_touch": unit_rows.FIRST_TOUCH, "last_touch": unit_rows.LAST_TOUCH}
 
 
 class ShardChains(NamedTuple):
@@ -94,7 +94,7 @@ def _plain(shard: Shard, *, question: Question, codes: Codes, until: int) -> Sha
 def _with_options(shard: Shard, *, log: EventLog, question: Question, codes: Codes) -> ShardChains:
     units = unit_numbers(shard, question.inside_user)
     touch = _TOUCHES.get(str(question.by_at), 0)
-    cells = unit_chains.Cells(
+    cells = unit_rows.Cells(
         time=shard.time,
         event=shard.event,
         offsets=shard.offsets,
@@ -105,14 +105,14 @@ def _with_options(shard: Shard, *, log: EventLog, question: Question, codes: Cod
     )
     found = unit_chains.unit_chains(
         cells,
-        unit_chains.Codes(
+        unit_rows.Codes(
             codes.steps.view(np.int64),
             codes.exclusions.view(np.int64),
             _promise(shard, question, codes),
-            sum(1 << (k - 1) for k in _seconds(question)),
+            int(np.uint64(sum(1 << (k - 1) for k in _seconds(question))).astype(np.int64)),
         ),
         ask_of(question),
-        unit_chains.Limits(*question.entered, log.covers_until_us - question.window_us),
+        unit_rows.Limits(*question.entered, log.covers_until_us - question.window_us),
         Choice(_EFFECTS[question.effect], question.first, question.strict),
         question.attempts,
         touch,
@@ -130,8 +130,8 @@ def _promise(shard: Shard, question: Question, codes: Codes) -> np.ndarray:
         for k in _seconds(question):
             more |= codes.wanted[k]
     enters = (shard.masks & first) != 0
-    promise = np.where((shard.masks & more) != 0, unit_chains.MORE, unit_chains.ENTRY_ALONE)
-    return np.where(enters, promise, unit_chains.NOTHING).astype(np.uint8)
+    promise = np.where((shard.masks & more) != 0, unit_rows.MORE, unit_rows.ENTRY_ALONE)
+    return np.where(enters, promise, unit_rows.NOTHING).astype(np.uint8)
 
 
 def _seconds(question: Question) -> list[int]:
@@ -174,6 +174,8 @@ def _in_groups(shard: Shard, found: np.ndarray, question: Question, left_out: in
 
 def _check_held(log: EventLog, question: Question, codes: Codes) -> None:
     """Raise where a property that chains shall hold has no value on any row of a step."""
+    if not any(bool(np.any(codes.steps[part.event])) for part in log.shards):
+        return
     for name in question.hold:
 
         def valued(shard: Shard, name: str = name) -> bool:

@@ -95,7 +95,7 @@ def ask_of(question: Question) -> Ask:
         any_order=question.order == "any",
         neighbors=question.order == "strict",
         limited=any(limit < EVER for limit in question.within_us),
-        optional=np.uint64(optional).astype(np.int64),
+        optional=int(np.uint64(optional).astype(np.int64)),
         exclusions=len(ranges),
         limits=limits,
     )

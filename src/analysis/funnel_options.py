@@ -59,6 +59,11 @@ class Question:
         return max(k for k, step in enumerate(self.steps, start=1) if not step.optional)
 
     @property
+    def conversion(self) -> int:
+        """The step whose units have converted: the last required one, in any order the last."""
+        return len(self.steps) if self.order == "any" else self.last_required
+
+    @property
     def inside_user(self) -> tuple[str, ...]:
         """The properties that cut a user into units; the session is one of them."""
         return ((SESSION,) if self.unit == SESSION else ()) + self.hold
@@ -83,9 +88,7 @@ def question_of(log: EventLog, steps: Sequence[Any], options: Mapping[str, Any])
     exclusions = as_exclusions(options["exclude"])
     _check_words(options)
     window_us = duration_us(options["window"], "funnel: window")
-    hold = (options["hold"],) if isinstance(options["hold"], str) else tuple(options["hold"])
-    by = options["by"]
-    by = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    hold, by = (_names(options[option], option) for option in ("hold", "by"))
     _check_properties(log, [*by], "by")
     _check_properties(log, [*hold], "hold")
     _check_unit(log, options["unit"])
@@ -128,6 +131,16 @@ def _check_words(given: Mapping[str, Any]) -> None:
             f"funnel: entry={given['entry']!r} with count='attempts'. Every attempt has an entry "
             "of its own. Leave entry out, or count units."
         )
+
+
+def _names(given: Any, option: str) -> tuple[str, ...]:
+    """One name, several or none as a tuple."""
+    names = () if given is None else (given,) if isinstance(given, str) else given
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise UsageError(
+            f"funnel: {option}={given!r}. Allowed: a property's name, or a list of names."
+        )
+    return tuple(names)
 
 
 def _check_properties(log: EventLog, names: Iterable[Any], option: str) -> None:
@@ -251,7 +264,7 @@ def entry_range(entered: tuple[Any, Any] | None) -> tuple[int, int]:
     """
     if entered is None:
         return -EVER, EVER
-    if isinstance(entered, str) or len(entered) != 2:
+    if isinstance(entered, str) or not isinstance(entered, Sequence) or len(entered) != 2:
         raise UsageError(f"funnel: entered={entered!r}. Allowed: (start, end), end excluded.")
     start, end = entered
     low = -EVER if start is None else instant_us(start, "funnel: entered start")

@@ -18,13 +18,13 @@ import pandas as pd
 
 from analysis.funnel_lookup import group_codes, group_names, required_steps
 from analysis.funnel_times import FollowUp, follow_up
+from analysis.funnel_trend import EVERY_GROUP
 from analysis.kaplan_meier import share_by_time
 from analysis.schema import OTHER, US_PER_SECOND, human_duration
 
 if TYPE_CHECKING:
     from analysis.funnel_result import FunnelResult
 
-_EVERY_GROUP = 2**31
 _NUMBERS = ["km_rate", "km_low", "km_high", "km_seconds"]
 _SO_FAR = ["km_so_far", "km_so_far_low", "km_so_far_high", "km_at_risk"]
 _STILL_WATCHED = 0.1
@@ -85,7 +85,7 @@ def _estimates(
     result: FunnelResult, period: tuple[pd.Timestamp, pd.Timestamp], groups: list[Any]
 ) -> dict[Any, dict[str, Any]]:
     """The estimates of one period, by the groups of the trend."""
-    own = result.ask(entered=period, top=_EVERY_GROUP)
+    own = result.ask(entered=period, top=EVERY_GROUP)
     attempts = own.attempts
     seen = follow_up(own, attempts, max(required_steps(own)))
     # The trend keeps the groups of the whole funnel; what is none of them is the rest.

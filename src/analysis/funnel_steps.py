@@ -23,7 +23,8 @@ class Step:
     ----------
     event : an event's name, several alternative names, or ``"*"`` for any event.
     where : conditions on properties (``{"value": ">= 50"}``).
-    within : the longest wait since the previous step done (``"1h"``).
+    within : the longest wait since the previous step done (``"1h"``); of no meaning where there is
+        none.
     optional : the step may be skipped.
     label : what to call the step; default: the event's name.
 

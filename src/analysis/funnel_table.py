@@ -6,7 +6,7 @@ Every view of a funnel is a group-by of the same chains, and this is where they 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from analysis.funnel_options import Question
 from analysis.passes.chains import NOT_DONE
 from analysis.schema import US_PER_SECOND
 from analysis.stats import effective_size, wilson
+
+if TYPE_CHECKING:
+    from analysis.funnel_result import FunnelResult
 
 
 class _Mature(NamedTuple):
@@ -144,18 +147,49 @@ def _effective(
     did = np.zeros((len(mature.group), steps), np.bool_)
     did[:, 0] = True
     did[mature.reach > 1] = mature.times != NOT_DONE
-    pairs, cluster = np.unique(
-        np.column_stack([mature.group, mature.user]), axis=0, return_inverse=True
-    )
-    owner, cluster = pairs[:, 0], cluster.reshape(-1)
-    sizes = np.empty((2, size, steps))
+    clusters = _clusters(mature)
+    first, previous = (np.empty((size, steps)) for _ in range(2))
     for step in range(steps):
-        for which, of in enumerate((0, int(before[step]))):
-            hits = np.bincount(cluster, did[:, step] & did[:, of], minlength=len(owner))
-            tries = np.bincount(cluster, did[:, of], minlength=len(owner))
-            for g in range(size):
-                sizes[which, g, step] = effective_size(hits[owner == g], tries[owner == g])
-    return sizes[0], sizes[1]
+        first[:, step] = _sizes(clusters, did[:, step], did[:, 0], size)
+        previous[:, step] = _sizes(clusters, did[:, step], did[:, before[step]], size)
+    return first, previous
+
+
+def conversion_sizes(result: FunnelResult) -> np.ndarray:
+    """Per group how many independent units stand behind the rate from the first step to the
+    conversion; see `stats.effective_size`.
+    """
+    question, last = result.question, result.question.conversion - 1
+    n = _reached(result.parts, result.groups, question, True)[:, 0]
+    if not question.repeats_users:
+        return n.astype(float)
+    mature = _mature(result.parts, result.groups)
+    did = np.ones(len(mature.reach), np.bool_)
+    if last:
+        did[mature.reach == 1] = False
+        did[mature.reach > 1] = mature.times[:, last] != NOT_DONE
+    return _sizes(_clusters(mature), did, np.ones(len(did), np.bool_), len(n))
+
+
+class _Clusters(NamedTuple):
+    """The users of each group: the number of each chain's, and the group of each number."""
+
+    of_chain: np.ndarray
+    group: np.ndarray
+
+
+def _clusters(mature: _Mature) -> _Clusters:
+    users = int(mature.user.max(initial=0)) + 1
+    pairs, cluster = np.unique(mature.group * users + mature.user, return_inverse=True)
+    return _Clusters(cluster, pairs // users)
+
+
+def _sizes(clusters: _Clusters, hits: np.ndarray, tries: np.ndarray, groups: int) -> np.ndarray:
+    """Effective sizes of the rates hits / tries of each group."""
+    of_chain, group = clusters
+    k = np.bincount(of_chain, hits & tries, minlength=len(group))
+    n = np.bincount(of_chain, tries, minlength=len(group))
+    return np.array([effective_size(k[group == g], n[group == g]) for g in range(groups)])
 
 
 def _waits(

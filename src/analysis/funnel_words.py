@@ -76,16 +76,17 @@ def funnel_sentence(table: pd.DataFrame, question: Question, immature: int) -> s
     totals = table.groupby("step")["k"].sum().to_numpy()
     names = table["event"].iloc[: len(totals)].tolist()
     who = noun(question)
-    last = len(totals) if question.order == "any" else question.last_required
+    last = question.conversion
     n, k = int(totals[0]), int(totals[last - 1])
     if not n:
         why = "entered so long ago that their window is over" if immature else "entered"
-        one = "user" if who == "users" else f"of the {who}"
-        return f"No {one} {why}: there is no rate to tell ({names[0]} to {names[last - 1]})."
-    if len(totals) == 1:
+        none = "No user" if who == "users" else f"None of the {who}"
+        return f"{none} {why}: there is no rate to tell ({names[0]} to {names[last - 1]})."
+    if last == 1:
         return f"{n:,} {who} did {names[0]}."
+    reached = f" that reached step {question.by_at}" if isinstance(question.by_at, int) else ""
     said = (
-        f"{k / n:.1%} of {n:,} {who} got from {names[0]} to {names[last - 1]} "
+        f"{k / n:.1%} of {n:,} {who}{reached} got from {names[0]} to {names[last - 1]} "
         f"within {human_duration(question.window_us)}{_interval(table, question, k, n, last)}."
     )
     required = [i for i, step in enumerate(question.steps) if not step.optional]

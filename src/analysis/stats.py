@@ -64,14 +64,16 @@ def effective_size(k: ArrayLike, n: ArrayLike) -> float:
 
     Returns
     -------
-    The number of trials over the design effect; where the rate is 0 or 1, or clusters do not
-    differ at all, the number of clusters, because nothing can be said about their likeness.
+    The number of trials over the design effect, and never more than the trials; where the rate is
+    0 or 1, or clusters do not differ at all, the number of clusters, because nothing can be said
+    about their likeness.
 
     Notes
     -----
     With p = Σk / Σn the linearized variance of a ratio of sums is Σ(k − p·n)² / (Σn)², and the
     design effect is that over p(1 − p)/Σn (Kish 1965, *Survey Sampling*, 8.2). Wilson's limits at
-    the effective size follow Franco et al. 2019, *J Surv Stat Methodol* 7:334.
+    the effective size follow Franco et al. 2019, *J Surv Stat Methodol* 7:334, its truncation
+    Korn & Graubard 1998, *Surv Methodol* 24:193.
 
     Examples
     --------
@@ -89,7 +91,7 @@ def effective_size(k: ArrayLike, n: ArrayLike) -> float:
     spread = float(((hits - rate * trials) ** 2).sum())
     if spread <= 1e-12 * total or rate in (0.0, 1.0):
         return clusters
-    return float(rate * (1 - rate) * total**2 / spread)
+    return float(min(rate * (1 - rate) * total**2 / spread, total))
 
 
 def newcombe(

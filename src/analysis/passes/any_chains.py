@@ -9,6 +9,7 @@ rows tells how far anyone gets and when, and only the entries that can reach tha
 
 from __future__ import annotations
 
+from analysis.passes.chain_rows import instant_of, next_entry
 from analysis.passes.chain_state import (
     ACTIVE,
     BEST_ROWS,
@@ -33,8 +34,7 @@ from analysis.passes.chain_state import (
 )
 from analysis.passes.labels import preferred
 from analysis.passes.seating import augment, nobody_seated
-from analysis.passes.unit_choice import instant_of, next_entry
-from analysis.passes.untied_chains import is_untied
+from analysis.passes.untied_chains import is_simple
 
 _ALL = -1
 
@@ -156,7 +156,7 @@ def best_in_any_order(ask, rows, first, m, labels, low, high, at_once, strict, s
         far, end = _furthest(ask, rows, first, m, low, high, scratch)
         low, high = max(low, end - ask.window), min(high, end + 1)
         r = next_entry(rows, first, m, ask, low, high)
-    untied = far > 0 and is_untied(rows, first, m)
+    untied = far > 0 and is_simple(rows, first, m, True)
     if untied:
         # The first entry that gets this far has the earliest steps; a later one before its second
         # step has the same.
@@ -178,3 +178,10 @@ def best_in_any_order(ask, rows, first, m, labels, low, high, at_once, strict, s
                 for c in range(count):
                     scratch[BEST_ROWS, c] = scratch[PICKED, c]
         r = -1 if untied else next_entry(rows, r + 1, m, ask, low, high)
+        # Where it is known how far anyone gets, an entry after the second step is too late.
+        if (
+            r >= 0
+            and labels[CHOSEN, REACH] == far > 1
+            and rows[TIME, r] > labels[CHOSEN, time_of(1)]
+        ):
+            r = -1

@@ -12,12 +12,13 @@ twenty arrays that goes through thirty functions takes minutes, its columns in o
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
 
-inner = nb.njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_ONLY_FOR_KERNELS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+inner = nb.njit(cache=True, nogil=True, **_ONLY_FOR_KERNELS)
 """A kernel that only kernels call: nothing is compiled for a call from Python."""
 
 NEVER = np.int64(-(2**62))

@@ -8,12 +8,11 @@ written down. The funnel that needs none of this has a pass of its own, `chains`
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numba as nb
 import numpy as np
 
 from analysis.passes.any_chains import best_in_any_order
+from analysis.passes.chain_rows import instant_of, next_entry, touch
 from analysis.passes.chain_state import (
     ASIDE,
     BARRED,
@@ -21,7 +20,6 @@ from analysis.passes.chain_state import (
     CHOSEN,
     COUNT,
     ENTRY,
-    EXTRAS,
     FOREVER,
     LAST,
     NUMBER,
@@ -44,125 +42,24 @@ from analysis.passes.unit_choice import (
     END_ATTEMPT,
     Choice,
     choose,
-    instant_of,
-    next_entry,
-    touch,
 )
-from analysis.passes.untied_chains import PATH
-
-FIRST_TOUCH, LAST_TOUCH = 1, 2
-NOTHING, ENTRY_ALONE, MORE = range(3)
+from analysis.passes.unit_rows import (
+    ENTRY_ALONE,
+    MORE,
+    NOTHING,
+    gather,
+    gather_entry,
+    longest,
+    sort_units,
+    touch_row,
+)
+from analysis.passes.untied_chains import PATH, as_label
 
 # Columns of the chains found: the user, the row of the entry, the row that the group is read from
 # (−1: none), how far, what kind (see `chains`), two truth values, and then the row of each step
 # (in any order: of the k-th one done), −1 where it is not done.
 USER, ENTRY_ROW, TOUCH, FAR, KIND, TIED, EXCLUDED = range(7)
 STEP_ROWS = 7
-
-
-class Cells(NamedTuple):
-    """The shard's arrays: per row the instant, the event code, and, each of them of size 0 where
-    it is not asked for, the steps and exclusions whose conditions hold, the unit inside the user
-    (−1: of nobody), and whether the row has a value of the breakdown; per user the first row.
-    """
-
-    time: np.ndarray
-    event: np.ndarray
-    offsets: np.ndarray
-    steps_hold: np.ndarray
-    exclusions_hold: np.ndarray
-    unit: np.ndarray
-    known: np.ndarray
-
-
-class Codes(NamedTuple):
-    """Per event code (the last one: hidden rows) the steps and the exclusions that it matches,
-    per user what can come of them: NOTHING, an ENTRY_ALONE, or MORE; and the steps that can
-    follow an entry.
-    """
-
-    steps: np.ndarray
-    exclusions: np.ndarray
-    promise: np.ndarray
-    more: int
-
-
-class Limits(NamedTuple):
-    """Entries lie in [low, high); those up to `mature_until` are mature; microseconds."""
-
-    low: int
-    high: int
-    mature_until: int
-
-
-@inner
-def _gather(cells, codes, start, stop, rows, units, all_rows):
-    """Write down the rows of a user that matter; how many there are."""
-    m = 0
-    hidden = codes.steps.size - 1
-    for i in range(start, stop):
-        code = cells.event[i]
-        steps = codes.steps[code]
-        barred = codes.exclusions[code]
-        if cells.steps_hold.size:
-            steps &= cells.steps_hold[i]
-        if cells.exclusions_hold.size:
-            barred &= cells.exclusions_hold[i]
-        keep = steps | barred != 0 or (all_rows and code != hidden)
-        if cells.unit.size:
-            units[m] = cells.unit[i]
-            keep &= units[m] >= 0
-        rows[NUMBER, m] = i
-        rows[TIME, m] = cells.time[i]
-        rows[STEPS, m] = steps
-        rows[BARRED, m] = barred
-        rows[USED, m] = 0
-        m += keep
-    return m
-
-
-@inner
-def _together(units, m):
-    """Do the rows of each unit lie together?"""
-    starts = 0
-    for r in range(m):
-        if r and units[r] == units[r - 1]:
-            continue
-        for before in range(r):
-            # Runs are few, and the first row of each says whose it is.
-            if units[before] == units[r]:
-                return False
-        starts += 1
-        if starts > 32:
-            return False
-    return True
-
-
-@inner
-def _sort_units(rows, units, m):
-    """Bring the rows of each unit together, their order in time kept."""
-    if _together(units, m):
-        return
-    order = np.argsort(units[:m], kind="mergesort")
-    before = rows[:, :m].copy()
-    kept = units[:m].copy()
-    for to in range(m):
-        source = order[to]
-        units[to] = kept[source]
-        for line in range(USED):
-            rows[line, to] = before[line, source]
-
-
-@inner
-def _touch_row(rows, first, m, known, which):
-    """The row that the unit's group is read from: the first or last step that has a value."""
-    found = -1
-    for r in range(first, m):
-        if rows[STEPS, r] != 0 and known[rows[NUMBER, r]]:
-            found = rows[NUMBER, r]
-            if which == FIRST_TOUCH:
-                break
-    return found
 
 
 @inner
@@ -296,20 +193,11 @@ def _lone_entry(out, n, ask, rows, first, m, labels, user, limits, group, scratc
     while later >= 0:
         r = later
         later = next_entry(rows, r + 1, m, ask, t, t + 1)
-    labels[CHOSEN, COUNT], labels[CHOSEN, REACH], labels[CHOSEN, EXTRAS] = 1, 1, 0
-    labels[CHOSEN, step_of(0)], labels[CHOSEN, time_of(0)] = 1, t
     scratch[BEST_ROWS, 0] = r
+    as_label(ask, rows, 1, labels, scratch)
     kind = AMONG_ALL + MATURE if t <= limits.mature_until else AMONG_ALL
     out, _ = _write(out, n, ask, rows, labels, user, kind, False, group, scratch)
     return out, n + 1
-
-
-@inner
-def _longest(offsets):
-    longest = 1
-    for u in range(offsets.size - 1):
-        longest = max(longest, offsets[u + 1] - offsets[u])
-    return longest
 
 
 @nb.njit(cache=True, nogil=True)
@@ -322,22 +210,25 @@ def unit_chains(cells, codes, ask, limits, choice, attempts, which_touch):
     attempts : every attempt of a unit counts, not its best chain.
     which_touch : FIRST_TOUCH, LAST_TOUCH, or 0 where the group is not read from a touch.
     """
-    longest = _longest(cells.offsets)
-    rows = np.zeros((ROW_LINES, longest + 1), np.int64)
-    units = np.zeros(longest + 1, np.int64)
+    most = longest(cells.offsets)
+    rows = np.zeros((ROW_LINES, most + 1), np.int64)
+    units = np.zeros(most + 1, np.int64)
     labels = new_labels(64, ask.steps)
     levels = np.zeros((ask.steps + 1, PATH + ask.steps), np.int64)
     scratch = np.zeros((SCRATCH_LINES, ask.steps + 2), np.int64)
-    out = np.empty((1024, STEP_ROWS + ask.steps), np.int64)
+    out = np.empty((cells.offsets.size + 1, STEP_ROWS + ask.steps), np.int64)
     n = 0
     for u in range(cells.offsets.size - 1):
         promise = codes.promise[u]
         if promise == NOTHING:
             continue
         start, end = cells.offsets[u], cells.offsets[u + 1]
-        m = _gather(cells, codes, start, end, rows, units, ask.neighbors)
+        if promise == ENTRY_ALONE and not (cells.unit.size or attempts or which_touch):
+            m = gather_entry(cells, codes, start, end, limits, rows)
+        else:
+            m = gather(cells, codes, start, end, rows, units, ask.neighbors)
         if m and cells.unit.size:
-            _sort_units(rows, units, m)
+            sort_units(rows, units, m)
         first = 0
         while first < m:
             stop = m
@@ -350,7 +241,7 @@ def unit_chains(cells, codes, ask, limits, choice, attempts, which_touch):
                 more = ask.any_order or seen != 0
             group = -1
             if which_touch:
-                group = _touch_row(rows, first, stop, cells.known, which_touch)
+                group = touch_row(rows, first, stop, cells.known, which_touch)
             if attempts:
                 out, n, labels = _attempts(
                     out,

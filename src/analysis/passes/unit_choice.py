@@ -10,39 +10,37 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from analysis.passes.chain_rows import instant_of, next_entry, pick_rows
 from analysis.passes.chain_state import (
-    ACTIVE,
     AFTER,
     BARRED,
     BEST,
     BEST_ROWS,
     CHOSEN,
-    COUNT,
-    ENTRY,
     FOREVER,
-    FRESH,
     LAST,
-    MUST,
     PICKED,
     REACH,
     STEPS,
-    TAKEN,
     TIME,
     UNTIL,
     UNTOUCHED,
-    USED,
     Ask,
     Entries,
     bit,
     copy_label,
     has,
     inner,
-    step_of,
-    time_of,
 )
 from analysis.passes.labels import explore, preferred
-from analysis.passes.seating import can_seat
-from analysis.passes.untied_chains import as_label, earlier, furthest, is_untied, walk
+from analysis.passes.untied_chains import (
+    as_label,
+    earlier,
+    furthest,
+    is_simple,
+    shares_an_instant,
+    walk,
+)
 
 END_ATTEMPT, DROP_ATTEMPT, DROP_UNIT = 0, 1, 2
 
@@ -53,37 +51,6 @@ class Choice(NamedTuple):
     effect: int
     first: bool
     strict: bool
-
-
-@inner
-def can_enter(rows, r, ask):
-    """Can the row be an entry, its instant aside?"""
-    if rows[USED, r]:
-        return False
-    return rows[STEPS, r] != 0 if ask.any_order else has(rows[STEPS, r], 1)
-
-
-@inner
-def next_entry(rows, first, m, ask, low, high):
-    """The position of the first row in [first, m) that can be an entry in [low, high), or −1."""
-    for r in range(first, m):
-        t = rows[TIME, r]
-        if t >= high:
-            return -1
-        if t >= low and can_enter(rows, r, ask):
-            return r
-    return -1
-
-
-@inner
-def instant_of(rows, r, first, m):
-    """The rows of the instant of row r: [start, stop)."""
-    start, stop = r, r + 1
-    while start > first and rows[TIME, start - 1] == rows[TIME, r]:
-        start -= 1
-    while stop < m and rows[TIME, stop] == rows[TIME, r]:
-        stop += 1
-    return start, stop
 
 
 @inner
@@ -177,20 +144,45 @@ def _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, sc
 
 
 @inner
-def _untouched_walks(ask, rows, first, m, low, high, effect, levels, scratch):
+def _is_touched(ask, rows, r, m):
+    """Is every chain that enters at row r touched?
+
+    It is where an excluded event that no chain can use comes after the entry and before any row
+    of the step up to which it may not happen.
+    """
+    t = rows[TIME, r]
+    seen, pending, instant = 0, 0, t
+    for later in range(r + 1, m):
+        if rows[TIME, later] > t + ask.window:
+            break
+        if rows[TIME, later] != instant:
+            if pending & ~seen != 0:
+                return True
+            instant = rows[TIME, later]
+        seen |= rows[STEPS, later]
+        if rows[BARRED, later] != 0 and rows[STEPS, later] == 0 and instant > t:
+            for x in range(ask.exclusions):
+                if has(rows[BARRED, later], x + 1) and ask.limits[AFTER, x] == 1:
+                    pending |= bit(ask.limits[UNTIL, x])
+    return pending & ~seen != 0
+
+
+@inner
+def _untouched_walks(ask, rows, first, m, low, high, effect, strict, levels, scratch):
     """How far the best untouched chain of an untied unit gets, each entry asked on its own."""
-    most, _ = furthest(ask, rows, first, m, low, high, levels)
+    most, _ = furthest(ask, rows, first, m, low, high, strict, levels, scratch)
     known, end = 0, FOREVER
     r = next_entry(rows, first, m, ask, low, high)
     # Once a chain gets as far as any, entries after its end cannot do better.
     while r >= 0 and (known < most or rows[TIME, r] <= end):
-        t = rows[TIME, r]
-        reach, far = walk(ask, rows, r, m, t, t + 1, levels, True, scratch, PICKED)
-        counts = reach > 0 and (effect == DROP_UNIT or reach == far)
-        if counts and (reach > known or (reach == known and earlier(rows, reach, scratch))):
-            known, end = reach, rows[TIME, scratch[PICKED, reach - 1]]
-            for c in range(reach):
-                scratch[BEST_ROWS, c] = scratch[PICKED, c]
+        if not _is_touched(ask, rows, r, m):
+            t = rows[TIME, r]
+            reach, far = walk(ask, rows, r, m, t, t + 1, strict, levels, True, scratch, PICKED)
+            counts = reach > 0 and (effect == DROP_UNIT or reach == far)
+            if counts and (reach > known or (reach == known and earlier(rows, reach, scratch))):
+                known, end = reach, rows[TIME, scratch[PICKED, reach - 1]]
+                for c in range(reach):
+                    scratch[BEST_ROWS, c] = scratch[PICKED, c]
         r = next_entry(rows, r + 1, m, ask, low, high)
     return known
 
@@ -200,16 +192,24 @@ def _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, level
     """Put the chain that counts at CHOSEN, for an untied unit; limits of single steps and optional
     steps only where the exclusions, if any, are not dropping.
     """
+    strict = choice.strict
     if dropping:
         ignored = 0
         if choice.effect == DROP_UNIT:
-            ignored, _ = furthest(without_exclusions(ask), rows, first, m, low, high, levels)
-        reach = _untouched_walks(ask, rows, first, m, low, high, choice.effect, levels, scratch)
-        as_label(ask, rows, 0 if ignored > reach else reach, labels, scratch)
+            ignored, _ = furthest(
+                without_exclusions(ask), rows, first, m, low, high, strict, levels, scratch
+            )
+        reach = _untouched_walks(
+            ask, rows, first, m, low, high, choice.effect, strict, levels, scratch
+        )
+        reach = 0 if ignored > reach else reach
+        as_label(ask, rows, reach, labels, scratch)
+        if reach and shares_an_instant(rows, reach, m, scratch):
+            pick_rows(ask, rows, first, m, labels, True, -1, scratch)
         return labels
     reach = 2
     if not choice.first:
-        reach, end = furthest(ask, rows, first, m, low, high, levels)
+        reach, end = furthest(ask, rows, first, m, low, high, strict, levels, scratch)
         if reach == 0:
             labels[CHOSEN, REACH] = 0
             return labels
@@ -222,12 +222,14 @@ def _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, level
             low = end
     if (ask.limited or ask.optional) and reach > 1:
         entries = Entries(low, high, -1)
-        labels = explore(ask, rows, first, m, labels, entries, True, True, False, scratch)
+        labels = explore(ask, rows, first, m, labels, entries, strict, True, False, scratch)
         copy_label(labels, BEST, CHOSEN)
         pick_rows(ask, rows, first, m, labels, False, -1, scratch)
         return labels
-    reach, _ = walk(ask, rows, first, m, low, high, levels, False, scratch, BEST_ROWS)
+    reach, _ = walk(ask, rows, first, m, low, high, strict, levels, False, scratch, BEST_ROWS)
     as_label(ask, rows, reach, labels, scratch)
+    if shares_an_instant(rows, reach, m, scratch):
+        pick_rows(ask, rows, first, m, labels, False, -1, scratch)
     return labels
 
 
@@ -247,93 +249,10 @@ def choose(ask, rows, first, m, labels, low, high, choice, levels, scratch):
     if choice.effect != END_ATTEMPT and ask.exclusions:
         for r in range(first, m):
             dropping |= rows[BARRED, r] != 0
+    bounded = ask.limited or ask.optional != 0 or ask.neighbors
     simple = not (ask.any_order or ((ask.limited or ask.optional) and ask.exclusions))
-    if simple and is_untied(rows, first, m):
+    if simple and is_simple(rows, first, m, bounded):
         return _best_untied(
             ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch
         )
     return _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch)
-
-
-@inner
-def touch(ask, rows, first, m, labels, scratch):
-    """The instant at which an excluded event ends the chain at CHOSEN, FOREVER where none does;
-    the chain's own rows are those in BEST_ROWS.
-    """
-    late = labels[CHOSEN, ACTIVE]
-    if late == 0:
-        return FOREVER
-    last, end = labels[CHOSEN, LAST], labels[CHOSEN, ENTRY] + ask.window
-    begun = late & ~labels[CHOSEN, FRESH]
-    r = first
-    while r < m and rows[TIME, r] <= end:
-        t = rows[TIME, r]
-        if t > last and rows[BARRED, r] & late != 0:
-            return t
-        if t == last and rows[BARRED, r] & begun != 0:
-            own = False
-            for c in range(labels[CHOSEN, COUNT]):
-                own |= scratch[BEST_ROWS, c] == r
-            if not own:
-                return t
-        r += 1
-    return FOREVER
-
-
-@inner
-def _seat_instant(ask, rows, start, stop, labels, c, e, need, only, scratch):
-    """Rows for the chain's steps c, …, e − 1, all of one instant: the entry's is the last to
-    arrive that leaves rows for the others, every other step's the first.
-    """
-    left = 0
-    for r in range(start, stop):
-        rows[MUST, r] = rows[BARRED, r] & need != 0
-        rows[TAKEN, r] = 0
-    for place in range(c, e):
-        left |= bit(labels[CHOSEN, step_of(place)])
-    for place in range(c, e):
-        k = labels[CHOSEN, step_of(place)]
-        left &= ~bit(k)
-        for i in range(stop - start):
-            r = stop - 1 - i if place == 0 else start + i
-            if rows[USED, r] or rows[TAKEN, r] or not has(rows[STEPS, r], k):
-                continue
-            if place == 0 and only >= 0 and r != only:
-                continue
-            rows[TAKEN, r] = 1
-            if can_seat(rows, start, stop, left, ask.steps, scratch):
-                scratch[BEST_ROWS, place] = r
-                break
-            rows[TAKEN, r] = 0
-
-
-@inner
-def pick_rows(ask, rows, first, m, labels, untouched, only, scratch):
-    """Fill BEST_ROWS with the positions of the rows of the chain at CHOSEN, in order of doing."""
-    active = 0
-    c = 0
-    r = first
-    count = labels[CHOSEN, COUNT]
-    while c < count:
-        t = labels[CHOSEN, time_of(c)]
-        while rows[TIME, r] < t:
-            r += 1
-        start, stop = instant_of(rows, r, first, m)
-        e = c
-        fresh = 0
-        while e < count and labels[CHOSEN, time_of(e)] == t:
-            place = e + 1 if ask.any_order else labels[CHOSEN, step_of(e)]
-            for x in range(ask.exclusions):
-                if ask.limits[AFTER, x] == place:
-                    active |= bit(x + 1)
-                    fresh |= bit(x + 1)
-                elif ask.limits[UNTIL, x] == place:
-                    active &= ~bit(x + 1)
-            e += 1
-        if stop == start + 1:
-            scratch[BEST_ROWS, c] = start
-        else:
-            need = active & ~fresh if e < count or untouched else 0
-            _seat_instant(ask, rows, start, stop, labels, c, e, need, only, scratch)
-        c = e
-        r = stop
