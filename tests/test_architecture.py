@@ -18,18 +18,21 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 FLOORS = {
     "words": (
         "schema results stats figures wording association calibration ratio_words dose "
-        "timing_survival aipw"
+        "timing_survival aipw kaplan_meier "
     ),
     "data": (
         "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows"
     ),
     "answers": (
-        "exposure exposure_plan exposure_strata exposure_tables person_periods "
-        "timing timing_waits timing_table timing_result timing_words "
-        "funnels funnel_steps funnel_table funnel_result breakdown periods period_bounds "
-        "period_changes period_result period_words micro_shares totals gate verdict micro_ratios "
-        "micro_table micro_words micro_cells correlation dose_response stability lead_lag "
-        "doubly_robust horizons"
+        "exposure exposure_plan exposure_strata exposure_tables person_periods timing "
+        "timing_waits timing_table timing_result timing_words funnels funnel_steps "
+        "funnel_table funnel_result breakdown periods period_bounds period_changes "
+        "period_result period_words micro_shares totals gate verdict micro_ratios micro_table "
+        "micro_words micro_cells correlation dose_response stability lead_lag doubly_robust "
+        "horizons funnel_options funnel_codes funnel_chains funnel_attempts funnel_words "
+        "funnel_trend funnel_orders funnel_suggest funnel_suggest_words funnel_hidden "
+        "funnel_pairs funnel_lookup funnel_times funnel_recent funnel_next funnel_compare "
+        "funnel_value funnel_worth "
     ),
     "views": "widgets reports cli console log_commands lab notebooks",
 }

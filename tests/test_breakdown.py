@@ -94,6 +94,26 @@ def test_no_rows_at_all(by: list[str]) -> None:
     assert largest(groups, np.zeros(0, np.int64), 3).names == ["all"]
 
 
+def test_a_row_of_minus_one_has_no_value() -> None:
+    log = EventLog.from_frame(frame_of(p=["x", "y", None], q=[1.0, math.nan, 3.0]))
+    rows = [np.array([-1, 1, 2, -1, 0])]
+    named = {}
+    for by in (["p"], ["q"], ["p", "q"], []):
+        groups = groups_of(log.shards, rows, by)
+        named[tuple(by)] = [groups.names[code] for code in groups.codes[0]]
+    lost = "(missing)"
+    assert named == {
+        ("p",): [lost, "y", lost, lost, "x"],
+        ("q",): [lost, lost, "3", lost, "1"],
+        ("p", "q"): [(lost, lost), ("y", lost), (lost, "3"), (lost, lost), ("x", "1")],
+        (): ["all"] * 5,
+    }
+    # So it is where a property has so many values that only those used are looked up.
+    many = EventLog.from_frame(frame_of(p=[f"v{number}" for number in range(5000)]))
+    groups = groups_of(many.shards, [np.array([7, -1])], ["p"])
+    assert [groups.names[code] for code in groups.codes[0]] == ["v7", lost]
+
+
 def test_the_rest_beyond_the_largest() -> None:
     groups = Groups([np.array([0, 1, 2, 3]), np.array([3, 4])], ["a", "b", "c", "d", "e"])
     sizes = np.array([5, 9, 5, 9, 1])

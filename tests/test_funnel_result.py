@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from analysis.eventlog.log import EventLog
 from analysis.funnel_result import FunnelResult
-from analysis.funnels import funnel
+from analysis.funnels import Exclusion, Step, funnel
 from analysis.schema import UsageError
 
 STEPS = ["a", "b", "c"]
@@ -28,7 +29,7 @@ def random_log(seed: int, users: int = 60, days: int = 20, **options: Any) -> Ev
                 "user": rng.integers(0, users, size).astype(str),
                 "time": pd.Timestamp("2026-10-20")
                 + pd.to_timedelta(rng.integers(0, days * 24, size), "h"),
-                "event": rng.choice(STEPS, size),
+                "event": rng.choice([*STEPS, "x"], size),
                 "device": rng.choice(np.array(["m", "d", None], object), size),
                 "size": rng.choice([1.0, 2.5, math.nan], size),
             }
@@ -40,41 +41,79 @@ def random_log(seed: int, users: int = 60, days: int = 20, **options: Any) -> Ev
 def regrouped(result: FunnelResult) -> list[tuple[Any, ...]]:
     """The table's numbers from the attempts, by plain pandas."""
     lines = []
+    required = [not step.optional for step in result.steps]
     for group in dict.fromkeys(result.table["group"]):
         every, ripe = (
             frame[[name == group for name in frame["group"]]]
             for frame in (result.attempts, result.mature_attempts)
         )
+        before = ripe["step_1"]
+        previous = len(ripe)
         for k in range(1, len(result.steps) + 1):
-            did = ripe[ripe["reach"] >= k]
-            waits = (
-                did[f"step_{k}"] - did[f"step_{k - 1}"]
-                if k > 1
-                else pd.Series(dtype="timedelta64[us]")
-            )
-            previous = len(ripe[ripe["reach"] >= max(k - 1, 1)])
-            numbers = [(every["reach"] >= k).sum(), len(did), len(ripe), previous]
+            did = ripe[f"step_{k}"]
+            waits = did - before if k > 1 else pd.Series(dtype="timedelta64[us]")
+            numbers = [every[f"step_{k}"].notna().sum(), did.notna().sum(), len(ripe), previous]
             lines.append(
                 (group, k, *numbers, waits.median().total_seconds(), waits.mean().total_seconds())
             )
+            before = did.fillna(before)
+            previous = did.notna().sum() if required[k - 1] else previous
     return lines
 
 
-@settings(max_examples=25)
-@given(
-    st.integers(0, 2**32),
-    st.sampled_from([None, "device", "size", ("device", "size")]),
-    st.sampled_from([1, 2, 12]),
-    st.sampled_from(["lenient", "strict"]),
-)
-def test_grouping_the_attempts_gives_the_table(seed: int, by: Any, top: int, ties: str) -> None:
-    result = funnel(random_log(seed), STEPS, window="2d", by=by, top=top, ties=ties)
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"ties": "strict"},
+    {"entry": "first"},
+    {"order": "strict"},
+    {"order": "any"},
+    {"order": "any", "count": "attempts"},
+    {"unit": "session"},
+    {"unit": "device"},
+    {"hold": ["device"]},
+    {"hold": ["size"], "count": "attempts"},
+    {"count": "attempts"},
+    {"exclude": [Exclusion("x", 1, 2)]},
+    {"exclude": ["x"], "on_exclude": "drop_attempt"},
+    {"exclude": ["x"], "on_exclude": "drop_unit"},
+    {"exclude": ["x"], "on_exclude": "drop_attempt", "count": "attempts"},
+    {"steps": ["a", Step("b", optional=True), "c"]},
+    {"steps": ["a", Step(["b", "x"], within="1d"), Step("c", where={"size": ">= 2"})]},
+    {"steps": ["*", "a", "*"]},
+    {"entered": ("2026-10-24", "2026-10-30")},
+]
+GROUPS: list[dict[str, Any]] = [
+    {},
+    {"by": "device"},
+    {"by": "size", "top": 1},
+    {"by": ["device", "size"], "top": 2},
+    {"by": "device", "by_at": "first_touch"},
+    {"by": "size", "by_at": "last_touch"},
+    {"by": "device", "by_at": 2},
+]
+
+
+def asked(log: EventLog, options: Mapping[str, Any], **more: Any) -> FunnelResult:
+    given = {"window": "2d", **options, **more}
+    return funnel(log, given.pop("steps", STEPS), **given)
+
+
+@settings(max_examples=12)
+@given(st.integers(0, 2**32), st.sampled_from(GROUPS))
+@pytest.mark.parametrize("options", OPTIONS, ids=repr)
+def test_grouping_the_attempts_gives_the_table(
+    options: Mapping[str, Any], seed: int, groups: Mapping[str, Any]
+) -> None:
+    result = asked(random_log(seed), options, **groups)
     columns = ["group", "step", "count", "k", "n_first", "n_previous"]
     table = result.table[[*columns, "median_seconds", "mean_seconds"]]
     found = list(table.itertuples(index=False, name=None))
     for have, want in zip(found, regrouped(result), strict=True):
         assert have[:6] == want[:6]
         assert have[6:] == pytest.approx(want[6:], abs=1e-6, nan_ok=True)
+    assert result.table["rate"].equals(result.table["k"] / result.table["n_first"])
+    assert result.immature == (~result.attempts["mature"]).sum()
+    assert result.tied == result.attempts["tied"].sum()
 
 
 def test_attempts_are_those_with_an_entry_sorted_by_unit() -> None:
@@ -131,6 +170,32 @@ def test_a_trend_is_the_funnel_of_each_period(seed: int, freq: str, zone: str, b
         assert part["entered"].sum() == alone[alone["step"] == 1]["count"].sum()
     periods = trend["start"].nunique()
     assert trend.groupby("group")["start"].nunique().eq(periods).all()
+
+
+@settings(max_examples=3)
+@given(st.integers(0, 2**32), st.sampled_from(GROUPS))
+@pytest.mark.parametrize("options", OPTIONS[2:-1], ids=repr)
+def test_a_period_is_the_funnel_of_its_entries(
+    options: Mapping[str, Any], seed: int, groups: Mapping[str, Any]
+) -> None:
+    log = random_log(seed, users=25)
+    result = asked(log, options, **groups)
+    trend = result.trend("W")
+    shown = set(result.table["group"])
+    last = result.question.last_required if result.question.order == "sequential" else 3
+    for (start, end), part in trend.groupby(["start", "end"]):
+        alone = asked(log, options, **{**groups, "top": 99}, entered=(start, end)).table
+        alone["group"] = [name if name in shown else "(other)" for name in alone["group"]]
+        whole = alone.groupby(["step", "group"], sort=False)[["count", "k"]].sum()
+        for row in part.to_dict("records"):
+            first, final = (
+                whole.loc[(step, [row["group"]]), :].to_numpy().sum(axis=0)
+                if row["group"] in whole.loc[step].index
+                else np.zeros(2, int)
+                for step in (1, last)
+            )
+            assert (row["entered"], row["n"], row["k"]) == (first[0], first[1], final[1])
+        assert part["entered"].sum() == whole.loc[1]["count"].sum()
 
 
 def visits(*rows: tuple[str, str, str], **options: Any) -> EventLog:

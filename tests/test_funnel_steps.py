@@ -1,17 +1,16 @@
-"""Everything a person can get wrong in a funnel's question is one line that says what to do."""
+"""Steps and exclusions as people write them, and as a report definition holds them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.eventlog.log import EventLog
-from analysis.funnel_steps import Step, as_steps, entry_range, step_codes
+from analysis.funnel_steps import Exclusion, Step, as_exclusions, as_steps
 from analysis.funnels import funnel
-from analysis.schema import DataError, UsageError
+from analysis.schema import UsageError
 
 NAMES = ["view_item", "add_to_cart", "purchase"]
 LOG = EventLog.from_frame(
@@ -60,43 +59,6 @@ def test_steps_that_are_none(steps: Any, said: str) -> None:
     assert "\n" not in str(e.value)
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"order": "sequental"}, r"order='sequental' is unknown\. Did you mean 'sequential'\?"),
-        ({"count": "users"}, "count='users' is unknown.*'units', 'attempts'"),
-        ({"entry": None}, "entry=None is unknown"),
-        ({"ties": True}, "ties=True is unknown"),
-        ({"on_exclude": "drop"}, "on_exclude='drop' is unknown"),
-        ({"window": 7}, "window=7 has no unit"),
-        ({"window": "0d"}, "window='0d' must be longer than zero"),
-        ({"window": None}, "window=None"),
-        ({"top": 0}, r"top=0\. Allowed: a whole number from 1"),
-        ({"top": 2.5}, r"top=2\.5\."),
-        ({"by": "devise"}, r"by='devise' is no property of this log\. Did you mean 'device'\?"),
-        (
-            {"by": ["device", "zzz"]},
-            r"by='zzz' is no property.*Properties: 'session', 'device', 'value'",
-        ),
-        ({"by": "event"}, "by='event' is no property.*'event' is a column, not a property"),
-        (
-            {"entered": "2026-11-02"},
-            r"entered='2026-11-02'\. Allowed: \(start, end\), end excluded",
-        ),
-        ({"entered": ("soon", None)}, r"entered start='soon' is no time"),
-        ({"entered": (None, "soon")}, r"entered end='soon' is no time"),
-        (
-            {"entered": ("2026-11-03", "2026-11-03")},
-            r"entered=.* ends before it starts\. Swap the two",
-        ),
-    ],
-)
-def test_options_that_are_none(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=f"^funnel: {said}") as caught:
-        funnel(LOG, ["view_item"], **options)
-    assert "\n" not in str(caught.value)
-
-
 def test_the_ways_to_write_a_step() -> None:
     written = [
         "view_item",
@@ -142,38 +104,41 @@ def test_a_step_as_plain_data_comes_back(step: Step, plain: Any) -> None:
     assert again.events == step.events
 
 
-def test_codes_are_bits_per_step() -> None:
-    codes = step_codes(LOG, as_steps(["purchase", ["add_to_cart", "purchase"], "*"]), "lenient")
-    place = {name: LOG.event_names.index(name) for name in NAMES}
-    assert int(codes.lut[place["purchase"]]) == 0b111
-    assert int(codes.lut[place["add_to_cart"]]) == 0b110
-    assert int(codes.lut[place["view_item"]]) == 0b100
-    assert int(codes.lut[-1]) == 0
-    assert int(codes.wanted[1]) == 1 << place["purchase"]
-    assert int(codes.wanted[3]) == 0b111
-    assert codes.shared
-    assert not codes.strict
-    apart = step_codes(LOG, as_steps(["purchase", "view_item"]), "strict")
-    assert apart.strict
-    assert not apart.shared
+@pytest.mark.parametrize(
+    ("exclusion", "plain"),
+    [
+        (Exclusion("a"), {"event": "a"}),
+        (Exclusion(["a", "b"], 1, 3), {"event": ["a", "b"], "after": 1, "before": 3}),
+        (Exclusion(("a",), where={"v": "> 1"}), {"event": ["a"], "where": {"v": "> 1"}}),
+    ],
+)
+def test_an_exclusion_as_plain_data_comes_back(exclusion: Exclusion, plain: Any) -> None:
+    assert exclusion.plain() == plain
+    again = as_exclusions([exclusion.plain()])[0]
+    assert again.plain() == plain
+    assert again.events == exclusion.events
 
 
-def test_entry_ranges() -> None:
-    low, high = entry_range(None)
-    assert low < np.iinfo(np.int32).min * 10**6 < np.iinfo(np.int32).max * 10**6 < high
-    assert entry_range(("1970-01-01", "1970-01-02")) == (0, 86_400_000_000)
-    assert entry_range((None, "1970-01-02")) == (low, 86_400_000_000)
+def test_the_ways_to_write_an_exclusion() -> None:
+    alone: list[Any] = ["a", {"event": "a"}, Exclusion("a"), ["a"], [Exclusion("a")]]
+    assert [as_exclusions(one) for one in alone] == [(Exclusion("a"),)] * len(alone)
+    assert [one.events for one in as_exclusions([["a", "b"], "*"])] == [("a", "b"), ("*",)]
+    assert as_exclusions(()) == ()
 
 
-def test_an_empty_log_is_the_data_s_fault() -> None:
-    empty = EventLog.from_frame(LOG.to_frame().iloc[:0])
-    with pytest.raises(DataError, match=r"^funnel: the log is empty\."):
-        funnel(empty, ["view_item"])
-
-
-def test_parameters_are_what_was_asked() -> None:
-    asked = funnel(LOG, ["view_item"], window="2h", by="device", entered=("2026-11-02", None))
-    assert asked.parameters["window"] == "2h"
-    assert asked.parameters["by"] == "device"
-    assert asked.parameters["order"] == "sequential"
-    assert asked.parameters["entered"] == ("2026-11-02", None)
+@pytest.mark.parametrize(
+    ("exclude", "said"),
+    [
+        (7, r"exclude=7 is no list\. Allowed: a list of Exclusion\."),
+        (None, "exclude=None is no list"),
+        ([7], r"exclusion 1 is 7\. Allowed: an event name.* or a dict with the arguments of Excl"),
+        (["a", {}], r"exclusion 2 has no event\. Give \{'event': 'name'\}"),
+        ([{"event": "a", "befor": 2}], "exclusion 1 has a key 'befor'. Did you mean 'before'"),
+        ([Step("a")], "exclusion 1 is Step"),
+        (["a"] * 65, r"65 exclusions\. Allowed: up to 64"),
+    ],
+)
+def test_exclusions_that_are_none(exclude: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=f"^funnel: {said}") as caught:
+        as_exclusions(exclude)
+    assert "\n" not in str(caught.value)

@@ -1,60 +1,120 @@
-"""What a funnel means: the table of differing answers, the edges, the groups."""
+"""What a funnel means: the table of differing answers, and each option's plainest case."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import pytest
+from funnel_logs import ABC, by_group, counts, log_of
 
-from analysis.eventlog.log import EventLog
 from analysis.funnels import Exclusion, Step, funnel
-from analysis.schema import DataError, UsageError
-
-FAR = "2027-01-01"
-ABC = ["A", "B", "C"]
-
-
-def log_of(events: str, *, until: str = FAR, **columns: Sequence[Any]) -> EventLog:
-    """One user's events such as ``"A 1:00, B 1:30"`` on a Monday, or ``"A Tue 0:10"``."""
-    days = {"Mon": 2, "Tue": 3}
-    rows = []
-    for event in events.split(","):
-        name, *day, clock = event.split()
-        hour, minute = clock.split(":")
-        rows.append(
-            (name, pd.Timestamp(2026, 11, days[day[0] if day else "Mon"], int(hour), int(minute)))
-        )
-    frame = pd.DataFrame(rows, columns=["event", "time"]).assign(user="u", **columns)
-    return EventLog.from_frame(frame, covers_until=until)
-
-
-def counts(log: EventLog, steps: Sequence[Any], **options: Any) -> list[int]:
-    return funnel(log, steps, **options).table["count"].tolist()
-
-
-def by_group(log: EventLog, steps: Sequence[Any], **options: Any) -> dict[Any, list[int]]:
-    found: dict[Any, list[int]] = {}
-    for group, count in funnel(log, steps, **options).table[["group", "count"]].to_numpy().tolist():
-        found.setdefault(group, []).append(count)
-    return found
-
 
 # ── the same events, different answers ──────────────────────────────────────────────────────────
 
 
-def test_the_entry_that_gets_furthest_counts() -> None:
+def test_the_entry_that_gets_furthest_counts_or_the_first() -> None:
     log = log_of("A 1:00, A 1:30, B 1:45, C 2:15")
     result = funnel(log, ABC, window="1h")
     assert result.table["count"].tolist() == [1, 1, 1]
     assert result.attempts["entered_at"].dt.strftime("%H:%M").tolist() == ["01:30"]
+    assert counts(log, ABC, window="1h", entry="first") == [1, 1, 0]
+    # The first entry is the first inside the range.
+    later = ("2026-11-02T01:01", None)
+    assert counts(log, ABC, window="1h", entry="first", entered=later) == [1, 1, 1]
 
 
-def test_other_events_in_between_do_not_matter() -> None:
-    assert counts(log_of("A 1:00, B 1:05, A 2:00, B 2:05, X 2:06, C 2:07"), ABC) == [1, 1, 1]
-    assert counts(log_of("A 1:00, X 1:01"), ["A", "X"]) == [1, 1]
+@pytest.mark.parametrize(
+    ("events", "exclude", "effect", "expected"),
+    [
+        ("A 1:00, X 1:10", Exclusion("X"), "end_attempt", [1, 0]),
+        ("A 1:00, X 1:10", Exclusion("X"), "drop_attempt", [0, 0]),
+        ("A 1:00, X 1:10", Exclusion("X"), "drop_unit", [0, 0]),
+        ("A 1:00, X 1:10, B 1:20", Exclusion("X"), "end_attempt", [1, 0]),
+        ("A 1:00, X 1:10, B 1:20", Exclusion("X"), "drop_attempt", [0, 0]),
+        ("A 1:00, X 1:10, B 1:20", Exclusion("X"), "drop_unit", [0, 0]),
+        # The second try is untouched, and as long.
+        ("A 1:00, X 1:10, B 1:20, A 1:30, B 1:40", Exclusion("X"), "end_attempt", [1, 1]),
+        ("A 1:00, X 1:10, B 1:20, A 1:30, B 1:40", Exclusion("X"), "drop_attempt", [1, 1]),
+        ("A 1:00, X 1:10, B 1:20, A 1:30, B 1:40", Exclusion("X"), "drop_unit", [1, 1]),
+        # After the second step it is no event between the two, nor is one before the first.
+        ("A 1:00, B 1:10, X 1:20", Exclusion("X"), "drop_unit", [1, 1]),
+        ("X 1:00, A 1:10, B 1:20", Exclusion("X"), "drop_unit", [1, 1]),
+        # Between is strictly between; exactly at the end of the window counts.
+        ("A 1:00, X 1:00, X 1:10, B 1:10", Exclusion("X"), "drop_unit", [1, 1]),
+        ("A 1:00, X 8:00", Exclusion("X"), "drop_unit", [0, 0]),
+        ("A 1:00, X 8:01", Exclusion("X"), "drop_unit", [1, 0]),
+        # A repeat of a step's own event is excluded; the chain's own do not break it.
+        ("A 1:00, A 1:10, B 1:20", Exclusion("A"), "end_attempt", [1, 1]),
+        ("A 1:00, A 1:10, B 1:20", Exclusion("*"), "drop_unit", [1, 1]),
+        ("A 1:00, C 1:10, B 1:20", Exclusion("*"), "end_attempt", [1, 0]),
+        ("A 1:00, C 1:10, B 1:20", Exclusion(["X", "C"]), "end_attempt", [1, 0]),
+    ],
+)
+def test_what_an_exclusion_leaves(
+    events: str, exclude: Exclusion, effect: str, expected: list[int]
+) -> None:
+    options = {"window": "7h", "exclude": [exclude], "on_exclude": effect}
+    assert counts(log_of(events), ["A", "B"], **options) == expected
+
+
+def test_an_exclusion_holds_between_its_steps_only() -> None:
+    between = Exclusion("X", after=2, before=3)
+    log = log_of("A 1:00, B 1:10, A 2:00, B 2:10, X 2:15, C 2:20")
+    assert counts(log, ABC, exclude=[between]) == [1, 1, 0]
+    assert counts(log, ABC, exclude=[between], on_exclude="drop_unit") == [0, 0, 0]
+    assert counts(log_of("A 1:00, X 1:05, B 1:10, C 1:20"), ABC, exclude=[between]) == [1, 1, 1]
+    # The chain through the second B is valid.
+    log = log_of("A 1:00, B 1:10, X 1:20, B 1:30, C 1:40")
+    result = funnel(log, ABC, exclude=[between])
+    assert result.attempts["reach"].tolist() == [3]
+    assert result.attempts["step_2"].dt.strftime("%H:%M").tolist() == ["01:30"]
+    assert result.attempts["excluded"].tolist() == [False]
+
+
+def test_an_exclusion_after_a_step_that_was_skipped_is_not_active() -> None:
+    steps = ["A", Step("B", optional=True), "C"]
+    after_b = [Exclusion("X", after=2)]
+    assert counts(log_of("A 1:00, X 1:20, C 1:30"), steps, exclude=after_b) == [1, 0, 1]
+    assert counts(log_of("A 1:00, B 1:10, X 1:20, C 1:30"), steps, exclude=after_b) == [1, 0, 1]
+    assert counts(log_of("A 1:00, B 1:10, X 1:20"), steps, exclude=after_b) == [1, 1, 0]
+
+
+def test_an_exclusion_may_have_a_condition() -> None:
+    log = log_of("A 1:00, X 1:10, B 1:20", v=[1.0, 5.0, 1.0])
+    dear, cheap = (Exclusion("X", where={"v": text}) for text in (">= 5", "< 5"))
+    assert counts(log, ["A", "B"], exclude=[dear]) == [1, 0]
+    assert counts(log, ["A", "B"], exclude=[cheap]) == [1, 1]
+    assert counts(log, ["A", "B"], exclude={"event": "X", "where": {"v": [5, 6]}}) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("effect", "expected"), [("end_attempt", [2, 1]), ("drop_attempt", [1, 1])]
+)
+def test_attempts_count_each_try(effect: str, expected: list[int]) -> None:
+    log = log_of("A 1:00, X 1:10, B 1:20, A 1:30, B 1:40")
+    options = {"exclude": [Exclusion("X")], "on_exclude": effect, "count": "attempts"}
+    assert counts(log, ["A", "B"], **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        # The next attempt starts after the conversion, or once the window has run out.
+        ("A 1:00, A 1:10, B 1:20, A 1:30", [2, 1]),
+        ("A 1:00, A 1:30, A 2:00, A 2:01", [2, 0]),
+        ("A 1:00, A 1:30, A 2:01, B 2:10", [2, 1]),
+        # One event never serves two of them; the instant of a conversion may open the next.
+        ("A 1:00, A 1:10, B 1:10, B 1:20", [2, 2]),
+        ("B 1:00", [0, 0]),
+    ],
+)
+def test_attempts_do_not_overlap(events: str, expected: list[int]) -> None:
+    found = funnel(log_of(events), ["A", "B"], window="1h", count="attempts")
+    assert found.table["count"].tolist() == expected
+    assert len(found.attempts) == expected[0]
 
 
 def test_two_events_of_one_second_convert_unless_ties_are_strict() -> None:
@@ -66,216 +126,184 @@ def test_two_events_of_one_second_convert_unless_ties_are_strict() -> None:
     assert "1 of 1 users got as far as they did only because" in funnel(log, ["A", "B"]).warnings[0]
 
 
-def test_one_event_never_serves_two_steps() -> None:
-    assert counts(log_of("A 1:00"), ["A", "A"]) == [1, 0]
-    assert counts(log_of("A 1:00, A 1:00"), ["A", "A"]) == [1, 1]
-    assert counts(log_of("A 1:00, A 1:00"), ["A", "A"], ties="strict") == [1, 0]
-    assert counts(log_of("A 1:00, A 1:00"), ["*", "A", "*"]) == [1, 1, 0]
-
-
-def test_the_group_is_the_entry_s() -> None:
-    log = log_of("A 1:00, B 1:30", browser=["chrome", "safari"])
-    assert by_group(log, ["A", "B"], by="browser") == {"chrome": [1, 1]}
-    log = log_of("A 1:00, B 1:30", browser=pd.array([None, "safari"], dtype="str"))
-    assert by_group(log, ["A", "B"], by="browser") == {"(missing)": [1, 1]}
+@pytest.mark.parametrize("options", [{}, {"order": "any"}, {"count": "attempts"}])
+def test_one_event_never_serves_two_steps(options: Mapping[str, Any]) -> None:
+    assert counts(log_of("A 1:00"), ["A", "A"], **options) == [1, 0]
+    assert counts(log_of("A 1:00, A 1:00"), ["A", "A"], **options) == [1, 1]
+    strict = {**options, "ties": "strict"}
+    assert counts(log_of("A 1:00, A 1:00"), ["A", "A"], **strict)[1] == 0
+    assert counts(log_of("A 1:00, A 1:00"), ["*", "A", "*"], **options) == [1, 1, 0]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("events", "order", "expected"),
     [
-        ({"entry": "first"}, "entry='first'"),
-        ({"count": "attempts"}, "count='attempts'"),
-        ({"order": "strict"}, "order='strict'"),
-        ({"order": "any"}, "order='any'"),
-        ({"unit": "session"}, "unit='session'"),
-        ({"by_at": 2, "by": "browser"}, "by_at=2"),
-        ({"by_at": "first_touch", "by": "browser"}, "by_at='first_touch'"),
-        ({"hold": ["browser"]}, r"hold=\['browser'\]"),
-        ({"exclude": [Exclusion("X")]}, r"exclude=\[Exclusion"),
-        ({"exclude": [Exclusion("X")], "on_exclude": "drop_unit"}, "exclude="),
-        ({"on_exclude": "drop_attempt"}, "on_exclude='drop_attempt'"),
+        ("A 1:00, Q 1:10, B 1:20", "sequential", [1, 1]),
+        ("A 1:00, Q 1:10, B 1:20", "strict", [1, 0]),
+        ("A 1:00, B 1:10, Q 1:20", "strict", [1, 1]),
+        ("A 1:00, A 1:10, B 1:20", "strict", [1, 1]),
+        # At the instant of a step, another event is not between.
+        ("A 1:00, Q 1:00, B 1:10", "strict", [1, 1]),
+        ("B 1:00", "sequential", [0, 0]),
+        ("B 1:00", "strict", [0, 0]),
+        ("B 1:00", "any", [1, 0]),
+        ("B 1:00, B 1:05, Q 1:10, A 1:20", "any", [1, 1]),
     ],
 )
-def test_what_is_not_built_yet_says_so(options: Mapping[str, Any], said: str) -> None:
-    log = log_of("A 1:00, B 1:30, X 2:00", browser=["chrome"] * 3)
-    with pytest.raises(
-        UsageError, match=rf"^funnel: {said}.* is not available in this version\. "
-    ) as e:
-        funnel(log, ["A", "B"], **options)
-    assert "Allowed for now: " in str(e.value)
-    assert "\n" not in str(e.value)
+def test_orders(events: str, order: str, expected: list[int]) -> None:
+    assert counts(log_of(events), ["A", "B"], order=order) == expected
+
+
+def test_in_any_order_steps_have_no_names() -> None:
+    result = funnel(log_of("B 1:00, A 1:30"), ABC, order="any")
+    assert result.table["event"].tolist() == ["1 of 3", "2 of 3", "3 of 3"]
+    assert result.table["count"].tolist() == [1, 1, 0]
+    assert result.attempts["step_2"].dt.strftime("%H:%M").tolist() == ["01:30"]
+
+
+def test_an_event_that_matches_several_steps_serves_whichever_gives_more() -> None:
+    log = log_of("A 1:00, B 1:10")
+    assert counts(log, [["A", "B"], "A"], order="any") == [1, 1]
+    assert counts(log, ["A", ["A", "B"]], order="any") == [1, 1]
+
+
+CHROME_THEN_SAFARI = "A 1:00, B 1:30"
 
 
 @pytest.mark.parametrize(
-    ("step", "said"),
+    ("first", "options", "expected"),
     [
-        (Step("B", where={"browser": "chrome"}), "where="),
-        (Step("B", within="1h"), "within='1h' of step 2"),
-        (Step("B", optional=True), "optional=True of step 2"),
+        ("chrome", {}, {"chrome": [1, 1]}),
+        ("chrome", {"by_at": 1}, {"chrome": [1, 1]}),
+        ("chrome", {"by_at": 2}, {"safari": [1, 1]}),
+        ("chrome", {"by_at": "first_touch"}, {"chrome": [1, 1]}),
+        ("chrome", {"by_at": "last_touch"}, {"safari": [1, 1]}),
+        ("chrome", {"hold": ["browser"]}, {"chrome": [1, 0]}),
+        ("chrome", {"hold": "browser"}, {"chrome": [1, 0]}),
+        ("chrome", {"unit": "browser"}, {"chrome": [1, 0]}),
+        (None, {}, {"(missing)": [1, 1]}),
+        (None, {"by_at": 2}, {"safari": [1, 1]}),
+        (None, {"by_at": "first_touch"}, {"safari": [1, 1]}),
     ],
 )
-def test_what_a_step_cannot_yet(step: Step, said: str) -> None:
-    log = log_of("A 1:00, B 1:30", browser=["chrome"] * 2)
-    with pytest.raises(UsageError, match=f"^funnel: {said}.* is not available in this version"):
-        funnel(log, ["A", step])
-
-
-# ── edges ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def at(*instants: int, until: int, **options: Any) -> EventLog:
-    """A, B, C, … at these microseconds after a moment, all of one user."""
-    base = pd.Timestamp("2026-11-09T10:00Z")
-    times = [base + pd.Timedelta(t, "us") for t in instants]
-    frame = pd.DataFrame({"user": "u", "event": list("ABCDEFG"[: len(times)]), "time": times})
-    return EventLog.from_frame(frame, covers_until=base + pd.Timedelta(until, "us"), **options)
-
-
-HOUR = 3_600_000_000
-
-
-@pytest.mark.parametrize(("wait", "reach"), [(HOUR - 1, 2), (HOUR, 2), (HOUR + 1, 1)])
-@pytest.mark.parametrize("steps", [["A", "B"], [["A", "B"], "B"]])
-def test_the_window_is_inclusive_to_the_microsecond(
-    wait: int, reach: int, steps: list[Any]
+def test_where_the_group_is_read(
+    first: str | None, options: Mapping[str, Any], expected: Mapping[str, list[int]]
 ) -> None:
-    log = at(0, wait, until=10 * HOUR)
-    attempts = funnel(log, steps, window="1h", entered=(None, "2026-11-09T10:00:01Z")).attempts
-    assert attempts["reach"].tolist() == [reach]
+    log = log_of(CHROME_THEN_SAFARI, browser=pd.array([first, "safari"], dtype="str"))
+    assert by_group(log, ["A", "B"], by="browser", **options) == expected
 
 
-@pytest.mark.parametrize(("until", "mature"), [(HOUR - 1, False), (HOUR, True), (HOUR + 1, True)])
-def test_an_entry_is_mature_when_its_whole_window_is_covered(until: int, mature: bool) -> None:
-    result = funnel(at(0, 5, until=until), ["A", "B"], window="1h")
-    assert result.attempts["mature"].tolist() == [mature]
-    assert result.attempts["censored"].tolist() == [False]
-    assert result.table["k"].tolist() == [int(mature)] * 2
-    stopped = funnel(at(0, 5, until=until), ["B", "A"], window="1h").attempts
-    assert stopped["censored"].tolist() == [until < HOUR + 5]
+def test_units_that_never_reach_the_step_of_a_breakdown_are_in_no_group() -> None:
+    result = funnel(log_of("A 1:00", g=["x"]), ["A", "B"], by="g", by_at=2)
+    assert result.table["count"].sum() == 0
+    assert result.attempts.empty
+    assert result.warnings == (
+        "1 users never reach step 2, whose 'g' makes the groups: they are in none.",
+    )
 
 
-def test_the_mature_chain_may_be_another_one() -> None:
-    """The best chain is too young for a rate; the older, shorter one is what the rate sees."""
-    log = log_of("A 1:00, A 5:00, B 5:10", until="2026-11-02T05:30", g=["old", "young", "young"])
-    result = funnel(log, ["A", "B"], window="1h", by="g")
-    lines = result.table[["group", "step", "count", "k", "n_first"]].to_numpy().tolist()
-    assert lines == [
-        ["young", 1, 1, 0, 0],
-        ["young", 2, 1, 0, 0],
-        ["old", 1, 0, 1, 1],
-        ["old", 2, 0, 0, 1],
-    ]
-    assert result.attempts[["group", "reach", "mature"]].to_numpy().tolist() == [
-        ["young", 2, False]
-    ]
-    assert result.mature_attempts[["group", "reach", "mature"]].to_numpy().tolist() == [
-        ["old", 1, True]
-    ]
+def test_a_touch_of_several_properties_comes_whole_from_one_event() -> None:
+    log = log_of(
+        "A 1:00, A 1:10, B 1:20",
+        g=pd.array([None, "x", "y"], dtype="str"),
+        h=pd.array([None, None, "q"], dtype="str"),
+    )
+    found = by_group(log, ["A", "B"], by=["g", "h"], by_at="first_touch")
+    assert found == {("x", "(missing)"): [1, 1]}
+
+
+# ── steps ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "expected"),
+    ("where", "expected"),
     [
-        ("2026-11-02T01:00", "2026-11-02T02:00", [1, 1]),
-        ("2026-11-02T01:00", "2026-11-02T01:00:00.000001", [1, 1]),
-        ("2026-11-02T00:00", "2026-11-02T01:00", [0, 0]),
-        ("2026-11-02T01:00:00.000001", None, [0, 0]),
-        (None, "2026-11-02T01:01", [1, 1]),
-        ("2026-11-02T02:00+01:00", "2026-11-02T02:01+01:00", [1, 1]),
-        (None, None, [1, 1]),
+        ({"v": ">= 50"}, [1, 0]),
+        ({"v": "< 50"}, [1, 1]),
+        ({"v": [10, 11]}, [1, 1]),
+        ({"v": 11}, [1, 0]),
+        ({"g": "x"}, [1, 1]),
+        ({"g": ["y", "z"]}, [1, 0]),
+        ({"g": "x", "v": ">= 50"}, [1, 0]),
+        # A missing value never matches.
+        ({"m": "!= 3"}, [1, 0]),
+        ({"n": ["", "nan", "None"]}, [1, 0]),
     ],
 )
-def test_entered_limits_entries_only(start: Any, end: Any, expected: list[int]) -> None:
-    log = log_of("A 1:00, B 3:00")
-    assert counts(log, ["A", "B"], entered=(start, end)) == expected
-
-
-@pytest.mark.parametrize("entered", ["2026-11-02", ("2026-11-02",), ("2026-11-03", "2026-11-02")])
-def test_what_entered_refuses(entered: Any) -> None:
-    with pytest.raises(UsageError, match=r"^funnel: entered="):
-        funnel(log_of("A 1:00"), ["A"], entered=entered)
-
-
-def test_known_events_that_nobody_reached_and_units_that_never_enter() -> None:
-    log = log_of("A 1:00, B 1:30, C 2:00")
-    assert counts(log, ["C", "B", "A"]) == [1, 0, 0]
-    assert counts(log.where(event=["B", "C"]), ABC) == [0, 0, 0]
-    assert funnel(log.where(event="C"), ABC).attempts.empty
-    assert counts(log.where(event=["A", "C"]), ABC) == [1, 0, 0]
-
-
-def test_of_an_empty_view_everything_is_zero_or_undefined() -> None:
-    log = log_of("A 1:00, B 1:30", browser=["chrome", "safari"], n=[1.0, 2.0])
-    for by in (None, "browser", ["browser", "n"], "n"):
-        result = funnel(log.where(browser="x"), ["A", "B"], by=by)
-        assert result.table["group"].tolist() == ["all", "all"]
-        assert result.table[["count", "k", "n_first", "n_previous"]].to_numpy().sum() == 0
-        assert result.table.loc[:, "rate":].isna().all(axis=None)
-        assert result.attempts.empty
-        assert list(result.attempts)[:4] == ["unit", "group", "entered_at", "reach"]
-        assert result.warnings == ()
-
-
-def test_a_log_without_events_is_an_error() -> None:
-    frame = pd.DataFrame({"user": ["u"], "time": [pd.Timestamp(0)], "event": ["A"]})
-    with pytest.raises(DataError, match=r"the log is empty\. Import events first"):
-        funnel(EventLog.from_frame(frame.iloc[:0]), ["A"])
-
-
-# ── breakdowns ──────────────────────────────────────────────────────────────────────────────────
-
-
-def people(groups: Sequence[Any], **more: Sequence[Any]) -> EventLog:
-    """A user per group: A, and B for every second of them."""
-    rows = [(i, name) for i in range(len(groups)) for name in ("AB" if i % 2 else "A")]
-    frame = pd.DataFrame(
-        {
-            "user": [str(i) for i, _ in rows],
-            "event": [name for _, name in rows],
-            "time": [pd.Timestamp("2026-11-02") + pd.Timedelta(k, "s") for k in range(len(rows))],
-            "g": [groups[i] for i, _ in rows],
-            **{key: [values[i] for i, _ in rows] for key, values in more.items()},
-        }
+@pytest.mark.parametrize("order", ["sequential", "strict"])
+def test_conditions_on_properties(where: Any, expected: list[int], order: str) -> None:
+    log = log_of(
+        "A 1:00, B 1:10",
+        g=["w", "x"],
+        v=[99.0, 10.0],
+        m=[3.0, math.nan],
+        n=pd.array(["k", None], dtype="str"),
     )
-    return EventLog.from_frame(frame, covers_until=FAR, shards=3)
+    assert counts(log, ["A", Step("B", where=where)], order=order) == expected
+    assert counts(log, ["A", {"event": "B", "where": where}], order=order) == expected
 
 
-def test_groups_beyond_the_top_are_other() -> None:
-    log = people(["x"] * 4 + ["y"] * 3 + ["z"] * 2 + [None] * 2 + ["w"])
-    assert by_group(log, ["A", "B"], by="g") == {
-        "x": [4, 2],
-        "y": [3, 1],
-        "(missing)": [2, 1],
-        "z": [2, 1],
-        "w": [1, 1],
-    }
-    assert by_group(log, ["A", "B"], by="g", top=2) == {"x": [4, 2], "y": [3, 1], "(other)": [5, 3]}
-    result = funnel(log, ["A", "B"], by="g", top=1)
-    assert result.attempts["group"].value_counts().to_dict() == {"(other)": 8, "x": 4}
+@pytest.mark.parametrize(("minute", "expected"), [(29, [1, 1]), (30, [1, 1]), (31, [1, 0])])
+def test_a_step_s_own_limit_is_inclusive(minute: int, expected: list[int]) -> None:
+    log = log_of(f"A 1:00, B 1:{minute}")
+    assert counts(log, ["A", Step("B", within="30min")]) == expected
 
 
-def test_groups_by_number_and_by_several_properties() -> None:
-    log = people([1.0, 1.0, 2.5, math.nan], h=["p", "q", "p", None])
-    assert by_group(log, ["A", "B"], by="g") == {"1": [2, 1], "(missing)": [1, 1], "2.5": [1, 0]}
-    assert by_group(log, ["A", "B"], by=["h", "g"]) == {
-        ("(missing)", "(missing)"): [1, 1],
-        ("p", "1"): [1, 0],
-        ("p", "2.5"): [1, 0],
-        ("q", "1"): [1, 1],
-    }
-    assert by_group(log, ["A", "B"], by=["h", "g"], top=1) == {
-        ("(missing)", "(missing)"): [1, 1],
-        "(other)": [3, 1],
-    }
-    assert by_group(log, ["A"], by=["g"]) == {"1": [2], "(missing)": [1], "2.5": [1]}
+def test_a_limit_runs_from_the_step_done_before() -> None:
+    log = log_of("A 1:00, B 1:20, C 1:40")
+    assert counts(log, ["A", "B", Step("C", within="20min")]) == [1, 1, 1]
+    assert counts(log, ["A", Step("B", optional=True), Step("C", within="20min")]) == [1, 1, 1]
+    assert counts(log, ["A", Step("C", within="20min")]) == [1, 0]
+    # A later B is as good for the second step and better for the third.
+    log = log_of("A 1:00, B 1:10, B 1:30, C 1:40")
+    assert counts(log, ["A", "B", Step("C", within="15min")]) == [1, 1, 1]
 
 
-def test_groups_add_up_to_the_whole() -> None:
-    log = people(list("xyzxyzxxy"))
-    for top in (1, 2, 12):
-        parts = funnel(log, ["A", "B"], by="g", top=top).table
-        whole = funnel(log, ["A", "B"]).table
-        columns = ["count", "k", "n_first", "n_previous"]
-        assert (parts.groupby("step")[columns].sum() == whole.set_index("step")[columns]).all(
-            axis=None
+def test_optional_steps_have_counts_of_their_own() -> None:
+    steps = ["A", Step("B", optional=True), "C"]
+    result = funnel(log_of("A 1:00, C 1:10"), steps)
+    assert result.table["count"].tolist() == [1, 0, 1]
+    assert result.table["n_previous"].tolist() == [1, 1, 1]
+    assert result.attempts[["reach", "censored"]].to_numpy().tolist() == [[3, False]]
+    assert result.attempts["step_2"].isna().all()
+    # A chain with more of them is preferred; one that ends with one has converted before it.
+    assert counts(log_of("A 1:00, B 1:05, C 1:10"), steps) == [1, 1, 1]
+    last = funnel(log_of("A 1:00, C 1:10", until="2026-11-02T02:00"), ["A", "C", steps[1]])
+    assert last.attempts[["reach", "mature", "censored"]].to_numpy().tolist() == [[2, False, False]]
+
+
+# ── units ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_sessions_are_units_though_they_interleave() -> None:
+    log = log_of("A 1:00, A 1:10, B 1:20, B 1:30", session=["s", "t", "t", "t"])
+    result = funnel(log, ["A", "B"], unit="session")
+    assert result.table["count"].tolist() == [2, 1]
+    assert result.attempts[["unit", "user", "reach"]].to_numpy().tolist() == [
+        ["s", "u", 1],
+        ["t", "u", 2],
+    ]
+    assert "One user can be several sessions" in result.warnings[-1]
+
+
+def test_rows_without_a_unit_belong_to_nobody_and_are_counted() -> None:
+    held = pd.array(["x", None, None, "x"], dtype="str")
+    log = log_of("A 1:00, B 1:10, Q 1:15, C 1:20", cart=held)
+    for options in ({"hold": ["cart"]}, {"unit": "cart"}):
+        result = funnel(log, ABC, **options)
+        assert result.table["count"].tolist() == [1, 0, 0]
+        assert "2 rows without a value of 'cart' belong to no unit: left out." in result.warnings, (
+            options
         )
+    # Neighbors are those of the unit: what belongs to nobody is none.
+    assert counts(log, ["A", "C"], order="strict", hold=["cart"]) == [1, 1]
+    assert counts(log, ["A", "C"], order="strict") == [1, 0]
+
+
+def test_held_values_make_the_unit() -> None:
+    log = log_of("A 1:00, A 1:10, B 1:20, B 1:30", g=["x", "y", "y", "x"], v=[1.0, 2.0, 2.0, 1.5])
+    held = funnel(log, ["A", "B"], hold=["g", "v"]).attempts
+    assert held[["unit", "user", "reach"]].to_numpy().tolist() == [
+        [("u", "x", "1"), "u", 1],
+        [("u", "y", "2"), "u", 2],
+    ]

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
+from statsmodels.api import OLS
+from statsmodels.stats.sandwich_covariance import cov_cluster
 
-from analysis.stats import newcombe, wilson
+from analysis.stats import effective_size, newcombe, wilson
 
 # Newcombe 1998, Stat Med 17:857, table I, method 3 (score without continuity correction).
 SINGLE = [
@@ -104,3 +106,58 @@ def test_undefined_is_nan_and_shapes_are_kept() -> None:
     assert all(map(math.isnan, newcombe(1, 2, 0, 0)))
     one, other = wilson(np.array([[1], [2]]), 4)
     assert one.shape == other.shape == (2, 1)
+
+
+clusters = st.lists(
+    st.integers(0, 6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(clusters)
+def test_the_effective_size_is_that_of_a_cluster_robust_variance(
+    drawn: list[tuple[int, int]],
+) -> None:
+    """The judge: statsmodels' sandwich of a mean, without its corrections for small samples."""
+    k, n = (np.array(column) for column in zip(*drawn, strict=True))
+    size = effective_size(k, n)
+    of = int((n > 0).sum())
+    if not n.sum() or k.sum() in (0, n.sum()):
+        assert size == of
+        return
+    trials = np.concatenate([[1] * a + [0] * (b - a) for a, b in drawn])
+    owner = np.repeat(np.arange(len(n)), n)
+    fitted = OLS(trials, np.ones(len(trials))).fit()
+    variance = float(cov_cluster(fitted, owner, use_correction=False).item())
+    rate = trials.mean()
+    if variance < 1e-12:
+        assert size == of
+    else:
+        assert size == pytest.approx(rate * (1 - rate) / variance)
+    assert effective_size(np.append(k, 0), np.append(n, 0)) == pytest.approx(size)
+
+
+def test_trials_of_their_own_are_worth_one_each_and_copies_nothing() -> None:
+    assert effective_size([1, 0, 1, 1, 0], [1] * 5) == pytest.approx(5)
+    assert effective_size([7, 0, 7, 7, 0], [7] * 5) == pytest.approx(5)
+    # Clusters that do not differ say nothing about their likeness, nor do rates of 0 and 1.
+    assert effective_size([1, 1, 1], [2, 2, 2]) == 3
+    assert effective_size([0, 0], [4, 5]) == effective_size([4, 5], [4, 5]) == 2
+    assert effective_size([], []) == effective_size([0], [0]) == 0
+
+
+def test_limits_at_the_effective_size_hold_the_truth_where_trials_come_in_clusters() -> None:
+    """Users with a rate of their own and five sessions each: plain limits are far too narrow."""
+    rng = np.random.default_rng(4)
+    own = rng.beta(0.6, 1.4, size=(600, 80))
+    hits = rng.binomial(5, own)
+    rates = hits.sum(axis=1) / 400
+    sizes = np.array([effective_size(row, np.full(80, 5)) for row in hits])
+
+    def coverage(n: np.ndarray) -> float:
+        low, high = wilson(rates * n, n)
+        return float(((low <= 0.3) & (high >= 0.3)).mean())
+
+    assert 0.92 < coverage(sizes) < 0.975
+    assert coverage(np.full(600, 400)) < 0.8

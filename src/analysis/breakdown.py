@@ -29,7 +29,7 @@ def groups_of(shards: Sequence[Shard], rows: Sequence[np.ndarray], by: Sequence[
 
     Parameters
     ----------
-    rows : per shard an int64 array of row numbers.
+    rows : per shard an int64 array of row numbers; −1 stands for a row without a value.
     by : names of properties; none means that all rows are of the one group ``"all"``.
     """
     if not by:
@@ -89,9 +89,10 @@ def number_name(value: float) -> str:
 
 def _cells(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Hashable]]:
     if isinstance(column, NumberColumn):
-        numbers, local = np.unique(column.numbers[rows], return_inverse=True)
+        cells = np.where(rows < 0, np.nan, column.numbers[rows])
+        numbers, local = np.unique(cells, return_inverse=True)
         return local, [number_name(number) for number in numbers]
-    codes = column.codes[rows]
+    codes = np.where(rows < 0, -1, column.codes[rows])
     size = len(column.values)
     if size <= 4096:
         # Code −1, a missing value, reads the last name.

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import numpy as np
 import pandas as pd
-from pandas.api.typing import NaTType
 
-from analysis import figures
+from analysis import figures, funnel_next, funnel_times, funnel_trend
 from analysis.breakdown import Groups
 from analysis.eventlog.log import EventLog
-from analysis.funnel_steps import Step, entry_range
-from analysis.funnel_table import ShardChains, chain_rows, ratio
+from analysis.funnel_attempts import attempts_frame
+from analysis.funnel_chains import ShardChains
+from analysis.funnel_compare import compare
+from analysis.funnel_options import Question
+from analysis.funnel_recent import with_estimates
+from analysis.funnel_steps import Step
+from analysis.funnel_value import value_lost
+from analysis.funnel_words import funnel_sentence
 from analysis.results import Result
-from analysis.schema import (
-    OTHER,
-    human_duration,
-    instant_us,
-    one_of,
-    time_zone_of,
-    timestamp,
-)
-from analysis.stats import wilson
-
-_FREQUENCIES = {"D": "D", "W": "W-SUN", "M": "M", "day": "D", "week": "W-SUN", "month": "M"}
-_EVERY_GROUP = 2**31
+from analysis.schema import VALUE
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,15 +30,18 @@ class FunnelResult(Result):
 
     ``table`` has a row per group and step: ``group, step, event, count, k, n_first, n_previous,
     rate, rate_low, rate_high, step_rate, low, high, median_seconds, mean_seconds``. ``count``:
-    users that reached the step, all entries. ``k``, ``n_first``, ``n_previous``: the same among
-    mature entries; ``rate = k / n_first`` and ``step_rate = k / n_previous`` with Wilson
-    intervals. The waits are those since the previous step, among mature users that did the step.
+    units that did the step, all entries. ``k``, ``n_first``, ``n_previous``: the same among
+    mature entries, the last two for the first step and for the required step before; ``rate = k /
+    n_first`` and ``step_rate = k / n_previous`` with Wilson intervals, which take users as the
+    independent units. The waits are those since the step done before, among mature units that did
+    the step.
     """
 
     steps: tuple[Step, ...]
     window_us: int
     immature: int
     tied: int
+    question: Question = field(repr=False)
     log: EventLog = field(repr=False)
     ask: Callable[..., FunnelResult] = field(repr=False)
     parts: list[ShardChains] = field(repr=False)
@@ -55,135 +49,70 @@ class FunnelResult(Result):
 
     @cached_property
     def attempts(self) -> pd.DataFrame:
-        """A row per user that entered: their best chain among all entries.
+        """A row per unit that entered (or per attempt): its best chain among all entries.
 
-        Columns: ``unit``, ``group``, ``entered_at``, ``reach``, ``step_1`` … (NaT where not
-        reached), ``excluded``, ``mature``, ``censored`` (immature and not converted), ``tied``
-        (would reach less far if steps had to be strictly later than one another).
+        Columns: ``unit`` (and ``user`` where units lie inside users), ``group``, ``entered_at``,
+        ``reach`` (the highest step done; in any order how many), ``step_1`` … (NaT where not
+        done), ``excluded`` (ended by an excluded event), ``mature``, ``censored`` (immature and
+        not converted), ``tied`` (would reach less far if steps had to be strictly later than one
+        another).
         """
         return self._frame(lambda part: part.chosen)
 
     @cached_property
     def mature_attempts(self) -> pd.DataFrame:
-        """A row per user with a mature entry: their best chain among mature entries.
+        """A row per unit with a mature entry: its best chain among mature entries.
 
         Rates, intervals and waits are those of these chains; the columns are those of
-        `attempts`. A user whose best chain is immature stands in both with different chains.
+        `attempts`. A unit whose best chain is immature stands in both with different chains.
         """
         return self._frame(lambda part: part.mature)
 
     def sentence(self) -> str:
-        """How many of those who entered reached the last step, and where the most were lost."""
-        totals = self._totals()
-        first, last = self.steps[0].name, self.steps[-1].name
-        if not totals[0]:
-            why = "entered so long ago that their window is over" if self.immature else "entered"
-            return f"No user {why}: there is no rate to tell ({first} to {last})."
-        if len(self.steps) == 1:
-            return f"{totals[0]:,} users did {first}."
-        low, high = wilson(totals[-1], totals[0])
-        said = (
-            f"{totals[-1] / totals[0]:.1%} of {totals[0]:,} users got from {first} to {last} "
-            f"within {human_duration(self.window_us)} "
-            f"(95 % interval {float(low):.1%} to {float(high):.1%})."
-        )
-        lost = totals[:-1] - totals[1:]
-        worst = int(np.argmax(lost))
-        if lost[worst]:
-            said += (
-                f" Most were lost between {self.steps[worst].name} and "
-                f"{self.steps[worst + 1].name}: {lost[worst]:,} of {totals[worst]:,} "
-                f"({lost[worst] / totals[worst]:.1%})."
-            )
-        return said
+        """How many of those who entered converted, and where the most were lost."""
+        return funnel_sentence(self.table, self.question, self.immature)
 
     def figure(self) -> Any:
         """Bars per step, by group, with rates, counts and intervals."""
         return figures.funnel_bars(self.table)
 
     def trend(self, freq: str = "W", time_zone: str = "UTC") -> pd.DataFrame:
-        """How did the rate develop by period of entry?
+        """How did the rate develop by period of entry? See `funnel_trend.trend`."""
+        return funnel_trend.trend(self, freq, time_zone)
 
-        A user counts once in each period that they enter, as if the funnel ran with ``entered=``
-        that period; where the funnel has an ``entered=`` of its own, entries outside it count
-        nowhere.
+    def recent(self, freq: str = "W", time_zone: str = "UTC") -> pd.DataFrame:
+        """The trend, with a Kaplan-Meier estimate where a period is too young for a rate.
 
-        Parameters
-        ----------
-        freq : ``"D"``, ``"W"`` (weeks from Monday) or ``"M"``; or day, week, month.
-        time_zone : whose midnights bound the periods.
-
-        Returns
-        -------
-        A row per period and group, in every period the same groups: ``group``, ``start``,
-        ``end`` (UTC), ``entered`` (all entries), ``k``, ``n``, ``rate``, ``low``, ``high``
-        (mature entries), ``mature`` (every entry of the period can be).
-
-        Raises
-        ------
-        UsageError
-            If the frequency or the time zone is unknown.
+        See `funnel_recent.with_estimates` for the columns that are added.
         """
-        one_of("trend: freq", freq, _FREQUENCIES)
-        zone = time_zone_of(time_zone, "trend: time_zone")
-        periods = _periods(self.log, _FREQUENCIES[freq], zone, self.parameters["entered"])
-        counted = [self._counted(period) for period in periods]
-        names = dict.fromkeys([*self.groups.names, *itertools.chain(*counted)])
-        rows = []
-        for (start, end), counts in zip(periods, counted, strict=True):
-            mature = instant_us(end) + self.window_us <= self.log.covers_until_us
-            rows += [(name, start, end, *counts.get(name, (0, 0, 0)), mature) for name in names]
-        trend = pd.DataFrame(rows, columns=["group", "start", "end", "entered", "k", "n", "mature"])
-        trend[["start", "end"]] = trend[["start", "end"]].apply(pd.to_datetime, utc=True)
-        trend = trend.astype({"entered": np.int64, "k": np.int64, "n": np.int64, "mature": bool})
-        trend["rate"] = ratio(trend["k"].to_numpy(), trend["n"].to_numpy())
-        trend["low"], trend["high"] = wilson(trend["k"], trend["n"])
-        return trend[[*trend.columns.drop("mature"), "mature"]]
+        return with_estimates(self, self.trend(freq, time_zone))
 
-    def _counted(self, period: tuple[pd.Timestamp, pd.Timestamp]) -> dict[Any, tuple[int, ...]]:
-        """Entries, conversions and mature entries of a period, by the groups of the table."""
-        table = self.ask(entered=period, top=_EVERY_GROUP).table
-        firsts, lasts = (table[table["step"] == step] for step in (1, len(self.steps)))
-        counts: dict[Any, tuple[int, ...]] = {}
-        for name, *own in zip(
-            firsts["group"], firsts["count"], lasts["k"], firsts["k"], strict=True
-        ):
-            shown = OTHER if OTHER in self.groups.names and name not in self.groups.names else name
-            before = counts.get(shown, (0, 0, 0))
-            if any(own):
-                counts[shown] = tuple(a + int(b) for a, b in zip(before, own, strict=True))
-        return counts
+    def times(self, step: int | str | None = None, *, since: str = "previous") -> pd.DataFrame:
+        """How long do units take to a step? Median and quantiles; see `funnel_times.times`."""
+        return funnel_times.times(self, step, since=since)
 
-    def _totals(self) -> np.ndarray:
-        return self.table.groupby("step")["k"].sum().to_numpy()
+    def time_curve(self, step: int | str | None = None) -> pd.DataFrame:
+        """What share has reached a step by which time? See `funnel_times.time_curve`."""
+        return funnel_times.time_curve(self, step)
+
+    def next_events(self, step: int | str, *, top: int = 10) -> pd.DataFrame:
+        """What did units do next that stopped after a step? See `funnel_next.next_events`."""
+        return funnel_next.next_events(self, step, top=top)
+
+    def units(self, step: int | str, *, converted: bool = False) -> pd.DataFrame:
+        """Who stopped after a step, or went on? See `funnel_next.units`."""
+        return funnel_next.units(self, step, converted=converted)
+
+    def compare(self, a: Any, b: Any) -> pd.DataFrame:
+        """Where do two groups, or two funnels, differ? See `funnel_compare.compare`."""
+        return compare(self, a, b)
+
+    def value_lost(self, *, value: str = VALUE, min_n: int = 100) -> pd.DataFrame:
+        """What would each step bring if every group did as well as the best one?
+
+        See `funnel_value.value_lost`.
+        """
+        return value_lost(self, value=value, min_n=min_n)
 
     def _frame(self, keep: Any) -> pd.DataFrame:
-        frames = [
-            chain_rows(part, codes, keep(part), len(self.steps))
-            for part, codes in zip(self.parts, self.groups.codes, strict=True)
-        ]
-        frame = pd.concat(frames, ignore_index=True)
-        codes = frame.pop("group").to_numpy()
-        names = np.empty(len(self.groups.names), object)
-        names[:] = self.groups.names
-        frame.insert(1, "group", names[codes])
-        frame["censored"] = ~frame["mature"] & (frame["reach"] < len(self.steps))
-        return frame.sort_values("unit", kind="stable", ignore_index=True)
-
-
-def _periods(
-    log: EventLog, freq: str, zone: ZoneInfo, entered: tuple[Any, Any] | None
-) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-    """The periods of the log's events, cut to the entries asked for; UTC."""
-    start, end = log.start, log.end
-    if isinstance(start, NaTType) or isinstance(end, NaTType):
-        return []
-    first, last = (t.tz_convert(zone).tz_localize(None).to_period(freq) for t in (start, end))
-    low, high = entry_range(entered)
-    # A midnight that the clocks skip is the next instant there is; one that comes twice, the first.
-    bounds = [
-        instant_us(p.start_time.tz_localize(zone, nonexistent="shift_forward", ambiguous=True))
-        for p in pd.period_range(first, last + 1)
-    ]
-    cut = [(max(a, low), min(b, high)) for a, b in itertools.pairwise(bounds)]
-    return [(timestamp(a), timestamp(b)) for a, b in cut if a < b]
+        return attempts_frame(self.parts, self.groups, self.question, keep)

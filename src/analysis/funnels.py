@@ -15,29 +15,20 @@ between two steps a reason for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis import breakdown
-from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.shard import Shard
+from analysis.eventlog.units import units
+from analysis.funnel_chains import chains_of
+from analysis.funnel_options import Question, entry_range, question_of
 from analysis.funnel_result import FunnelResult
-from analysis.funnel_steps import (
-    Exclusion,
-    Step,
-    StepCodes,
-    as_steps,
-    breakdown_properties,
-    check_events,
-    check_options,
-    entry_range,
-    step_codes,
-)
-from analysis.funnel_table import ShardChains, funnel_table, group_sizes
-from analysis.passes import chains
-from analysis.schema import DataError, duration_us, human_duration
+from analysis.funnel_steps import Exclusion, Step
+from analysis.funnel_table import funnel_table, group_sizes
+from analysis.funnel_words import funnel_warnings, immature_units, tied_units
+from analysis.schema import SESSION, USER
 
 __all__ = ["Exclusion", "FunnelResult", "Step", "funnel"]
 
@@ -67,14 +58,27 @@ def funnel(
     log : the events.
     steps : event names, lists of alternative names, `Step`, or dicts with the arguments of
         `Step`. The same event may stand in several steps; one event never serves two.
-    order : ``"sequential"``: steps in order, anything may happen between.
-    window : duration from the chain's first event, inclusive.
-    unit, count, entry, hold, exclude, on_exclude, by_at : values other than the defaults are not
-        available yet and say so.
-    by : property, or several, whose value on the chain's first event is the group. A missing
-        value is a group of its own.
+    order : ``"sequential"``: steps in order, anything may happen between. ``"strict"``: the
+        events of a chain are neighbors among all events of the unit. ``"any"``: so many of the
+        steps, in any order; step k is then the k-th one done.
+    window : duration from the chain's first event, inclusive. `Step.within` limits the time since
+        the step done before.
+    unit : what is counted: ``"user"``, ``"session"``, or a property's name.
+    count : ``"units"``, or ``"attempts"``: chains of a unit that do not overlap, each from the
+        earliest entry left, as far as it gets.
+    entry : ``"best"``: the furthest chain over all entries; ``"first"``: only the first entry's.
+    hold : properties whose values must be the same on every step of a chain.
+    exclude : events that may not happen between two steps: `Exclusion`, or dicts with its
+        arguments.
+    on_exclude : ``"end_attempt"``: the attempt keeps the steps it had reached.
+        ``"drop_attempt"``: it counts nowhere, another one of the unit may. ``"drop_unit"``: the
+        unit leaves when the exclusion kept it from getting as far as it would.
+    by : property, or several, whose value is the group. A missing value is a group of its own.
+    by_at : where the value is read: ``"entry"``, the chain's first event; ``"first_touch"``,
+        ``"last_touch"``, the first or last value on any event of the unit that matches a step; or
+        the number of a step (units that never reach it are in no group).
     top : how many groups to keep; the others become ``"(other)"``.
-    ties : events of one user at the same instant: ``"lenient"`` counts them in whichever order
+    ties : events of one unit at the same instant: ``"lenient"`` counts them in whichever order
         helps, ``"strict"`` wants each step strictly later than the one before.
     entered : (start, end) limits entries only, start included, end excluded; naive times are
         UTC. Conversions after the end still count.
@@ -86,7 +90,7 @@ def funnel(
     Raises
     ------
     UsageError
-        If an event, property or option is unknown, or the window is not longer than zero.
+        If an event, property or option is unknown, out of range, or senseless beside another.
     DataError
         If the log is empty.
 
@@ -118,64 +122,36 @@ def funnel(
         "ties": ties,
         "entered": entered,
     }
-    asked = as_steps(steps)
-    check_options(options, asked)
-    window_us = duration_us(window, "funnel: window")
-    properties = breakdown_properties(log, by)
-    if not len(log.shards) or not log.event_names:
-        raise DataError("funnel: the log is empty. Import events first: workbook import FILE.")
-    check_events(log, asked)
-    low, high = entry_range(entered)
-    limits = (window_us, low, high, log.covers_until_us - window_us)
-    run = partial(_shard_chains, codes=step_codes(log, asked, ties), limits=limits)
-    parts = engine.over(log.shards, run)
-    groups = breakdown.groups_of(log.shards, [part.entries for part in parts], properties)
-    groups = breakdown.largest(groups, group_sizes(parts, groups), top)
-    chosen = [part.chosen for part in parts]
-    immature = sum(int((c & ~p.mature).sum()) for c, p in zip(chosen, parts, strict=True))
-    tied = sum(int((c & p.tied).sum()) for c, p in zip(chosen, parts, strict=True))
+    question = question_of(log, steps, options)
+    rows_left_out = 0
+    if question.unit not in (USER, SESSION):
+        log, rows_left_out = units(log, question.unit)
+    return _answer(log, question, options, rows_left_out)
+
+
+def _answer(
+    log: EventLog, question: Question, options: Mapping[str, Any], rows_left_out: int
+) -> FunnelResult:
+    """The answer to a checked question; the log's users are the units, or what holds them."""
+    parts = chains_of(log, question)
+    groups = breakdown.groups_of(log.shards, [part.group_rows for part in parts], question.by)
+    groups = breakdown.largest(groups, group_sizes(parts, groups), question.top)
+
+    def ask(*, entered: tuple[Any, Any], top: int) -> FunnelResult:
+        changed = dataclasses.replace(question, entered=entry_range(entered), top=top)
+        return _answer(log, changed, {**options, "entered": entered, "top": top}, rows_left_out)
+
     return FunnelResult(
-        table=funnel_table(parts, groups, asked),
+        table=funnel_table(parts, groups, question),
         parameters=options,
-        warnings=_warnings(immature, tied, sum(int(c.sum()) for c in chosen), window_us),
-        steps=asked,
-        window_us=window_us,
-        immature=immature,
-        tied=tied,
+        warnings=funnel_warnings(parts, question, rows_left_out),
+        steps=question.steps,
+        window_us=question.window_us,
+        immature=immature_units(parts),
+        tied=tied_units(parts),
+        question=question,
         log=log,
-        ask=partial(funnel, log, asked, **options),
+        ask=ask,
         parts=parts,
         groups=groups,
     )
-
-
-def _shard_chains(
-    shard: Shard, *, codes: StepCodes, limits: tuple[int, int, int, int]
-) -> ShardChains:
-    found = chains.best_chains(
-        shard.time,
-        shard.event,
-        shard.offsets,
-        shard.masks,
-        codes.lut,
-        codes.wanted,
-        limits,
-        codes.strict,
-        codes.shared,
-    )
-    return ShardChains(shard, *found)
-
-
-def _warnings(immature: int, tied: int, entered: int, window_us: int) -> tuple[str, ...]:
-    said = []
-    if immature:
-        said.append(
-            f"{immature:,} of {entered:,} users entered less than {human_duration(window_us)} "
-            "before the log ends: they are counted, and left out of every rate."
-        )
-    if tied:
-        said.append(
-            f"{tied:,} of {entered:,} users got as far as they did only because events at the "
-            "same instant count in whichever order helps (ties='strict' tells without them)."
-        )
-    return tuple(said)

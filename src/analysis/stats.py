@@ -55,6 +55,45 @@ def wilson(
     return low, high
 
 
+def effective_size(k: ArrayLike, n: ArrayLike) -> float:
+    """How many independent trials is a rate worth whose trials come in clusters?
+
+    Parameters
+    ----------
+    k, n : per cluster (a user) its successes and trials; clusters without a trial do not count.
+
+    Returns
+    -------
+    The number of trials over the design effect, and never more than the trials; where the rate is
+    0 or 1, or clusters do not differ at all, the number of clusters, because nothing can be said
+    about their likeness.
+
+    Notes
+    -----
+    With p = Σk / Σn the linearized variance of a ratio of sums is Σ(k − p·n)² / (Σn)², and the
+    design effect is that over p(1 − p)/Σn (Kish 1965, *Survey Sampling*, 8.2). Wilson's limits at
+    the effective size follow Franco et al. 2019, *J Surv Stat Methodol* 7:334, its truncation
+    Korn & Graubard 1998, *Surv Methodol* 24:193.
+
+    Examples
+    --------
+    Two trials of each user that always end alike are worth one:
+
+    >>> effective_size([2, 0, 2, 0], [2, 2, 2, 2])
+    4.0
+    """
+    hits, trials = np.asarray(k, float), np.asarray(n, float)
+    total = trials.sum()
+    clusters = float((trials > 0).sum())
+    if not total:
+        return 0.0
+    rate = hits.sum() / total
+    spread = float(((hits - rate * trials) ** 2).sum())
+    if spread <= 1e-12 * total or rate in (0.0, 1.0):
+        return clusters
+    return float(min(rate * (1 - rate) * total**2 / spread, total))
+
+
 def newcombe(
     k: int, n: int, k_before: int, n_before: int, *, confidence: float = CONFIDENCE
 ) -> Interval:

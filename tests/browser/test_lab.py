@@ -161,6 +161,50 @@ def test_a_knob_changes_the_figure_and_nothing_leaves_the_machine(lab: Lab, tmp_
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_options_are_folded_away_and_change_the_figure(
+    lab: Lab, tmp_path: Path, scheme: str
+) -> None:
+    with browser_page(scheme=scheme, width=1360, height=1500) as seen:
+        run_all(seen, lab, "02_funnels")
+        found = panel(seen.page)
+        now = chart(found)
+        assert not found.get_by_label("Same instant", exact=True).is_visible()
+
+        found.get_by_label("Order", exact=True).select_option(label="Any order")
+        now = changed(found, now)
+        found.get_by_label("Order", exact=True).select_option(label="Steps in order")
+        now = changed(found, now)
+        found.get_by_label("Unit", exact=True).select_option(label="Sessions")
+        now = changed(found, now)
+
+        found.get_by_text("More options").click()
+        found.get_by_role("button", name="Exclude an event").click()
+        before = chart(found)
+        found.get_by_label("Exclude 1", exact=True).select_option(label="View item list")
+        now = changed(found, before)
+        found.get_by_label("Before", exact=True).select_option(label="step 9")
+        found.get_by_role("alert").wait_for()
+        assert "lies after step 1 and before step 9" in found.get_by_role("alert").inner_text()
+        found.get_by_label("Before", exact=True).select_option(label="step 2")
+        now = changed(found, now)
+
+        found.get_by_title("Details of step 2").click()
+        where = found.get_by_label("Only where", exact=True).nth(1)
+        where.fill('value = ">= 100"')
+        where.press("Enter")
+        changed(found, now)
+
+        found.get_by_text("Compare with another entry range").click()
+        found.get_by_label("Entered from").fill("2026-11-02")
+        found.get_by_label("Compare before").fill("2026-11-02")
+        found.get_by_text("a difference of").wait_for()
+        found.scroll_into_view_if_needed()
+        found.screenshot(path=tmp_path / f"options-{scheme}.png")
+    assert seen.outside == []
+    assert seen.errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_reads_in_light_and_dark(lab: Lab, tmp_path: Path, scheme: str) -> None:
     with browser_page(scheme=scheme, width=1360, height=1000) as seen:
         run_all(seen, lab, "02_funnels")

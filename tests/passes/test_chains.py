@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import funnel_oracle as oracle
+import funnel_oracle_table as judge
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,12 +34,11 @@ def log_of(rows: Sequence[Row], covers_until: int, shards: int) -> EventLog:
     return EventLog.from_frame(frame.astype({"group": "str"}), covers_until=until, shards=shards)
 
 
-def people_of(rows: Sequence[Row]) -> dict[str, list[oracle.Event]]:
-    people: dict[str, list[oracle.Event]] = {}
-    for arrival, (user, time, name, group) in enumerate(rows):
-        shown = "(missing)" if group is None else group
-        people.setdefault(user, []).append(oracle.Event(time, arrival, name, shown))
-    return people
+def events_of(rows: Sequence[Row]) -> list[oracle.Event]:
+    return [
+        oracle.Event(time, arrival, name, {"group": group}, user)
+        for arrival, (user, time, name, group) in enumerate(rows)
+    ]
 
 
 def ask(log: EventLog, asked: oracle.Question, **more: Any) -> FunnelResult:
@@ -47,13 +48,22 @@ def ask(log: EventLog, asked: oracle.Question, **more: Any) -> FunnelResult:
     )
     return funnel(
         log,
-        [step[0] if len(step) == 1 else list(step) for step in asked.steps],
+        [list(step.events) for step in asked.steps],
         window=f"{asked.window}us",
         ties="strict" if asked.strict else "lenient",
         entered=None if asked.entered == EVER else bounded,
         top=asked.top,
         **more,
     )
+
+
+def in_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The judge's rows as `rows_of` writes them."""
+    own = ("unit", "group", "reach", "mature", "censored", "tied")
+    return [
+        {key: row[key] for key in own} | {"times": tuple(t for t in row["times"] if t is not None)}
+        for row in sorted(rows, key=lambda row: row["unit"].encode())
+    ]
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -74,21 +84,21 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def compare(result: FunnelResult, rows: Sequence[Row], asked: oracle.Question, by: bool) -> None:
-    people = people_of(rows)
-    chosen, ripe = (oracle.attempts(people, asked, mature=mature) for mature in (False, True))
-    names = oracle.kept_groups(chosen, ripe, asked.top)
-    for row in [*chosen, *ripe]:
-        row["group"] = names[row["group"]] if by else "all"
-    assert rows_of(result.attempts) == chosen
-    assert rows_of(result.mature_attempts) == ripe
-    wanted = oracle.table(chosen, ripe, len(asked.steps))
+    asked = replace(asked, by=("group",) if by else ())
+    events = events_of(rows)
+    chosen, ripe = (judge.attempts(events, asked, mature=mature) for mature in (False, True))
+    names = judge.kept_groups(chosen, ripe, asked.top)
+    chosen, ripe = judge.named(chosen, names), judge.named(ripe, names)
+    assert rows_of(result.attempts) == in_order(chosen)
+    assert rows_of(result.mature_attempts) == in_order(ripe)
+    wanted = judge.table(chosen, ripe, asked)
     found = {(row["group"], row["step"]): row for row in result.table.to_dict("records")}
     assert len(found) == len(result.table) == len(wanted)
     for want in wanted:
         compare_line(found[want["group"], want["step"]], want)
     if by:
-        order = list(dict.fromkeys(result.table["group"]))
-        assert order == (list(dict.fromkeys(names.values())) or ["all"])
+        shown = [name for name in dict.fromkeys(names.values()) if name is not None]
+        assert list(dict.fromkeys(result.table["group"])) == (shown or ["all"])
     assert result.immature == sum(not row["mature"] for row in chosen)
     assert result.tied == sum(row["tied"] for row in chosen)
 
@@ -132,7 +142,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Row], oracle.Question]:
     low = draw(st.integers(-1, 5))
     span = draw(st.one_of(st.none(), st.integers(1, 6)))
     return kept, oracle.Question(
-        steps=tuple(draw(st.lists(step, min_size=1, max_size=4))),
+        steps=oracle.plain(*draw(st.lists(step, min_size=1, max_size=4))),
         window=draw(st.integers(1, 7)),
         covers_until=draw(st.one_of(st.integers(0, 12), st.just(2000))),
         strict=draw(st.booleans()),
@@ -162,16 +172,20 @@ def many(seed: int, users: int, longest: int = 9) -> list[Row]:
 
 
 QUESTIONS = [
-    oracle.Question((("a",), ("b",), ("c",)), window=3, covers_until=7),
-    oracle.Question((("a",), ("b",), ("c",)), window=3, covers_until=7, strict=True),
-    oracle.Question((("a",), ("b",), ("c",), ("d",)), window=5, covers_until=9, entered=(1, 5)),
-    oracle.Question((("a",), ("a",), ("b",)), window=4, covers_until=7),
-    oracle.Question((("a",), ("a",), ("a",)), window=4, covers_until=7, strict=True),
-    oracle.Question((("a",), ("b",), ("a",), ("b",)), window=6, covers_until=9),
-    oracle.Question((("a", "b"), ("b", "c"), ("a",)), window=2, covers_until=6, top=2),
-    oracle.Question((("a",), ("*",), ("c", "d")), window=4, covers_until=8, top=1),
-    oracle.Question((("*",), ("*",), ("*",)), window=1, covers_until=5),
-    oracle.Question((("*",), ("b",), ("*",)), window=2, covers_until=99, entered=(2, 4)),
+    oracle.Question(oracle.plain(("a",), ("b",), ("c",)), window=3, covers_until=7),
+    oracle.Question(oracle.plain(("a",), ("b",), ("c",)), window=3, covers_until=7, strict=True),
+    oracle.Question(
+        oracle.plain(("a",), ("b",), ("c",), ("d",)), window=5, covers_until=9, entered=(1, 5)
+    ),
+    oracle.Question(oracle.plain(("a",), ("a",), ("b",)), window=4, covers_until=7),
+    oracle.Question(oracle.plain(("a",), ("a",), ("a",)), window=4, covers_until=7, strict=True),
+    oracle.Question(oracle.plain(("a",), ("b",), ("a",), ("b",)), window=6, covers_until=9),
+    oracle.Question(oracle.plain(("a", "b"), ("b", "c"), ("a",)), window=2, covers_until=6, top=2),
+    oracle.Question(oracle.plain(("a",), ("*",), ("c", "d")), window=4, covers_until=8, top=1),
+    oracle.Question(oracle.plain(("*",), ("*",), ("*",)), window=1, covers_until=5),
+    oracle.Question(
+        oracle.plain(("*",), ("b",), ("*",)), window=2, covers_until=99, entered=(2, 4)
+    ),
 ]
 
 

@@ -71,8 +71,8 @@ def test_one_instant_is_a_matching(
 ) -> None:
     """The oracle tries every order of the crowd; a later event or two must find its place."""
     rows = [(0, name) for name in crowd] + [(1, name) for name in later]
-    events = [oracle.Event(t, i, name, "all") for i, (t, name) in enumerate(rows)]
-    asked = oracle.Question(tuple(map(tuple, steps)), window=5, covers_until=99)
+    events = [oracle.Event(t, i, name) for i, (t, name) in enumerate(rows)]
+    asked = oracle.Question(oracle.plain(*steps), window=5, covers_until=99)
     best = len(oracle.best_chain(events, asked))
     strict = len(oracle.best_chain(events, asked, strict=True))
     log = log_of({"u": rows}, "abcde")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
+from analysis.funnel_steps import Step
 from analysis.funnels import funnel
 from analysis.schema import UsageError
 from analysis.widgets import FunnelPanel, funnel_panel
@@ -223,7 +224,8 @@ def test_days_of_another_time_zone_stay_days_of_it(log: EventLog) -> None:
     ("arguments", "said"),
     [
         ({}, "no steps"),
-        ({"steps": [["view_item", "purchase"]]}, "more than one event's name"),
+        ({"steps": ["purchase"], "ordr": "any"}, "Did you mean 'order'"),
+        ({"steps": ["purchase"], "by": ["device", "shop", "page"]}, "two properties at most"),
         ({"steps": []}, "steps is empty"),
         ({"steps": ["purchase"], "window": "soon"}, "is no duration"),
         ({"steps": ["purchase"], "entered": ("2026-11-02T08:00", None)}, "whole days"),
@@ -247,7 +249,7 @@ def test_events_called_the_same_can_be_told_apart() -> None:
 
 
 def test_no_more_steps_than_a_funnel_takes() -> None:
-    steps = StepList([("A", "a"), ("B", "b")], ["a"], most=2)
+    steps = StepList([("A", "a"), ("B", "b")], [Step("a")], labels={}, most=2)
     add = steps.children[-1]
     assert not add.disabled
     add.click()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.eventlog.log import EventLog
+from analysis.funnel_steps import Exclusion
 from analysis.reports.definition import load_definition
 from analysis.widgets import FunnelPanel, SaveTo, funnel_panel
 
@@ -48,8 +49,43 @@ def test_writes_what_the_panel_shows(panel: FunnelPanel, tmp_path: Path) -> None
         "steps": ["cart", "purchase"],
         "window": "1h",
         "by": "device",
+        "order": "sequential",
+        "unit": "user",
+        "count": "units",
+        "entry": "best",
+        "hold": [],
+        "exclude": [],
+        "on_exclude": "end_attempt",
+        "by_at": "entry",
+        "top": 12,
+        "ties": "lenient",
     }
     assert "Saved as by-device.toml" in panel.form.message.value
+
+
+def test_steps_and_exclusions_are_saved_with_all_that_they_ask(
+    panel: FunnelPanel, tmp_path: Path
+) -> None:
+    row = panel.steps.children[1]
+    row.where.value = 'device = "mobile"'
+    row.within.value = "1h"
+    panel.more.exclude.add(Exclusion("cart", after=1))
+    panel.form.name.value = "all-of-it"
+    panel.form.save()
+    saved = load_definition(tmp_path / "reports" / "definitions" / "all-of-it.toml").parameters
+    assert saved["steps"] == [
+        "cart",
+        {"event": "purchase", "where": {"device": "mobile"}, "within": "1h"},
+    ]
+    assert saved["exclude"] == [{"event": "cart", "after": 1}]
+
+
+def test_what_cannot_be_read_is_not_saved(panel: FunnelPanel, tmp_path: Path) -> None:
+    panel.steps.children[0].where.value = "device = mobile"
+    panel.form.name.value = "mine"
+    panel.form.save()
+    assert "cannot be read" in panel.form.message.value
+    assert not list(tmp_path.rglob("*.toml"))
 
 
 def test_never_replaces_unless_told_to(panel: FunnelPanel, tmp_path: Path) -> None:

@@ -10,6 +10,10 @@ from analysis.figures.changes import step_changes
 from analysis.figures.curves import conversion_curves
 from analysis.figures.doses import dose_curves
 from analysis.figures.funnel import funnel_bars
+from analysis.figures.funnel_compare import rate_differences
+from analysis.figures.funnel_next import drop_off_bars
+from analysis.figures.funnel_times import time_curves
+from analysis.figures.funnel_value import value_lost_bars
 from analysis.figures.horizons import horizon_forest
 from analysis.figures.lags import lag_bars
 from analysis.figures.micro_ratios import ratio_forest
@@ -29,6 +33,7 @@ __all__ = [
     "conversion_curves",
     "daily_volume",
     "dose_curves",
+    "drop_off_bars",
     "funnel_bars",
     "horizon_forest",
     "hours_of_day",
@@ -36,6 +41,7 @@ __all__ = [
     "micro_bars",
     "missing_cells",
     "overlap_bars",
+    "rate_differences",
     "rate_trend",
     "ratio_forest",
     "reach_scatter",
@@ -45,6 +51,8 @@ __all__ = [
     "stability_forest",
     "step_changes",
     "template",
+    "time_curves",
     "value_classes",
+    "value_lost_bars",
     "wait_ranges",
 ]

@@ -1,7 +1,8 @@
 """A rate over periods: a line with its interval, and what is not final yet shown as such.
 
 A period whose window is not over for everybody has a rate that can only rise. It is hatched and
-its point is hollow, so that nobody reads the end of the line as a fall.
+its point is hollow, so that nobody reads the end of the line as a fall. Where there is an
+estimate of its final rate, that stands beside it as a diamond.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from analysis.figures.theme import (
     safe,
     safe_lines,
 )
+from analysis.figures.trend_estimate import estimate_key, estimate_told, estimate_traces, estimates
 from analysis.wording import count, day, days, percent, share
 
 _HEIGHT = 300
@@ -42,7 +44,8 @@ def rate_trend(
     Parameters
     ----------
     table : a row per period: ``start``, ``end`` (UTC), ``entered``, ``k``, ``n``, ``rate``,
-        ``low``, ``high``, ``mature``; one group.
+        ``low``, ``high``, ``mature``; one group. With the columns of
+        `funnel_recent.with_estimates` the estimates of what is not final are drawn too.
     current : the start of the period that the report is about; it is marked.
     time_zone : whose dates are written on the axis.
     title : plain text.
@@ -59,15 +62,17 @@ def rate_trend(
     """
     if not len(table):
         return empty("There is no period to show.", title=title)
-    if not table["rate"].notna().any():
+    table = estimates(table)
+    if not table[["rate", "km_so_far"]].notna().any(axis=None):
         return empty("No period has a rate to show yet.", title=title)
     table = table.reset_index(drop=True).copy()
     for side in ("start", "end"):
         table[side] = table[side].dt.tz_convert(time_zone)
     now = _position(table, current)
-    upper = float(table[["rate", "high"]].max().max()) * 1.15 or 1.0
+    upper = float(table[["rate", "high", "km_so_far", "km_so_far_high"]].max().max()) * 1.15 or 1.0
     traces = [_hatched(table, upper), _band(table), _line(table), _points(table, now)]
-    traces += [_numbers(table, now)]
+    few = len(table) <= _MOST_LABELS
+    traces += [_numbers(table, now), *estimate_traces(table, {*table.index} if few else {now})]
     starts = [day(start) for start in table["start"]]
     every = -(-len(table) // _MOST_LABELS)
     ticks = [i for i in range(len(table)) if (now - i) % every == 0]
@@ -83,7 +88,12 @@ def rate_trend(
         "bargap": 0,
     }
     alt = " ".join(f"{_said(row)}." for row in records(table))
-    return finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
+    figure = finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
+    if key := estimate_key(table):
+        # Room for the key of the estimates above, and for the number of the last one beside it.
+        top = figure.layout.margin.t + 20
+        figure.update_layout(annotations=key, margin_t=top, margin_r=40)
+    return figure
 
 
 def _position(table: pd.DataFrame, current: Any) -> int:
@@ -213,9 +223,10 @@ def _told(row: Any) -> list[str]:
         lines.append(f"95% interval {percent(row.low)} to {percent(row.high)}")
     if not row.mature:
         lines.append(f"not final: {count(row.entered - row.n)} windows are not over")
-    return lines
+    return lines + estimate_told(row)
 
 
 def _said(row: Any) -> str:
     state = _state(row)
-    return f"{days(row.start, row.end)}: {'' if row.mature else 'not final, '}{state}"
+    said = f"{days(row.start, row.end)}: {'' if row.mature else 'not final, '}{state}"
+    return ", ".join([said, *estimate_told(row)])

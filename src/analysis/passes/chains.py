@@ -7,9 +7,9 @@ window. The first instant at which the furthest step is reached is the chain's e
 confined to entries inside the window before that end, gives the earliest time of every step, and
 the entry is the latest one that leaves those times possible.
 
-Rows of one instant are taken together. Lenient ties let them count in any order, but one event
-never serves two steps. Strict ties let a chain use at most one row of an instant.
-`plain_chains` has the case in which no event matches two steps, `shared_chains` the other.
+Rows of one instant are taken together. Lenient ties let them count in any order, strict ties let
+a chain use at most one row of an instant. No event matches two steps here: that, and every other
+option of a funnel, is the business of `unit_chains`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from analysis.passes import plain_chains, shared_chains
-from analysis.passes.shared_chains import has
+from analysis.passes import plain_chains
+from analysis.passes.chain_state import has
 
 MATURE = np.uint8(1)
 CHOSEN = np.uint8(2)
+NOT_DONE = np.iinfo(np.int64).min
 
 
 @nb.njit(cache=True, nogil=True)
-def _first_entry(time, event, lut, start, stop, lo, hi):
+def _first_entry(time, event, numbers, start, stop, lo, hi):
+    """The entry at the first instant that has one; of several the last to arrive."""
+    found = -1
     for i in range(start, stop):
-        if has(lut[event[i]], 1) and lo <= time[i] < hi:
-            return i
-    return -1
+        if found >= 0 and time[i] != time[found]:
+            break
+        if numbers[event[i]] == 1 and lo <= time[i] < hi:
+            found = i
+    return found
 
 
 @nb.njit(cache=True, nogil=True)
@@ -46,7 +51,7 @@ def _room(time, offsets, masks, wanted, mature_until):
 
 @nb.njit(cache=True, nogil=True)
 def _step_numbers(lut, steps):
-    """The step of each event code, 0 for none; for steps that share no event."""
+    """The step of each event code, 0 for none."""
     numbers = np.zeros(lut.size, np.uint8)
     for code in range(lut.size):
         for k in range(1, steps + 1):
@@ -56,47 +61,31 @@ def _step_numbers(lut, steps):
 
 
 @nb.njit(cache=True, nogil=True)
-def _gather(event, table, start, stop, rows, found):
-    """Write the rows that match a step, and what `table` says of them; how many there are."""
+def _gather(event, numbers, start, stop, rows, found):
+    """Write the rows that match a step, and which step; how many there are."""
     m = 0
     # No branch: whether a row matters is as good as random.
     for i in range(start, stop):
-        cell = table[event[i]]
+        step = numbers[event[i]]
         rows[m] = i
-        found[m] = cell
-        m += cell != 0
+        found[m] = step
+        m += step != 0
     return m
 
 
 @nb.njit(cache=True, nogil=True)
-def _workspace(steps, longest, shared):
-    """Room that is used again for every user: see the parameters of `plain_chains.choose`."""
-    some = longest if shared else 1
-    matching = (
-        np.empty(some, np.int64),
-        np.empty(some, np.bool_),
-        np.empty((steps + 2, 2), np.int64),
-    )
-    latest = np.empty(steps + 1, np.int64)
-    rows = np.empty(longest + 1, np.int64)
-    sets = np.empty(some + 1, np.uint64)
-    step = np.empty(longest + 1, np.uint8)
-    return latest, rows, sets, step, matching
-
-
-@nb.njit(cache=True, nogil=True)
-def best_chains(time, event, offsets, masks, lut, wanted, limits, strict, shared):
+def best_chains(time, event, offsets, masks, lut, wanted, limits, strict):
     """The best chain of each user of a shard among all entries, and among mature ones.
 
     Parameters
     ----------
     time, event, offsets, masks : the shard's arrays.
     lut : uint64 per event code (and one for hidden rows); bit k − 1 says that the event
-        matches step k.
+        matches step k. No event matches two.
     wanted : uint64 array, per step (from index 1) the bits that a user's mask must share.
     limits : (window, lo, hi, mature_until) in microseconds: entries are in [lo, hi) and mature
         up to `mature_until` included.
-    strict : do ties have to wait; shared : can one event match two steps.
+    strict : do ties have to wait.
 
     Returns
     -------
@@ -104,7 +93,8 @@ def best_chains(time, event, offsets, masks, lut, wanted, limits, strict, shared
         entry, steps reached, whether that depends on a tie, and a sum of MATURE (the entry is
         mature) and CHOSEN (the best among all entries). A user whose best chain is immature has
         a second row for the best mature one, if there is one.
-    times : int64 array (chains with reach ≥ 2, steps), in the same order; microseconds.
+    times : int64 array (chains with reach ≥ 2, steps), in the same order; microseconds, NOT_DONE
+        where the step is not reached.
     """
     window, lo, hi, mature_until = limits
     steps = wanted.size - 1
@@ -112,8 +102,8 @@ def best_chains(time, event, offsets, masks, lut, wanted, limits, strict, shared
     users, entries = np.empty(room, np.int64), np.empty(room, np.int64)
     reaches, tied = np.empty(room, np.int8), np.empty(room, np.bool_)
     kinds, times = np.empty(room, np.uint8), np.empty((room, steps), np.int64)
-    latest, rows, sets, step, matching = _workspace(steps, longest, shared)
-    own = np.empty(steps, np.int64)
+    latest, own = np.empty(steps + 1, np.int64), np.empty(steps, np.int64)
+    rows, step = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.uint8)
     numbers = _step_numbers(lut, steps)
     out = 0
     detailed = 0
@@ -122,26 +112,16 @@ def best_chains(time, event, offsets, masks, lut, wanted, limits, strict, shared
             continue
         start, stop = offsets[u], offsets[u + 1]
         short = steps == 1 or not masks[u] & wanted[2]
-        m = 0
-        if not short:
-            if shared:
-                m = _gather(event, lut, start, stop, rows, sets)
-            else:
-                m = _gather(event, numbers, start, stop, rows, step)
+        m = 0 if short else _gather(event, numbers, start, stop, rows, step)
         kind, end = CHOSEN, hi
         for _ in range(2):
-            edges = (window, lo, end)
             reach, entry, tie = 0, -1, False
             if short:
-                entry = _first_entry(time, event, lut, start, stop, lo, end)
+                entry = _first_entry(time, event, numbers, start, stop, lo, end)
                 reach = 1 if entry >= 0 else 0
-            elif shared:
-                reach, entry, tie = shared_chains.choose(
-                    latest, rows, sets, m, time, edges, strict, matching, own
-                )
             else:
                 reach, entry, tie = plain_chains.choose(
-                    latest, rows, step, m, time, edges, strict, own
+                    latest, rows, step, m, time, (window, lo, end), strict, own
                 )
             if reach == 0:
                 break
@@ -150,6 +130,7 @@ def best_chains(time, event, offsets, masks, lut, wanted, limits, strict, shared
             kinds[out] = kind + MATURE if mature else kind
             if reach > 1:
                 times[detailed, :reach] = own[:reach]
+                times[detailed, reach:] = NOT_DONE
                 detailed += 1
             out += 1
             if mature or time[start] > mature_until:

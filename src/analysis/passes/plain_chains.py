@@ -104,9 +104,10 @@ def choose(latest, rows, step, m, time, edges, strict, times):
     window, lo, hi = edges
     if reach == 1:
         times[0] = end
-        r = 0
+        # Of several entries at one instant the last to arrive counts.
+        r = m - 1
         while time[rows[r]] != end or step[r] != 1:
-            r += 1
+            r -= 1
         return 1, rows[r], False
     near = (window, max(lo, end - window), hi)
     _step_times(rows, step, m, time, near, strict, reach, times)

@@ -3,7 +3,7 @@
 - ``definition``, ``parameters``: what is to be reported, checked before anything runs
 - ``period``: days, weeks and months, and when they are complete
 - ``execution``, ``render``: run the notebook, make the page and its numbers
-- ``numbers``: how a notebook hands over its numbers
+- ``numbers``: how a notebook hands over its numbers; ``funnel_told``: those of any funnel
 - ``publish``, ``index``, ``runs``: put the pages where people find them, whole or not at all
 """
 

@@ -11,7 +11,7 @@ from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.saving import SaveTo
 from analysis.widgets.timing import CurvePanel, timing_panel
 from analysis.widgets.verdicts import readable_verdicts, reasons, verdicts_by_group
-from analysis.widgets.words import readable
+from analysis.widgets.words import difference_sentence, readable, trend_sentence
 
 __all__ = [
     "CorrelationPanel",
@@ -19,10 +19,12 @@ __all__ = [
     "FunnelPanel",
     "SaveTo",
     "correlation_panel",
+    "difference_sentence",
     "funnel_panel",
     "readable",
     "readable_verdicts",
     "reasons",
     "timing_panel",
+    "trend_sentence",
     "verdicts_by_group",
 ]

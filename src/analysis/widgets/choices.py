@@ -9,18 +9,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from analysis import wording
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import TextColumn
-from analysis.schema import duration_us, human_duration
+from analysis.schema import SESSION, USER, duration_us, human_duration
 
-Choice = tuple[str, str]
+Choice = tuple[str, Any]
 """What a person reads, and the argument it stands for."""
 
 WINDOWS = ("30min", "1h", "4h", "1d", "3d", "7d", "14d", "30d", "90d")
 NO_BREAKDOWN: Choice = ("(none)", "")
+NO_LIMIT: Choice = ("(no limit)", "")
+ORDERS: tuple[Choice, ...] = (
+    ("Steps in order", "sequential"),
+    ("In order, nothing between", "strict"),
+    ("Any order", "any"),
+)
 MOST_GROUPS = 30
+FEWEST_NUMBERS = 10
 
 
 def event_choices(names: Sequence[str], labels: Mapping[str, str]) -> list[Choice]:
@@ -40,8 +48,12 @@ def event_choices(names: Sequence[str], labels: Mapping[str, str]) -> list[Choic
     return sorted(choices, key=lambda choice: (choice[0].casefold(), choice[1]))
 
 
-def window_choices(given: str) -> tuple[list[Choice], str]:
+def window_choices(given: str, *, none: Choice | None = None) -> tuple[list[Choice], str]:
     """The usual windows and the given one, by length; and the choice that is the given one.
+
+    Parameters
+    ----------
+    given : a duration; empty for `none`, the choice of no limit, which is then the first.
 
     Raises
     ------
@@ -55,10 +67,12 @@ def window_choices(given: str) -> tuple[list[Choice], str]:
     ('7d', ('1 h', '1h'))
     """
     by_length = {duration_us(window): window for window in WINDOWS}
-    length = duration_us(given, "funnel: window")
-    by_length.setdefault(length, given)
+    chosen = "" if none is None else none[1]
+    if given or none is None:
+        length = duration_us(given, "funnel: window")
+        chosen = by_length.setdefault(length, given)
     choices = [(human_duration(us), window) for us, window in sorted(by_length.items())]
-    return choices, by_length[length]
+    return choices if none is None else [none, *choices], chosen
 
 
 def breakdown_choices(log: EventLog, given: str | None) -> list[Choice]:
@@ -67,6 +81,30 @@ def breakdown_choices(log: EventLog, given: str | None) -> list[Choice]:
     if given is not None and given not in names:
         names.append(given)
     return [NO_BREAKDOWN, *((wording.label(name), name) for name in names)]
+
+
+def property_choices(log: EventLog, given: Sequence[str] = ()) -> list[Choice]:
+    """Every property of the log, by what it is called, and those that were given."""
+    return [(wording.label(name), name) for name in dict.fromkeys([*log.kinds, *given])]
+
+
+def unit_choices(log: EventLog, given: str) -> list[Choice]:
+    """What can be counted: users, sessions where the log has them, a text property's values."""
+    texts = [name for name in log.properties if log.kinds[name] == "text"]
+    names = dict.fromkeys([USER, *([SESSION] if SESSION in log.kinds else []), *texts, given])
+    said = {USER: "Users", SESSION: "Sessions"}
+    return [(said.get(name) or f"By {wording.label(name)}", name) for name in names]
+
+
+def step_choices(steps: int, given: Any, words: Sequence[Choice]) -> list[tuple[str, Any]]:
+    """Some words, then numbers of steps: as many as there are, ten at least.
+
+    Steps can be added later, so there are more numbers than steps; a number beyond the last step
+    is for the library to refuse.
+    """
+    numbers = range(1, max(steps, FEWEST_NUMBERS) + 1)
+    known = [*words, *((f"step {number}", number) for number in numbers)]
+    return known if given in [value for _, value in known] else [*known, (str(given), given)]
 
 
 def _values(log: EventLog, name: str) -> int:

@@ -9,6 +9,7 @@ import ipywidgets
 import pandas as pd
 import traitlets
 
+from analysis import wording
 from analysis.schema import UsageError
 
 UTC = "UTC"
@@ -23,6 +24,7 @@ class EntryRange(ipywidgets.VBox):
     ----------
     given : the range to begin with: None, or (start, end), each an instant at midnight or None.
         Its time zone is kept; naive instants are UTC.
+    said : what to call the two.
 
     Raises
     ------
@@ -32,16 +34,29 @@ class EntryRange(ipywidgets.VBox):
 
     entered = traitlets.Any(None, allow_none=True)
 
-    def __init__(self, given: tuple[Any, Any] | None) -> None:
+    def __init__(
+        self,
+        given: tuple[Any, Any] | None,
+        said: tuple[str, str] = ("Entered from", "Entered before"),
+    ) -> None:
         days, self._zone = _days(given)
         self.first, self.end = (
-            ipywidgets.DatePicker(description=said, value=day, style=_STYLE, layout=_WIDE)
-            for said, day in zip(("Entered from", "Entered before"), days, strict=True)
+            ipywidgets.DatePicker(description=name, value=day, style=_STYLE, layout=_WIDE)
+            for name, day in zip(said, days, strict=True)
         )
         super().__init__([self.first, self.end])
         for picker in self.children:
             picker.observe(lambda _: self._tell(), "value")
         self._tell()
+
+    def words(self) -> str:
+        """The days of the range for people."""
+        first, end = (day and pd.Timestamp(day) for day in (self.first.value, self.end.value))
+        if first and end and first < end:
+            return wording.days(first, end)
+        if first:
+            return f"from {wording.day(first, year=True)}"
+        return f"before {wording.day(end, year=True)}" if end else "all entries"
 
     def _tell(self) -> None:
         ends = tuple(self._instant(picker.value) for picker in self.children)

@@ -1,33 +1,52 @@
-"""A panel over `funnel`: steps, window, breakdown and entry range by hand.
+"""A panel over `funnel`: every argument by hand, the daily ones in sight.
 
 The controls hold arguments, a change calls `funnel` with them once, and the panel shows what came
 back. The figure is put into an output area as one plotly bundle: it fills the width and does not
-flicker. An error of the library appears in words where the answer would be.
+flicker. An error of the library appears in words where the answer would be. A second entry range
+is a second call with that range, and the two are compared by the library.
 
 The panel refuses to show an answer that `funnel(log, **panel.kwargs())` would not give.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
 
+from analysis import figures
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
+from analysis.funnel_compare import compare
 from analysis.funnel_result import FunnelResult
-from analysis.funnel_steps import MOST_STEPS, Step, as_steps
+from analysis.funnel_steps import MOST_STEPS, as_exclusions, as_steps
 from analysis.funnels import funnel
-from analysis.schema import UsageError, WorkbookError
-from analysis.widgets.choices import breakdown_choices, event_choices, window_choices
+from analysis.schema import UsageError, WorkbookError, one_of
+from analysis.widgets.choices import (
+    ORDERS,
+    breakdown_choices,
+    event_choices,
+    unit_choices,
+    window_choices,
+)
 from analysis.widgets.entry_range import EntryRange
+from analysis.widgets.more_options import MoreOptions
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.step_list import StepList
-from analysis.widgets.words import alert, answer
+from analysis.widgets.words import alert, answer, difference_sentence, note
 
 PLOTLY = "application/vnd.plotly.v1+json"
+USUAL = {
+    name: argument.default
+    for name, argument in inspect.signature(funnel).parameters.items()
+    if argument.kind is argument.KEYWORD_ONLY
+}
+"""Arguments of `funnel` and what they are when nobody gives them."""
+_BOTH = "Who entered in both ranges counts in both, and a difference is no effect."
+_ALWAYS = ("window", "by", "entered")
 _STYLE = {"description_width": "6.5rem"}
 _WIDE = ipywidgets.Layout(width="20rem")
 _APART = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
@@ -38,7 +57,8 @@ class FunnelPanel(ipywidgets.VBox):
 
     Attributes
     ----------
-    steps, window, by, entry : the controls. form : "Save as report", or None.
+    steps, window, by, order, unit, entry : the daily controls. more : the others. against : the
+        entry range to compare with. form : "Save as report", or None.
     result : the answer that is shown; None while an error is.
     """
 
@@ -51,69 +71,121 @@ class FunnelPanel(ipywidgets.VBox):
         start: Mapping[str, Any],
         save: SaveTo | None,
     ) -> None:
-        self._log, self._labels = log, labels
-        events = list(dict.fromkeys([*log.event_names, *start["steps"]]))
-        windows, window = window_choices(start["window"])
-        self.steps = StepList(event_choices(events, labels), start["steps"], most=MOST_STEPS)
-        self.window = _dropdown("Window", windows, window)
-        self.by = _dropdown("Break down by", breakdown_choices(log, start["by"]), start["by"] or "")
-        self.entry = EntryRange(start["entered"])
+        self._log = log
+        self._build(labels, start)
         self.form = None if save is None else SaveForm(save, self._draft)
         self._words = ipywidgets.HTML()
         self._drawing = ipywidgets.Output()
-        sides = [self.steps, ipywidgets.VBox([self.window, self.by, self.entry])]
-        shown = [ipywidgets.HBox(sides, layout=_APART), self._words, self._drawing]
+        daily = [self.window, self.by, self.order, self.unit, self.entry]
+        sides = ipywidgets.HBox([self.steps, ipywidgets.VBox(daily)], layout=_APART)
+        compared = ipywidgets.Accordion(
+            [self.against], titles=("Compare with another entry range",)
+        )
+        shown = [ipywidgets.VBox([sides, self.more, compared]), self._words, self._drawing]
         super().__init__(shown if self.form is None else [*shown, self.form])
         for control, trait in self._watched():
             control.observe(lambda _: self._redraw(), trait)
         self._redraw()
 
+    def _build(self, labels: Mapping[str, str], start: Mapping[str, Any]) -> None:
+        """The controls, each showing the argument that it starts with."""
+        log, steps = self._log, as_steps(start["steps"])
+        named = [step.events for step in steps]
+        named += [exclusion.events for exclusion in as_exclusions(start["exclude"])]
+        events = dict.fromkeys([*log.event_names, *(name for names in named for name in names)])
+        options = event_choices(list(events), labels)
+        windows, window = window_choices(start["window"])
+        by, second = _two(start["by"])
+        self.steps = StepList(options, steps, labels=labels, most=MOST_STEPS)
+        self.window = _dropdown("Window", windows, window)
+        self.by = _dropdown("Break down by", breakdown_choices(log, by or None), by)
+        self.order = _dropdown("Order", ORDERS, start["order"])
+        self.unit = _dropdown("Unit", unit_choices(log, start["unit"]), start["unit"])
+        self.entry = EntryRange(start["entered"])
+        self.more = MoreOptions(log, options, start, second)
+        told = self.more.arguments()
+        unusual = second or any(told[name] != _plain(USUAL[name]) for name in told)
+        self.more.selected_index = 0 if unusual else None
+        self.against = EntryRange(None, ("Compare from", "Compare before"))
+
     def kwargs(self) -> dict[str, Any]:
-        """What the panel calls `funnel` with, as plain data."""
-        return {
-            "steps": [self._step(event) for event in self.steps.events],
-            "window": self.window.value,
-            "by": self.by.value or None,
-            "entered": self.entry.entered,
-        }
+        """What the panel calls `funnel` with, as plain data; what is as usual is left out.
+
+        Raises
+        ------
+        UsageError
+            If the conditions of a step or an exclusion cannot be read.
+        """
+        told = self._told()
+        kept = {k: v for k, v in told.items() if k in _ALWAYS or v != _plain(USUAL[k])}
+        return {"steps": self.steps.steps(), **kept}
 
     def __repr__(self) -> str:
-        return f"FunnelPanel({', '.join(f'{k}={v!r}' for k, v in self.kwargs().items())})"
+        try:
+            said = ", ".join(f"{name}={value!r}" for name, value in self.kwargs().items())
+        except UsageError as error:
+            said = str(error)
+        return f"FunnelPanel({said})"
+
+    def _told(self) -> dict[str, Any]:
+        """Every argument of `funnel` but the steps."""
+        by: Any = [name for name in (self.by.value, self.more.second.value) if name]
+        by = by if len(by) > 1 else by[0] if by else None
+        return {
+            "window": self.window.value,
+            "by": by,
+            "entered": self.entry.entered,
+            "order": self.order.value,
+            "unit": self.unit.value,
+            **self.more.arguments(),
+        }
 
     def _watched(self) -> list[tuple[ipywidgets.Widget, str]]:
+        daily = (self.window, self.by, self.order, self.unit)
         return [
-            (self.steps, "events"),
-            (self.window, "value"),
-            (self.by, "value"),
+            (self.steps, "moves"),
+            *((control, "value") for control in daily),
             (self.entry, "entered"),
+            (self.against, "entered"),
+            *self.more.watched(),
         ]
-
-    def _step(self, event: str) -> str | dict[str, str]:
-        label = self._labels.get(event)
-        return event if label is None else {"event": event, "label": label}
 
     def _redraw(self) -> None:
         try:
-            self.result = funnel(self._log, **self.kwargs())
+            arguments = self.kwargs()
+            self.result = funnel(self._log, **arguments)
+            words, drawn = answer(self.result), [_bundle(self.result.figure())]
+            if self.against.entered is not None:
+                said, figure = self._compared(self.result, arguments)
+                words, drawn = words + said, [*drawn, figure]
         except WorkbookError as error:
             self.result = None
             self._show(alert(str(error)))
             return
-        self._show(answer(self.result), _bundle(self.result))
+        self._show(words, *drawn)
+
+    def _compared(
+        self, result: FunnelResult, arguments: Mapping[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        """The answer beside that of the other entry range: in words, and drawn."""
+        other = funnel(self._log, **{**arguments, "entered": self.against.entered})
+        names = self.entry.words(), self.against.words()
+        table = compare(result, None, other)
+        drawn = figures.rate_differences(table, a=names[0], b=names[1])
+        said = difference_sentence(table, *names)
+        return note(f"{said} {_BOTH}"), _bundle(drawn)
 
     def _show(self, words: str, *outputs: dict[str, Any]) -> None:
         self._words.value = words
         self._drawing.outputs = outputs
 
     def _draft(self) -> Draft:
-        ends = [self._labels.get(self.steps.events[i], self.steps.events[i]) for i in (0, -1)]
+        told = self._told()
+        del told["entered"]
+        ends = [as_steps(self.steps.steps())[end].name for end in (0, -1)]
         return Draft(
             f"From {ends[0]} to {ends[1]}",
-            {
-                "steps": list(self.steps.events),
-                "window": self.window.value,
-                "by": self.by.value,
-            },
+            {"steps": self.steps.steps(short=True), **told, "by": told["by"] or ""},
         )
 
 
@@ -122,10 +194,8 @@ def funnel_panel(
     *,
     catalog: Catalog | None = None,
     steps: Sequence[Any] | None = None,
-    window: str | None = None,
-    by: str | None = None,
-    entered: tuple[Any, Any] | None = None,
     save: SaveTo | None = None,
+    **options: Any,
 ) -> FunnelPanel:
     """How does the funnel change with other steps, another window, another breakdown?
 
@@ -133,16 +203,18 @@ def funnel_panel(
     ----------
     log : the events.
     catalog : what events are called; its default funnel is where the panel starts.
-    steps, window, by, entered : as of `funnel`; where the panel starts. A step is one event; the
-        entry range is whole days of one time zone. Default window: the catalog's, or 7 days.
+    steps : as of `funnel`; where the panel starts.
     save : where "Save as report" writes; without it the panel has no such form.
+    options : any other argument of `funnel`, where the panel starts. The entry range is whole
+        days of one time zone, a breakdown has two properties at most. Default window: the
+        catalog's, or 7 days.
 
     Raises
     ------
     UsageError
-        If there is neither a catalog nor steps, a step is not a single event, `window` is no
-        duration, or the entry range is not of whole days. Whatever else `funnel` does not accept
-        is said in the panel.
+        If there is neither a catalog nor steps, an option is no argument of `funnel`, `window` is
+        no duration, or the entry range is not of whole days. Whatever else `funnel` does not
+        accept is said in the panel.
 
     Examples
     --------
@@ -154,42 +226,48 @@ def funnel_panel(
     >>> panel.kwargs()
     {'steps': ['cart', 'purchase'], 'window': '1h', 'by': None, 'entered': None}
     """
+    for name in options:
+        one_of("funnel_panel: option", name, list(USUAL))
     if steps is None:
         if catalog is None:
             raise UsageError(
                 "funnel_panel: no steps. Give steps=[...], or a catalog with a funnel."
             )
         steps = catalog.steps(catalog.default_funnel)
-        window = window or catalog.window(catalog.default_funnel)
+        options["window"] = options.get("window") or catalog.window(catalog.default_funnel)
+    options["window"] = options.get("window") or USUAL["window"]
     asked = as_steps(steps)
     labels = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
-    labels |= {_single(step): step.label for step in asked if step.label}
-    start = {
-        "steps": [_single(step) for step in asked],
-        "window": window or "7d",
-        "by": by,
-        "entered": entered,
-    }
-    return FunnelPanel(log, labels, start, save)
+    return FunnelPanel(log, labels, {**USUAL, **options, "steps": asked}, save)
 
 
-def _single(step: Step) -> str:
-    if isinstance(step.event, str) and not (step.where or step.within or step.optional):
-        return step.event
-    raise UsageError(
-        f"funnel_panel: the step {step.name!r} is more than one event's name. A panel chooses "
-        "single events; call funnel(...) for this one."
-    )
+def _two(by: Any) -> tuple[str, str]:
+    """The first and the second property of a breakdown, empty where there is none."""
+    names = [by] if isinstance(by, str) else list(by or ())
+    if len(names) > 2:
+        raise UsageError(
+            f"funnel_panel: by={names!r}. Allowed: two properties at most. "
+            "Call funnel(...) for more."
+        )
+    first, second = [*names, "", ""][:2]
+    return first, second
 
 
-def _dropdown(said: str, choices: Sequence[tuple[str, str]], value: str) -> ipywidgets.Dropdown:
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _dropdown(said: str, choices: Sequence[tuple[str, Any]], value: Any) -> ipywidgets.Dropdown:
+    known = list(choices)
+    if value not in [choice for _, choice in known]:
+        known.append((str(value), value))
     return ipywidgets.Dropdown(
-        options=choices, value=value, description=said, style=_STYLE, layout=_WIDE
+        options=known, value=value, description=said, style=_STYLE, layout=_WIDE
     )
 
 
-def _bundle(result: FunnelResult) -> dict[str, Any]:
-    """The figure as an output of a notebook: one plotly bundle that fills the width."""
-    drawn = json.loads(result.figure().to_json())
+def _bundle(figure: Any) -> dict[str, Any]:
+    """A figure as an output of a notebook: one plotly bundle that fills the width."""
+    drawn = json.loads(figure.to_json())
     drawn["config"] = {"responsive": True, "displaylogo": False}
     return {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}}

@@ -101,8 +101,9 @@ class SaveForm(ipywidgets.VBox):
 
     def save(self) -> None:
         """Write the definition, and say where it is or why it is not."""
-        target, draft, name = self._target, self._draft(), self.name.value.strip()
+        target, name = self._target, self.name.value.strip()
         try:
+            draft = self._draft()
             path = save_definition(
                 Path(target.folder),
                 name,

@@ -1,0 +1,102 @@
+"""The options of a funnel that are not turned every day, folded away under one heading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+
+from analysis.eventlog.log import EventLog
+from analysis.funnel_steps import as_exclusions
+from analysis.widgets.choices import Choice, breakdown_choices, property_choices, step_choices
+from analysis.widgets.exclusions import ExclusionList
+
+COUNTS: tuple[Choice, ...] = (("Each unit once", "units"), ("Every attempt", "attempts"))
+ENTRIES: tuple[Choice, ...] = (("The furthest chain", "best"), ("The first entry", "first"))
+EFFECTS: tuple[Choice, ...] = (
+    ("ends the attempt", "end_attempt"),
+    ("drops the attempt", "drop_attempt"),
+    ("drops the unit", "drop_unit"),
+)
+TIES: tuple[Choice, ...] = (("In whichever order helps", "lenient"), ("Not at all", "strict"))
+READ_AT: tuple[Choice, ...] = (
+    ("at entry", "entry"),
+    ("at first touch", "first_touch"),
+    ("at last touch", "last_touch"),
+)
+_STYLE = {"description_width": "6.5rem"}
+_WIDE = ipywidgets.Layout(width="20rem")
+
+
+class MoreOptions(ipywidgets.Accordion):
+    """Exclusions, what counts, and how groups are read; `arguments` tells them.
+
+    Parameters
+    ----------
+    log : whose properties can be chosen.
+    events : (label, event) of everything that can be excluded.
+    start : arguments of `funnel` to begin with. second : the second property of the breakdown.
+    """
+
+    def __init__(
+        self, log: EventLog, events: Sequence[Choice], start: Mapping[str, Any], second: str
+    ) -> None:
+        steps = len(start["steps"])
+        hold = [start["hold"]] if isinstance(start["hold"], str) else list(start["hold"])
+        self.exclude = ExclusionList(events, as_exclusions(start["exclude"]), steps)
+        self.on_exclude = _choose("An exclusion", EFFECTS, start["on_exclude"])
+        self.count = _choose("Count", COUNTS, start["count"])
+        self.entry = _choose("Take", ENTRIES, start["entry"])
+        self.ties = _choose("Same instant", TIES, start["ties"])
+        self.hold = ipywidgets.SelectMultiple(
+            options=property_choices(log, hold),
+            value=tuple(hold),
+            description="Hold the same",
+            rows=4,
+            style=_STYLE,
+            layout=_WIDE,
+        )
+        self.second = _choose("And by", breakdown_choices(log, second or None), second)
+        self.by_at = _choose(
+            "Read it", step_choices(steps, start["by_at"], READ_AT), start["by_at"]
+        )
+        self.top = ipywidgets.IntText(
+            value=start["top"], description="Most groups", style=_STYLE, layout=_WIDE
+        )
+        counting = ipywidgets.VBox([self.count, self.entry, self.ties, self.hold])
+        groups = ipywidgets.VBox([self.second, self.by_at, self.top, self.on_exclude])
+        sides = ipywidgets.HBox(
+            [counting, groups], layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
+        )
+        super().__init__([ipywidgets.VBox([self.exclude, sides])], titles=("More options",))
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `funnel` that are set here, the breakdown aside."""
+        return {
+            "count": self.count.value,
+            "entry": self.entry.value,
+            "hold": list(self.hold.value),
+            "exclude": self.exclude.exclusions(),
+            "on_exclude": self.on_exclude.value,
+            "by_at": self.by_at.value,
+            "top": self.top.value,
+            "ties": self.ties.value,
+        }
+
+    def watched(self) -> list[tuple[ipywidgets.Widget, str]]:
+        """What to observe: controls, and the trait of each that changes."""
+        single = (self.on_exclude, self.count, self.entry, self.ties, self.hold)
+        return [
+            (self.exclude, "moves"),
+            *((control, "value") for control in (*single, self.second, self.by_at, self.top)),
+        ]
+
+
+def _choose(said: str, options: Sequence[Choice], value: Any) -> ipywidgets.Dropdown:
+    known = list(options)
+    if value not in [choice for _, choice in known]:
+        known.append((str(value), value))
+    return ipywidgets.Dropdown(
+        options=known, value=value, description=said, style=_STYLE, layout=_WIDE
+    )

@@ -1,0 +1,203 @@
+"""Units of a few rows through the funnel's pass, and through the judge that lists every chain.
+
+The judge of the library's tests sees times and groups; here it sees which rows a chain is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import funnel_oracle as oracle
+import numpy as np
+from hypothesis import strategies as st
+
+from analysis.funnel_codes import ask_of, codes_of
+from analysis.funnel_options import EVER, Question
+from analysis.funnel_steps import Exclusion, Step
+from analysis.passes import chains, unit_chains
+from analysis.passes.chain_state import Ask
+from analysis.passes.unit_choice import Choice
+
+NAMES = "abcdx"
+EFFECTS = ["end_attempt", "drop_attempt", "drop_unit"]
+Unit = list[tuple[int, str]]
+"""Instants and names, in the order of arrival."""
+
+
+class Found(NamedTuple):
+    """A chain: whose, the row at each step (−1: not done), and what is said of it."""
+
+    unit: int
+    rows: tuple[int, ...]
+    reach: int
+    mature: bool
+    chosen: bool
+    tied: bool
+    excluded: bool
+
+
+def question(asked: oracle.Question) -> Question:
+    """The judge's question as the library checks it."""
+    within = tuple(EVER if step.within is None else step.within for step in asked.steps)
+    low, high = asked.entered
+    return Question(
+        steps=tuple(Step(step.events, optional=step.optional) for step in asked.steps),
+        exclusions=tuple(Exclusion(e.events, e.after, e.before) for e in asked.exclude),
+        order=asked.order,
+        window_us=asked.window,
+        within_us=within,
+        unit="user",
+        attempts=asked.count == "attempts",
+        first=asked.entry == "first",
+        hold=(),
+        effect=asked.on_exclude,
+        by=(),
+        by_at="entry",
+        top=12,
+        strict=asked.strict,
+        entered=(max(low, -EVER), min(high, EVER)),
+    )
+
+
+def cells_of(units: Sequence[Unit]) -> unit_chains.Cells:
+    rows = [row for unit in units for row in unit]
+    return unit_chains.Cells(
+        time=np.array([time for time, _ in rows], np.int64),
+        event=np.array([NAMES.index(name) for _, name in rows], np.uint8),
+        offsets=np.cumsum([0, *map(len, units)]).astype(np.int64),
+        steps_hold=np.empty(0, np.int64),
+        exclusions_hold=np.empty(0, np.int64),
+        unit=np.empty(0, np.int64),
+        known=np.empty(0, np.bool_),
+    )
+
+
+def codes_for(asked: Question, units: int, promise: int = unit_chains.MORE) -> unit_chains.Codes:
+    codes = codes_of(list(NAMES), asked.steps, asked.exclusions)
+    return unit_chains.Codes(
+        codes.steps.view(np.int64),
+        codes.exclusions.view(np.int64),
+        np.full(units, promise, np.uint8),
+        2 ** min(len(asked.steps), 63) - 2,
+    )
+
+
+def run(
+    cells: unit_chains.Cells,
+    codes: unit_chains.Codes,
+    asked: Question,
+    *,
+    until: int,
+    touch: int = 0,
+) -> np.ndarray:
+    """What `unit_chains` answers."""
+    choice = Choice(EFFECTS.index(asked.effect), asked.first, asked.strict)
+    limits = unit_chains.Limits(*asked.entered, until - asked.window_us)
+    ask: Ask = ask_of(asked)
+    return unit_chains.unit_chains(cells, codes, ask, limits, choice, asked.attempts, touch)
+
+
+def found_chains(units: Sequence[Unit], judged: oracle.Question) -> list[Found]:
+    asked = question(judged)
+    cells = cells_of(units)
+    lines = run(cells, codes_for(asked, len(units)), asked, until=judged.covers_until)
+    found = []
+    for line in lines.tolist():
+        unit = line[unit_chains.USER]
+        start = int(cells.offsets[unit])
+        rows = [row - start if row >= 0 else -1 for row in line[unit_chains.STEP_ROWS :]]
+        assert line[unit_chains.ENTRY_ROW] - start == rows[0]
+        kind, tied, ended = (
+            line[column] for column in (unit_chains.KIND, unit_chains.TIED, unit_chains.EXCLUDED)
+        )
+        mature, chosen = bool(kind & chains.MATURE), bool(kind & chains.CHOSEN)
+        reach = line[unit_chains.FAR]
+        found.append(Found(unit, tuple(rows), reach, mature, chosen, bool(tied), bool(ended)))
+    return sorted(found)
+
+
+def wanted_chains(units: Sequence[Unit], asked: oracle.Question) -> list[Found]:
+    wanted = []
+    for number, unit in enumerate(units):
+        rows = [oracle.Event(time, place, name) for place, (time, name) in enumerate(unit)]
+        if asked.count == "attempts":
+            chosen = [(one, True) for one in oracle.in_turn(rows, asked)]
+        else:
+            whole, ripe = (oracle.of_unit(rows, asked, mature=mature) for mature in (False, True))
+            chosen = [(one, True) for one in whole]
+            chosen += [(one, False) for one in ripe if one not in whole]
+        wanted += [
+            described(number, one, rows, asked, among_all=among_all) for one, among_all in chosen
+        ]
+    return sorted(wanted)
+
+
+def described(
+    unit: int,
+    one: oracle.Chosen,
+    rows: list[oracle.Event],
+    asked: oracle.Question,
+    *,
+    among_all: bool,
+) -> Found:
+    served = [oracle.serving(one.chain, k, asked) for k in range(1, len(asked.steps) + 1)]
+    return Found(
+        unit=unit,
+        rows=tuple(-1 if event is None else event.arrival for event in served),
+        reach=oracle.reach(one.chain, asked),
+        mature=asked.matures(one.chain[0].event),
+        chosen=among_all,
+        tied=one.tied,
+        excluded=bool(oracle.touching(one.chain, rows, asked)),
+    )
+
+
+def compare(units: Sequence[Unit], asked: oracle.Question) -> None:
+    """Every unit gets the chain, row by row, that the judge chooses among all."""
+    assert found_chains(units, asked) == wanted_chains(units, asked)
+
+
+# ── drawn ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def drawn_units(*, ties: bool, names: str = "aabbccdx", longest: int = 8) -> st.SearchStrategy[Any]:
+    """Units of a few rows; without ties no two of a unit share an instant."""
+    row = st.tuples(st.integers(0, 6 if ties else 20), st.sampled_from(names))
+    unit = st.lists(row, max_size=longest, unique_by=None if ties else (lambda one: one[0]))
+    return st.lists(unit.map(lambda rows: sorted(rows, key=lambda one: one[0])), max_size=4)
+
+
+@st.composite
+def drawn_questions(draw: st.DrawFn, **fixed: Any) -> oracle.Question:
+    """A question with an order, an effect, limits and exclusions, where `fixed` leaves them."""
+    alone = st.sampled_from([("a",), ("b",), ("c",), ("d",)])
+    several = st.sampled_from([("a", "b"), ("b", "c"), tuple(NAMES)])
+    shared = fixed.pop("shared", True)
+    bounded = fixed.pop("bounded", True)
+    order = fixed.pop("order", "sequential")
+    span = fixed.pop("span", 12)
+    names = draw(
+        st.lists(alone | several if shared else alone, min_size=1, max_size=4, unique=not shared)
+    )
+    steps = []
+    for k, events in enumerate(names):
+        within = draw(st.none() | st.integers(1, span)) if bounded else None
+        optional = bounded and order == "sequential" and k > 0 and draw(st.booleans())
+        steps.append(oracle.Step(events, within=within, optional=optional))
+    exclude = []
+    if len(steps) > 1 and draw(st.booleans()):
+        after = draw(st.integers(1, len(steps) - 1))
+        before = draw(st.integers(after + 1, len(steps)))
+        exclude.append(oracle.Exclusion(draw(st.sampled_from([("x",), ("a", "x")])), after, before))
+    start, stop = draw(st.sampled_from([oracle.EVER, (1, 15), (3, 5)]))
+    given: dict[str, Any] = {
+        "window": draw(st.integers(1, span)),
+        "covers_until": draw(st.sampled_from([span // 2, span, 1000])),
+        "strict": draw(st.booleans()),
+        "entry": draw(st.sampled_from(["best", "first"])),
+        "on_exclude": draw(st.sampled_from(EFFECTS)),
+        "entered": (start, stop),
+        "exclude": tuple(exclude),
+    }
+    return oracle.Question(steps=tuple(steps), order=order, **{**given, **fixed})
