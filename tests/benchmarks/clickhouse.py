@@ -24,7 +24,8 @@ class ClickHouse:
             "SELECT assumeNotNull(user) AS user, "
             "toUInt64(toUnixTimestamp64Micro(assumeNotNull(time))) AS us, "
             "CAST(assumeNotNull(event), 'LowCardinality(String)') AS event, "
-            f"CAST(assumeNotNull({questions.GROUP}), 'LowCardinality(String)') AS grp "
+            f"CAST(assumeNotNull({questions.GROUP}), 'LowCardinality(String)') AS grp, "
+            f"CAST(assumeNotNull({questions.HOLD}), 'LowCardinality(String)') AS held "
         )
         self._ask(
             "CREATE TABLE bench.tree ENGINE=MergeTree ORDER BY (user, us) AS "
@@ -53,13 +54,18 @@ class ClickHouse:
         rows = self._ask(f"SELECT grp, {_counts()} FROM ({levels}) GROUP BY grp ORDER BY grp")
         return {name: [int(n) for n in counts] for name, *counts in rows}
 
+    def holding(self, table: str) -> questions.Counts:
+        """Users with a value by step, every step on that value."""
+        rows = self._ask(f"SELECT {_counts()} FROM ({_levels(TABLES[table], '', ', held')})")
+        return {"": [int(n) for n in rows[0]]}
 
-def _levels(table: str, group: str) -> str:
+
+def _levels(table: str, group: str, unit: str = "") -> str:
     steps = [f"event = '{name}'" for name in questions.STEPS]
     names = ", ".join(f"'{name}'" for name in questions.STEPS)
     return (
         f"SELECT user, {group}windowFunnel({questions.WINDOW_US})(us, {', '.join(steps)}) AS level "
-        f"FROM {table} WHERE event IN ({names}) GROUP BY user"
+        f"FROM {table} WHERE event IN ({names}) GROUP BY user{unit}"
     )
 
 

@@ -17,3 +17,6 @@ WINDOW: Final = "7d"
 WINDOW_US: Final = 7 * 86_400_000_000
 THREADS: Final = 2
 GROUP: Final = "country"
+HOLD: Final = "device"
+HOLDING: Final = f"funnel holding {HOLD}"
+"""The same steps, all of them on one value of a property: the unit is the user with the value."""

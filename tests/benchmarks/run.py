@@ -25,7 +25,7 @@ from clickhouse import TABLES, ClickHouse
 from duck import Duck
 from frames import Frame
 from rounds import Entry, Timed, measure
-from workbook import NAME, Workbook
+from workbook import HARDER, NAME, Workbook
 
 import data
 
@@ -37,6 +37,7 @@ PAIRS: Final = [
     ("funnel", "reading the bytes once"),
     ("funnel by device", "funnel"),
     (f"funnel by {questions.GROUP}", "funnel"),
+    *((task, "funnel") for task in HARDER),
     ("append 1 %", "import"),
     ("from_frame", "import"),
 ]
@@ -121,6 +122,10 @@ def asked(source: Path, place: Path) -> Iterator[list[Entry]]:
     peers = [(f"ClickHouse, {t}", partial(clickhouse.by_group, t)) for t in TABLES]
     peers += [("DuckDB", duck.by_group), ("Polars", frame.by_group)]
     entries += [Entry(group, name, run) for name, run in peers]
+    entries += [Entry(task, NAME, partial(workbook.harder, task)) for task in HARDER]
+    entries += [
+        Entry(questions.HOLDING, f"ClickHouse, {t}", partial(clickhouse.holding, t)) for t in TABLES
+    ]
     with contextlib.suppress(ImportError):
         entries.append(Entry("audit", NAME, workbook.audit()))
     try:

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import questions
 
-from analysis import Catalog, EventLog, funnel
+from analysis import Catalog, EventLog, Exclusion, funnel
 
 NAME = "workbook"
 CATALOG = Path(__file__).parents[2] / "data/catalogs/ecommerce.toml"
+
+_FIRST, *_REST = questions.STEPS
+HARDER: dict[str, tuple[list[str], dict[str, Any]]] = {
+    questions.HOLDING: (questions.STEPS, {"hold": [questions.HOLD]}),
+    "funnel with an exclusion": (questions.STEPS, {"exclude": [Exclusion("remove_from_cart")]}),
+    "funnel, exclusion drops attempts": (
+        questions.STEPS,
+        {"exclude": [Exclusion("remove_from_cart")], "on_exclude": "drop_attempt"},
+    ),
+    "funnel with a repeated step": ([_FIRST, _FIRST, *_REST], {}),
+    "funnel in strict order": (questions.STEPS, {"order": "strict"}),
+    "funnel in any order": (questions.STEPS, {"order": "any"}),
+    "funnel of first entries": (questions.STEPS, {"entry": "first"}),
+    "funnel of attempts": (questions.STEPS, {"count": "attempts"}),
+    "funnel of sessions": (questions.STEPS, {"unit": "session"}),
+}
+"""What a funnel can be asked beside the plain question; its table, with intervals and medians."""
 
 
 class Workbook:
@@ -33,6 +51,12 @@ class Workbook:
     def plain(self) -> questions.Counts:
         """Users by step, in all: the whole table with intervals and medians."""
         table = funnel(self.log, questions.STEPS, window=questions.WINDOW).table
+        return {"": [int(n) for n in table["count"]]}
+
+    def harder(self, task: str) -> questions.Counts:
+        """Units by step, with one of the options."""
+        steps, options = HARDER[task]
+        table = funnel(self.log, steps, window=questions.WINDOW, **options).table
         return {"": [int(n) for n in table["count"]]}
 
     def by(self, column: str) -> questions.Counts:
