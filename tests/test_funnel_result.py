@@ -78,6 +78,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"exclude": ["x"], "on_exclude": "drop_unit"},
     {"exclude": ["x"], "on_exclude": "drop_attempt", "count": "attempts"},
     {"steps": ["a", Step("b", optional=True), "c"]},
+    {"steps": ["a", "b", Step("c", optional=True)]},
     {"steps": ["a", Step(["b", "x"], within="1d"), Step("c", where={"size": ">= 2"})]},
     {"steps": ["*", "a", "*"]},
     {"entered": ("2026-10-24", "2026-10-30")},
