@@ -20,6 +20,8 @@ from analysis.eventlog.quality import AuditResult, audit
 from analysis.eventlog.quality_words import Limits
 from analysis.eventlog.sessions import sessionize
 from analysis.eventlog.units import Units, units
+from analysis.funnel_hidden import hidden_steps
+from analysis.funnel_suggest import suggest
 from analysis.funnels import Exclusion, FunnelResult, Step, funnel
 from analysis.periods import compare_periods
 from analysis.results import Result
@@ -42,7 +44,9 @@ __all__ = [
     "audit",
     "compare_periods",
     "funnel",
+    "hidden_steps",
     "sessionize",
     "simulate",
+    "suggest",
     "units",
 ]

@@ -175,15 +175,16 @@ def _untouched_walks(ask, rows, first, m, low, high, effect, strict, levels, scr
     r = next_entry(rows, first, m, ask, low, high)
     # Once a chain gets as far as any, entries after its end cannot do better.
     while r >= 0 and (known < most or rows[TIME, r] <= end):
+        t = rows[TIME, r]
+        start, stop = instant_of(rows, r, first, m)
         if not _is_touched(ask, rows, r, m):
-            t = rows[TIME, r]
-            reach, far = walk(ask, rows, r, m, t, t + 1, strict, levels, True, scratch, PICKED)
+            reach, far = walk(ask, rows, start, m, t, t + 1, strict, levels, True, scratch, PICKED)
             counts = reach > 0 and (effect == DROP_UNIT or reach == far)
             if counts and (reach > known or (reach == known and earlier(rows, reach, scratch))):
                 known, end = reach, rows[TIME, scratch[PICKED, reach - 1]]
                 for c in range(reach):
                     scratch[BEST_ROWS, c] = scratch[PICKED, c]
-        r = next_entry(rows, r + 1, m, ask, low, high)
+        r = next_entry(rows, stop, m, ask, low, high)
     return known
 
 
@@ -251,7 +252,7 @@ def choose(ask, rows, first, m, labels, low, high, choice, levels, scratch):
             dropping |= rows[BARRED, r] != 0
     bounded = ask.limited or ask.optional != 0 or ask.neighbors
     simple = not (ask.any_order or ((ask.limited or ask.optional) and ask.exclusions))
-    if simple and is_simple(rows, first, m, bounded):
+    if simple and is_simple(rows, first, m, bounded, dropping):
         return _best_untied(
             ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch
         )
