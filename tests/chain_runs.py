@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analysis.funnel_codes import ask_of, codes_of
 from analysis.funnel_options import EVER, Question
 from analysis.funnel_steps import Exclusion, Step
-from analysis.passes import chains, unit_chains
+from analysis.passes import chains, unit_chains, unit_rows
 from analysis.passes.chain_state import Ask
 from analysis.passes.unit_choice import Choice
 
@@ -60,9 +60,9 @@ def question(asked: oracle.Question) -> Question:
     )
 
 
-def cells_of(units: Sequence[Unit]) -> unit_chains.Cells:
+def cells_of(units: Sequence[Unit]) -> unit_rows.Cells:
     rows = [row for unit in units for row in unit]
-    return unit_chains.Cells(
+    return unit_rows.Cells(
         time=np.array([time for time, _ in rows], np.int64),
         event=np.array([NAMES.index(name) for _, name in rows], np.uint8),
         offsets=np.cumsum([0, *map(len, units)]).astype(np.int64),
@@ -73,9 +73,9 @@ def cells_of(units: Sequence[Unit]) -> unit_chains.Cells:
     )
 
 
-def codes_for(asked: Question, units: int, promise: int = unit_chains.MORE) -> unit_chains.Codes:
+def codes_for(asked: Question, units: int, promise: int = unit_rows.MORE) -> unit_rows.Codes:
     codes = codes_of(list(NAMES), asked.steps, asked.exclusions)
-    return unit_chains.Codes(
+    return unit_rows.Codes(
         codes.steps.view(np.int64),
         codes.exclusions.view(np.int64),
         np.full(units, promise, np.uint8),
@@ -84,8 +84,8 @@ def codes_for(asked: Question, units: int, promise: int = unit_chains.MORE) -> u
 
 
 def run(
-    cells: unit_chains.Cells,
-    codes: unit_chains.Codes,
+    cells: unit_rows.Cells,
+    codes: unit_rows.Codes,
     asked: Question,
     *,
     until: int,
@@ -93,7 +93,7 @@ def run(
 ) -> np.ndarray:
     """What `unit_chains` answers."""
     choice = Choice(EFFECTS.index(asked.effect), asked.first, asked.strict)
-    limits = unit_chains.Limits(*asked.entered, until - asked.window_us)
+    limits = unit_rows.Limits(*asked.entered, until - asked.window_us)
     ask: Ask = ask_of(asked)
     return unit_chains.unit_chains(cells, codes, ask, limits, choice, asked.attempts, touch)
 

@@ -173,7 +173,7 @@ def limits(reached: Sequence[Row], could: Sequence[Row], asked: Question) -> tup
 
 
 def effective(reached: Sequence[Row], could: Sequence[Row]) -> float:
-    """n / deff by exact fractions; the number of users where deff says nothing."""
+    """n / deff by exact fractions, at most n; the number of users where deff says nothing."""
     k_of = Counter(row["cluster"] for row in reached)
     n_of = Counter(row["cluster"] for row in could)
     n = len(could)
@@ -182,7 +182,7 @@ def effective(reached: Sequence[Row], could: Sequence[Row]) -> float:
     alone = p * (1 - p) / n
     if not alone or not between:
         return len(n_of)
-    return float(n / (between / alone))
+    return float(min(n, n / (between / alone)))
 
 
 def wilson(rate: float, n: float) -> tuple[float, float]:

@@ -112,6 +112,10 @@ def test_options_that_are_none(options: dict[str, Any], said: str) -> None:
             {"count": "attempts", "entry": "first"},
             "entry='first' with count='attempts'. Every attempt has an entry of its own.",
         ),
+        ({"hold": 7}, "hold=7. Allowed: a property's name, or a list of names."),
+        ({"by": [["device"]]}, "by=[['device']]. Allowed: a property's name, or a list of names."),
+        ({"by": 7}, "by=7. Allowed: "),
+        ({"entered": 5}, "entered=5. Allowed: (start, end), end excluded."),
         ({"window": "-1d"}, "window='-1d' must be longer than zero"),
         ({"window": "a week"}, "window='a week' is no duration"),
         ({"exclude": ["ad_to_cart"]}, "'ad_to_cart' is no event of this log. Did you mean 'add_"),
@@ -198,6 +202,11 @@ def test_what_is_asked_as_numbers() -> None:
     visits = question_of(LOG, NAMES, {**DEFAULTS, "unit": "session", "hold": ["device"]})
     assert visits.inside_user == ("session", "device")
     assert question_of(LOG, NAMES, {**DEFAULTS, "count": "attempts"}).repeats_users
+
+
+def test_of_an_empty_view_nothing_is_held() -> None:
+    nobody = LOG.where(device="none")
+    assert funnel(nobody, NAMES, hold=["device"]).table["count"].tolist() == [0, 0, 0]
 
 
 def test_where_an_exclusion_holds() -> None:

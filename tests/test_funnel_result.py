@@ -78,6 +78,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"exclude": ["x"], "on_exclude": "drop_unit"},
     {"exclude": ["x"], "on_exclude": "drop_attempt", "count": "attempts"},
     {"steps": ["a", Step("b", optional=True), "c"]},
+    {"steps": ["a", "b", Step("c", optional=True)]},
     {"steps": ["a", Step(["b", "x"], within="1d"), Step("c", where={"size": ">= 2"})]},
     {"steps": ["*", "a", "*"]},
     {"entered": ("2026-10-24", "2026-10-30")},
@@ -196,6 +197,24 @@ def test_a_period_is_the_funnel_of_its_entries(
             )
             assert (row["entered"], row["n"], row["k"]) == (first[0], first[1], final[1])
         assert part["entered"].sum() == whole.loc[1]["count"].sum()
+
+
+def test_the_limits_of_a_trend_are_those_of_its_funnel() -> None:
+    """One week holds every entry; of 20 users' five sessions all end alike."""
+    rows = [
+        (f"u{u:02}", pd.Timestamp("2026-11-02") + pd.Timedelta(f"{u * 40 + k * 5}min"), str(k))
+        for u in range(20)
+        for k in range(5)
+    ]
+    entered = pd.DataFrame(rows, columns=["user", "time", "session"]).assign(event="a")
+    did = entered[entered["user"].isin([f"u{u:02}" for u in range(0, 20, 2)])]
+    log = EventLog.from_frame(pd.concat([entered, did.assign(event="b")]), covers_until="2027")
+    for options in ({}, {"unit": "session"}, {"count": "attempts"}):
+        result = asked(log, {"steps": ["a", "b"], "window": "3min", **options})
+        (week,) = result.trend("W").to_dict("records")
+        line = result.table.iloc[-1]
+        assert (week["low"], week["high"]) == pytest.approx((line["rate_low"], line["rate_high"]))
+    assert week["high"] - week["low"] > 0.35
 
 
 def visits(*rows: tuple[str, str, str], **options: Any) -> EventLog:

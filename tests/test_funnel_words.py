@@ -63,6 +63,19 @@ def test_the_interval_of_several_groups_is_that_of_the_whole() -> None:
     assert several.startswith("66.7% of 3 sessions got from A to B within 30 min. Most were lost")
 
 
+def test_without_a_mature_entry_or_a_second_required_step_there_is_no_rate() -> None:
+    young = log_of("A 1:00", until="2026-11-02T02:00", session=["s"])
+    said = funnel(young, ["A", "B"], unit="session").sentence()
+    assert said.startswith("None of the sessions entered so long ago that their window is over")
+    assert funnel(log_of("A 1:00"), ["A", Step("B", optional=True)]).sentence() == "1 users did A."
+
+
+def test_a_breakdown_at_a_step_speaks_of_those_who_reached_it() -> None:
+    log = log_of("A 1:00, B 1:10", g=["x", "y"])
+    said = funnel(log, ["A", "B", "C"], by="g", by_at=2).sentence()
+    assert said.startswith("0.0% of 1 users that reached step 2 got from A to C within 7 days (95")
+
+
 def test_the_caveats_travel_with_the_numbers() -> None:
     cart = pd.array(["1", None, "1", "2", "2", None], dtype="str")
     log = log_of(EVENTS, until="2026-11-02T03:20", cart=cart)

@@ -212,6 +212,12 @@ def test_a_touch_of_several_properties_comes_whole_from_one_event() -> None:
     assert found == {("x", "(missing)"): [1, 1]}
 
 
+def test_a_chain_counts_on_the_day_of_its_entry() -> None:
+    trend = funnel(log_of("A 23:50, B Tue 0:10"), ["A", "B"]).trend("D")
+    assert trend["start"].dt.strftime("%a").tolist() == ["Mon", "Tue"]
+    assert trend[["entered", "k", "n"]].to_numpy().tolist() == [[1, 1, 1], [0, 0, 0]]
+
+
 # ── steps ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -270,6 +276,12 @@ def test_optional_steps_have_counts_of_their_own() -> None:
     assert counts(log_of("A 1:00, B 1:05, C 1:10"), steps) == [1, 1, 1]
     last = funnel(log_of("A 1:00, C 1:10", until="2026-11-02T02:00"), ["A", "C", steps[1]])
     assert last.attempts[["reach", "mature", "censored"]].to_numpy().tolist() == [[2, False, False]]
+
+
+def test_of_sixty_three_optional_steps_the_last_is_the_furthest() -> None:
+    log, optional = log_of("A 1:00, B 1:10"), Step("B", optional=True)
+    assert counts(log, ["A", optional]) == [1, 1]
+    assert counts(log, ["A", *[optional] * 63]) == [1, *[0] * 62, 1]
 
 
 # ── units ───────────────────────────────────────────────────────────────────────────────────────

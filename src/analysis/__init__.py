@@ -25,6 +25,8 @@ from analysis.eventlog.quality import AuditResult, audit
 from analysis.eventlog.quality_words import Limits
 from analysis.eventlog.sessions import sessionize
 from analysis.eventlog.units import Units, units
+from analysis.funnel_hidden import hidden_steps
+from analysis.funnel_suggest import suggest
 from analysis.funnels import Exclusion, FunnelResult, Step, funnel
 from analysis.horizons import compare_horizons
 from analysis.lead_lag import lead_lag
@@ -57,12 +59,14 @@ __all__ = [
     "dose_response",
     "doubly_robust",
     "funnel",
+    "hidden_steps",
     "lead_lag",
     "micro_to_macro",
     "person_periods",
     "sessionize",
     "simulate",
     "stability",
+    "suggest",
     "time_to_convert",
     "units",
 ]

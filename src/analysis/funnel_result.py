@@ -19,7 +19,7 @@ from analysis.funnel_options import Question
 from analysis.funnel_recent import with_estimates
 from analysis.funnel_steps import Step
 from analysis.funnel_value import value_lost
-from analysis.funnel_words import funnel_sentence
+from analysis.funnel_words import funnel_sentence, noun
 from analysis.results import Result
 from analysis.schema import VALUE
 
@@ -68,13 +68,18 @@ class FunnelResult(Result):
         """
         return self._frame(lambda part: part.mature)
 
+    @property
+    def counted(self) -> str:
+        """What is counted, in the plural: users, sessions, attempts …"""
+        return noun(self.question)
+
     def sentence(self) -> str:
         """How many of those who entered converted, and where the most were lost."""
         return funnel_sentence(self.table, self.question, self.immature)
 
     def figure(self) -> Any:
         """Bars per step, by group, with rates, counts and intervals."""
-        return figures.funnel_bars(self.table)
+        return figures.funnel_bars(self.table, noun=self.counted)
 
     def trend(self, freq: str = "W", time_zone: str = "UTC") -> pd.DataFrame:
         """How did the rate develop by period of entry? See `funnel_trend.trend`."""

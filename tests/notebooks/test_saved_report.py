@@ -109,3 +109,20 @@ def test_every_option_of_the_panel_reaches_the_report(
     groups = suppressed(funnel(log, **{**panel.kwargs(), "entered": WEEK}).table, 5)
     for shown in groups.loc[groups["step"] == 1, "count"]:
         assert f"{shown:,.0f}" in page
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"steps": ["purchase"]}, {"order": "any"}, {"order": "strict", "entry": "first"}],
+    ids=["one step", "any order", "strict"],
+)
+def test_a_funnel_of_any_kind_has_a_report(
+    arguments: dict[str, Any],
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log, panel = opened(**arguments)
+    found, _ = rendered(panel, project, monkeypatch, capsys)
+    week = funnel(log, **{**panel.kwargs(), "entered": WEEK})
+    assert found["headline"].startswith(week.sentence())

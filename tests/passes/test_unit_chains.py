@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.passes import unit_chains
+from analysis.passes import unit_chains, unit_rows
 
 
 def asking(names: str = "ab", **options: Any) -> oracle.Question:
@@ -84,7 +84,7 @@ def test_any_number_of_units_in_a_user(rows: list[tuple[int, str, int]]) -> None
 def test_the_row_that_the_group_is_read_from() -> None:
     rows = [(0, "b", 0), (1, "a", 0), (2, "x", 0), (3, "b", 0), (9, "a", 0)]
     known = np.array([False, True, True, True, False])
-    for touch, row in ((0, -1), (unit_chains.FIRST_TOUCH, 1), (unit_chains.LAST_TOUCH, 3)):
+    for touch, row in ((0, -1), (unit_rows.FIRST_TOUCH, 1), (unit_rows.LAST_TOUCH, 3)):
         (line,) = lines_of(rows, asking(), touch=touch, known=known)
         assert line[unit_chains.TOUCH] == row
     (line,) = lines_of(rows, asking(), touch=1, known=np.zeros(5, np.bool_))
@@ -111,14 +111,14 @@ def test_of_users_without_promise_nothing_is_read() -> None:
     asked = runs.question(asking())
     cells = runs.cells_of([[(0, "a"), (1, "b")], [(0, "a"), (0, "a"), (1, "a")], [(0, "b")]])
     for promise, wanted in (
-        (unit_chains.NOTHING, []),
-        (unit_chains.MORE, [[0, 1], [3, -1]]),
+        (unit_rows.NOTHING, []),
+        (unit_rows.MORE, [[0, 1], [3, -1]]),
     ):
         codes = runs.codes_for(asked, 3, promise)
         found = runs.run(cells, codes, asked, until=1000)
         assert found[:, unit_chains.STEP_ROWS :].tolist() == wanted
     alone = runs.codes_for(asked, 3)._replace(
-        promise=np.array([unit_chains.MORE, unit_chains.ENTRY_ALONE, unit_chains.NOTHING], np.uint8)
+        promise=np.array([unit_rows.MORE, unit_rows.ENTRY_ALONE, unit_rows.NOTHING], np.uint8)
     )
     found = runs.run(cells, alone, asked, until=1000)
     assert found[:, unit_chains.STEP_ROWS :].tolist() == [[0, 1], [3, -1]]

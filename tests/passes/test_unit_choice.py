@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analysis.funnel_codes import ask_of
 from analysis.passes import chain_state as state
-from analysis.passes.unit_choice import instant_of, next_entry
+from analysis.passes.chain_rows import instant_of, next_entry
 
 
 @nb.njit

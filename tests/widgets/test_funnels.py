@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 import json
 from typing import Any
 
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.funnel_steps import Step
+from analysis.funnel_compare import compare
+from analysis.funnel_steps import Exclusion, Step
 from analysis.funnels import funnel
-from analysis.schema import UsageError
+from analysis.schema import UsageError, WorkbookError
 from analysis.widgets import FunnelPanel, funnel_panel
 from analysis.widgets.choices import MOST_GROUPS, breakdown_choices, event_choices
-from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.funnels import PLOTLY, USUAL
 from analysis.widgets.step_list import StepList
 
 EVENTS = ("view_item", "add_to_cart", "purchase", "footer_click")
@@ -71,6 +73,20 @@ def agrees(panel: FunnelPanel, log: EventLog) -> None:
     assert drawing(panel)["data"] == json.loads(expected.figure().to_json())["data"]
 
 
+def agrees_or_says_why(panel: FunnelPanel, log: EventLog) -> None:
+    """What the function answers is shown; what it refuses is said in its own line."""
+    try:
+        funnel(log, **panel.kwargs())
+    except WorkbookError as error:
+        refused = str(error)
+    else:
+        agrees(panel, log)
+        return
+    assert panel.result is None
+    assert html.escape(refused) in words(panel)
+    assert panel.children[2].outputs == ()
+
+
 def test_starts_with_the_default_funnel_of_the_catalog(panel: FunnelPanel, log: EventLog) -> None:
     assert panel.kwargs() == {
         "steps": [
@@ -116,6 +132,14 @@ def test_every_control_changes_the_answer(panel: FunnelPanel, log: EventLog) -> 
             st.tuples(st.just("choose"), st.integers(0, 4), st.sampled_from(EVENTS)),
             st.tuples(st.just("by"), st.sampled_from(["", "device"])),
             st.tuples(st.just("window"), st.sampled_from(["30min", "1d", "90d"])),
+            st.tuples(st.just("order"), st.sampled_from(["sequential", "strict", "any"])),
+            st.tuples(st.just("unit"), st.sampled_from(["user", "device"])),
+            st.tuples(st.just("count"), st.sampled_from(["units", "attempts"])),
+            st.tuples(st.just("entry"), st.sampled_from(["best", "first"])),
+            st.tuples(st.just("ties"), st.sampled_from(["lenient", "strict"])),
+            st.tuples(st.just("by_at"), st.sampled_from(["entry", "first_touch", 2])),
+            st.tuples(st.just("hold"), st.sampled_from([(), ("device",)])),
+            st.tuples(st.just("exclude"), st.sampled_from(EVENTS), st.sampled_from([0, 1, 2])),
         ),
         max_size=8,
     )
@@ -135,10 +159,14 @@ def test_whatever_is_clicked_the_panel_tells_the_truth(log: EventLog, moves: lis
             expected[how[0]] = how[1]
         elif what == "by":
             panel.by.value = how[0]
-        elif what == "window":
-            panel.window.value = how[0]
+        elif what == "exclude":
+            panel.more.exclude.add(Exclusion(how[0], after=how[1] or None))
+        elif what in ("window", "order", "unit"):
+            getattr(panel, what).value = how[0]
+        elif what in ("count", "entry", "ties", "by_at", "hold"):
+            getattr(panel.more, what).value = how[0]
     assert panel.kwargs()["steps"] == expected
-    agrees(panel, log)
+    agrees_or_says_why(panel, log)
 
 
 def test_buttons_add_and_remove_steps_and_keep_one(panel: FunnelPanel) -> None:
@@ -208,6 +236,101 @@ def test_opens_with_any_arguments(log: EventLog) -> None:
         "entered": ("2026-11-02", "2026-11-04"),
     }
     assert ("1.7 h", "100min") in panel.window.options
+    agrees(panel, log)
+
+
+EVERYTHING: dict[str, Any] = {
+    "steps": [
+        {"event": "view_item", "where": {"device": ["mobile", "desktop"]}},
+        {"event": ["add_to_cart", "footer_click"], "optional": True, "label": "Took it"},
+        {"event": "purchase", "within": "3h", "where": {"value": ">= 1", "shop": "north"}},
+    ],
+    "window": "100min",
+    "by": ["device", "shop"],
+    "by_at": 1,
+    "top": 1,
+    "unit": "shop",
+    "count": "attempts",
+    "hold": ["device"],
+    "exclude": [
+        {"event": ["footer_click", "view_item"], "after": 1, "before": 3, "where": {"value": 1.5}}
+    ],
+    "on_exclude": "drop_unit",
+    "ties": "strict",
+    "entered": ("2026-11-02", None),
+}
+
+
+def test_opens_with_every_argument_and_tells_each_back(log: EventLog) -> None:
+    panel = funnel_panel(log, **EVERYTHING)
+    assert panel.kwargs() == EVERYTHING
+    assert panel.more.selected_index == 0
+    assert set(EVERYTHING) | {"order", "entry"} == {*USUAL, "steps"}
+    agrees(panel, log)
+    for argument in ({"order": "any"}, {"entry": "first"}):
+        other = funnel_panel(log, steps=["view_item", "purchase"], **argument)
+        assert argument.items() <= other.kwargs().items()
+        agrees(other, log)
+
+
+def test_details_of_a_step_are_folded_until_asked_for(panel: FunnelPanel, log: EventLog) -> None:
+    row = panel.steps.children[1]
+    assert row.details.layout.display == "none"
+    assert panel.more.selected_index is None
+    row.more.value = True
+    assert row.details.layout.display is None
+    row.where.value = 'device = "mobile"'
+    row.within.value = "1h"
+    row.optional.value = True
+    row.others.value = ("footer_click",)
+    row.called.value = "Took it"
+    assert panel.kwargs()["steps"][1] == {
+        "event": ["add_to_cart", "footer_click"],
+        "where": {"device": "mobile"},
+        "within": "1h",
+        "optional": True,
+        "label": "Took it",
+    }
+    agrees(panel, log)
+
+
+@pytest.mark.parametrize(
+    ("turn", "said"),
+    [
+        (lambda p: setattr(p.more.by_at, "value", "last_touch"), "without by"),
+        (lambda p: setattr(p.more.top, "value", 0), "whole number from 1"),
+        (lambda p: p.more.exclude.add(Exclusion("footer_click", after=9)), "lies after step 9"),
+        (lambda p: setattr(p.steps.children[0].optional, "value", True), "step 1 is optional"),
+        (lambda p: setattr(p.steps.children[0].where, "value", "device = m"), "cannot be read"),
+        (lambda p: setattr(p.steps.children[0].where, "value", "devise = 1"), "Did you mean"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_and_leaves_no_figure(
+    panel: FunnelPanel, turn: Any, said: str
+) -> None:
+    turn(panel)
+    assert panel.result is None
+    assert said in html.unescape(words(panel))
+    assert words(panel).count("<p") == 1
+    assert panel.children[2].outputs == ()
+    repr(panel)
+
+
+def test_two_entry_ranges_side_by_side(panel: FunnelPanel, log: EventLog) -> None:
+    panel.entry.first.value = datetime.date(2026, 11, 6)
+    panel.against.end.value = datetime.date(2026, 11, 6)
+    bars, differences = panel.children[2].outputs
+    asked = panel.kwargs()
+    assert asked["entered"] == ("2026-11-06", None)
+    ranges = asked["entered"], (None, "2026-11-06")
+    now, before = (funnel(log, **{**asked, "entered": entered}) for entered in ranges)
+    row = compare(now, None, before).iloc[-1]
+    assert f"({row.k_a} of {row.n_a})" in words(panel)
+    assert f"({row.k_b} of {row.n_b})" in words(panel)
+    assert row.n_a != row.n_b
+    assert bars["data"][PLOTLY]["data"] == json.loads(now.figure().to_json())["data"]
+    assert "from 6 Nov 2026" in differences["data"][PLOTLY]["layout"]["meta"]["alt"]
+    panel.against.end.value = None
     agrees(panel, log)
 
 

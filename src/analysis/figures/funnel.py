@@ -40,7 +40,7 @@ _INSIDE = 0.55
 """Above this rate the words fit into the bar and no longer behind it."""
 
 
-def funnel_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+def funnel_bars(table: pd.DataFrame, *, title: str | None = None, noun: str = "users") -> go.Figure:
     """How far did they get? Bars per step, grouped, with rates, counts and intervals.
 
     Parameters
@@ -48,6 +48,7 @@ def funnel_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     table : as `funnel` returns it: a row per group and step, rates as fractions. Rows whose ``k``
         is missing are shown as too few people. Beyond six groups only the largest are drawn.
     title : plain text.
+    noun : what is counted, in the plural.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def funnel_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     if not len(table) or not table["count"].fillna(0).sum():
         return empty("Nobody entered this funnel.", title=title)
     groups, note = shown_groups(_groups_with_users(table))
-    table = table[table["group"].isin(groups)]
+    table = table[table["group"].isin(groups)].assign(noun=noun)
     steps = table.drop_duplicates("step").sort_values("step")
     place = rows(len(steps), len(groups))
     names = ["" if group == ALL else group_name(group) for group in groups]
@@ -141,7 +142,7 @@ def _beside(row: Any) -> str:
     if pd.isna(row.rate):
         return f"{count(row.count)}, no rate yet" if row.count else "nobody"
     if row.step == 1:
-        return f"{count(row.k)} users"
+        return f"{count(row.k)} {row.noun}"
     return f"{percent(row.rate)} · {count(row.k)}"
 
 
@@ -163,7 +164,7 @@ def _told(row: Any) -> list[str]:
     if pd.isna(row.k) or pd.isna(row.rate):
         return [*lines, _beside(row)]
     if row.step == 1:
-        return [*lines, f"{count(row.k)} users entered"]
+        return [*lines, f"{count(row.k)} {row.noun} entered"]
     lines += [
         f"of those who entered: {share(row.k, row.n_first, row.rate)}",
         f"95% interval {percent(row.rate_low)} to {percent(row.rate_high)}",

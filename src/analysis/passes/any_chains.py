@@ -156,7 +156,7 @@ def best_in_any_order(ask, rows, first, m, labels, low, high, at_once, strict, s
         far, end = _furthest(ask, rows, first, m, low, high, scratch)
         low, high = max(low, end - ask.window), min(high, end + 1)
         r = next_entry(rows, first, m, ask, low, high)
-    untied = far > 0 and is_simple(rows, first, m, True)
+    untied = far > 0 and is_simple(rows, first, m, True, False)
     if untied:
         # The first entry that gets this far has the earliest steps; a later one before its second
         # step has the same.

@@ -70,34 +70,15 @@ def without_exclusions(ask):
 
 
 @inner
-def _best_valid(ask, rows, first, m, labels, low, high, at_once, strict, scratch):
-    """The best chain with an entry in [low, high), which is one instant where `at_once`."""
-    if not at_once:
-        entries = Entries(low, high, -1)
-        labels = explore(ask, rows, first, m, labels, entries, strict, False, False, scratch)
-        if labels[BEST, REACH] == 0:
-            labels[CHOSEN, REACH] = 0
-            return labels
-        end = labels[BEST, LAST]
-        low = max(low, end - ask.window)
-        while rows[TIME, first] < low:
-            first += 1
-        while rows[TIME, m - 1] > end:
-            m -= 1
-    entries = Entries(low, high, -1)
-    labels = explore(ask, rows, first, m, labels, entries, strict, True, False, scratch)
-    copy_label(labels, BEST, CHOSEN)
-    return labels
-
-
-@inner
-def _best_untouched(ask, rows, first, m, labels, low, high, effect, strict, scratch):
-    """The best untouched chain with an entry in [low, high), each entry asked on its own; and the
-    row of its entry.
+def _best_by_entry(ask, rows, first, m, labels, low, high, effect, strict, scratch):
+    """Put the best chain, or the best untouched one where exclusions drop chains, with an entry in
+    [low, high) at CHOSEN, each entry asked on its own; and the row of its entry.
 
     Where chains are dropped one by one, an entry counts only if an untouched chain gets as far
     from it as any valid one does.
     """
+    dropping = effect != END_ATTEMPT
+    place = UNTOUCHED if dropping else BEST
     only = -1
     labels[CHOSEN, REACH] = 0
     r = next_entry(rows, first, m, ask, low, high)
@@ -105,27 +86,54 @@ def _best_untouched(ask, rows, first, m, labels, low, high, effect, strict, scra
         t = rows[TIME, r]
         start, _ = instant_of(rows, r, first, m)
         entries = Entries(t, t + 1, r)
-        labels = explore(ask, rows, start, m, labels, entries, strict, True, True, scratch)
-        mine, known = labels[UNTOUCHED, REACH], labels[CHOSEN, REACH]
+        labels = explore(ask, rows, start, m, labels, entries, strict, True, dropping, scratch)
+        mine, known = labels[place, REACH], labels[CHOSEN, REACH]
         if mine > 0 and (effect == DROP_UNIT or mine == labels[BEST, REACH]):
-            sooner = labels[CHOSEN, LAST] - labels[UNTOUCHED, LAST]
+            sooner = labels[CHOSEN, LAST] - labels[place, LAST]
             better = mine > known or (mine == known and sooner > 0)
             alike = mine == known and sooner == 0
             # Of entries that are alike the last to arrive counts.
-            if better or (alike and preferred(labels, UNTOUCHED, CHOSEN) >= 0):
+            if better or (alike and preferred(labels, place, CHOSEN) >= 0):
                 only = r
-                copy_label(labels, UNTOUCHED, CHOSEN)
+                copy_label(labels, place, CHOSEN)
         r = next_entry(rows, r + 1, m, ask, low, high)
     return labels, only
+
+
+@inner
+def _best_valid(ask, rows, first, m, labels, low, high, at_once, strict, scratch):
+    """Put the best chain with an entry in [low, high), which is one instant where `at_once`, at
+    CHOSEN; and the row of its entry, where it matters which.
+    """
+    if not at_once:
+        entries = Entries(low, high, -1)
+        labels = explore(ask, rows, first, m, labels, entries, strict, False, False, scratch)
+        if labels[BEST, REACH] == 0:
+            labels[CHOSEN, REACH] = 0
+            return labels, -1
+        end = labels[BEST, LAST]
+        low = max(low, end - ask.window)
+        while rows[TIME, first] < low:
+            first += 1
+        while rows[TIME, m - 1] > end:
+            m -= 1
+    if ask.any_order:
+        # Each row of an instant may begin another chain.
+        return _best_by_entry(ask, rows, first, m, labels, low, high, END_ATTEMPT, strict, scratch)
+    entries = Entries(low, high, -1)
+    labels = explore(ask, rows, first, m, labels, entries, strict, True, False, scratch)
+    copy_label(labels, BEST, CHOSEN)
+    return labels, -1
 
 
 @inner
 def _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch):
     """Put the chain that counts at CHOSEN, by the search that is right for every unit."""
     strict = choice.strict
-    only = -1
     if not dropping:
-        labels = _best_valid(ask, rows, first, m, labels, low, high, choice.first, strict, scratch)
+        labels, only = _best_valid(
+            ask, rows, first, m, labels, low, high, choice.first, strict, scratch
+        )
     else:
         ignored = 0
         if choice.effect == DROP_UNIT:
@@ -133,7 +141,7 @@ def _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, sc
             free = without_exclusions(ask)
             labels = explore(free, rows, first, m, labels, entries, strict, False, False, scratch)
             ignored = labels[BEST, REACH]
-        labels, only = _best_untouched(
+        labels, only = _best_by_entry(
             ask, rows, first, m, labels, low, high, choice.effect, strict, scratch
         )
         if ignored > labels[CHOSEN, REACH]:
@@ -175,15 +183,16 @@ def _untouched_walks(ask, rows, first, m, low, high, effect, strict, levels, scr
     r = next_entry(rows, first, m, ask, low, high)
     # Once a chain gets as far as any, entries after its end cannot do better.
     while r >= 0 and (known < most or rows[TIME, r] <= end):
+        t = rows[TIME, r]
+        start, stop = instant_of(rows, r, first, m)
         if not _is_touched(ask, rows, r, m):
-            t = rows[TIME, r]
-            reach, far = walk(ask, rows, r, m, t, t + 1, strict, levels, True, scratch, PICKED)
+            reach, far = walk(ask, rows, start, m, t, t + 1, strict, levels, True, scratch, PICKED)
             counts = reach > 0 and (effect == DROP_UNIT or reach == far)
             if counts and (reach > known or (reach == known and earlier(rows, reach, scratch))):
                 known, end = reach, rows[TIME, scratch[PICKED, reach - 1]]
                 for c in range(reach):
                     scratch[BEST_ROWS, c] = scratch[PICKED, c]
-        r = next_entry(rows, r + 1, m, ask, low, high)
+        r = next_entry(rows, stop, m, ask, low, high)
     return known
 
 
@@ -251,7 +260,7 @@ def choose(ask, rows, first, m, labels, low, high, choice, levels, scratch):
             dropping |= rows[BARRED, r] != 0
     bounded = ask.limited or ask.optional != 0 or ask.neighbors
     simple = not (ask.any_order or ((ask.limited or ask.optional) and ask.exclusions))
-    if simple and is_simple(rows, first, m, bounded):
+    if simple and is_simple(rows, first, m, bounded, dropping):
         return _best_untied(
             ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch
         )

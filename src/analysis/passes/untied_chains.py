@@ -48,21 +48,23 @@ _ENTERED, _DONE, PATH = range(3)
 
 
 @inner
-def is_simple(rows, first, m, bounded):
+def is_simple(rows, first, m, bounded, dropping):
     """Are the looks of this module right for these rows?
 
     They are where at most one row with a step lies at each instant. Several are fine where no
     excluded event lies at that instant, no step is optional or limited, and no neighbors are
-    asked for (`bounded`: one of these).
+    asked for (`bounded`: one of these); and, where entries are asked on their own (`dropping`),
+    none of them could be an entry or something else.
     """
     simple = True
-    instant, several, barred = NEVER, 0, False
+    instant, several, difficult = NEVER, 0, False
     for r in range(first, m):
         if rows[TIME, r] != instant:
-            instant, several, barred = rows[TIME, r], 0, bounded
-        several += rows[STEPS, r] != 0
-        barred |= rows[BARRED, r] != 0
-        simple &= several < 2 or not barred
+            instant, several, difficult = rows[TIME, r], 0, bounded
+        steps = rows[STEPS, r]
+        several += steps != 0
+        difficult |= rows[BARRED, r] != 0 or (dropping and has(steps, 1) and steps != 1)
+        simple &= several < 2 or not difficult
     return simple
 
 

@@ -136,13 +136,14 @@ def _rate(
     compared: pd.DataFrame | None,
 ) -> dict[str, Any]:
     """One rate of both periods with its interval and change; undefined or hidden is None."""
-    nothing = pd.Series(np.nan, index=columns)
+    nothing = pd.Series(np.nan, index=[*columns, "k"])
     now, before = (
         table[table["step"] == step].iloc[0] if (table["step"] == step).any() else nothing
         for table in tables
     )
     value, low, high = (_plain(now[name]) for name in columns[:3])
-    said = {"value": value, "low": low, "high": high, "n": _whole(now[columns[3]])}
+    said = {"value": value, "low": low, "high": high, "k": _whole(now["k"])}
+    said["n"] = _whole(now[columns[3]])
     said |= {"previous": _plain(before[columns[0]]), "previous_n": _whole(before[columns[3]])}
     changed: dict[str, Any] = dict.fromkeys(["change", "change_low", "change_high"])
     if compared is not None and value is not None and said["previous"] is not None:

@@ -70,7 +70,9 @@ class ExclusionList(ipywidgets.VBox):
 
     def __init__(self, options: Sequence[Choice], given: Sequence[Exclusion], steps: int) -> None:
         self._options, self._steps = list(options), steps
-        self._add = ipywidgets.Button(description="Exclude an event", icon="ban")
+        self._add = ipywidgets.Button(
+            description="Exclude an event", icon="ban", layout=ipywidgets.Layout(width="auto")
+        )
         self._add.on_click(lambda _: self.add(Exclusion(self._options[0][1])))
         super().__init__()
         self._rows = [self._row(one) for one in given]

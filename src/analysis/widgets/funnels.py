@@ -20,7 +20,6 @@ import ipywidgets
 from analysis import figures
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.funnel_compare import compare
 from analysis.funnel_result import FunnelResult
 from analysis.funnel_steps import MOST_STEPS, as_exclusions, as_steps
 from analysis.funnels import funnel
@@ -107,6 +106,8 @@ class FunnelPanel(ipywidgets.VBox):
         unusual = second or any(told[name] != _plain(USUAL[name]) for name in told)
         self.more.selected_index = 0 if unusual else None
         self.against = EntryRange(None, ("Compare from", "Compare before"))
+        for picker in self.against.children:
+            picker.style.description_width = "7.5rem"
 
     def kwargs(self) -> dict[str, Any]:
         """What the panel calls `funnel` with, as plain data; what is as usual is left out.
@@ -170,7 +171,7 @@ class FunnelPanel(ipywidgets.VBox):
         """The answer beside that of the other entry range: in words, and drawn."""
         other = funnel(self._log, **{**arguments, "entered": self.against.entered})
         names = self.entry.words(), self.against.words()
-        table = compare(result, None, other)
+        table = result.compare(None, other)
         drawn = figures.rate_differences(table, a=names[0], b=names[1])
         said = difference_sentence(table, *names)
         return note(f"{said} {_BOTH}"), _bundle(drawn)
