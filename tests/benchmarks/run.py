@@ -121,6 +121,9 @@ def asked(source: Path, place: Path) -> Iterator[list[Entry]]:
     peers = [(f"ClickHouse, {t}", partial(clickhouse.by_group, t)) for t in TABLES]
     peers += [("DuckDB", duck.by_group), ("Polars", frame.by_group)]
     entries += [Entry(group, name, run) for name, run in peers]
+    task = "micro-to-macro counts"
+    entries.append(Entry(task, NAME, workbook.micro))
+    entries.append(Entry(task, "DuckDB", partial(duck.micro, workbook.micros)))
     with contextlib.suppress(ImportError):
         entries.append(Entry("audit", NAME, workbook.audit()))
     try:
