@@ -126,6 +126,9 @@ def asked(source: Path, place: Path) -> Iterator[list[Entry]]:
     entries += [
         Entry(questions.HOLDING, f"ClickHouse, {t}", partial(clickhouse.holding, t)) for t in TABLES
     ]
+    task = "micro-to-macro counts"
+    entries.append(Entry(task, NAME, workbook.micro))
+    entries.append(Entry(task, "DuckDB", partial(duck.micro, workbook.micros)))
     with contextlib.suppress(ImportError):
         entries.append(Entry("audit", NAME, workbook.audit()))
     try:

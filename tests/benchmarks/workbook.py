@@ -10,6 +10,7 @@ import numpy as np
 import questions
 
 from analysis import Catalog, EventLog, Exclusion, funnel
+from analysis.exposure import ExposureCounts, exposure_counts
 
 NAME = "workbook"
 CATALOG = Path(__file__).parents[2] / "data/catalogs/ecommerce.toml"
@@ -64,6 +65,24 @@ class Workbook:
         table = funnel(self.log, questions.STEPS, window=questions.WINDOW, by=column, top=99).table
         groups = table.groupby("group", sort=True)["count"]
         return {str(name): [int(n) for n in counts] for name, counts in groups}
+
+    @property
+    def micros(self) -> list[str]:
+        """The micro conversions and controls of the catalog that the log has."""
+        return list(self._exposure().events)
+
+    def micro(self) -> questions.Counts:
+        """Per micro conversion: did it, among those who converted and those who did not.
+
+        That is the least of what is counted: by dose, period since entry and activity too.
+        """
+        counts = self._exposure()
+        done = zip(counts.events, counts.peers[:, 1, ::-1], strict=True)
+        return {name: [int(n) for n in row] for name, row in done}
+
+    def _exposure(self) -> ExposureCounts:
+        catalog = Catalog.load(CATALOG)
+        return exposure_counts(self.log, catalog, macro=questions.MACRO, horizon=questions.HORIZON)
 
     def audit(self) -> Callable[[], int]:
         """The quality checks, where there are any: how many."""

@@ -102,12 +102,14 @@ def test_a_breakdown_offers_its_groups_and_draws_the_chosen_one(
     whole = drawing(panel)
     panel.group.value = "mobile"
     assert drawing(panel) != whole
+    assert "Drawn below: mobile only" in words(panel)
     agrees(panel, log, shop)
     panel.horizon.value = "14d"
     assert panel.group.value == "mobile"
     agrees(panel, log, shop)
     panel.by.value = "returning"
     assert panel.group.value == "all"
+    assert "Drawn below" not in words(panel)
     agrees(panel, log, shop)
     panel.by.value = ""
     assert panel.group.disabled

@@ -25,7 +25,7 @@ from analysis.schema import ALL, WorkbookError, duration_us, human_duration
 from analysis.widgets.choices import Choice, breakdown_choices, event_choices, window_choices
 from analysis.widgets.funnels import PLOTLY
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
-from analysis.widgets.words import alert, answer
+from analysis.widgets.words import alert, answer, note
 
 ACTIVITY = "activity"
 AUTO: Choice = ("(minutes, then days)", "auto")
@@ -65,7 +65,7 @@ class CorrelationPanel(ipywidgets.VBox):
         self.macro = _dropdown("Convert to", events, given["macro"])
         self.horizon = _dropdown("Horizon", horizons, horizon)
         self.period = _dropdown("Periods", _period_choices(given["period"]), given["period"])
-        self.adjust = _several("Equal in", *_adjust_choices(log, given["adjust"]))
+        self.adjust = _several("Alike in", *_adjust_choices(log, given["adjust"]))
         self.by = _dropdown("Break down by", _by_choices(log, given["by"]), given["by"] or "")
         self.group = _dropdown("Show", [EVERYBODY], ALL)
         self.form = None if save is None else SaveForm(save, self._draft)
@@ -93,9 +93,8 @@ class CorrelationPanel(ipywidgets.VBox):
 
     def _controls(self) -> ipywidgets.HBox:
         sides = [
-            ipywidgets.VBox([self.macro, self.horizon, self.period]),
+            ipywidgets.VBox([self.macro, self.horizon, self.period, self.by, self.group]),
             ipywidgets.VBox([self.adjust]),
-            ipywidgets.VBox([self.by, self.group]),
         ]
         layout = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
         return ipywidgets.HBox(sides, layout=layout)
@@ -107,21 +106,21 @@ class CorrelationPanel(ipywidgets.VBox):
             self.result = None
             self._words.value, self._drawing.outputs = alert(str(error)), ()
             return
-        self._words.value = answer(self.result)
         groups = [name for name in self.result.table["group"].drop_duplicates() if name != ALL]
         choices = [EVERYBODY, *((wording.group_name(name), name) for name in groups)]
         if tuple(self.group.options) != tuple(choices):
-            # Other groups: the choice goes back to everybody, and only the end of it is drawn.
-            with self.group.hold_trait_notifications():
-                self.group.options = choices
-                self.group.value = ALL
+            # Other groups: the choice goes back to the first, which is everybody.
+            self.group.options = choices
         self.group.disabled = not groups
         self._draw()
 
     def _draw(self) -> None:
         if self.result is None:
             return
-        drawn = json.loads(self.result.figure(self.group.value).to_json())
+        group = self.group.value
+        which = f"Drawn below: {wording.group_name(group)} only. The sentence is of everybody."
+        self._words.value = answer(self.result) + (note(which) if group != ALL else "")
+        drawn = json.loads(self.result.figure(group).to_json())
         drawn["config"] = {"responsive": True, "displaylogo": False}
         self._drawing.outputs = (
             {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}},
