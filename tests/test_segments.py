@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,7 +26,10 @@ from analysis.segments import (
     sequence,
     value,
 )
+from analysis.simulate import simulate
 from analysis.stats import wilson
+
+CATALOGS = Path(__file__).parents[1] / "data" / "catalogs"
 
 
 def log_of(frame: pd.DataFrame, shards: int = 1) -> EventLog:
@@ -218,3 +223,32 @@ def test_many_event_names_and_wide_codes():
             segment(log, did(name) & recency(at_most="2d") & frequency(at_least=1)).user_ids
         )
         assert found == set(frame.loc[frame["event"] == name, "user"])
+
+
+def test_the_shipped_segments_on_the_demo_shop():
+    """Every shipped rule is asked, and a few are counted again in pandas."""
+    shop, log = Catalog.load(CATALOGS / "ecommerce.toml"), simulate(users=600).log
+    found = {name: segment(log, name, catalog=shop) for name in shop.segments}
+    assert all(0 < one.size < log.users for one in found.values()), found
+    rows = log.to_frame()
+    did_it = rows.groupby("user")["event"].agg(set)
+    buys = rows[rows["event"] == "purchase"].groupby("user").size()
+    assert set(found["repeat_buyers"].user_ids) == set(buys.index[buys >= 2])
+    visits = rows.groupby("user")["session"].nunique()
+    assert set(found["new_visitors"].user_ids) == set(visits.index[visits == 1])
+    both = found["new_visitors"].mask ^ found["returning_visitors"].mask
+    assert both.all()
+    readers = [
+        user
+        for user, done in did_it.items()
+        if "newsletter_sign_up" in done and not done & {"unsubscribe", "purchase"}
+    ]
+    assert set(found["newsletter_readers"].user_ids) == set(readers)
+    last_seen = rows.groupby("user")["time"].max()
+    away = last_seen.index[last_seen <= log.covers_until - pd.Timedelta(days=30)]
+    assert set(found["at_risk"].user_ids) == set(away) & set(buys.index)
+    wider = segment(log, "cart_abandoners", catalog=shop)
+    never = set(wider.user_ids) - set(found["abandoned_carts"].user_ids)
+    carts = rows[(rows["event"] == "add_to_cart") & rows["user"].isin(never)]
+    # Whoever never bought and is no abandoner yet has put all of it there within the wait.
+    assert (carts["time"] >= log.covers_until - pd.Timedelta(hours=24)).all()

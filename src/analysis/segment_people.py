@@ -2,7 +2,7 @@
 
 A leaf asks a pass of `passes.segments` about the rows strictly before the instant. Conditions on
 properties become event codes of their own (`coded`), so that a pass knows names only and every
-rule can have them. Names that the log does not know are errors before a row is read.
+rule can have them. Names are taken as checked (`segment_checks`).
 """
 
 from __future__ import annotations
@@ -12,19 +12,15 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from analysis.eventlog.log import EventLog
-from analysis.eventlog.predicates import matching_rows
-from analysis.eventlog.shard import NumberColumn, Shard, TextColumn
+from analysis.eventlog.predicates import matching_rows, matching_values
+from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, event_dtype
 from analysis.passes import segments as passes
 from analysis.schema import (
-    EVENT,
     MONEY_SCALE,
     SESSION,
     US_PER_DAY,
-    USER,
     DataError,
     UsageError,
-    did_you_mean,
     duration_us,
 )
 from analysis.segment_rules import (
@@ -43,7 +39,6 @@ from analysis.segment_rules import (
     Rule,
     Since,
     Value,
-    leaves,
 )
 from analysis.segment_rules import Sequence as Steps
 
@@ -51,63 +46,36 @@ MOST_CONDITIONS: Final = 8
 
 
 class Look(NamedTuple):
-    """A shard, the log's event names, and the instant (microseconds) that is asked about."""
+    """A shard, the log's event names, the instant (microseconds), and whom it is still about.
+
+    `masks` are the shard's, and empty for users whose answer does not matter any more.
+    """
 
     shard: Shard
     names: tuple[str, ...]
     at: int
+    masks: np.ndarray
 
-
-def check_rule(log: EventLog, rule: Rule, what: str = "segment") -> None:
-    """Raise a `UsageError` for an event or property that the log does not know."""
-    for leaf in leaves(rule):
-        for match in _matches(leaf):
-            _check_match(log, match, what)
-        if isinstance(leaf, (Holds, Value)):
-            _check_property(log, leaf.property, what)
-        if isinstance(leaf, Value) and log.kinds[leaf.property] != "number":
-            raise UsageError(
-                f"{what}: value({leaf.property!r}), but {leaf.property!r} holds text. "
-                "Allowed: a property of numbers."
-            )
-
-
-def _matches(leaf: Rule) -> tuple[Matching, ...]:
-    if isinstance(leaf, Steps):
-        return leaf.steps
-    found = [getattr(leaf, name, None) for name in ("match", "without")]
-    return tuple(match for match in found if match is not None)
-
-
-def _check_match(log: EventLog, match: Matching, what: str) -> None:
-    for name in match.events:
-        if name != ANY_EVENT and name not in log.event_names:
-            raise UsageError(
-                f"{what}: {name!r} is no event of this log.{did_you_mean(name, log.event_names)} "
-                f"{len(log.event_names)} events: log.summary()"
-            )
-    for name, _ in match.where:
-        if name not in (EVENT, USER):
-            _check_property(log, name, what)
-
-
-def _check_property(log: EventLog, name: str, what: str) -> None:
-    if name not in log.kinds:
-        raise UsageError(
-            f"{what}: {name!r} is no property of this log.{did_you_mean(name, log.kinds)} "
-            f"Properties: {', '.join(map(repr, log.kinds))}."
-        )
+    def at_users(self, users: np.ndarray) -> Look:
+        """The same look at these users only (a boolean per user)."""
+        return self._replace(masks=np.where(users, self.masks, np.uint64(0)))
 
 
 def keeps(look: Look, rule: Rule) -> np.ndarray:
     """A boolean per user of the shard: does the user keep the rule at the instant?
 
-    Users who were not there before the instant may be True where a rule is turned round.
+    Only the answers of users that the look is about have a meaning.
     """
     if isinstance(rule, All):
-        return np.logical_and.reduce([keeps(look, part) for part in rule.rules])
+        kept = keeps(look, rule.rules[0])
+        for part in rule.rules[1:]:
+            kept &= keeps(look.at_users(kept), part)
+        return kept
     if isinstance(rule, AnyOf):
-        return np.logical_or.reduce([keeps(look, part) for part in rule.rules])
+        kept = keeps(look, rule.rules[0])
+        for part in rule.rules[1:]:
+            kept |= keeps(look.at_users(~kept), part)
+        return kept
     if isinstance(rule, Not):
         return ~keeps(look, rule.rule)
     return _LEAVES[type(rule)](look, rule)
@@ -115,7 +83,7 @@ def keeps(look: Look, rule: Rule) -> np.ndarray:
 
 def there(look: Look) -> np.ndarray:
     """A boolean per user of the shard: was anything of them seen before the instant?"""
-    return _matched(look, Matching((ANY_EVENT,)), None)[0] > 0
+    return _run(look, Matching((ANY_EVENT,)), passes.found_first) >= 0
 
 
 def coded(look: Look, matches: Sequence[Matching]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -151,11 +119,12 @@ def _codes(look: Look, conditions: Sequence[Any]) -> np.ndarray:
             f"{MOST_CONDITIONS}. Split it into several rules."
         )
     size = len(look.names) + 1
-    codes = look.shard.event.astype(np.uint32)
+    kind = event_dtype(size << len(conditions)).type
+    codes = look.shard.event.astype(kind)
     for place, where in enumerate(conditions):
         asked = {name: list(values) for name, values in where}
         hits = matching_rows(look.shard, asked, look.names)
-        codes += hits.astype(np.uint32) * np.uint32(size << place)
+        codes += hits.astype(kind) * kind(size << place)
     return codes
 
 
@@ -164,17 +133,15 @@ def _low(look: Look, within: str | None) -> int:
 
 
 def _rows_of(look: Look) -> tuple[np.ndarray, ...]:
-    return look.shard.time, look.shard.offsets, look.shard.masks
+    return look.shard.time, look.shard.offsets, look.masks
 
 
-def _matched(
-    look: Look, match: Matching, within: str | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _run(look: Look, match: Matching, run: Any, *more: Any, within: str | None = None) -> Any:
+    """Ask a pass about one match, up to the instant."""
     codes, lut, needs = coded(look, [match])
     time, offsets, masks = _rows_of(look)
-    hits = lut.astype(np.uint8)
-    low = _low(look, within)
-    return passes.matched(time, codes, offsets, masks, hits, needs[0], low, look.at)
+    rows = (time, codes, offsets, masks, lut.astype(np.uint8), needs[0])
+    return run(*rows, *more, _low(look, within), look.at)
 
 
 def _between(number: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
@@ -187,7 +154,10 @@ def _between(number: np.ndarray, low: float | None, high: float | None) -> np.nd
 
 
 def _did(look: Look, rule: Did) -> np.ndarray:
-    return _between(_matched(look, rule.match, rule.within)[0], rule.at_least, rule.at_most)
+    if rule.at_least == 1 and rule.at_most is None:
+        return _run(look, rule.match, passes.found_last, within=rule.within) >= 0
+    count = _run(look, rule.match, passes.counted, within=rule.within)
+    return _between(count, rule.at_least, rule.at_most)
 
 
 def _before(look: Look, rule: Before) -> np.ndarray:
@@ -207,75 +177,68 @@ def _sequence(look: Look, rule: Steps) -> np.ndarray:
 
 
 def _holds(look: Look, rule: Holds) -> np.ndarray:
-    asked = {rule.property: list(rule.values)}
-    hit = matching_rows(look.shard, asked, look.names)
-    column = look.shard.columns[rule.property]
-    known = column.codes >= 0 if isinstance(column, TextColumn) else ~np.isnan(column.numbers)
-    rows = hit if rule.which == EVER else known
-    shown = rows & (look.shard.event < len(look.names))
-    time, offsets, masks = _rows_of(look)
-    everything, one = np.array([0, 1], np.uint8), np.uint64(2**64 - 1)
-    low = -int(passes.EVER)
-    count, first, last = passes.matched(
-        time, shown.view(np.uint8), offsets, masks, everything, one, low, look.at
-    )
+    codes, hits, known = _cells(look, rule)
     if rule.which == EVER:
-        return count > 0
-    row = first if rule.which == FIRST else last
-    return (count > 0) & hit[row] if len(hit) else count > 0
+        known = hits
+    time, offsets, masks = _rows_of(look)
+    find = passes.found_first if rule.which == FIRST else passes.found_last
+    row = find(time, codes, offsets, masks, known, ~np.uint64(0), -int(passes.EVER), look.at)
+    kept = row >= 0
+    kept[kept] = hits[codes[row[kept]]] > 0
+    return kept
+
+
+def _cells(look: Look, rule: Holds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A code per row, which codes have one of the values, and which have any value at all."""
+    column = look.shard.columns[rule.property]
+    shown = look.shard.event < len(look.names)
+    if isinstance(column, NumberColumn):
+        asked = {rule.property: list(rule.values)}
+        hits = matching_rows(look.shard, asked, look.names)
+        codes = np.where(shown & ~np.isnan(column.numbers), 1 + hits, 0).astype(np.uint8)
+        return codes, np.array([0, 0, 1], np.uint8), np.array([0, 1, 1], np.uint8)
+    codes = column.codes if shown.all() else np.where(shown, column.codes, -1)
+    # One more entry, for the missing and the hidden: code −1 reads the last.
+    hits = np.append(matching_values(column, rule.values), False).astype(np.uint8)
+    known = np.ones(len(hits), np.uint8)
+    known[-1] = 0
+    return codes, hits, known
 
 
 def _since(look: Look, rule: Since) -> np.ndarray:
-    count, first, last = _matched(look, rule.match, None)
-    did = count > 0
-    row = (first if rule.which == FIRST else last)[did]
+    find = passes.found_first if rule.which == FIRST else passes.found_last
+    row = _run(look, rule.match, find)
+    did = row >= 0
     low, high = (None if end is None else duration_us(end) for end in (rule.at_least, rule.at_most))
-    did[did] = _between(look.at - look.shard.time[row], low, high)
+    did[did] = _between(look.at - look.shard.time[row[did]], low, high)
     return did
 
 
 def _frequency(look: Look, rule: Frequency) -> np.ndarray:
-    if rule.unit == "event":
-        number = _matched(look, rule.match, rule.within)[0]
-        return _between(number, rule.at_least, rule.at_most)
-    codes, lut, needs = coded(look, [rule.match])
-    time, offsets, masks = _rows_of(look)
-    keys, size = _keys(look.shard, rule.unit)
-    number = passes.distinct(
-        time, codes, offsets, masks, lut.astype(np.uint8), needs[0], keys, size,
-        _low(look, rule.within), look.at,
-    )  # fmt: skip
+    run: Any = passes.counted
+    more: tuple[Any, ...] = ()
+    if rule.unit == "day":
+        run, more = passes.days, (US_PER_DAY,)
+    elif rule.unit == "session":
+        column = look.shard.columns[SESSION]
+        assert isinstance(column, TextColumn)  # sessions always are
+        run, more = passes.sessions, (column.codes, len(column.values))
+    number = _run(look, rule.match, run, *more, within=rule.within)
     return _between(number, rule.at_least, rule.at_most)
 
 
-def _keys(shard: Shard, unit: str) -> tuple[np.ndarray, int]:
-    if unit == "session":
-        column = shard.columns[SESSION]
-        assert isinstance(column, TextColumn)  # sessions always are
-        return column.codes, len(column.values)
-    day = shard.time // US_PER_DAY
-    start = int(day.min(initial=0))
-    return (day - start).astype(np.int32), int(day.max(initial=start)) - start + 1
-
-
 def _value(look: Look, rule: Value) -> np.ndarray:
-    codes, lut, needs = coded(look, [rule.match])
-    time, offsets, masks = _rows_of(look)
     column = look.shard.columns[rule.property]
     assert isinstance(column, NumberColumn)  # checked before
-    sums, sizes = passes.summed(
-        time, codes, offsets, masks, lut.astype(np.uint8), needs[0], column.numbers, MONEY_SCALE,
-        _low(look, rule.within), look.at,
-    )  # fmt: skip
+    more = (column.numbers, MONEY_SCALE)
+    sums, sizes = _run(look, rule.match, passes.summed, *more, within=rule.within)
     if (sizes >= 2.0**62).any():
         raise DataError(
             f"segment: the {rule.property!r} of a user is too large to add up. Leave such rows "
             "out first: log.where(...)."
         )
-    low, high = (
-        None if end is None else round(end * MONEY_SCALE) for end in (rule.at_least, rule.at_most)
-    )
-    return _between(sums, low, high)
+    ends = (rule.at_least, rule.at_most)
+    return _between(sums, *(None if end is None else round(end * MONEY_SCALE) for end in ends))
 
 
 def _abandoned(look: Look, rule: Abandoned) -> np.ndarray:

@@ -23,8 +23,9 @@ from analysis.eventlog import engine, people
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.schema import UsageError, instant_us, one_of, timestamp
+from analysis.segment_checks import check_rule
 from analysis.segment_form import as_rule, as_table
-from analysis.segment_people import Look, check_rule, keeps, there
+from analysis.segment_people import Look, keeps, there
 from analysis.segment_rules import Rule
 from analysis.segment_terms import (
     abandoned,
@@ -218,12 +219,12 @@ def segment(
         )
 
     def who(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-        look = Look(shard, log.event_names, instant)
+        look = Look(shard, log.event_names, instant, shard.masks)
         seen = there(look)
-        return keeps(look, asked) & seen, seen
+        return keeps(look.at_users(seen), asked) & seen, seen
 
     parts = engine.over(log.shards, who)
-    found = Segment(
+    return Segment(
         rule=asked,
         at_us=instant,
         by_shard=tuple(own for own, _ in parts),
@@ -231,7 +232,6 @@ def segment(
         log=log,
         name=name,
     )
-    return found
 
 
 def catalog_segments(catalog: Catalog) -> dict[str, Rule]:

@@ -33,23 +33,16 @@ def first_at(time, start, stop, instant):
 
 
 @nb.njit(cache=True, nogil=True)
-def matched(time, codes, offsets, masks, lut, wanted, lo, hi):
-    """How many rows match from `lo` to `hi` (excluded), and which is the first and the last?
+def counted(time, codes, offsets, masks, lut, wanted, lo, hi):
+    """How many rows of each user match, from `lo` to `hi` (excluded)? int32 per user.
 
     Parameters
     ----------
-    codes, lut : a row matches if ``lut[codes[row]]``. wanted : the set of events that can match,
-    as in `masks`. lo, hi : instants in microseconds.
-
-    Returns
-    -------
-    (count, first, last) : int32, int64 and int64 arrays, one element per user; rows are −1 where
-        none matches.
+    codes, lut : a row matches if ``lut[codes[row]]``; code −1 reads the last. wanted : the set of
+    events that can match, as in `masks`. lo, hi : instants in microseconds.
     """
     users = offsets.size - 1
     count = np.zeros(users, np.int32)
-    first = np.full(users, -1, np.int64)
-    last = np.full(users, -1, np.int64)
     for u in range(users):
         if not masks[u] & wanted:
             continue
@@ -58,24 +51,49 @@ def matched(time, codes, offsets, masks, lut, wanted, lo, hi):
         found = 0
         for i in range(begin, end):
             found += lut[codes[i]]
-        if found == 0:
-            continue
         count[u] = found
-        while not lut[codes[begin]]:
-            begin += 1
-        end -= 1
-        while not lut[codes[end]]:
-            end -= 1
-        first[u] = begin
-        last[u] = end
-    return count, first, last
+    return count
 
 
 @nb.njit(cache=True, nogil=True)
-def distinct(time, codes, offsets, masks, lut, wanted, keys, size, lo, hi):
-    """How many different keys (sessions, days; from 0, −1 is none) do a user's matches have?
+def found_first(time, codes, offsets, masks, lut, wanted, lo, hi):
+    """The first row of each user that matches from `lo` to `hi` (excluded), −1 where none does."""
+    users = offsets.size - 1
+    row = np.full(users, -1, np.int64)
+    for u in range(users):
+        if not masks[u] & wanted:
+            continue
+        i = first_at(time, offsets[u], offsets[u + 1], lo)
+        stop = offsets[u + 1]
+        while i < stop and not lut[codes[i]]:
+            i += 1
+        if i < stop and time[i] < hi:
+            row[u] = i
+    return row
 
-    Sessions may overlap, so a key counts when it is first seen for its user, not when it changes.
+
+@nb.njit(cache=True, nogil=True)
+def found_last(time, codes, offsets, masks, lut, wanted, lo, hi):
+    """The last row of each user that matches from `lo` to `hi` (excluded), −1 where none does."""
+    users = offsets.size - 1
+    row = np.full(users, -1, np.int64)
+    for u in range(users):
+        if not masks[u] & wanted:
+            continue
+        start = offsets[u]
+        i = first_at(time, start, offsets[u + 1], hi) - 1
+        while i >= start and not lut[codes[i]]:
+            i -= 1
+        if i >= start and time[i] >= lo:
+            row[u] = i
+    return row
+
+
+@nb.njit(cache=True, nogil=True)
+def sessions(time, codes, offsets, masks, lut, wanted, session, size, lo, hi):
+    """In how many sessions does a user match? Codes are below `size`; −1 is in none.
+
+    Sessions may overlap, so one counts when it is first seen for its user, not when it changes.
     """
     users = offsets.size - 1
     count = np.zeros(users, np.int32)
@@ -86,9 +104,27 @@ def distinct(time, codes, offsets, masks, lut, wanted, keys, size, lo, hi):
         begin = first_at(time, offsets[u], offsets[u + 1], lo)
         end = first_at(time, begin, offsets[u + 1], hi)
         for i in range(begin, end):
-            key = keys[i]
-            if lut[codes[i]] and key >= 0 and seen[key] != u:
+            key = session[i]
+            if key >= 0 and seen[key] != u and lut[codes[i]]:
                 seen[key] = u
+                count[u] += 1
+    return count
+
+
+@nb.njit(cache=True, nogil=True)
+def days(time, codes, offsets, masks, lut, wanted, length, lo, hi):
+    """On how many days, each so long and counted from 1970 UTC, does a user match?"""
+    users = offsets.size - 1
+    count = np.zeros(users, np.int32)
+    for u in range(users):
+        if not masks[u] & wanted:
+            continue
+        begin = first_at(time, offsets[u], offsets[u + 1], lo)
+        end = first_at(time, begin, offsets[u + 1], hi)
+        next_day = NEVER
+        for i in range(begin, end):
+            if lut[codes[i]] and time[i] >= next_day:
+                next_day = (time[i] // length + 1) * length
                 count[u] += 1
     return count
 
@@ -219,6 +255,9 @@ def left(time, codes, offsets, masks, lut, needs, wait, still, lo, hi):
         i = first_at(time, start, offsets[u + 1], hi) - 1
         later = EVER
         while i >= start and not out[u]:
+            if not lut[codes[i]]:
+                i -= 1
+                continue
             t = time[i]
             if t < lo - wait:
                 break
