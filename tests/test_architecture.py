@@ -24,7 +24,8 @@ FLOORS = {
         "funnels funnel_steps funnel_table funnel_result breakdown periods period_bounds "
         "period_changes period_result period_words micro_shares totals gate "
         "segments segment_rules segment_terms segment_values segment_form segment_people "
-        "segment_checks segment_words"
+        "segment_checks segment_words segment_result rfm clusters cluster_points "
+        "audiences"
     ),
     "views": "widgets reports cli console log_commands lab notebooks",
 }

@@ -83,7 +83,7 @@ def keeps(look: Look, rule: Rule) -> np.ndarray:
 
 def there(look: Look) -> np.ndarray:
     """A boolean per user of the shard: was anything of them seen before the instant?"""
-    return _run(look, Matching((ANY_EVENT,)), passes.found_first) >= 0
+    return asked(look, Matching((ANY_EVENT,)), passes.found_first) >= 0
 
 
 def coded(look: Look, matches: Sequence[Matching]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -122,8 +122,8 @@ def _codes(look: Look, conditions: Sequence[Any]) -> np.ndarray:
     kind = event_dtype(size << len(conditions)).type
     codes = look.shard.event.astype(kind)
     for place, where in enumerate(conditions):
-        asked = {name: list(values) for name, values in where}
-        hits = matching_rows(look.shard, asked, look.names)
+        conditions_of = {name: list(values) for name, values in where}
+        hits = matching_rows(look.shard, conditions_of, look.names)
         codes += hits.astype(kind) * kind(size << place)
     return codes
 
@@ -136,12 +136,26 @@ def _rows_of(look: Look) -> tuple[np.ndarray, ...]:
     return look.shard.time, look.shard.offsets, look.masks
 
 
-def _run(look: Look, match: Matching, run: Any, *more: Any, within: str | None = None) -> Any:
-    """Ask a pass about one match, up to the instant."""
+def asked(
+    look: Look,
+    match: Matching,
+    run: Any,
+    *more: Any,
+    within: str | None = None,
+    since: int | None = None,
+) -> Any:
+    """What a pass of `passes.segments` finds for one match, up to the instant.
+
+    Parameters
+    ----------
+    more : what the pass takes before its bounds. within, since : from when on rows count, as a
+    duration before the instant, or as an instant of its own; default: from the start.
+    """
     codes, lut, needs = coded(look, [match])
     time, offsets, masks = _rows_of(look)
     rows = (time, codes, offsets, masks, lut.astype(np.uint8), needs[0])
-    return run(*rows, *more, _low(look, within), look.at)
+    low = _low(look, within) if since is None else since
+    return run(*rows, *more, low, look.at)
 
 
 def _between(number: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
@@ -155,8 +169,8 @@ def _between(number: np.ndarray, low: float | None, high: float | None) -> np.nd
 
 def _did(look: Look, rule: Did) -> np.ndarray:
     if rule.at_least == 1 and rule.at_most is None:
-        return _run(look, rule.match, passes.found_last, within=rule.within) >= 0
-    count = _run(look, rule.match, passes.counted, within=rule.within)
+        return asked(look, rule.match, passes.found_last, within=rule.within) >= 0
+    count = asked(look, rule.match, passes.counted, within=rule.within)
     return _between(count, rule.at_least, rule.at_most)
 
 
@@ -193,8 +207,8 @@ def _cells(look: Look, rule: Holds) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     column = look.shard.columns[rule.property]
     shown = look.shard.event < len(look.names)
     if isinstance(column, NumberColumn):
-        asked = {rule.property: list(rule.values)}
-        hits = matching_rows(look.shard, asked, look.names)
+        wanted = {rule.property: list(rule.values)}
+        hits = matching_rows(look.shard, wanted, look.names)
         codes = np.where(shown & ~np.isnan(column.numbers), 1 + hits, 0).astype(np.uint8)
         return codes, np.array([0, 0, 1], np.uint8), np.array([0, 1, 1], np.uint8)
     codes = column.codes if shown.all() else np.where(shown, column.codes, -1)
@@ -207,7 +221,7 @@ def _cells(look: Look, rule: Holds) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _since(look: Look, rule: Since) -> np.ndarray:
     find = passes.found_first if rule.which == FIRST else passes.found_last
-    row = _run(look, rule.match, find)
+    row = asked(look, rule.match, find)
     did = row >= 0
     low, high = (None if end is None else duration_us(end) for end in (rule.at_least, rule.at_most))
     did[did] = _between(look.at - look.shard.time[row[did]], low, high)
@@ -223,7 +237,7 @@ def _frequency(look: Look, rule: Frequency) -> np.ndarray:
         column = look.shard.columns[SESSION]
         assert isinstance(column, TextColumn)  # sessions always are
         run, more = passes.sessions, (column.codes, len(column.values))
-    number = _run(look, rule.match, run, *more, within=rule.within)
+    number = asked(look, rule.match, run, *more, within=rule.within)
     return _between(number, rule.at_least, rule.at_most)
 
 
@@ -231,7 +245,7 @@ def _value(look: Look, rule: Value) -> np.ndarray:
     column = look.shard.columns[rule.property]
     assert isinstance(column, NumberColumn)  # checked before
     more = (column.numbers, MONEY_SCALE)
-    sums, sizes = _run(look, rule.match, passes.summed, *more, within=rule.within)
+    sums, sizes = asked(look, rule.match, passes.summed, *more, within=rule.within)
     if (sizes >= 2.0**62).any():
         raise DataError(
             f"segment: the {rule.property!r} of a user is too large to add up. Leave such rows "

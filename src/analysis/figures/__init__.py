@@ -6,17 +6,21 @@ are plain lists of rounded numbers, so that the same table gives the same bytes 
 A percent never stands without the count it is a share of.
 """
 
+from analysis.figures.audience import audience_rates
 from analysis.figures.changes import step_changes
 from analysis.figures.funnel import funnel_bars
 from analysis.figures.quality import audit_rows, hours_of_day, value_classes
 from analysis.figures.quality_days import daily_volume, missing_cells, silences
+from analysis.figures.segments import cluster_bars, score_bars
 from analysis.figures.shares import micro_bars
 from analysis.figures.theme import PALETTE, safe, template
 from analysis.figures.trend import rate_trend
 
 __all__ = [
     "PALETTE",
+    "audience_rates",
     "audit_rows",
+    "cluster_bars",
     "daily_volume",
     "funnel_bars",
     "hours_of_day",
@@ -24,6 +28,7 @@ __all__ = [
     "missing_cells",
     "rate_trend",
     "safe",
+    "score_bars",
     "silences",
     "step_changes",
     "template",
