@@ -25,7 +25,7 @@ FLOORS = {
         "period_changes period_result period_words micro_shares totals gate "
         "segments segment_rules segment_terms segment_values segment_form segment_people "
         "segment_checks segment_words segment_result rfm clusters cluster_points "
-        "audiences"
+        "audiences contrasts segment_comparison segment_profiles segment_overlaps"
     ),
     "views": "widgets reports cli console log_commands lab notebooks",
 }

@@ -7,7 +7,7 @@ with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -87,6 +87,10 @@ class Segment:
     def series(self) -> pd.Series:
         """A boolean per user, indexed by user: a mask that fits any view of the log."""
         return pd.Series(self.mask, index=self.log.user_ids, name=self.name or "segment")
+
+    def everybody(self) -> Segment:
+        """All people the log had seen by then: those who could be in it."""
+        return replace(self, rule=None, by_shard=self.seen_by_shard, name="everybody")
 
     def must_precede(self, start: Any, what: str) -> None:
         """Refuse to be compared with something that begins before the segment's instant.

@@ -8,6 +8,7 @@ A percent never stands without the count it is a share of.
 
 from analysis.figures.audience import audience_rates
 from analysis.figures.changes import step_changes
+from analysis.figures.differences import share_differences
 from analysis.figures.funnel import funnel_bars
 from analysis.figures.quality import audit_rows, hours_of_day, value_classes
 from analysis.figures.quality_days import daily_volume, missing_cells, silences
@@ -15,6 +16,7 @@ from analysis.figures.segments import cluster_bars, score_bars
 from analysis.figures.shares import micro_bars
 from analysis.figures.theme import PALETTE, safe, template
 from analysis.figures.trend import rate_trend
+from analysis.figures.upset import upset
 
 __all__ = [
     "PALETTE",
@@ -29,8 +31,10 @@ __all__ = [
     "rate_trend",
     "safe",
     "score_bars",
+    "share_differences",
     "silences",
     "step_changes",
     "template",
+    "upset",
     "value_classes",
 ]

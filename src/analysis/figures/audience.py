@@ -47,5 +47,5 @@ def audience_rates(table: pd.DataFrame, *, title: str | None = None) -> go.Figur
             alt.append(f"{label(row.group)}, {name}: {many}.")
         blocks.append((f"{label(row.group)}: {count(row.users)} people", bars))
     upper = float(table[["high", "high_before"]].max().max())
-    axis = percent_axis(min(1.0, max(upper * 1.7, 0.05)))
+    axis = percent_axis(min(1.0, max(upper, 0.01))) | {"range": [0, max(upper, 0.01) * 1.7]}
     return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)

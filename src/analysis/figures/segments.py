@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.rows import AXIS, ROW, heading_notes, percent_axis, row_axis, rows
+from analysis.figures.rows import AXIS, ROW, Rows, heading_notes, percent_axis, row_axis, rows
 from analysis.figures.theme import (
     INK,
     PALETTE,
@@ -25,6 +26,7 @@ from analysis.wording import count, label, percent, share
 
 _UNITS = {"recency": "days ago", "frequency": "times", "monetary": ""}
 _NAME = 22
+_HEADING = 36
 
 
 class Bar(NamedTuple):
@@ -71,8 +73,10 @@ def score_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
             bars.append(Bar(name, row.rate, row.rate_low, row.rate_high, words, told))
             alt.append(f"{label(measure)}, score {row.score}: {span}, {many}.")
         blocks.append((label(measure), bars))
-    upper = min(1.0, float(table["rate_high"].max()) * 1.9)
-    return bars_under_headings(blocks, percent_axis(upper), alt=" ".join(alt), title=title)
+    upper = float(table["rate_high"].max())
+    # Room for the words behind the longest whisker, also where that ends at 100 %.
+    axis = percent_axis(min(1.0, upper)) | {"range": [0, upper * 1.8]}
+    return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)
 
 
 def cluster_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -111,7 +115,8 @@ def cluster_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
             bars.append(Bar(label(row.event), row.per_session, float("nan"), float("nan"),
                             words, told))  # fmt: skip
             alt.append(f"{label(row.event)}: {both}.")
-        blocks.append((f"{cluster}: {many}", bars))
+        people = TOO_FEW if few else f"{percent(first['rate'])} · {count(first['k'])}"
+        blocks.append((f"{people} · {short(str(cluster), _HEADING)}", bars))
     axis = {"range": [0, upper * 1.6], "title": {"text": "events per session", "standoff": 4}}
     return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)
 
@@ -120,14 +125,10 @@ def bars_under_headings(
     blocks: Sequence[tuple[str, list[Bar]]], axis: dict[str, Any], *, alt: str, title: str | None
 ) -> go.Figure:
     """Named bars with their words, in blocks of a heading each."""
-    place = rows(len(blocks), max(len(bars) for _, bars in blocks))
+    place = _places([len(bars) for _, bars in blocks])
     flat = [bar for _, bars in blocks for bar in bars]
-    y = [
-        at
-        for centers, (_, bars) in zip(place.centers, blocks, strict=True)
-        for at in centers[: len(bars)]
-    ]
-    named = row_axis(place, ["", ""])
+    y = [at for centers in place.centers for at in centers]
+    named = row_axis(place, [""])
     named |= {"tickvals": y, "ticktext": [safe(short(bar.name, _NAME)) for bar in flat]}
     ends = pd.DataFrame(flat)
     trace = go.Bar(
@@ -136,15 +137,7 @@ def bars_under_headings(
         y=y,
         width=ROW - 6,
         marker={"color": PALETTE[4], "line": {"width": 0}},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": plain(ends["high"] - ends["at"]),
-            "arrayminus": plain(ends["at"] - ends["low"]),
-            "color": INK,
-            "thickness": 1.4,
-            "width": 4,
-        },
+        error_x=_whiskers(ends) if ends["low"].notna().any() else None,
         hovertext=[safe_lines(bar.told) for bar in flat],
         hoverinfo="text",
     )
@@ -162,6 +155,30 @@ def bars_under_headings(
     layout = {"xaxis": axis, "yaxis": named, "annotations": headings}
     height = int(place.height) + AXIS + (14 if "title" in axis else 0)
     return finished([trace, words], layout, title=title, alt=alt, height=height)
+
+
+def _whiskers(ends: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": plain(ends["high"] - ends["at"]),
+        "arrayminus": plain(ends["at"] - ends["low"]),
+        "color": INK,
+        "thickness": 1.4,
+        "width": 4,
+    }
+
+
+def _places(sizes: Sequence[int]) -> Rows:
+    """Places for blocks of different sizes, one under the other."""
+    single = [rows(1, size) for size in sizes]
+    tops = np.cumsum([0, *(place.height for place in single)])
+    centers = [
+        [float(top) + at for at in place.centers[0]]
+        for top, place in zip(tops, single, strict=False)
+    ]
+    headings = [float(top) + place.headings[0] for top, place in zip(tops, single, strict=False)]
+    return Rows(centers, headings, float(tops[-1]))
 
 
 def _span(measure: str, low: float, high: float) -> str:
