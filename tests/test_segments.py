@@ -11,9 +11,12 @@ import segment_oracle as oracle
 from hypothesis import given, settings
 from segment_draws import START, frames, instants, leaves, rules
 
+from analysis.audiences import audience
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.schema import UsageError
+from analysis.segment_comparison import compare_segments
+from analysis.segment_overlaps import overlaps
 from analysis.segments import (
     abandoned,
     did,
@@ -252,3 +255,13 @@ def test_the_shipped_segments_on_the_demo_shop():
     carts = rows[(rows["event"] == "add_to_cart") & rows["user"].isin(never)]
     # Whoever never bought and is no abandoner yet has put all of it there within the wait.
     assert (carts["time"] >= log.covers_until - pd.Timedelta(hours=24)).all()
+
+
+@pytest.mark.parametrize(
+    "ask", [audience, compare_segments, lambda log, it: overlaps(log, {"a": it, "b": it})]
+)
+def test_a_mask_without_an_instant_is_no_segment(ask):
+    with pytest.raises(UsageError, match=r"ndarray is no segment.*or picked\(log, mask, at="):
+        ask(small(), np.array([True, False, True]))
+    with pytest.raises(UsageError, match="Did is no segment"):
+        ask(small(), did("cart"))

@@ -30,7 +30,7 @@ from analysis.results import Result
 from analysis.schema import USER, DataError, UsageError, did_you_mean, timestamp
 from analysis.segment_checks import check_rule
 from analysis.segment_people import Look, asked, keeps
-from analysis.segment_result import Segment
+from analysis.segment_result import Segment, as_segment
 from analysis.segment_rules import Did
 from analysis.segment_terms import did, last
 from analysis.sources.consent import GRANTED, Consent, granted_rows
@@ -131,6 +131,7 @@ def audience(
     >>> found.table[["group", "users", "k", "rate"]].to_dict("records")
     [{'group': 'all', 'users': 2, 'k': 1, 'rate': 0.5}]
     """
+    as_segment(segment, "audience")
     target = _target(path)
     _check(holdout, seed)
     check_rule(log, did(macro), "audience: macro")

@@ -25,7 +25,7 @@ from analysis.figures.differences import chance, thing
 from analysis.results import Result
 from analysis.schema import UsageError, human_duration, instant_us, timestamp
 from analysis.segment_profiles import TwoGroups, event_rows, funnel_rows, property_rows, time_rows
-from analysis.segment_result import Segment
+from analysis.segment_result import Segment, as_segment
 from analysis.wording import count, percent, points
 
 _NOT_CAUSED = (
@@ -140,6 +140,8 @@ def compare_segments(
             f"compare_segments: most_false={most_false!r}, min_cell={min_cell!r}. Allowed: a share "
             "between 0 and 1, and a whole number from 1."
         )
+    for one in (a,) if b is None else (a, b):
+        as_segment(one, "compare_segments")
     start, end, instant = _period(log, a, b, (since, until), look_back)
     groups, shared = _groups(log, a, b, (start, end, instant))
     rows = [shares(event_rows(groups)), shares(property_rows(groups, properties))]

@@ -18,7 +18,7 @@ from analysis.eventlog import people
 from analysis.eventlog.log import EventLog
 from analysis.results import Result
 from analysis.schema import UsageError
-from analysis.segment_result import Segment
+from analysis.segment_result import Segment, as_segment
 from analysis.stats import wilson
 from analysis.wording import count, label, listed, percent, share
 
@@ -95,7 +95,7 @@ def overlaps(
         )
     if not isinstance(min_cell, int) or min_cell < 1:
         raise UsageError(f"overlaps: min_cell={min_cell!r}. Allowed: a whole number from 1.")
-    first, *others = segments.values()
+    first, *others = (as_segment(one, "overlaps") for one in segments.values())
     for name, other in segments.items():
         if other.at_us != first.at_us:
             raise UsageError(

@@ -132,6 +132,22 @@ class Segment:
         return np.array(self.mask, dtype=dtype, copy=copy)
 
 
+def as_segment(given: Any, what: str) -> Segment:
+    """`given` if it is a segment.
+
+    Raises
+    ------
+    UsageError
+        If it is a mask or a rule, which say no instant.
+    """
+    if not isinstance(given, Segment):
+        raise UsageError(
+            f"{what}: {type(given).__name__} is no segment. Allowed: segment(log, rule, at=...), "
+            "or picked(log, mask, at=...) for people picked otherwise."
+        )
+    return given
+
+
 def picked(log: EventLog, mask: Any, *, at: Any, name: str | None = None) -> Segment:
     """People picked by other means than a rule, as a segment.
 
