@@ -60,6 +60,14 @@ def test_sentence_figure_and_few_people():
     assert "3 of 31" not in alt + result.sentence()
 
 
+def test_a_view_counts_its_own_people():
+    log = log_of([("u", "a"), ("v", "b"), ("w", "x")])
+    both = {name: segment(log, did(name)) for name in ("a", "b")}
+    found = overlaps(log.where(event=["a", "b"]), both, min_cell=1)
+    assert found.table["k"].tolist() == [1, 1, 1]
+    assert set(found.table["n"]) == {3}
+
+
 def test_wrong_use():
     log = log_of([("u", "a")])
     one, two = segment(log, did("a")), segment(log, did("b"), at="2026-01-01 12:00")

@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 
 from analysis import figures
-from analysis.eventlog import people
+from analysis.eventlog import engine, people
 from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import Shard
 from analysis.results import Result
 from analysis.schema import UsageError
+from analysis.segment_people import Look, there
 from analysis.segment_result import Segment, as_segment
 from analysis.stats import wilson
 from analysis.wording import count, label, listed, percent, share
@@ -70,6 +72,7 @@ def overlaps(
 
     Parameters
     ----------
+    log : whose people are counted: all that it shows before the instant. A view counts its own.
     segments : by name, 2 to 12, all of one instant.
     min_cell : counts of fewer people than this are hidden.
 
@@ -124,7 +127,11 @@ def overlaps(
 def _codes(log: EventLog, first: Segment, segments: list[Segment]) -> tuple[np.ndarray, int]:
     """Per combination, as a set of bits, how many people are in it; and how many there are."""
     names = len(log.event_names)
-    seen = people.chosen(log.shards, names, first.everybody())
+
+    def seen_by(shard: Shard) -> np.ndarray:
+        return there(Look(shard, log.event_names, first.at_us, shard.masks))
+
+    seen = engine.over(log.shards, seen_by)
     bits = [np.zeros(len(own), np.int64) for own in seen]
     for place, one in enumerate(segments):
         chosen = people.chosen(log.shards, names, one)
