@@ -69,6 +69,17 @@ def test_the_rules_of_the_shipped_catalogs_are_rules(path):
         assert as_rule(as_table(rule)) == rule
 
 
+def test_abandoners_wait_as_long_as_the_derived_events_say():
+    for name, derived, segment in (
+        ("ecommerce", "cart_abandoned", "abandoned_carts"),
+        ("saas", "trial_lapsed", "lapsed_trials"),
+    ):
+        catalog = Catalog.load(CATALOGS / f"{name}.toml")
+        rule, event = catalog.segments[segment]["rule"], catalog.derived[derived]
+        assert rule == {"abandoned": event["after"], "without": event["without"],
+                        "wait": event["wait"]}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("written", "message"),
     [

@@ -20,6 +20,7 @@ import questions
 os.environ["POLARS_MAX_THREADS"] = str(questions.THREADS)
 os.environ["NUMBA_NUM_THREADS"] = str(questions.THREADS)
 
+import people
 import report
 from clickhouse import TABLES, ClickHouse
 from duck import Duck
@@ -121,6 +122,7 @@ def asked(source: Path, place: Path) -> Iterator[list[Entry]]:
     peers = [(f"ClickHouse, {t}", partial(clickhouse.by_group, t)) for t in TABLES]
     peers += [("DuckDB", duck.by_group), ("Polars", frame.by_group)]
     entries += [Entry(group, name, run) for name, run in peers]
+    entries += people.entries(workbook, duck)
     with contextlib.suppress(ImportError):
         entries.append(Entry("audit", NAME, workbook.audit()))
     try:
