@@ -109,6 +109,13 @@ def test_the_sentence_and_the_figure_have_their_numbers():
     )
 
 
+def test_the_upper_two_fifths_of_two_scores_are_the_better_one():
+    found = [("a", 70, "purchase", 5.0), ("a", 71, "purchase", 5.0), ("b", 1, "purchase", 5.0)]
+    said = rfm(log_of(found), scores=2).sentence()
+    assert said.startswith("33.3% (1 of 3) of the buyers score 2 or more of 2")
+    assert said.endswith("they bring 62.5% (10 of 16) of the value.")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

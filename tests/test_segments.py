@@ -265,3 +265,12 @@ def test_a_mask_without_an_instant_is_no_segment(ask):
         ask(small(), np.array([True, False, True]))
     with pytest.raises(UsageError, match="Did is no segment"):
         ask(small(), did("cart"))
+
+
+def test_a_segment_fits_the_same_log_opened_again(tmp_path):
+    small().save(tmp_path)
+    one, two = EventLog.open(tmp_path), EventLog.open(tmp_path)
+    found = segment(one, did("cart"))
+    assert list(two.in_segment(found).user_ids) == ["ann", "bob"]
+    fewer = EventLog.from_frame(one.to_frame().query("user != 'ann'"))
+    assert list(fewer.in_segment(found).user_ids) == ["bob"]

@@ -68,7 +68,7 @@ class RFMResult(Result):
         n = len(self.users)
         if not n:
             return f"Nobody bought before {self.at:%Y-%m-%d %H:%M} UTC."
-        bound = int(np.ceil(self.scores * 0.6)) + 1
+        bound = self.scores * 3 // 5 + 1
         best = (self.users[["r", "f"]] >= bound).all(axis=1)
         low, high = (float(end) for end in wilson(best.sum(), n))
         said = (

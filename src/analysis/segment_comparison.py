@@ -160,6 +160,10 @@ def compare_segments(
             "since": timestamp(start).isoformat() if start > -(2**61) else None,
             "until": timestamp(end).isoformat(),
             "look_back": look_back,
+            "properties": None if properties is None else list(properties),
+            "steps": None
+            if steps is None
+            else [getattr(s, "plain", lambda s=s: s)() for s in steps],
             "window": str(window),
             "most_false": most_false,
             "min_cell": min_cell,
