@@ -12,7 +12,7 @@ from analysis.eventlog.log import EventLog
 from analysis.funnels import funnel
 from analysis.schema import UsageError
 from analysis.segment_comparison import compare_segments
-from analysis.segments import did, picked, segment
+from analysis.segments import did, is_in, picked, segment
 from analysis.simulate import simulate
 
 AT = pd.Timestamp("2026-01-10", tz="UTC")
@@ -127,6 +127,14 @@ def test_a_planted_difference_is_found_and_said():
     drawn = result.figure()
     assert "Device: m: 100% (" in drawn.layout.meta["alt"]
     assert any("not drawn by lot" in warning for warning in result.warnings)
+
+
+def test_what_a_rule_looks_at_differs_by_construction():
+    log = log_of([(f"u{i}", 2, "cart", "md"[i % 2]) for i in range(40)])
+    result = compare_segments(log, segment(log, is_in("device", "m"), at=AT))
+    assert any("look at 'device'" in warning for warning in result.warnings)
+    plain = compare_segments(log, segment(log, did("visit"), at=AT))
+    assert not any("construction" in warning for warning in plain.warnings)
 
 
 def test_few_people_are_hidden():

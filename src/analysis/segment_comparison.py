@@ -22,10 +22,12 @@ from analysis.contrasts import judged, shares
 from analysis.eventlog import people
 from analysis.eventlog.log import EventLog
 from analysis.figures.differences import chance, thing
+from analysis.funnel_steps import Step
 from analysis.results import Result
 from analysis.schema import UsageError, human_duration, instant_us, timestamp
 from analysis.segment_profiles import TwoGroups, event_rows, funnel_rows, property_rows, time_rows
 from analysis.segment_result import Segment, as_segment
+from analysis.segment_rules import properties_of
 from analysis.wording import count, percent, points
 
 _NOT_CAUSED = (
@@ -161,14 +163,15 @@ def compare_segments(
             "until": timestamp(end).isoformat(),
             "look_back": look_back,
             "properties": None if properties is None else list(properties),
-            "steps": None
-            if steps is None
-            else [getattr(s, "plain", lambda s=s: s)() for s in steps],
+            "steps": _plain(steps),
             "window": str(window),
             "most_false": most_false,
             "min_cell": min_cell,
         },
-        warnings=_warnings(groups, shared, hidden, min_cell, look_back),
+        warnings=(
+            *_warnings(groups, shared, hidden, min_cell, look_back),
+            *_by_construction(table, a, b),
+        ),
         names=names,
         sizes=groups.sizes,
         start=timestamp(max(start, _first(log))),
@@ -199,6 +202,12 @@ def _period(
             "look_back=True to compare what picked them."
         )
     return start, end, max(instants)
+
+
+def _plain(steps: Sequence[Any] | None) -> list[Any] | None:
+    if steps is None:
+        return None
+    return [step.plain() if isinstance(step, Step) else step for step in steps]
 
 
 def _first(log: EventLog) -> int:
@@ -254,6 +263,16 @@ def _warnings(
         length = human_duration(groups.end - groups.start)
         said.append(f"Looked at: the {length} from {timestamp(groups.start):%Y-%m-%d %H:%M} UTC.")
     return tuple(said)
+
+
+def _by_construction(table: pd.DataFrame, a: Segment, b: Segment | None) -> list[str]:
+    rules = [one.rule for one in (a, b) if one is not None and one.rule is not None]
+    asked = {name for rule in rules for name in properties_of(rule)}
+    compared = set(table.loc[table["kind"] == "property", "name"])
+    return [
+        f"The rules look at {name!r}, so it differs by construction."
+        for name in sorted(asked & compared)
+    ]
 
 
 def _of(row: Any, group: str) -> str:

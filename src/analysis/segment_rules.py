@@ -197,3 +197,21 @@ def leaves(rule: Rule) -> list[Rule]:
     if isinstance(rule, Before):
         return [rule.first, rule.then]
     return [rule]
+
+
+def properties_of(rule: Rule) -> set[str]:
+    """Names of the properties that a rule looks at.
+
+    Examples
+    --------
+    >>> from analysis.segment_terms import did, first
+    >>> sorted(properties_of(did("a", where={"page": "/"}) & first("device", "mobile")))
+    ['device', 'page']
+    """
+    found = set()
+    for leaf in leaves(rule):
+        matches = [getattr(leaf, "match", None), *getattr(leaf, "steps", ())]
+        found |= {name for match in matches if match is not None for name, _ in match.where}
+        if isinstance(leaf, (Holds, Value)):
+            found.add(leaf.property)
+    return found
