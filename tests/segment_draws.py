@@ -70,29 +70,41 @@ def together(*parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dic
 
 filters = optional({}, {"where": conditions})
 windows = optional({}, {"within": SPANS, "event": names, "where": conditions})
-leaves = st.one_of(
-    dids,
-    optional({"did": names, "at_most": st.integers(1, 3)}, {"within": SPANS}),
-    st.tuples(dids, dids).map(lambda pair: {"before": list(pair)}),
-    optional({"sequence": st.lists(steps, min_size=2, max_size=3)}, {"within": SPANS}),
-    st.tuples(st.sampled_from(["first", "last", "is_in"]), wanted).map(
-        lambda found: {found[0]: found[1][0], "values": found[1][1]}
+
+
+def one_of_a_property(which: str) -> st.SearchStrategy[dict[str, Any]]:
+    return wanted.map(lambda found: {which: found[0], "values": found[1]})
+
+
+def counted(unit: str) -> st.SearchStrategy[dict[str, Any]]:
+    return together(st.just({"frequency": unit}), ranged, windows)
+
+
+KINDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "did": dids,
+    "did at most": optional({"did": names, "at_most": st.integers(1, 3)}, {"within": SPANS}),
+    "before": st.tuples(dids, dids).map(lambda pair: {"before": list(pair)}),
+    "sequence": optional(
+        {"sequence": st.lists(st.sampled_from(EVENTS), min_size=2, max_size=3)}, {"within": SPANS}
     ),
-    *(
-        together(st.fixed_dictionaries({k: names}), durations, filters)
-        for k in ("recency", "tenure")
+    "sequence of conditions": optional(
+        {"sequence": st.lists(steps, min_size=2, max_size=3)}, {"within": SPANS}
     ),
-    together(
-        st.fixed_dictionaries({"frequency": st.sampled_from(["session", "day", "event"])}),
-        ranged,
-        windows,
-    ),
-    together(st.just({"value": "value"}), amounts, windows),
-    optional(
+    "first": one_of_a_property("first"),
+    "last": one_of_a_property("last"),
+    "is_in": one_of_a_property("is_in"),
+    "recency": together(st.fixed_dictionaries({"recency": names}), durations, filters),
+    "tenure": together(st.fixed_dictionaries({"tenure": names}), durations, filters),
+    "sessions": counted("session"),
+    "days": counted("day"),
+    "events": counted("event"),
+    "value": together(st.just({"value": "value"}), amounts, windows),
+    "abandoned": optional(
         {"abandoned": names, "without": names, "wait": SPANS},
         {"within": SPANS, "still": st.booleans()},
     ),
-)
+}
+leaves = st.one_of(*KINDS.values())
 rules = st.recursive(
     leaves,
     lambda inner: st.one_of(
@@ -102,4 +114,5 @@ rules = st.recursive(
     ),
     max_leaves=4,
 )
-instants = HOURS.map(lambda hour: START + pd.Timedelta(hour, "h"))
+# Half of the instants leave all of the rows in.
+instants = st.one_of(HOURS, st.just(120)).map(lambda hour: START + pd.Timedelta(hour, "h"))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import segment_oracle as oracle
 from hypothesis import given, settings
-from segment_draws import START, frames, instants, leaves, rules
+from segment_draws import KINDS, START, frames, instants, rules
 
 from analysis.audiences import audience
 from analysis.catalog import Catalog
@@ -39,11 +39,29 @@ def log_of(frame: pd.DataFrame, shards: int = 1) -> EventLog:
     return EventLog.from_frame(frame, shards=shards, covers_until=START + pd.Timedelta(days=10))
 
 
-@settings(max_examples=400)
-@given(frames(), leaves, instants)
-def test_every_kind_of_rule_is_the_oracles(frame, rule, at):
-    found = segment(log_of(frame), rule, at=at)
-    assert set(found.user_ids) == oracle.members(frame, rule, at)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_rule_is_the_oracles(kind):
+    @settings(max_examples=80)
+    @given(frames(), KINDS[kind], instants)
+    def judged(frame, rule, at):
+        found = segment(log_of(frame), rule, at=at)
+        assert set(found.user_ids) == oracle.members(frame, rule, at)
+
+    judged()
+
+
+def test_a_sequence_takes_later_instants_within_the_time_of_its_first():
+    def who(hours: str, within: str | None = None) -> int:
+        times = [START + pd.Timedelta(int(hour), "h") for hour in hours]
+        frame = pd.DataFrame({"user": "u", "time": times, "event": list("abc")})
+        log = EventLog.from_frame(frame)
+        return segment(log, sequence(["a", "b", "c"], within=within)).size
+
+    assert who("012") == 1
+    assert who("011") == 0
+    assert who("001") == 0
+    assert who("012", "2h") == 1
+    assert who("012", "119min") == 0
 
 
 @settings(max_examples=150)
