@@ -26,7 +26,7 @@ from analysis.wording import count, label, percent, share
 
 _UNITS = {"recency": "days ago", "frequency": "times", "monetary": ""}
 _NAME = 22
-_HEADING = 36
+_HEADING = 26
 
 
 class Bar(NamedTuple):
@@ -117,7 +117,7 @@ def cluster_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
             alt.append(f"{label(row.event)}: {both}.")
         people = TOO_FEW if few else f"{percent(first['rate'])} · {count(first['k'])}"
         blocks.append((f"{people} · {short(str(cluster), _HEADING)}", bars))
-    axis = {"range": [0, upper * 1.6], "title": {"text": "events per session", "standoff": 4}}
+    axis = {"range": [0, upper * 2.2], "title": {"text": "events per session", "standoff": 4}}
     return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)
 
 
