@@ -109,3 +109,11 @@ def test_wrong_use(arguments, message):
 def test_too_few_people():
     with pytest.raises(DataError, match="not enough data: 20 people"):
         behavioral_clusters(log_of(np.full((20, 4), 3.0)), clusters=3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_nobody_to_place():
+    log = log_of(np.full((3, 4), 2.0))
+    for nobody in (log, EventLog.from_frame(log.to_frame().iloc[:0])):
+        with pytest.raises(DataError, match="not enough data: 0 people have 99 events or more"):
+            behavioral_clusters(nobody, min_events=99)

@@ -77,3 +77,12 @@ def test_wrong_use():
         overlaps(log, {"a": one})
     with pytest.raises(UsageError, match="whole number"):
         overlaps(log, {"a": one, "b": one}, min_cell=0)
+
+
+def test_nobody_overlaps():
+    log = log_of([])
+    empty = EventLog.from_frame(log.to_frame().iloc[:0])
+    found = overlaps(empty, {"a": segment(empty, did("*")), "b": segment(empty, ~did("*"))})
+    assert not len(found.table)
+    assert found.sentence() == "No combination of these segments has enough people to show."
+    assert found.figure().layout.meta["alt"] == "Nobody is in any of these sets."

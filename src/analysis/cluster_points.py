@@ -64,9 +64,10 @@ def points(log: EventLog, names: list[str], instant: int, min_events: int) -> Po
     kept = cells[:, :-1].sum(axis=1) >= min_events
     rates = cells[kept, :-1] / np.maximum(cells[kept, -1:], 1)
     scaled = np.log1p(rates)
-    spread = scaled.std(axis=0)
-    # What everybody does equally often sets nobody apart.
-    scaled = (scaled - scaled.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    if len(scaled):
+        spread = scaled.std(axis=0)
+        # What everybody does equally often sets nobody apart.
+        scaled = (scaled - scaled.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     return Points(log.user_ids[kept], names, rates, scaled, int((~kept).sum()))
 
 

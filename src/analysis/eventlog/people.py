@@ -1,7 +1,8 @@
 """Who is in a log, and which of them a mask names.
 
 A mask is a truth value per user: in the order of `user_ids`, or a pandas Series that names its
-users itself and may then come from another view of the log.
+users itself and may then come from another view of the log. A mask that knows its shards
+(`ByShard`) costs no look at any id.
 """
 
 from __future__ import annotations
