@@ -54,7 +54,15 @@ def optional(keys: dict[str, Any], more: dict[str, Any]) -> st.SearchStrategy[di
 counts = {"at_least": st.integers(1, 3), "within": SPANS, "where": conditions}
 dids = optional({"did": names}, counts)
 steps = st.one_of(names, optional({"event": names}, {"where": conditions}))
-ranged = st.sampled_from([{"at_least": 1}, {"at_most": 2}, {"at_least": 1, "at_most": 2}])
+ranged = st.sampled_from(
+    [
+        {"at_least": 1},
+        {"at_least": 2},
+        {"at_most": 1},
+        {"at_most": 2},
+        {"at_least": 2, "at_most": 3},
+    ]
+)
 durations = st.sampled_from(
     [{"at_least": "2h"}, {"at_most": "24h"}, {"at_least": "1h", "at_most": "25h"}]
 )

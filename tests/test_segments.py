@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import segment_oracle as oracle
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from segment_draws import KINDS, START, frames, instants, rules
 
 from analysis.audiences import audience
@@ -91,6 +92,14 @@ def test_nothing_from_the_instant_on_matters(frame, rule, at):
 def test_views_are_asked_about_what_they_show(frame, rule, at):
     view = log_of(frame, 4).where(color=["x", "y"])
     shown = frame[frame["color"].isin(["x", "y"])]
+    assert set(segment(view, rule, at=at).user_ids) == oracle.members(shown, rule, at)
+
+
+@settings(max_examples=80)
+@given(frames(), st.sampled_from(["first", "last", "is_in"]).flatmap(KINDS.get), instants)
+def test_hidden_rows_have_no_property(frame, rule, at):
+    view = log_of(frame, 4).where(event=["a", "b"])
+    shown = frame[frame["event"].isin(["a", "b"])]
     assert set(segment(view, rule, at=at).user_ids) == oracle.members(shown, rule, at)
 
 
