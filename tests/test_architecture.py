@@ -25,7 +25,10 @@ FLOORS = {
         "period_changes period_result period_words micro_shares totals gate "
         "segments segment_rules segment_terms segment_values segment_form segment_people "
         "segment_checks segment_words segment_result rfm clusters cluster_points "
-        "audiences contrasts segment_comparison segment_profiles segment_overlaps"
+        "audiences contrasts segment_comparison segment_profiles segment_overlaps "
+        "journeys journey_lines journey_flows journey_steps journey_paths journey_order "
+        "journey_distance "
+        "engagement engagement_rates engagement_rows engagement_scores engagement_words"
     ),
     "views": "widgets reports cli console log_commands lab notebooks",
 }

@@ -8,7 +8,8 @@ words          `schema` (columns, durations, errors), `results`, `stats`, `figur
 data           `eventlog` (the log in shards), `passes` (compiled loops), `sources` (reading
                files), `catalog` (roles of events), `simulate` (a shop with a known truth)
 answers        `funnels`, `periods` (a week against the week before), `segments` (rules about
-               people), `segment_comparison`, `segment_overlaps`, `audiences`, `rfm`, `clusters`
+               people), `segment_comparison`, `segment_overlaps`, `audiences`, `rfm`, `clusters`,
+               `engagement` (levels, and what goes with them)
 views          `widgets` (panels), `reports` (definitions, rendering), `cli` (``workbook``)
 =============  ==================================================================================
 
@@ -18,6 +19,7 @@ Imports go down this list, never up.
 from analysis.audiences import audience
 from analysis.catalog import Catalog
 from analysis.clusters import behavioral_clusters
+from analysis.engagement import engagement_levels, engagement_table
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.quality import AuditResult, audit
 from analysis.eventlog.quality_words import Limits
@@ -52,6 +54,8 @@ __all__ = [
     "behavioral_clusters",
     "compare_periods",
     "compare_segments",
+    "engagement_levels",
+    "engagement_table",
     "funnel",
     "overlaps",
     "rfm",
