@@ -8,6 +8,14 @@ as a report with the same arguments.
 
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.saving import SaveTo
+from analysis.widgets.segments import SegmentsPanel, segments_panel
 from analysis.widgets.words import readable
 
-__all__ = ["FunnelPanel", "SaveTo", "funnel_panel", "readable"]
+__all__ = [
+    "FunnelPanel",
+    "SaveTo",
+    "SegmentsPanel",
+    "funnel_panel",
+    "readable",
+    "segments_panel",
+]
