@@ -18,6 +18,7 @@ from typing import Any
 
 import ipywidgets
 import pandas as pd
+from pandas.api.typing import NaTType
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
@@ -184,8 +185,9 @@ def segment_choices(catalog: Catalog) -> list[Choice]:
 def _day(log: EventLog, at: Any) -> datetime.date:
     if at is None:
         end = log.covers_until
-        whole = end - pd.Timestamp(log.start) if log.events else 2 * FOLLOWED
-        return (end - min(FOLLOWED, whole / 2)).date()
+        begun = log.start
+        half = FOLLOWED if isinstance(begun, NaTType) else (end - begun) / 2
+        return (end - min(FOLLOWED, half)).date()
     try:
         stamp = pd.Timestamp(at)
     except (TypeError, ValueError) as error:
