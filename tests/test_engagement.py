@@ -231,6 +231,30 @@ def test_what_is_inert_stays_flat_per_session_and_its_share_of_people_does_not()
     assert any("shows no trend" in warning for warning in result.warnings)
 
 
+def test_an_inert_event_put_into_the_simulated_shop_stays_flat():
+    """With the same chance in every session, at the instant of its first event."""
+    log = simulate(users=4_000).log
+    frame = log.to_frame()[["user", "time", "event", "session"]]
+    visits = frame.drop_duplicates(["user", "session"])
+    low = high = 0
+    for seed in range(6):
+        hit = np.random.default_rng(seed).random(len(visits)) < 0.15
+        more = pd.concat([frame, visits[hit].assign(event="inert")])
+        written = {"purchase": {"role": "macro"}, "inert": {"role": "secondary"}}
+        written |= {name: {"role": "secondary"} for name in ("share", "video_start", "view_item")}
+        plan = Catalog.from_mapping({"name": "x", "events": written})
+        found = engagement_table(
+            EventLog.from_frame(more, session="session"), plan, events=["inert", "share"]
+        )
+        own = found.trends.set_index("event")
+        assert own.loc["share", "ratio_low"] > 2
+        assert own.loc["inert", "share_trend"] == "rises"
+        assert 0.8 < own.loc["inert", "ratio"] < 1.25
+        low += own.loc["inert", "ratio_low"] > 1
+        high += own.loc["inert", "ratio_high"] < 1
+    assert low + high <= 1
+
+
 def test_a_score_that_counts_the_event_itself_would_not_be_flat():
     """The same with `logo` as a micro conversion: left out of its own row, it stays flat."""
     written = {
@@ -276,6 +300,18 @@ def test_shards_change_no_digit_and_few_people_are_hidden():
 
 
 SHOP_DEMO = Catalog.load("data/catalogs/ecommerce.toml")
+
+
+def test_the_readable_table_has_a_row_per_event_and_no_number_of_few_people():
+    found = engagement_table(simulate(users=1_500).log, SHOP_DEMO, min_cell=5)
+    shown = found.readable()
+    assert len(shown) == len(found.trends) == 23
+    row = found.table.query("event == 'footer_click' and level == 'high'").iloc[0]
+    said = f"{row['per_100']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+    assert shown.loc["Footer click (sessions)", "high, per 100"] == said
+    assert f"of {row['n']:,.0f})" in shown.loc["Footer click (sessions)", "did it, high"]
+    assert (shown == "fewer than 5 people").any(axis=None)
+    assert not shown.apply(lambda column: column.str.contains("nan")).any(axis=None)
 
 
 def test_own_cuts_hold_and_empty_levels_are_said():

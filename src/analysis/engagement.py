@@ -32,7 +32,7 @@ from analysis.engagement_scores import (
     micro_events,
     scores,
 )
-from analysis.engagement_words import score_table, table_sentence, table_warnings
+from analysis.engagement_words import readable_rows, score_table, table_sentence, table_warnings
 from analysis.eventlog.log import EventLog
 from analysis.figures.engagement import engagement_ratios, level_bars
 from analysis.results import Result
@@ -104,6 +104,10 @@ class EngagementResult(Result):
     def figure(self) -> Any:
         """How many times as often as at the low level, with intervals."""
         return engagement_ratios(self.table, self.trends)
+
+    def readable(self) -> pd.DataFrame:
+        """The table for people: a row per event, rates and shares with their numbers as text."""
+        return readable_rows(self.table, self.trends, min_cell=int(self.parameters["min_cell"]))
 
 
 def engagement_levels(

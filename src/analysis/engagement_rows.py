@@ -19,7 +19,18 @@ from analysis.schema import duration_us, one_of
 from analysis.stats import wilson
 
 SESSIONS, CARTS = "sessions", "carts"
-_NUMBERS = ("events", "trials", "per_100", "low", "high", "k", "share", "share_low", "share_high")
+_NUMBERS = (
+    "events",
+    "trials",
+    "per_100",
+    "low",
+    "high",
+    "k",
+    "n",
+    "share",
+    "share_low",
+    "share_high",
+)
 
 
 class Question(NamedTuple):
@@ -126,7 +137,7 @@ def trend_rows(
         z = trends.pop(f"{kind}z").to_numpy(float)
         way = np.where(z > 0, "rises", "falls")
         trends[f"{kind}trend"] = np.where(q_values < most_false, way, "unclear")
-    few = ((table["k"] > 0) & (table["k"] < min_cell)).to_numpy()
+    few = ((table[["k", "n"]] > 0) & (table[["k", "n"]] < min_cell)).any(axis=1).to_numpy()
     table.loc[few, list(_NUMBERS)] = np.nan
     touched = trends["event"].isin(set(table.loc[few, "event"]))
     trends.loc[touched, ["ratio", "ratio_low", "ratio_high"]] = np.nan

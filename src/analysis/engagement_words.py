@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.engagement_rates import LEVELS
 from analysis.stats import wilson
-from analysis.wording import count
+from analysis.wording import count, share
 
 _NOT_CAUSED = (
     "A trend says who does it, not what it does: it makes nobody engaged, and engagement does not "
@@ -38,6 +38,39 @@ def score_table(users: pd.DataFrame) -> pd.DataFrame:
     table.insert(6, "low", low)
     table.insert(7, "high", high)
     return table
+
+
+def readable_rows(table: pd.DataFrame, trends: pd.DataFrame, *, min_cell: int) -> pd.DataFrame:
+    """The table for people: a row per event, a column per level, everything as text.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({
+    ...     "event": "share", "level": ["low", "medium", "high"], "per_100": [2.0, 3.0, 6.0],
+    ...     "low": [1.5, 2.5, 5.0], "high": [2.5, 3.5, 7.0], "k": 10, "n": 40, "share": 0.25})
+    >>> found = readable_rows(rows, pd.DataFrame({
+    ...     "event": ["share"], "label": "Shared", "unit": "sessions", "trend": "rises",
+    ...     "share_trend": "unclear"}), min_cell=5)
+    >>> found.iloc[0].to_list()[2:5]
+    ['6.0 (5.0 to 7.0)', 'rises', '25.0% (10 of 40)']
+    """
+    few = f"fewer than {min_cell} people"
+    cells: dict[str, list[str]] = {}
+    for row in table.to_dict("records"):
+        interval = f"{row['low']:.1f} to {row['high']:.1f}"
+        rate = "n/a" if np.isnan(row["per_100"]) else f"{row['per_100']:.1f} ({interval})"
+        hidden = np.isnan(row["k"])
+        own = cells.setdefault(row["event"], [])
+        own.append(few if hidden else rate)
+        own.append(few if hidden else share(row["k"], row["n"], row["share"]))
+    rows = [
+        [*cells[row["event"]][::2], row["trend"], *cells[row["event"]][1::4], row["share_trend"]]
+        for row in trends.to_dict("records")
+    ]
+    names = [f"{level}, per 100" for level in LEVELS]
+    names += ["rate", "did it, low", "did it, high", "share"]
+    titles = [f"{row['label']} ({row['unit']})" for row in trends.to_dict("records")]
+    return pd.DataFrame(rows, pd.Index(titles, name="event"), names, dtype=str)
 
 
 def table_sentence(table: pd.DataFrame, trends: pd.DataFrame) -> str:
