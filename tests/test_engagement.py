@@ -117,7 +117,7 @@ def carts_by_pandas(own: pd.DataFrame) -> tuple[int, int]:
     return decided, left
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(rows, st.sampled_from([1, 4]))
 def test_counts_per_level_are_those_of_pandas(found, shards):
     log = log_of(found, shards)
@@ -224,7 +224,7 @@ def test_what_is_inert_stays_flat_per_session_and_its_share_of_people_does_not()
         covered += own["ratio_low"] <= 1 <= own["ratio_high"]
         shares += own["share_trend"] == "rises"
         assert result.trends.set_index("event").loc["video", "trend"] == "rises"
-    # 40 draws at 5 %: more than 6 would happen once in a hundred times.
+    # 40 draws at 5 %: more than 6 would happen once in three hundred times.
     assert sum(p < 0.05 for p in p_values) <= 6
     assert covered >= 33
     assert shares == 40
@@ -236,23 +236,25 @@ def test_an_inert_event_put_into_the_simulated_shop_stays_flat():
     log = simulate(users=4_000).log
     frame = log.to_frame()[["user", "time", "event", "session"]]
     visits = frame.drop_duplicates(["user", "session"])
-    low = high = 0
-    for seed in range(6):
+    p_values, ratios = [], []
+    for seed in range(40):
         hit = np.random.default_rng(seed).random(len(visits)) < 0.15
         more = pd.concat([frame, visits[hit].assign(event="inert")])
         written = {"purchase": {"role": "macro"}, "inert": {"role": "secondary"}}
         written |= {name: {"role": "secondary"} for name in ("share", "video_start", "view_item")}
         plan = Catalog.from_mapping({"name": "x", "events": written})
         found = engagement_table(
-            EventLog.from_frame(more, session="session"), plan, events=["inert", "share"]
+            EventLog.from_frame(more, session="session"), plan, events=["inert", "view_item"]
         )
         own = found.trends.set_index("event")
-        assert own.loc["share", "ratio_low"] > 2
+        assert own.loc["view_item", "ratio_low"] > 2
         assert own.loc["inert", "share_trend"] == "rises"
-        assert 0.8 < own.loc["inert", "ratio"] < 1.25
-        low += own.loc["inert", "ratio_low"] > 1
-        high += own.loc["inert", "ratio_high"] < 1
-    assert low + high <= 1
+        p_values.append(own.loc["inert", "p_value"])
+        ratios.append(own.loc["inert", "ratio"])
+    # 40 draws at 5 %: more than 6 would happen once in three hundred times.
+    assert sum(p < 0.05 for p in p_values) <= 6
+    # One draw's ratio is off by about 7 %, the mean of 40 by about 1 %.
+    assert abs(np.log(ratios).mean()) < 0.035
 
 
 def test_a_score_that_counts_the_event_itself_would_not_be_flat():
