@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -52,7 +53,7 @@ def transitions(found: list[list[Row]]) -> dict[tuple[str, str], dict[str, Any]]
     waits: dict[tuple[str, str], list[float]] = {}
     for line in found:
         names = ["(start)", *(row.event for row in line), "(end)"]
-        for i, pair in enumerate(zip(names, names[1:], strict=False)):
+        for i, pair in enumerate(itertools.pairwise(names)):
             count[pair] += 1
             leave[pair[0]] += 1
             users.setdefault(pair, set()).add(line[0].user)

@@ -18,7 +18,8 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 FLOORS = {
     "words": "schema results stats figures wording",
     "data": (
-        "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows"
+        "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows "
+        "form_world"
     ),
     "answers": (
         "funnels funnel_steps funnel_table funnel_result breakdown periods period_bounds "
@@ -27,7 +28,7 @@ FLOORS = {
         "segment_checks segment_words segment_result rfm clusters cluster_points "
         "audiences contrasts segment_comparison segment_profiles segment_overlaps "
         "journeys journey_lines journey_flows journey_steps journey_paths journey_order "
-        "journey_distance "
+        "journey_distance forms form_table "
         "engagement engagement_rates engagement_rows engagement_scores engagement_words"
     ),
     "views": "widgets reports cli console log_commands lab notebooks",

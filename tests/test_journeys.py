@@ -173,12 +173,13 @@ def test_distances_are_those_measured_by_hand(frame, within):
     lines = oracle.lines(frame, within)
     wanted = oracle.distances(lines, "d")
     converters = sum("d" in {row.event for row in line} for line in lines)
-    table = distance_to_macro(log, CATALOG, within=within, min_cell=1).table
+    table = distance_to_macro(log, CATALOG, within=within, near=2, min_cell=1).table
     for row in table[table["n"] > 0].itertuples():
         own = wanted[row.event]
         assert (row.k, row.n, row.converters) == (own["k"], own["n"], converters)
         if own["k"]:
             assert row.coverage == own["k"] / converters
+            assert row.k_near == sum(far <= 2 for far in own["steps"])
             assert row.median_steps == pd.Series(own["steps"]).median()
             assert row.steps_high_quartile == pd.Series(own["steps"]).quantile(0.75)
             assert row.median_seconds == pytest.approx(pd.Series(own["seconds"]).median())
@@ -191,6 +192,8 @@ def test_in_the_shop_milestones_are_on_the_way_and_the_footer_is_not():
     behaves = found.table.set_index("event")["behaves"]
     assert behaves["begin_checkout"] == behaves["add_payment_info"] == "like a milestone"
     assert (behaves[found.table.set_index("event")["role"] == "control"] != behaves.iloc[0]).all()
+    roles = found.table.set_index("event")["role"]
+    assert set(roles[behaves == "like a milestone"]) == {"milestone"}
     assert found.table["event"].iloc[0] == "add_payment_info"
     assert "95% interval" in found.sentence()
     assert "add_payment_info" in found.sentence()
@@ -228,7 +231,7 @@ def test_bad_input_is_told_in_one_line(ask, said):
     frame = pd.DataFrame(
         {"user": ["u", "u"], "time": pd.to_datetime(["2026-01-01"] * 2), "event": ["a", "b"]}
     )
-    with pytest.raises(UsageError, match="Allowed|summary") as error:
+    with pytest.raises(UsageError, match=r"Allowed|summary") as error:
         ask(EventLog.from_frame(frame))
     assert said in str(error.value)
     assert "\n" not in str(error.value)

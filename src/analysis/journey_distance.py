@@ -1,8 +1,9 @@
 """How far are the small actions from the one that pays, and does a milestone behave like one?
 
 A milestone is a step that people go through on their way. So most of those who convert did it
-before, and who did it converts more often than people do in all. That is a description: it says
-that an event lies on the way, not that bringing people to it would make more of them convert.
+before, and shortly before, and who did it converts more often than people do in all. That is a
+description: it says that an event lies on the way, not that bringing people to it would make more
+of them convert.
 """
 
 from __future__ import annotations
@@ -49,9 +50,12 @@ class DistanceResult(Result):
     that did it before any macro converted later: ``rate, low, high`` (``n_all`` lines convert with
     ``rate_all``); ``k`` of ``converters`` did it before: ``coverage, coverage_low,
     coverage_high``. From its last time to the macro: ``median_steps`` (1: right before),
-    ``steps_low_quartile, steps_high_quartile``, ``median_seconds``. ``behaves``: like a milestone
-    where clearly more than half of the converters did it and clearly more convert after it than
-    in all; not like one where one of these is clearly not so. What is about few lines is NaN.
+    ``steps_low_quartile, steps_high_quartile``, ``median_seconds``; ``k_near`` of ``k`` within
+    `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a milestone where
+    clearly more than half of the converters did it, clearly more than half of those near the macro,
+    and clearly more convert after it than in all; not like one where one of these is clearly not
+    so. What is
+    about few lines is NaN.
     """
 
     macro: str
@@ -89,7 +93,7 @@ class DistanceResult(Result):
 
 
 def distance_to_macro(
-    log: EventLog, catalog: Catalog, *, within: str = USER, min_cell: int = 5
+    log: EventLog, catalog: Catalog, *, within: str = USER, near: int = 10, min_cell: int = 5
 ) -> DistanceResult:
     """How many steps and how much time lie between each micro conversion and the macro?
 
@@ -97,6 +101,7 @@ def distance_to_macro(
     ----------
     catalog : says which event is the macro and which events have a role.
     within : ``"user"`` or ``"session"``: what makes a line.
+    near : within how many steps of the macro a milestone is done.
     min_cell : events that fewer lines did before the macro are hidden.
 
     Raises
@@ -122,7 +127,7 @@ def distance_to_macro(
              event    k    n  coverage  median_steps  median_seconds
     0  add_to_cart  1.0  2.0       1.0           1.0           300.0
     """
-    check(log, "distance_to_macro", within, min_cell=min_cell)
+    check(log, "distance_to_macro", within, near=near, min_cell=min_cell)
     macro = check_event(log, "distance_to_macro", catalog.macro)
     roles = {
         name: role for role in _ROLES for name in catalog.with_role(role) if name in log.event_names
@@ -134,7 +139,7 @@ def distance_to_macro(
         )
     groups = grouped(log, len(log.event_names))
     did, waits, lines, converters = _measured(log, groups, within, groups.code(macro))
-    table = _table(groups, roles, did, waits, (lines, converters))
+    table = _table(groups, roles, did, waits, (lines, converters, near))
     few = (table["n"] < min_cell).to_numpy()
     table.loc[few, [c for c in table if c not in ("event", "role", "behaves")]] = np.nan
     table.loc[few, "behaves"] = UNCLEAR
@@ -145,7 +150,12 @@ def distance_to_macro(
         )
     return DistanceResult(
         table=table,
-        parameters={"catalog": catalog.name, "within": within, "min_cell": min_cell},
+        parameters={
+            "catalog": catalog.name,
+            "within": within,
+            "near": near,
+            "min_cell": min_cell,
+        },
         warnings=tuple(said),
         macro=macro,
         within=within,
@@ -180,9 +190,9 @@ def _table(
     roles: dict[str, str],
     did: np.ndarray,
     distances: pd.DataFrame,
-    all_lines: tuple[int, int],
+    known: tuple[int, int, int],
 ) -> pd.DataFrame:
-    lines, converters = all_lines
+    lines, converters, near_steps = known
     codes = [groups.code(name) for name in roles]
     n, k = did[0, codes].astype(float), did[1, codes].astype(float)
     table = pd.DataFrame({"event": list(roles), "role": list(roles.values()), "k": k, "n": n})
@@ -197,7 +207,13 @@ def _table(
     for name, at in _QUARTILES.items():
         table[name] = by_code["steps"].quantile(at).reindex(codes).to_numpy(float)
     table["median_seconds"] = by_code["seconds"].median().reindex(codes).to_numpy(float)
+    near = distances[distances["steps"] <= near_steps]
+    table["k_near"] = near.groupby("code").size().reindex(codes, fill_value=0).to_numpy(float)
+    table["near"] = table["k_near"] / table["k"].where(k > 0)
+    table["near_low"], table["near_high"] = wilson(table["k_near"], k)
     like = (table["coverage_low"] > _HALF) & (table["low"] > table["rate_all"])
+    like &= table["near_low"] > _HALF
     unlike = (table["coverage_high"] < _HALF) | (table["high"] < table["rate_all"])
+    unlike |= table["near_high"] < _HALF
     table["behaves"] = np.select([like, unlike], [LIKE, UNLIKE], UNCLEAR)
     return table.sort_values(["median_steps", "event"], ignore_index=True)

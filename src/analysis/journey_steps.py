@@ -73,7 +73,7 @@ class StepMatrixResult(Result):
         own = self.table[
             (self.table["direction"] == direction) & (self.table["position"] == position)
         ].dropna(subset=["k"])
-        return None if not len(own) else own.loc[own["k"].idxmax()]
+        return None if not len(own) else own.iloc[int(own["k"].to_numpy().argmax())]
 
 
 def step_matrix(
@@ -83,7 +83,7 @@ def step_matrix(
     to: str | None = None,
     steps: int = 10,
     within: str = SESSION,
-    top: int = 12,
+    top: int = 30,
     min_cell: int = 5,
 ) -> StepMatrixResult:
     """Which share of people is where, step by step from the start and back from an event?

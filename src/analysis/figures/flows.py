@@ -89,7 +89,7 @@ def transition_flows(
             "customdata": [safe_lines(_told(row)) for row in records(thick)],
             "hovertemplate": "%{customdata}<extra></extra>",
         },
-        textfont={"size": 12, "color": INK},
+        textfont={"size": 12, "color": INK, "shadow": "none"},
     )
     alt = " ".join(f"{_pair(row)}: {_many(row)}." for row in records(thick.head(MOST_TOLD)))
     rest = len(lumped) - len(thick)
@@ -172,7 +172,8 @@ def position_map(
     if not len(known):
         return empty("Too few to show.", title=title)
     ends = {"from": names[0] or "start", "to": names[1] or ""}
-    columns, cells, alt = [], {}, []
+    columns, alt = [], []
+    cells: dict[tuple[str, str], Any] = {}
     for (direction, position), own in known.groupby(["direction", "position"], sort=True):
         mark = f"{position:+d}".replace("-", "−") if position else label(ends[str(direction)])
         column = mark + ("" if direction == "from" else "\u200b")
@@ -220,7 +221,8 @@ def _heat(
         "annotations": _written(rate, float(trace.zmax), len(columns)),
     }
     figure = finished([trace], layout, title=title, alt=alt, height=_CELL * len(rows) + head)
-    return figure.update_layout(margin_t=head + (40 if title else 8))
+    # Room for the last name, which leans to the right.
+    return figure.update_layout(margin_t=head + (40 if title else 8), margin_r=64)
 
 
 def _axis(names: list[str]) -> dict[str, Any]:
