@@ -54,8 +54,7 @@ class DistanceResult(Result):
     `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a milestone where
     clearly more than half of the converters did it, clearly more than half of those near the macro,
     and clearly more convert after it than in all; not like one where one of these is clearly not
-    so. What is
-    about few lines is NaN.
+    so. What is about few lines is NaN.
     """
 
     macro: str

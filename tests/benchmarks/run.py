@@ -22,6 +22,7 @@ os.environ["NUMBA_NUM_THREADS"] = str(questions.THREADS)
 
 import people
 import report
+import steps_after
 from clickhouse import TABLES, ClickHouse
 from duck import Duck
 from frames import Frame
@@ -123,6 +124,7 @@ def asked(source: Path, place: Path) -> Iterator[list[Entry]]:
     peers += [("DuckDB", duck.by_group), ("Polars", frame.by_group)]
     entries += [Entry(group, name, run) for name, run in peers]
     entries += people.entries(workbook, duck)
+    entries += steps_after.entries(workbook)
     with contextlib.suppress(ImportError):
         entries.append(Entry("audit", NAME, workbook.audit()))
     try:
