@@ -21,7 +21,8 @@ FLOORS = {
         "timing_survival aipw kaplan_meier "
     ),
     "data": (
-        "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows"
+        "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows "
+        "form_world"
     ),
     "answers": (
         "exposure exposure_plan exposure_strata exposure_tables person_periods timing "
@@ -32,7 +33,12 @@ FLOORS = {
         "horizons funnel_options funnel_codes funnel_chains funnel_attempts funnel_words "
         "funnel_trend funnel_orders funnel_suggest funnel_suggest_words funnel_hidden "
         "funnel_pairs funnel_lookup funnel_times funnel_recent funnel_next funnel_compare "
-        "funnel_value funnel_worth "
+        "funnel_value funnel_worth segments segment_rules segment_terms segment_values "
+        "segment_form segment_people segment_checks segment_words segment_result rfm clusters "
+        "cluster_points audiences contrasts segment_comparison segment_profiles "
+        "segment_overlaps journeys journey_lines journey_flows journey_steps journey_paths "
+        "journey_order journey_distance forms form_table engagement engagement_rates "
+        "engagement_rows engagement_scores engagement_words "
     ),
     "views": "widgets reports cli console log_commands lab notebooks",
 }

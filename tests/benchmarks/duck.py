@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import questions
@@ -33,6 +34,10 @@ class Duck:
     def close(self) -> None:
         """Give the memory back."""
         self._base.close()
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query finds; the table is ``e``: ``"user"``, ``t``, ``event``, ``grp``."""
+        return self._base.sql(query).fetchall()
 
     def plain(self) -> questions.Counts:
         """Users by step, in all."""

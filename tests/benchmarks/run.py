@@ -20,7 +20,9 @@ import questions
 os.environ["POLARS_MAX_THREADS"] = str(questions.THREADS)
 os.environ["NUMBA_NUM_THREADS"] = str(questions.THREADS)
 
+import people
 import report
+import steps_after
 from clickhouse import TABLES, ClickHouse
 from duck import Duck
 from frames import Frame
@@ -129,6 +131,8 @@ def asked(source: Path, place: Path) -> Iterator[list[Entry]]:
     task = "micro-to-macro counts"
     entries.append(Entry(task, NAME, workbook.micro))
     entries.append(Entry(task, "DuckDB", partial(duck.micro, workbook.micros)))
+    entries += people.entries(workbook, duck)
+    entries += steps_after.entries(workbook)
     with contextlib.suppress(ImportError):
         entries.append(Entry("audit", NAME, workbook.audit()))
     try:

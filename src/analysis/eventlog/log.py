@@ -202,8 +202,8 @@ class EventLog:
 
         Parameters
         ----------
-        mask : a truth value per user in the order of `user_ids`, or a pandas Series indexed by
-            user; a user that the Series does not name is not in the segment.
+        mask : a segment, a truth value per user in the order of `user_ids`, or a pandas Series
+            indexed by user; a user that the Series does not name is not in the segment.
 
         Raises
         ------

@@ -1,13 +1,14 @@
 """Who is in a log, and which of them a mask names.
 
 A mask is a truth value per user: in the order of `user_ids`, or a pandas Series that names its
-users itself and may then come from another view of the log.
+users itself and may then come from another view of the log. A mask that knows its shards
+(`ByShard`) costs no look at any id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,22 @@ from analysis.schema import UsageError
 _TEXT = pa.large_string()
 
 
+@runtime_checkable
+class ByShard(Protocol):
+    """A mask that knows, per shard of the log it was made of, who is in it."""
+
+    @property
+    def by_shard(self) -> Sequence[np.ndarray]:
+        """A boolean per user of each shard."""
+
+    @property
+    def users_by_shard(self) -> Sequence[pa.Array]:
+        """The ids of these users."""
+
+    def series(self) -> pd.Series:
+        """The same mask, indexed by user."""
+
+
 def user_ids(shards: Sequence[Shard], names: int) -> pd.Index:
     """Ids of the users with a shown row, in ascending order of their bytes.
 
@@ -30,6 +47,14 @@ def user_ids(shards: Sequence[Shard], names: int) -> pd.Index:
     """
     ids, order = _in_order(shards, _present(shards, names))
     return pd.Index(ids.take(pa.array(order)).to_pandas(), name="user", dtype="str")
+
+
+def in_order(shards: Sequence[Shard], names: int, by_shard: Sequence[np.ndarray]) -> np.ndarray:
+    """A value per user of each shard as one array, in the order of `user_ids`."""
+    present = _present(shards, names)
+    _, order = _in_order(shards, present)
+    cells = [own[here] for own, here in zip(by_shard, present, strict=True)]
+    return np.concatenate(cells)[order] if cells else np.empty(0, np.bool_)
 
 
 def ranks(shards: Sequence[Shard]) -> list[np.ndarray]:
@@ -51,6 +76,14 @@ def chosen(shards: Sequence[Shard], names: int, mask: Any) -> list[np.ndarray]:
     """
     if isinstance(mask, pd.Series):
         return _named(shards, _truths(mask.to_numpy()), mask.index)
+    if isinstance(mask, ByShard):
+        theirs = mask.users_by_shard
+        # A view shares its users with the log it came from: nobody has to be looked up.
+        if len(theirs) == len(shards) and all(
+            own is shard.users for own, shard in zip(theirs, shards, strict=True)
+        ):
+            return list(mask.by_shard)
+        return chosen(shards, names, mask.series())
     truths = _truths(mask)
     present = _present(shards, names)
     _, order = _in_order(shards, present)

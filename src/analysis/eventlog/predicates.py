@@ -64,11 +64,16 @@ def matching_rows(
     return shown
 
 
+def matching_values(column: TextColumn, wanted: Sequence[Any]) -> np.ndarray:
+    """A boolean per value of a text column: is it one of those wanted?"""
+    hits = pc.is_in(column.values, pa.array(_as_texts(wanted), pa.large_string()))
+    return hits.to_numpy(zero_copy_only=False)
+
+
 def _matching_cells(column: Column, wanted: Sequence[Any], name: str) -> np.ndarray:
     if isinstance(column, TextColumn):
-        hits = pc.is_in(column.values, pa.array(_as_texts(wanted), pa.large_string()))
         # One more entry, for the missing: code −1 reads the last.
-        return np.append(hits.to_numpy(zero_copy_only=False), False)[column.codes]
+        return np.append(matching_values(column, wanted), False)[column.codes]
     shown = np.zeros(len(column.numbers), np.bool_)
     for one in wanted:
         found = _COMPARISON.fullmatch(one) if isinstance(one, str) else None

@@ -6,8 +6,10 @@ are plain lists of rounded numbers, so that the same table gives the same bytes 
 A percent never stands without the count it is a share of.
 """
 
+from analysis.figures.audience import audience_rates
 from analysis.figures.changes import step_changes
 from analysis.figures.curves import conversion_curves
+from analysis.figures.differences import share_differences
 from analysis.figures.doses import dose_curves
 from analysis.figures.funnel import funnel_bars
 from analysis.figures.funnel_compare import rate_differences
@@ -21,15 +23,19 @@ from analysis.figures.overlap import overlap_bars
 from analysis.figures.quality import audit_rows, hours_of_day, value_classes
 from analysis.figures.quality_days import daily_volume, missing_cells, silences
 from analysis.figures.reach import reach_scatter
+from analysis.figures.segments import cluster_bars, score_bars
 from analysis.figures.shares import micro_bars
 from analysis.figures.stability import stability_forest
 from analysis.figures.theme import PALETTE, safe, template
 from analysis.figures.trend import rate_trend
+from analysis.figures.upset import upset
 from analysis.figures.waits import session_bars, wait_ranges
 
 __all__ = [
     "PALETTE",
+    "audience_rates",
     "audit_rows",
+    "cluster_bars",
     "conversion_curves",
     "daily_volume",
     "dose_curves",
@@ -46,12 +52,15 @@ __all__ = [
     "ratio_forest",
     "reach_scatter",
     "safe",
+    "score_bars",
     "session_bars",
+    "share_differences",
     "silences",
     "stability_forest",
     "step_changes",
     "template",
     "time_curves",
+    "upset",
     "value_classes",
     "value_lost_bars",
     "wait_ranges",

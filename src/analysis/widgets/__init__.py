@@ -9,6 +9,7 @@ as a report with the same arguments.
 from analysis.widgets.correlation import CorrelationPanel, correlation_panel
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.saving import SaveTo
+from analysis.widgets.segments import SegmentsPanel, segments_panel
 from analysis.widgets.timing import CurvePanel, timing_panel
 from analysis.widgets.verdicts import readable_verdicts, reasons, verdicts_by_group
 from analysis.widgets.words import difference_sentence, readable, trend_sentence
@@ -18,12 +19,14 @@ __all__ = [
     "CurvePanel",
     "FunnelPanel",
     "SaveTo",
+    "SegmentsPanel",
     "correlation_panel",
     "difference_sentence",
     "funnel_panel",
     "readable",
     "readable_verdicts",
     "reasons",
+    "segments_panel",
     "timing_panel",
     "trend_sentence",
     "verdicts_by_group",

@@ -1,0 +1,136 @@
+"""Paths, orders and distances as bars with their words beside them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.figures.rows import percent_axis
+from analysis.figures.segments import Bar, bars_under_headings
+from analysis.figures.theme import empty, records, short
+from analysis.schema import US_PER_SECOND, human_duration
+from analysis.wording import label, percent, share
+
+MOST_BARS: Final = 12
+_HEADING: Final = 64
+
+
+def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) -> go.Figure:
+    """Which paths are the most common, and how often do they end in the event?
+
+    Parameters
+    ----------
+    table : a row per path: ``events, count, lines, share, share_low, share_high, k, n, rate, low,
+        high``. to : the event; None: nothing about conversion.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "events": [("visit", "cart")], "count": [10], "lines": 40, "share": 0.25,
+    ...     "share_low": 0.14, "share_high": 0.4, "k": [10], "n": [20], "rate": [0.5],
+    ...     "low": [0.3], "high": [0.7]})
+    >>> path_bars(table, to="buy").layout.meta["alt"]
+    'Visit → Cart: 25.0% (10 of 40); of those through it, 50.0% (10 of 20) came to Buy.'
+    """
+    if not len(table):
+        return empty("No path of enough people to show.", title=title)
+    blocks, alt = [], []
+    for row in records(table.head(MOST_BARS)):
+        name = " → ".join(label(event) for event in row.events) or "(start)"
+        taken = share(row.count, row.lines, row.share)
+        told = [name, taken, _interval(row.share_low, row.share_high)]
+        bars = [Bar("took it", row.share, row.share_low, row.share_high, taken, told)]
+        said = f"{name}: {taken}"
+        if to is not None:
+            came = share(row.k, row.n, row.rate)
+            told = [f"{name}, then {label(to)}", came, _interval(row.low, row.high)]
+            bars.append(Bar(f"→ {label(to)}", row.rate, row.low, row.high, came, told))
+            said += f"; of those through it, {came} came to {label(to)}"
+        blocks.append((short(name, _HEADING), bars))
+        alt.append(f"{said}.")
+    return _percents(blocks, alt, title)
+
+
+def order_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """Which event comes before which? The pairs with the clearest order.
+
+    Parameters
+    ----------
+    table : a row per pair: ``a, b, k, n, rate, low, high, lift, q_value``; hidden ones are NaN.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "a": ["video"], "b": ["buy"], "k": [30], "n": [40], "rate": [0.75], "low": [0.6],
+    ...     "high": [0.86], "lift": [1.2], "q_value": [0.002]})
+    >>> order_bars(table).layout.meta["alt"]
+    'Video before Buy: 75.0% (30 of 40).'
+    """
+    known = table.dropna(subset=["rate"]).head(MOST_BARS)
+    if not len(known):
+        return empty("No pair of events with enough people to show.", title=title)
+    blocks, alt = [], []
+    for row in records(known):
+        name = f"{label(row.a)} before {label(row.b)}"
+        many = share(row.k, row.n, row.rate)
+        lift = f"together {row.lift:.2f} times as often as by chance"
+        told = [name, many, _interval(row.low, row.high), lift, f"q = {row.q_value:.2g}"]
+        blocks.append((name, [Bar("", row.rate, row.low, row.high, many, told)]))
+        alt.append(f"{name}: {many}.")
+    return _percents(blocks, alt, title)
+
+
+def distance_bars(table: pd.DataFrame, *, macro: str, title: str | None = None) -> go.Figure:
+    """How far before the macro does each event lie, and how many converters did it?
+
+    Parameters
+    ----------
+    table : a row per event, nearest first: ``event, role, k, n, rate, low, high, converters,
+        coverage, coverage_low, coverage_high, median_steps, median_seconds, behaves``.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "event": ["cart"], "role": ["milestone"], "k": [30], "n": [60], "rate": [0.5],
+    ...     "low": [0.38], "high": [0.62], "converters": [40], "coverage": [0.75],
+    ...     "coverage_low": [0.6], "coverage_high": [0.86], "median_steps": [2.0],
+    ...     "median_seconds": [90.0], "behaves": ["like a milestone"]})
+    >>> distance_bars(table, macro="buy").layout.meta["alt"]
+    'Cart (milestone), 2 steps and 1.5 min before Buy: done before by 75.0% (30 of 40) of those \
+who convert; 50.0% (30 of 60) convert after it; like a milestone.'
+    """
+    known = table.dropna(subset=["coverage", "median_steps"])
+    if not len(known):
+        return empty("Too few converted to show how far events lie from it.", title=title)
+    blocks, alt = [], []
+    for row in records(known):
+        steps = f"{row.median_steps:.1f}".removesuffix(".0")
+        away = f"{steps} step{'' if steps == '1' else 's'}"
+        away += f" and {human_duration(row.median_seconds * US_PER_SECOND)}"
+        name = f"{label(row.event)} ({row.role})"
+        did, came = share(row.k, row.converters, row.coverage), share(row.k, row.n, row.rate)
+        told = [name, f"done before by {did} of those who convert"]
+        ends = (row.coverage_low, row.coverage_high)
+        one = Bar("did it before", row.coverage, *ends, did, [*told, _interval(*ends)])
+        told = [name, f"{came} convert after it", _interval(row.low, row.high)]
+        two = Bar("convert after", row.rate, row.low, row.high, came, told)
+        blocks.append((f"{name} · {away} before", [one, two]))
+        alt.append(
+            f"{name}, {away} before {label(macro)}: done before by {did} of those who convert; "
+            f"{came} convert after it; {row.behaves}."
+        )
+    return _percents(blocks, alt, title)
+
+
+def _percents(blocks: list[tuple[str, list[Bar]]], alt: list[str], title: str | None) -> go.Figure:
+    upper = max(bar.high for _, bars in blocks for bar in bars if bar.high == bar.high)
+    # Room for the words behind the longest whisker.
+    axis: dict[str, Any] = percent_axis(min(1.0, max(upper, 0.01)))
+    axis |= {"range": [0, max(upper, 0.01) * 1.7]}
+    return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)
+
+
+def _interval(low: float, high: float) -> str:
+    return f"95% interval {percent(low)} to {percent(high)}"

@@ -1,0 +1,108 @@
+"""The numbers of a form: rates per field with their intervals, and how its attempts end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from analysis.passes import forms as passes
+from analysis.schema import US_PER_SECOND
+from analysis.stats import wilson
+
+_RATES: Final = {
+    # What it is called: (count, denominator, rate, low, high).
+    "stopped": ("k", "n", "rate", "low", "high"),
+    "reached": ("n", "attempts", "reached", "reached_low", "reached_high"),
+    "refilled": ("refills", "n", "refill_rate", "refill_low", "refill_high"),
+    "failed": ("failed", "n", "error_rate", "error_low", "error_high"),
+    "blank": ("blanks", "submits", "blank_rate", "blank_low", "blank_high"),
+}
+
+
+def field_table(
+    names: Sequence[str], parts: Sequence[tuple[np.ndarray, ...]], min_cell: int
+) -> tuple[pd.DataFrame, int]:
+    """A row per field that was touched, in the order of touching, and in how many of them a
+    number of few attempts is hidden.
+
+    Parameters
+    ----------
+    parts : what `passes.forms.fields` found in each shard.
+    """
+    counts = np.sum([part[0] for part in parts], axis=0)
+    ends = np.sum([part[1] for part in parts], axis=0)
+    order, waits, whose = (np.concatenate([part[i] for part in parts]) for i in (2, 3, 4))
+    visits = pd.DataFrame({"order": order, "wait": waits, "field": whose})
+    places = range(len(names))
+    ranks = visits.groupby("field")["order"].mean().reindex(places).to_numpy()
+    known = visits[visits["wait"] >= 0]
+    medians = known.groupby("field")["wait"].median().reindex(places).to_numpy(float)
+    columns = {
+        "k": passes.STOPPED,
+        "n": passes.TOUCHED,
+        "last": passes.LAST,
+        "refills": passes.REFILLED,
+        "failed": passes.FAILED,
+        "errors": passes.ERRORS,
+        "blanks": passes.BLANK,
+    }
+    table = pd.DataFrame({"field": pd.array(names, dtype="str")})
+    for name, place in columns.items():
+        table[name] = counts[:, place].astype(float)
+    table["attempts"] = float(ends[passes.ATTEMPTS])
+    table["submits"] = float(ends[passes.SUBMITTED])
+    table["median_seconds"] = medians / US_PER_SECOND
+    for k, n, *told in _RATES.values():
+        table[told] = np.column_stack(_rated(table[k].to_numpy(), table[n].to_numpy()))
+    table = table.assign(rank=ranks)[table["n"] > 0].sort_values(["rank", "field"])
+    return _hidden(table.drop(columns="rank").reset_index(drop=True), min_cell)
+
+
+def ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
+    """How the attempts end: ``end, k, n, rate, low, high``; what is about few is NaN.
+
+    Examples
+    --------
+    >>> ends_table(np.array([40, 30, 32, 2, 1]), 1)[["end", "k", "n", "rate"]]
+                   end     k     n   rate
+    0             done  30.0  40.0  0.750
+    1         given up  10.0  40.0  0.250
+    2     blank submit   2.0  40.0  0.050
+    3  nothing touched   1.0  40.0  0.025
+    """
+    n = float(ends[passes.ATTEMPTS])
+    counts = {
+        "done": ends[passes.DONE],
+        "given up": ends[passes.ATTEMPTS] - ends[passes.DONE],
+        "blank submit": ends[passes.NOTHING],
+        "nothing touched": ends[passes.UNTOUCHED],
+    }
+    table = pd.DataFrame({"end": list(counts), "k": np.array(list(counts.values()), float), "n": n})
+    rated = _rated(table["k"].to_numpy(), table["n"].to_numpy())
+    table[["rate", "low", "high"]] = np.column_stack(rated)
+    table.loc[table["n"] < min_cell, ["k", "n", "rate", "low", "high"]] = np.nan
+    few = (table["k"] > 0) & (table["k"] < min_cell)
+    table.loc[few, ["k", "rate", "low", "high"]] = np.nan
+    return table
+
+
+def _rated(k: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    low, high = wilson(k, n)
+    return k / np.where(n > 0, n, np.nan), low, high
+
+
+def _hidden(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
+    few_people = (table["n"] < min_cell).to_numpy()
+    table.loc[few_people, [name for name in table if name not in ("field", "attempts")]] = np.nan
+    hidden = few_people.copy()
+    for k, _, *told in _RATES.values():
+        few = ((table[k] > 0) & (table[k] < min_cell)).to_numpy()
+        cells = [k, *told] + (["errors"] if k == "failed" else [])
+        table.loc[few, cells] = np.nan
+        hidden |= few
+    last = ((table["last"] > 0) & (table["last"] < min_cell)).to_numpy()
+    table.loc[last, "last"] = np.nan
+    return table, int((hidden | last).sum())

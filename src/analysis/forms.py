@@ -1,0 +1,234 @@
+"""Where do people stop in a form? Field by field, from focus, change, error and submit.
+
+An attempt is what one session (or user) does with a form. It is done if its last submit is not
+followed by an error; else it was given up, at the field that was touched last. That a field is the
+last one says where people stopped, not that the field made them stop: who changes their mind has
+to do it somewhere.
+
+What this module refuses to do: guess which events are a form's, or show what people typed (it
+never reads a value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from analysis.eventlog import engine
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import Shard, TextColumn
+from analysis.figures.form import form_bars
+from analysis.form_table import ends_table, field_table
+from analysis.journey_lines import DEPENDENT, Groups, check, session_codes, unit_word
+from analysis.passes import forms as passes
+from analysis.passes.paths import lines
+from analysis.results import Result
+from analysis.schema import SESSION, UsageError, did_you_mean
+from analysis.wording import count, percent, share
+
+EVENTS: Final[Mapping[str, str]] = {
+    "focus": "form_focus",
+    "change": "form_change",
+    "error": "form_error",
+    "submit": "form_submit",
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FormResult(Result):
+    """The answer of `form_fields`.
+
+    ``table`` has a row per field, in the order in which people come to them: ``field``; ``k`` of
+    ``n`` attempts that touched it were given up there: ``rate, low, high``; ``reached`` (n of all
+    ``attempts``), ``reached_low, reached_high``; ``last`` (attempts, done or not, in which it was
+    touched last); ``median_seconds`` in it; ``refills`` attempts that changed it again after being
+    elsewhere (``refill_rate, refill_low, refill_high``, of n); ``errors`` and attempts ``failed``
+    with one (``error_rate, error_low, error_high``, of n); ``blanks`` of ``submits`` never
+    changed it before a submit (``blank_rate, blank_low, blank_high``). What is about few people
+    is NaN. ``ends`` has a row per end of an attempt: ``done``, ``given up``, ``blank submit``,
+    ``nothing touched``: ``k, n, rate, low, high``.
+    """
+
+    form: str
+    within: str
+    ends: pd.DataFrame
+
+    def sentence(self) -> str:
+        """How many attempts are done, and at which field the most stop."""
+        done = self.ends.set_index("end").loc["done"]
+        if np.isnan(done["k"]):
+            return f"Too few {unit_word(self.within)} with the form {self.form!r} to tell."
+        said = (
+            f"{_of(done)} of the {unit_word(self.within)} that began the form {self.form!r} "
+            "finished it."
+        )
+        known = self.table[self.table["k"] > 0]
+        if not len(known):
+            return said
+        top = known.iloc[int(known["k"].to_numpy().argmax())]
+        return f"{said} Most stop at {top['field']}: {_of(top)} of those that touched it."
+
+    def figure(self) -> Any:
+        """Per field: how many stop there, how long it takes, how often it fails."""
+        return form_bars(self.table)
+
+
+def form_fields(
+    log: EventLog,
+    form: str,
+    *,
+    events: Mapping[str, str] = EVENTS,
+    form_property: str = "form",
+    field_property: str = "field",
+    within: str = SESSION,
+    min_cell: int = 5,
+) -> FormResult:
+    """At which field of a form do people stop, hesitate, go back, or fail?
+
+    Parameters
+    ----------
+    form : the form's name, a value of `form_property`.
+    events : which event of the log is the ``"focus"``, ``"change"``, ``"error"`` and ``"submit"``;
+        what a log does not record is left out of the mapping.
+    form_property, field_property : the properties that name form and field.
+    within : ``"session"`` or ``"user"``: what an attempt is.
+    min_cell : counts of fewer attempts than this are hidden.
+
+    Returns
+    -------
+    FormResult
+
+    Raises
+    ------
+    UsageError
+        If a property, an event, the form or an argument is unknown.
+    DataError
+        If the log is empty.
+
+    Notes
+    -----
+    The field measures of form analytics, after Jarrett & Gaffney 2008, *Forms That Work*:
+    ``rate = k / n`` with Wilson's interval. Time in a field is summed over its visits, each up to
+    the next row of another field or a submit; a visit that never ended has no length.
+
+    Examples
+    --------
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann", "ann", "bob"], "event": ["form_change", "form_submit", "form_focus"],
+    ...     "form": "lead", "field": ["mail", None, "mail"],
+    ...     "time": pd.to_datetime(["2026-01-01 10:00", "2026-01-01 10:05", "2026-01-01 09:00"])}))
+    >>> form_fields(log, "lead", min_cell=1).table[["field", "k", "n", "rate", "median_seconds"]]
+      field    k    n  rate  median_seconds
+    0  mail  1.0  2.0   0.5           300.0
+    """
+    check(log, "form_fields", within, min_cell=min_cell)
+    kinds = _kinds(log, events)
+    for name in (form_property, field_property):
+        _check_property(log, name)
+    known = _values(log.shards, form_property)
+    if form not in known:
+        raise UsageError(
+            f"form_fields: {form!r} is no form of this log.{did_you_mean(form, known)} "
+            f"Forms: {', '.join(map(repr, known[:12])) or 'none'}."
+        )
+    names = _values(log.shards, field_property)
+    places = (form_property, field_property)
+    parts = engine.over(
+        log.shards, lambda shard: _shard_fields(shard, kinds, (form, places, names), within)
+    )
+    table, hidden = field_table(names, parts, min_cell)
+    ends = ends_table(np.sum([part[1] for part in parts], axis=0), min_cell)
+    said = [DEPENDENT] if within == SESSION else []
+    if hidden:
+        said.append(
+            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} fields."
+        )
+    return FormResult(
+        table=table,
+        parameters={
+            "form": form,
+            "events": dict(events),
+            "form_property": form_property,
+            "field_property": field_property,
+            "within": within,
+            "min_cell": min_cell,
+        },
+        warnings=tuple(said),
+        form=form,
+        within=within,
+        ends=ends,
+    )
+
+
+def _kinds(log: EventLog, events: Mapping[str, str]) -> Groups:
+    """What each event of the log is to a form; −1: nothing."""
+    order = tuple(EVENTS)
+    lut = np.full(len(log.event_names) + 1, -1, np.int64)
+    for kind, name in events.items():
+        if kind not in order:
+            raise UsageError(
+                f"form_fields: events has {kind!r}.{did_you_mean(kind, order)} Allowed: "
+                f"{', '.join(map(repr, order))}."
+            )
+        if name in log.event_names:
+            lut[log.event_names.index(name)] = order.index(kind)
+        elif events is not EVENTS:
+            raise UsageError(
+                f"form_fields: {name!r} is no event of this log."
+                f"{did_you_mean(name, log.event_names)} {len(log.event_names)} events: "
+                "log.summary()"
+            )
+    if (lut < 0).all():
+        raise UsageError(
+            f"form_fields: the log has none of {', '.join(map(repr, events.values()))}. Name its "
+            "own: events={'focus': ..., 'change': ..., 'error': ..., 'submit': ...}."
+        )
+    return Groups(lut, order)
+
+
+def _check_property(log: EventLog, name: str) -> None:
+    if log.kinds.get(name) != "text":
+        raise UsageError(
+            f"form_fields: {name!r} is no property of text of this log."
+            f"{did_you_mean(name, log.properties)} "
+            f"Properties: {', '.join(map(repr, log.properties)) or 'none'}."
+        )
+
+
+def _column(shard: Shard, name: str) -> TextColumn:
+    column = shard.columns[name]
+    assert isinstance(column, TextColumn)
+    return column
+
+
+def _values(shards: Any, name: str) -> list[str]:
+    return sorted({text for shard in shards for text in _column(shard, name).values.to_pylist()})
+
+
+def _shard_fields(
+    shard: Shard, kinds: Groups, asked: tuple[str, tuple[str, str], list[str]], within: str
+) -> tuple[np.ndarray, ...]:
+    form, (form_property, field_property), names = asked
+    own = _column(shard, form_property)
+    # Rows of other forms are hidden as a view hides them: by the code that is no event's.
+    hidden = shard.event.dtype.type(len(kinds.lut) - 1)
+    event = np.where(own.codes == own.code_of(form), shard.event, hidden)
+    fields = _column(shard, field_property)
+    place = {name: number for number, name in enumerate(names)}
+    numbers = np.array([*(place[text] for text in fields.values.to_pylist()), -1], np.int64)
+    codes, _ = session_codes(shard, within)
+    rows, starts, _ = lines(event, codes, shard.offsets, kinds.lut)
+    return passes.fields(
+        kinds.lut[event[rows]], numbers[fields.codes[rows]], shard.time[rows], starts, len(names)
+    )
+
+
+def _of(row: Any) -> str:
+    return (
+        f"{share(row['k'], row['n'], row['rate'])} (95% interval {percent(row['low'])} to "
+        f"{percent(row['high'])})"
+    )

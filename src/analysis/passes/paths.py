@@ -1,0 +1,270 @@
+"""Journeys as lines of rows: where a unit is at each position, which sequences it goes through.
+
+`lines` puts the rows of each unit (a session, a user) behind one another; the other passes read
+those lines and need no sessions. A sequence of events is a number: its events are the digits, to
+the base `groups` + 2, with 0 for nothing and `groups` + 1 for the beginning of a line.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+
+@nb.njit(cache=True, nogil=True)
+def lines(event, session, offsets, lut):
+    """The rows of each unit, behind one another, in the order of time and arrival.
+
+    Parameters
+    ----------
+    session : codes, −1 is none (the row is left out); empty: a user's rows are one line.
+    lut : group of each event code; −1 leaves the row out.
+
+    Returns
+    -------
+    (rows, starts, users) : row numbers; where each line starts in them, and their end; each
+        line's user. Lines of one user are in the order of their first row.
+    """
+    rows = np.empty(event.size, np.int64)
+    starts = np.empty(event.size + 1, np.int64)
+    users = np.empty(event.size, np.int64)
+    split = session.size > 0
+    size = 1
+    for i in range(session.size):
+        size = max(size, np.int64(session[i]) + 1)
+    user_of = np.full(size, -1, np.int64)
+    number_of = np.zeros(size, np.int64)
+    most = 1
+    for u in range(offsets.size - 1):
+        most = max(most, offsets[u + 1] - offsets[u])
+    place = np.zeros(most, np.int64)
+    done = 0
+    found = 0
+    for u in range(offsets.size - 1):
+        known = 0
+        for i in range(offsets[u], offsets[u + 1]):
+            s = np.int64(session[i]) if split else np.int64(0)
+            if lut[event[i]] < 0 or s < 0:
+                continue
+            if user_of[s] != u:
+                user_of[s] = u
+                number_of[s] = known
+                place[known] = 0
+                known += 1
+            place[number_of[s]] += 1
+        for k in range(known):
+            starts[found + k] = done
+            users[found + k] = u
+            size_of = place[k]
+            place[k] = done
+            done += size_of
+        for i in range(offsets[u], offsets[u + 1]):
+            s = np.int64(session[i]) if split else np.int64(0)
+            if lut[event[i]] < 0 or s < 0:
+                continue
+            k = number_of[s]
+            rows[place[k]] = i
+            place[k] += 1
+        found += known
+    starts[found] = done
+    return rows[:done].copy(), starts[: found + 1].copy(), users[:found].copy()
+
+
+@nb.njit(cache=True, nogil=True)
+def collapsed(codes, starts):
+    """The lines with each run of one code made one: (places kept, new starts)."""
+    kept = np.empty(codes.size, np.int64)
+    out = np.empty(starts.size, np.int64)
+    m = 0
+    for u in range(starts.size - 1):
+        out[u] = m
+        for i in range(starts[u], starts[u + 1]):
+            if i == starts[u] or codes[i] != codes[i - 1]:
+                kept[m] = i
+                m += 1
+    out[starts.size - 1] = m
+    return kept[:m].copy(), out
+
+
+@nb.njit(cache=True, nogil=True)
+def positions(codes, starts, groups, anchor, steps, back):
+    """How many units are where, counted from an event on or back from it?
+
+    Parameters
+    ----------
+    codes : groups of the lines' rows. anchor : the group to count from, its first row in a line;
+        −1: the line's first row. back : count back from the anchor.
+
+    Returns
+    -------
+    (counts, units) : int64 (steps + 1, groups + 1): units by distance from the anchor and group;
+        the last column is for lines that are over, or had not begun. units: those with an anchor.
+    """
+    counts = np.zeros((steps + 1, groups + 1), np.int64)
+    units = 0
+    for u in range(starts.size - 1):
+        at = starts[u]
+        while anchor >= 0 and at < starts[u + 1] and codes[at] != anchor:
+            at += 1
+        if at == starts[u + 1]:
+            continue
+        units += 1
+        for k in range(steps + 1):
+            i = at - k if back else at + k
+            inside = starts[u] <= i < starts[u + 1]
+            counts[k, codes[i] if inside else groups] += 1
+    return counts, units
+
+
+@nb.njit(cache=True, nogil=True)
+def _bounds(codes, first, last, start, to):
+    """Where a line is looked at from, where it reaches `to` (or its end), and whether it does."""
+    at = first
+    while start >= 0 and at < last and codes[at] != start:
+        at += 1
+    end = at + 1 if start >= 0 else at
+    end = min(end, last)
+    while end < last and codes[end] != to:
+        end += 1
+    return at, end, end < last
+
+
+@nb.njit(cache=True, nogil=True)
+def _next(key, code, number, length, base, forward):
+    """The sequence with one event more; backward it forgets what lies too far back."""
+    if forward:
+        return key * base + code + 1 if number < length else key
+    return (key % base ** (length - 1)) * base + code + 1
+
+
+@nb.njit(cache=True, nogil=True)
+def whole(codes, starts, groups, start, to, length, forward):
+    """The sequence of each unit: from its beginning on, or right before it reaches `to`.
+
+    Parameters
+    ----------
+    start : the group whose first row begins the journey; −1: the line's first row. to : the group
+        that ends it, not part of the sequence; −1: none. forward : the first `length` events from
+        the beginning; else the last `length` before `to`, of the lines that reach it.
+
+    Returns
+    -------
+    int64 array, a key per line; −1 for a line without the start, or, backward, that never
+    reaches `to`.
+    """
+    base = np.int64(groups + 2)
+    out = np.full(starts.size - 1, -1, np.int64)
+    for u in range(starts.size - 1):
+        at, end, reached = _bounds(codes, starts[u], starts[u + 1], start, to)
+        if (start >= 0 and at == starts[u + 1]) or not (forward or reached):
+            continue
+        key = np.int64(0) if forward else np.int64(groups + 1)
+        for i in range(at, end):
+            key = _next(key, codes[i], i - at, length, base, forward)
+        out[u] = key
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def through(codes, starts, groups, start, to, length, forward, wanted):
+    """How many units go through each wanted sequence, and how many of them then reach `to`?
+
+    Parameters
+    ----------
+    wanted : keys in ascending order. The others are those of `whole`.
+
+    Returns
+    -------
+    int64 (wanted, 2) : units that went through it before `to`, and those that reached `to`.
+    """
+    base = np.int64(groups + 2)
+    out = np.zeros((wanted.size, 2), np.int64)
+    seen = np.full(wanted.size, -1, np.int64)
+    for u in range(starts.size - 1):
+        at, end, reached = _bounds(codes, starts[u], starts[u + 1], start, to)
+        if start >= 0 and at == starts[u + 1]:
+            continue
+        key = np.int64(0) if forward else np.int64(groups + 1)
+        # The beginning itself is a sequence, too: backward always, forward of no event at all.
+        for i in range(at - 1, end):
+            if i >= at:
+                if forward and i - at >= length:
+                    break
+                key = _next(key, codes[i], i - at, length, base, forward)
+            k = np.searchsorted(wanted, key)
+            if k < wanted.size and wanted[k] == key and seen[k] != u:
+                seen[k] = u
+                out[k, 0] += 1
+                out[k, 1] += reached
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def orders(codes, times, starts, groups):
+    """Which of two groups comes first, among the units that have both?
+
+    Returns
+    -------
+    (has, first, same) : int64 (groups,): units with the group; (groups, groups): units in which
+        the row's group first occurs strictly before the column's; and at the same instant.
+    """
+    has = np.zeros(groups, np.int64)
+    first = np.zeros((groups, groups), np.int64)
+    same = np.zeros((groups, groups), np.int64)
+    seen = np.full(groups, -1, np.int64)
+    own = np.empty(groups, np.int64)
+    at = np.empty(groups, np.int64)
+    for u in range(starts.size - 1):
+        known = 0
+        for i in range(starts[u], starts[u + 1]):
+            g = codes[i]
+            if seen[g] == u:
+                continue
+            seen[g] = u
+            has[g] += 1
+            for k in range(known):
+                if at[k] < times[i]:
+                    first[own[k], g] += 1
+                else:
+                    same[own[k], g] += 1
+                    same[g, own[k]] += 1
+            own[known] = g
+            at[known] = times[i]
+            known += 1
+    return has, first, same
+
+
+@nb.njit(cache=True, nogil=True)
+def distances(codes, times, starts, groups, macro):
+    """From each group's last row before the first macro: how many rows and how long to it?
+
+    Returns
+    -------
+    (did, converted, before, steps, waits) : int64 (groups,): units that did it before any macro,
+        and those of them that did the macro later; then, for each such pair of unit and group,
+        the group, the rows to the macro (1: right before it) and the microseconds.
+    """
+    did = np.zeros(groups, np.int64)
+    converted = np.zeros(groups, np.int64)
+    total = 0
+    before = np.empty(codes.size, np.int64)
+    steps = np.empty(codes.size, np.int64)
+    waits = np.empty(codes.size, np.int64)
+    last = np.full(groups, -1, np.int64)
+    for u in range(starts.size - 1):
+        end = starts[u]
+        while end < starts[u + 1] and codes[end] != macro:
+            last[codes[end]] = end
+            end += 1
+        reached = end < starts[u + 1]
+        for g in range(groups):
+            if last[g] < starts[u] or g == macro:
+                continue
+            did[g] += 1
+            if reached:
+                converted[g] += 1
+                before[total] = g
+                steps[total] = end - last[g]
+                waits[total] = times[end] - times[last[g]]
+                total += 1
+    return did, converted, before[:total].copy(), steps[:total].copy(), waits[:total].copy()

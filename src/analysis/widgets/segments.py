@@ -1,0 +1,214 @@
+"""A panel over `segment` and `compare_segments`: two groups and an instant by hand.
+
+The controls hold arguments: the names of two segments of a catalog, and the instant that both are
+asked at. A change asks `segment` for the two and `compare_segments` once, and the panel shows who
+they are and in what they differ. An error of the library appears in words where the answer would
+be.
+
+The panel refuses to compare with what the rules have seen unless "Look back" is ticked, and to show
+an answer that the two functions would not give for `panel.kwargs()`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+import pandas as pd
+from pandas.api.typing import NaTType
+
+from analysis.catalog import Catalog
+from analysis.eventlog.log import EventLog
+from analysis.schema import UsageError, WorkbookError, one_of
+from analysis.segment_comparison import ComparisonResult, compare_segments
+from analysis.segments import Segment, segment
+from analysis.widgets.choices import Choice
+from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.saving import Draft, SaveForm, SaveTo
+from analysis.widgets.words import alert, answer, note
+
+EVERYBODY_ELSE: Choice = ("(everybody else)", "")
+FOLLOWED = pd.Timedelta(days=28)
+_STYLE = {"description_width": "6.5rem"}
+_WIDE = ipywidgets.Layout(width="24rem", max_width="100%")
+
+
+class SegmentsPanel(ipywidgets.VBox):
+    """Controls, sentences, caveats and figure of a comparison; made by `segments_panel`.
+
+    Attributes
+    ----------
+    a, b, day, look_back : the controls. form : "Save as report", or None.
+    segments : the groups that are shown. result : their comparison; None while an error is shown.
+    """
+
+    segments: tuple[Segment, ...]
+    result: ComparisonResult | None
+
+    def __init__(
+        self, log: EventLog, catalog: Catalog, start: Mapping[str, Any], save: SaveTo | None
+    ) -> None:
+        self._log, self._catalog = log, catalog
+        self._properties, self._min_cell = start["properties"], start["min_cell"]
+        choices = segment_choices(catalog)
+        self.a = _dropdown("People who", choices, start["a"])
+        self.b = _dropdown("Against", [EVERYBODY_ELSE, *choices], start["b"] or "")
+        self.day = ipywidgets.DatePicker(
+            description="As of", value=start["day"], style=_STYLE, layout=_WIDE
+        )
+        self.look_back = ipywidgets.Checkbox(
+            description="Look back at what picked them", value=start["look_back"], indent=False
+        )
+        self.form = None if save is None else SaveForm(save, self._draft)
+        self._words = ipywidgets.HTML()
+        self._drawing = ipywidgets.Output()
+        controls = ipywidgets.VBox([self.a, self.b, self.day, self.look_back])
+        shown = [controls, self._words, self._drawing]
+        super().__init__(shown if self.form is None else [*shown, self.form])
+        for control in controls.children:
+            control.observe(lambda _: self._redraw(), "value")
+        self._redraw()
+
+    def kwargs(self) -> dict[str, Any]:
+        """What the panel asks, as plain data: a and b (None: everybody else) are names of segments
+        for `segment(log, name, at=at, catalog=catalog)`, the rest is for `compare_segments`.
+        """
+        return {
+            "a": self.a.value,
+            "b": self.b.value or None,
+            "at": None if self.day.value is None else self.day.value.isoformat(),
+            "look_back": self.look_back.value,
+            "properties": self._properties,
+            "min_cell": self._min_cell,
+        }
+
+    def __repr__(self) -> str:
+        return f"SegmentsPanel({', '.join(f'{k}={v!r}' for k, v in self.kwargs().items())})"
+
+    def _redraw(self) -> None:
+        self.segments, self.result = (), None
+        asked = self.kwargs()
+        at = asked.pop("at")
+        try:
+            self.segments = tuple(
+                segment(self._log, name, at=at, catalog=self._catalog)
+                for name in (asked.pop("a"), asked.pop("b"))
+                if name is not None
+            )
+            self.result = compare_segments(self._log, *self.segments, **asked)
+        except WorkbookError as error:
+            self._show(alert(str(error)))
+            return
+        self._show(answer(self.result), _bundle(self.result))
+
+    def _show(self, words: str, *outputs: dict[str, Any]) -> None:
+        self._words.value = "".join(note(one.sentence()) for one in self.segments) + words
+        self._drawing.outputs = outputs
+
+    def _draft(self) -> Draft:
+        names = {value: said for said, value in [EVERYBODY_ELSE, *segment_choices(self._catalog)]}
+        title = f"{names[self.a.value]} against {names[self.b.value].strip('()')}"
+        return Draft(title, {"a": self.a.value, "b": self.b.value})
+
+
+def segments_panel(
+    log: EventLog,
+    *,
+    catalog: Catalog,
+    a: str | None = None,
+    b: str | None = None,
+    at: Any = None,
+    look_back: bool = False,
+    properties: Sequence[str] | None = None,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> SegmentsPanel:
+    """In what do two of the catalog's segments differ, as of which day?
+
+    Parameters
+    ----------
+    catalog : its segments are the choices.
+    a, b : names of segments to begin with; default: the first one against everybody else.
+    at : the day (UTC) they are asked at; default: 28 days before the end of what the log covers,
+        or the middle of a shorter log.
+    look_back, properties, min_cell : as of `compare_segments`.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If the catalog has no segments or not these, or `at` is no day. Whatever else the two
+        functions do not accept is said in the panel.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
+    >>> panel = segments_panel(simulate(users=500).log, catalog=shop, a="subscribers")
+    >>> panel.kwargs()["at"], panel.result.names
+    ('2026-10-26', ('subscribers', 'everybody else'))
+    """
+    if not catalog.segments:
+        raise UsageError(
+            f"segments_panel: catalog {catalog.name!r} has no segments. Add a table "
+            "[segments.NAME] with a rule."
+        )
+    first = next(iter(catalog.segments)) if a is None else a
+    for what, name in (("a", first), ("b", b)):
+        if name is not None:
+            one_of(f"segments_panel: {what}", name, catalog.segments)
+    start = {
+        "a": first,
+        "b": b,
+        "day": _day(log, at),
+        "look_back": look_back,
+        "properties": None if properties is None else list(properties),
+        "min_cell": min_cell,
+    }
+    return SegmentsPanel(log, catalog, start, save)
+
+
+def segment_choices(catalog: Catalog) -> list[Choice]:
+    """The catalog's segments by what people call them.
+
+    Examples
+    --------
+    >>> segment_choices(Catalog.load("data/catalogs/ecommerce.toml"))[0]
+    ('Filled a cart, never bought', 'cart_abandoners')
+    """
+    return [(str(entry.get("label") or name), name) for name, entry in catalog.segments.items()]
+
+
+def _day(log: EventLog, at: Any) -> datetime.date:
+    if at is None:
+        end = log.covers_until
+        begun = log.start
+        half = FOLLOWED if isinstance(begun, NaTType) else (end - begun) / 2
+        return (end - min(FOLLOWED, half)).date()
+    try:
+        stamp = pd.Timestamp(at)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"segments_panel: at={at!r}. Allowed: a day, '2026-10-26'.") from error
+    utc = stamp if stamp.tz is None else stamp.tz_convert("UTC")
+    if pd.isna(stamp) or utc != utc.normalize():
+        raise UsageError(
+            f"segments_panel: at={at!r} is no midnight UTC. Give a day such as '2026-10-26', or "
+            "call segment(log, rule, at=...), which takes any instant."
+        )
+    return utc.date()
+
+
+def _dropdown(said: str, choices: Sequence[Choice], value: str) -> ipywidgets.Dropdown:
+    return ipywidgets.Dropdown(
+        options=choices, value=value, description=said, style=_STYLE, layout=_WIDE
+    )
+
+
+def _bundle(result: ComparisonResult) -> dict[str, Any]:
+    """The figure as an output of a notebook: one plotly bundle that fills the width."""
+    drawn = json.loads(result.figure().to_json())
+    drawn["config"] = {"responsive": True, "displaylogo": False}
+    return {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}}

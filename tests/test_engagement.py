@@ -1,0 +1,362 @@
+"""Levels and rates against pandas; trends against statsmodels; what is inert must stay flat."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.catalog import Catalog
+from analysis.engagement import engagement_levels, engagement_table
+from analysis.engagement_rates import rates, trend
+from analysis.eventlog.log import EventLog
+from analysis.schema import UsageError
+from analysis.simulate import simulate
+
+AT = pd.Timestamp("2026-03-01", tz="UTC")
+WAIT = pd.Timedelta("24h")
+SHOP = Catalog.from_mapping(
+    {
+        "name": "shop",
+        "events": {
+            "buy": {"role": "macro"},
+            "cart": {"role": "milestone"},
+            "video": {"role": "secondary", "label": "Video"},
+            "share": {"role": "secondary"},
+            "logo": {"role": "control"},
+        },
+        "derived": {
+            "cart_left": {"after": "cart", "without": "buy", "wait": "24h", "role": "adverse"}
+        },
+    }
+)
+MICROS = ["cart", "video", "share"]
+rows = st.lists(
+    st.tuples(
+        st.integers(0, 6).map(str),
+        st.sampled_from([0, 0.5, 23, 24, 24.5, 25, 48, 72, 1200, 1416, 1440]),
+        st.sampled_from([*MICROS, "buy", "logo", "visit"]),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def log_of(found, shards=1) -> EventLog:
+    base = [("z", 3, event) for event in (*MICROS, "buy", "logo", "visit")]
+    frame = pd.DataFrame([*found, *base], columns=["user", "hour", "event"])
+    frame["time"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame.pop("hour"), unit="h")
+    return EventLog.from_frame(frame, covers_until="2026-04-01", shards=shards)
+
+
+def past_of(log: EventLog) -> pd.DataFrame:
+    frame = log.to_frame()
+    return frame[frame["time"] < AT]
+
+
+def people_by_pandas(log: EventLog, without: tuple[str, ...]) -> pd.DataFrame:
+    own = past_of(log)
+    own = own[~own["event"].isin(without)]
+    micro = own[own["event"].isin(MICROS)]
+    people = own.groupby("user").agg(last=("time", "max"), sessions=("session", "nunique"))
+    people["depth"] = micro.groupby("user").size().reindex(people.index, fill_value=0)
+    people["depth"] = people["depth"] / people["sessions"]
+    people["diversity"] = micro.groupby("user")["event"].nunique()
+    people["diversity"] = people["diversity"].fillna(0)
+    ranks = people[["last", "sessions", "depth", "diversity"]].rank()
+    people["score"] = 100 * ((ranks - 0.5) / len(people)).mean(axis=1)
+    return people.sort_index()
+
+
+@settings(max_examples=30)
+@given(rows, st.sampled_from([1, 4]), st.sampled_from([(), ("video",), ("cart", "buy")]))
+def test_scores_and_levels_are_those_of_pandas(found, shards, without):
+    log = log_of(found, shards)
+    result = engagement_levels(log, SHOP, at=AT, without=without)
+    expected = people_by_pandas(log, without)
+    users = result.users.set_index("user")
+    assert list(users.index) == list(expected.index)
+    for name in ("sessions", "depth", "diversity", "score"):
+        assert users[name].tolist() == pytest.approx(expected[name].tolist())
+    days = (AT - expected["last"]) / pd.Timedelta(days=1)
+    assert users["recency_days"].tolist() == pytest.approx(days.tolist())
+    low, high = result.cut_points
+    ordered = np.sort(users["score"])
+    n = len(ordered)
+    assert (low, high) == (ordered[-(-n // 3) - 1], ordered[-(-2 * n // 3) - 1])
+    level = np.select([users["score"] <= low, users["score"] <= high], ["low", "medium"], "high")
+    assert users["level"].tolist() == level.tolist()
+    assert result.table["k"].tolist() == [(level == x).sum() for x in ("low", "medium", "high")]
+    assert result.segment("high").size == (level == "high").sum()
+
+
+def carts_by_pandas(own: pd.DataFrame) -> tuple[int, int]:
+    """Decided and left carts of one person, by the instants of both events."""
+    adds = sorted(set(own.loc[own["event"] == "cart", "time"]))
+    buys = sorted(set(own.loc[own["event"] == "buy", "time"]))
+    decided = left = 0
+    while adds:
+        last = adds.pop(0)
+        while True:
+            bought = [t for t in buys if last <= t <= last + WAIT]
+            again = [t for t in adds if t <= last + WAIT and not (bought and bought[0] < t)]
+            if not again:
+                break
+            if bought and bought[0] <= again[0]:
+                # Bought at the very instant of the next one: that closes both.
+                adds.remove(again[0])
+                break
+            last = again[0]
+            adds.remove(last)
+        if bought:
+            decided += 1
+        elif last + WAIT < AT:
+            decided, left = decided + 1, left + 1
+    return decided, left
+
+
+@settings(max_examples=20)
+@given(rows, st.sampled_from([1, 4]))
+def test_counts_per_level_are_those_of_pandas(found, shards):
+    log = log_of(found, shards)
+    result = engagement_table(log, SHOP, at=AT, min_cell=1)
+    past = past_of(log)
+    assert result.trends["event"].tolist() == [*MICROS, "logo", "cart_left"]
+    for event in result.trends["event"]:
+        without = ("cart", "buy") if event == "cart_left" else (event,)
+        levels = engagement_levels(log, SHOP, at=AT, without=without).users
+        for level in ("low", "medium", "high"):
+            own = past[past["user"].isin(levels[levels["level"] == level]["user"])]
+            ids = levels[levels["level"] == level]["user"]
+            if event == "cart_left":
+                each = [carts_by_pandas(mine) for _, mine in own.groupby("user")]
+                trials, events = (sum(one[i] for one in each) for i in (0, 1))
+                n, k = sum(one[0] > 0 for one in each), sum(one[1] > 0 for one in each)
+            else:
+                trials = len(own[["user", "session"]].drop_duplicates())
+                events = int((own["event"] == event).sum())
+                n, k = len(ids), own[own["event"] == event]["user"].nunique()
+            row = result.table.query("event == @event and level == @level").iloc[0]
+            assert (row["events"], row["trials"], row["k"], row["n"]) == (events, trials, k, n)
+            if trials:
+                assert row["per_100"] == pytest.approx(100 * events / trials)
+            if trials and not np.isnan(row["low"]):
+                assert 0 <= row["low"] <= row["per_100"] + 1e-9
+                assert row["per_100"] <= row["high"] + 1e-9
+
+
+def test_intervals_and_ratio_are_those_of_a_poisson_model_clustered_by_person():
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(3)
+    level = np.repeat([0, 1, 2], 200)
+    trials = rng.poisson(2 + level) + 1
+    events = rng.poisson(trials * rng.gamma(2, 0.3, 600) * (1 + level / 3))
+    found = rates(events, trials, level, bounded=False)
+    for place in range(3):
+        own = level == place
+        model = sm.GLM(
+            events[own], np.ones(own.sum()), family=sm.families.Poisson(), exposure=trials[own]
+        ).fit(cov_type="HC0")
+        # Its robust error is without the correction n / (n − 1).
+        error = 1.959964 * model.bse[0] * np.sqrt(200 / 199)
+        low, high = (100 * np.exp(model.params[0] + side * error) for side in (-1, 1))
+        assert (found.low[place], found.high[place]) == pytest.approx((low, high), rel=1e-6)
+    assert trend(events, trials, level, found).p_value < 1e-6
+
+
+def test_the_trend_of_shares_is_cochrans_and_armitages():
+    from statsmodels.stats.contingency_tables import Table
+
+    rng = np.random.default_rng(5)
+    level = rng.integers(0, 3, 3_000)
+    did = (rng.random(3_000) < 0.3 + 0.015 * level).astype(float)
+    found = rates(did, np.ones(3_000), level, bounded=True)
+    table = pd.crosstab(did, level).to_numpy().astype(float)
+    exact = Table(table).test_ordinal_association(
+        row_scores=np.array([0, 1]), col_scores=np.arange(3)
+    )
+    own = trend(did, np.ones(3_000), level, found)
+    assert own.p_value == pytest.approx(exact.pvalue, rel=0.05)
+    assert np.sign(own.z) == np.sign(exact.statistic - exact.null_mean)
+
+
+def test_carts_that_were_all_left_are_no_proof_that_all_would_be():
+    level = np.repeat([0, 1, 2], [9, 60, 400])
+    left = np.where(np.arange(469) % 4 == 0, 0, 1)
+    left[:9] = 1
+    found = rates(left, np.ones(469), level, bounded=True)
+    assert (found.per_100[0], found.high[0]) == (100, 100)
+    assert found.low[0] == pytest.approx(100 * 0.70085, abs=0.01)  # Wilson, 9 of 9
+    own = trend(left, np.ones(469), level, found)
+    assert own.low < 0.75 < 1 < own.high
+
+
+def inert_log(seed: int, users: int = 400) -> EventLog:
+    """Active people come more often and do more, but `logo` comes with a fifth of all sessions."""
+    rng = np.random.default_rng(seed)
+    active = rng.lognormal(0, 0.7, users)
+    visits = rng.poisson(2.5 * active) + 1
+    user = np.repeat(np.arange(users), visits)
+    day = pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.random(len(user)) * 58, unit="D")
+    parts = [pd.DataFrame({"user": user, "time": day, "session": np.arange(len(user))})]
+    often = {"visit": None, "video": 0.5, "share": 0.3, "cart": 0.2, "logo": None}
+    frames = []
+    for minute, (event, rate) in enumerate(often.items()):
+        if rate is not None:
+            times = rng.poisson(rate * active[user])
+        else:
+            times = np.ones(len(user), int) if event == "visit" else rng.poisson(0.2, len(user))
+        own = parts[0].loc[np.repeat(np.arange(len(user)), times)]
+        frames.append(own.assign(event=event, time=own["time"] + pd.Timedelta(minutes=minute)))
+    table = pd.concat(frames).astype({"user": str, "session": str})
+    return EventLog.from_frame(table, session="session", covers_until="2026-04-01")
+
+
+def test_what_is_inert_stays_flat_per_session_and_its_share_of_people_does_not():
+    p_values, covered, shares = [], 0, 0
+    for seed in range(40):
+        result = engagement_table(inert_log(seed), SHOP, events=["logo", "video"])
+        own = result.trends.set_index("event").loc["logo"]
+        p_values.append(own["p_value"])
+        covered += own["ratio_low"] <= 1 <= own["ratio_high"]
+        shares += own["share_trend"] == "rises"
+        assert result.trends.set_index("event").loc["video", "trend"] == "rises"
+    # 40 draws at 5 %: more than 6 would happen once in three hundred times.
+    assert sum(p < 0.05 for p in p_values) <= 6
+    assert covered >= 33
+    assert shares == 40
+    assert any("shows no trend" in warning for warning in result.warnings)
+
+
+def test_an_inert_event_put_into_the_simulated_shop_stays_flat():
+    """With the same chance in every session, at the instant of its first event."""
+    log = simulate(users=4_000).log
+    frame = log.to_frame()[["user", "time", "event", "session"]]
+    visits = frame.drop_duplicates(["user", "session"])
+    p_values, ratios = [], []
+    for seed in range(40):
+        hit = np.random.default_rng(seed).random(len(visits)) < 0.15
+        more = pd.concat([frame, visits[hit].assign(event="inert")])
+        written = {"purchase": {"role": "macro"}, "inert": {"role": "secondary"}}
+        written |= {name: {"role": "secondary"} for name in ("share", "video_start", "view_item")}
+        plan = Catalog.from_mapping({"name": "x", "events": written})
+        found = engagement_table(
+            EventLog.from_frame(more, session="session"), plan, events=["inert", "view_item"]
+        )
+        own = found.trends.set_index("event")
+        assert own.loc["view_item", "ratio_low"] > 2
+        assert own.loc["inert", "share_trend"] == "rises"
+        p_values.append(own.loc["inert", "p_value"])
+        ratios.append(own.loc["inert", "ratio"])
+    # 40 draws at 5 %: more than 6 would happen once in three hundred times.
+    assert sum(p < 0.05 for p in p_values) <= 6
+    # One draw's ratio is off by about 7 %, the mean of 40 by about 1 %.
+    assert abs(np.log(ratios).mean()) < 0.035
+
+
+def test_a_score_that_counts_the_event_itself_would_not_be_flat():
+    """The same with `logo` as a micro conversion: left out of its own row, it stays flat."""
+    written = {
+        "buy": {"role": "macro"},
+        "logo": {"role": "secondary"},
+        "cart": {"role": "milestone"},
+    }
+    plan = Catalog.from_mapping({"name": "shop", "events": written})
+    log = inert_log(1, 2_000)
+    honest = engagement_table(log, plan, events=["logo"]).trends.iloc[0]
+    assert honest["ratio_low"] < 1 < honest["ratio_high"]
+    users = engagement_levels(log, plan).users
+    frame = log.to_frame()
+    events = frame[frame["event"] == "logo"].groupby("user").size()
+    events = events.reindex(users["user"], fill_value=0).to_numpy()
+    place = users["level"].map({"low": 0, "medium": 1, "high": 2}).to_numpy()
+    naive = rates(events, users["sessions"].to_numpy(), place, bounded=False)
+    assert naive.per_100[2] > 1.5 * naive.per_100[0]
+
+
+def test_the_controls_of_the_demo_are_said_to_rise_too():
+    plan = Catalog.load("data/catalogs/ecommerce.toml")
+    result = engagement_table(simulate(users=3_000).log, plan)
+    (said,) = [warning for warning in result.warnings if "controls" in warning]
+    assert "Of 8 controls, which cannot do anything, 8 rise per session too" in said
+    assert "times as often at high as at low" in said
+    assert "per 100 sessions" in result.sentence()
+    alt = result.figure().layout.meta["alt"]
+    assert "Footer click: " in alt
+    assert "times as often (95% interval" in alt
+
+
+def test_shards_change_no_digit_and_few_people_are_hidden():
+    one, four = (
+        engagement_table(simulate(users=1_500, shards=n).log, SHOP_DEMO, min_cell=5) for n in (1, 4)
+    )
+    pd.testing.assert_frame_equal(one.table, four.table)
+    pd.testing.assert_frame_equal(one.trends, four.trends)
+    shown = one.table["k"].dropna()
+    assert ((shown == 0) | (shown >= 5)).all()
+    assert one.table["k"].isna().any()
+    assert any("fewer than 5 people are hidden" in warning for warning in one.warnings)
+
+
+SHOP_DEMO = Catalog.load("data/catalogs/ecommerce.toml")
+
+
+def test_the_readable_table_has_a_row_per_event_and_no_number_of_few_people():
+    found = engagement_table(simulate(users=1_500).log, SHOP_DEMO, min_cell=5)
+    shown = found.readable()
+    assert len(shown) == len(found.trends) == 23
+    row = found.table.query("event == 'footer_click' and level == 'high'").iloc[0]
+    said = f"{row['per_100']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+    assert shown.loc["Footer click (sessions)", "high, per 100"] == said
+    assert f"of {row['n']:,.0f})" in shown.loc["Footer click (sessions)", "did it, high"]
+    assert (shown == "fewer than 5 people").any(axis=None)
+    assert not shown.apply(lambda column: column.str.contains("nan")).any(axis=None)
+
+
+def test_own_cuts_hold_and_empty_levels_are_said():
+    log = inert_log(2)
+    result = engagement_levels(log, SHOP, cuts=(40, 99))
+    assert result.cut_points == (40.0, 99.0)
+    score = result.users["score"]
+    assert result.table["k"].tolist() == [(score <= 40).sum(), ((score > 40) & (score <= 99)).sum(),
+                                          (score > 99).sum()]  # fmt: skip
+    assert any("level high" in warning for warning in result.warnings)
+    assert "above a score of 99.0 and low up to 40.0" in result.sentence()
+    assert "High" not in result.figure().layout.meta["alt"]
+
+
+def test_nobody_there_is_said():
+    result = engagement_levels(inert_log(2), SHOP, at="2020-01-01")
+    assert result.sentence().startswith("Nobody was seen before 2020-01-01")
+    assert result.figure().layout.meta["alt"] == "Nobody was seen."
+    table = engagement_table(inert_log(2), SHOP, at="2020-01-01")
+    assert table.table["per_100"].isna().all()
+    assert set(table.trends["trend"]) == {"unclear"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cuts": (60, 40)}, "two rising scores"),
+        ({"cuts": 40}, "two rising scores"),
+        ({"events": ["vide"]}, "Did you mean 'video'"),
+        ({"at": "2027"}, "after what the log covers"),
+        ({"min_cell": 0}, "whole number from 1"),
+        ({"most_false": 2}, "between 0 and 1"),
+    ],
+)
+def test_wrong_use(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        engagement_table(log_of([]), SHOP, **arguments)
+
+
+def test_wrong_use_of_levels():
+    with pytest.raises(UsageError, match="Did you mean 'share'"):
+        engagement_levels(log_of([]), SHOP, without="shar")
+    with pytest.raises(UsageError, match="role milestone or secondary"):
+        engagement_levels(log_of([]), Catalog.from_mapping(
+            {"name": "x", "events": {"buy": {"role": "macro"}}}
+        ))  # fmt: skip
