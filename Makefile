@@ -13,8 +13,9 @@ UV := $(BIN)/uv --quiet
 # Where bytecode is switched off every kernel start pays for it in seconds.
 export PYTHONDONTWRITEBYTECODE :=
 READY := .venv/ready
+KERNELS := .venv/kernels
 
-setup: $(READY)
+setup: $(READY) $(KERNELS)
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3"; exit 2; }
@@ -26,7 +27,12 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
-demo: data/demo/manifest.json
+# numba compiles a kernel anew when its own file changes, not when a kernel that it calls does.
+$(KERNELS): $(READY) $(wildcard src/analysis/passes/*.py)
+	@rm -f src/analysis/passes/__pycache__/*.nb?
+	@touch $@
+
+demo: $(KERNELS) data/demo/manifest.json
 
 data/demo/manifest.json: $(READY) src/analysis/simulate.py $(wildcard src/analysis/shop_*.py) src/analysis/passes/shopping.py src/analysis/passes/browsing.py
 	$(BIN)/workbook demo --to data/demo
