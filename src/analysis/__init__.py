@@ -31,10 +31,12 @@ from analysis.eventlog.quality import AuditResult, audit
 from analysis.eventlog.quality_words import Limits
 from analysis.eventlog.sessions import sessionize
 from analysis.eventlog.units import Units, units
+from analysis.forms import form_fields
 from analysis.funnel_hidden import hidden_steps
 from analysis.funnel_suggest import suggest
 from analysis.funnels import Exclusion, FunnelResult, Step, funnel
 from analysis.horizons import compare_horizons
+from analysis.journeys import distance_to_macro, event_order, paths, step_matrix, transitions
 from analysis.lead_lag import lead_lag
 from analysis.periods import compare_periods
 from analysis.person_periods import person_periods
@@ -70,22 +72,28 @@ __all__ = [
     "compare_periods",
     "compare_segments",
     "conversion_curve",
+    "distance_to_macro",
     "dose_response",
     "doubly_robust",
     "engagement_levels",
     "engagement_table",
+    "event_order",
+    "form_fields",
     "funnel",
     "hidden_steps",
     "lead_lag",
     "micro_to_macro",
     "overlaps",
+    "paths",
     "person_periods",
     "rfm",
     "segment",
     "sessionize",
     "simulate",
     "stability",
+    "step_matrix",
     "suggest",
     "time_to_convert",
+    "transitions",
     "units",
 ]
