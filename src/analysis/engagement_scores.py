@@ -183,7 +183,7 @@ def _score(components: Sequence[np.ndarray]) -> np.ndarray:
 
     # Ranks with ties are whole or half: doubled they add without rounding, in any order.
     doubled = sum(2 * rankdata(one, method="average") - 1 for one in components)
-    return 100 * doubled / (2 * len(components) * len(components[0]) or 1)
+    return np.asarray(100 * doubled / (2 * len(components) * len(components[0]) or 1))
 
 
 def _in_order(log: EventLog, parts: list[np.ndarray], width: int) -> np.ndarray:
