@@ -376,7 +376,7 @@ def compare(case: Case, shards: int) -> None:
     nowhere = sum(row["group"] is None for row in chosen)
     chosen, ripe = ([row for row in some if row["group"] is not None] for some in (chosen, ripe))
     told = {
-        "rows without a value": judge.left_out(own, asked),
+        "without a value of": judge.left_out(own, asked),
         "are in none": nowhere,
         "before the log ends": sum(not row["mature"] for row in chosen),
         "same instant": sum(row["tied"] for row in chosen),
@@ -551,4 +551,4 @@ def test_every_row_without_a_unit_is_told(options: Mapping[str, Any]) -> None:
     asked = asking("b a", **options)
     log = drawn.log_of(rows, asked.covers_until, 1)
     left = judge.left_out(drawn.events_of(rows), asked)
-    compare_warnings(drawn.ask(log, asked).warnings, {"rows without a value": left})
+    compare_warnings(drawn.ask(log, asked).warnings, {"without a value of": left})

@@ -190,12 +190,17 @@ def furthest(ask, rows, first, m, low, high, strict, levels, scratch):
 
 
 @inner
-def _stays_untouched(ask, rows, r, m, k, end):
-    """Does no excluded event follow that would touch a chain which has done step k at row r?"""
+def _stays_untouched(ask, rows, r, m, k, others, end):
+    """Does no excluded event, of this instant's `others` or later, touch a chain which has done
+    step k at row r?
+    """
     late = 0
     for x in range(ask.exclusions):
         if ask.limits[AFTER, x] <= k < ask.limits[UNTIL, x]:
             late |= bit(x + 1)
+            # At the instant of step `after` itself it does no harm.
+            if ask.limits[AFTER, x] < k and has(others, x + 1):
+                return False
     t = rows[TIME, r]
     while r < m and rows[TIME, r] <= end:
         if rows[TIME, r] > t and rows[BARRED, r] & late != 0:
@@ -289,7 +294,7 @@ def walk(ask, rows, first, m, low, high, strict, levels, untouched, scratch, lin
         while highest(left) > reach:
             k = highest(left)
             left &= ~bit(k)
-            if untouched and not _stays_untouched(ask, rows, own, m, k, low + ask.window):
+            if untouched and not _stays_untouched(ask, rows, own, m, k, others, low + ask.window):
                 continue
             reach = k
             for c in range(k):
