@@ -40,7 +40,7 @@ FLOORS = {
         "journey_order journey_distance forms form_table engagement engagement_rates "
         "engagement_rows engagement_scores engagement_words "
     ),
-    "views": "widgets reports cli console log_commands lab notebooks",
+    "views": "widgets reports cli console log_commands lab notebooks kernels",
 }
 ORDER = list(FLOORS)
 NETWORK = {

@@ -85,6 +85,7 @@ def test_the_command_replaces_itself_by_jupyterlab(
     called: list[Any] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "execve", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(lab, "compile_beside", lambda environment: None)
     assert cli.run(["lab", "--port", "8899", "--no-browser"]) == 0
     ((program, command, environment),) = called
     assert program == command[0] == sys.executable

@@ -78,10 +78,10 @@ def chains_of(log: EventLog, question: Question) -> list[ShardChains]:
 
 def _plain(shard: Shard, *, question: Question, codes: Codes, until: int) -> ShardChains:
     users, entries, reach, tied, kind, times = chains.best_chains(
-        shard.time,
-        shard.event,
-        shard.offsets,
-        shard.masks,
+        _sealed(shard.time),
+        _sealed(shard.event),
+        _sealed(shard.offsets),
+        _sealed(shard.masks),
         codes.steps,
         codes.wanted,
         (question.window_us, *question.entered, until - question.window_us),
@@ -91,13 +91,20 @@ def _plain(shard: Shard, *, question: Question, codes: Codes, until: int) -> Sha
     return ShardChains(shard, users, entries, entries, reach, tied, never, kind, times)
 
 
+def _sealed(cells: np.ndarray) -> np.ndarray:
+    """The same cells, read-only as a mapped file's are: a kernel is compiled once for both."""
+    view = cells.view()
+    view.flags.writeable = False
+    return view
+
+
 def _with_options(shard: Shard, *, log: EventLog, question: Question, codes: Codes) -> ShardChains:
     units = unit_numbers(shard, question.inside_user)
     touch = _TOUCHES.get(str(question.by_at), 0)
     cells = unit_rows.Cells(
-        time=shard.time,
-        event=shard.event,
-        offsets=shard.offsets,
+        time=_sealed(shard.time),
+        event=_sealed(shard.event),
+        offsets=_sealed(shard.offsets),
         steps_hold=holding(shard, log, [step.where for step in question.steps]),
         exclusions_hold=holding(shard, log, [one.where for one in question.exclusions]),
         unit=units,

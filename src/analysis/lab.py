@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from analysis.kernels import compile_beside
 from analysis.notebooks import NOTEBOOKS
 from analysis.reports.runs import project_root
 from analysis.schema import UsageError
@@ -32,6 +33,7 @@ def open_lab(*, port: int | None = None, browser: bool = True) -> None:
     """
     folder = project_root(Path.cwd()) / NOTEBOOKS
     command = lab_command(folder, port=port, browser=browser)
+    compile_beside(lab_environment())
     # Replaced and not called, so that Ctrl-C and signals reach JupyterLab itself.
     os.execve(command[0], command, lab_environment())
 

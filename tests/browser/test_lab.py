@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from browser_runs import Watched, browser_page, copy_project, needs_chromium
 
+from analysis.kernels import compile_kernels
 from analysis.reports.definition import load_definition
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,8 @@ class Lab(NamedTuple):
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     project = copy_project(ROOT, tmp_path_factory.mktemp("project"))
+    # What a kernel costs when it is first compiled is not what these tests are about.
+    compile_kernels()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,0 +1,34 @@
+"""The kernels are compiled before somebody waits for one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+from analysis import kernels
+from analysis.passes import chains, unit_chains
+
+
+def test_a_question_of_each_kind_is_asked() -> None:
+    kernels.compile_kernels()
+    assert chains.best_chains.signatures
+    assert unit_chains.unit_chains.signatures
+
+
+def test_a_log_in_memory_and_one_on_disk_share_what_is_compiled() -> None:
+    kernels.compile_kernels()
+    for signature in unit_chains.unit_chains.signatures:
+        cells = signature[0]
+        assert not any(cells.types[i].mutable for i in range(3)), "time, event, offsets"
+
+
+def test_it_is_done_beside_with_the_environment_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[list[str], dict[str, Any]]] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda args, **given: begun.append((args, given)))
+    kernels.compile_beside({**os.environ, "A": "b"})
+    ((args, given),) = begun
+    assert args[1:] == ["-m", "analysis.kernels"]
+    assert given["env"]["A"] == "b"
