@@ -141,7 +141,8 @@ def test_all_groups_together_are_clustered_too(options: dict[str, Any]) -> None:
     assert want["low"].notna().all()
     cells = want[["k_a", "n_a", "k_b", "n_b"]].iloc[0].astype(int)
     alone = confint_proportions_2indep(*cells, method="newcomb", compare="diff")
-    assert want["low"][0] != pytest.approx(alone[0], abs=1e-9)
+    # Never narrower than if every try were of another user.
+    assert want["low"][0] <= alone[0] + 1e-9
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 9), (9, 9), (1, 9), (50, 100), (2, 3), (999, 10**6)])
