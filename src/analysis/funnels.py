@@ -137,7 +137,7 @@ def _answer(
     groups = breakdown.groups_of(log.shards, [part.group_rows for part in parts], question.by)
     groups = breakdown.largest(groups, group_sizes(parts, groups), question.top)
 
-    def ask(*, entered: tuple[Any, Any], top: int) -> FunnelResult:
+    def ask(*, entered: tuple[Any, Any], top: int = question.top) -> FunnelResult:
         changed = dataclasses.replace(question, entered=entry_range(entered), top=top)
         return _answer(log, changed, {**options, "entered": entered, "top": top}, rows_left_out)
 
