@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis import kernels
+from analysis import EventLog, funnel, kernels, simulate
 from analysis.passes import chains, unit_chains
 
 
@@ -18,11 +19,16 @@ def test_a_question_of_each_kind_is_asked() -> None:
     assert unit_chains.unit_chains.signatures
 
 
-def test_a_log_in_memory_and_one_on_disk_share_what_is_compiled() -> None:
+def test_a_log_in_memory_and_one_on_disk_share_what_is_compiled(tmp_path: Path) -> None:
     kernels.compile_kernels()
-    for signature in unit_chains.unit_chains.signatures:
-        cells = signature[0]
-        assert not any(cells.types[i].mutable for i in range(3)), "time, event, offsets"
+    compiled = [len(kernel.signatures) for kernel in (chains.best_chains, unit_chains.unit_chains)]
+    simulate(users=50).log.save(tmp_path / "log")
+    log = EventLog.open(tmp_path / "log")
+    for options in ({}, {"order": "any"}):
+        funnel(log, ["view_item", "purchase"], **options)
+    assert compiled == [
+        len(kernel.signatures) for kernel in (chains.best_chains, unit_chains.unit_chains)
+    ]
 
 
 def test_it_is_done_beside_with_the_environment_given(monkeypatch: pytest.MonkeyPatch) -> None:
