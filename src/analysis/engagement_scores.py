@@ -9,7 +9,7 @@ called them engaged for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from analysis.passes import segments as passes
 from analysis.schema import UsageError, one_of
 from analysis.segment_people import Look, asked
 from analysis.segment_rules import Matching
-
-COMPONENTS: Final = ("recency", "frequency", "depth", "diversity")
 
 
 class Activity(NamedTuple):

@@ -23,7 +23,7 @@ def compile_kernels() -> None:
 
 
 def compile_beside(environment: Mapping[str, str]) -> None:
-    """Have it done by a process of its own, of low priority, and go on."""
+    """Have it done by a process of its own, and go on."""
     subprocess.Popen(
         [sys.executable, "-m", "analysis.kernels"],
         env=dict(environment),

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-FEWER = "fewer than {min_cell}"
 UNDEFINED = "n/a"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MINUS = "−"

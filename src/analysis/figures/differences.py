@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.rows import AXIS, heading_notes, row_axis, row_lines, rows
+from analysis.figures.rows import AXIS, edge_note, heading_notes, row_axis, row_lines, rows
 from analysis.figures.theme import (
     DOWN,
     REST,
@@ -55,7 +55,8 @@ def share_differences(
     place = rows(len(shown), 1)
     y = [centers[0] for centers in place.centers]
     headings = [f"<b>{safe(short(_thing(row), _NAME))}</b>" for row in records(shown)]
-    beside = [_note(f"{short(names[0], 14)} · {short(names[1], 14)}", -8.0), *_beside(shown, y)]
+    title_note = edge_note(f"{short(names[0], 14)} · {short(names[1], 14)}", -8.0, reach=108)
+    beside = [title_note, *_beside(shown, y)]
     layout = {
         "xaxis": _axis(shown, names),
         "yaxis": row_axis(place, [""]) | {"range": [place.height, -18]},
@@ -117,25 +118,9 @@ def _traces(table: pd.DataFrame, y: list[float], names: tuple[str, str]) -> list
 
 def _beside(table: pd.DataFrame, y: list[float]) -> list[dict[str, Any]]:
     return [
-        _note(f"{percent(row.rate_a)} · {percent(row.rate_b)}", at, strong=bool(row.clear))
+        edge_note(f"{percent(row.rate_a)} · {percent(row.rate_b)}", at, strong=bool(row.clear))
         for row, at in zip(records(table), y, strict=True)
     ]
-
-
-def _note(text: str, at: float, *, strong: bool = False) -> dict[str, Any]:
-    """Words at the right edge; those above the rows end there, the others begin beside it."""
-    above = at < 0
-    return {
-        "text": f"<b>{safe(text)}</b>" if strong else safe(text),
-        "x": 1,
-        "xref": "paper",
-        "xanchor": "right" if above else "left",
-        "xshift": 108 if above else 6,
-        "y": at,
-        "yanchor": "middle",
-        "showarrow": False,
-        "font": {"size": 12},
-    }
 
 
 def thing(kind: str, name: str, value: str) -> str:

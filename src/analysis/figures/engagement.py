@@ -8,7 +8,15 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.rows import AXIS, heading_notes, percent_axis, row_axis, row_lines, rows
+from analysis.figures.rows import (
+    AXIS,
+    edge_note,
+    heading_notes,
+    percent_axis,
+    row_axis,
+    row_lines,
+    rows,
+)
 from analysis.figures.segments import Bar, bars_under_headings
 from analysis.figures.theme import (
     DOWN,
@@ -105,14 +113,18 @@ times as often (95% interval 2.0 to 4.5), rises.'
     y = [centers[0] for centers in place.centers]
     names = [f"<b>{safe(short(_heading(row), _NAME))}</b>" for row in records(shown)]
     beside = [
-        _note(f"{_one(wide[row.event], 'low')} → {_one(wide[row.event], 'high')}", at,
-              strong=row.trend != "unclear")
+        edge_note(
+            f"{_one(wide[row.event], 'low')} → {_one(wide[row.event], 'high')}",
+            at,
+            strong=row.trend != "unclear",
+        )
         for row, at in zip(records(shown), y, strict=True)
-    ]  # fmt: skip
+    ]
+    above = edge_note("per 100, low → high", -8.0, reach=104)
     layout = {
         "xaxis": _axis(shown),
         "yaxis": row_axis(place, [""]) | {"range": [place.height, -18]},
-        "annotations": [*heading_notes(place, names), *beside, _note("per 100, low → high", -8.0)],
+        "annotations": [*heading_notes(place, names), *beside, above],
         "shapes": row_lines(place, 1.0),
         "margin_r": 108,
     }
@@ -182,19 +194,3 @@ def _traces(table: pd.DataFrame, y: list[float], said: dict[str, Any]) -> list[A
         hoverinfo="text",
     )
     return [*lines, dots]
-
-
-def _note(text: str, at: float, *, strong: bool = False) -> dict[str, Any]:
-    """Words at the right edge; those above the rows end there, the others begin beside it."""
-    above = at < 0
-    return {
-        "text": f"<b>{safe(text)}</b>" if strong else safe(text),
-        "x": 1,
-        "xref": "paper",
-        "xanchor": "right" if above else "left",
-        "xshift": 104 if above else 6,
-        "y": at,
-        "yanchor": "middle",
-        "showarrow": False,
-        "font": {"size": 12},
-    }

@@ -93,3 +93,21 @@ def shown_groups(groups: Sequence[Any]) -> tuple[list[Any], str]:
     if len(groups) <= MOST_GROUPS:
         return list(groups), ""
     return list(groups[:MOST_GROUPS]), f"The {MOST_GROUPS} largest of {len(groups)} groups."
+
+
+def edge_note(text: str, at: float, *, reach: int = 0, strong: bool = False) -> dict[str, Any]:
+    """Words at the right edge, at a height in pixels; those above the rows (a negative height) end
+    `reach` pixels beside it, the others begin beside it.
+    """
+    above = at < 0
+    return {
+        "text": f"<b>{safe(text)}</b>" if strong else safe(text),
+        "x": 1,
+        "xref": "paper",
+        "xanchor": "right" if above else "left",
+        "xshift": reach if above else 6,
+        "y": at,
+        "yanchor": "middle",
+        "showarrow": False,
+        "font": {"size": 12},
+    }
