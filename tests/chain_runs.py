@@ -5,6 +5,7 @@ The judge of the library's tests sees times and groups; here it sees which rows 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,15 +13,18 @@ import funnel_oracle as oracle
 import numpy as np
 from hypothesis import strategies as st
 
-from analysis.funnel_codes import ask_of, codes_of
+from analysis.funnel_codes import ask_of, codes_of, promise_of
 from analysis.funnel_options import EVER, Question
 from analysis.funnel_steps import Exclusion, Step
-from analysis.passes import chains, unit_chains, unit_rows
+from analysis.passes import chain_block, unit_chains, unit_rows
+from analysis.passes.chain_block import ChainList
 from analysis.passes.chain_state import Ask
+from analysis.passes.chain_sums import Grouping, Sums
 from analysis.passes.unit_choice import Choice
 
 NAMES = "abcdx"
 EFFECTS = ["end_attempt", "drop_attempt", "drop_unit"]
+MARKS = (chain_block.MATURE, chain_block.CHOSEN, chain_block.TIED, chain_block.EXCLUDED)
 Unit = list[tuple[int, str]]
 """Instants and names, in the order of arrival."""
 
@@ -73,7 +77,7 @@ def cells_of(units: Sequence[Unit]) -> unit_rows.Cells:
     )
 
 
-def codes_for(asked: Question, units: int, promise: int = unit_rows.MORE) -> unit_rows.Codes:
+def codes_for(asked: Question, units: int, promise: int = unit_rows.SEARCH) -> unit_rows.Codes:
     codes = codes_of(list(NAMES), asked.steps, asked.exclusions)
     return unit_rows.Codes(
         codes.steps.view(np.int64),
@@ -83,6 +87,25 @@ def codes_for(asked: Question, units: int, promise: int = unit_rows.MORE) -> uni
     )
 
 
+def promised(asked: Question, units: Sequence[Unit]) -> unit_rows.Codes:
+    """What the library expects of these units: of most that one look is enough."""
+    codes = codes_of(list(NAMES), asked.steps, asked.exclusions)
+    masks = [sum({1 << NAMES.index(name) for _, name in unit}) for unit in units]
+    promise = promise_of(np.array(masks, np.uint64), asked, codes)
+    return codes_for(asked, len(units))._replace(promise=promise)
+
+
+class Line(NamedTuple):
+    """A chain as the pass writes it."""
+
+    user: int
+    group: int
+    reach: int
+    marks: int
+    rows: list[int]
+    times: list[int]
+
+
 def run(
     cells: unit_rows.Cells,
     codes: unit_rows.Codes,
@@ -90,30 +113,82 @@ def run(
     *,
     until: int,
     touch: int = 0,
-) -> np.ndarray:
-    """What `unit_chains` answers."""
+) -> list[Line]:
+    """What `unit_chains` answers; its sums are those of its chains."""
     choice = Choice(EFFECTS.index(asked.effect), asked.first, asked.strict)
     limits = unit_rows.Limits(*asked.entered, until - asked.window_us)
     ask: Ask = ask_of(asked)
-    return unit_chains.unit_chains(cells, codes, ask, limits, choice, asked.attempts, touch)
+    wish = unit_chains.Wish(asked.attempts, touch, 0, keep=True, repeats=True)
+    grouping = Grouping(np.empty(0, np.uint8), 0, 0)
+    sums, kept = unit_chains.unit_chains(cells, codes, ask, limits, choice, wish, grouping)
+    lines = lines_of(ChainList(*kept))
+    check_sums(Sums(*sums), lines, ask.steps)
+    return lines
+
+
+def lines_of(kept: ChainList) -> list[Line]:
+    lines = []
+    beyond = zip(kept.rows.tolist(), kept.times.tolist(), strict=True)
+    for i, reach in enumerate(kept.reach.tolist()):
+        steps = kept.rows.shape[1] - 1
+        alone = [int(kept.entry[i]), *[-1] * steps], [0, *[chain_block.NOT_DONE] * steps]
+        rows, times = next(beyond) if reach > 1 else alone
+        assert rows[0] == kept.entry[i]
+        whose = int(kept.user[i]), int(kept.group[i]), reach, int(kept.marks[i])
+        lines.append(Line(*whose, rows, times))
+    assert next(beyond, None) is None
+    return lines
+
+
+def check_sums(sums: Sums, lines: Sequence[Line], steps: int) -> None:
+    """The sums are what a list of the chains adds up to."""
+    marked = [
+        [line for line in lines if line.marks & mark]
+        for mark in (chain_block.CHOSEN, chain_block.MATURE)
+    ]
+    counts = [[sum(line.rows[k] >= 0 for line in kind) for k in range(steps)] for kind in marked]
+    assert sums.counts[:, 0].tolist() == counts
+    chosen, mature = marked
+    late = sum(not line.marks & chain_block.MATURE for line in chosen)
+    tied = sum(bool(line.marks & chain_block.TIED) for line in chosen)
+    assert sums.facts.tolist() == [len(chosen), late, tied, 0]
+    waits: list[list[int]] = [[] for _ in range(steps)]
+    for line in mature:
+        done = [k for k in range(steps) if line.rows[k] >= 0]
+        for before, k in itertools.pairwise(done):
+            waits[k].append(line.times[k] - line.times[before])
+    assert [sums.waits[k, : sums.sizes[k]].tolist() for k in range(steps)] == waits
+    users = sorted({line.user for line in mature})
+    did = np.array(
+        [
+            [sum(line.rows[k] >= 0 for line in mature if line.user == u) for k in range(steps)]
+            for u in users
+        ],
+        np.int64,
+    ).reshape(len(users), steps)
+    assert sums.moments[0].tolist() == (did.T @ did).tolist()
+    assert sums.members[0].tolist() == (did > 0).sum(axis=0).tolist()
 
 
 def found_chains(units: Sequence[Unit], judged: oracle.Question) -> list[Found]:
+    """The chains of the pass, the same whether it may look once or has to search."""
     asked = question(judged)
     cells = cells_of(units)
-    lines = run(cells, codes_for(asked, len(units)), asked, until=judged.covers_until)
+    looked, searched = (
+        _as_found(cells, run(cells, codes, asked, until=judged.covers_until))
+        for codes in (promised(asked, units), codes_for(asked, len(units)))
+    )
+    assert looked == searched
+    return looked
+
+
+def _as_found(cells: unit_rows.Cells, lines: Sequence[Line]) -> list[Found]:
     found = []
-    for line in lines.tolist():
-        unit = line[unit_chains.USER]
-        start = int(cells.offsets[unit])
-        rows = [row - start if row >= 0 else -1 for row in line[unit_chains.STEP_ROWS :]]
-        assert line[unit_chains.ENTRY_ROW] - start == rows[0]
-        kind, tied, ended = (
-            line[column] for column in (unit_chains.KIND, unit_chains.TIED, unit_chains.EXCLUDED)
-        )
-        mature, chosen = bool(kind & chains.MATURE), bool(kind & chains.CHOSEN)
-        reach = line[unit_chains.FAR]
-        found.append(Found(unit, tuple(rows), reach, mature, chosen, bool(tied), bool(ended)))
+    for line in lines:
+        start = int(cells.offsets[line.user])
+        rows = tuple(row - start if row >= 0 else -1 for row in line.rows)
+        said = (bool(line.marks & mark) for mark in MARKS)
+        found.append(Found(line.user, rows, line.reach, *said))
     return sorted(found)
 
 

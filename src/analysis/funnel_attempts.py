@@ -13,7 +13,7 @@ from analysis.breakdown import Groups, number_name
 from analysis.eventlog.shard import Column, TextColumn
 from analysis.funnel_chains import ShardChains
 from analysis.funnel_options import Question
-from analysis.passes.chains import NOT_DONE
+from analysis.passes.chain_block import NOT_DONE
 from analysis.schema import SESSION, USER
 
 

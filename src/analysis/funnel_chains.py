@@ -1,94 +1,39 @@
-"""The chains of a funnel: one pass over every shard, and what the views are grouped from."""
+"""The chains of a funnel: one pass over every shard, for their sums or for the chains themselves.
+
+Most questions are answered by sums (`funnel_sums`), which a pass makes as it goes. Views that
+name people or ask what they did need the chains, and these come from the same pass.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.shard import Shard
+from analysis.eventlog.shard import Shard, TextColumn
 from analysis.funnel_codes import (
     Codes,
     ask_of,
     codes_of,
+    following,
     has_value,
     holding,
     is_plain,
+    promise_of,
     unit_numbers,
 )
 from analysis.funnel_options import Question
-from analysis.passes import chains, unit_chains, unit_rows
+from analysis.passes import chain_block, chains, unit_chains, unit_rows
+from analysis.passes.chain_block import ChainList
+from analysis.passes.chain_sums import Grouping, Sums
 from analysis.passes.unit_choice import DROP_ATTEMPT, DROP_UNIT, END_ATTEMPT, Choice
 from analysis.schema import UsageError
 
 _EFFECTS = {"end_attempt": END_ATTEMPT, "drop_attempt": DROP_ATTEMPT, "drop_unit": DROP_UNIT}
 _TOUCHES = {"first_touch": unit_rows.FIRST_TOUCH, "last_touch": unit_rows.LAST_TOUCH}
-
-
-class ShardChains(NamedTuple):
-    """The chains of one shard, an element each.
-
-    ``users`` number the shard's users; ``entries`` and ``group_rows`` are rows, the second the
-    one whose value is the chain's group (−1: no value); ``kind`` is a sum of `chains.CHOSEN`
-    (among all entries) and `chains.MATURE`. ``times`` has a row for each chain that got beyond
-    its entry, with the instant of each step, or `chains.NOT_DONE`. ``left_out`` counts rows of
-    steps that belong to no unit, ``ungrouped`` the chains that never reach the breakdown's step.
-    """
-
-    shard: Shard
-    users: np.ndarray
-    entries: np.ndarray
-    group_rows: np.ndarray
-    reach: np.ndarray
-    tied: np.ndarray
-    excluded: np.ndarray
-    kind: np.ndarray
-    times: np.ndarray
-    left_out: int = 0
-    ungrouped: int = 0
-
-    @property
-    def chosen(self) -> np.ndarray:
-        return (self.kind & chains.CHOSEN) != 0
-
-    @property
-    def mature(self) -> np.ndarray:
-        return (self.kind & chains.MATURE) != 0
-
-
-def chains_of(log: EventLog, question: Question) -> list[ShardChains]:
-    """The chains that count, shard by shard.
-
-    Raises
-    ------
-    UsageError
-        If no row of any step has a value of a property that chains shall hold.
-    """
-    codes = codes_of(log.event_names, question.steps, question.exclusions)
-    if is_plain(question, codes):
-        run = partial(_plain, question=question, codes=codes, until=log.covers_until_us)
-        return engine.over(log.shards, run)
-    _check_held(log, question, codes)
-    return engine.over(log.shards, partial(_with_options, log=log, question=question, codes=codes))
-
-
-def _plain(shard: Shard, *, question: Question, codes: Codes, until: int) -> ShardChains:
-    users, entries, reach, tied, kind, times = chains.best_chains(
-        _sealed(shard.time),
-        _sealed(shard.event),
-        _sealed(shard.offsets),
-        _sealed(shard.masks),
-        codes.steps,
-        codes.wanted,
-        (question.window_us, *question.entered, until - question.window_us),
-        question.strict,
-    )
-    never = np.zeros(len(users), np.bool_)
-    return ShardChains(shard, users, entries, entries, reach, tied, never, kind, times)
 
 
 def _sealed(cells: np.ndarray) -> np.ndarray:
@@ -98,7 +43,123 @@ def _sealed(cells: np.ndarray) -> np.ndarray:
     return view
 
 
-def _with_options(shard: Shard, *, log: EventLog, question: Question, codes: Codes) -> ShardChains:
+ONE_GROUP: Final = Grouping(_sealed(np.empty(0, np.uint8)), 0, 0)
+
+
+class ShardChains(NamedTuple):
+    """What a pass found in one shard.
+
+    ``sums`` are those of `chain_sums`; ``kept`` the chains, none where only sums were asked for.
+    ``left_out`` counts rows of steps that belong to no unit.
+    """
+
+    shard: Shard
+    sums: Sums
+    kept: ChainList
+    left_out: int = 0
+
+    @property
+    def users(self) -> np.ndarray:
+        """Per chain the number of its user in the shard."""
+        return self.kept.user
+
+    @property
+    def entries(self) -> np.ndarray:
+        """Per chain the row at which it enters."""
+        return self.kept.entry
+
+    @property
+    def group_rows(self) -> np.ndarray:
+        """Per chain the row whose value is its group, −1 for none."""
+        return self.kept.group
+
+    @property
+    def reach(self) -> np.ndarray:
+        """Per chain how far it gets."""
+        return self.kept.reach
+
+    @property
+    def times(self) -> np.ndarray:
+        """For each chain that got beyond its entry, in their order: microseconds of each step, or
+        `chain_block.NOT_DONE`.
+        """
+        return self.kept.times
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """Is the chain the best among all entries?"""
+        return self._has(chain_block.CHOSEN)
+
+    @property
+    def mature(self) -> np.ndarray:
+        """Is its entry mature?"""
+        return self._has(chain_block.MATURE)
+
+    @property
+    def tied(self) -> np.ndarray:
+        """Does its reach depend on events at one instant?"""
+        return self._has(chain_block.TIED)
+
+    @property
+    def excluded(self) -> np.ndarray:
+        """Did an excluded event end it?"""
+        return self._has(chain_block.EXCLUDED)
+
+    def _has(self, mark: np.uint8) -> np.ndarray:
+        return (self.kept.marks & mark) != 0
+
+
+def chains_of(
+    log: EventLog, question: Question, *, keep: bool = True, by: str | None = None
+) -> list[ShardChains]:
+    """The chains that count, shard by shard.
+
+    Parameters
+    ----------
+    keep : the chains, and not only their sums.
+    by : the text property whose codes are the groups of the sums; default: they have one group.
+
+    Raises
+    ------
+    UsageError
+        If no row of any step has a value of a property that chains shall hold.
+    """
+    codes = codes_of(log.event_names, question.steps, question.exclusions)
+    if is_plain(question, codes):
+        run = partial(_plain, question=question, codes=codes, until=log.covers_until_us)
+    else:
+        _check_held(log, question, codes)
+        run = partial(_with_options, log=log, question=question, codes=codes)
+    return engine.over(log.shards, lambda shard: run(shard, keep=keep, grouping=_codes(shard, by)))
+
+
+def _codes(shard: Shard, by: str | None) -> Grouping:
+    if by is None:
+        return ONE_GROUP
+    column = shard.columns[by]
+    assert isinstance(column, TextColumn)
+    codes = np.ascontiguousarray(column.codes)
+    return Grouping(_sealed(codes.view(np.uint8)), codes.itemsize, len(column.values))
+
+
+def _plain(
+    shard: Shard, *, question: Question, codes: Codes, until: int, keep: bool, grouping: Grouping
+) -> ShardChains:
+    sums, kept = chains.best_chains(
+        tuple(map(_sealed, (shard.time, shard.event, shard.offsets, shard.masks))),
+        codes.steps,
+        codes.wanted,
+        (question.window_us, *question.entered, until - question.window_us),
+        question.strict,
+        grouping,
+        keep,
+    )
+    return ShardChains(shard, Sums(*sums), ChainList(*kept))
+
+
+def _with_options(
+    shard: Shard, *, log: EventLog, question: Question, codes: Codes, keep: bool, grouping: Grouping
+) -> ShardChains:
     units = unit_numbers(shard, question.inside_user)
     touch = _TOUCHES.get(str(question.by_at), 0)
     cells = unit_rows.Cells(
@@ -110,73 +171,28 @@ def _with_options(shard: Shard, *, log: EventLog, question: Question, codes: Cod
         unit=units,
         known=has_value(shard, question.by) if touch else np.empty(0, np.bool_),
     )
-    found = unit_chains.unit_chains(
+    sums, kept = unit_chains.unit_chains(
         cells,
         unit_rows.Codes(
             codes.steps.view(np.int64),
             codes.exclusions.view(np.int64),
-            _promise(shard, question, codes),
-            int(np.uint64(sum(1 << (k - 1) for k in _seconds(question))).astype(np.int64)),
+            promise_of(shard.masks, question, codes),
+            int(np.uint64(sum(1 << (k - 1) for k in following(question))).astype(np.int64)),
         ),
         ask_of(question),
         unit_rows.Limits(*question.entered, log.covers_until_us - question.window_us),
         Choice(_EFFECTS[question.effect], question.first, question.strict),
-        question.attempts,
-        touch,
+        unit_chains.Wish(
+            attempts=question.attempts,
+            touch=touch,
+            at_step=question.by_at if isinstance(question.by_at, int) else 0,
+            keep=keep,
+            repeats=question.repeats_users,
+        ),
+        grouping,
     )
     left_out = int((shard.event[units < 0] < len(log.event_names)).sum()) if len(units) else 0
-    return _in_groups(shard, found, question, left_out)
-
-
-def _promise(shard: Shard, question: Question, codes: Codes) -> np.ndarray:
-    """Per user: nothing, an entry alone, or more, as far as the user's mask of events tells."""
-    if question.order == "any":
-        first = more = np.bitwise_or.reduce(codes.wanted)
-    else:
-        first, more = codes.wanted[1], codes.barred
-        for k in _seconds(question):
-            more |= codes.wanted[k]
-    enters = (shard.masks & first) != 0
-    promise = np.where((shard.masks & more) != 0, unit_rows.MORE, unit_rows.ENTRY_ALONE)
-    return np.where(enters, promise, unit_rows.NOTHING).astype(np.uint8)
-
-
-def _seconds(question: Question) -> list[int]:
-    """The numbers of the steps that can follow an entry, where steps have an order."""
-    numbers = []
-    for k, step in enumerate(question.steps[1:], start=2):
-        numbers.append(k)
-        if not step.optional:
-            break
-    return numbers
-
-
-def _in_groups(shard: Shard, found: np.ndarray, question: Question, left_out: int) -> ShardChains:
-    """The chains with the rows that their groups are read from; `found` as `unit_chains` has it."""
-    ungrouped = 0
-    column = unit_chains.ENTRY_ROW
-    if question.by_at in _TOUCHES:
-        column = unit_chains.TOUCH
-    elif question.by_at != "entry":
-        column = unit_chains.STEP_ROWS + int(question.by_at) - 1
-        stays = found[:, column] >= 0
-        ungrouped = int((~stays & (found[:, unit_chains.KIND] & chains.CHOSEN != 0)).sum())
-        found = found[stays]
-    rows = found[found[:, unit_chains.FAR] > 1, unit_chains.STEP_ROWS :]
-    times = np.where(rows >= 0, shard.time[rows], chains.NOT_DONE)
-    return ShardChains(
-        shard,
-        found[:, unit_chains.USER],
-        found[:, unit_chains.ENTRY_ROW],
-        found[:, column],
-        found[:, unit_chains.FAR],
-        found[:, unit_chains.TIED] != 0,
-        found[:, unit_chains.EXCLUDED] != 0,
-        found[:, unit_chains.KIND],
-        times,
-        left_out,
-        ungrouped,
-    )
+    return ShardChains(shard, Sums(*sums), ChainList(*kept), left_out)
 
 
 def _check_held(log: EventLog, question: Question, codes: Codes) -> None:
@@ -194,9 +210,3 @@ def _check_held(log: EventLog, question: Question, codes: Codes) -> None:
                 f"funnel: hold={name!r}: no event of the steps ({names}) has a value of it. "
                 "Hold a property that the steps have, or leave hold out."
             )
-
-
-def user_numbers(parts: Sequence[ShardChains]) -> list[np.ndarray]:
-    """The users of the chains, numbered over all shards."""
-    offsets = np.cumsum([0, *(len(part.shard.users) for part in parts)])
-    return [part.users + offset for part, offset in zip(parts, offsets[:-1], strict=True)]

@@ -15,8 +15,10 @@ from analysis.eventlog.shard import Column, Shard, TextColumn
 from analysis.funnel_options import EVER, Question, exclusion_range
 from analysis.funnel_steps import ANY_EVENT, Exclusion, Step
 from analysis.passes.chain_state import AFTER, BEFORE, UNTIL, WITHIN, Ask
+from analysis.passes.unit_rows import ENTRY_ALONE, MORE, NOTHING, SEARCH
 
 _EVERYTHING = np.uint64(2**64 - 1)
+_MOST_CERTAIN = 62
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,44 @@ def is_plain(question: Question, codes: Codes) -> bool:
     )
     details = (step.where or step.within or step.optional for step in question.steps)
     return not (any(options) or any(details))
+
+
+def promise_of(masks: np.ndarray, question: Question, codes: Codes) -> np.ndarray:
+    """Per user what can come of the events in its mask, as `unit_rows` calls it: uint8."""
+    rare = codes.barred
+    if question.order == "any":
+        first = more = np.bitwise_or.reduce(codes.wanted)
+    else:
+        first, more = codes.wanted[1], codes.barred
+        for k in following(question):
+            more |= codes.wanted[k]
+        for k, step in enumerate(question.steps, start=1):
+            rare |= codes.wanted[k] if step.optional else np.uint64(0)
+    certain = MORE if _is_certain(question, codes) else SEARCH
+    promise = np.where((masks & more) != 0, certain, ENTRY_ALONE)
+    promise[(masks & rare) != 0] = SEARCH
+    promise[(masks & first) == 0] = NOTHING
+    return promise.astype(np.uint8)
+
+
+def _is_certain(question: Question, codes: Codes) -> bool:
+    """Can one look at a user's rows tell the chain at all?"""
+    limited = any(step.within for step in question.steps)
+    if len(question.steps) > _MOST_CERTAIN:
+        return False
+    return question.order == "sequential" or not (
+        limited or (question.order == "any" and codes.shared)
+    )
+
+
+def following(question: Question) -> list[int]:
+    """The numbers of the steps that can follow an entry, where steps have an order."""
+    numbers = []
+    for k, step in enumerate(question.steps[1:], start=2):
+        numbers.append(k)
+        if not step.optional:
+            break
+    return numbers
 
 
 def ask_of(question: Question) -> Ask:

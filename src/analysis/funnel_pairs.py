@@ -18,7 +18,7 @@ from analysis.eventlog.shard import Shard
 from analysis.funnel_chains import ShardChains
 from analysis.funnel_steps import ANY_EVENT, Step
 from analysis.passes import between
-from analysis.passes.chains import NOT_DONE
+from analysis.passes.chain_block import NOT_DONE
 
 
 class Pair(NamedTuple):

@@ -13,11 +13,12 @@ from analysis import figures, funnel_next, funnel_times, funnel_trend
 from analysis.breakdown import Groups
 from analysis.eventlog.log import EventLog
 from analysis.funnel_attempts import attempts_frame
-from analysis.funnel_chains import ShardChains
+from analysis.funnel_chains import ShardChains, chains_of
 from analysis.funnel_compare import compare
 from analysis.funnel_options import Question
 from analysis.funnel_recent import with_estimates
 from analysis.funnel_steps import Step
+from analysis.funnel_sums import FunnelSums, groups_of
 from analysis.funnel_value import value_lost
 from analysis.funnel_words import funnel_sentence, noun
 from analysis.results import Result
@@ -44,8 +45,17 @@ class FunnelResult(Result):
     question: Question = field(repr=False)
     log: EventLog = field(repr=False)
     ask: Callable[..., FunnelResult] = field(repr=False)
-    parts: list[ShardChains] = field(repr=False)
-    groups: Groups = field(repr=False)
+    sums: FunnelSums = field(repr=False)
+
+    @cached_property
+    def parts(self) -> list[ShardChains]:
+        """The chains, shard by shard. The table needs none; they are found when first asked for."""
+        return chains_of(self.log, self.question)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The group of each chain of `parts`, in the order of the table."""
+        return groups_of(self.parts, self.question)
 
     @cached_property
     def attempts(self) -> pd.DataFrame:

@@ -58,7 +58,7 @@ def trend(result: FunnelResult, freq: str = "W", time_zone: str = "UTC") -> pd.D
     zone = time_zone_of(time_zone, "trend: time_zone")
     periods = _periods(result.log, _FREQUENCIES[freq], zone, result.parameters["entered"])
     counted = [_counted(result, period) for period in periods]
-    names = dict.fromkeys([*result.groups.names, *itertools.chain(*counted)])
+    names = dict.fromkeys([*result.sums.names, *itertools.chain(*counted)])
     rows = []
     for (start, end), counts in zip(periods, counted, strict=True):
         mature = instant_us(end) + result.window_us <= result.log.covers_until_us
@@ -88,7 +88,7 @@ def _counted(result: FunnelResult, period: tuple[pd.Timestamp, pd.Timestamp]) ->
         conversion_sizes(own),
         strict=True,
     )
-    kept = result.groups.names
+    kept = result.sums.names
     counts: dict[Any, _Counts] = {}
     for name, *row in numbers:
         if any(row):

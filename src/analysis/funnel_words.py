@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
-from analysis.funnel_chains import ShardChains
 from analysis.funnel_options import Question
+from analysis.funnel_sums import FunnelSums
 from analysis.schema import SESSION, USER, human_duration
 from analysis.stats import wilson
 
@@ -22,24 +20,11 @@ def noun(question: Question) -> str:
     return {USER: "users", SESSION: "sessions"}.get(question.unit, f"units ({question.unit})")
 
 
-def immature_units(parts: Sequence[ShardChains]) -> int:
-    """Units whose best chain entered too late for its window to be over."""
-    return sum(int((part.chosen & ~part.mature).sum()) for part in parts)
-
-
-def tied_units(parts: Sequence[ShardChains]) -> int:
-    """Units that got as far as they did only because of events at one instant."""
-    return sum(int((part.chosen & part.tied).sum()) for part in parts)
-
-
-def funnel_warnings(
-    parts: Sequence[ShardChains], question: Question, rows_left_out: int
-) -> tuple[str, ...]:
+def funnel_warnings(sums: FunnelSums, question: Question, rows_left_out: int) -> tuple[str, ...]:
     """What a reader of the numbers must know; `rows_left_out` had no value of the unit."""
-    entered = sum(int(part.chosen.sum()) for part in parts)
+    entered, immature, tied = sums.entered, sums.immature, sums.tied
     who = noun(question)
     said = []
-    immature, tied = immature_units(parts), tied_units(parts)
     if immature:
         said.append(
             f"{immature:,} of {entered:,} {who} entered less than "
@@ -51,17 +36,16 @@ def funnel_warnings(
             f"{tied:,} of {entered:,} {who} got as far as they did only because events at the "
             "same instant count in whichever order helps (ties='strict' tells without them)."
         )
-    without = rows_left_out + sum(part.left_out for part in parts)
+    without = rows_left_out + sums.left_out
     if without:
         missing = question.inside_user or (question.unit,)
         said.append(
             f"{without:,} {'row' if without == 1 else 'rows'} without a value of "
             f"{', '.join(map(repr, missing))} belong to no unit: left out."
         )
-    ungrouped = sum(part.ungrouped for part in parts)
-    if ungrouped:
+    if sums.ungrouped:
         said.append(
-            f"{ungrouped:,} {who} never reach step {question.by_at}, whose "
+            f"{sums.ungrouped:,} {who} never reach step {question.by_at}, whose "
             f"{', '.join(map(repr, question.by))} makes the groups: they are in none."
         )
     if question.repeats_users:

@@ -19,15 +19,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis import breakdown
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.units import units
-from analysis.funnel_chains import chains_of
 from analysis.funnel_options import Question, entry_range, question_of
 from analysis.funnel_result import FunnelResult
 from analysis.funnel_steps import Exclusion, Step
-from analysis.funnel_table import funnel_table, group_sizes
-from analysis.funnel_words import funnel_warnings, immature_units, tied_units
+from analysis.funnel_sums import sums_of
+from analysis.funnel_table import funnel_table
+from analysis.funnel_words import funnel_warnings
 from analysis.schema import SESSION, USER
 
 __all__ = ["Exclusion", "FunnelResult", "Step", "funnel"]
@@ -133,25 +132,22 @@ def _answer(
     log: EventLog, question: Question, options: Mapping[str, Any], rows_left_out: int
 ) -> FunnelResult:
     """The answer to a checked question; the log's users are the units, or what holds them."""
-    parts = chains_of(log, question)
-    groups = breakdown.groups_of(log.shards, [part.group_rows for part in parts], question.by)
-    groups = breakdown.largest(groups, group_sizes(parts, groups), question.top)
+    sums = sums_of(log, question)
 
     def ask(*, entered: tuple[Any, Any], top: int = question.top) -> FunnelResult:
         changed = dataclasses.replace(question, entered=entry_range(entered), top=top)
         return _answer(log, changed, {**options, "entered": entered, "top": top}, rows_left_out)
 
     return FunnelResult(
-        table=funnel_table(parts, groups, question),
+        table=funnel_table(sums, question),
         parameters=options,
-        warnings=funnel_warnings(parts, question, rows_left_out),
+        warnings=funnel_warnings(sums, question, rows_left_out),
         steps=question.steps,
         window_us=question.window_us,
-        immature=immature_units(parts),
-        tied=tied_units(parts),
+        immature=sums.immature,
+        tied=sums.tied,
         question=question,
         log=log,
         ask=ask,
-        parts=parts,
-        groups=groups,
+        sums=sums,
     )

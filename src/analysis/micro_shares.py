@@ -22,7 +22,7 @@ from analysis import figures
 from analysis.catalog import Catalog
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
-from analysis.funnel_table import ShardChains
+from analysis.funnel_chains import ShardChains
 from analysis.funnels import funnel
 from analysis.period_bounds import Period, period_of
 from analysis.results import Result

@@ -82,16 +82,35 @@ def effective_size(k: ArrayLike, n: ArrayLike) -> float:
     >>> effective_size([2, 0, 2, 0], [2, 2, 2, 2])
     4.0
     """
-    hits, trials = np.asarray(k, float), np.asarray(n, float)
-    total = trials.sum()
-    clusters = float((trials > 0).sum())
+    hits, trials = np.asarray(k, np.int64), np.asarray(n, np.int64)
+    squares = int(hits @ hits), int(hits @ trials), int(trials @ trials)
+    clusters = int((trials > 0).sum())
+    return effective_size_of(int(hits.sum()), int(trials.sum()), squares=squares, clusters=clusters)
+
+
+def effective_size_of(k: int, n: int, *, squares: tuple[int, int, int], clusters: int) -> float:
+    """`effective_size` of clusters of which only the sums are known.
+
+    Parameters
+    ----------
+    k, n : all successes and all trials.
+    squares : the sums over clusters of k², of k·n, and of n².
+    clusters : how many have a trial.
+
+    Examples
+    --------
+    >>> effective_size_of(4, 8, squares=(8, 8, 16), clusters=4)
+    4.0
+    """
+    hits, total = int(k), int(n)  # whole numbers without a limit
+    kk, kn, nn = map(int, squares)
     if not total:
         return 0.0
-    rate = hits.sum() / total
-    spread = float(((hits - rate * trials) ** 2).sum())
-    if spread <= 1e-12 * total or rate in (0.0, 1.0):
-        return clusters
-    return float(min(rate * (1 - rate) * total**2 / spread, total))
+    # Whole numbers, so that likeness of all clusters is seen as such: (Σn)²·Σ(k − p·n)².
+    spread = total**2 * kk - 2 * hits * total * kn + hits**2 * nn
+    if not spread or hits in (0, total):
+        return float(clusters)
+    return float(min(hits * (total - hits) * total**2 / spread, total))
 
 
 def newcombe(

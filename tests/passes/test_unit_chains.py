@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.passes import unit_chains, unit_rows
+from analysis.passes import unit_rows
 
 
 def asking(names: str = "ab", **options: Any) -> oracle.Question:
@@ -33,7 +33,7 @@ def test_chains_are_those_of_the_judge_row_by_row(
 
 def lines_of(
     rows: list[tuple[int, str, int]], asked: oracle.Question, **more: Any
-) -> list[list[int]]:
+) -> list[runs.Line]:
     """What the pass writes of one user whose rows have units of their own (−1: of nobody)."""
     cells = runs.cells_of([[(time, name) for time, name, _ in rows]])
     cells = cells._replace(unit=np.array([unit for _, _, unit in rows], np.int64))
@@ -41,11 +41,11 @@ def lines_of(
     cells = cells._replace(**more)
     question = runs.question(asked)
     codes = runs.codes_for(question, 1)
-    return runs.run(cells, codes, question, until=asked.covers_until, touch=touch).tolist()
+    return runs.run(cells, codes, question, until=asked.covers_until, touch=touch)
 
 
-def steps(line: list[int]) -> list[int]:
-    return line[unit_chains.STEP_ROWS :]
+def steps(line: runs.Line) -> list[int]:
+    return line.rows
 
 
 def test_rows_of_a_unit_are_brought_together_in_the_order_of_time() -> None:
@@ -84,11 +84,11 @@ def test_any_number_of_units_in_a_user(rows: list[tuple[int, str, int]]) -> None
 def test_the_row_that_the_group_is_read_from() -> None:
     rows = [(0, "b", 0), (1, "a", 0), (2, "x", 0), (3, "b", 0), (9, "a", 0)]
     known = np.array([False, True, True, True, False])
-    for touch, row in ((0, -1), (unit_rows.FIRST_TOUCH, 1), (unit_rows.LAST_TOUCH, 3)):
+    for touch, row in ((0, 1), (unit_rows.FIRST_TOUCH, 1), (unit_rows.LAST_TOUCH, 3)):
         (line,) = lines_of(rows, asking(), touch=touch, known=known)
-        assert line[unit_chains.TOUCH] == row
+        assert line.group == row
     (line,) = lines_of(rows, asking(), touch=1, known=np.zeros(5, np.bool_))
-    assert line[unit_chains.TOUCH] == -1
+    assert line.group == -1
 
 
 def test_conditions_and_hidden_rows_take_steps_and_exclusions_away() -> None:
@@ -116,12 +116,12 @@ def test_of_users_without_promise_nothing_is_read() -> None:
     ):
         codes = runs.codes_for(asked, 3, promise)
         found = runs.run(cells, codes, asked, until=1000)
-        assert found[:, unit_chains.STEP_ROWS :].tolist() == wanted
+        assert [steps(line) for line in found] == wanted
     alone = runs.codes_for(asked, 3)._replace(
         promise=np.array([unit_rows.MORE, unit_rows.ENTRY_ALONE, unit_rows.NOTHING], np.uint8)
     )
     found = runs.run(cells, alone, asked, until=1000)
-    assert found[:, unit_chains.STEP_ROWS :].tolist() == [[0, 1], [3, -1]]
+    assert [steps(line) for line in found] == [[0, 1], [3, -1]]
 
 
 @pytest.mark.parametrize("count", ["units", "attempts"])

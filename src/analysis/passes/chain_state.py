@@ -20,6 +20,9 @@ import numpy as np
 _ONLY_FOR_KERNELS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inner = nb.njit(cache=True, nogil=True, **_ONLY_FOR_KERNELS)
 """A kernel that only kernels call: nothing is compiled for a call from Python."""
+reader = nb.njit(cache=True, nogil=True, _nrt=False, **_ONLY_FOR_KERNELS)
+"""An inner kernel that makes no array and returns none. So it need not count who holds the arrays
+of a NamedTuple, which takes longer than reading a number of theirs."""
 
 NEVER = np.int64(-(2**62))
 FOREVER = np.int64(2**62)

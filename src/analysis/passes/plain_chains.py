@@ -1,4 +1,4 @@
-"""The best chain of one user where no event matches two steps: the common case, kept tight.
+"""The best chain of one user where no event matches two steps.
 
 The rule is that of `chains`; without shared events there is nothing to match at one instant, so
 each row is one step number and each look at the rows is a plain loop.
@@ -72,8 +72,8 @@ def furthest(latest, rows, step, m, time, edges, strict):
 
 
 @nb.njit(cache=True, nogil=True)
-def _step_times(rows, step, m, time, edges, strict, reach, times):
-    """The earliest time of each step: each step's first row at or after the one before it."""
+def _step_rows(rows, step, m, time, edges, strict, reach, own):
+    """The row of each step, at its earliest time: each step's first at or after the one before."""
     _, lo, hi = edges
     done = 0
     r = 0
@@ -85,7 +85,10 @@ def _step_times(rows, step, m, time, edges, strict, reach, times):
         if t >= lo:
             union = _instant_steps(step, r, stop)
             while done < reach and (union >> np.uint64(done)) & _ONE and (done or t < hi):
-                times[done] = t
+                row = r
+                while step[row] != done + 1:
+                    row += 1
+                own[done] = rows[row]
                 done += 1
                 if strict:
                     break
@@ -93,37 +96,34 @@ def _step_times(rows, step, m, time, edges, strict, reach, times):
 
 
 @nb.njit(cache=True, nogil=True)
-def choose(latest, rows, step, m, time, edges, strict, times):
-    """The best chain: (reach, row of its entry, does the reach depend on a tie).
-
-    Fills `times[:reach]` with the instants of the steps.
-    """
+def choose(latest, rows, step, m, time, edges, strict, own):
+    """The best chain: (reach, does it depend on a tie). Fills `own[:reach]` with its rows."""
     reach, end = furthest(latest, rows, step, m, time, edges, strict)
     if reach == 0:
-        return 0, -1, False
+        return 0, False
     window, lo, hi = edges
+    r = m - 1
     if reach == 1:
-        times[0] = end
         # Of several entries at one instant the last to arrive counts.
-        r = m - 1
         while time[rows[r]] != end or step[r] != 1:
             r -= 1
-        return 1, rows[r], False
+        own[0] = rows[r]
+        return 1, False
     near = (window, max(lo, end - window), hi)
-    _step_times(rows, step, m, time, near, strict, reach, times)
-    r = m - 1
+    _step_rows(rows, step, m, time, near, strict, reach, own)
+    second = time[own[1]]
     while (
         step[r] != 1
-        or time[rows[r]] > times[1]
+        or time[rows[r]] > second
         or time[rows[r]] >= hi
-        or (strict and time[rows[r]] == times[1])
+        or (strict and time[rows[r]] == second)
     ):
         r -= 1
-    times[0] = time[rows[r]]
+    own[0] = rows[r]
     tied = False
     for k in range(1, reach):
-        if times[k] == times[k - 1]:
+        if time[own[k]] == time[own[k - 1]]:
             far, _ = furthest(latest, rows, step, m, time, edges, True)
             tied = far < reach
             break
-    return reach, rows[r], tied
+    return reach, tied

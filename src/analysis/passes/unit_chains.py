@@ -8,10 +8,28 @@ written down. The funnel that needs none of this has a pass of its own, `chains`
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba as nb
 import numpy as np
 
 from analysis.passes.any_chains import best_in_any_order
+from analysis.passes.certain_units import FULL, MOST_UNITS, UNSURE, certain_chains
+from analysis.passes.chain_block import (
+    CHOSEN as AMONG_ALL,
+)
+from analysis.passes.chain_block import (
+    EXCLUDED,
+    MATURE,
+    NOT_DONE,
+    TIED,
+    USERS,
+    larger_block,
+    new_block,
+    new_list,
+    resized,
+    write,
+)
 from analysis.passes.chain_rows import instant_of, next_entry, touch
 from analysis.passes.chain_state import (
     ASIDE,
@@ -34,8 +52,7 @@ from analysis.passes.chain_state import (
     step_of,
     time_of,
 )
-from analysis.passes.chains import CHOSEN as AMONG_ALL
-from analysis.passes.chains import MATURE
+from analysis.passes.chain_sums import UNGROUPED, add, close_user, new_sums, with_room
 from analysis.passes.unit_choice import (
     DROP_ATTEMPT,
     DROP_UNIT,
@@ -46,7 +63,7 @@ from analysis.passes.unit_choice import (
 from analysis.passes.unit_rows import (
     ENTRY_ALONE,
     MORE,
-    NOTHING,
+    OF_ENTRY,
     gather,
     gather_entry,
     longest,
@@ -55,11 +72,18 @@ from analysis.passes.unit_rows import (
 )
 from analysis.passes.untied_chains import PATH, as_label
 
-# Columns of the chains found: the user, the row of the entry, the row that the group is read from
-# (−1: none), how far, what kind (see `chains`), two truth values, and then the row of each step
-# (in any order: of the k-th one done), −1 where it is not done.
-USER, ENTRY_ROW, TOUCH, FAR, KIND, TIED, EXCLUDED = range(7)
-STEP_ROWS = 7
+
+class Wish(NamedTuple):
+    """What is wanted of the chains: every attempt of a unit, not its best chain; the group's value
+    from a touch (FIRST_TOUCH, LAST_TOUCH), or from a step (its number), or from the entry (both
+    0); the list of the chains beside their sums. ``repeats``: can one user have several chains?
+    """
+
+    attempts: bool
+    touch: int
+    at_step: int
+    keep: bool
+    repeats: bool
 
 
 @inner
@@ -78,40 +102,26 @@ def _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch):
 
 
 @inner
-def _first(out, n, size):
-    """The first n lines, with room for `size`."""
-    wider = np.empty((size, out.shape[1]), np.int64)
-    for i in range(n):
-        for column in range(out.shape[1]):
-            wider[i, column] = out[i, column]
-    return wider
-
-
-@inner
-def _write(out, n, ask, rows, labels, user, kind, excluded, group, scratch):
-    """Write the chain at CHOSEN as line n; is there an instant with two of its steps?"""
-    if n == out.shape[0]:
-        out = _first(out, n, 2 * n)
-    out[n, USER] = user
-    out[n, ENTRY_ROW] = rows[NUMBER, scratch[BEST_ROWS, 0]]
-    out[n, TOUCH] = group
-    out[n, FAR] = labels[CHOSEN, REACH]
-    out[n, KIND] = kind
-    out[n, TIED] = 0
-    out[n, EXCLUDED] = excluded
+def _put(block, n, ask, rows, labels, user, marks, group, scratch):
+    """Put the chain at CHOSEN into place n; is there an instant with two of its steps?"""
+    if n == block.user.size:
+        block = larger_block(block)
+    block.user[n], block.reach[n], block.marks[n] = user, labels[CHOSEN, REACH], marks
     for k in range(ask.steps):
-        out[n, STEP_ROWS + k] = -1
+        block.rows[n, k], block.times[n, k] = -1, NOT_DONE
     together = False
     for c in range(labels[CHOSEN, COUNT]):
         place = c if ask.any_order else labels[CHOSEN, step_of(c)] - 1
-        out[n, STEP_ROWS + place] = rows[NUMBER, scratch[BEST_ROWS, c]]
+        block.rows[n, place] = rows[NUMBER, scratch[BEST_ROWS, c]]
+        block.times[n, place] = rows[TIME, scratch[BEST_ROWS, c]]
         together |= c > 0 and labels[CHOSEN, time_of(c)] == labels[CHOSEN, time_of(c - 1)]
-    return out, together
+    block.group[n] = block.rows[n, 0] if group == OF_ENTRY else group
+    return block, together
 
 
 @inner
 def _best_of_unit(
-    out, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch
+    block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch
 ):
     """Write the unit's best chain among all entries, and among mature ones where it differs."""
     kind, low, high = AMONG_ALL, limits.low, limits.high
@@ -125,20 +135,20 @@ def _best_of_unit(
             ended = choice.effect == END_ATTEMPT and (
                 touch(ask, rows, first, m, labels, scratch) != FOREVER
             )
-            told = kind + MATURE if mature else kind
-            out, together = _write(out, n, ask, rows, labels, user, told, ended, group, scratch)
+            marks = kind + (MATURE if mature else 0) + (EXCLUDED if ended else 0)
+            block, together = _put(block, n, ask, rows, labels, user, marks, group, scratch)
             if together and not choice.strict:
                 labels = _chosen(ask, rows, first, m, labels, low, high, strict, levels, scratch)
-                out[n, TIED] = labels[CHOSEN, REACH] < reach
+                block.marks[n] += TIED if labels[CHOSEN, REACH] < reach else 0
             n += 1
         if mature or rows[TIME, first] > limits.mature_until or high <= limits.mature_until + 1:
             break
         kind, high = np.uint8(0), limits.mature_until + 1
-    return out, n, labels
+    return block, n, labels
 
 
 @inner
-def _attempts(out, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch):
+def _attempts(block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch):
     """Write the unit's attempts: each from the earliest unused entry, as far as it gets."""
     effect = choice.effect
     free = limits.low
@@ -167,27 +177,26 @@ def _attempts(out, n, ask, rows, first, m, labels, user, limits, choice, group, 
         for c in range(count):
             scratch[ASIDE, c] = scratch[BEST_ROWS, c]
         if not dropped:
-            kind = AMONG_ALL + MATURE if low <= limits.mature_until else AMONG_ALL
-            out, together = _write(
-                out, n, ask, rows, labels, user, kind, ended != FOREVER, group, scratch
-            )
+            marks = AMONG_ALL + (MATURE if low <= limits.mature_until else 0)
+            marks += EXCLUDED if ended != FOREVER else 0
+            block, together = _put(block, n, ask, rows, labels, user, marks, group, scratch)
             if together and not choice.strict:
                 asked = Choice(effect, True, True)
                 labels = _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
-                out[n, TIED] = labels[CHOSEN, REACH] < reach
+                block.marks[n] += TIED if labels[CHOSEN, REACH] < reach else 0
             n += 1
         for c in range(count):
             rows[USED, scratch[ASIDE, c]] = 1
         r = next_entry(rows, first, m, ask, free, limits.high)
-    return out, n, labels
+    return block, n, labels
 
 
 @inner
-def _lone_entry(out, n, ask, rows, first, m, labels, user, limits, group, scratch):
+def _lone_entry(block, n, ask, rows, first, m, labels, user, limits, group, scratch):
     """Write the chain of a unit that never got to a second step."""
     r = next_entry(rows, first, m, ask, limits.low, limits.high)
     if r < 0:
-        return out, n
+        return block, n
     t = rows[TIME, r]
     later = r
     while later >= 0:
@@ -195,20 +204,42 @@ def _lone_entry(out, n, ask, rows, first, m, labels, user, limits, group, scratc
         later = next_entry(rows, r + 1, m, ask, t, t + 1)
     scratch[BEST_ROWS, 0] = r
     as_label(ask, rows, 1, labels, scratch)
-    kind = AMONG_ALL + MATURE if t <= limits.mature_until else AMONG_ALL
-    out, _ = _write(out, n, ask, rows, labels, user, kind, False, group, scratch)
-    return out, n + 1
+    marks = AMONG_ALL + (MATURE if t <= limits.mature_until else 0)
+    block, _ = _put(block, n, ask, rows, labels, user, marks, group, scratch)
+    return block, n + 1
+
+
+@inner
+def _grouped_at(sums, block, n, step):
+    """Read the groups on a step: chains that never reach it are in none, and count nowhere."""
+    for j in range(n):
+        if block.reach[j] >= step and block.rows[j, step - 1] >= 0:
+            block.group[j] = block.rows[j, step - 1]
+        else:
+            sums.facts[UNGROUPED] += (block.marks[j] & AMONG_ALL) != 0
+            block.reach[j], block.marks[j] = 0, 0
+
+
+@inner
+def _flush(sums, kept, block, n, wish, grouping):
+    """Add up the first n chains of the block, and keep them where that is wanted."""
+    if wish.at_step:
+        _grouped_at(sums, block, n, wish.at_step)
+    sums = with_room(sums, n)
+    add(sums, block, n, grouping)
+    if wish.keep:
+        kept = write(kept, block, n)
+    return sums, kept
 
 
 @nb.njit(cache=True, nogil=True)
-def unit_chains(cells, codes, ask, limits, choice, attempts, which_touch):
-    """The chains of every unit of a shard: int64 (chains, STEP_ROWS + steps), see the columns.
+def unit_chains(cells, codes, ask, limits, choice, wish, grouping):
+    """The chains of every unit of a shard: (sums, list), the list empty where it is not wanted.
 
     Parameters
     ----------
-    cells, codes, ask, limits, choice : see these types.
-    attempts : every attempt of a unit counts, not its best chain.
-    which_touch : FIRST_TOUCH, LAST_TOUCH, or 0 where the group is not read from a touch.
+    cells, codes, ask, limits, choice, wish : see these types.
+    grouping : see `chain_sums.Grouping`.
     """
     most = longest(cells.offsets)
     rows = np.zeros((ROW_LINES, most + 1), np.int64)
@@ -216,14 +247,23 @@ def unit_chains(cells, codes, ask, limits, choice, attempts, which_touch):
     labels = new_labels(64, ask.steps)
     levels = np.zeros((ask.steps + 1, PATH + ask.steps), np.int64)
     scratch = np.zeros((SCRATCH_LINES, ask.steps + 2), np.int64)
-    out = np.empty((cells.offsets.size + 1, STEP_ROWS + ask.steps), np.int64)
-    n = 0
-    for u in range(cells.offsets.size - 1):
-        promise = codes.promise[u]
-        if promise == NOTHING:
+    sums = new_sums(grouping.values + 1, ask.steps, USERS, wish.repeats)
+    kept = new_list(0, 0, ask.steps)
+    block, n = new_block(2 * USERS, ask.steps), 0
+    table = np.zeros((3, MOST_UNITS), np.int64)
+    u = 0
+    while u < cells.offsets.size - 1:
+        n, u, why = certain_chains(cells, codes, ask, limits, choice, wish, table, block, n, u)
+        if n >= USERS:
+            sums, kept = _flush(sums, kept, block, n, wish, grouping)
+            n = 0
+        if why == FULL:
+            block = larger_block(block)
+        if why != UNSURE:
             continue
+        promise = codes.promise[u]
         start, end = cells.offsets[u], cells.offsets[u + 1]
-        if promise == ENTRY_ALONE and not (cells.unit.size or attempts or which_touch):
+        if promise == ENTRY_ALONE and not (cells.unit.size or wish.attempts or wish.touch):
             m = gather_entry(cells, codes, start, end, limits, rows)
         else:
             m = gather(cells, codes, start, end, rows, units, ask.neighbors)
@@ -232,19 +272,19 @@ def unit_chains(cells, codes, ask, limits, choice, attempts, which_touch):
         first = 0
         while first < m:
             stop = m
-            more = promise == MORE
+            more = promise >= MORE
             if cells.unit.size:
                 seen, stop = 0, first
                 while stop < m and units[stop] == units[first]:
                     seen |= (rows[STEPS, stop] & codes.more) | rows[BARRED, stop]
                     stop += 1
                 more = ask.any_order or seen != 0
-            group = -1
-            if which_touch:
-                group = touch_row(rows, first, stop, cells.known, which_touch)
-            if attempts:
-                out, n, labels = _attempts(
-                    out,
+            group = OF_ENTRY
+            if wish.touch:
+                group = touch_row(rows, first, stop, cells.known, wish.touch)
+            if wish.attempts:
+                block, n, labels = _attempts(
+                    block,
                     n,
                     ask,
                     rows,
@@ -259,8 +299,8 @@ def unit_chains(cells, codes, ask, limits, choice, attempts, which_touch):
                     scratch,
                 )
             elif more:
-                out, n, labels = _best_of_unit(
-                    out,
+                block, n, labels = _best_of_unit(
+                    block,
                     n,
                     ask,
                     rows,
@@ -275,8 +315,11 @@ def unit_chains(cells, codes, ask, limits, choice, attempts, which_touch):
                     scratch,
                 )
             else:
-                out, n = _lone_entry(
-                    out, n, ask, rows, first, stop, labels, u, limits, group, scratch
+                block, n = _lone_entry(
+                    block, n, ask, rows, first, stop, labels, u, limits, group, scratch
                 )
             first = stop
-    return _first(out, n, n)
+        u += 1
+    sums, kept = _flush(sums, kept, block, n, wish, grouping)
+    close_user(sums)
+    return sums, resized(kept, kept.sizes[0], kept.sizes[1])

@@ -13,7 +13,9 @@ import numpy as np
 from analysis.passes.chain_state import BARRED, NUMBER, STEPS, TIME, USED, inner
 
 FIRST_TOUCH, LAST_TOUCH = 1, 2
-NOTHING, ENTRY_ALONE, MORE = range(3)
+OF_ENTRY = -2
+"""In the place of a row that a group is read from: the row of the entry."""
+NOTHING, ENTRY_ALONE, MORE, SEARCH = range(4)
 
 
 class Cells(NamedTuple):
@@ -33,8 +35,8 @@ class Cells(NamedTuple):
 
 class Codes(NamedTuple):
     """Per event code (the last one: hidden rows) the steps and the exclusions that it matches,
-    per user what can come of them: NOTHING, an ENTRY_ALONE, or MORE; and the steps that can
-    follow an entry.
+    per user what can come of them: NOTHING, an ENTRY_ALONE, MORE, or what only a SEARCH can tell;
+    and the steps that can follow an entry.
     """
 
     steps: np.ndarray
