@@ -25,7 +25,7 @@ def searched(ask, rows, m, low, high, strict):
     labels = state.new_labels(64, ask.steps)
     scratch = np.zeros((state.SCRATCH_LINES, ask.steps + 2), np.int64)
     entries = state.Entries(low, high, -1)
-    labels = explore(ask, rows, 0, m, labels, entries, strict, False, False, scratch)
+    explore(ask, rows, 0, m, labels, entries, strict, False, False, scratch)
     return labels[state.BEST, state.REACH], labels[state.BEST, state.LAST]
 
 

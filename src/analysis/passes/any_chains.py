@@ -29,7 +29,7 @@ from analysis.passes.chain_state import (
     USED,
     copy_label,
     has,
-    inner,
+    reader,
     time_of,
 )
 from analysis.passes.labels import preferred
@@ -39,7 +39,7 @@ from analysis.passes.untied_chains import is_simple
 _ALL = -1
 
 
-@inner
+@reader
 def _distinct(rows, first, m):
     """Does every row match at most one step?"""
     shared = False
@@ -48,7 +48,7 @@ def _distinct(rows, first, m):
     return not shared
 
 
-@inner
+@reader
 def _furthest(ask, rows, first, m, low, high, scratch):
     """How many steps any chain of these rows gets, and when first; no event matches two steps."""
     for k in range(1, ask.steps + 1):
@@ -75,7 +75,7 @@ def _furthest(ask, rows, first, m, low, high, scratch):
     return reach, end
 
 
-@inner
+@reader
 def _walk(ask, rows, entry, start, m, strict, scratch):
     """Walk from an entry: PICKED receives the rows that get a step; how many, and the end.
 
@@ -108,7 +108,7 @@ def _walk(ask, rows, entry, start, m, strict, scratch):
     return count, end
 
 
-@inner
+@reader
 def _own_rows(ask, rows, m, count, scratch):
     """Where an instant stood for its rows: the first to arrive that leaves every step served."""
     for c in range(1, count):
@@ -131,7 +131,7 @@ def _own_rows(ask, rows, m, count, scratch):
             rows[STANDS, place] = before
 
 
-@inner
+@reader
 def _keep(labels, rows, count, scratch, place):
     """Write the chain of the PICKED rows as a label."""
     labels[place, ENTRY] = rows[TIME, scratch[PICKED, 0]]
@@ -142,7 +142,7 @@ def _keep(labels, rows, count, scratch, place):
         labels[place, time_of(c)] = rows[TIME, scratch[PICKED, c]]
 
 
-@inner
+@reader
 def best_in_any_order(ask, rows, first, m, labels, low, high, at_once, strict, scratch):
     """Put the chain that counts among those with an entry in [low, high) at CHOSEN (REACH 0:
     none), its rows in BEST_ROWS.

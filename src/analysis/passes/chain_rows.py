@@ -22,14 +22,14 @@ from analysis.passes.chain_state import (
     WITHIN,
     bit,
     has,
-    inner,
+    reader,
     step_of,
     time_of,
 )
 from analysis.passes.seating import can_seat
 
 
-@inner
+@reader
 def can_enter(rows, r, ask):
     """Can the row be an entry, its instant aside?"""
     if rows[USED, r]:
@@ -37,7 +37,7 @@ def can_enter(rows, r, ask):
     return rows[STEPS, r] != 0 if ask.any_order else has(rows[STEPS, r], 1)
 
 
-@inner
+@reader
 def next_entry(rows, first, m, ask, low, high):
     """The position of the first row in [first, m) that can be an entry in [low, high), or −1."""
     for r in range(first, m):
@@ -49,7 +49,7 @@ def next_entry(rows, first, m, ask, low, high):
     return -1
 
 
-@inner
+@reader
 def instant_of(rows, r, first, m):
     """The rows of the instant of row r: [start, stop)."""
     start, stop = r, r + 1
@@ -60,7 +60,7 @@ def instant_of(rows, r, first, m):
     return start, stop
 
 
-@inner
+@reader
 def touch(ask, rows, first, m, labels, scratch):
     """The instant at which an excluded event ends the chain at CHOSEN, FOREVER where none does;
     the chain's own rows are those in BEST_ROWS.
@@ -85,7 +85,7 @@ def touch(ask, rows, first, m, labels, scratch):
     return FOREVER
 
 
-@inner
+@reader
 def _seat_place(ask, rows, start, stop, labels, c, place, left, only, scratch):
     """Give the chain's step done at `place` (from 0) a row: the entry's is the last to arrive that
     leaves rows for the others, every other step's the first. Returns the steps that are left.
@@ -112,7 +112,7 @@ def _seat_place(ask, rows, start, stop, labels, c, place, left, only, scratch):
     return left
 
 
-@inner
+@reader
 def _seat_instant(ask, rows, start, stop, labels, c, e, need, only, scratch):
     """Rows for the chain's steps c, …, e − 1, all of one instant."""
     left = 0
@@ -125,7 +125,7 @@ def _seat_instant(ask, rows, start, stop, labels, c, e, need, only, scratch):
         left = _seat_place(ask, rows, start, stop, labels, c, place, left, only, scratch)
 
 
-@inner
+@reader
 def pick_rows(ask, rows, first, m, labels, untouched, only, scratch):
     """Fill BEST_ROWS with the positions of the rows of the chain at CHOSEN, in order of doing."""
     active = 0

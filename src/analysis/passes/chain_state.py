@@ -20,9 +20,10 @@ import numpy as np
 _ONLY_FOR_KERNELS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inner = nb.njit(cache=True, nogil=True, **_ONLY_FOR_KERNELS)
 """A kernel that only kernels call: nothing is compiled for a call from Python."""
-reader = nb.njit(cache=True, nogil=True, _nrt=False, **_ONLY_FOR_KERNELS)
-"""An inner kernel that makes no array and returns none. So it need not count who holds the arrays
-of a NamedTuple, which takes longer than reading a number of theirs."""
+_READS: dict[str, Any] = {**_ONLY_FOR_KERNELS, "_nrt": False}
+reader = nb.njit(cache=True, nogil=True, **_READS)
+"""An inner kernel that makes no array, returns none, and calls only such kernels. So it need not
+count who holds an array, which takes longer than reading a number of it, and to compile, too."""
 
 NEVER = np.int64(-(2**62))
 FOREVER = np.int64(2**62)
@@ -41,9 +42,11 @@ DONE, REACH, ENTRY, LAST, ACTIVE, FRESH, HERE, EXTRAS, COUNT, LIVE = range(10)
 _HEAD = 10
 
 # Lines of `scratch`: the row at each step, two lines for the search for a seat, the rows of a
-# chain in order of doing: while one is looked for, the chosen one's, and one set aside.
-OWNER, CAME_FROM, QUEUE, PICKED, BEST_ROWS, ASIDE = range(6)
-SCRATCH_LINES = 6
+# chain in order of doing: while one is looked for, the chosen one's, and one set aside; and what
+# there was no room for, chains or labels, so that the unit has to be asked again.
+OWNER, CAME_FROM, QUEUE, PICKED, BEST_ROWS, ASIDE, LACKING = range(7)
+SCRATCH_LINES = 7
+NO_CHAIN, NO_LABEL = range(2)
 
 # Lines of `Ask.limits`: the longest wait before a step, the required step before it, and per
 # exclusion (from 0) the steps between which it holds.
@@ -103,7 +106,7 @@ def bit(k):
     return np.int64(1) << np.int64(k - 1)
 
 
-@inner
+@reader
 def size(steps):
     """How many numbers a set has."""
     count = 0
@@ -113,7 +116,7 @@ def size(steps):
     return count
 
 
-@inner
+@reader
 def highest(steps):
     """The highest number of a set, 0 where it is empty."""
     k = 64 if steps < 0 else 0
@@ -129,7 +132,7 @@ def new_labels(size, steps):
     return np.zeros((size, _HEAD + 2 * steps), np.int64)
 
 
-@inner
+@reader
 def copy_label(labels, source, target):
     """Write a label over another."""
     for column in range(time_of(labels[source, COUNT])):

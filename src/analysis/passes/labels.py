@@ -28,9 +28,11 @@ from analysis.passes.chain_state import (
     FOREVER,
     FRESH,
     HERE,
+    LACKING,
     LAST,
     LIVE,
     MUST,
+    NO_LABEL,
     REACH,
     STEPS,
     TAKEN,
@@ -42,15 +44,14 @@ from analysis.passes.chain_state import (
     bit,
     copy_label,
     has,
-    inner,
+    reader,
     step_of,
     time_of,
-    wider,
 )
 from analysis.passes.seating import can_seat
 
 
-@inner
+@reader
 def _follows(labels, a, k, t, ask):
     """Can the label do step k at the instant t?"""
     if t - labels[a, LAST] > ask.limits[WITHIN, k] or t - labels[a, ENTRY] > ask.window:
@@ -60,7 +61,7 @@ def _follows(labels, a, k, t, ask):
     return ask.limits[BEFORE, k] <= labels[a, REACH] < k
 
 
-@inner
+@reader
 def preferred(labels, a, b):
     """By the funnel's rule for chains that go equally far and end at the same instant:
     1 where label a is better, −1 where b is, 0 where they are alike.
@@ -80,7 +81,7 @@ def preferred(labels, a, b):
     return 0
 
 
-@inner
+@reader
 def _covers(labels, a, b, ask, paths, within_instant):
     """Is label b of no use beside label a?"""
     if labels[a, REACH] != labels[b, REACH]:
@@ -102,7 +103,7 @@ def _covers(labels, a, b, ask, paths, within_instant):
     return labels[a, ENTRY] >= labels[b, ENTRY]
 
 
-@inner
+@reader
 def _step_done(labels, a, k, t, ask):
     """Let the label at `a` do step k at the instant t."""
     count = labels[a, COUNT]
@@ -123,7 +124,7 @@ def _step_done(labels, a, k, t, ask):
             labels[a, ACTIVE] &= ~bit(x + 1)
 
 
-@inner
+@reader
 def _kept(labels, base, n, ask, paths):
     """Keep the new label at n unless one of this instant covers it: the number of labels now."""
     labels[n, LIVE] = 1
@@ -136,7 +137,7 @@ def _kept(labels, base, n, ask, paths):
     return n + 1
 
 
-@inner
+@reader
 def _seated(labels, a, rows, first, stop, need, ask, entries, scratch):
     """Can the label's steps of this instant have rows of their own, so that every row which
     matches an exclusion of `need` is one of them?
@@ -151,7 +152,7 @@ def _seated(labels, a, rows, first, stop, need, ask, entries, scratch):
     return can_seat(rows, first, stop, steps, ask.steps, scratch)
 
 
-@inner
+@reader
 def _enters(rows, first, stop, k, entries):
     """Is there a row in [first, stop) that can be an entry at step k?"""
     if not entries.low <= rows[TIME, first] < entries.high:
@@ -162,16 +163,18 @@ def _enters(rows, first, stop, k, entries):
     return False
 
 
-@inner
+@reader
 def _begun(labels, n, t):
     """A chain at n that enters at the instant t and has done nothing yet."""
     labels[n, DONE], labels[n, COUNT], labels[n, EXTRAS], labels[n, ACTIVE] = 0, 0, 0, 0
     labels[n, ENTRY] = t
 
 
-@inner
+@reader
 def _extend(labels, n, rows, first, stop, union, ask, entries, strict, paths, scratch):
-    """Append what the rows [first, stop) of one instant make of the first n labels."""
+    """Append what the rows [first, stop) of one instant make of the first n labels: how many there
+    are then.
+    """
     t = rows[TIME, first]
     base = n
     alone = stop == first + 1
@@ -190,7 +193,8 @@ def _extend(labels, n, rows, first, stop, union, ask, entries, strict, paths, sc
             if not fits:
                 continue
             if n == labels.shape[0]:
-                labels = wider(labels)
+                scratch[LACKING, NO_LABEL] = 1
+                return base
             if begins:
                 _begun(labels, n, t)
             else:
@@ -201,10 +205,10 @@ def _extend(labels, n, rows, first, stop, union, ask, entries, strict, paths, sc
             if alone or _seated(labels, n, rows, first, stop, 0, ask, entries, scratch):
                 n = _kept(labels, base, n, ask, paths)
         a += 1
-    return labels, n
+    return n
 
 
-@inner
+@reader
 def touched_at(labels, a, rows, first, stop, m, ask, entries, scratch):
     """The first instant, inside the window, of an excluded event that ends the label's chain, or
     FOREVER where there is none; [first, stop) are the rows of the chain's last instant.
@@ -224,7 +228,7 @@ def touched_at(labels, a, rows, first, stop, m, ask, entries, scratch):
     return FOREVER
 
 
-@inner
+@reader
 def _close(labels, base, n, rows, first, stop, barred, ask, entries, paths, scratch):
     """End the instant: drop labels that an excluded event has ended, and labels of no use."""
     oldest = rows[TIME, first] - ask.window
@@ -252,7 +256,7 @@ def _close(labels, base, n, rows, first, stop, barred, ask, entries, paths, scra
     return kept
 
 
-@inner
+@reader
 def _noted(labels, a, place, paths):
     """Remember label a in `place` where it is better than what is there."""
     far, known = labels[a, REACH], labels[place, REACH]
@@ -262,7 +266,7 @@ def _noted(labels, a, place, paths):
         copy_label(labels, a, place)
 
 
-@inner
+@reader
 def explore(ask, rows, first, m, labels, entries, strict, paths, untouched, scratch):
     """Find the best chain of the rows [first, m).
 
@@ -273,12 +277,12 @@ def explore(ask, rows, first, m, labels, entries, strict, paths, untouched, scra
     untouched : look for the best chain that no excluded event touches, too (then entries are at
         one instant).
 
-    Returns
-    -------
-    The labels, or a larger copy of them: at BEST and UNTOUCHED the answers, whose REACH is 0
-    where there is none, and whose LAST is the instant at which they end.
+    The answers are the labels at BEST and UNTOUCHED, whose REACH is 0 where there is none, and
+    whose LAST is the instant at which they end. Where there is no room for the labels, `scratch`
+    says so, and there is none.
     """
     labels[BEST, REACH], labels[UNTOUCHED, REACH] = 0, 0
+    labels[BEST, COUNT], labels[UNTOUCHED, COUNT] = 0, 0
     answer = UNTOUCHED if untouched else BEST
     n = FIRST
     r = first
@@ -295,9 +299,11 @@ def explore(ask, rows, first, m, labels, entries, strict, paths, untouched, scra
             stop += 1
         base = n
         if union != 0:
-            labels, n = _extend(
-                labels, n, rows, r, stop, union, ask, entries, strict, paths, scratch
-            )
+            n = _extend(labels, n, rows, r, stop, union, ask, entries, strict, paths, scratch)
+            if scratch[LACKING, NO_LABEL]:
+                labels[BEST, REACH], labels[UNTOUCHED, REACH] = 0, 0
+                labels[BEST, COUNT], labels[UNTOUCHED, COUNT] = 0, 0
+                break
             for a in range(base, n):
                 if labels[a, LIVE]:
                     _noted(labels, a, BEST, paths)
@@ -308,4 +314,3 @@ def explore(ask, rows, first, m, labels, entries, strict, paths, untouched, scra
         if n > base or barred != 0 or ask.neighbors:
             n = _close(labels, base, n, rows, r, stop, barred, ask, entries, paths, scratch)
         r = stop
-    return labels

@@ -18,19 +18,19 @@ from analysis.passes.chain_state import (
     USED,
     bit,
     has,
-    inner,
+    reader,
     size,
 )
 
 
-@inner
+@reader
 def nobody_seated(scratch, steps):
     """Empty every seat."""
     for k in range(steps + 1):
         scratch[OWNER, k] = -1
 
 
-@inner
+@reader
 def augment(rows, line, row, among, steps, scratch):
     """Seat one more row at a step of `among`, moving others if need be; is there a way?
 
@@ -62,7 +62,7 @@ def augment(rows, line, row, among, steps, scratch):
         head += 1
 
 
-@inner
+@reader
 def can_seat(rows, first, stop, among, steps, scratch):
     """Can every step of `among` have a row of its own in [first, stop), every MUST row seated?
 

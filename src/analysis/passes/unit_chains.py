@@ -39,7 +39,10 @@ from analysis.passes.chain_state import (
     COUNT,
     ENTRY,
     FOREVER,
+    LACKING,
     LAST,
+    NO_CHAIN,
+    NO_LABEL,
     NUMBER,
     REACH,
     ROW_LINES,
@@ -49,8 +52,10 @@ from analysis.passes.chain_state import (
     USED,
     inner,
     new_labels,
+    reader,
     step_of,
     time_of,
+    wider,
 )
 from analysis.passes.chain_sums import UNGROUPED, add, close_user, new_sums, with_room
 from analysis.passes.unit_choice import (
@@ -86,7 +91,7 @@ class Wish(NamedTuple):
     repeats: bool
 
 
-@inner
+@reader
 def _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch):
     """Put the chain that counts at CHOSEN and its rows in BEST_ROWS; see `choose`."""
     free = ask.any_order and not ask.limited
@@ -97,15 +102,16 @@ def _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch):
         best_in_any_order(
             ask, rows, first, m, labels, low, high, choice.first, choice.strict, scratch
         )
-        return labels
-    return choose(ask, rows, first, m, labels, low, high, choice, levels, scratch)
+    else:
+        choose(ask, rows, first, m, labels, low, high, choice, levels, scratch)
 
 
-@inner
+@reader
 def _put(block, n, ask, rows, labels, user, marks, group, scratch):
     """Put the chain at CHOSEN into place n; is there an instant with two of its steps?"""
-    if n == block.user.size:
-        block = larger_block(block)
+    if n >= block.user.size:
+        scratch[LACKING, NO_CHAIN] = 1
+        return False
     block.user[n], block.reach[n], block.marks[n] = user, labels[CHOSEN, REACH], marks
     for k in range(ask.steps):
         block.rows[n, k], block.times[n, k] = -1, NOT_DONE
@@ -116,10 +122,10 @@ def _put(block, n, ask, rows, labels, user, marks, group, scratch):
         block.times[n, place] = rows[TIME, scratch[BEST_ROWS, c]]
         together |= c > 0 and labels[CHOSEN, time_of(c)] == labels[CHOSEN, time_of(c - 1)]
     block.group[n] = block.rows[n, 0] if group == OF_ENTRY else group
-    return block, together
+    return together
 
 
-@inner
+@reader
 def _best_of_unit(
     block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch
 ):
@@ -127,7 +133,7 @@ def _best_of_unit(
     kind, low, high = AMONG_ALL, limits.low, limits.high
     strict = Choice(choice.effect, choice.first, True)
     for _ in range(2):
-        labels = _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch)
+        _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch)
         reach = labels[CHOSEN, REACH]
         # A unit that leaves with all its entries may stay with the mature ones.
         mature = reach > 0 and labels[CHOSEN, ENTRY] <= limits.mature_until
@@ -136,24 +142,24 @@ def _best_of_unit(
                 touch(ask, rows, first, m, labels, scratch) != FOREVER
             )
             marks = kind + (MATURE if mature else 0) + (EXCLUDED if ended else 0)
-            block, together = _put(block, n, ask, rows, labels, user, marks, group, scratch)
+            together = _put(block, n, ask, rows, labels, user, marks, group, scratch)
             if together and not choice.strict:
-                labels = _chosen(ask, rows, first, m, labels, low, high, strict, levels, scratch)
+                _chosen(ask, rows, first, m, labels, low, high, strict, levels, scratch)
                 block.marks[n] += TIED if labels[CHOSEN, REACH] < reach else 0
             n += 1
         if mature or rows[TIME, first] > limits.mature_until or high <= limits.mature_until + 1:
             break
         kind, high = np.uint8(0), limits.mature_until + 1
-    return block, n, labels
+    return n
 
 
-@inner
+@reader
 def _attempts(block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch):
     """Write the unit's attempts: each from the earliest unused entry, as far as it gets."""
     effect = choice.effect
     free = limits.low
     if effect == DROP_UNIT:
-        labels = _chosen(ask, rows, first, m, labels, free, limits.high, choice, levels, scratch)
+        _chosen(ask, rows, first, m, labels, free, limits.high, choice, levels, scratch)
         free = free if labels[CHOSEN, REACH] else limits.high
         effect = DROP_ATTEMPT
     r = next_entry(rows, first, m, ask, free, limits.high)
@@ -161,12 +167,12 @@ def _attempts(block, n, ask, rows, first, m, labels, user, limits, choice, group
         low, high = rows[TIME, r], rows[TIME, r] + 1
         asked = Choice(effect, True, choice.strict)
         first, _ = instant_of(rows, r, first, m)
-        labels = _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
+        _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
         dropped = labels[CHOSEN, REACH] == 0
         if dropped:
             # What the dropped attempt has used, no other may use.
             asked = Choice(END_ATTEMPT, True, choice.strict)
-            labels = _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
+            _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
         reach, count = labels[CHOSEN, REACH], labels[CHOSEN, COUNT]
         ended = touch(ask, rows, first, m, labels, scratch)
         free = low + ask.window + 1
@@ -179,24 +185,24 @@ def _attempts(block, n, ask, rows, first, m, labels, user, limits, choice, group
         if not dropped:
             marks = AMONG_ALL + (MATURE if low <= limits.mature_until else 0)
             marks += EXCLUDED if ended != FOREVER else 0
-            block, together = _put(block, n, ask, rows, labels, user, marks, group, scratch)
+            together = _put(block, n, ask, rows, labels, user, marks, group, scratch)
             if together and not choice.strict:
                 asked = Choice(effect, True, True)
-                labels = _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
+                _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
                 block.marks[n] += TIED if labels[CHOSEN, REACH] < reach else 0
             n += 1
         for c in range(count):
             rows[USED, scratch[ASIDE, c]] = 1
         r = next_entry(rows, first, m, ask, free, limits.high)
-    return block, n, labels
+    return n
 
 
-@inner
+@reader
 def _lone_entry(block, n, ask, rows, first, m, labels, user, limits, group, scratch):
     """Write the chain of a unit that never got to a second step."""
     r = next_entry(rows, first, m, ask, limits.low, limits.high)
     if r < 0:
-        return block, n
+        return n
     t = rows[TIME, r]
     later = r
     while later >= 0:
@@ -205,11 +211,11 @@ def _lone_entry(block, n, ask, rows, first, m, labels, user, limits, group, scra
     scratch[BEST_ROWS, 0] = r
     as_label(ask, rows, 1, labels, scratch)
     marks = AMONG_ALL + (MATURE if t <= limits.mature_until else 0)
-    block, _ = _put(block, n, ask, rows, labels, user, marks, group, scratch)
-    return block, n + 1
+    _put(block, n, ask, rows, labels, user, marks, group, scratch)
+    return n + 1
 
 
-@inner
+@reader
 def _grouped_at(sums, block, n, step):
     """Read the groups on a step: chains that never reach it are in none, and count nowhere."""
     for j in range(n):
@@ -230,6 +236,74 @@ def _flush(sums, kept, block, n, wish, grouping):
     if wish.keep:
         kept = write(kept, block, n)
     return sums, kept
+
+
+@reader
+def _search_unit(
+    block, n, ask, rows, first, m, labels, user, limits, choice, wish, group, more, levels, scratch
+):
+    """Write the chains of a unit behind the first n of the block; how many there are now."""
+    if wish.attempts:
+        return _attempts(
+            block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch
+        )
+    if more:
+        return _best_of_unit(
+            block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch
+        )
+    return _lone_entry(block, n, ask, rows, first, m, labels, user, limits, group, scratch)
+
+
+@inner
+def _rows_of_user(cells, codes, ask, limits, wish, user, rows, units):
+    """Write down the rows of a user that matter, unit by unit; how many there are."""
+    start, stop = cells.offsets[user], cells.offsets[user + 1]
+    alone = codes.promise[user] == ENTRY_ALONE
+    if alone and not (cells.unit.size or wish.attempts or wish.touch):
+        return gather_entry(cells, codes, start, stop, limits, rows)
+    m = gather(cells, codes, start, stop, rows, units, ask.neighbors)
+    if m and cells.unit.size:
+        sort_units(rows, units, m)
+    return m
+
+
+@reader
+def _search_user(
+    block, n, cells, codes, ask, rows, units, m, labels, user, limits, choice, wish, levels, scratch
+):
+    """Write the chains of a user behind the first n of the block; how many there are now."""
+    first = 0
+    while first < m:
+        stop = m
+        more = codes.promise[user] >= MORE
+        if cells.unit.size:
+            seen, stop = 0, first
+            while stop < m and units[stop] == units[first]:
+                seen |= (rows[STEPS, stop] & codes.more) | rows[BARRED, stop]
+                stop += 1
+            more = ask.any_order or seen != 0
+        group = OF_ENTRY
+        if wish.touch:
+            group = touch_row(rows, first, stop, cells.known, wish.touch)
+        n = _search_unit(
+            block,
+            n,
+            ask,
+            rows,
+            first,
+            stop,
+            labels,
+            user,
+            limits,
+            choice,
+            wish,
+            group,
+            more,
+            levels,
+            scratch,
+        )
+        first = stop
+    return n
 
 
 @nb.njit(cache=True, nogil=True)
@@ -254,72 +328,36 @@ def unit_chains(cells, codes, ask, limits, choice, wish, grouping):
     u = 0
     while u < cells.offsets.size - 1:
         n, u, why = certain_chains(cells, codes, ask, limits, choice, wish, table, block, n, u)
+        if why == UNSURE:
+            m = _rows_of_user(cells, codes, ask, limits, wish, u, rows, units)
+            now = _search_user(
+                block,
+                n,
+                cells,
+                codes,
+                ask,
+                rows,
+                units,
+                m,
+                labels,
+                u,
+                limits,
+                choice,
+                wish,
+                levels,
+                scratch,
+            )
+            # Where room is lacking, the user is asked again.
+            if scratch[LACKING, NO_LABEL]:
+                labels = wider(labels)
+            elif not scratch[LACKING, NO_CHAIN]:
+                n, u = now, u + 1
+        if why == FULL or scratch[LACKING, NO_CHAIN]:
+            block = larger_block(block)
+        scratch[LACKING] = 0
         if n >= USERS:
             sums, kept = _flush(sums, kept, block, n, wish, grouping)
             n = 0
-        if why == FULL:
-            block = larger_block(block)
-        if why != UNSURE:
-            continue
-        promise = codes.promise[u]
-        start, end = cells.offsets[u], cells.offsets[u + 1]
-        if promise == ENTRY_ALONE and not (cells.unit.size or wish.attempts or wish.touch):
-            m = gather_entry(cells, codes, start, end, limits, rows)
-        else:
-            m = gather(cells, codes, start, end, rows, units, ask.neighbors)
-        if m and cells.unit.size:
-            sort_units(rows, units, m)
-        first = 0
-        while first < m:
-            stop = m
-            more = promise >= MORE
-            if cells.unit.size:
-                seen, stop = 0, first
-                while stop < m and units[stop] == units[first]:
-                    seen |= (rows[STEPS, stop] & codes.more) | rows[BARRED, stop]
-                    stop += 1
-                more = ask.any_order or seen != 0
-            group = OF_ENTRY
-            if wish.touch:
-                group = touch_row(rows, first, stop, cells.known, wish.touch)
-            if wish.attempts:
-                block, n, labels = _attempts(
-                    block,
-                    n,
-                    ask,
-                    rows,
-                    first,
-                    stop,
-                    labels,
-                    u,
-                    limits,
-                    choice,
-                    group,
-                    levels,
-                    scratch,
-                )
-            elif more:
-                block, n, labels = _best_of_unit(
-                    block,
-                    n,
-                    ask,
-                    rows,
-                    first,
-                    stop,
-                    labels,
-                    u,
-                    limits,
-                    choice,
-                    group,
-                    levels,
-                    scratch,
-                )
-            else:
-                block, n = _lone_entry(
-                    block, n, ask, rows, first, stop, labels, u, limits, group, scratch
-                )
-            first = stop
-        u += 1
     sums, kept = _flush(sums, kept, block, n, wish, grouping)
     close_user(sums)
     return sums, resized(kept, kept.sizes[0], kept.sizes[1])

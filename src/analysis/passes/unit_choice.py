@@ -30,7 +30,7 @@ from analysis.passes.chain_state import (
     bit,
     copy_label,
     has,
-    inner,
+    reader,
 )
 from analysis.passes.labels import explore, preferred
 from analysis.passes.untied_chains import (
@@ -53,7 +53,7 @@ class Choice(NamedTuple):
     strict: bool
 
 
-@inner
+@reader
 def without_exclusions(ask):
     """The same question, without the exclusions."""
     return Ask(
@@ -69,7 +69,7 @@ def without_exclusions(ask):
     )
 
 
-@inner
+@reader
 def _best_by_entry(ask, rows, first, m, labels, low, high, effect, strict, scratch):
     """Put the best chain, or the best untouched one where exclusions drop chains, with an entry in
     [low, high) at CHOSEN, each entry asked on its own; and the row of its entry.
@@ -86,7 +86,7 @@ def _best_by_entry(ask, rows, first, m, labels, low, high, effect, strict, scrat
         t = rows[TIME, r]
         start, _ = instant_of(rows, r, first, m)
         entries = Entries(t, t + 1, r)
-        labels = explore(ask, rows, start, m, labels, entries, strict, True, dropping, scratch)
+        explore(ask, rows, start, m, labels, entries, strict, True, dropping, scratch)
         mine, known = labels[place, REACH], labels[CHOSEN, REACH]
         if mine > 0 and (effect == DROP_UNIT or mine == labels[BEST, REACH]):
             sooner = labels[CHOSEN, LAST] - labels[place, LAST]
@@ -97,20 +97,20 @@ def _best_by_entry(ask, rows, first, m, labels, low, high, effect, strict, scrat
                 only = r
                 copy_label(labels, place, CHOSEN)
         r = next_entry(rows, r + 1, m, ask, low, high)
-    return labels, only
+    return only
 
 
-@inner
+@reader
 def _best_valid(ask, rows, first, m, labels, low, high, at_once, strict, scratch):
     """Put the best chain with an entry in [low, high), which is one instant where `at_once`, at
     CHOSEN; and the row of its entry, where it matters which.
     """
     if not at_once:
         entries = Entries(low, high, -1)
-        labels = explore(ask, rows, first, m, labels, entries, strict, False, False, scratch)
+        explore(ask, rows, first, m, labels, entries, strict, False, False, scratch)
         if labels[BEST, REACH] == 0:
             labels[CHOSEN, REACH] = 0
-            return labels, -1
+            return -1
         end = labels[BEST, LAST]
         low = max(low, end - ask.window)
         while rows[TIME, first] < low:
@@ -121,37 +121,34 @@ def _best_valid(ask, rows, first, m, labels, low, high, at_once, strict, scratch
         # Each row of an instant may begin another chain.
         return _best_by_entry(ask, rows, first, m, labels, low, high, END_ATTEMPT, strict, scratch)
     entries = Entries(low, high, -1)
-    labels = explore(ask, rows, first, m, labels, entries, strict, True, False, scratch)
+    explore(ask, rows, first, m, labels, entries, strict, True, False, scratch)
     copy_label(labels, BEST, CHOSEN)
-    return labels, -1
+    return -1
 
 
-@inner
+@reader
 def _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch):
     """Put the chain that counts at CHOSEN, by the search that is right for every unit."""
     strict = choice.strict
     if not dropping:
-        labels, only = _best_valid(
-            ask, rows, first, m, labels, low, high, choice.first, strict, scratch
-        )
+        only = _best_valid(ask, rows, first, m, labels, low, high, choice.first, strict, scratch)
     else:
         ignored = 0
         if choice.effect == DROP_UNIT:
             entries = Entries(low, high, -1)
             free = without_exclusions(ask)
-            labels = explore(free, rows, first, m, labels, entries, strict, False, False, scratch)
+            explore(free, rows, first, m, labels, entries, strict, False, False, scratch)
             ignored = labels[BEST, REACH]
-        labels, only = _best_by_entry(
+        only = _best_by_entry(
             ask, rows, first, m, labels, low, high, choice.effect, strict, scratch
         )
         if ignored > labels[CHOSEN, REACH]:
             labels[CHOSEN, REACH] = 0
     if labels[CHOSEN, REACH]:
         pick_rows(ask, rows, first, m, labels, dropping, only, scratch)
-    return labels
 
 
-@inner
+@reader
 def _is_touched(ask, rows, r, m):
     """Is every chain that enters at row r touched?
 
@@ -175,7 +172,7 @@ def _is_touched(ask, rows, r, m):
     return pending & ~seen != 0
 
 
-@inner
+@reader
 def _untouched_walks(ask, rows, first, m, low, high, effect, strict, levels, scratch):
     """How far the best untouched chain of an untied unit gets, each entry asked on its own."""
     most, _ = furthest(ask, rows, first, m, low, high, strict, levels, scratch)
@@ -196,7 +193,7 @@ def _untouched_walks(ask, rows, first, m, low, high, effect, strict, levels, scr
     return known
 
 
-@inner
+@reader
 def _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch):
     """Put the chain that counts at CHOSEN, for an untied unit; limits of single steps and optional
     steps only where the exclusions, if any, are not dropping.
@@ -215,13 +212,13 @@ def _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, level
         as_label(ask, rows, reach, labels, scratch)
         if reach and shares_an_instant(rows, reach, m, scratch):
             pick_rows(ask, rows, first, m, labels, True, -1, scratch)
-        return labels
+        return
     reach = 2
     if not choice.first:
         reach, end = furthest(ask, rows, first, m, low, high, strict, levels, scratch)
         if reach == 0:
             labels[CHOSEN, REACH] = 0
-            return labels
+            return
         low, high = max(low, end - ask.window), min(high, end + 1)
         while rows[TIME, first] < low:
             first += 1
@@ -231,18 +228,17 @@ def _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, level
             low = end
     if (ask.limited or ask.optional) and reach > 1:
         entries = Entries(low, high, -1)
-        labels = explore(ask, rows, first, m, labels, entries, strict, True, False, scratch)
+        explore(ask, rows, first, m, labels, entries, strict, True, False, scratch)
         copy_label(labels, BEST, CHOSEN)
         pick_rows(ask, rows, first, m, labels, False, -1, scratch)
-        return labels
+        return
     reach, _ = walk(ask, rows, first, m, low, high, strict, levels, False, scratch, BEST_ROWS)
     as_label(ask, rows, reach, labels, scratch)
     if shares_an_instant(rows, reach, m, scratch):
         pick_rows(ask, rows, first, m, labels, False, -1, scratch)
-    return labels
 
 
-@inner
+@reader
 def choose(ask, rows, first, m, labels, low, high, choice, levels, scratch):
     """Put the chain that counts among those with an entry in [low, high) at CHOSEN (REACH 0:
     none), and its rows in BEST_ROWS.
@@ -251,7 +247,7 @@ def choose(ask, rows, first, m, labels, low, high, choice, levels, scratch):
         r = next_entry(rows, first, m, ask, low, high)
         if r < 0:
             labels[CHOSEN, REACH] = 0
-            return labels
+            return
         low, high = rows[TIME, r], rows[TIME, r] + 1
         first, _ = instant_of(rows, r, first, m)
     dropping = False
@@ -261,7 +257,6 @@ def choose(ask, rows, first, m, labels, low, high, choice, levels, scratch):
     bounded = ask.limited or ask.optional != 0 or ask.neighbors
     simple = not (ask.any_order or ((ask.limited or ask.optional) and ask.exclusions))
     if simple and is_simple(rows, first, m, bounded, dropping):
-        return _best_untied(
-            ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch
-        )
-    return _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch)
+        _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch)
+    else:
+        _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.passes.chain_state import BARRED, NUMBER, STEPS, TIME, USED, inner
+from analysis.passes.chain_state import BARRED, NUMBER, STEPS, TIME, USED, inner, reader
 
 FIRST_TOUCH, LAST_TOUCH = 1, 2
 OF_ENTRY = -2
@@ -53,7 +53,7 @@ class Limits(NamedTuple):
     mature_until: int
 
 
-@inner
+@reader
 def gather(cells, codes, start, stop, rows, units, all_rows):
     """Write down the rows of a user that matter; how many there are."""
     m = 0
@@ -79,7 +79,7 @@ def gather(cells, codes, start, stop, rows, units, all_rows):
     return m
 
 
-@inner
+@reader
 def _together(units, m):
     """Do the rows of each unit lie together?"""
     starts = 0
@@ -111,7 +111,7 @@ def sort_units(rows, units, m):
             rows[line, to] = before[line, source]
 
 
-@inner
+@reader
 def touch_row(rows, first, m, known, which):
     """The row that the unit's group is read from: the first or last step that has a value."""
     found = -1
@@ -123,7 +123,7 @@ def touch_row(rows, first, m, known, which):
     return found
 
 
-@inner
+@reader
 def gather_entry(cells, codes, start, stop, limits, rows):
     """Write down the rows of a user's first instant with an entry, and no others."""
     m = 0
@@ -141,7 +141,7 @@ def gather_entry(cells, codes, start, stop, limits, rows):
     return m
 
 
-@inner
+@reader
 def longest(offsets):
     """How many rows the longest user has, at least 1."""
     most = 1

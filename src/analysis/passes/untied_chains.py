@@ -36,7 +36,7 @@ from analysis.passes.chain_state import (
     bit,
     has,
     highest,
-    inner,
+    reader,
     step_of,
     time_of,
 )
@@ -47,7 +47,7 @@ from analysis.passes.seating import can_seat
 _ENTERED, _DONE, PATH = range(3)
 
 
-@inner
+@reader
 def is_simple(rows, first, m, bounded, dropping):
     """Are the looks of this module right for these rows?
 
@@ -68,7 +68,7 @@ def is_simple(rows, first, m, bounded, dropping):
     return simple
 
 
-@inner
+@reader
 def _instant(rows, r, m):
     """The instant of row r: where it stops, how many unused rows have a step and which steps,
     one row with a step (or r), and the exclusions of the rows but that one.
@@ -88,7 +88,7 @@ def _instant(rows, r, m):
     return stop, several, steps, own, others
 
 
-@inner
+@reader
 def _together(rows, r, stop, k, steps, scratch):
     """The last of the steps k, k + 1, … that the rows of an instant can do all at once."""
     for row in range(r, stop):
@@ -102,7 +102,7 @@ def _together(rows, r, stop, k, steps, scratch):
     return k - 1
 
 
-@inner
+@reader
 def _ended_by(barred, ask):
     """The steps whose chains these excluded events end, unless a chain uses the event."""
     ended = 0
@@ -113,7 +113,7 @@ def _ended_by(barred, ask):
     return ended
 
 
-@inner
+@reader
 def _end_chains(levels, made, own, others, ask):
     """Drop the chains that this instant's excluded events end, or, among neighbors, its being."""
     for x in range(ask.exclusions):
@@ -130,7 +130,7 @@ def _end_chains(levels, made, own, others, ask):
                 levels[k, _ENTERED] = NEVER
 
 
-@inner
+@reader
 def _enter_at_once(ask, rows, r, stop, low, high, levels, scratch):
     """Extend the last chain of each step by the rows of an instant, in whichever order helps."""
     t = rows[TIME, r]
@@ -147,7 +147,7 @@ def _enter_at_once(ask, rows, r, stop, low, high, levels, scratch):
             levels[k, _DONE] = t
 
 
-@inner
+@reader
 def furthest(ask, rows, first, m, low, high, strict, levels, scratch):
     """How far any chain with an entry in [low, high) gets, and the instant of that."""
     for k in range(1, ask.steps + 1):
@@ -189,7 +189,7 @@ def furthest(ask, rows, first, m, low, high, strict, levels, scratch):
     return reach, end
 
 
-@inner
+@reader
 def _stays_untouched(ask, rows, r, m, k, others, end):
     """Does no excluded event, of this instant's `others` or later, touch a chain which has done
     step k at row r?
@@ -209,7 +209,7 @@ def _stays_untouched(ask, rows, r, m, k, others, end):
     return True
 
 
-@inner
+@reader
 def _follow(levels, i, k, row):
     """Let the chain that has done step k be the one that has done step i, and go on at `row`."""
     if i > 0:
@@ -220,7 +220,7 @@ def _follow(levels, i, k, row):
         levels[k, PATH + c] = row
 
 
-@inner
+@reader
 def _follow_at_once(ask, rows, r, stop, low, high, levels, scratch):
     """Extend the first chain of each step by the rows of an instant, in whichever order helps;
     which steps are done by chains of this instant. A path holds the instant's first row for all
@@ -247,7 +247,7 @@ def _follow_at_once(ask, rows, r, stop, low, high, levels, scratch):
     return made
 
 
-@inner
+@reader
 def walk(ask, rows, first, m, low, high, strict, levels, untouched, scratch, line):
     """Write the rows of the chain with the earliest steps into a line of `scratch`.
 
@@ -305,7 +305,7 @@ def walk(ask, rows, first, m, low, high, strict, levels, untouched, scratch, lin
     return reach, far
 
 
-@inner
+@reader
 def shares_an_instant(rows, reach, m, scratch):
     """Does the chain in BEST_ROWS use an instant at which there is another row?"""
     shared = False
@@ -316,7 +316,7 @@ def shares_an_instant(rows, reach, m, scratch):
     return shared
 
 
-@inner
+@reader
 def as_label(ask, rows, reach, labels, scratch):
     """Describe the chain in BEST_ROWS as the label at CHOSEN."""
     labels[CHOSEN, REACH], labels[CHOSEN, COUNT], labels[CHOSEN, EXTRAS] = reach, reach, 0
@@ -335,7 +335,7 @@ def as_label(ask, rows, reach, labels, scratch):
                 labels[CHOSEN, FRESH] |= bit(x + 1)
 
 
-@inner
+@reader
 def earlier(rows, reach, scratch):
     """Is the chain in PICKED at least as good as the one in BEST_ROWS, of the same reach, where
     the later entry is the one in PICKED?
