@@ -9,7 +9,7 @@ searches all of it.
 from __future__ import annotations
 
 from analysis.passes.chain_block import CHOSEN, MATURE, USERS
-from analysis.passes.chain_state import reader
+from analysis.passes.chain_state import melted, reader
 from analysis.passes.unit_looks import (
     UNSURE,
     Columns,
@@ -29,7 +29,7 @@ MOST_UNITS = 32
 UNIT, STARTS, STOPS = range(3)
 
 
-@reader
+@melted
 def _look(columns, ask, span, unit, low, high, alone, more, lines, n):
     if ask.any_order:
         return in_any_order(columns, ask, span, unit, low, high, alone, lines, n)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
+
+from analysis.passes.chain_state import inner
 
 MATURE = np.uint8(1)
 CHOSEN = np.uint8(2)
@@ -57,7 +58,7 @@ class ChainList(NamedTuple):
     sizes: np.ndarray
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def new_block(chains, steps):
     """Room for so many chains."""
     return Block(
@@ -70,7 +71,7 @@ def new_block(chains, steps):
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def new_list(chains, beyond, steps):
     """Room for so many chains, so many of them beyond their entry."""
     return ChainList(
@@ -85,21 +86,21 @@ def new_list(chains, beyond, steps):
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def _longer(cells, n, size):
     longer = np.empty(size, cells.dtype)
     longer[:n] = cells[:n]
     return longer
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def _taller(lines, n, size):
     taller = np.empty((size, lines.shape[1]), lines.dtype)
     taller[:n] = lines[:n]
     return taller
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def larger_block(block):
     """The block, with room for as many chains more."""
     n = block.user.size
@@ -113,7 +114,7 @@ def larger_block(block):
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def resized(kept, chains, beyond):
     """The list with exactly so much room."""
     n, m = min(kept.sizes[0], chains), min(kept.sizes[1], beyond)
@@ -129,7 +130,7 @@ def resized(kept, chains, beyond):
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def write(kept, block, n):
     """The list, with the first n chains of a block behind its own."""
     size, beyond = kept.sizes

@@ -24,6 +24,9 @@ _READS: dict[str, Any] = {**_ONLY_FOR_KERNELS, "_nrt": False}
 reader = nb.njit(cache=True, nogil=True, **_READS)
 """An inner kernel that makes no array, returns none, and calls only such kernels. So it need not
 count who holds an array, which takes longer than reading a number of it, and to compile, too."""
+melted = nb.njit(cache=True, nogil=True, inline="always", **_READS)
+"""A reader that becomes a part of each kernel that calls it. Every kernel is made anew with all
+that it calls, so those that only pass on to others are no kernels of their own."""
 
 NEVER = np.int64(-(2**62))
 FOREVER = np.int64(2**62)

@@ -12,6 +12,7 @@ import numba as nb
 import numpy as np
 
 from analysis.passes.chain_block import CHOSEN, MATURE, TIED, USERS, new_block
+from analysis.passes.chain_state import inner, reader
 
 ALL_CHAINS, IMMATURE, TIED_CHAINS, UNGROUPED = range(4)
 
@@ -53,7 +54,7 @@ class Grouping(NamedTuple):
     values: int
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def new_sums(groups, steps, waits, repeats):
     """No chains yet; room for so many waits of a step; can a user have several chains?"""
     users = groups if repeats else 0
@@ -70,7 +71,7 @@ def new_sums(groups, steps, waits, repeats):
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def group_of(grouping, row):
     """The group of a row; the last where it has no value."""
     if grouping.width == 0:
@@ -83,7 +84,7 @@ def group_of(grouping, row):
     return min(code, grouping.values)
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def close_user(sums):
     """Add what the chains of the last user come to."""
     groups, steps = sums.own.shape
@@ -92,10 +93,11 @@ def close_user(sums):
             sums.members[g, k] += sums.own[g, k] > 0
             for j in range(steps):
                 sums.moments[g, k, j] += sums.own[g, k] * sums.own[g, j]
-        sums.own[g] = 0
+        for k in range(steps):
+            sums.own[g, k] = 0
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _add_steps(sums, block, j, group, chosen, mature):
     """Count the steps of a chain beyond the first, and note its waits."""
     before = block.times[j, 0]
@@ -116,7 +118,7 @@ def _add_steps(sums, block, j, group, chosen, mature):
         before = own
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def add(sums, block, n, grouping):
     """Add the first n chains of a block; all chains of a user come one after the other."""
     for j in range(n):
@@ -137,7 +139,7 @@ def add(sums, block, n, grouping):
             _add_steps(sums, block, j, group, chosen, mature)
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def with_room(sums, waits):
     """The sums, with room for so many waits more of each step."""
     needed = sums.sizes.max() + waits

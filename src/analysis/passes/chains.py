@@ -29,11 +29,11 @@ from analysis.passes.chain_block import (
     resized,
     write,
 )
-from analysis.passes.chain_state import has
+from analysis.passes.chain_state import has, inner, reader
 from analysis.passes.chain_sums import add, new_sums
 
 
-@nb.njit(cache=True, nogil=True)
+@inner
 def _step_numbers(lut, steps):
     """The step of each event code, 0 for none."""
     numbers = np.zeros(lut.size, np.uint8)
@@ -44,7 +44,7 @@ def _step_numbers(lut, steps):
     return numbers
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _gather(event, numbers, start, stop, rows, found):
     """Write the rows that match a step, and which step; how many there are."""
     m = 0
@@ -57,7 +57,7 @@ def _gather(event, numbers, start, stop, rows, found):
     return m
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _most(offsets, masks, wanted):
     """How many chains get beyond their entry at most, and how many rows the longest user has."""
     second = wanted[2] if wanted.size > 2 else np.uint64(0)
@@ -68,7 +68,7 @@ def _most(offsets, masks, wanted):
     return beyond, longest
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _search(columns, numbers, limits, strict, block, n, room):
     """Find the chains for which one look was not enough; how many the block has now."""
     time, event, offsets, _ = columns

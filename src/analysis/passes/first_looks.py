@@ -13,14 +13,13 @@ many of them at once, and not for each user's in turn.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from analysis.passes.chain_block import CHOSEN, MATURE
-from analysis.passes.chain_state import FOREVER
+from analysis.passes.chain_state import FOREVER, reader
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _first_entry(event, numbers, start, stop):
     """The first row of step 1, or `stop`."""
     i = start
@@ -29,7 +28,7 @@ def _first_entry(event, numbers, start, stop):
     return i
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _take(event, numbers, start, stop, rows, n):
     """Take the first row of each step after the one before into line n; how many steps that are,
     and whether step 2 is found before the first entry, too.
@@ -51,7 +50,7 @@ def _take(event, numbers, start, stop, rows, n):
     return np.int64(done), early
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def look(columns, numbers, wanted, limits, users, block):
     """Look at the events of a block of users; of how many there is something to tell.
 
@@ -92,7 +91,7 @@ def look(columns, numbers, wanted, limits, users, block):
     return n
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _may_change_places(time, event, numbers, row, stop, second):
     """Is there a row at the instant of this one of a chain with which it could change places?
 
@@ -111,7 +110,7 @@ def _may_change_places(time, event, numbers, row, stop, second):
     return False
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _last_of_instant(time, event, numbers, row, stop):
     """The last row of step 1 at the instant of a row of step 1."""
     last, i = row, row + 1
@@ -122,7 +121,7 @@ def _last_of_instant(time, event, numbers, row, stop):
     return last
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _in_place(time, event, numbers, block, j, stop):
     """Is the chain certain whatever the order of the rows of one instant?
 
@@ -137,7 +136,7 @@ def _in_place(time, event, numbers, block, j, stop):
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _read_times(time, block, n):
     # Nothing but loads: the processor has many of them under way at once.
     for j in range(n):
@@ -145,7 +144,7 @@ def _read_times(time, block, n):
             block.times[j, k] = time[np.uint64(block.rows[j, k])]
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def check(columns, numbers, limits, block, n):
     """Set the reach of the first n chains to 0 where the chain found may not be the best, or is
     immature while an earlier entry may be mature.

@@ -6,14 +6,15 @@ each row is one step number and each look at the rows is a plain loop.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from analysis.passes.chain_state import reader
 
 NEVER = np.int64(-(2**62))
 _ONE = np.uint64(1)
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _instant_steps(step, first, last):
     """The steps found at one instant, as bits (step k is bit k − 1)."""
     union = np.uint64(0)
@@ -22,7 +23,7 @@ def _instant_steps(step, first, last):
     return union
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def furthest(latest, rows, step, m, time, edges, strict):
     """The furthest step that any chain of these rows reaches, and the first instant of that.
 
@@ -71,7 +72,7 @@ def furthest(latest, rows, step, m, time, edges, strict):
     return best, end
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def _step_rows(rows, step, m, time, edges, strict, reach, own):
     """The row of each step, at its earliest time: each step's first at or after the one before."""
     _, lo, hi = edges
@@ -95,7 +96,7 @@ def _step_rows(rows, step, m, time, edges, strict, reach, own):
         r = stop
 
 
-@nb.njit(cache=True, nogil=True)
+@reader
 def choose(latest, rows, step, m, time, edges, strict, own):
     """The best chain: (reach, does it depend on a tie). Fills `own[:reach]` with its rows."""
     reach, end = furthest(latest, rows, step, m, time, edges, strict)

@@ -51,6 +51,7 @@ from analysis.passes.chain_state import (
     TIME,
     USED,
     inner,
+    melted,
     new_labels,
     reader,
     step_of,
@@ -91,7 +92,7 @@ class Wish(NamedTuple):
     repeats: bool
 
 
-@reader
+@melted
 def _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch):
     """Put the chain that counts at CHOSEN and its rows in BEST_ROWS; see `choose`."""
     free = ask.any_order and not ask.limited
@@ -238,7 +239,7 @@ def _flush(sums, kept, block, n, wish, grouping):
     return sums, kept
 
 
-@reader
+@melted
 def _search_unit(
     block, n, ask, rows, first, m, labels, user, limits, choice, wish, group, more, levels, scratch
 ):
@@ -267,7 +268,7 @@ def _rows_of_user(cells, codes, ask, limits, wish, user, rows, units):
     return m
 
 
-@reader
+@melted
 def _search_user(
     block, n, cells, codes, ask, rows, units, m, labels, user, limits, choice, wish, levels, scratch
 ):

@@ -30,6 +30,7 @@ from analysis.passes.chain_state import (
     bit,
     copy_label,
     has,
+    melted,
     reader,
 )
 from analysis.passes.labels import explore, preferred
@@ -100,7 +101,7 @@ def _best_by_entry(ask, rows, first, m, labels, low, high, effect, strict, scrat
     return only
 
 
-@reader
+@melted
 def _best_valid(ask, rows, first, m, labels, low, high, at_once, strict, scratch):
     """Put the best chain with an entry in [low, high), which is one instant where `at_once`, at
     CHOSEN; and the row of its entry, where it matters which.
@@ -126,7 +127,7 @@ def _best_valid(ask, rows, first, m, labels, low, high, at_once, strict, scratch
     return -1
 
 
-@reader
+@melted
 def _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch):
     """Put the chain that counts at CHOSEN, by the search that is right for every unit."""
     strict = choice.strict
@@ -193,7 +194,7 @@ def _untouched_walks(ask, rows, first, m, low, high, effect, strict, levels, scr
     return known
 
 
-@reader
+@melted
 def _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch):
     """Put the chain that counts at CHOSEN, for an untied unit; limits of single steps and optional
     steps only where the exclusions, if any, are not dropping.
