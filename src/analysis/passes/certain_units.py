@@ -34,7 +34,7 @@ def _look(columns, ask, span, unit, low, high, alone, more, lines, n):
     if ask.any_order:
         return in_any_order(columns, ask, span, unit, low, high, alone, lines, n)
     if ask.neighbors:
-        return among_neighbors(columns, ask, span, unit, low, high, alone, lines, n)
+        return among_neighbors(columns, ask, span, unit, low, high, alone, more, lines, n)
     return in_order(columns, ask, span, unit, low, high, alone, more, lines, n)
 
 

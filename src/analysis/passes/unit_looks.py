@@ -90,14 +90,14 @@ def _next_step(ask, k):
 
 
 @reader
-def _put_step(chains, n, place, columns, row):
-    chains.rows[n, place], chains.times[n, place] = row, columns.time[row]
+def _put_step(lines, n, place, columns, row):
+    lines.rows[n, place], lines.times[n, place] = row, columns.time[row]
 
 
 @reader
-def _nothing_done(chains, n):
-    for k in range(chains.times.shape[1]):
-        chains.rows[n, k], chains.times[n, k] = -1, NOT_DONE
+def _nothing_done(lines, n):
+    for k in range(lines.times.shape[1]):
+        lines.rows[n, k], lines.times[n, k] = -1, NOT_DONE
 
 
 @reader
@@ -114,15 +114,15 @@ def _first_entry(columns, span, unit, low, high, step):
 
 
 @reader
-def in_order(columns, ask, span, unit, low, high, alone, more, chains, n):
+def in_order(columns, ask, span, unit, low, high, alone, more, lines, n):
     """Write the chain with an entry in [low, high) into place n, its reach or UNSURE.
 
-    `alone`: it is the first entry's. `more`: can anything follow an entry at all.
+    `alone`: it is the first entry's. `more`: can anything follow an entry at all?
     """
     first = _first_entry(columns, span, unit, low, high, 1)
     if first < 0:
         return 0
-    _nothing_done(chains, n)
+    _nothing_done(lines, n)
     if _shares_its_instant(columns, first, span, unit):
         return UNSURE
     entry, reach, row = first, 1, first
@@ -144,25 +144,25 @@ def in_order(columns, ask, span, unit, low, high, alone, more, chains, n):
             break
         if wait > ask.limits[WITHIN, k] or _shares_its_instant(columns, row, span, unit):
             return UNSURE
-        _put_step(chains, n, k - 1, columns, row)
+        _put_step(lines, n, k - 1, columns, row)
         reach = k
         k = _next_step(ask, k)
     entry = entry if reach > 1 else first
-    _put_step(chains, n, 0, columns, entry)
-    if reach > 1 and chains.times[n, reach - 1] - chains.times[n, 0] > ask.window:
+    _put_step(lines, n, 0, columns, entry)
+    if reach > 1 and lines.times[n, reach - 1] - lines.times[n, 0] > ask.window:
         return UNSURE
     return reach
 
 
 @reader
-def in_any_order(columns, ask, span, unit, low, high, alone, chains, n):
+def in_any_order(columns, ask, span, unit, low, high, alone, lines, n):
     """Write the chain with an entry in [low, high) into place n, its reach or UNSURE; no row
     matches two steps, and no step has a limit of its own.
     """
     first = _first_entry(columns, span, unit, low, high, 0)
     if first < 0:
         return 0
-    _nothing_done(chains, n)
+    _nothing_done(lines, n)
     entry, reach, seen = first, 0, 0
     for i in range(first, span[1]):
         steps = matches(columns, i, unit)
@@ -172,48 +172,66 @@ def in_any_order(columns, ask, span, unit, low, high, alone, chains, n):
             if _shares_its_instant(columns, i, span, unit):
                 return UNSURE
             seen |= steps
-            _put_step(chains, n, reach, columns, i)
+            _put_step(lines, n, reach, columns, i)
             reach += 1
             if reach == ask.steps:
                 break
         elif steps != 0 and reach == 1 and not alone and columns.time[i] < high:
             entry = i
     if reach > 1:
-        _put_step(chains, n, 0, columns, entry)
-        if chains.times[n, reach - 1] - chains.times[n, 0] > ask.window:
+        _put_step(lines, n, 0, columns, entry)
+        if lines.times[n, reach - 1] - lines.times[n, 0] > ask.window:
             return UNSURE
     return reach
 
 
 @reader
-def among_neighbors(columns, ask, span, unit, low, high, alone, chains, n):
+def _instant(columns, i, stop, unit):
+    """The instant of row i: where it stops; how many of the unit's rows it has; how many of them do
+    a step, and the last of these.
+    """
+    seen, several, row = 0, 0, i
+    t, hidden = columns.time[i], columns.steps.size - 1
+    while i < stop and columns.time[i] == t:
+        if columns.event[i] != hidden and (not columns.unit.size or columns.unit[i] == unit):
+            seen += 1
+            if matches(columns, i, unit) != 0:
+                several += 1
+                row = i
+        i += 1
+    return i, seen, several, row
+
+
+@reader
+def among_neighbors(columns, ask, span, unit, low, high, alone, more, lines, n):
     """Write the chain of neighbors with an entry in [low, high) into place n, its reach or UNSURE;
     no step has a limit of its own.
+
+    Nothing comes between two instants that follow each other, whatever else they hold.
     """
-    start, stop = span
     first = _first_entry(columns, span, unit, low, high, 1)
     if first < 0:
         return 0
-    _nothing_done(chains, n)
-    for i in range(start + 1, stop):
-        if columns.time[i] == columns.time[i - 1]:
-            return UNSURE
-    hidden = columns.steps.size - 1
-    ending, reach, end = 0, 0, first
-    for i in range(first, stop):
-        if columns.event[i] == hidden or (columns.unit.size and columns.unit[i] != unit):
-            continue
+    _nothing_done(lines, n)
+    if _shares_its_instant(columns, first, span, unit):
+        return UNSURE
+    ending, reach, end, i = 0, 0, first, first
+    most = ask.steps if more else 1
+    while i < span[1] and reach < most:
         enters = i == first if alone else columns.time[i] < high
-        # Number k is in the set where the first k steps are this row and those just before it.
-        ending = ((ending << 1) | enters) & matches(columns, i, unit)
+        i, seen, several, row = _instant(columns, i, span[1], unit)
+        if several > 1:
+            return UNSURE
+        if seen:
+            # Number k is in the set where this instant and those before it do the first k steps.
+            steps = matches(columns, row, unit) if several else 0
+            ending = ((ending << 1) | enters) & steps
         if ending >= bit(reach + 1):
-            reach, end = highest(ending), i
-            if reach == ask.steps:
-                break
+            reach, end = highest(ending), row
     row = end
     for c in range(reach):
-        while columns.event[row] == hidden or (columns.unit.size and columns.unit[row] != unit):
+        while matches(columns, row, unit) == 0:
             row -= 1
-        _put_step(chains, n, reach - 1 - c, columns, row)
+        _put_step(lines, n, reach - 1 - c, columns, row)
         row -= 1
-    return UNSURE if chains.times[n, reach - 1] - chains.times[n, 0] > ask.window else reach
+    return UNSURE if lines.times[n, reach - 1] - lines.times[n, 0] > ask.window else reach
