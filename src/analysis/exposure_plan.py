@@ -85,11 +85,14 @@ class ExposurePlan:
 
         The conversion is the first one, and lies within the horizon and the log.
         """
-        if self.macro not in log.event_names:
-            return np.full(len(first), -1, np.int64)
-        macros = np.flatnonzero(shard.event == log.event_names.index(self.macro))
-        rows = (shard.time, shard.offsets, first, macros)
+        rows = (shard.time, shard.offsets, first, self.all_macros(log, shard))
         return passes.first_macros(*rows, self.horizon_us, log.covers_until_us)
+
+    def all_macros(self, log: EventLog, shard: Shard) -> np.ndarray:
+        """The rows of a shard that are macro conversions."""
+        if self.macro not in log.event_names:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(shard.event == log.event_names.index(self.macro))
 
 
 def exposure_plan(

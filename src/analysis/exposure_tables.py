@@ -15,11 +15,10 @@ import numpy as np
 
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.shard import Shard, TextColumn
+from analysis.eventlog.shard import TextColumn
 from analysis.exposure_plan import ExposurePlan
 from analysis.exposure_strata import Strata
-from analysis.passes import exposure_counts
-from analysis.passes.before_macros import before_macros
+from analysis.passes import exposure_counts, exposure_layout
 from analysis.passes.cells import with_guesses
 from analysis.schema import SESSION, SESSION_GAP_US
 
@@ -42,11 +41,10 @@ class Tables(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What one thread found: counts and the tables in them, and what came before macros."""
+    """What one thread found: counts and the tables in them, and waits by event."""
 
     counts: np.ndarray
-    tables: exposure_counts.Tables
-    structural: np.ndarray
+    tables: exposure_layout.Tables
     waits: list[tuple[np.ndarray, np.ndarray]]
 
 
@@ -59,7 +57,6 @@ def tables_of(log: EventLog, plan: ExposurePlan, strata: Strata) -> Tables:
     whole, *others = engine.over([numbers] * workers, run)
     for part in others:
         whole.counts[:] += part.counts
-        whole.structural[:] += part.structural
         whole.waits.extend(part.waits)
     found = whole.tables
     waits = engine.over(range(len(plan.events)), partial(_sorted_waits, whole.waits))
@@ -72,7 +69,7 @@ def tables_of(log: EventLog, plan: ExposurePlan, strata: Strata) -> Tables:
         trial_macros=macros,
         facts=np.stack([found.did.sum(axis=0), found.did[0], before], axis=-1),
         totals=found.totals,
-        structural=whole.structural,
+        structural=found.shortly.astype(np.int64),
         waits_us=tuple(waits),
     )
 
@@ -80,35 +77,26 @@ def tables_of(log: EventLog, plan: ExposurePlan, strata: Strata) -> Tables:
 def _count(numbers: Iterator[int], *, log: EventLog, plan: ExposurePlan, strata: Strata) -> _Part:
     """The counts of the shards that are left when this thread is free."""
     kind, asked = plan.kinds(log), len(plan.events)
-    layout, counts, tables = exposure_counts.no_counts(
+    layout, counts, tables = exposure_layout.no_counts(
         asked=asked,
         cells=len(plan.edges_us) - 1,
         groups=len(strata.groups),
         strata=len(strata.table),
         binned=strata.binned,
     )
-    part = _Part(counts, tables, np.zeros(asked, np.int64), [])
-    bounds = (plan.horizon_us, log.covers_until_us)
+    part = _Part(counts, tables, [])
+    bounds = (plan.horizon_us, log.covers_until_us, SESSION_GAP_US)
     cells = with_guesses(plan.edges_us)
     for n in numbers:
-        shard, first = log.shards[n], strata.first[n]
-        bought = plan.macro_rows(log, shard, first)
-        rows = (shard.time, shard.event, shard.offsets)
-        people = (first, bought, strata.group[n], strata.stratum[n], strata.turns[n])
-        exposure_counts.count(rows, people, bounds, kind, cells, layout, counts)
-        waits, ends, near = _before(shard, first, bought, kind, asked)
-        part.waits.append((waits, ends))
-        part.structural[:] += near
+        shard = log.shards[n]
+        session = shard.columns[SESSION]
+        assert isinstance(session, TextColumn)
+        rows = (shard.time, shard.event, session.codes, shard.offsets)
+        people = (strata.first[n], strata.group[n], strata.stratum[n], strata.turns[n])
+        macros = plan.all_macros(log, shard)
+        found = exposure_counts.count(rows, people, macros, bounds, kind, cells, layout, counts)
+        part.waits.append(found)
     return part
-
-
-def _before(
-    shard: Shard, first: np.ndarray, bought: np.ndarray, kind: np.ndarray, asked: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    column = shard.columns[SESSION]
-    assert isinstance(column, TextColumn)
-    rows = (shard.time, shard.event, column.codes, shard.offsets)
-    return before_macros(*rows, first, bought, kind, asked, SESSION_GAP_US)
 
 
 def _sorted_waits(waits: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> np.ndarray:

@@ -14,91 +14,41 @@ none, and in a cell more than there are.
 
 from __future__ import annotations
 
-import itertools
-import math
 from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 
+from analysis.passes.before_macros import by_event, shortly_before, wait
 from analysis.passes.cells import cell_of
 from analysis.passes.exposure import ACTIVITY_BINS, BINS, LEVELS, MOST_COUNTED, NEVER
+from analysis.passes.exposure_layout import (
+    CONVERTERS,
+    COUNTED,
+    DOSE,
+    FIRST_CELL,
+    LINES,
+    MATURE,
+    NEAR,
+    ORDER,
+    ROW,
+    TIMES,
+    UNITS,
+)
 
-UNITS, MATURE, CONVERTERS, COUNTED, FIRST_CELL = range(5)
-# Lines of what one person has done: how often each kind; the events in the order of their first
-# times; and the doses of these that the tables have.
-_TIMES, _ORDER, _DOSE = range(3)
-# Unsigned numbers, because a signed index may be one from the end, which costs a look each time.
+# Unsigned, because a signed index may be one from the end, which costs a look each time.
 _NONE, _ONE, _MOST = np.uint64(0), np.uint64(1), np.uint64(LEVELS - 1)
 
 
-class Layout(NamedTuple):
-    """What is asked, and where in one array of counts each table begins.
-
-    `asked` is K; `width` cells + 1; `strata` all of them, with bins of activity where `binned`.
-    Tables in one array, because references to many would be counted at every use.
-    """
-
-    asked: int
-    width: int
-    groups: int
-    strata: int
-    binned: bool
-    totals: int
-    did: int
-    changes: int
-    macros: int
-    done_changes: int
-    done_macros: int
-    active: int
-    trials: int
-
-
-class Tables(NamedTuple):
-    """The tables in an array of counts, int32. An event is the last axis of all that have one,
-    because what one person has done is written together.
-
-    totals (5,); did (2, K): units that did it, without and with a macro conversion.
-    changes (groups, strata, cells + 1) and done_changes (…, 4, K): of the people at risk from one
-    cell to the next, all, and by dose and event; macros and done_macros: alike, those who convert
-    in the cell. Dose 0 and the last cell mean nothing.
-    active (cells + 1, bins, bins, 2): people in trials, without and with a macro conversion
-    later; trials (…, 2, K): of these, who do the event in the cell, and who did it before. The
-    last cell means nothing.
-    """
-
-    totals: np.ndarray
-    did: np.ndarray
-    changes: np.ndarray
-    macros: np.ndarray
-    done_changes: np.ndarray
-    done_macros: np.ndarray
-    active: np.ndarray
-    trials: np.ndarray
-
-
-def no_counts(*, asked, cells, groups, strata, binned):
-    """The layout of the tables, an array of counts, all 0, and the tables in it."""
-    width = cells + 1
-    people = (groups, strata, width)
-    done = (*people, LEVELS, asked)
-    active = (width, ACTIVITY_BINS, ACTIVITY_BINS, 2)
-    shapes = ((5,), (2, asked), people, people, done, done, active, (*active, 2, asked))
-    sizes = [math.prod(shape) for shape in shapes]
-    starts = [0, *itertools.accumulate(sizes)]
-    counts = np.zeros(starts[-1], np.int32)
-    layout = Layout(asked, width, groups, strata, binned, *starts[:-1])
-    parts = zip(itertools.pairwise(starts), shapes, strict=True)
-    return layout, counts, Tables(*(counts[a:b].reshape(shape) for (a, b), shape in parts))
-
-
 class _Person(NamedTuple):
-    """Rows [start, stop); the instants of entry and of the end; cells at risk; does the log cover
-    the whole horizon; is there a macro conversion, and does it lie in these cells?  Then the first
-    place of the person's states, and the time since entry from which the next group's hold."""
+    """Rows [start, stop), and that of the macro conversion; the instants of entry and of the end;
+    cells at risk; does the log cover the whole horizon; is there a macro conversion in it, and is
+    it in these cells?  Then the first place of the person's states, and the time since entry from
+    which the next group's hold."""
 
     start: int
     stop: int
+    macro: int
     entry: int
     end: int
     at_risk: int
@@ -110,40 +60,58 @@ class _Person(NamedTuple):
 
 
 @nb.njit(cache=True, nogil=True)
-def count(rows, people, bounds, kind, cells, layout, counts):
+def count(rows, people, macros, bounds, kind, cells, layout, counts):
     """Add one shard's people to the tables.
 
     Parameters
     ----------
-    rows : (time, event, offsets) of the shard.
-    people : (first, bought, group, stratum, turns), per unit: the row at which it enters and that
-        of its macro conversion, −1 is none; its group and its stratum without bins of activity;
-        and the instant from which it is in the next group (empty: it stays in its own).
-    bounds : (horizon, instant up to which the log is complete), in microseconds.
+    rows : (time, event, session, offsets) of the shard; session −1 is none.
+    people : (first, group, stratum, turns), per unit: the row at which it enters, −1 is none; its
+        group and its stratum without bins of activity; and the instant from which it is in the
+        next group (empty: it stays in its own).
+    macros : the rows of macro conversions.
+    bounds : (horizon, instant up to which the log is complete, what is shortly before), in
+        microseconds.
     kind : per event code, and one more for hidden rows: 0 … K − 1 are the events asked about, K
         is context, K + 1 anything else.
     cells : the edges `with_guesses`.
     layout, counts : see `no_counts`.
+
+    Returns
+    -------
+    (waits, ends) : microseconds from the first time to the macro conversion, one for each event
+        that a converter did strictly before it, by event: of k ``waits[ends[k]:ends[k + 1]]``.
     """
-    time, event, offsets = rows
-    first, bought, group, stratum, turns = people
-    deeds = np.zeros((3, layout.asked + 2), np.uint64)
+    time, event, session, offsets = rows
+    first, group, stratum, turns = people
+    horizon, covers, gap = bounds
+    deeds = np.zeros((LINES, layout.asked + 2), np.uint64)
     # What is not asked about is never done for the first time.
-    deeds[_TIMES, layout.asked :] = 1
+    deeds[TIMES, layout.asked :] = 1
     bins = ACTIVITY_BINS if layout.binned else 1
+    room = min(macros.size * layout.asked, time.size)
+    waits, wait_of = np.empty(room, np.int64), np.empty(room, kind.dtype)
+    waiting = m = 0
     for u in range(first.size):
         if first[u] < 0:
             continue
+        while m < macros.size and macros[m] < first[u]:
+            m += 1
+        macro = macros[m] if m < macros.size and macros[m] < offsets[u + 1] else -1
+        span = (np.uint64(first[u]), np.uint64(offsets[u + 1]), macro)
         base = (np.int64(group[u]) * layout.strata + np.int64(stratum[u]) * bins) * layout.width
-        turn = turns[u] if turns.size else NEVER
-        span = (np.uint64(first[u]), np.uint64(offsets[u + 1]), bought[u])
-        person = _person(time, span, bounds, cells, layout, counts, (base, turn))
+        place = (base, turns[u] if turns.size else NEVER)
+        person = _person(time, span, (horizon, covers), cells, layout, counts, place)
         found = _until_converted(time, event, kind, cells, layout, counts, deeds, person)
         i, known, before, state = found
         if person.counted or 0 < person.at_risk < layout.width - 1:
             _leave(counts, deeds, layout, state + person.at_risk, before, person.counted)
         known = _walk(time, event, kind, deeds, (i, person.stop), person.end, known)[1]
+        if person.converted:
+            shortly_before(time, event, session, kind, deeds, span, gap)
+            waiting = wait(time, deeds, (known, macro), waits, wait_of, waiting)
         _forget(deeds, known, layout, counts, person.converted)
+    return by_event(waits[:waiting], wait_of[:waiting], layout.asked)
 
 
 @nb.njit(cache=True, nogil=True, forceinline=True)
@@ -158,7 +126,8 @@ def _person(time, span, bounds, cells, layout, counts, place):
     at_risk = layout.width - 1
     if not mature:
         at_risk = cell_of(seen, cells, layout.width) if seen > 0 else 0
-    converted = macro >= 0
+    end = min(entry + horizon, covers)
+    converted = macro >= 0 and time[macro] < end
     counted = False
     if converted:
         cell = cell_of(time[macro] - entry, cells, layout.width)
@@ -169,8 +138,9 @@ def _person(time, span, bounds, cells, layout, counts, place):
     counts[layout.totals + MATURE] += mature
     counts[layout.totals + CONVERTERS] += converted
     counts[layout.totals + COUNTED] += counted
-    end = min(entry + horizon, covers)
-    return _Person(start, stop, entry, end, at_risk, mature, converted, counted, base, turn - entry)
+    return _Person(
+        start, stop, macro, entry, end, at_risk, mature, converted, counted, base, turn - entry
+    )
 
 
 @nb.njit(cache=True, nogil=True, forceinline=True)
@@ -183,10 +153,11 @@ def _walk(time, event, kind, deeds, span, limit, known):
     i, stop = span
     while i < stop and time[i] < limit:
         k = kind[event[i]]
-        n = deeds[_TIMES, k]
-        deeds[_ORDER, known] = k
+        n = deeds[TIMES, k]
+        deeds[ORDER, known] = k
+        deeds[ROW, known] = i
         known += np.uint64(n == _NONE)
-        deeds[_TIMES, k] = n + _ONE
+        deeds[TIMES, k] = n + _ONE
         i += _ONE
     return i, known
 
@@ -205,7 +176,7 @@ def _until_converted(time, event, kind, cells, layout, counts, deeds, person):
         cell = cell_of(time[i] - person.entry, cells, width)
         edge = cells[cell + 1]
         i, known = _walk(time, event, kind, deeds, (i, person.stop), person.entry + edge, known)
-        inside = np.int64(deeds[_TIMES, asked]) - 1 - activity
+        inside = np.int64(deeds[TIMES, asked]) - 1 - activity
         activity += inside
         tried = (inside > 0) & person.mature
         bins = (bin_before, BINS[min(inside, MOST_COUNTED)])
@@ -238,12 +209,12 @@ def _change(counts, deeds, layout, places, before, known):
     old = np.uint64(layout.done_changes + old * LEVELS * layout.asked)
     new = np.uint64(layout.done_changes + new * LEVELS * layout.asked)
     for j in range(known):
-        k = deeds[_ORDER, j]
+        k = deeds[ORDER, j]
         counts[now + (asked if j < before else _NONE) + k] += 1
-        counts[old + deeds[_DOSE, j] * asked + k] -= 1
-        dose = min(deeds[_TIMES, k], _MOST)
+        counts[old + deeds[DOSE, j] * asked + k] -= 1
+        dose = min(deeds[TIMES, k], _MOST)
         counts[new + dose * asked + k] += 1
-        deeds[_DOSE, j] = dose
+        deeds[DOSE, j] = dose
 
 
 @nb.njit(cache=True, nogil=True, forceinline=True)
@@ -255,18 +226,24 @@ def _leave(counts, deeds, layout, place, known, counted):
     done_changes = np.uint64(layout.done_changes + place * LEVELS * layout.asked)
     done_macros = np.uint64(layout.done_macros + (place - 1) * LEVELS * layout.asked)
     for j in range(known):
-        at = deeds[_DOSE, j] * asked + deeds[_ORDER, j]
+        at = deeds[DOSE, j] * asked + deeds[ORDER, j]
         counts[done_changes + at] -= 1
         counts[done_macros + at] += counted
 
 
 @nb.njit(cache=True, nogil=True, forceinline=True)
 def _forget(deeds, known, layout, counts, converted):
-    """Count what a person did at all, and make room for the next."""
+    """Count what a person did at all and shortly before; and make room for the next."""
     did = np.uint64(layout.did + converted * layout.asked)
     for j in range(known):
-        k = deeds[_ORDER, j]
+        k = deeds[ORDER, j]
         counts[did + k] += 1
-        deeds[_TIMES, k] = _NONE
-        deeds[_DOSE, j] = _NONE
-    deeds[_TIMES, layout.asked] = _ONE
+        deeds[TIMES, k] = _NONE
+        deeds[DOSE, j] = _NONE
+    if converted:
+        shortly = np.uint64(layout.shortly)
+        for j in range(known):
+            k = deeds[ORDER, j]
+            counts[shortly + k] += np.int32(deeds[NEAR, k])
+            deeds[NEAR, k] = _NONE
+    deeds[TIMES, layout.asked] = _ONE
