@@ -120,12 +120,7 @@ def _by_event(everybody: np.ndarray, done: np.ndarray) -> np.ndarray:
 
 def _trials(active: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Users and macros (K, 2, cells, bins, bins): who does not do it yet, and who does it now."""
-    users = np.empty((trials.shape[-1], 2, *active.shape[:3]), np.int64)
-    macros = np.empty_like(users)
-    by_event = np.moveaxis(trials, -1, 0)
-    macros[:, 1] = by_event[..., 1, 0]
-    macros[:, 0] = active[..., 1] - by_event[..., 1, :].sum(axis=-1)
-    users[:, 1] = by_event[..., 0, 0]
-    users[:, 0] = active[..., 0] - by_event[..., 0, :].sum(axis=-1)
-    users += macros
-    return users, macros
+    now, before = np.ascontiguousarray(trials.transpose(4, 3, 5, 0, 1, 2))
+    not_yet = active.transpose(3, 0, 1, 2)[:, None] - now - before
+    macros = np.stack([not_yet[1], now[1]], axis=1).astype(np.int64)
+    return np.stack([not_yet[0], now[0]], axis=1) + macros, macros

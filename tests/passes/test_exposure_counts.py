@@ -105,6 +105,12 @@ def test_a_macro_conversion_before_the_entry_or_after_the_end_is_none() -> None:
     assert tables.totals.tolist() == [3, 3, 1, 1, 1]
 
 
+def test_a_macro_conversion_at_the_entry_counts() -> None:
+    tables, _ = counted([[(0, VISIT)], [(7, BUY), (9, BUY)]])
+    assert tables.totals.tolist() == [2, 2, 1, 1, 1]
+    assert tables.macros[0, 0, 0] == 1
+
+
 def test_groups_strata_and_a_turn() -> None:
     people = [[(0, VISIT), (12, VISIT)], [(0, VIDEO)]]
     turns = array(10, 2**62)
@@ -137,3 +143,15 @@ def test_waits_run_from_the_first_time_to_the_macro_conversion_by_event() -> Non
     assert waits == [[4, 9], [19]]
     assert tables.did.tolist() == [[1, 1], [2, 2]]
     assert counted([people[0]], first=[3])[1] == [[4], []]
+
+
+def test_nothing_of_one_person_stays_for_the_next() -> None:
+    busy = [(0, NEWS), (1, NEWS), (2, VIDEO), (3, NEWS), (14, VISIT), (26, BUY)]
+    idle = [(0, VISIT), (1, NEWS), (15, VISIT)]
+    late = [(0, VIDEO), (1, NEWS), (27, BUY)]
+    alone = [counted([person], gap=25)[0] for person in (busy, idle, late)]
+    together = counted([busy, idle, late], gap=25)[0]
+    assert alone[0].shortly.tolist() == [1, 1]
+    assert alone[2].shortly.tolist() == [0, 0]
+    for table, *parts in zip(together, *alone, strict=True):
+        assert (table == sum(parts)).all()
