@@ -106,7 +106,7 @@ def test_a_macro_conversion_before_the_entry_or_after_the_end_is_none() -> None:
 
 
 def test_a_macro_conversion_at_the_entry_counts() -> None:
-    tables, _ = counted([[(0, VISIT)], [(7, BUY), (9, BUY)]])
+    tables, _ = counted([[(0, VISIT)], [(7, BUY)]])
     assert tables.totals.tolist() == [2, 2, 1, 1, 1]
     assert tables.macros[0, 0, 0] == 1
 
