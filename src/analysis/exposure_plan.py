@@ -80,22 +80,19 @@ class ExposurePlan:
         other = len(self.events) + 1
         return np.array([*(place.get(name, other) for name in log.event_names), other], np.uint16)
 
-    def bits(self, log: EventLog) -> np.uint64:
-        """The events asked about as bits of the log's masks."""
-        codes = [code for code, name in enumerate(log.event_names) if name in self.events]
-        return np.uint64(sum({1 << code % 64 for code in codes}))
-
     def macro_rows(self, log: EventLog, shard: Shard, first: np.ndarray) -> np.ndarray:
         """Per unit of a shard that enters at row `first`: the row of its macro conversion, or −1.
 
         The conversion is the first one, and lies within the horizon and the log.
         """
+        rows = (shard.time, shard.offsets, first, self.all_macros(log, shard))
+        return passes.first_macros(*rows, self.horizon_us, log.covers_until_us)
+
+    def all_macros(self, log: EventLog, shard: Shard) -> np.ndarray:
+        """The rows of a shard that are macro conversions."""
         if self.macro not in log.event_names:
-            return np.full(len(first), -1, np.int64)
-        code = log.event_names.index(self.macro)
-        rows = (shard.time, shard.event, shard.offsets, shard.masks, first)
-        bit = np.uint64(1 << code % 64)
-        return passes.first_macros(*rows, code, bit, self.horizon_us, log.covers_until_us)
+            return np.empty(0, np.int64)
+        return np.flatnonzero(shard.event == log.event_names.index(self.macro))
 
 
 def exposure_plan(

@@ -6,9 +6,8 @@ as all of them are integers, nothing depends on who counted what.
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -16,10 +15,11 @@ import numpy as np
 
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.shard import Shard, TextColumn
+from analysis.eventlog.shard import TextColumn
 from analysis.exposure_plan import ExposurePlan
 from analysis.exposure_strata import Strata
-from analysis.passes import exposure as passes
+from analysis.passes import exposure_counts, exposure_layout
+from analysis.passes.cells import with_guesses
 from analysis.schema import SESSION, SESSION_GAP_US
 
 
@@ -41,89 +41,86 @@ class Tables(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What one thread found: the arrays that the pass adds to, and what it hands back."""
+    """What one thread found: counts and the tables in them, and waits by event."""
 
-    sums: tuple[np.ndarray, ...]
-    structural: np.ndarray
+    counts: np.ndarray
+    tables: exposure_layout.Tables
     waits: list[tuple[np.ndarray, np.ndarray]]
 
 
 def tables_of(log: EventLog, plan: ExposurePlan, strata: Strata) -> Tables:
     """Count everything that `plan` asks of a log whose units are dealt out in `strata`."""
-    numbers = range(len(log.shards))
-    workers = min(len(numbers), os.cpu_count() or 1)
+    # One iterator for all threads: whoever is free takes the next shard.
+    numbers = iter(range(len(log.shards)))
+    workers = min(len(log.shards), os.cpu_count() or 1)
     run = partial(_count, log=log, plan=plan, strata=strata)
-    parts = engine.over([numbers[k::workers] for k in range(workers)], run)
-    sums = [np.sum(arrays, axis=0) for arrays in zip(*(p.sums for p in parts), strict=True)]
-    changes, done_changes, macros, done_macros, active, trials, facts, totals = sums
-    now, before = trials[..., 0, :], trials[..., 1, :]
-    by_arm = np.stack([active[..., None] - now - before, now])
-    waits = [np.concatenate(column) for column in zip(*_all_waits(parts), strict=True)]
+    whole, *others = engine.over([numbers] * workers, run)
+    for part in others:
+        whole.counts[:] += part.counts
+        whole.waits.extend(part.waits)
+    found = whole.tables
+    waits = engine.over(range(len(plan.events)), partial(_sorted_waits, whole.waits))
+    users, macros = _trials(found.active[:-1], found.trials[:-1])
+    before = np.array([len(own) for own in waits], np.int64)
     return Tables(
-        at_risk=_by_event(_by_dose(changes, done_changes).cumsum(axis=2)),
-        macros=_by_event(_by_dose(macros, done_macros)),
-        trial_users=np.ascontiguousarray(np.moveaxis(by_arm[..., 0, :], -1, 0)),
-        trial_macros=np.ascontiguousarray(np.moveaxis(by_arm[..., 1, :], -1, 0)),
-        facts=facts,
-        totals=totals,
-        structural=np.sum([part.structural for part in parts], axis=0),
-        waits_us=_sorted_waits(*waits, events=len(plan.events)),
+        at_risk=_by_event(found.changes.cumsum(axis=2), found.done_changes.cumsum(axis=2)),
+        macros=_by_event(found.macros, found.done_macros),
+        trial_users=users,
+        trial_macros=macros,
+        facts=np.stack([found.did.sum(axis=0), found.did[0], before], axis=-1),
+        totals=found.totals,
+        structural=found.shortly.astype(np.int64),
+        waits_us=tuple(waits),
     )
 
 
-def _count(numbers: Sequence[int], *, log: EventLog, plan: ExposurePlan, strata: Strata) -> _Part:
-    """The counts of some shards."""
+def _count(numbers: Iterator[int], *, log: EventLog, plan: ExposurePlan, strata: Strata) -> _Part:
+    """The counts of the shards that are left when this thread is free."""
     kind, asked = plan.kinds(log), len(plan.events)
-    part = _Part(_empty(plan, strata), np.zeros(asked, np.int64), [])
-    wanted = (asked, plan.bits(log))
-    bounds = (plan.horizon_us, log.covers_until_us)
+    layout, counts, tables = exposure_layout.no_counts(
+        asked=asked,
+        cells=len(plan.edges_us) - 1,
+        groups=len(strata.groups),
+        strata=len(strata.table),
+        binned=strata.binned,
+    )
+    part = _Part(counts, tables, [])
+    bounds = (plan.horizon_us, log.covers_until_us, SESSION_GAP_US)
+    cells = with_guesses(plan.edges_us)
     for n in numbers:
-        shard, first = log.shards[n], strata.first[n]
-        bought = plan.macro_rows(log, shard, first)
-        rows = (shard.time, shard.event, shard.offsets, shard.masks)
-        people = (strata.group[n], strata.stratum[n], strata.turns[n], strata.binned)
-        found = passes.count(
-            rows, first, bought, kind, wanted, bounds, plan.edges_us, people, part.sums
-        )
+        shard = log.shards[n]
+        session = shard.columns[SESSION]
+        assert isinstance(session, TextColumn)
+        rows = (shard.time, shard.event, session.codes, shard.offsets)
+        people = (strata.first[n], strata.group[n], strata.stratum[n], strata.turns[n])
+        macros = plan.all_macros(log, shard)
+        found = exposure_counts.count(rows, people, macros, bounds, kind, cells, layout, counts)
         part.waits.append(found)
-        part.structural[:] += _structural(shard, first, bought, kind, asked)
     return part
 
 
-def _structural(
-    shard: Shard, first: np.ndarray, bought: np.ndarray, kind: np.ndarray, asked: int
-) -> np.ndarray:
-    column = shard.columns[SESSION]
-    assert isinstance(column, TextColumn)
-    rows = (shard.time, shard.event, column.codes, shard.offsets)
-    return passes.shortly_before(*rows, first, bought, kind, asked, SESSION_GAP_US)
+def _sorted_waits(waits: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> np.ndarray:
+    own = np.concatenate([found[ends[k] : ends[k + 1]] for found, ends in waits])
+    own.sort()
+    return own
 
 
-def _empty(plan: ExposurePlan, strata: Strata) -> tuple[np.ndarray, ...]:
-    events, cells = len(plan.events), len(plan.edges_us) - 1
-    people = (len(strata.groups), len(strata.table), cells + 1)
-    done = (*people, passes.LEVELS - 1, events)
-    trials = (cells, passes.ACTIVITY_BINS, passes.ACTIVITY_BINS, 2)
-    shapes = [people, done, people, done, trials, (*trials, 2, events), (events, 3), (5,)]
-    return tuple(np.zeros(shape, np.int64 if len(shape) < 3 else np.int32) for shape in shapes)
+def _by_event(everybody: np.ndarray, done: np.ndarray) -> np.ndarray:
+    """From (groups, strata, cells + 1, 4, K) to (K, 4, groups, cells, strata).
+
+    Those who never did it are everybody less who did.
+    """
+    everybody, done = everybody[:, :, :-1], done[:, :, :-1, 1:]
+    groups, strata, cells, doses, events = done.shape
+    out = np.empty((events, doses + 1, groups, cells, strata), np.int64)
+    out[:, 1:] = done.transpose(4, 3, 0, 2, 1)
+    out[:, 0] = everybody.transpose(0, 2, 1) - out[:, 1:].sum(axis=1)
+    return out
 
 
-def _by_dose(everybody: np.ndarray, done: np.ndarray) -> np.ndarray:
-    """(groups, strata, cells + 1, 4, K); those who never did it are everybody less who did."""
-    never = everybody[..., None] - done.sum(axis=-2)
-    return np.concatenate([never[..., None, :], done], axis=-2)
-
-
-def _by_event(counts: np.ndarray) -> np.ndarray:
-    """From (groups, strata, cells + 1, 4, K) to (K, 4, groups, cells, strata)."""
-    return np.ascontiguousarray(counts[:, :, :-1].transpose(4, 3, 0, 2, 1))
-
-
-def _all_waits(parts: Sequence[_Part]) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [found for part in parts for found in part.waits]
-
-
-def _sorted_waits(waits: np.ndarray, of: np.ndarray, *, events: int) -> tuple[np.ndarray, ...]:
-    order = np.lexsort((waits, of))
-    ends = np.searchsorted(of[order], np.arange(events + 1))
-    return tuple(waits[order[low:high]] for low, high in itertools.pairwise(ends))
+def _trials(active: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Users and macros (K, 2, cells, bins, bins): who does not do it yet, and who does it now."""
+    now, before = np.ascontiguousarray(trials.transpose(4, 3, 5, 0, 1, 2))
+    not_yet = active.transpose(3, 0, 1, 2)[:, None] - now - before
+    macros = np.stack([not_yet[1], now[1]], axis=1).astype(np.int64)
+    return np.stack([not_yet[0], now[0]], axis=1) + macros, macros

@@ -44,28 +44,25 @@ def test_a_second_session_begins_with_another_name() -> None:
 
 def test_the_macro_conversion_is_the_first_within_horizon_and_log() -> None:
     time, offsets, first = array(0, 10, 20, 0, 30, 0, 9), array(0, 3, 5, 7), array(0, 3, 5)
-    event, masks = codes(0, 1, 1, 0, 1, 0, 1), np.array([3, 3, 3], np.uint64)
 
     def rows(horizon: int, covers: int) -> list[int]:
-        given = (time, event, offsets, masks, first, 1, np.uint64(2), horizon, covers)
-        return exposure.first_macros(*given).tolist()
+        return exposure.first_macros(
+            time, offsets, first, array(1, 2, 4, 6), horizon, covers
+        ).tolist()
 
     assert rows(30, 100) == [1, -1, 6]
     assert rows(31, 100) == [1, 4, 6]
     assert rows(31, 10) == [-1, -1, 6]
 
 
-def test_what_came_shortly_before_is_counted_once_and_in_the_session() -> None:
-    time = array(0, 5, 5, 10, 10, 10, 11)
-    event = codes(0, 1, 1, 1, 2, 0, 0)  # 2 is the macro conversion, at the instant of others
-    session = np.array([1, 1, 1, 2, 1, 1, 1], np.int8)
-    kind, given = array(0, 1, 3, 3), (array(0, 7), array(0), array(4))
-    near = exposure.shortly_before(time, event, session, *given, kind, 2, 5)
-    assert near.tolist() == [1, 1]
-    near = exposure.shortly_before(time, event, session, *given, kind, 2, 4)
-    assert near.tolist() == [1, 0]
-    alone = np.full(7, -1, np.int8)
-    assert exposure.shortly_before(time, event, alone, *given, kind, 2, 5).tolist() == [0, 0]
+def test_a_macro_conversion_before_the_entry_is_none() -> None:
+    time, offsets, first = array(0, 10, 20, 0, 5), array(0, 3, 3, 5), array(1, -1, 4)
+    assert exposure.first_macros(time, offsets, first, array(0, 3, 4), 9, 99).tolist() == [
+        -1,
+        -1,
+        4,
+    ]
+    assert exposure.first_macros(time, offsets, first, array(), 9, 99).tolist() == [-1, -1, -1]
 
 
 @pytest.mark.parametrize(
