@@ -7,6 +7,7 @@ import pytest
 
 from analysis.catalog import Catalog
 from analysis.doubly_robust import doubly_robust
+from analysis.eventlog.log import EventLog
 from analysis.schema import UsageError
 from analysis.simulate import simulate
 
@@ -30,6 +31,17 @@ def test_the_cohort_is_that_of_pandas():
     assert crude["exposed_k"] == (exposed & converted).sum()
     assert crude["other_n"] == (at_risk & ~exposed).sum()
     assert crude["other_k"] == (converted & ~exposed).sum()
+
+
+def test_from_a_milestone_on_it_is_the_log_that_begins_there():
+    frame = LOG.to_frame()
+    looked = frame["event"].eq("view_item").groupby(frame["user"]).cumsum() > 0
+    rest = EventLog.from_frame(frame[looked], covers_until=LOG.covers_until)
+    options = {"horizon": "14d", "controls": []}
+    found = doubly_robust(LOG, SHOP, "video_start", start="view_item", **options)
+    plain = doubly_robust(rest, SHOP, "video_start", **options)
+    pd.testing.assert_frame_equal(found.table, plain.table)
+    assert found.parameters["start"] == "view_item"
 
 
 def test_people_add_up():

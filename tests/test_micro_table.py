@@ -145,6 +145,22 @@ def test_required_events_are_found_by_what_they_precede():
     assert told({"a": 2.0}, preceded={"a": 30}).loc["a", "verdict"] == "leads"
 
 
+def test_what_is_required_of_everybody_is_required_in_every_group():
+    """Groups have no count of what precedes; an odds ratio of theirs is not judged either."""
+    parts = {name: np.stack([table_of(ratio)] * 2) for name, ratio in (("a", 3.0), ("cart", 6.0))}
+    parts |= {name: np.stack([table_of(1.4)] * 2) for name in CONTROLS}
+    counts = hand_counts(
+        parts, controls=CONTROLS, groups=("mobile", "desktop"), preceded={"cart": 1500}
+    )
+    table = micro_table(counts, catalog_of(["a", "cart"], CONTROLS)).set_index("event")
+    assert 0.8 * counts.converters < 1500 < counts.converters
+    assert set(table.loc["cart", "verdict"]) == {"structural"}
+    assert set(table.loc["cart", "reason"]) == {table.loc["cart", "reason"].iloc[0]}
+    assert table.loc["cart", "q_value"].isna().all()
+    assert set(table.loc["a", "verdict"]) == {"leads"}
+    assert table["q_value"].notna().sum() == 3
+
+
 def test_too_many_conversions_in_the_first_period():
     table = told({"a": 2.8}, first_cell=5_000)
     assert table.loc["a", "verdict"] == "not_enough_data"

@@ -121,3 +121,21 @@ def test_wrong_use():
         stability(LOG, SHOP, "video_start", min_macros=0)
     with pytest.raises(UsageError, match="asks for none"):
         stability(LOG, SHOP, "video_start", dimensions=[])
+
+
+def test_from_a_milestone_on():
+    """Everybody and groups as the scan from there has them; a few words where nothing is shown."""
+    result = stability(LOG, SHOP, "video_start", dimensions=["device"], start="view_item")
+    scan = micro_to_macro(LOG, SHOP, by="device", start="view_item").table
+    scan = scan[scan["event"] == "video_start"].set_index("group")
+    for row in result.table.itertuples():
+        assert row.odds_ratio == pytest.approx(scan.loc[row.group, "adjusted"], nan_ok=True)
+        assert row.exposed_macros == scan.loc[row.group, "exposed_macros"]
+    assert result.parameters["start"] == "view_item"
+    assert result.everybody.macros < stability(LOG, SHOP, "video_start").everybody.macros
+
+
+def test_hidden_counts_are_not_said():
+    rare = LOG.where(country="GB")
+    said = stability(rare, SHOP, "unsubscribe", dimensions=["device"], min_cell=5000).sentence()
+    assert "n/a" not in said

@@ -25,8 +25,8 @@ from analysis.catalog import Catalog
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
+from analysis.exposure_strata import entry_rows
 from analysis.micro_words import ASSOCIATION
-from analysis.passes.exposure import first_shown
 from analysis.person_periods import person_periods
 from analysis.results import Result
 from analysis.schema import USER, UsageError, duration_us, human_duration
@@ -100,6 +100,7 @@ def doubly_robust(
     macro: str | None = None,
     controls: Sequence[str] | None = None,
     trim: float = 0.02,
+    start: str | None = None,
 ) -> DoublyRobustResult:
     """How many more converted of those who had done it than of people like them?
 
@@ -110,6 +111,7 @@ def doubly_robust(
     adjust : ``"activity"`` (context events by the landmark), and properties at the first event.
     macro, controls : names of events, if not those of the catalog.
     trim : whoever's chance to have done it is below this, or above 1 minus this, is left out.
+    start : the event with which a user enters; default: the first one, whichever it is.
 
     Raises
     ------
@@ -133,7 +135,7 @@ def doubly_robust(
     >>> result.table["basis"].to_list()
     ['crude', 'doubly robust']
     """
-    start, end = _bounds(landmark, horizon, trim)
+    looked, end = _bounds(landmark, horizon, trim)
     chosen = [adjust] if isinstance(adjust, str) else list(adjust)
     rows = person_periods(
         log,
@@ -144,8 +146,9 @@ def doubly_robust(
         period=landmark,
         horizon=horizon,
         adjust=chosen,
+        start=start,
     )
-    rows = rows[rows[USER].isin(_mature(log, end))]
+    rows = rows[rows[USER].isin(_mature(log, end, start))]
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
@@ -164,12 +167,13 @@ def doubly_robust(
             "horizon": str(horizon),
             "adjust": chosen,
             "trim": float(trim),
+            "start": start,
         },
         warnings=tuple(warnings),
         label=catalog.label(micro),
         overlap=_overlap(people.exposed, chances, kept),
         controls=_of_controls(placebos, found),
-        landmark_us=start,
+        landmark_us=looked,
         horizon_us=end,
     )
 
@@ -187,12 +191,12 @@ def _bounds(landmark: Any, horizon: Any, trim: Any) -> tuple[int, int]:
     return start, end
 
 
-def _mature(log: EventLog, horizon_us: int) -> set[str]:
+def _mature(log: EventLog, horizon_us: int, start: str | None) -> set[str]:
     """Users whose whole horizon the log covers."""
-    names, last = len(log.event_names), log.covers_until_us - horizon_us
+    last = log.covers_until_us - horizon_us
 
     def users(shard: Shard) -> list[str]:
-        first = first_shown(shard.event, shard.offsets, names)
+        first = entry_rows(shard, log=log, start=start)
         early = np.flatnonzero(first >= 0)
         early = early[shard.time[first[early]] <= last]
         return shard.users.take(early).to_pylist()

@@ -1,6 +1,6 @@
-"""Who is compared with whom: the group and the stratum of every unit, by its first event.
+"""Who is compared with whom: the group and the stratum of every unit, by the event it enters with.
 
-What a unit is at its first event cannot be a consequence of what it did later. Activity is the
+What a unit is when it enters cannot be a consequence of what it did later. Activity is the
 one stratum that moves with time; the pass adds it. Properties keep their twelve largest values,
 and a missing value is a value of its own, so nobody is left out.
 """
@@ -52,9 +52,7 @@ class Strata:
 def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     """The group and the stratum of every unit of a log."""
     names = len(log.event_names)
-    first = engine.over(
-        log.shards, lambda shard: passes.first_shown(shard.event, shard.offsets, names)
-    )
+    first = engine.over(log.shards, partial(entry_rows, log=log, start=plan.start))
     turns = [_NO_TURNS] * len(log.shards)
     by = plan.by
     if by is None:
@@ -62,8 +60,9 @@ def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     elif by in log.kinds:
         groups = _property(log, first, by)
     elif by == RETURNING:
-        groups = Groups([np.zeros(len(rows), np.int64) for rows in first], [NEW, RETURNING])
         turns = engine.over(log.shards, partial(_second_sessions, names=names))
+        codes = [_back(s, *own) for s, *own in zip(log.shards, first, turns, strict=True)]
+        groups = Groups(codes, [NEW, RETURNING])
     else:
         groups = _calendar(log, first, by)
     stratum, combinations = _combined(
@@ -73,6 +72,18 @@ def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     table = _table(combinations, plan, binned=binned)
     group_names = tuple(str(name) for name in groups.names)
     return Strata(first, groups.codes, stratum, turns, group_names, table, binned)
+
+
+def entry_rows(shard: Shard, *, log: EventLog, start: str | None) -> np.ndarray:
+    """Per unit of a shard the row with which it enters, or −1: the first, or the first `start`."""
+    if start is None:
+        return passes.first_shown(shard.event, shard.offsets, len(log.event_names))
+    rows = np.flatnonzero(shard.event == log.event_names.index(start))
+    who = np.searchsorted(shard.offsets, rows, side="right") - 1
+    out = np.full(len(shard.offsets) - 1, -1, np.int64)
+    units, place = np.unique(who, return_index=True)
+    out[units] = rows[place]
+    return out
 
 
 def bin_labels() -> list[str]:
@@ -92,6 +103,14 @@ def _second_sessions(shard: Shard, *, names: int) -> np.ndarray:
     column = shard.columns[SESSION]
     assert isinstance(column, TextColumn)
     return passes.second_sessions(shard.time, shard.event, column.codes, shard.offsets, names)
+
+
+def _back(shard: Shard, first: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """1 for units that had turned before they entered, whose turn is then taken off; else 0."""
+    entry = shard.time[np.maximum(first, 0)]
+    back = (first >= 0) & (turns < entry)
+    turns[back] = passes.NEVER
+    return back.astype(np.int64)
 
 
 def _per_unit(first: Sequence[np.ndarray], codes: Sequence[np.ndarray]) -> list[np.ndarray]:

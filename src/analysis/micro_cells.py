@@ -14,9 +14,9 @@ import pandas as pd
 
 from analysis.schema import ALL, UsageError
 from analysis.verdict import CONTROL, NOT_ENOUGH, STRUCTURAL
+from analysis.wording import count
 
-_KEPT = {"event", "label", "role", "group", "verdict", "reason", "controls"}
-_TOO_FEW = "Too few people to show."
+_KEPT = {"event", "label", "role", "group", "verdict", "reason", "controls", "only_after"}
 
 
 def checked_cell(min_cell: Any, what: str) -> int:
@@ -81,10 +81,21 @@ def hide_small_rows(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     out = table.astype(dict.fromkeys(numbers, float))
     out.loc[hidden, numbers] = np.nan
     told = hidden & ~(table["role"] == "milestone").to_numpy()
-    out.loc[told & ~table["verdict"].isin([CONTROL]).to_numpy(), "reason"] = _TOO_FEW
+    out.loc[told & ~table["verdict"].isin([CONTROL]).to_numpy(), "reason"] = _too_few(
+        table["converters"].max(), min_cell
+    )
+    out.loc[hidden, "only_after"] = None
     judged = hidden & ~table["verdict"].isin([CONTROL, STRUCTURAL]).to_numpy()
     out.loc[judged, "verdict"] = NOT_ENOUGH
     return out
+
+
+def _too_few(converters: float, min_cell: int) -> str:
+    """Why nothing is told, with the number that limits it where that may be told."""
+    said = f"Too few people to show: one of its numbers is of fewer than {min_cell}"
+    return (
+        f"{said}, of {count(converters)} who converted." if converters >= min_cell else f"{said}."
+    )
 
 
 def hide_small_levels(doses: pd.DataFrame, min_cell: int) -> pd.DataFrame:
