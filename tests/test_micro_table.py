@@ -147,7 +147,7 @@ def test_required_events_are_found_by_what_they_precede():
 
 def test_what_is_required_of_everybody_is_required_in_every_group():
     """Groups have no count of what precedes; an odds ratio of theirs is not judged either."""
-    parts = {name: np.stack([table_of(ratio)] * 2) for name, ratio in (("a", 3.0), ("cart", 6.0))}
+    parts = {name: np.stack([table_of(ratio)] * 2) for name, ratio in (("a", 4.0), ("cart", 6.0))}
     parts |= {name: np.stack([table_of(1.4)] * 2) for name in CONTROLS}
     counts = hand_counts(
         parts, controls=CONTROLS, groups=("mobile", "desktop"), preceded={"cart": 1500}
