@@ -59,6 +59,7 @@ def test_starts_with_what_the_function_starts_with(
     panel: CorrelationPanel, log: EventLog, shop: Catalog
 ) -> None:
     assert panel.kwargs() == {
+        "start": None,
         "macro": "purchase",
         "horizon": "30d",
         "period": "auto",
@@ -89,6 +90,10 @@ def test_every_control_changes_the_answer(
     panel.macro.value = "add_to_cart"
     seen.append(drawing(panel))
     agrees(panel, log, shop)
+    panel.start.value = "view_item"
+    seen.append(drawing(panel))
+    agrees(panel, log, shop)
+    assert "users from “Viewed a product” on" in words(panel)
     texts = [json.dumps(figure, sort_keys=True) for figure in seen]
     assert len(set(texts)) == len(texts)
 
@@ -149,6 +154,11 @@ def test_an_error_is_said_where_the_answer_would_be(panel: CorrelationPanel) -> 
     assert panel.children[2].outputs == ()
     panel.period.value = "1d"
     assert panel.result is not None
+    panel.start.value = "purchase"
+    assert panel.result is None
+    assert "start=&#x27;purchase&#x27; is the macro conversion" in words(panel)
+    panel.start.value = ""
+    assert panel.result is not None
 
 
 def test_what_was_given_is_a_choice(log: EventLog, shop: Catalog) -> None:
@@ -159,6 +169,11 @@ def test_what_was_given_is_a_choice(log: EventLog, shop: Catalog) -> None:
     assert panel.kwargs()["adjust"] == ["country"]
     assert panel.kwargs()["by"] == "month"
     agrees(panel, log, shop)
+    from_cart = correlation_panel(log, shop, start="add_to_cart")
+    assert from_cart.kwargs()["start"] == "add_to_cart"
+    agrees(from_cart, log, shop)
+    unknown = correlation_panel(log, shop, start="add_to_crt")
+    assert "Did you mean &#x27;add_to_cart&#x27;?" in words(unknown)
     unknown = correlation_panel(log, shop, macro="purchse")
     assert "Did you mean &#x27;purchase&#x27;?" in words(unknown)
     unknown = correlation_panel(log, shop, adjust=["activity", "devise"])
@@ -175,7 +190,7 @@ def test_saves_its_arguments_as_a_report(log: EventLog, shop: Catalog, tmp_path:
     saved = tomllib.loads((folder / "micros.toml").read_text("utf-8"))
     assert saved["notebook"] == "04_micro_to_macro"
     assert saved["title"] == "Which small conversions go with Purchase"
-    assert saved["parameters"] == panel.kwargs()
+    assert saved["parameters"] == panel.kwargs() | {"start": ""}
 
 
 def test_what_cannot_start_says_why(log: EventLog, shop: Catalog) -> None:
