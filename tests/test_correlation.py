@@ -139,7 +139,7 @@ def test_a_catalog_without_controls_warns_and_names_no_leader():
     assert any("control" in text for text in result.warnings)
     assert all(figure.layout.meta["alt"] for figure in figures(result))
     assert "Video start does not stand out: goes along." in result.sentence()
-    assert "no controls" in result.sentence()
+    assert "without calibration" in result.sentence()
 
 
 def test_a_horizon_longer_than_the_log_warns():
@@ -192,7 +192,10 @@ def test_simpsons_paradox_is_named():
     found = result.table.iloc[0]
     assert found["crude_low"] > 1
     assert found["adjusted_high"] < 1
-    assert "Simpson's paradox: Share goes with more conversions over all" in result.simpson[0]
+    assert (
+        "Simpson's paradox: Share goes with more conversions over all people and periods"
+        in result.simpson[0]
+    )
     assert result.simpson[0] in result.warnings
     assert not RESULT.simpson
 
@@ -253,7 +256,7 @@ def test_what_is_bought_within_the_hour_is_looked_at_in_minutes():
     assert f"with {seen['exposed_macros']} of 33 conversions after it" in seen["reason"]
     assert seen["needed_users"] > 1700
     assert any(text.startswith("0% (0 of 33) of the conversions") for text in auto.warnings)
-    assert "33 conversions of 1,700 users, no controls." in auto.sentence().lower()
+    assert "33 conversions of 1,700 users, without calibration." in auto.sentence().lower()
 
 
 def test_those_who_enter_with_an_event_are_counted_from_there():

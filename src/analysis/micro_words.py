@@ -51,8 +51,8 @@ def sentence(
         return f"Fewer than {min_cell} users converted: there is nothing to tell."
     if not len(own):
         return f"There is no micro conversion to judge ({of})."
-    controls = int(own["controls"].max())
-    found = f"{of}, {controls or 'no'} control{'' if controls == 1 else 's'}"
+    told = own["calibrated"].notna().any()
+    found = f"{of}, {own['controls'].max()} controls" if told else f"{of}, without calibration"
     said = _standing_out(own, catalog)
     if said:
         return f"{' '.join(said)} Odds ratios next to the controls; {found}."
@@ -94,7 +94,7 @@ def _none_stands_out(own: pd.DataFrame) -> str:
     tally = own["verdict"].value_counts()
     if len(own) == 1:
         return f"{records(own)[0].label} does not stand out: {tally.index[0].replace('_', ' ')}."
-    words = [f"{tally[v]} {v.replace('_', ' ')}" for v in VERDICTS if v in tally]
+    words = [f"{v.replace('_', ' ')}: {tally[v]}" for v in VERDICTS if v in tally]
     return f"None of {len(own)} micro conversions stands out ({', '.join(words)})."
 
 
@@ -128,7 +128,7 @@ def simpson(table: pd.DataFrame) -> list[str]:
     rows = table[(over | under) & ~table["verdict"].isin([CONTROL, STRUCTURAL])]
     return [
         f"Simpson's paradox: {row.label}{'' if row.group == ALL else f' ({row.group})'} goes with "
-        f"{'more' if row.crude > 1 else 'fewer'} conversions over all people together, crude "
+        f"{'more' if row.crude > 1 else 'fewer'} conversions over all people and periods, crude "
         f"{with_interval(row.crude, row.crude_low, row.crude_high)}, and with "
         f"{'fewer' if row.crude > 1 else 'more'} among people in the same period and as active, "
         f"adjusted {with_interval(row.adjusted, row.adjusted_low, row.adjusted_high)}."

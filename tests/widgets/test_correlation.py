@@ -206,18 +206,28 @@ def test_the_table_for_people_says_what_the_table_says(log: EventLog, shop: Cata
     shown = readable_verdicts(table)
     assert list(shown.index) == list(whole["label"])
     assert list(shown["verdict"]) == [v.replace("_", " ") for v in whole["verdict"]]
-    cells = shown["calibrated"]
-    for cell, row in zip(cells, whole.itertuples(), strict=True):
-        if row.verdict == "structural":
-            assert cell == "not judged"
-        elif pd.isna(row.calibrated):
-            assert cell == "n/a"
-        else:
-            numbers = [row.calibrated, row.calibrated_low, row.calibrated_high]
-            found = [
-                float(x) for x in cell.translate(str.maketrans("()", "  ")).split() if x != "to"
-            ]
-            assert found == pytest.approx(numbers, rel=0.05)
+    columns = {"peers' rule": "peers", "calibrated": "calibrated", "total": "total"}
+    for name, column in (columns | {"excess per 1,000": "excess"}).items():
+        for cell, row in zip(shown[name], whole.to_dict("records"), strict=True):
+            middle = row["excess_per_1000" if column == "excess" else column]
+            if row["verdict"] == "structural":
+                assert cell == "not judged"
+            elif pd.isna(middle):
+                assert cell == "n/a"
+            else:
+                numbers = [middle, row[f"{column}_low"], row[f"{column}_high"]]
+                text = cell.translate(str.maketrans("()−", "  -"))
+                found = [float(x) for x in text.split() if x != "to"]
+                assert found == pytest.approx(numbers, rel=0.05, abs=0.05)
+
+
+def test_a_verdict_that_rests_on_a_milestone_names_it(shop: Catalog) -> None:
+    result = micro_to_macro(simulate(seed=2026, users=20_000).log, shop)
+    shown = readable_verdicts(result.table)["verdict"]
+    assert shown["Removed from cart"] == "leads, after “Viewed the cart”"
+    assert shown["Product video started"] == "leads"
+    alone = result.table[result.table["event"] == "remove_from_cart"]
+    assert readable_verdicts(alone)["verdict"].iloc[0] == "leads, after “View cart”"
 
 
 def test_every_verdict_has_its_reason_once(log: EventLog, shop: Catalog) -> None:
@@ -237,9 +247,14 @@ def test_groups_stand_beside_each_other(log: EventLog, shop: Catalog) -> None:
     judged = table[table["role"].isin(["secondary", "adverse"]) & (table["group"] == "mobile")]
     for row in judged.itertuples():
         cell = shown.loc[row.label, "mobile"]
-        assert cell.startswith(row.verdict.replace("_", " ") + ":")
-        known = not pd.isna(row.exposed_macros)
-        assert cell.endswith(f"n = {int(row.exposed_macros)}" if known else "n = n/a")
+        if pd.isna(row.exposed_macros):
+            assert cell == "too few people to show"
+            continue
+        verdict = row.verdict.replace("_", " ")
+        assert cell.startswith(f"{verdict}," if pd.isna(row.calibrated) else f"{verdict}: ")
+        # With spaces at which no line breaks.
+        assert cell.endswith(f"n\xa0=\xa0{int(row.exposed_macros)}")
+    assert not shown.map(lambda cell: "n/a" in cell).any(axis=None)
 
 
 def test_without_controls_the_adjusted_ratio_is_shown_and_named(
@@ -250,7 +265,7 @@ def test_without_controls_the_adjusted_ratio_is_shown_and_named(
     known = f"{row.adjusted:.2f} ({row.adjusted_low:.2f} to {row.adjusted_high:.2f})"
     assert readable_verdicts(table).loc[row.label, "adjusted"] == known
     cell = verdicts_by_group(table).loc[row.label, "all"]
-    assert cell == f"goes along: adjusted {known}, n = {row.exposed_macros:.0f}"
+    assert cell == f"goes along: adjusted {known}, n\xa0=\xa0{row.exposed_macros:.0f}"
 
 
 def test_events_of_one_name_stay_apart() -> None:
