@@ -120,6 +120,12 @@ def test_the_macro_among_the_micros_is_one_line():
     assert "\n" not in str(caught.value)
 
 
+def test_limits_that_are_none_are_one_line():
+    with pytest.raises(UsageError, match=r"limits=.*Allowed: wb\.VerdictLimits") as caught:
+        micro_to_macro(LOG, SHOP, limits={"max_q": 0.05})
+    assert "\n" not in str(caught.value)
+
+
 def test_a_misspelled_micro_is_one_line():
     with pytest.raises(UsageError, match="Did you mean 'video_start'"):
         micro_to_macro(LOG, SHOP, micros=["vide_start"])

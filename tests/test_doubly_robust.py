@@ -78,6 +78,14 @@ def test_too_few():
     assert "Too few people" in result.figure().layout.meta["alt"]
     unseen = doubly_robust(LOG.between(end="2026-08-25"), SHOP, "video_start", horizon="14d")
     assert "0 users had done it" in unseen.sentence()
+    assert unseen.warnings[0] == (
+        "The log follows nobody for the whole horizon of 14 days. Take a shorter horizon."
+    )
+    frame = LOG.to_frame()
+    unsold = EventLog.from_frame(frame[frame["event"] != "purchase"], covers_until=LOG.covers_until)
+    nothing = doubly_robust(unsold, SHOP, "video_start", horizon="14d")
+    assert nothing.table.loc[1, ["difference", "low", "high"]].isna().all()
+    assert nothing.warnings[0].startswith("Nobody converted between the landmark")
 
 
 @pytest.mark.parametrize(

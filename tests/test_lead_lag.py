@@ -106,6 +106,20 @@ def test_fewer_than_26_weeks_are_refused():
 def test_rates_that_never_change_have_no_correlation():
     result = lead_lag(log_of(np.full(30, 50), np.full(30, 9)), CATALOG, "share")
     assert result.table["correlation"].isna().all()
+    assert result.warnings[0].startswith("One of the rates is the same in every period")
+
+
+def test_no_macro_at_all_is_a_result_with_a_warning_and_nan():
+    frame = leading(1).to_frame()
+    log = EventLog.from_frame(frame[frame["event"] != "buy"])
+    result = lead_lag(log, CATALOG, "share")
+    assert result.table["correlation"].isna().all()
+    assert result.rates[["macro_rate", "macro_low", "macro_high"]].isna().all(axis=None)
+    assert result.rates["micro_rate"].notna().all()
+    assert result.warnings[0] == "“Buy” is never in this log: its rate is undefined (NaN)."
+    assert "not enough data" in result.sentence()
+    with pytest.raises(UsageError, match="'by' is no event of this log"):
+        lead_lag(leading(1), CATALOG, "share", macro="by")
 
 
 def test_the_same_seed_gives_the_same():

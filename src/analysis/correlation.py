@@ -37,7 +37,7 @@ from analysis.micro_table import micro_table, with_milestones
 from analysis.micro_words import notes, sentence, simpson
 from analysis.on_the_way import on_the_way
 from analysis.results import Result
-from analysis.schema import ALL
+from analysis.schema import ALL, UsageError
 from analysis.verdict import INVERSE, LEADS, VerdictLimits
 
 __all__ = ["MicroToMacroResult", "VerdictLimits", "micro_to_macro"]
@@ -171,7 +171,12 @@ def micro_to_macro(
     >>> result.table[["event", "role"]].iloc[0].to_list()
     ['video_start', 'secondary']
     """
-    limits = limits or VerdictLimits()
+    limits = VerdictLimits() if limits is None else limits
+    if not isinstance(limits, VerdictLimits):
+        raise UsageError(
+            f"micro_to_macro: limits={limits!r}. Allowed: wb.VerdictLimits(max_q=0.05), or others "
+            "of its thresholds."
+        )
     few = checked_cell(min_cell, "micro_to_macro")
     options: dict[str, Any] = {"macro": macro, "micros": micros, "controls": controls}
     options |= {"period": period, "horizon": horizon, "adjust": adjust, "by": by, "start": start}

@@ -148,16 +148,12 @@ def doubly_robust(
         adjust=chosen,
         start=start,
     )
-    rows = rows[rows[USER].isin(_mature(log, end, start))]
+    mature = _mature(log, end, start)
+    rows = rows[rows[USER].isin(mature)]
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
     found = [estimated(_at_landmark(rows, name, chosen), float(trim))[0] for name in placebos]
-    left_out = int((~kept).sum())
-    warnings = [ASSOCIATION]
-    if left_out:
-        gone = share(left_out, len(kept), left_out / len(kept))
-        warnings.insert(0, f"{gone} of the users have no like in the other group: left out.")
     return DoublyRobustResult(
         table=table,
         parameters={
@@ -169,13 +165,28 @@ def doubly_robust(
             "trim": float(trim),
             "start": start,
         },
-        warnings=tuple(warnings),
+        warnings=(*_caveats(people, kept, end, followed=bool(mature)), ASSOCIATION),
         label=catalog.label(micro),
         overlap=_overlap(people.exposed, chances, kept),
         controls=_of_controls(placebos, found),
         landmark_us=looked,
         horizon_us=end,
     )
+
+
+def _caveats(people: People, kept: np.ndarray, end: int, *, followed: bool) -> list[str]:
+    if not followed:
+        within = human_duration(end)
+        return [
+            f"The log follows nobody for the whole horizon of {within}. Take a shorter horizon."
+        ]
+    if not people.converted.any():
+        return ["Nobody converted between the landmark and the end of the horizon."]
+    left_out = int((~kept).sum())
+    if not left_out:
+        return []
+    gone = share(left_out, len(kept), left_out / len(kept))
+    return [f"{gone} of the users have no like in the other group: left out."]
 
 
 def _bounds(landmark: Any, horizon: Any, trim: Any) -> tuple[int, int]:
