@@ -25,8 +25,8 @@ FLOORS = {
         "form_world"
     ),
     "answers": (
-        "exposure exposure_cells exposure_plan exposure_strata exposure_tables person_periods "
-        "on_the_way timing timing_waits timing_table timing_result timing_words funnels "
+        "exposure exposure_cells exposure_firsts exposure_plan exposure_strata exposure_tables "
+        "person_periods on_the_way timing timing_waits timing_table timing_result timing_words funnels "
         "funnel_steps funnel_table funnel_result breakdown periods period_bounds period_changes "
         "period_result period_words micro_shares totals gate verdict micro_ratios micro_table "
         "micro_words micro_cells correlation dose_response stability lead_lag doubly_robust "

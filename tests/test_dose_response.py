@@ -40,6 +40,10 @@ def test_levels_are_those_of_the_rows_in_statsmodels():
         assert table.loc[name, ["low", "high"]].to_list() == pytest.approx(list(limits))
 
 
+def test_the_share_of_the_first_period_is_told():
+    assert any("of the conversions come within 1 min of entry" in w for w in RESULT.warnings)
+
+
 def test_the_curve_never_falls():
     rising = RESULT.table["rising"].dropna()
     assert (rising.diff().dropna() >= 0).all()

@@ -13,6 +13,7 @@ from analysis.simulate import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=5, users=6000).log
+FORTNIGHT = pd.Timedelta(14, "D")
 RESULT = doubly_robust(LOG, SHOP, "video_start", horizon="14d", adjust=("activity", "device"))
 
 
@@ -44,6 +45,19 @@ def test_from_a_milestone_on_it_is_the_log_that_begins_there():
     assert found.parameters["start"] == "view_item"
 
 
+def test_how_many_conversions_the_landmark_throws_away_is_said():
+    frame = LOG.to_frame()
+    first = frame.groupby("user")["time"].min()
+    bought = frame[frame["event"] == "purchase"].groupby("user")["time"].min()
+    wait = (bought - first[bought.index])[first[bought.index] <= LOG.covers_until - FORTNIGHT]
+    wait = wait[wait < FORTNIGHT]
+    early = (wait < pd.Timedelta(1, "D")).sum()
+    assert (
+        f"({early} of {len(wait)}) of the conversions come before the landmark, within 24 h"
+        in (RESULT.warnings[0])
+    )
+
+
 def test_people_add_up():
     robust = RESULT.table.iloc[1]
     overlap = RESULT.overlap
@@ -52,7 +66,7 @@ def test_people_add_up():
     crude = RESULT.table.iloc[0]
     people = crude["exposed_n"] + crude["other_n"]
     assert overlap[["exposed", "other", "trimmed"]].sum().sum() == people
-    assert f"({overlap['trimmed'].sum():,} of {people:,.0f})" in RESULT.warnings[0]
+    assert f"({overlap['trimmed'].sum():,} of {people:,.0f})" in RESULT.warnings[1]
 
 
 def test_the_sentence_has_the_difference_its_interval_and_the_controls():

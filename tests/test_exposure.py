@@ -21,6 +21,7 @@ from analysis.exposure import (
     trial_tables,
 )
 from analysis.exposure_cells import period_edges
+from analysis.exposure_firsts import NEVER, entry_rows, first_times
 from analysis.exposure_plan import check_size, exposure_plan
 from analysis.exposure_strata import bin_labels
 from analysis.schema import DataError, UsageError
@@ -145,6 +146,24 @@ def compare_with_rows(counts: ExposureCounts, table: pd.DataFrame) -> None:
         np.testing.assert_array_equal(found[1], counts.macros[k])
 
 
+def compare_with_first_times(log: EventLog, counts: ExposureCounts, options: Any) -> None:
+    """Before is the same thing where the instant is asked for."""
+    plan = exposure_plan(log, SHOP, **options)
+    did = np.zeros((2, len(counts.events)), np.int64)
+    waits: list[int] = []
+    for shard in log.shards:
+        first = entry_rows(shard, log=log, start=plan.start)
+        bought = plan.macro_rows(log, shard, first)
+        rows = (first, bought)
+        times = first_times(shard, log=log, plan=plan, names=counts.events, rows=rows)
+        known = times < NEVER
+        did += np.stack([known[:, bought < 0].sum(1), known[:, bought >= 0].sum(1)])
+        lag = shard.time[np.maximum(bought, 0)] - np.where(known, times, 0)
+        waits += lag[known & (bought >= 0)].tolist()
+    np.testing.assert_array_equal(counts.peers[:, 1].T, did)
+    assert sorted(waits) == sorted(np.concatenate([*counts.waits_us, []]).tolist())
+
+
 @settings(max_examples=250, deadline=None)
 @given(
     given_log=logs(),
@@ -172,6 +191,7 @@ def test_counts_are_the_oracle_s_and_the_rows(
     edges = period_edges(period, horizon)
     found = answer(people_of(frame), question(edges, covers, start))
     compare(counts, found, edges, by)
+    compare_with_first_times(log, counts, options)
     table = person_periods(log, SHOP, **options)
     rows = [
         (seen.unit, seen.cell, seen.converted, seen.context, *seen.times, seen.value or "(missing)")

@@ -93,6 +93,10 @@ def test_simpsons_paradox_by_a_property():
     assert result.simpson[0] in result.sentence()
 
 
+def test_the_share_of_the_first_period_is_told():
+    assert any("of the conversions come within 1 min of entry" in w for w in RESULT.warnings)
+
+
 def test_no_difference_is_said_with_its_groups():
     assert "No clear difference by" in RESULT.sentence()
     assert not RESULT.simpson

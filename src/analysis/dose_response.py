@@ -21,7 +21,7 @@ from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.micro_cells import checked_cell, hide_small_levels
 from analysis.micro_ratios import by_level
-from analysis.micro_words import ASSOCIATION
+from analysis.micro_words import ASSOCIATION, first_period_notes
 from analysis.ratio_words import between, chance, with_interval
 from analysis.results import Result
 from analysis.stats import CONFIDENCE
@@ -134,7 +134,7 @@ def dose_response(
             "min_cell": few,
             "start": start,
         },
-        warnings=(*counts.warnings, ASSOCIATION),
+        warnings=(*counts.warnings, *first_period_notes(counts, few), ASSOCIATION),
         label=catalog.label(micro),
         macros=int(own["k"].sum()),
         at_risk=int(own["n"].sum()),

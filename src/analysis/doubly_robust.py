@@ -25,7 +25,7 @@ from analysis.catalog import Catalog
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
-from analysis.exposure_strata import entry_rows
+from analysis.exposure_firsts import entry_rows
 from analysis.micro_words import ASSOCIATION
 from analysis.person_periods import person_periods
 from analysis.results import Result
@@ -150,6 +150,7 @@ def doubly_robust(
     )
     mature = _mature(log, end, start)
     rows = rows[rows[USER].isin(mature)]
+    early = _before_landmark(rows, looked)
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
@@ -165,13 +166,26 @@ def doubly_robust(
             "trim": float(trim),
             "start": start,
         },
-        warnings=(*_caveats(people, kept, end, followed=bool(mature)), ASSOCIATION),
+        warnings=(*early, *_caveats(people, kept, end, followed=bool(mature)), ASSOCIATION),
         label=catalog.label(micro),
         overlap=_overlap(people.exposed, chances, kept),
         controls=_of_controls(placebos, found),
         landmark_us=looked,
         horizon_us=end,
     )
+
+
+def _before_landmark(rows: pd.DataFrame, landmark_us: int) -> list[str]:
+    """How many conversions a landmark throws away."""
+    came = rows.loc[rows["converted"], "period"]
+    if not len(came):
+        return []
+    early = int((came == 0).sum())
+    gone = share(early, len(came), early / len(came))
+    return [
+        f"{gone} of the conversions come before the landmark, within "
+        f"{human_duration(landmark_us)} of entry: they are left out."
+    ]
 
 
 def _caveats(people: People, kept: np.ndarray, end: int, *, followed: bool) -> list[str]:

@@ -21,6 +21,7 @@ from analysis.breakdown import Groups
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
+from analysis.exposure_firsts import entry_rows
 from analysis.exposure_plan import ACTIVITY, RETURNING, ExposurePlan
 from analysis.passes import exposure as passes
 from analysis.schema import ALL, SESSION, US_PER_DAY
@@ -72,18 +73,6 @@ def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     table = _table(combinations, plan, binned=binned)
     group_names = tuple(str(name) for name in groups.names)
     return Strata(first, groups.codes, stratum, turns, group_names, table, binned)
-
-
-def entry_rows(shard: Shard, *, log: EventLog, start: str | None) -> np.ndarray:
-    """Per unit of a shard the row with which it enters, or −1: the first, or the first `start`."""
-    if start is None:
-        return passes.first_shown(shard.event, shard.offsets, len(log.event_names))
-    rows = np.flatnonzero(shard.event == log.event_names.index(start))
-    who = np.searchsorted(shard.offsets, rows, side="right") - 1
-    out = np.full(len(shard.offsets) - 1, -1, np.int64)
-    units, place = np.unique(who, return_index=True)
-    out[units] = rows[place]
-    return out
 
 
 def bin_labels() -> list[str]:

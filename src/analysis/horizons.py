@@ -23,8 +23,8 @@ from analysis.correlation import MicroToMacroResult, micro_to_macro
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.exposure_firsts import NEVER, entry_rows, first_times
 from analysis.exposure_plan import ExposurePlan, exposure_plan
-from analysis.exposure_strata import entry_rows
 from analysis.figures.theme import records
 from analysis.micro_cells import small
 from analysis.micro_words import ASSOCIATION, judged
@@ -225,8 +225,7 @@ def _worth(
     log: EventLog, catalog: Catalog, plan: ExposurePlan, value: str, events: list[str]
 ) -> pd.DataFrame:
     """Mean value of the conversions after each event over that of the others."""
-    codes = [log.event_names.index(name) for name in events]
-    parts = engine.over(log.shards, partial(_sales, log=log, plan=plan, codes=codes, value=value))
+    parts = engine.over(log.shards, partial(_sales, log=log, plan=plan, names=events, value=value))
     values = np.concatenate([part.value for part in parts])
     before = np.concatenate([part.before for part in parts])
     rows = []
@@ -241,7 +240,7 @@ def _worth(
 
 
 def _sales(
-    shard: Shard, *, log: EventLog, plan: ExposurePlan, codes: list[int], value: str
+    shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str], value: str
 ) -> _Sales:
     first = entry_rows(shard, log=log, start=plan.start)
     bought = plan.macro_rows(log, shard, first)
@@ -249,16 +248,10 @@ def _sales(
     column = shard.columns[value]
     assert isinstance(column, NumberColumn)
     worth = np.asarray(column.numbers)[bought[buyers]]
-    when = np.full(len(first), np.iinfo(np.int64).min)
-    when[buyers] = shard.time[bought[buyers]]
-    before = np.zeros((len(first), len(codes)), np.bool_)
-    for i, code in enumerate(codes):
-        rows = np.flatnonzero(shard.event == code)
-        who = np.searchsorted(shard.offsets, rows, side="right") - 1
-        known = (shard.time[rows] < when[who]) & (rows >= first[who])
-        before[who[known], i] = True
+    times = first_times(shard, log=log, plan=plan, names=names, rows=(first, bought))
+    before = (times < NEVER).T[buyers]
     valued = ~np.isnan(worth)
-    return _Sales(worth[valued], before[buyers[valued]])
+    return _Sales(worth[valued], before[valued])
 
 
 def _mean_ratio(own: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:

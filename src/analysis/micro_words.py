@@ -113,8 +113,8 @@ def notes(
     hidden = int((table["users"].isna() & (table["group"] == ALL)).sum())
     if hidden:
         said.append(f"{hidden} of the events: too few people, fewer than {min_cell}, to show.")
+    said += first_period_notes(counts, min_cell)
     if counts.converters >= min_cell and counts.converters:
-        said.append(_first_period(counts, min_cell))
         said += _on_controls(whole, limits)
         said += simpson(table)
         said += _resolution(whole)
@@ -141,15 +141,18 @@ def _named(row: Any) -> str:
     return f"{row.label} {interval[:-1]}, {count(row.exposed_macros)} conversions after it)"
 
 
-def _first_period(counts: ExposureCounts, min_cell: int) -> str:
+def first_period_notes(counts: ExposureCounts, min_cell: int = 1) -> list[str]:
+    """How many of the conversions come too early for anything to precede them; none: nothing."""
+    if counts.converters < max(min_cell, 1):
+        return []
     first = share(counts.first_cell, counts.converters, counts.first_cell / counts.converters)
     if 0 < counts.first_cell < min_cell:
         first = f"Fewer than {min_cell} of {count(counts.converters)}"
-    return (
+    return [
         f"{first} of the conversions come within {human_duration(int(counts.edges_us[1]))} of "
         "entry, in the first period, before anything could be seen to precede them: they count in "
         "no odds ratio."
-    )
+    ]
 
 
 def _on_controls(whole: pd.DataFrame, limits: VerdictLimits) -> list[str]:

@@ -18,13 +18,12 @@ from analysis.catalog import Catalog
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
+from analysis.exposure_firsts import NEVER, entry_rows, first_times
 from analysis.exposure_plan import ExposurePlan
-from analysis.exposure_strata import entry_rows
 from analysis.wording import share
 
 _NEARLY_ALL: Final = 0.95
 _FEW: Final = 0.5
-_NEVER: Final = np.iinfo(np.int64).max
 
 
 class OnTheWay(NamedTuple):
@@ -84,9 +83,9 @@ def on_the_way(
     if not steps or not events:
         return {}
     names = list(dict.fromkeys([*events, *steps]))
-    parts = engine.over(log.shards, partial(_first_times, log=log, plan=plan, names=names))
+    parts = engine.over(log.shards, partial(_before, log=log, plan=plan, names=names))
     first = np.concatenate(parts, axis=1)
-    did = first < _NEVER
+    did = first < NEVER
     found = {}
     for event in events:
         own = did[names.index(event)]
@@ -102,22 +101,9 @@ def on_the_way(
     return found
 
 
-def _first_times(
-    shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str]
-) -> np.ndarray:
-    """When each unit that enters first did each event, while it was looked at and had not
-    converted; int64 (events, units), microseconds."""
+def _before(shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str]) -> np.ndarray:
+    """`first_times` of the units of a shard that enter."""
     first = entry_rows(shard, log=log, start=plan.start)
     bought = plan.macro_rows(log, shard, first)
-    entry = shard.time[np.maximum(first, 0)]
-    end = np.minimum(entry + plan.horizon_us, log.covers_until_us)
-    end = np.where(bought >= 0, np.minimum(end, shard.time[np.maximum(bought, 0)]), end)
-    out = np.full((len(names), len(first)), _NEVER, np.int64)
-    for i, name in enumerate(names):
-        rows = np.flatnonzero(shard.event == log.event_names.index(name))
-        who = np.searchsorted(shard.offsets, rows, side="right") - 1
-        looked = (first[who] >= 0) & (rows >= first[who]) & (shard.time[rows] < end[who])
-        # Backwards, so that the first one of each unit is written last.
-        rows, who = rows[looked][::-1], who[looked][::-1]
-        out[i, who] = shard.time[rows]
-    return out[:, first >= 0]
+    times = first_times(shard, log=log, plan=plan, names=names, rows=(first, bought))
+    return times[:, first >= 0]

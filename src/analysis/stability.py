@@ -26,7 +26,7 @@ from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.figures.theme import records
 from analysis.micro_cells import checked_cell, hide_small_groups
 from analysis.micro_ratios import arms, group_names, q_values
-from analysis.micro_words import ASSOCIATION
+from analysis.micro_words import ASSOCIATION, first_period_notes
 from analysis.ratio_words import chance, with_interval
 from analysis.results import Result
 from analysis.schema import ALL, UsageError
@@ -189,7 +189,11 @@ def stability(
             "start": start,
         },
         # It is asked without controls on purpose: bias that all groups share cancels out.
-        warnings=(*(w for w in first.warnings if "control" not in w), ASSOCIATION),
+        warnings=(
+            *(w for w in first.warnings if "control" not in w),
+            *first_period_notes(first, few),
+            ASSOCIATION,
+        ),
         label=catalog.label(micro),
         dimensions=_dimensions(table, asked),
     )
