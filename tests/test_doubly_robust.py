@@ -117,3 +117,35 @@ def test_wrong_use(wrong, match):
         doubly_robust(LOG, SHOP, "video_start", horizon="14d", **wrong)
     with pytest.raises(UsageError, match="Did you mean 'video_start'"):
         doubly_robust(LOG, SHOP, "video_star")
+
+
+def test_the_landmark_is_a_day_or_a_quarter_of_a_short_horizon():
+    assert RESULT.landmark_us == 86_400_000_000
+    short = doubly_robust(LOG, SHOP, "video_start", horizon="1h")
+    assert short.landmark_us == 900_000_000
+    assert "15 min after entry" in short.sentence()
+    given = doubly_robust(LOG, SHOP, "video_start", horizon="14d", landmark="24h", controls=[])
+    same = doubly_robust(LOG, SHOP, "video_start", horizon="14d", controls=[])
+    pd.testing.assert_frame_equal(given.table, same.table)
+
+
+def test_few_people_are_hidden_and_cannot_be_told_from_sums():
+    few = 25
+    hidden = doubly_robust(
+        LOG, SHOP, "video_start", horizon="14d", adjust=("activity", "device"), min_cell=few
+    )
+    assert hidden.table["exposed_n"].notna().all()
+    for name in ("exposed", "other", "trimmed"):
+        seen, own = RESULT.overlap[name], hidden.overlap[name]
+        assert own[(seen > 0) & (seen < few)].isna().all()
+        assert own.isna().sum() != 1
+    gone = hidden.controls["exposed_k"].isna()
+    assert (gone == (RESULT.controls["exposed_k"] < few)).all()
+    assert hidden.controls.loc[gone, "difference"].isna().all()
+    assert "too few to show had done it" in hidden.figure().layout.meta["alt"]
+    nothing = doubly_robust(LOG, SHOP, "video_start", horizon="14d", min_cell=100)
+    assert nothing.table.drop(columns="basis").isna().all(axis=None)
+    assert nothing.sentence() == "Product video started: too few people to show."
+    assert not any("1 of 2" in text for text in nothing.warnings)
+    with pytest.raises(UsageError, match="min_cell=0"):
+        doubly_robust(LOG, SHOP, "video_start", min_cell=0)

@@ -25,11 +25,13 @@ from analysis.catalog import Catalog
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
+from analysis.exposure_cells import AUTO
 from analysis.exposure_firsts import entry_rows
+from analysis.micro_cells import checked_cell, hide_small_arms, hide_small_bins, small
 from analysis.micro_words import ASSOCIATION
 from analysis.person_periods import person_periods
 from analysis.results import Result
-from analysis.schema import USER, UsageError, duration_us, human_duration
+from analysis.schema import US_PER_DAY, USER, UsageError, duration_us, human_duration
 from analysis.wording import count, points, share
 
 ACTIVITY: Final = "activity"
@@ -62,6 +64,8 @@ class DoublyRobustResult(Result):
         """The difference of the rates with its interval and n, crude and doubly robust."""
         crude, robust = (row for _, row in self.table.iterrows())
         when = human_duration(self.landmark_us)
+        if pd.isna(crude["exposed_n"]):
+            return f"{self.label}: too few people to show."
         if pd.isna(robust["difference"]):
             return (
                 f"{self.label}: not enough data: {count(crude['exposed_n'])} users had done it "
@@ -94,24 +98,27 @@ def doubly_robust(
     catalog: Catalog,
     micro: str,
     *,
-    landmark: Any = "1d",
+    landmark: Any = AUTO,
     horizon: Any = "30d",
     adjust: Sequence[str] = (ACTIVITY,),
     macro: str | None = None,
     controls: Sequence[str] | None = None,
     trim: float = 0.02,
     start: str | None = None,
+    min_cell: int = 1,
 ) -> DoublyRobustResult:
     """How many more converted of those who had done it than of people like them?
 
     Parameters
     ----------
     micro : name of an event. landmark : how long after entry to look at what was done; those who
-        have converted by then are not in it. horizon : until when to follow, since entry.
+        have converted by then are not in it. ``"auto"``: a day, or a quarter of a horizon that is
+        shorter than four. horizon : until when to follow, since entry.
     adjust : ``"activity"`` (context events by the landmark), and properties at the first event.
     macro, controls : names of events, if not those of the catalog.
     trim : whoever's chance to have done it is below this, or above 1 minus this, is left out.
     start : the event with which a user enters; default: the first one, whichever it is.
+    min_cell : numbers about fewer users than this are hidden; 1 shows all.
 
     Raises
     ------
@@ -136,6 +143,7 @@ def doubly_robust(
     ['crude', 'doubly robust']
     """
     looked, end = _bounds(landmark, horizon, trim)
+    few = checked_cell(min_cell, "doubly_robust")
     chosen = [adjust] if isinstance(adjust, str) else list(adjust)
     rows = person_periods(
         log,
@@ -143,20 +151,20 @@ def doubly_robust(
         macro=macro,
         micros=[micro],
         controls=controls,
-        period=landmark,
+        period=[pd.Timedelta(looked, "us")],
         horizon=horizon,
         adjust=chosen,
         start=start,
     )
     mature = _mature(log, end, start)
     rows = rows[rows[USER].isin(mature)]
-    early = _before_landmark(rows, looked)
+    early = _before_landmark(rows, looked, few)
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
     found = [estimated(_at_landmark(rows, name, chosen), float(trim))[0] for name in placebos]
     return DoublyRobustResult(
-        table=table,
+        table=hide_small_arms(table, few),
         parameters={
             "micro": micro,
             "macro": catalog.macro if macro is None else macro,
@@ -165,30 +173,39 @@ def doubly_robust(
             "adjust": chosen,
             "trim": float(trim),
             "start": start,
+            "min_cell": few,
         },
-        warnings=(*early, *_caveats(people, kept, end, followed=bool(mature)), ASSOCIATION),
+        warnings=(
+            *early,
+            *_caveats(people, kept, end, followed=bool(mature), min_cell=few),
+            ASSOCIATION,
+        ),
         label=catalog.label(micro),
-        overlap=_overlap(people.exposed, chances, kept),
-        controls=_of_controls(placebos, found),
+        overlap=hide_small_bins(_overlap(people.exposed, chances, kept), few),
+        controls=hide_small_arms(_of_controls(placebos, found), few),
         landmark_us=looked,
         horizon_us=end,
     )
 
 
-def _before_landmark(rows: pd.DataFrame, landmark_us: int) -> list[str]:
+def _before_landmark(rows: pd.DataFrame, landmark_us: int, min_cell: int) -> list[str]:
     """How many conversions a landmark throws away."""
     came = rows.loc[rows["converted"], "period"]
-    if not len(came):
-        return []
     early = int((came == 0).sum())
+    if len(came) < max(min_cell, 1):
+        return []
     gone = share(early, len(came), early / len(came))
+    if small([early, len(came) - early], min_cell).any():
+        gone = f"Fewer than {min_cell}, or all but so few, of {count(len(came))}"
     return [
         f"{gone} of the conversions come before the landmark, within "
         f"{human_duration(landmark_us)} of entry: they are left out."
     ]
 
 
-def _caveats(people: People, kept: np.ndarray, end: int, *, followed: bool) -> list[str]:
+def _caveats(
+    people: People, kept: np.ndarray, end: int, *, followed: bool, min_cell: int
+) -> list[str]:
     if not followed:
         within = human_duration(end)
         return [
@@ -200,12 +217,16 @@ def _caveats(people: People, kept: np.ndarray, end: int, *, followed: bool) -> l
     if not left_out:
         return []
     gone = share(left_out, len(kept), left_out / len(kept))
+    if left_out < min_cell:
+        gone = f"Fewer than {min_cell} of {count(len(kept))}"
     return [f"{gone} of the users have no like in the other group: left out."]
 
 
 def _bounds(landmark: Any, horizon: Any, trim: Any) -> tuple[int, int]:
-    start = duration_us(landmark, "doubly_robust: landmark")
     end = duration_us(horizon, "doubly_robust: horizon")
+    start = min(US_PER_DAY, end // 4)
+    if not (isinstance(landmark, str) and landmark == AUTO):
+        start = duration_us(landmark, "doubly_robust: landmark")
     if start >= end:
         raise UsageError(
             f"doubly_robust: landmark={landmark!r} is not before horizon={horizon!r}. "

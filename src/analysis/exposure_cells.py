@@ -23,7 +23,8 @@ def period_edges(period: Any = AUTO, horizon: Any = "30d") -> np.ndarray:
     Parameters
     ----------
     period : the length of a cell, or ``"auto"``: short cells first, because much is bought within
-        the hour (0, 1, 2, 3, 5, 7, 10, 15, 20, 30 minutes, 1, 2, 4, 8 hours), then days.
+        the hour (0, 1, 2, 3, 5, 7, 10, 15, 20, 30 minutes, 1, 2, 4, 8 hours), then days. A
+        list of durations: the times at which further cells begin.
     horizon : where the last cell ends.
 
     Returns
@@ -41,11 +42,15 @@ def period_edges(period: Any = AUTO, horizon: Any = "30d") -> np.ndarray:
     [8, 24, 48, 72]
     >>> (period_edges("1h", "150min") // 60_000_000).tolist()
     [0, 60, 120, 150]
+    >>> (period_edges(["1h"], "150min") // 60_000_000).tolist()
+    [0, 60, 150]
     """
     end = duration_us(horizon, "exposure: horizon")
     if isinstance(period, str) and period == AUTO:
         days = np.arange(US_PER_DAY, max(end, US_PER_DAY), US_PER_DAY)
         starts = np.concatenate([np.array(_AUTO_MINUTES) * US_PER_MINUTE, days])
+    elif isinstance(period, (list, tuple)):
+        starts = np.unique([0, *(duration_us(one, "exposure: period") for one in period)])
     else:
         step = duration_us(period, "exposure: period")
         if end // step > _MOST_CELLS:

@@ -128,3 +128,30 @@ def hide_small_groups(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     out.loc[few, numbers] = np.nan
     out.loc[few, "enough"] = False
     return out
+
+
+def hide_small_arms(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `doubly_robust` without the numbers of few people.
+
+    Of crude and doubly robust the one would give the other away, so both go.
+    """
+    if min_cell == 1 or not len(table):
+        return table
+    counts = [table[f"{arm}_{what}"] for arm in ("exposed", "other") for what in ("k", "n")]
+    left = [table[f"{arm}_n"] - table[f"{arm}_k"] for arm in ("exposed", "other")]
+    few = np.any([small(x, min_cell) for x in (*counts, *left)], axis=0)
+    if "basis" in table:
+        few[:] = few.any()
+    numbers = [name for name in table if name not in ("basis", "event")]
+    out = table.astype(dict.fromkeys(numbers, float))
+    out.loc[few, numbers] = np.nan
+    return out
+
+
+def hide_small_bins(overlap: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The bins of `doubly_robust` without those of few people."""
+    out = overlap.copy()
+    for name in ("exposed", "other", "trimmed") if min_cell > 1 else ():
+        few = with_another(small(overlap[name], min_cell), overlap[name].to_numpy())
+        out[name] = overlap[name].astype(float).mask(few)
+    return out

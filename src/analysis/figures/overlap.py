@@ -17,7 +17,7 @@ from analysis.figures.theme import (
     safe,
     safe_lines,
 )
-from analysis.wording import count
+from analysis.wording import UNDEFINED, count
 
 _HEIGHT = 320
 
@@ -96,12 +96,16 @@ def _bin(row: Any) -> str:
 
 
 def _told(row: Any) -> list[str]:
-    lines = [_bin(row), f"had done it: {count(row.exposed)}", f"had not: {count(row.other)}"]
-    return [*lines, f"left out besides: {count(row.trimmed)}"] if row.trimmed else lines
+    lines = [_bin(row), f"had done it: {_people(row.exposed)}", f"had not: {_people(row.other)}"]
+    return [*lines, f"left out besides: {_people(row.trimmed)}"] if row.trimmed else lines
 
 
 def _said(row: Any) -> str:
-    return f"C{_bin(row)[1:]}: {count(row.exposed)} had done it, {count(row.other)} had not."
+    return f"C{_bin(row)[1:]}: {_people(row.exposed)} had done it, {_people(row.other)} had not."
+
+
+def _people(number: float) -> str:
+    return "too few to show" if count(number) == UNDEFINED else count(number)
 
 
 def _gone(table: pd.DataFrame) -> str:
