@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable, Table2x2
 
 from analysis.catalog import Catalog
-from analysis.exposure import exposure_counts
+from analysis.exposure import exposure_counts, trial_tables
 from analysis.micro_ratios import median_seconds, q_values
 from analysis.micro_table import COLUMNS, micro_table
 from analysis.person_periods import person_periods
@@ -67,6 +67,27 @@ def test_crude_and_adjusted_are_those_of_the_rows_in_statsmodels(event):
     assert (found["crude_low"], found["crude_high"]) == pytest.approx(crude.oddsratio_confint())
     assert found["exposed_macros"] == cells[0, 0]
     assert found["macros"] == cells[:, 0].sum()
+
+
+@pytest.mark.parametrize("event", ["video_start", "newsletter_sign_up", "logo_click"])
+def test_total_is_that_of_the_trials_in_statsmodels(event):
+    counts = exposure_counts(LOG, SHOP, horizon="10d")
+    found = micro_table(counts, SHOP).set_index("event").loc[event]
+    tables = trial_tables(counts, event)
+    both = (tables.sum(2) > 0).all(1)
+    judge = StratifiedTable(list(tables[both].astype(float)))
+    assert found["total"] == pytest.approx(judge.oddsratio_pooled)
+    limits = judge.oddsratio_pooled_confint()
+    assert (found["total_low"], found["total_high"]) == pytest.approx(limits)
+
+
+def test_excess_is_of_those_exposed_before_they_converted():
+    counts = exposure_counts(LOG, SHOP, horizon="10d")
+    found = micro_table(counts, SHOP).set_index("event").loc["video_start"]
+    exposed = counts.peers[counts.events.index("video_start"), 1].sum()
+    assert found["exposed_users"] == exposed < found["users"]
+    expected = 1000 * found["exposed_macros"] * (1 - 1 / found["adjusted"]) / exposed
+    assert found["excess_per_1000"] == pytest.approx(expected)
 
 
 def test_the_columns_are_those_that_are_told():

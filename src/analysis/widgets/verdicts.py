@@ -14,7 +14,7 @@ from analysis.verdict import CONTROL, STRUCTURAL
 
 _INDEX, _NOT_JUDGED = "micro conversion", "not judged"
 _BEST, _NEXT = "calibrated", "adjusted"
-_PEERS, _EXCESS = "peers' rule", "excess per 1,000"
+_PEERS = "peers' rule"
 _JOINED = "\u00a0"
 """A space at which no line breaks: a number stays with its name."""
 
@@ -31,35 +31,33 @@ def readable_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     A row per event in the order of the ranking, as text: its verdict; how many of those who
     converted did it before; the odds ratio by the rule of other tools (``peers' rule``), the one
     next to the controls (``calibrated``, or ``adjusted`` where there is no control to calibrate
-    by) and the one that lets later activity in (``total``), and the conversions beyond those of
-    people alike per 1,000 users who did it (both to be compared with those of the controls), each
-    with its 95 % interval; and the conversions after it. What converting requires has no ratios,
-    because none of them means anything.
+    by) and the one that lets later activity in (``total``, to be compared with that of the
+    controls), each with its 95 % interval; and the conversions after it. What converting requires
+    has no ratios, because none of them means anything.
 
     Examples
     --------
     >>> row = {"group": "all", "label": "Video", "verdict": "leads", "reach_k": 40, "reach": 0.4,
     ...     "converters": 100, "calibrated": 1.5, "calibrated_low": 1.2, "calibrated_high": 1.9,
     ...     "total": 1.8, "total_low": 1.5, "total_high": 2.2, "exposed_macros": 30,
-    ...     "peers": 4.0, "peers_low": 3.0, "peers_high": 5.2, "excess_per_1000": 12.0,
-    ...     "excess_low": 8.0, "excess_high": 16.0, "only_after": None}
-    >>> readable_verdicts(pd.DataFrame([row])).iloc[0, :4].to_list()
-    ['leads', '40.0% (40 of 100)', '4.00 (3.00 to 5.20)', '1.50 (1.20 to 1.90)']
-    >>> readable_verdicts(pd.DataFrame([row])).iloc[0, 4:].to_list()
-    ['1.80 (1.50 to 2.20)', '+12.0 (+8.0 to +16.0)', '30']
+    ...     "peers": 4.0, "peers_low": 3.0, "peers_high": 5.2, "only_after": None}
+    >>> shown = readable_verdicts(pd.DataFrame([row])).loc["Video"]
+    >>> [cell.replace("\xa0", " ") for cell in shown[:3]]
+    ['leads', '40.0% (40 of 100)', '4.00 (3.00 to 5.20)']
+    >>> [cell.replace("\xa0", " ") for cell in shown[3:]]
+    ['1.50 (1.20 to 1.90)', '1.80 (1.50 to 2.20)', '30']
     """
     rows = records(table[table["group"] == ALL])
     basis = _basis(table)
     labels = {row.event: row.label for row in rows if "event" in table}
-    names = ["verdict", "done before converting", _PEERS, basis, "total", _EXCESS]
+    names = ["verdict", "done before", _PEERS, basis, "total"]
     cells = [
         (
             _verdict(row, labels),
-            _reach(row),
-            _ratio(row, "peers"),
-            _ratio(row, basis),
-            _ratio(row, "total"),
-            _excess(row),
+            _joined(_reach(row)),
+            _joined(_ratio(row, "peers")),
+            _joined(_ratio(row, basis)),
+            _joined(_ratio(row, "total")),
             _number(row.exposed_macros),
         )
         for row in rows
@@ -130,7 +128,7 @@ def _cell(row: Any, basis: str) -> str:
     """Verdict, ratio and n of one event in one group."""
     if pd.isna(row.exposed_macros):
         return TOO_FEW
-    n = f"n = {_number(row.exposed_macros)}".replace(" ", _JOINED)
+    n = _joined(f"n = {_number(row.exposed_macros)}")
     ratio = _ratio(row, basis)
     if ratio == wording.UNDEFINED:
         return f"{_words(row.verdict)}, {n}"
@@ -145,15 +143,8 @@ def _verdict(row: Any, labels: dict[str, str]) -> str:
     return f"{_words(row.verdict)}, after “{milestone}”"
 
 
-def _excess(row: Any) -> str:
-    if row.verdict == STRUCTURAL:
-        return _NOT_JUDGED
-    excess, low, high = (row.excess_per_1000, row.excess_low, row.excess_high)
-    if pd.isna(excess):
-        return wording.UNDEFINED
-    # One decimal and a sign, as differences of rates have them.
-    said, least, most = (wording.points(x / 100) for x in (excess, low, high))
-    return f"{said} ({least} to {most})"
+def _joined(cell: str) -> str:
+    return cell.replace(" ", _JOINED)
 
 
 def _words(verdict: str) -> str:
