@@ -12,6 +12,7 @@ from hand_counts import catalog_of
 from analysis.catalog import Catalog
 from analysis.correlation import VerdictLimits, micro_to_macro
 from analysis.eventlog.log import EventLog
+from analysis.micro_words import simpson
 from analysis.schema import UsageError
 from analysis.simulate import simulate
 
@@ -204,6 +205,35 @@ def test_simpsons_paradox_is_named():
     )
     assert result.simpson[0] in result.warnings
     assert not RESULT.simpson
+
+
+def of_ratios(crude: tuple[float, ...], adjusted: tuple[float, ...], **more: str) -> pd.DataFrame:
+    row = {"label": "Video", "group": "all", "verdict": "inverse"} | more
+    for name, ratio in (("crude", crude), ("adjusted", adjusted)):
+        row |= dict(zip((name, f"{name}_low", f"{name}_high"), ratio, strict=True))
+    return pd.DataFrame([row])
+
+
+@pytest.mark.parametrize(
+    ("crude", "adjusted", "named"),
+    [
+        ((1.5, 1.2, 1.9), (0.7, 0.5, 0.9), "more conversions over all people and periods"),
+        ((0.7, 0.5, 0.9), (1.5, 1.2, 1.9), "fewer conversions over all people and periods"),
+        # Both have to be clear of 1, and on opposite sides.
+        ((1.5, 0.99, 1.9), (0.7, 0.5, 0.9), ""),
+        ((1.5, 1.2, 1.9), (0.7, 0.5, 1.01), ""),
+        ((0.7, 0.5, 1.01), (1.5, 1.2, 1.9), ""),
+        ((0.7, 0.5, 0.9), (1.5, 0.99, 1.9), ""),
+        ((1.5, 1.2, 1.9), (2.0, 1.5, 2.9), ""),
+        ((0.7, 0.5, 0.9), (0.5, 0.4, 0.6), ""),
+    ],
+)
+def test_simpsons_paradox_takes_two_clear_intervals(crude, adjusted, named):
+    said = " ".join(simpson(of_ratios(crude, adjusted)))
+    assert named in said
+    assert bool(said) == bool(named)
+    for verdict in ("structural", "control"):
+        assert simpson(of_ratios(crude, adjusted, verdict=verdict)) == []
 
 
 def test_a_lag_is_that_of_those_who_converted_after_it():

@@ -143,6 +143,8 @@ def test_few_people_are_hidden_and_cannot_be_told_from_sums():
     assert (gone == (RESULT.controls["exposed_k"] < few)).all()
     assert hidden.controls.loc[gone, "difference"].isna().all()
     assert "too few to show had done it" in hidden.figure().layout.meta["alt"]
+    notes = [note.text for note in hidden.figure().layout.annotations]
+    assert any("users in the bars shown" in text for text in notes)
     nothing = doubly_robust(LOG, SHOP, "video_start", horizon="14d", min_cell=100)
     assert nothing.table.drop(columns="basis").isna().all(axis=None)
     assert nothing.sentence() == "Product video started: too few people to show."

@@ -70,12 +70,17 @@ def overlap_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         "margin_b": 60,
         "yaxis": {"range": [-reach, reach], "showticklabels": False, "zerolinecolor": INK},
         "annotations": [
-            _note(f"had done it: {count(people['exposed'])} users", 1, "top"),
-            _note(f"had not: {count(people['other'])} users", 0.04, "bottom"),
+            _note(f"had done it: {_shown(table['exposed'])}", 1, "top"),
+            _note(f"had not: {_shown(table['other'])}", 0.04, "bottom"),
         ],
     }
     alt = " ".join([*(_said(row) for row in shown if row.exposed or row.other), f"{_gone(table)}."])
     return finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
+
+
+def _shown(people: pd.Series) -> str:
+    users = f"{count(people.sum())} users"
+    return f"{users} in the bars shown" if people.isna().any() else users
 
 
 def _note(text: str, y: float, anchor: str) -> dict[str, Any]:

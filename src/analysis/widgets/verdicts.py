@@ -63,7 +63,7 @@ def readable_verdicts(table: pd.DataFrame) -> pd.DataFrame:
         for row in rows
     ]
     index = pd.Index([row.label for row in rows], name=_INDEX, dtype=str)
-    return pd.DataFrame(cells, columns=[*names, "conversions after it"], index=index, dtype=str)
+    return pd.DataFrame(cells, columns=[*names, "n after it"], index=index, dtype=str)
 
 
 def reasons(table: pd.DataFrame) -> list[str]:
