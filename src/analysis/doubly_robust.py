@@ -156,9 +156,11 @@ def doubly_robust(
         adjust=chosen,
         start=start,
     )
+    # The second cell has only those whose whole horizon the log covers; of the first it is asked.
     mature = _mature(log, end, start)
-    rows = rows[rows[USER].isin(mature)]
-    early = _before_landmark(rows, looked, few)
+    came = rows[rows["converted"]]
+    followed = [user in mature for user in came[USER]]
+    early = _before_landmark(came.loc[followed, "period"], looked, few)
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
@@ -188,9 +190,8 @@ def doubly_robust(
     )
 
 
-def _before_landmark(rows: pd.DataFrame, landmark_us: int, min_cell: int) -> list[str]:
-    """How many conversions a landmark throws away."""
-    came = rows.loc[rows["converted"], "period"]
+def _before_landmark(came: pd.Series, landmark_us: int, min_cell: int) -> list[str]:
+    """How many conversions a landmark throws away; `came` is the cell of each."""
     early = int((came == 0).sum())
     if len(came) < max(min_cell, 1):
         return []

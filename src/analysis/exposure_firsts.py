@@ -17,8 +17,9 @@ from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.exposure_plan import ExposurePlan
 from analysis.passes import exposure as passes
+from analysis.passes import firsts
 
-NEVER: Final = np.iinfo(np.int64).max
+NEVER: Final = firsts.NEVER
 
 
 def entry_rows(shard: Shard, *, log: EventLog, start: str | None) -> np.ndarray:
@@ -56,12 +57,10 @@ def first_times(
     entry = shard.time[np.maximum(first, 0)]
     end = np.minimum(entry + plan.horizon_us, log.covers_until_us)
     end = np.where(bought >= 0, np.minimum(end, shard.time[np.maximum(bought, 0)]), end)
-    out = np.full((len(names), len(first)), NEVER, np.int64)
-    for i, name in enumerate(names):
-        own = np.flatnonzero(shard.event == log.event_names.index(name))
-        who = np.searchsorted(shard.offsets, own, side="right") - 1
-        looked = (first[who] >= 0) & (own >= first[who]) & (shard.time[own] < end[who])
-        # Backwards, so that the first one of each unit is written last.
-        own, who = own[looked][::-1], who[looked][::-1]
-        out[i, who] = shard.time[own]
-    return out
+    codes = [log.event_names.index(name) for name in names]
+    # A code more, for rows that a view hides.
+    place = np.full(len(log.event_names) + 1, -1, np.int64)
+    place[codes] = np.arange(len(codes))
+    bits = np.uint64(sum({1 << code % 64 for code in codes}))
+    columns = (shard.time, shard.event, shard.offsets, shard.masks)
+    return firsts.first_times(*columns, bits, first, end, place, len(codes))
