@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.lead_lag import _spearman, lead_lag
+from analysis.lead_lag import _shuffled, _spearman, lead_lag
 from analysis.schema import DataError, UsageError
 from analysis.simulate import simulate
 
@@ -63,6 +63,9 @@ def test_a_planted_lead_is_found(lag):
     best = result.table.loc[result.table["correlation"].abs().idxmax()]
     assert best["lag"] == lag
     assert best["p_adjusted"] <= 0.05
+    # The observed order counts as one of the permutations: no p is ever 0.
+    assert result.table[["p_value", "p_adjusted"]].min(axis=None) >= 1 / 501
+    assert (result.table["p_adjusted"] >= result.table["p_value"]).all()
     where = f"{lag} weeks later" if lag else "in the same week"
     assert where in result.sentence()
     assert "clear of chance" in result.sentence()
@@ -130,6 +133,19 @@ def test_the_same_seed_gives_the_same():
 def test_it_says_that_these_are_no_persons():
     result = lead_lag(leading(1), CATALOG, "share", permutations=99)
     assert any("not persons" in text for text in result.warnings)
+
+
+def test_blocks_stay_together_when_they_are_shuffled():
+    """What one series has of its own, from one week to the next, must survive the shuffle."""
+    rng = np.random.default_rng(0)
+    orders = [_shuffled(np.arange(12), 4, rng) for _ in range(200)]
+    for order in orders:
+        assert sorted(order) == list(range(12))
+        # Three blocks of four, cut anywhere in the circle: nine of eleven steps at least.
+        assert ((order[1:] - order[:-1]) % 12 == 1).sum() >= 9
+    assert len({tuple(order) for order in orders}) > 20
+    uneven = _shuffled(np.arange(10), 4, rng)
+    assert sorted(uneven) == list(range(10))
 
 
 def test_ties_and_constants():

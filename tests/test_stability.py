@@ -63,10 +63,9 @@ def hand_log(rates: dict[tuple[str, bool], float], doing: dict[str, float]) -> E
     return EventLog.from_frame(frame, covers_until="2026-02-01")
 
 
-def asked(log: EventLog):
-    return stability(
-        log, catalog_of(["share"]), "share", dimensions=["device"], period="1h", horizon="1D"
-    )
+def asked(log: EventLog, **options: int):
+    options |= {"dimensions": ["device"], "period": "1h", "horizon": "1D"}
+    return stability(log, catalog_of(["share"]), "share", **options)
 
 
 def test_a_group_that_points_the_other_way_is_named():
@@ -80,6 +79,11 @@ def test_a_group_that_points_the_other_way_is_named():
     assert "It differs by device (2 groups, p = below 0.001)" in result.sentence()
     assert "the other way round" in result.figure().layout.meta["alt"]
     assert not result.simpson
+    few = int(result.table.set_index("group").loc["desktop", "exposed_macros"]) + 1
+    strict = asked(hand_log(turned, {"mobile": 0.5, "desktop": 0.3}), min_macros=few)
+    # The same interval, of too few conversions to be compared.
+    assert strict.table.set_index("group").loc["desktop", "high"] < 1
+    assert not strict.sign_flips
 
 
 def test_simpsons_paradox_by_a_property():

@@ -99,6 +99,9 @@ def _chances(exposed: np.ndarray, known: np.ndarray) -> np.ndarray:
     # Groups are numbered as they come, so the first row of each stands for it.
     cells = known[~pd.Series(place).duplicated().to_numpy()]
     n, done = np.bincount(place), np.bincount(place, weights=exposed)
+    if np.linalg.matrix_rank(cells) >= len(cells):
+        # As many parameters as cells: the model is each cell's own share.
+        return np.asarray(done / n)[place]
     fit = GLM(np.column_stack([done, n - done]), cells, family=Binomial()).fit()
     return np.asarray(fit.predict(cells))[place]
 
