@@ -58,6 +58,18 @@ def test_how_many_conversions_the_landmark_throws_away_is_said():
     )
 
 
+def test_who_is_followed_to_the_last_instant_is_followed() -> None:
+    """A horizon that ends when the log does is covered; one that ends an instant later is not."""
+    start = pd.Timestamp("2026-01-01", tz="UTC")
+    frame = pd.DataFrame({"user": "a", "event": ["view_item", "purchase", "video_start"]})
+    frame["time"] = [start, start + pd.Timedelta(1, "h"), start + pd.Timedelta(2, "h")]
+    for late, said in ((0, "100% (1 of 1) of the conversions come before"), (1, "The log follows")):
+        end = start + FORTNIGHT - pd.Timedelta(late, "us")
+        log = EventLog.from_frame(frame, covers_until=end)
+        result = doubly_robust(log, SHOP, "video_start", horizon="14d", controls=[])
+        assert result.warnings[0].startswith(said)
+
+
 def test_people_add_up():
     robust = RESULT.table.iloc[1]
     overlap = RESULT.overlap
