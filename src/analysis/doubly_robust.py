@@ -163,6 +163,7 @@ def doubly_robust(
     early = _before_landmark(came.loc[followed, "period"], looked, few)
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
+    said = _caveats(people, kept, few) if mature else [_unfollowed(end)]
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
     found = [estimated(_at_landmark(rows, name, chosen), float(trim))[0] for name in placebos]
     return DoublyRobustResult(
@@ -177,11 +178,7 @@ def doubly_robust(
             "start": start,
             "min_cell": few,
         },
-        warnings=(
-            *early,
-            *_caveats(people, kept, end, followed=bool(mature), min_cell=few),
-            ASSOCIATION,
-        ),
+        warnings=(*early, *said, ASSOCIATION),
         label=catalog.label(micro),
         overlap=hide_small_bins(_overlap(people.exposed, chances, kept), few),
         controls=hide_small_arms(_of_controls(placebos, found), few),
@@ -204,14 +201,12 @@ def _before_landmark(came: pd.Series, landmark_us: int, min_cell: int) -> list[s
     ]
 
 
-def _caveats(
-    people: People, kept: np.ndarray, end: int, *, followed: bool, min_cell: int
-) -> list[str]:
-    if not followed:
-        within = human_duration(end)
-        return [
-            f"The log follows nobody for the whole horizon of {within}. Take a shorter horizon."
-        ]
+def _unfollowed(end: int) -> str:
+    within = human_duration(end)
+    return f"The log follows nobody for the whole horizon of {within}. Take a shorter horizon."
+
+
+def _caveats(people: People, kept: np.ndarray, min_cell: int) -> list[str]:
     if not people.converted.any():
         return ["Nobody converted between the landmark and the end of the horizon."]
     left_out = int((~kept).sum())
