@@ -24,13 +24,15 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """`context` are the events that count as activity; `edges` the cells since entry."""
+    """`context` are the events that count as activity; `edges` the cells since entry, which is a
+    unit's first event, or its first `start`."""
 
     macro: str
     events: tuple[str, ...]
     context: frozenset[str]
     edges: tuple[int, ...]
     covers: int
+    start: str | None = None
 
     @property
     def horizon(self) -> int:
@@ -66,12 +68,14 @@ def bin_of(number: int) -> int:
 def answer(people: dict[str, Sequence[Seen]], asked: Question) -> Answer:
     """Everything that is counted, unit by unit."""
     out = Answer(waits={name: [] for name in asked.events})
-    for unit, seen in people.items():
-        if seen:
-            _facts(list(seen), asked, out)
-            own = _rows(unit, list(seen), asked)
+    for unit, everything in people.items():
+        entry = [i for i, one in enumerate(everything) if asked.start in (None, one.name)]
+        if entry:
+            earlier, seen = list(everything[: entry[0]]), list(everything[entry[0] :])
+            _facts(seen, asked, out)
+            own = _rows(unit, seen, earlier, asked)
             out.rows += own
-            _trials(list(seen), own, asked, out)
+            _trials(seen, own, asked, out)
     return out
 
 
@@ -81,9 +85,9 @@ def conversion(seen: Sequence[Seen], asked: Question) -> Seen | None:
     return next((one for one in seen if one.name == asked.macro and one.time < end), None)
 
 
-def _rows(unit: str, seen: list[Seen], asked: Question) -> list[Row]:
+def _rows(unit: str, seen: list[Seen], earlier: list[Seen], asked: Question) -> list[Row]:
     entry = seen[0].time
-    sessions = [one.session for one in seen if one.session is not None]
+    sessions = [one.session for one in earlier + seen if one.session is not None]
     rows = []
     for cell, (low, high) in enumerate(zip(asked.edges[:-1], asked.edges[1:], strict=True)):
         start, end = entry + low, entry + high
@@ -91,7 +95,7 @@ def _rows(unit: str, seen: list[Seen], asked: Question) -> list[Row]:
         if end > asked.covers or any(one.name == asked.macro for one in before):
             break
         inside = [one for one in seen if start <= one.time < end]
-        known = {one.session for one in before if one.session is not None}
+        known = {one.session for one in earlier + before if one.time < start} - {None}
         rows.append(
             Row(
                 unit,

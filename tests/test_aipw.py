@@ -42,6 +42,28 @@ def test_estimate_and_error_are_those_of_statsmodels(common):
     assert found["exposed_rate"] - found["other_rate"] == pytest.approx(found["difference"])
 
 
+def test_chances_of_those_alike_are_those_of_a_fit_to_everybody():
+    rng = np.random.default_rng(8)
+    kind, level = rng.integers(0, 2, 1200), rng.integers(0, 5, 1200).astype(float)
+    exposed = rng.random(1200) < 0.2 + 0.1 * kind + 0.05 * level
+    known = np.column_stack([np.ones(1200), kind, level])
+    _, chances, _ = estimated(People(exposed, rng.random(1200) < 0.3, known), 0.02)
+    judge = Logit(exposed.astype(float), known).fit(disp=False, tol=1e-10)
+    assert chances == pytest.approx(judge.predict(), abs=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_model_with_a_parameter_for_each_kind_is_each_kinds_share(columns):
+    rng = np.random.default_rng(9)
+    kind = rng.integers(0, columns, 900)
+    exposed = rng.random(900) < 0.3 + 0.2 * kind
+    known = np.column_stack([np.ones(900), kind])[:, :columns]
+    _, chances, _ = estimated(People(exposed, rng.random(900) < 0.3, known), 0.02)
+    for one in range(columns):
+        assert chances[kind == one] == pytest.approx(exposed[kind == one].mean())
+
+
 @pytest.mark.parametrize("curve", [0.0, 0.04])
 def test_the_truth_is_covered_where_one_of_the_models_is_right(curve):
     rng = np.random.default_rng(2)

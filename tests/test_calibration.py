@@ -11,6 +11,7 @@ from analysis.calibration import (
     calibrate_each_by_the_others,
     controls_of,
     unlike_the_others,
+    unmoved_by_adjustment,
 )
 
 BIAS, SPREAD, SE, TRUTH = 0.35, 0.08, 0.05, np.log(1.5)
@@ -101,3 +102,13 @@ def test_controls_that_share_it_are_seldom_named():
     rng = np.random.default_rng(4)
     named = [len(unlike_the_others(rng.normal(BIAS, 0.2, 6), [0.2] * 6)) for _ in range(2000)]
     assert np.mean(np.array(named) > 0) < 0.03
+
+
+def test_a_control_that_adjustment_leaves_alone_is_named():
+    """Micro conversions move by a factor of 2, of which a quarter, in logarithms, is 1.19."""
+    micros = np.log([1.6, 2.0, 3.0, np.nan])
+    assert unmoved_by_adjustment(np.log([2.0, 1.20, 1.18, 0.9]), micros) == [2, 3]
+    assert unmoved_by_adjustment([np.nan, 0.0], micros) == [1]
+    # Where adjustment moves nothing much, no control is blamed for standing still.
+    assert unmoved_by_adjustment([0.0], np.log([1.2, 1.25, 1.3])) == []
+    assert unmoved_by_adjustment([0.0], []) == []

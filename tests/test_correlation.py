@@ -12,6 +12,7 @@ from hand_counts import catalog_of
 from analysis.catalog import Catalog
 from analysis.correlation import VerdictLimits, micro_to_macro
 from analysis.eventlog.log import EventLog
+from analysis.micro_words import simpson
 from analysis.schema import UsageError
 from analysis.simulate import simulate
 
@@ -120,6 +121,12 @@ def test_the_macro_among_the_micros_is_one_line():
     assert "\n" not in str(caught.value)
 
 
+def test_limits_that_are_none_are_one_line():
+    with pytest.raises(UsageError, match=r"limits=.*Allowed: wb\.VerdictLimits") as caught:
+        micro_to_macro(LOG, SHOP, limits={"max_q": 0.05})
+    assert "\n" not in str(caught.value)
+
+
 def test_a_misspelled_micro_is_one_line():
     with pytest.raises(UsageError, match="Did you mean 'video_start'"):
         micro_to_macro(LOG, SHOP, micros=["vide_start"])
@@ -138,7 +145,8 @@ def test_a_catalog_without_controls_warns_and_names_no_leader():
     assert found["verdict"] == "goes_along"
     assert any("control" in text for text in result.warnings)
     assert all(figure.layout.meta["alt"] for figure in figures(result))
-    assert "Video start does not stand out (1 goes along)" in result.sentence()
+    assert "Video start does not stand out: goes along." in result.sentence()
+    assert "without calibration" in result.sentence()
 
 
 def test_a_horizon_longer_than_the_log_warns():
@@ -191,9 +199,41 @@ def test_simpsons_paradox_is_named():
     found = result.table.iloc[0]
     assert found["crude_low"] > 1
     assert found["adjusted_high"] < 1
-    assert "Simpson's paradox: Share goes with more conversions over all" in result.simpson[0]
+    assert (
+        "Simpson's paradox: Share goes with more conversions over all people and periods"
+        in result.simpson[0]
+    )
     assert result.simpson[0] in result.warnings
     assert not RESULT.simpson
+
+
+def of_ratios(crude: tuple[float, ...], adjusted: tuple[float, ...], **more: str) -> pd.DataFrame:
+    row = {"label": "Video", "group": "all", "verdict": "inverse"} | more
+    for name, ratio in (("crude", crude), ("adjusted", adjusted)):
+        row |= dict(zip((name, f"{name}_low", f"{name}_high"), ratio, strict=True))
+    return pd.DataFrame([row])
+
+
+@pytest.mark.parametrize(
+    ("crude", "adjusted", "named"),
+    [
+        ((1.5, 1.2, 1.9), (0.7, 0.5, 0.9), "more conversions over all people and periods"),
+        ((0.7, 0.5, 0.9), (1.5, 1.2, 1.9), "fewer conversions over all people and periods"),
+        # Both have to be clear of 1, and on opposite sides.
+        ((1.5, 0.99, 1.9), (0.7, 0.5, 0.9), ""),
+        ((1.5, 1.2, 1.9), (0.7, 0.5, 1.01), ""),
+        ((0.7, 0.5, 1.01), (1.5, 1.2, 1.9), ""),
+        ((0.7, 0.5, 0.9), (1.5, 0.99, 1.9), ""),
+        ((1.5, 1.2, 1.9), (2.0, 1.5, 2.9), ""),
+        ((0.7, 0.5, 0.9), (0.5, 0.4, 0.6), ""),
+    ],
+)
+def test_simpsons_paradox_takes_two_clear_intervals(crude, adjusted, named):
+    said = " ".join(simpson(of_ratios(crude, adjusted)))
+    assert named in said
+    assert bool(said) == bool(named)
+    for verdict in ("structural", "control"):
+        assert simpson(of_ratios(crude, adjusted, verdict=verdict)) == []
 
 
 def test_a_lag_is_that_of_those_who_converted_after_it():
@@ -208,3 +248,83 @@ def test_a_lag_is_that_of_those_who_converted_after_it():
     assert found["reach_k"] == len(waits)
     assert found["median_lag_seconds"] == pytest.approx(waits.median())
     assert found["median_lag_low_seconds"] <= waits.median() <= found["median_lag_high_seconds"]
+
+
+def within_the_hour() -> EventLog:
+    """A shop like the real ones: 33 orders of 1,700 users, 2 to 38 minutes after the first event,
+    some of them after a sign-up, and page views all along."""
+    rng = np.random.default_rng(33)
+    rows = []
+    for user in range(1700):
+        buys = user < 33
+        end = 2 + user * 36 / 32 if buys else rng.exponential(8)
+        rows += [(user, minute, "page_view") for minute in np.r_[0, rng.random(4) * end]]
+        if rng.random() < (0.4 if buys else 0.02):
+            rows.append((user, 0.3 * end, "sign_up"))
+        if buys:
+            rows.append((user, end, "purchase"))
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"]).astype({"user": str})
+    frame["time"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame["time"], unit="min")
+    return EventLog.from_frame(frame, covers_until="2026-03-01")
+
+
+def test_what_is_bought_within_the_hour_is_looked_at_in_minutes():
+    """Whole days see nothing, and say so; "auto" looks, and what it lacks is orders."""
+    catalog = Catalog.from_mapping(
+        {
+            "name": "shop",
+            "events": {"purchase": {"role": "macro"}, "sign_up": {"role": "secondary"}},
+        }
+    )
+    log = within_the_hour()
+    days = micro_to_macro(log, catalog, period="1d")
+    blind = days.table.iloc[0]
+    assert (blind["macros"], blind["exposed_macros"]) == (33, 0)
+    assert np.isnan(blind["adjusted"])
+    assert blind["verdict"] == "not_enough_data"
+    assert blind["reason"].startswith("100% (33 of 33) of the conversions come in the first period")
+    assert any(text.startswith("100% (33 of 33) of the conv") for text in days.warnings)
+    auto = micro_to_macro(log, catalog)
+    seen = auto.table.iloc[0]
+    assert seen["exposed_macros"] >= 8
+    assert seen["adjusted_low"] > 1
+    assert seen["verdict"] == "not_enough_data"
+    assert f"with {seen['exposed_macros']} of 33 conversions after it" in seen["reason"]
+    assert seen["needed_users"] > 1700
+    assert any(text.startswith("0% (0 of 33) of the conversions") for text in auto.warnings)
+    assert "33 conversions of 1,700 users, without calibration." in auto.sentence().lower()
+
+
+def test_those_who_enter_with_an_event_are_counted_from_there():
+    """The same as a log that begins with everybody's first look at a product."""
+    frame = LOG.to_frame()
+    looked = frame["event"].eq("view_item").groupby(frame["user"]).cumsum() > 0
+    rest = EventLog.from_frame(frame[looked], covers_until=LOG.covers_until)
+    found = micro_to_macro(LOG, SHOP, start="view_item")
+    plain = micro_to_macro(rest, SHOP).table
+    plain = plain[plain["event"] != "view_item"].reset_index(drop=True)
+    shown = [name for name in plain if name != "only_after"]
+    pd.testing.assert_frame_equal(found.table[shown], plain[shown])
+    assert found.counts.units == frame.loc[looked, "user"].nunique()
+    assert f"of {found.counts.units:,} users from “Viewed a product” on" in found.sentence()
+    assert found.parameters["start"] == "view_item"
+
+
+def test_a_start_that_cannot_be_is_one_line():
+    for start, said in (
+        ("purchase", "start='purchase' is the macro conversion"),
+        ("view_itm", "Did you mean 'view_item'"),
+    ):
+        with pytest.raises(UsageError, match=said) as caught:
+            micro_to_macro(LOG, SHOP, start=start)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UsageError, match="'video_start' stands among the events"):
+        micro_to_macro(LOG, SHOP, micros=["video_start"], start="video_start")
+    with pytest.raises(UsageError, match="'logo_click' stands among the events"):
+        micro_to_macro(LOG, SHOP, controls=["logo_click"], start="logo_click")
+
+
+def test_nobody_enters_with_that_event_in_the_view():
+    result = micro_to_macro(LOG.where(device="no such device"), SHOP, start="view_item")
+    assert "Nobody of 0 users converted" in result.sentence()
+    assert result.table["verdict"].isin(["not_enough_data", "structural", "control"]).all()

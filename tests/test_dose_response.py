@@ -9,6 +9,7 @@ from statsmodels.stats.contingency_tables import StratifiedTable
 
 from analysis.catalog import Catalog
 from analysis.dose_response import dose_response
+from analysis.exposure import exposure_counts
 from analysis.person_periods import person_periods
 from analysis.schema import UsageError
 from analysis.simulate import simulate
@@ -39,6 +40,10 @@ def test_levels_are_those_of_the_rows_in_statsmodels():
         assert table.loc[name, ["low", "high"]].to_list() == pytest.approx(list(limits))
 
 
+def test_the_share_of_the_first_period_is_told():
+    assert any("of the conversions come within 1 min of entry" in w for w in RESULT.warnings)
+
+
 def test_the_curve_never_falls():
     rising = RESULT.table["rising"].dropna()
     assert (rising.diff().dropna() >= 0).all()
@@ -64,3 +69,11 @@ def test_nothing_to_tell():
     assert "too few" in result.figure().layout.meta["alt"]
     with pytest.raises(UsageError, match="Did you mean 'view_reviews'"):
         dose_response(LOG, SHOP, "view_review")
+
+
+def test_from_a_milestone_on():
+    found = dose_response(LOG, SHOP, "video_start", start="view_item")
+    counts = exposure_counts(LOG, SHOP, micros=["video_start"], start="view_item")
+    assert found.table["n"].sum() == counts.at_risk[0].sum()
+    assert found.table["n"].sum() < dose_response(LOG, SHOP, "video_start").table["n"].sum()
+    assert found.parameters["start"] == "view_item"

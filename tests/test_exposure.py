@@ -20,7 +20,9 @@ from analysis.exposure import (
     person_periods,
     trial_tables,
 )
-from analysis.exposure_plan import check_size, exposure_plan, period_edges
+from analysis.exposure_cells import period_edges
+from analysis.exposure_firsts import NEVER, entry_rows, first_times
+from analysis.exposure_plan import check_size, exposure_plan
 from analysis.exposure_strata import bin_labels
 from analysis.schema import DataError, UsageError
 
@@ -62,8 +64,10 @@ def people_of(frame: pd.DataFrame) -> dict[str, list[Seen]]:
     return people
 
 
-def question(edges: np.ndarray, covers: int) -> Question:
-    return Question("buy", EVENTS, frozenset({"visit", "scroll"}), tuple(edges.tolist()), covers)
+def question(edges: np.ndarray, covers: int, start: str | None) -> Question:
+    events = tuple(name for name in EVENTS if name != start)
+    context = frozenset({"visit", "scroll"})
+    return Question("buy", events, context, tuple(edges.tolist()), covers, start)
 
 
 # Minutes that lie on edges of cells, between them, and together.
@@ -103,7 +107,7 @@ def compare(counts: ExposureCounts, found: Answer, edges: np.ndarray, by: str | 
             by, "returning" if seen.returning else "new"
         )
         stratum = strata.index((bin_labels()[bin_of(seen.context)], seen.value or "(missing)"))
-        for k in range(len(EVENTS)):
+        for k in range(len(counts.events)):
             place = (k, min(seen.times[k], 3), counts.groups.index(group), seen.cell, stratum)
             at_risk[place] += 1
             macros[place] += seen.converted
@@ -116,7 +120,7 @@ def compare(counts: ExposureCounts, found: Answer, edges: np.ndarray, by: str | 
             if what == name:
                 expected[tuple(place)] += number
         np.testing.assert_array_equal(table, expected)
-    for k, name in enumerate(EVENTS):
+    for k, name in enumerate(counts.events):
         assert counts.users[k] == found.facts["users", k]
         assert counts.structural[k] == found.facts["structural", k]
         assert counts.waits_us[k].tolist() == sorted(found.waits[name])
@@ -142,15 +146,38 @@ def compare_with_rows(counts: ExposureCounts, table: pd.DataFrame) -> None:
         np.testing.assert_array_equal(found[1], counts.macros[k])
 
 
+def compare_with_first_times(log: EventLog, counts: ExposureCounts, options: Any) -> None:
+    """Before is the same thing where the instant is asked for."""
+    plan = exposure_plan(log, SHOP, **options)
+    did = np.zeros((2, len(counts.events)), np.int64)
+    waits: list[int] = []
+    for shard in log.shards:
+        first = entry_rows(shard, log=log, start=plan.start)
+        bought = plan.macro_rows(log, shard, first)
+        rows = (first, bought)
+        times = first_times(shard, log=log, plan=plan, names=counts.events, rows=rows)
+        known = times < NEVER
+        did += np.stack([known[:, bought < 0].sum(1), known[:, bought >= 0].sum(1)])
+        lag = shard.time[np.maximum(bought, 0)] - np.where(known, times, 0)
+        waits += lag[known & (bought >= 0)].tolist()
+    np.testing.assert_array_equal(counts.peers[:, 1].T, did)
+    assert sorted(waits) == sorted(np.concatenate([*counts.waits_us, []]).tolist())
+
+
 @settings(max_examples=250, deadline=None)
 @given(
     given_log=logs(),
-    period=st.sampled_from(["auto", "1min", "5min", "7min"]),
+    period=st.sampled_from(["auto", "1min", "5min", "7min", ["7min", "2min"]]),
     horizon=st.sampled_from(["30min", "61min", "90min", "3h"]),
     by=st.sampled_from([None, "device", "returning"]),
+    start=st.sampled_from([None, None, "cart", "visit"]),
 )
 def test_counts_are_the_oracle_s_and_the_rows(
-    given_log: tuple[pd.DataFrame, EventLog, int], period: str, horizon: str, by: str | None
+    given_log: tuple[pd.DataFrame, EventLog, int],
+    period: Any,
+    horizon: str,
+    by: str | None,
+    start: str | None,
 ) -> None:
     frame, log, covers = given_log
     options: dict[str, Any] = {
@@ -158,17 +185,26 @@ def test_counts_are_the_oracle_s_and_the_rows(
         "horizon": horizon,
         "adjust": ("activity", "device"),
         "by": by,
+        "start": start,
     }
     counts = exposure_counts(log, SHOP, **options)
     edges = period_edges(period, horizon)
-    found = answer(people_of(frame), question(edges, covers))
+    found = answer(people_of(frame), question(edges, covers, start))
     compare(counts, found, edges, by)
+    compare_with_first_times(log, counts, options)
     table = person_periods(log, SHOP, **options)
     rows = [
         (seen.unit, seen.cell, seen.converted, seen.context, *seen.times, seen.value or "(missing)")
         for seen in found.rows
     ]
-    columns = ["user", "period", "converted", "activity", *(f"{e}_count" for e in EVENTS), "device"]
+    columns = [
+        "user",
+        "period",
+        "converted",
+        "activity",
+        *(f"{e}_count" for e in counts.events),
+        "device",
+    ]
     assert sorted(table[columns].itertuples(index=False, name=None)) == sorted(rows)
     compare_with_rows(counts, table)
 

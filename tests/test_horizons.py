@@ -9,7 +9,7 @@ import pytest
 from analysis.catalog import Catalog
 from analysis.correlation import micro_to_macro
 from analysis.eventlog.log import EventLog
-from analysis.horizons import compare_horizons
+from analysis.horizons import _same_verdicts, compare_horizons
 from analysis.schema import UsageError
 from analysis.simulate import simulate
 
@@ -69,6 +69,49 @@ def test_the_sentence_counts_what_stays_and_names_what_changes():
     for label in moved.index:
         assert (f"{label} (" in said.split("Mean value")[0]) == moved[label]
     assert "Mean value of the conversions after it over that of the others" in said
+
+
+def told(verdicts: dict[str, list[str]], converters: tuple[int, int] = (40, 50), least: int = 1):
+    rows = [pd.DataFrame({"label": label, "verdict": own}) for label, own in verdicts.items()]
+    return _same_verdicts(rows, dict(zip(("a day", "a week"), converters, strict=True)), least)
+
+
+def test_words_where_there_is_nothing_or_one_to_count():
+    over = "Over a day and a week (40 and 50 conversions)"
+    leads, open_ = ["leads", "leads"], ["not_enough_data", "not_enough_data"]
+    assert told({}) == f"{over} there is no micro conversion to compare."
+    assert told({"A": leads}, (0, 0)) == (
+        "Over a day and a week (0 conversions) there is nothing to compare."
+    )
+    assert told({"A": open_}) == f"{over} there is not enough data for A."
+    assert told({"A": open_, "B": open_}) == (
+        f"{over} there is not enough data for any of 2 micro conversions."
+    )
+    assert told({"A": leads}) == f"{over}, the verdict of A is leads."
+    assert told({"A": ["leads", "vanity"]}) == f"{over}, the verdict of A is leads → vanity."
+    assert told({"A": leads, "B": open_}) == (
+        f"{over}, 2 of 2 micro conversions have the same verdict."
+    )
+    assert told({"A": leads, "B": ["leads", "goes_along"]}) == (
+        f"{over}, 1 of 2 micro conversions has the same verdict; not so: B (leads → goes along)."
+    )
+    assert "(fewer than 5 and 50 conversions)" in told({"A": leads}, (3, 50), 5)
+
+
+def test_values_of_few_are_said_to_be_few():
+    few = simulate(seed=5, users=300).log
+    said = compare_horizons(few, SHOP, micros=["video_start"]).sentence()
+    assert said.endswith("too few conversions with a value to compare what they are worth.")
+
+
+def test_a_start_is_asked_of_every_measure():
+    result = compare_horizons(LOG, SHOP, horizons=["14d", "60d"], start="add_to_cart")
+    frame = LOG.to_frame()
+    carts = frame[frame["event"].eq("add_to_cart").groupby(frame["user"]).cumsum() > 0]
+    log = EventLog.from_frame(carts, covers_until=LOG.covers_until)
+    plain = compare_horizons(log, SHOP, horizons=["14d", "60d"])
+    pd.testing.assert_frame_equal(result.table, plain.table)
+    assert result.parameters["start"] == "add_to_cart"
 
 
 def test_without_values():

@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.lead_lag import _spearman, lead_lag
+from analysis.lead_lag import _shuffled, _spearman, lead_lag
 from analysis.schema import DataError, UsageError
 from analysis.simulate import simulate
 
@@ -63,6 +63,9 @@ def test_a_planted_lead_is_found(lag):
     best = result.table.loc[result.table["correlation"].abs().idxmax()]
     assert best["lag"] == lag
     assert best["p_adjusted"] <= 0.05
+    # The observed order counts as one of the permutations: no p is ever 0.
+    assert result.table[["p_value", "p_adjusted"]].min(axis=None) >= 1 / 501
+    assert (result.table["p_adjusted"] >= result.table["p_value"]).all()
     where = f"{lag} weeks later" if lag else "in the same week"
     assert where in result.sentence()
     assert "clear of chance" in result.sentence()
@@ -106,6 +109,20 @@ def test_fewer_than_26_weeks_are_refused():
 def test_rates_that_never_change_have_no_correlation():
     result = lead_lag(log_of(np.full(30, 50), np.full(30, 9)), CATALOG, "share")
     assert result.table["correlation"].isna().all()
+    assert result.warnings[0].startswith("One of the rates is the same in every period")
+
+
+def test_no_macro_at_all_is_a_result_with_a_warning_and_nan():
+    frame = leading(1).to_frame()
+    log = EventLog.from_frame(frame[frame["event"] != "buy"])
+    result = lead_lag(log, CATALOG, "share")
+    assert result.table["correlation"].isna().all()
+    assert result.rates[["macro_rate", "macro_low", "macro_high"]].isna().all(axis=None)
+    assert result.rates["micro_rate"].notna().all()
+    assert result.warnings[0] == "“Buy” is never in this log: its rate is undefined (NaN)."
+    assert "not enough data" in result.sentence()
+    with pytest.raises(UsageError, match="'by' is no event of this log"):
+        lead_lag(leading(1), CATALOG, "share", macro="by")
 
 
 def test_the_same_seed_gives_the_same():
@@ -116,6 +133,19 @@ def test_the_same_seed_gives_the_same():
 def test_it_says_that_these_are_no_persons():
     result = lead_lag(leading(1), CATALOG, "share", permutations=99)
     assert any("not persons" in text for text in result.warnings)
+
+
+def test_blocks_stay_together_when_they_are_shuffled():
+    """What one series has of its own, from one week to the next, must survive the shuffle."""
+    rng = np.random.default_rng(0)
+    orders = [_shuffled(np.arange(12), 4, rng) for _ in range(200)]
+    for order in orders:
+        assert sorted(order) == list(range(12))
+        # Three blocks of four, cut anywhere in the circle: nine of eleven steps at least.
+        assert ((order[1:] - order[:-1]) % 12 == 1).sum() >= 9
+    assert len({tuple(order) for order in orders}) > 20
+    uneven = _shuffled(np.arange(10), 4, rng)
+    assert sorted(uneven) == list(range(10))
 
 
 def test_ties_and_constants():

@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable, Table2x2
 
 from analysis.catalog import Catalog
-from analysis.exposure import exposure_counts
+from analysis.exposure import exposure_counts, trial_tables
 from analysis.micro_ratios import median_seconds, q_values
 from analysis.micro_table import COLUMNS, micro_table
 from analysis.person_periods import person_periods
@@ -67,6 +67,27 @@ def test_crude_and_adjusted_are_those_of_the_rows_in_statsmodels(event):
     assert (found["crude_low"], found["crude_high"]) == pytest.approx(crude.oddsratio_confint())
     assert found["exposed_macros"] == cells[0, 0]
     assert found["macros"] == cells[:, 0].sum()
+
+
+@pytest.mark.parametrize("event", ["video_start", "newsletter_sign_up", "logo_click"])
+def test_total_is_that_of_the_trials_in_statsmodels(event):
+    counts = exposure_counts(LOG, SHOP, horizon="10d")
+    found = micro_table(counts, SHOP).set_index("event").loc[event]
+    tables = trial_tables(counts, event)
+    both = (tables.sum(2) > 0).all(1)
+    judge = StratifiedTable(list(tables[both].astype(float)))
+    assert found["total"] == pytest.approx(judge.oddsratio_pooled)
+    limits = judge.oddsratio_pooled_confint()
+    assert (found["total_low"], found["total_high"]) == pytest.approx(limits)
+
+
+def test_excess_is_of_those_exposed_before_they_converted():
+    counts = exposure_counts(LOG, SHOP, horizon="10d")
+    found = micro_table(counts, SHOP).set_index("event").loc["video_start"]
+    exposed = counts.peers[counts.events.index("video_start"), 1].sum()
+    assert found["exposed_users"] == exposed < found["users"]
+    expected = 1000 * found["exposed_macros"] * (1 - 1 / found["adjusted"]) / exposed
+    assert found["excess_per_1000"] == pytest.approx(expected)
 
 
 def test_the_columns_are_those_that_are_told():
@@ -143,6 +164,22 @@ def test_required_events_are_found_by_what_they_precede():
     many = told({"a": 2.0}, preceded={"a": 480}, first_cell=0)
     assert many.loc["a", "verdict"] == "structural"
     assert told({"a": 2.0}, preceded={"a": 30}).loc["a", "verdict"] == "leads"
+
+
+def test_what_is_required_of_everybody_is_required_in_every_group():
+    """Groups have no count of what precedes; an odds ratio of theirs is not judged either."""
+    parts = {name: np.stack([table_of(ratio)] * 2) for name, ratio in (("a", 4.0), ("cart", 6.0))}
+    parts |= {name: np.stack([table_of(1.4)] * 2) for name in CONTROLS}
+    counts = hand_counts(
+        parts, controls=CONTROLS, groups=("mobile", "desktop"), preceded={"cart": 1500}
+    )
+    table = micro_table(counts, catalog_of(["a", "cart"], CONTROLS)).set_index("event")
+    assert 0.8 * counts.converters < 1500 < counts.converters
+    assert set(table.loc["cart", "verdict"]) == {"structural"}
+    assert set(table.loc["cart", "reason"]) == {table.loc["cart", "reason"].iloc[0]}
+    assert table.loc["cart", "q_value"].isna().all()
+    assert "structural" not in set(table.loc["a", "verdict"])
+    assert table["q_value"].notna().sum() == 3
 
 
 def test_too_many_conversions_in_the_first_period():

@@ -63,10 +63,9 @@ def hand_log(rates: dict[tuple[str, bool], float], doing: dict[str, float]) -> E
     return EventLog.from_frame(frame, covers_until="2026-02-01")
 
 
-def asked(log: EventLog):
-    return stability(
-        log, catalog_of(["share"]), "share", dimensions=["device"], period="1h", horizon="1D"
-    )
+def asked(log: EventLog, **options: int):
+    options |= {"dimensions": ["device"], "period": "1h", "horizon": "1D"}
+    return stability(log, catalog_of(["share"]), "share", **options)
 
 
 def test_a_group_that_points_the_other_way_is_named():
@@ -80,6 +79,11 @@ def test_a_group_that_points_the_other_way_is_named():
     assert "It differs by device (2 groups, p = below 0.001)" in result.sentence()
     assert "the other way round" in result.figure().layout.meta["alt"]
     assert not result.simpson
+    few = int(result.table.set_index("group").loc["desktop", "exposed_macros"]) + 1
+    strict = asked(hand_log(turned, {"mobile": 0.5, "desktop": 0.3}), min_macros=few)
+    # The same interval, of too few conversions to be compared.
+    assert strict.table.set_index("group").loc["desktop", "high"] < 1
+    assert not strict.sign_flips
 
 
 def test_simpsons_paradox_by_a_property():
@@ -91,6 +95,10 @@ def test_simpsons_paradox_by_a_property():
     assert result.dimensions["within_high"].item() < 1
     assert result.simpson[0].startswith("Simpson's paradox by device: ")
     assert result.simpson[0] in result.sentence()
+
+
+def test_the_share_of_the_first_period_is_told():
+    assert any("of the conversions come within 1 min of entry" in w for w in RESULT.warnings)
 
 
 def test_no_difference_is_said_with_its_groups():
@@ -121,3 +129,21 @@ def test_wrong_use():
         stability(LOG, SHOP, "video_start", min_macros=0)
     with pytest.raises(UsageError, match="asks for none"):
         stability(LOG, SHOP, "video_start", dimensions=[])
+
+
+def test_from_a_milestone_on():
+    """Everybody and groups as the scan from there has them; a few words where nothing is shown."""
+    result = stability(LOG, SHOP, "video_start", dimensions=["device"], start="view_item")
+    scan = micro_to_macro(LOG, SHOP, by="device", start="view_item").table
+    scan = scan[scan["event"] == "video_start"].set_index("group")
+    for row in result.table.itertuples():
+        assert row.odds_ratio == pytest.approx(scan.loc[row.group, "adjusted"], nan_ok=True)
+        assert row.exposed_macros == scan.loc[row.group, "exposed_macros"]
+    assert result.parameters["start"] == "view_item"
+    assert result.everybody.odds_ratio != RESULT.everybody.odds_ratio
+
+
+def test_hidden_counts_are_not_said():
+    rare = LOG.where(country="GB")
+    said = stability(rare, SHOP, "unsubscribe", dimensions=["device"], min_cell=5000).sentence()
+    assert "n/a" not in said

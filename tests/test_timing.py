@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.schema import DataError, UsageError
 from analysis.simulate import simulate
@@ -368,6 +369,24 @@ def test_a_macro_that_never_happened_is_undefined_and_not_zero() -> None:
         assert result.sentence()
         assert result.figure().layout.meta["alt"]
     assert conversion_curve(log, "visit", "buy").table["rate"].isna().all()
+
+
+def test_a_macro_that_was_never_recorded_is_undefined_where_a_catalog_names_it() -> None:
+    frame = pd.DataFrame({"user": ["ann", "bob"], "event": "cart"})
+    log = EventLog.from_frame(frame.assign(time=pd.Timestamp("2026-01-01")), covers_until="2026-03")
+    shop = Catalog.from_mapping({"name": "shop", "events": {"purchase": {"role": "macro"}}})
+    curve = conversion_curve(log, "cart", "purchase", catalog=shop)
+    waits = time_to_convert(log, "purchase", start="cart", catalog=shop)
+    for result in (curve, waits):
+        assert np.isnan(result.final.rate[0])
+        assert any("is never in this log" in text for text in result.warnings)
+        assert result.sentence()
+        assert result.figure().layout.meta["alt"]
+    assert waits.table["days"].isna().all()
+    with pytest.raises(UsageError, match="'purchase' is no event of this log"):
+        conversion_curve(log, "cart", "purchase")
+    with pytest.raises(UsageError, match="'purchse' is no event of this log"):
+        conversion_curve(log, "cart", "purchse", catalog=shop)
 
 
 def test_a_macro_that_only_came_before_has_a_rate_of_zero_with_its_limit() -> None:

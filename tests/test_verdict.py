@@ -28,6 +28,8 @@ FACTS = Facts(
     lasting=0.0,
     q_value=0.004,
     controls=6,
+    after=240,
+    counted=850,
 )
 
 

@@ -91,11 +91,19 @@ def _counted(exposed: np.ndarray, converted: np.ndarray) -> dict[str, float]:
 
 
 def _chances(exposed: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Everybody's chance to have done it, given what was known."""
+    """Everybody's chance to have done it, given what was known; those alike count as one cell."""
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_linear_model import GLM
 
-    return np.asarray(GLM(exposed.astype(float), known, family=Binomial()).fit().predict())
+    place = pd.DataFrame(known).groupby(list(range(known.shape[1])), sort=False).ngroup().to_numpy()
+    # Groups are numbered as they come, so the first row of each stands for it.
+    cells = known[~pd.Series(place).duplicated().to_numpy()]
+    n, done = np.bincount(place), np.bincount(place, weights=exposed)
+    if np.linalg.matrix_rank(cells) >= len(cells):
+        # As many parameters as cells: the model is each cell's own share.
+        return np.asarray(done / n)[place]
+    fit = GLM(np.column_stack([done, n - done]), cells, family=Binomial()).fit()
+    return np.asarray(fit.predict(cells))[place]
 
 
 def _aipw(people: People) -> dict[str, float]:

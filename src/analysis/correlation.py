@@ -31,12 +31,14 @@ from analysis.catalog import Catalog
 from analysis.dose_response import dose_table
 from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
+from analysis.exposure_plan import exposure_plan
 from analysis.micro_cells import checked_cell, hide_small_levels, hide_small_rows
-from analysis.micro_table import micro_table
+from analysis.micro_table import micro_table, with_milestones
 from analysis.micro_words import notes, sentence, simpson
+from analysis.on_the_way import on_the_way
 from analysis.results import Result
-from analysis.schema import ALL
-from analysis.verdict import VerdictLimits
+from analysis.schema import ALL, UsageError
+from analysis.verdict import INVERSE, LEADS, VerdictLimits
 
 __all__ = ["MicroToMacroResult", "VerdictLimits", "micro_to_macro"]
 
@@ -50,7 +52,8 @@ class MicroToMacroResult(Result):
     and ``_high``; what is undefined is NaN, and ``reason`` says why.
 
     - ``event, label, role, group``; ``verdict``, ``reason`` in words; ``needed_users``: about how
-      many would do, where there is not enough data.
+      many would do, where there is not enough data; ``only_after``: of what leads or is inverse,
+      the milestone that nearly all who did it had reached, and most users never do; else None.
     - ``users`` who did it within the horizon; ``reach``: share of the ``converters`` who did it
       before (``reach_k``).
     - ``macros`` conversions counted in the ratios, ``exposed_macros`` of them after the event;
@@ -75,7 +78,8 @@ class MicroToMacroResult(Result):
 
     def sentence(self) -> str:
         """Which micro conversions stand out, by how much, and how sure that is."""
-        return sentence(self.table, self.counts, int(self.parameters["min_cell"]))
+        asked = {name: self.parameters[name] for name in ("start", "min_cell")}
+        return sentence(self.table, self.counts, self.catalog, **asked)
 
     def figure(self, group: Any = ALL) -> Any:
         """The way from crude over adjusted to calibrated for each micro conversion."""
@@ -119,6 +123,7 @@ def micro_to_macro(
     controls: Sequence[str] | None = None,
     limits: VerdictLimits | None = None,
     min_cell: int = 1,
+    start: str | None = None,
 ) -> MicroToMacroResult:
     """Which micro conversions go with the macro conversion, and how sure is that?
 
@@ -134,6 +139,9 @@ def micro_to_macro(
     macro, micros, controls : names of events, if not those of the catalog.
     limits : the thresholds of the verdict.
     min_cell : numbers about fewer users than this are hidden; 1 shows all.
+    start : the event with which a user enters; default: the first one, whichever it is. With a
+        milestone all are compared who got there, from there on: what only they can do (remove
+        from a cart) then has nothing to gain by it.
 
     Returns
     -------
@@ -142,8 +150,8 @@ def micro_to_macro(
     Raises
     ------
     UsageError
-        If a name is unknown, the macro conversion is among the micros, an event is both a micro
-        conversion and a control, or a duration or property cannot be read.
+        If a name is unknown, the macro conversion or the start is among the micros, an event is
+        both a micro conversion and a control, or a duration or property cannot be read.
     DataError
         If the log is empty.
 
@@ -163,20 +171,20 @@ def micro_to_macro(
     >>> result.table[["event", "role"]].iloc[0].to_list()
     ['video_start', 'secondary']
     """
-    limits = limits or VerdictLimits()
-    counts = exposure_counts(
-        log,
-        catalog,
-        macro=macro,
-        micros=micros,
-        controls=controls,
-        period=period,
-        horizon=horizon,
-        adjust=adjust,
-        by=by,
-    )
+    limits = VerdictLimits() if limits is None else limits
+    if not isinstance(limits, VerdictLimits):
+        raise UsageError(
+            f"micro_to_macro: limits={limits!r}. Allowed: wb.VerdictLimits(max_q=0.05), or others "
+            "of its thresholds."
+        )
     few = checked_cell(min_cell, "micro_to_macro")
-    table = hide_small_rows(micro_table(counts, catalog, limits=limits), few)
+    options: dict[str, Any] = {"macro": macro, "micros": micros, "controls": controls}
+    options |= {"period": period, "horizon": horizon, "adjust": adjust, "by": by, "start": start}
+    counts = exposure_counts(log, catalog, **options)
+    table = micro_table(counts, catalog, limits=limits)
+    outstanding = table.loc[table["verdict"].isin([LEADS, INVERSE]), "event"].unique()
+    near = on_the_way(log, catalog, exposure_plan(log, catalog, **options), list(outstanding))
+    table = hide_small_rows(with_milestones(table, near), few)
     return MicroToMacroResult(
         table=table,
         parameters={
@@ -189,6 +197,7 @@ def micro_to_macro(
             "by": by,
             "limits": dataclasses.asdict(limits),
             "min_cell": few,
+            "start": start,
         },
         warnings=notes(table, counts, limits, few),
         counts=counts,

@@ -21,7 +21,7 @@ from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.micro_cells import checked_cell, hide_small_levels
 from analysis.micro_ratios import by_level
-from analysis.micro_words import ASSOCIATION
+from analysis.micro_words import ASSOCIATION, first_period_notes
 from analysis.ratio_words import between, chance, with_interval
 from analysis.results import Result
 from analysis.stats import CONFIDENCE
@@ -83,13 +83,14 @@ def dose_response(
     horizon: Any = "30d",
     adjust: Sequence[str] = ("activity",),
     min_cell: int = 1,
+    start: str | None = None,
 ) -> DoseResult:
     """Does doing it again go with more conversions?
 
     Parameters
     ----------
     micro : name of an event.
-    macro, period, horizon, adjust, min_cell : as in `correlation.micro_to_macro`.
+    macro, period, horizon, adjust, min_cell, start : as in `correlation.micro_to_macro`.
 
     Raises
     ------
@@ -113,6 +114,7 @@ def dose_response(
         period=period,
         horizon=horizon,
         adjust=adjust,
+        start=start,
     )
     k, n = (x[:, :, 0] for x in by_level(counts))
     every = mantel_trend(k, n, np.arange(len(LEVELS)))
@@ -130,8 +132,9 @@ def dose_response(
             "horizon": str(horizon),
             "adjust": chosen,
             "min_cell": few,
+            "start": start,
         },
-        warnings=(*counts.warnings, ASSOCIATION),
+        warnings=(*counts.warnings, *first_period_notes(counts, few), ASSOCIATION),
         label=catalog.label(micro),
         macros=int(own["k"].sum()),
         at_risk=int(own["n"].sum()),

@@ -25,11 +25,13 @@ from analysis.catalog import Catalog
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
+from analysis.exposure_cells import AUTO
+from analysis.exposure_firsts import entry_rows
+from analysis.micro_cells import checked_cell, hide_small_arms, hide_small_bins, small
 from analysis.micro_words import ASSOCIATION
-from analysis.passes.exposure import first_shown
 from analysis.person_periods import person_periods
 from analysis.results import Result
-from analysis.schema import USER, UsageError, duration_us, human_duration
+from analysis.schema import US_PER_DAY, USER, UsageError, duration_us, human_duration
 from analysis.wording import count, points, share
 
 ACTIVITY: Final = "activity"
@@ -62,6 +64,8 @@ class DoublyRobustResult(Result):
         """The difference of the rates with its interval and n, crude and doubly robust."""
         crude, robust = (row for _, row in self.table.iterrows())
         when = human_duration(self.landmark_us)
+        if pd.isna(crude["exposed_n"]):
+            return f"{self.label}: too few people to show."
         if pd.isna(robust["difference"]):
             return (
                 f"{self.label}: not enough data: {count(crude['exposed_n'])} users had done it "
@@ -94,22 +98,27 @@ def doubly_robust(
     catalog: Catalog,
     micro: str,
     *,
-    landmark: Any = "1d",
+    landmark: Any = AUTO,
     horizon: Any = "30d",
     adjust: Sequence[str] = (ACTIVITY,),
     macro: str | None = None,
     controls: Sequence[str] | None = None,
     trim: float = 0.02,
+    start: str | None = None,
+    min_cell: int = 1,
 ) -> DoublyRobustResult:
     """How many more converted of those who had done it than of people like them?
 
     Parameters
     ----------
     micro : name of an event. landmark : how long after entry to look at what was done; those who
-        have converted by then are not in it. horizon : until when to follow, since entry.
+        have converted by then are not in it. ``"auto"``: a day, or a quarter of a horizon that is
+        shorter than four. horizon : until when to follow, since entry.
     adjust : ``"activity"`` (context events by the landmark), and properties at the first event.
     macro, controls : names of events, if not those of the catalog.
     trim : whoever's chance to have done it is below this, or above 1 minus this, is left out.
+    start : the event with which a user enters; default: the first one, whichever it is.
+    min_cell : numbers about fewer users than this are hidden; 1 shows all.
 
     Raises
     ------
@@ -133,7 +142,8 @@ def doubly_robust(
     >>> result.table["basis"].to_list()
     ['crude', 'doubly robust']
     """
-    start, end = _bounds(landmark, horizon, trim)
+    looked, end = _bounds(landmark, horizon, trim)
+    few = checked_cell(min_cell, "doubly_robust")
     chosen = [adjust] if isinstance(adjust, str) else list(adjust)
     rows = person_periods(
         log,
@@ -141,22 +151,23 @@ def doubly_robust(
         macro=macro,
         micros=[micro],
         controls=controls,
-        period=landmark,
+        period=[pd.Timedelta(looked, "us")],
         horizon=horizon,
         adjust=chosen,
+        start=start,
     )
-    rows = rows[rows[USER].isin(_mature(log, end))]
+    # The second cell has only those whose whole horizon the log covers; of the first it is asked.
+    mature = _mature(log, end, start)
+    came = rows[rows["converted"]]
+    followed = [user in mature for user in came[USER]]
+    early = _before_landmark(came.loc[followed, "period"], looked, few)
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
+    said = _caveats(people, kept, few) if mature else [_unfollowed(end)]
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
     found = [estimated(_at_landmark(rows, name, chosen), float(trim))[0] for name in placebos]
-    left_out = int((~kept).sum())
-    warnings = [ASSOCIATION]
-    if left_out:
-        gone = share(left_out, len(kept), left_out / len(kept))
-        warnings.insert(0, f"{gone} of the users have no like in the other group: left out.")
     return DoublyRobustResult(
-        table=table,
+        table=hide_small_arms(table, few),
         parameters={
             "micro": micro,
             "macro": catalog.macro if macro is None else macro,
@@ -164,19 +175,54 @@ def doubly_robust(
             "horizon": str(horizon),
             "adjust": chosen,
             "trim": float(trim),
+            "start": start,
+            "min_cell": few,
         },
-        warnings=tuple(warnings),
+        warnings=(*early, *said, ASSOCIATION),
         label=catalog.label(micro),
-        overlap=_overlap(people.exposed, chances, kept),
-        controls=_of_controls(placebos, found),
-        landmark_us=start,
+        overlap=hide_small_bins(_overlap(people.exposed, chances, kept), few),
+        controls=hide_small_arms(_of_controls(placebos, found), few),
+        landmark_us=looked,
         horizon_us=end,
     )
 
 
+def _before_landmark(came: pd.Series, landmark_us: int, min_cell: int) -> list[str]:
+    """How many conversions a landmark throws away; `came` is the cell of each."""
+    early = int((came == 0).sum())
+    if len(came) < max(min_cell, 1):
+        return []
+    gone = share(early, len(came), early / len(came))
+    if small([early, len(came) - early], min_cell).any():
+        gone = f"Fewer than {min_cell}, or all but so few, of {count(len(came))}"
+    return [
+        f"{gone} of the conversions come before the landmark, within "
+        f"{human_duration(landmark_us)} of entry: they are left out."
+    ]
+
+
+def _unfollowed(end: int) -> str:
+    within = human_duration(end)
+    return f"The log follows nobody for the whole horizon of {within}. Take a shorter horizon."
+
+
+def _caveats(people: People, kept: np.ndarray, min_cell: int) -> list[str]:
+    if not people.converted.any():
+        return ["Nobody converted between the landmark and the end of the horizon."]
+    left_out = int((~kept).sum())
+    if not left_out:
+        return []
+    gone = share(left_out, len(kept), left_out / len(kept))
+    if left_out < min_cell:
+        gone = f"Fewer than {min_cell} of {count(len(kept))}"
+    return [f"{gone} of the users have no like in the other group: left out."]
+
+
 def _bounds(landmark: Any, horizon: Any, trim: Any) -> tuple[int, int]:
-    start = duration_us(landmark, "doubly_robust: landmark")
     end = duration_us(horizon, "doubly_robust: horizon")
+    start = min(US_PER_DAY, end // 4)
+    if not (isinstance(landmark, str) and landmark == AUTO):
+        start = duration_us(landmark, "doubly_robust: landmark")
     if start >= end:
         raise UsageError(
             f"doubly_robust: landmark={landmark!r} is not before horizon={horizon!r}. "
@@ -187,12 +233,12 @@ def _bounds(landmark: Any, horizon: Any, trim: Any) -> tuple[int, int]:
     return start, end
 
 
-def _mature(log: EventLog, horizon_us: int) -> set[str]:
+def _mature(log: EventLog, horizon_us: int, start: str | None) -> set[str]:
     """Users whose whole horizon the log covers."""
-    names, last = len(log.event_names), log.covers_until_us - horizon_us
+    last = log.covers_until_us - horizon_us
 
     def users(shard: Shard) -> list[str]:
-        first = first_shown(shard.event, shard.offsets, names)
+        first = entry_rows(shard, log=log, start=start)
         early = np.flatnonzero(first >= 0)
         early = early[shard.time[first[early]] <= last]
         return shard.users.take(early).to_pylist()

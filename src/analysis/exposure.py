@@ -32,7 +32,8 @@ import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.exposure_plan import ACTIVITY, AUTO, ExposurePlan, check_size, exposure_plan
+from analysis.exposure_cells import AUTO
+from analysis.exposure_plan import ACTIVITY, ExposurePlan, check_size, exposure_plan
 from analysis.exposure_strata import strata_of
 from analysis.exposure_tables import tables_of
 from analysis.person_periods import person_periods
@@ -112,6 +113,7 @@ def exposure_counts(
     horizon: Any = "30d",
     adjust: Sequence[str] = (ACTIVITY,),
     by: str | None = None,
+    start: str | None = None,
 ) -> ExposureCounts:
     """How many had done each event before, and how many of them converted, among their like?
 
@@ -119,17 +121,21 @@ def exposure_counts(
     ----------
     macro, micros, controls : names of events; default: what the catalog says (milestones,
         secondary and adverse events are micros), as far as the log has them.
-    period : length of a cell, or ``"auto"``; see `exposure_plan.period_edges`.
+    period : length of a cell, or ``"auto"``; see `exposure_cells.period_edges`.
     horizon : how long after a unit's first event to look.
     adjust : what makes a stratum: ``"activity"``, and properties at the unit's first event.
     by : what makes a group: a property at the unit's first event; ``"day"``, ``"week"`` or
         ``"month"`` of it (UTC); or ``"returning"``: new until a second session begins.
+    start : the event with which a unit enters, such as a milestone that all must have reached to
+        be alike; who never did it is not looked at, nor is what came before it. Default: a unit's
+        first event, whichever it is; "first event" above and below is the one it enters with.
 
     Raises
     ------
     UsageError
-        If a name is unknown, the macro conversion is among the events, an event is both a micro
-        conversion and a control, a duration cannot be read, or the tables would be too large.
+        If a name is unknown, the macro conversion or the start is among the events, an event is
+        both a micro conversion and a control, a duration cannot be read, or the tables would be
+        too large.
     DataError
         If the log is empty.
 
@@ -165,6 +171,7 @@ def exposure_counts(
         horizon=horizon,
         adjust=adjust,
         by=by,
+        start=start,
     )
     strata = strata_of(log, plan)
     check_size(plan, len(strata.groups), len(strata.table))
@@ -192,7 +199,7 @@ def exposure_counts(
         converters=converters,
         converters_counted=counted,
         first_cell=first_cell,
-        warnings=(*plan.warnings, *_warnings(plan, catalog.label(plan.macro), found.totals)),
+        warnings=(*plan.warnings, *_warnings(plan, catalog, found.totals)),
     )
 
 
@@ -250,9 +257,12 @@ def peers_table(counts: ExposureCounts, event: str | int) -> np.ndarray:
     return counts.peers[_place(event, counts.events)][::-1, ::-1]
 
 
-def _warnings(plan: ExposurePlan, label: str, totals: np.ndarray) -> tuple[str, ...]:
+def _warnings(plan: ExposurePlan, catalog: Catalog, totals: np.ndarray) -> tuple[str, ...]:
     units, mature, converters = totals[:3].tolist()
-    after = f"within {human_duration(plan.horizon_us)} of the first event"
+    label, entry = catalog.label(plan.macro), "the first event"
+    if plan.start is not None:
+        entry = f"the first “{catalog.label(plan.start)}”"
+    after = f"within {human_duration(plan.horizon_us)} of {entry}"
     said = []
     if not converters:
         said.append(f"None of {units:,} users has {label} {after}: there is nothing to compare.")

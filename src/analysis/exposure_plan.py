@@ -16,27 +16,21 @@ import numpy as np
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
+from analysis.exposure_cells import AUTO, period_edges
 from analysis.passes import exposure as passes
 from analysis.schema import (
     EVENT,
     TIME,
-    US_PER_DAY,
-    US_PER_MINUTE,
     USER,
     DataError,
     UsageError,
     did_you_mean,
-    duration_us,
-    human_duration,
 )
 
 ACTIVITY: Final = "activity"
-AUTO: Final = "auto"
 CALENDAR: Final = ("day", "week", "month")
 RETURNING: Final = "returning"
-_AUTO_MINUTES: Final = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 240, 480)
 _MOST_NAMED: Final = 4
-_MOST_CELLS: Final = 5_000
 _MOST_COUNTS: Final = 40_000_000
 
 
@@ -50,6 +44,7 @@ class ExposurePlan:
         `controls`. context : the events that count as activity.
     edges_us : cells since entry, int64 microseconds, from 0 to the horizon.
     adjust : ``"activity"`` or properties. by : what makes a group, or None.
+    start : the event with which a unit enters; None: its first one, of any name.
     warnings : what the log or the catalog lacks.
     """
 
@@ -60,6 +55,7 @@ class ExposurePlan:
     edges_us: np.ndarray
     adjust: tuple[str, ...]
     by: str | None
+    start: str | None
     warnings: tuple[str, ...]
 
     @property
@@ -106,6 +102,7 @@ def exposure_plan(
     horizon: Any = "30d",
     adjust: Sequence[str] = (ACTIVITY,),
     by: str | None = None,
+    start: str | None = None,
 ) -> ExposurePlan:
     """Which events, cells, strata and groups are meant?  See `exposure.exposure_counts`.
 
@@ -130,9 +127,11 @@ def exposure_plan(
         raise DataError("exposure: the log is empty. Import events first: workbook import FILE.")
     goal = _macro(log, catalog, macro)
     usual = (*catalog.milestones, *catalog.secondary, *catalog.adverse) if micros is None else ()
-    own = _events(log, micros, usual, goal)
+    if start is not None:
+        _check_start(log, start, goal)
+    own = _events(log, micros, usual, goal, start)
     placebos = tuple(n for n in catalog.controls if n not in own) if controls is None else ()
-    placebo = _events(log, controls, placebos, goal)
+    placebo = _events(log, controls, placebos, goal, start)
     if both := sorted(set(own) & set(placebo)):
         raise UsageError(
             f"exposure: {both[0]!r} is both a micro conversion and a control. "
@@ -153,54 +152,9 @@ def exposure_plan(
         edges_us=period_edges(period, horizon),
         adjust=_adjust(log, adjust),
         by=None if by is None else _property(log, by, "by", (*CALENDAR, RETURNING)),
+        start=start,
         warnings=_warnings(placebo, absent, context),
     )
-
-
-def period_edges(period: Any = AUTO, horizon: Any = "30d") -> np.ndarray:
-    """Where do the cells of time since entry begin and end?
-
-    Parameters
-    ----------
-    period : the length of a cell, or ``"auto"``: short cells first, because much is bought within
-        the hour (0, 1, 2, 3, 5, 7, 10, 15, 20, 30 minutes, 1, 2, 4, 8 hours), then days.
-    horizon : where the last cell ends.
-
-    Returns
-    -------
-    int64 array of microseconds; cell p is [edges[p], edges[p + 1]).
-
-    Raises
-    ------
-    UsageError
-        If one is no duration, or there would be more than 5,000 cells.
-
-    Examples
-    --------
-    >>> (period_edges("auto", "3d")[-4:] // 3_600_000_000).tolist()
-    [8, 24, 48, 72]
-    >>> (period_edges("1h", "150min") // 60_000_000).tolist()
-    [0, 60, 120, 150]
-    """
-    end = duration_us(horizon, "exposure: horizon")
-    if isinstance(period, str) and period == AUTO:
-        days = np.arange(US_PER_DAY, max(end, US_PER_DAY), US_PER_DAY)
-        starts = np.concatenate([np.array(_AUTO_MINUTES) * US_PER_MINUTE, days])
-    else:
-        step = duration_us(period, "exposure: period")
-        if end // step > _MOST_CELLS:
-            raise UsageError(
-                f"exposure: period={period!r} makes {-(-end // step):,} cells of the horizon "
-                f"{human_duration(end)}. Allowed: up to {_MOST_CELLS:,}. Take a longer period."
-            )
-        starts = np.arange(0, end, step)
-    edges = np.append(starts[starts < end], end).astype(np.int64)
-    if len(edges) > _MOST_CELLS + 1:
-        raise UsageError(
-            f"exposure: horizon={horizon!r} makes {len(edges) - 1:,} cells. "
-            f"Allowed: up to {_MOST_CELLS:,}. Take a shorter horizon or a longer period."
-        )
-    return edges
 
 
 def check_size(plan: ExposurePlan, groups: int, strata: int) -> None:
@@ -223,11 +177,26 @@ def _macro(log: EventLog, catalog: Catalog, macro: str | None) -> str:
     return name
 
 
+def _check_start(log: EventLog, start: str, macro: str) -> None:
+    if start not in log.event_names:
+        raise _unknown(log, start, "start")
+    if start == macro:
+        raise UsageError(
+            f"exposure: start={start!r} is the macro conversion. Take an event on the way to it, "
+            "or None for everybody's first event."
+        )
+
+
 def _events(
-    log: EventLog, given: Sequence[str] | None, default: Iterable[str], macro: str
+    log: EventLog,
+    given: Sequence[str] | None,
+    default: Iterable[str],
+    macro: str,
+    start: str | None,
 ) -> tuple[str, ...]:
     if given is None:
-        return tuple(name for name in default if name in log.event_names and name != macro)
+        own = (macro, start)
+        return tuple(name for name in default if name in log.event_names and name not in own)
     if isinstance(given, str):
         raise UsageError(f"exposure: {given!r} is no list. Allowed: a list of event names.")
     names = tuple(dict.fromkeys(given))
@@ -235,6 +204,11 @@ def _events(
         raise UsageError(
             f"exposure: {macro!r} is the macro conversion and stands among the events asked "
             "about too. Leave it out of the list, or choose another macro."
+        )
+    if start in names:
+        raise UsageError(
+            f"exposure: start={start!r} stands among the events asked about too, and everybody "
+            "looked at has done it. Leave it out of the list, or choose another start."
         )
     for name in names:
         if name not in log.event_names:

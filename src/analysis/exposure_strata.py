@@ -1,6 +1,6 @@
-"""Who is compared with whom: the group and the stratum of every unit, by its first event.
+"""Who is compared with whom: the group and the stratum of every unit, by the event it enters with.
 
-What a unit is at its first event cannot be a consequence of what it did later. Activity is the
+What a unit is when it enters cannot be a consequence of what it did later. Activity is the
 one stratum that moves with time; the pass adds it. Properties keep their twelve largest values,
 and a missing value is a value of its own, so nobody is left out.
 """
@@ -21,6 +21,7 @@ from analysis.breakdown import Groups
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
+from analysis.exposure_firsts import entry_rows
 from analysis.exposure_plan import ACTIVITY, RETURNING, ExposurePlan
 from analysis.passes import exposure as passes
 from analysis.schema import ALL, SESSION, US_PER_DAY
@@ -52,9 +53,7 @@ class Strata:
 def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     """The group and the stratum of every unit of a log."""
     names = len(log.event_names)
-    first = engine.over(
-        log.shards, lambda shard: passes.first_shown(shard.event, shard.offsets, names)
-    )
+    first = engine.over(log.shards, partial(entry_rows, log=log, start=plan.start))
     turns = [_NO_TURNS] * len(log.shards)
     by = plan.by
     if by is None:
@@ -62,8 +61,9 @@ def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     elif by in log.kinds:
         groups = _property(log, first, by)
     elif by == RETURNING:
-        groups = Groups([np.zeros(len(rows), np.int64) for rows in first], [NEW, RETURNING])
         turns = engine.over(log.shards, partial(_second_sessions, names=names))
+        codes = [_back(s, *own) for s, *own in zip(log.shards, first, turns, strict=True)]
+        groups = Groups(codes, [NEW, RETURNING])
     else:
         groups = _calendar(log, first, by)
     stratum, combinations = _combined(
@@ -92,6 +92,14 @@ def _second_sessions(shard: Shard, *, names: int) -> np.ndarray:
     column = shard.columns[SESSION]
     assert isinstance(column, TextColumn)
     return passes.second_sessions(shard.time, shard.event, column.codes, shard.offsets, names)
+
+
+def _back(shard: Shard, first: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """1 for units that had turned before they entered, whose turn is then taken off; else 0."""
+    entry = shard.time[np.maximum(first, 0)]
+    back = (first >= 0) & (turns < entry)
+    turns[back] = passes.NEVER
+    return back.astype(np.int64)
 
 
 def _per_unit(first: Sequence[np.ndarray], codes: Sequence[np.ndarray]) -> list[np.ndarray]:

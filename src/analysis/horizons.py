@@ -23,11 +23,11 @@ from analysis.correlation import MicroToMacroResult, micro_to_macro
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.exposure_firsts import NEVER, entry_rows, first_times
 from analysis.exposure_plan import ExposurePlan, exposure_plan
 from analysis.figures.theme import records
 from analysis.micro_cells import small
 from analysis.micro_words import ASSOCIATION, judged
-from analysis.passes.exposure import first_shown
 from analysis.ratio_words import with_interval
 from analysis.results import Result
 from analysis.schema import VALUE, UsageError, duration_us, human_duration
@@ -56,28 +56,14 @@ class HorizonsResult(Result):
 
     def sentence(self) -> str:
         """Which verdicts change with the horizon, and whose conversions are worth less or more."""
-        measures = [name for name in dict.fromkeys(self.table["measure"]) if name != WORTH]
         odds = self.table[self.table["measure"] != WORTH]
-        verdicts = {str(label): list(own) for label, own in odds.groupby("label")["verdict"]}
-        moved = [
-            f"{label} ({' → '.join(str(verdict).replace('_', ' ') for verdict in own)})"
-            for label, own in verdicts.items()
-            if len(set(own)) > 1
-        ]
-        over = listed([f"{name}" for name in measures])
-        said = f"Over {over}, {count(len(verdicts) - len(moved))} of {count(len(verdicts))} micro "
-        said += "conversions have the same verdict"
-        said += f"; not so: {listed(moved)}." if moved else "."
+        rows = [row for _, row in odds.groupby("event", sort=False)]
+        least = int(self.parameters["min_cell"])
+        said = _same_verdicts(
+            rows, {n: a.counts.converters for n, a in self.answers.items()}, least
+        )
         worth = self.table[self.table["measure"] == WORTH]
-        clear = records(worth[(worth["low"] > 1) | (worth["high"] < 1)])
-        if len(worth):
-            names = [
-                f"{row.label} {with_interval(row.ratio, row.low, row.high)}, n = {count(row.n)}"
-                for row in clear
-            ]
-            said += " Mean value of the conversions after it over that of the others: "
-            said += f"{'; '.join(names)}." if names else "no clear difference."
-        return said
+        return f"{said} {_on_value(worth)}" if len(worth) and len(odds) else said
 
     def figure(self) -> Any:
         """Ratios by horizon, and of the value, for each micro conversion."""
@@ -96,6 +82,7 @@ def compare_horizons(
     micros: Sequence[str] | None = None,
     limits: VerdictLimits | None = None,
     min_cell: int = 1,
+    start: str | None = None,
 ) -> HorizonsResult:
     """Is the answer the same over another horizon, and for the value of a conversion?
 
@@ -104,7 +91,7 @@ def compare_horizons(
     horizons : durations since entry, one or more.
     value : the property with a conversion's value, or None; where the log has no such numbers,
         a warning says so. It is that of the first conversion within the longest horizon.
-    period, adjust, macro, micros, limits, min_cell : as in `correlation.micro_to_macro`.
+    period, adjust, macro, micros, limits, min_cell, start : as in `correlation.micro_to_macro`.
 
     Raises
     ------
@@ -132,7 +119,7 @@ def compare_horizons(
         )
     lengths = {human_duration(duration_us(h, "compare_horizons: horizon")): h for h in horizons}
     options: dict[str, Any] = {"macro": macro, "micros": micros, "period": period}
-    options |= {"adjust": adjust}
+    options |= {"adjust": adjust, "start": start}
     answers = {
         name: micro_to_macro(
             log, catalog, horizon=horizon, limits=limits, min_cell=min_cell, **options
@@ -159,10 +146,56 @@ def compare_horizons(
             "horizons": [str(h) for h in horizons],
             "value": value,
             "min_cell": min_cell,
+            "start": start,
         },
         warnings=(*dict.fromkeys(warnings), ASSOCIATION),
         answers=answers,
     )
+
+
+def _same_verdicts(rows: list[pd.DataFrame], converters: dict[str, int], least: int) -> str:
+    """Whose verdict changes with the horizon.
+
+    Parameters
+    ----------
+    rows : per micro conversion its rows, one for each horizon. converters : conversions by horizon;
+        fewer than `least` are not told.
+    """
+    told = [f"fewer than {least}" if 0 < k < least else count(k) for k in converters.values()]
+    of = f"{told[0]} conversions" if len(set(told)) == 1 else f"{listed(told)} conversions"
+    over = f"Over {listed(list(converters))} ({of})"
+    if not rows:
+        return f"{over} there is no micro conversion to compare."
+    if not any(converters.values()):
+        return f"{over} there is nothing to compare."
+    ways = [
+        (str(own["label"].iloc[0]), [str(v).replace("_", " ") for v in own["verdict"]])
+        for own in rows
+    ]
+    moved = [f"{label} ({' → '.join(way)})" for label, way in ways if len(set(way)) > 1]
+    if {verdict for _, way in ways for verdict in way} == {"not enough data"}:
+        whom = f"any of {len(ways)} micro conversions" if len(ways) > 1 else ways[0][0]
+        return f"{over} there is not enough data for {whom}."
+    if len(ways) == 1:
+        label, way = ways[0]
+        return f"{over}, the verdict of {label} is {' → '.join(way) if moved else way[0]}."
+    same = len(ways) - len(moved)
+    said = f"{over}, {count(same)} of {count(len(ways))} micro conversions "
+    said += "has the same verdict" if same == 1 else "have the same verdict"
+    return f"{said}; not so: {listed(moved)}." if moved else f"{said}."
+
+
+def _on_value(worth: pd.DataFrame) -> str:
+    """Whose conversions are clearly worth more or less than the others'."""
+    known = worth[worth["ratio"].notna()]
+    if not len(known):
+        return "There are too few conversions with a value to compare what they are worth."
+    names = [
+        f"{row.label} {with_interval(row.ratio, row.low, row.high)}, n = {count(row.n)}"
+        for row in records(known[(known["low"] > 1) | (known["high"] < 1)])
+    ]
+    found = "; ".join(names) or f"no clear difference for any of {len(known)}"
+    return f"Mean value of the conversions after it over that of the others: {found}."
 
 
 _NUMBERS = ["ratio", "low", "high", "n", "others"]
@@ -192,8 +225,7 @@ def _worth(
     log: EventLog, catalog: Catalog, plan: ExposurePlan, value: str, events: list[str]
 ) -> pd.DataFrame:
     """Mean value of the conversions after each event over that of the others."""
-    codes = [log.event_names.index(name) for name in events]
-    parts = engine.over(log.shards, partial(_sales, log=log, plan=plan, codes=codes, value=value))
+    parts = engine.over(log.shards, partial(_sales, log=log, plan=plan, names=events, value=value))
     values = np.concatenate([part.value for part in parts])
     before = np.concatenate([part.before for part in parts])
     rows = []
@@ -208,23 +240,18 @@ def _worth(
 
 
 def _sales(
-    shard: Shard, *, log: EventLog, plan: ExposurePlan, codes: list[int], value: str
+    shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str], value: str
 ) -> _Sales:
-    first = first_shown(shard.event, shard.offsets, len(log.event_names))
+    first = entry_rows(shard, log=log, start=plan.start)
     bought = plan.macro_rows(log, shard, first)
     buyers = np.flatnonzero(bought >= 0)
     column = shard.columns[value]
     assert isinstance(column, NumberColumn)
     worth = np.asarray(column.numbers)[bought[buyers]]
-    when = np.full(len(first), np.iinfo(np.int64).min)
-    when[buyers] = shard.time[bought[buyers]]
-    before = np.zeros((len(first), len(codes)), np.bool_)
-    for i, code in enumerate(codes):
-        rows = np.flatnonzero(shard.event == code)
-        who = np.searchsorted(shard.offsets, rows, side="right") - 1
-        before[who[shard.time[rows] < when[who]], i] = True
-    known = ~np.isnan(worth)
-    return _Sales(worth[known], before[buyers[known]])
+    times = first_times(shard, log=log, plan=plan, names=names, rows=(first, bought))
+    before = (times < NEVER).T[buyers]
+    valued = ~np.isnan(worth)
+    return _Sales(worth[valued], before[valued])
 
 
 def _mean_ratio(own: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:

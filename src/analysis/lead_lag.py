@@ -129,7 +129,13 @@ def lead_lag(
 change.'
     """
     macro = catalog.macro if macro is None else macro
-    _check(log, [micro, macro], freq, max_lag, block, permutations)
+    # The catalog's macro conversion may be missing; a name that nobody knows is a mistake.
+    asked = [micro] if macro in catalog.events else [micro, macro]
+    _check(log, asked, freq, max_lag, block, permutations)
+    if micro == macro:
+        raise UsageError(
+            f"lead_lag: {micro!r} is the macro conversion. Choose another micro or macro."
+        )
     rates = _rates(log, [micro, macro], freq)
     ahead, after = (np.diff(rates[f"{which}_rate"].to_numpy(float)) for which in _SERIES)
     told = len(rates) >= MIN_PERIODS and min(len(np.unique(x)) for x in (ahead, after)) > 1
@@ -143,7 +149,7 @@ change.'
         found = _compared(ahead, after, shuffled, lags)
         table = table.assign(**dict(zip(columns, found.T, strict=True)))
     else:
-        warnings.insert(0, f"Below {MIN_PERIODS} periods nothing is compared.")
+        warnings.insert(0, _why_not(log, catalog, macro, len(rates)))
     seed = int(rng) if isinstance(rng, (int, np.integer)) else None
     return LeadLagResult(
         table=table,
@@ -162,6 +168,14 @@ change.'
     )
 
 
+def _why_not(log: EventLog, catalog: Catalog, macro: str, periods: int) -> str:
+    if macro not in log.event_names:
+        return f"“{catalog.label(macro)}” is never in this log: its rate is undefined (NaN)."
+    if periods < MIN_PERIODS:
+        return f"Below {MIN_PERIODS} periods nothing is compared."
+    return "One of the rates is the same in every period: there is nothing to compare."
+
+
 def _check(
     log: EventLog, names: list[str], freq: str, max_lag: int, block: int, permutations: int
 ) -> None:
@@ -174,10 +188,6 @@ def _check(
                 f"lead_lag: {name!r} is no event of this log.{did_you_mean(name, log.event_names)}"
                 f" {len(log.event_names)} events: log.summary()"
             )
-    if names[0] == names[1]:
-        raise UsageError(
-            f"lead_lag: {names[0]!r} is the macro conversion. Choose another micro or macro."
-        )
     limits = {"max_lag": (max_lag, 0, 13), "block": (block, 1, 26)}
     limits["permutations"] = (permutations, 99, 100_000)
     for what, (value, low, high) in limits.items():
@@ -192,17 +202,20 @@ def _rates(log: EventLog, names: list[str], freq: str) -> pd.DataFrame:
     starts = pd.date_range(_first_day(log), log.covers_until, freq=_STARTS[freq], tz="UTC")
     bounds = np.array([instant_us(start) for start in starts], np.int64)
     whole = max(len(bounds) - 1, 0)
+    place = {name: code for code, name in enumerate(log.event_names)}
     counting = partial(
         _users,
-        codes=[log.event_names.index(name) for name in names],
-        hidden=len(log.event_names),
+        codes=[place.get(name, len(place) + 1) for name in names],
+        hidden=len(place),
         bounds=bounds,
     )
     counts = sum(engine.over(log.shards, counting), np.zeros((3, whole), np.int64))
     table = pd.DataFrame({"start": starts[:whole], "end": starts[1 : whole + 1], "n": counts[0]})
-    for which, k in zip(_SERIES, counts[1:], strict=True):
-        low, high = wilson(k, counts[0])
-        rate = np.divide(k, counts[0], out=np.full(whole, np.nan), where=counts[0] > 0)
+    for which, name, k in zip(_SERIES, names, counts[1:], strict=True):
+        # Of an event that is not recorded nobody knows the rate.
+        n = counts[0] if name in place else np.zeros(whole, np.int64)
+        low, high = wilson(np.minimum(k, n), n)
+        rate = np.divide(k, n, out=np.full(whole, np.nan), where=n > 0)
         values = {"k": k, "rate": rate, "low": low, "high": high}
         table = table.assign(**{f"{which}_{name}": column for name, column in values.items()})
     # A period without anybody has no rate to compare: the series begins and ends with people.

@@ -14,9 +14,9 @@ import pandas as pd
 
 from analysis.schema import ALL, UsageError
 from analysis.verdict import CONTROL, NOT_ENOUGH, STRUCTURAL
+from analysis.wording import count
 
-_KEPT = {"event", "label", "role", "group", "verdict", "reason", "controls"}
-_TOO_FEW = "Too few people to show."
+_KEPT = {"event", "label", "role", "group", "verdict", "reason", "controls", "only_after"}
 
 
 def checked_cell(min_cell: Any, what: str) -> int:
@@ -81,10 +81,21 @@ def hide_small_rows(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     out = table.astype(dict.fromkeys(numbers, float))
     out.loc[hidden, numbers] = np.nan
     told = hidden & ~(table["role"] == "milestone").to_numpy()
-    out.loc[told & ~table["verdict"].isin([CONTROL]).to_numpy(), "reason"] = _TOO_FEW
+    out.loc[told & ~table["verdict"].isin([CONTROL]).to_numpy(), "reason"] = _too_few(
+        table["converters"].max(), min_cell
+    )
+    out.loc[hidden, "only_after"] = None
     judged = hidden & ~table["verdict"].isin([CONTROL, STRUCTURAL]).to_numpy()
     out.loc[judged, "verdict"] = NOT_ENOUGH
     return out
+
+
+def _too_few(converters: float, min_cell: int) -> str:
+    """Why nothing is told, with the number that limits it where that may be told."""
+    said = f"Too few people to show: one of its numbers is of fewer than {min_cell}"
+    return (
+        f"{said}, of {count(converters)} who converted." if converters >= min_cell else f"{said}."
+    )
 
 
 def hide_small_levels(doses: pd.DataFrame, min_cell: int) -> pd.DataFrame:
@@ -116,4 +127,31 @@ def hide_small_groups(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     out = table.astype(dict.fromkeys(numbers, float))
     out.loc[few, numbers] = np.nan
     out.loc[few, "enough"] = False
+    return out
+
+
+def hide_small_arms(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `doubly_robust` without the numbers of few people.
+
+    Of crude and doubly robust the one would give the other away, so both go.
+    """
+    if min_cell == 1 or not len(table):
+        return table
+    counts = [table[f"{arm}_{what}"] for arm in ("exposed", "other") for what in ("k", "n")]
+    left = [table[f"{arm}_n"] - table[f"{arm}_k"] for arm in ("exposed", "other")]
+    few = np.any([small(x, min_cell) for x in (*counts, *left)], axis=0)
+    if "basis" in table:
+        few[:] = few.any()
+    numbers = [name for name in table if name not in ("basis", "event")]
+    out = table.astype(dict.fromkeys(numbers, float))
+    out.loc[few, numbers] = np.nan
+    return out
+
+
+def hide_small_bins(overlap: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The bins of `doubly_robust` without those of few people."""
+    out = overlap.copy()
+    for name in ("exposed", "other", "trimmed") if min_cell > 1 else ():
+        few = with_another(small(overlap[name], min_cell), overlap[name].to_numpy())
+        out[name] = overlap[name].astype(float).mask(few)
     return out

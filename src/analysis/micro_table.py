@@ -17,6 +17,7 @@ activity. It is diluted, because those who have not yet done it may do it later.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from analysis.association import (
 from analysis.catalog import Catalog
 from analysis.dose import mantel_trend
 from analysis.exposure import ExposureCounts
+from analysis.figures.theme import records
 from analysis.micro_ratios import (
     Ratios,
     arms,
@@ -41,9 +43,19 @@ from analysis.micro_ratios import (
     q_values,
     ratios,
 )
+from analysis.on_the_way import OnTheWay
 from analysis.schema import ALL
 from analysis.stats import CONFIDENCE, wilson
-from analysis.verdict import CONTROL, STRUCTURAL, Facts, Verdict, VerdictLimits, verdict_of
+from analysis.verdict import (
+    CONTROL,
+    INVERSE,
+    LEADS,
+    STRUCTURAL,
+    Facts,
+    Verdict,
+    VerdictLimits,
+    verdict_of,
+)
 
 
 def micro_table(
@@ -167,15 +179,16 @@ def _with_excess(table: pd.DataFrame, found: Ratios, confidence: float) -> pd.Da
 
 
 def _judged(table: pd.DataFrame, counts: ExposureCounts, limits: VerdictLimits) -> pd.DataFrame:
-    control = (table["role"] == CONTROL).to_numpy()
-    first = [_verdict(row, counts, limits, math.nan) for row in table.itertuples()]
-    structural = np.array([v.verdict == STRUCTURAL for v in first], bool)
-    table["q_value"] = q_values(table["p_value"].to_numpy(), ~control & ~structural)
+    control = table["role"] == CONTROL
+    whole = table[(table["group"] == ALL) & ~control]
+    found = [(row.event, _verdict(row, counts, limits, math.nan)) for row in records(whole)]
+    # What converting requires of everybody it requires in every group.
+    fixed = {event: verdict for event, verdict in found if verdict.verdict == STRUCTURAL}
+    fixed |= dict.fromkeys(table.loc[control, "event"], _OF_CONTROLS)
+    free = ~table["event"].isin(list(fixed)).to_numpy()
+    table["q_value"] = q_values(table["p_value"].to_numpy(), free)
     judged = [
-        Verdict(CONTROL, "A negative control: what is found here is bias.", math.nan)
-        if own
-        else _verdict(row, counts, limits, float(q))
-        for row, own, q in zip(table.itertuples(), control, table["q_value"], strict=True)
+        fixed.get(row.event) or _verdict(row, counts, limits, row.q_value) for row in records(table)
     ]
     for i, name in enumerate(Verdict._fields):
         table[name] = pd.Series([v[i] for v in judged], index=table.index)
@@ -198,11 +211,26 @@ def _verdict(row: Any, counts: ExposureCounts, limits: VerdictLimits, q: float) 
         lasting=row.lasting,
         q_value=q,
         controls=row.controls,
+        after=int(row.exposed_macros),
+        counted=int(row.macros),
     )
     return verdict_of(facts, limits)
 
 
+def with_milestones(table: pd.DataFrame, near: Mapping[str, OnTheWay]) -> pd.DataFrame:
+    """The table with what `on_the_way` found, in a column and in the reasons of what stands out."""
+    own = table["verdict"].isin([LEADS, INVERSE]) & table["event"].isin(list(near))
+    of = [near[event] if out else None for event, out in zip(table["event"], own, strict=True)]
+    names = pd.Series([None if one is None else one.milestone for one in of], dtype=object)
+    reasons = [
+        reason if one is None else f"{reason} {one.words()}"
+        for reason, one in zip(table["reason"], of, strict=True)
+    ]
+    return table.assign(only_after=names.set_axis(table.index), reason=reasons)
+
+
 CONTEXT = "context"
+_OF_CONTROLS = Verdict(CONTROL, "A negative control: what is found here is bias.", math.nan)
 COLUMNS = [
     "event", "label", "role", "group", "users", "reach", "reach_low", "reach_high", "reach_k",
     "converters", "macros", "exposed_macros", "exposed_users", "crude", "crude_low", "crude_high",
@@ -210,7 +238,7 @@ COLUMNS = [
     "total_low", "total_high", "calibrated", "calibrated_low", "calibrated_high", "p_value",
     "q_value", "e_value", "e_value_limit", "excess_per_1000", "excess_low", "excess_high", "dose",
     "dose_low", "dose_high", "dose_p_value", "median_lag_seconds", "median_lag_low_seconds",
-    "median_lag_high_seconds", "verdict", "reason", "needed_users", "controls",
+    "median_lag_high_seconds", "verdict", "reason", "needed_users", "controls", "only_after",
 ]  # fmt: skip
 
 
@@ -226,4 +254,5 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
             "adjusted": -table["adjusted_low"].fillna(-np.inf),
         }
     ).sort_values(["group", "place", "calibrated", "adjusted"], kind="stable")
-    return table.loc[order.index, COLUMNS].reset_index(drop=True)
+    columns = table.assign(only_after=pd.Series(None, table.index, dtype=object))[COLUMNS]
+    return columns.loc[order.index].reset_index(drop=True)

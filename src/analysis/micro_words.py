@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.association import Z95
 from analysis.calibration import unlike_the_others, unmoved_by_adjustment
+from analysis.catalog import Catalog
 from analysis.exposure import ExposureCounts
 from analysis.figures.theme import records
 from analysis.ratio_words import times, with_interval
@@ -32,39 +33,69 @@ _POWER = Z95 + 0.8416212335729143
 _MOST_NAMED = 3
 
 
-def sentence(table: pd.DataFrame, counts: ExposureCounts, min_cell: int = 1) -> str:
+def sentence(
+    table: pd.DataFrame,
+    counts: ExposureCounts,
+    catalog: Catalog,
+    *,
+    start: str | None = None,
+    min_cell: int = 1,
+) -> str:
     """Which micro conversions stand out, each with its interval and n; or that none does."""
     own = judged(table)
     of = f"{count(counts.converters)} conversions of {count(counts.units)} users"
+    of += f" from “{catalog.label(start)}” on" if start else ""
     if not counts.converters:
         return f"Nobody of {count(counts.units)} users converted: there is nothing to compare."
     if counts.converters < min_cell:
         return f"Fewer than {min_cell} users converted: there is nothing to tell."
     if not len(own):
         return f"There is no micro conversion to judge ({of})."
-    controls = int(own["controls"].max())
-    found = f"{of}, {controls} control{'' if controls == 1 else 's'}"
+    told = own["calibrated"].notna().any()
+    found = f"{of}, {own['controls'].max()} controls" if told else f"{of}, without calibration"
+    said = _standing_out(own, catalog)
+    if said:
+        return f"{' '.join(said)} Odds ratios next to the controls; {found}."
+    return f"{_none_stands_out(own)} {found[:1].upper()}{found[1:]}."
+
+
+def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
+    """What leads, then what is inverse; in each, last, what only those can do who got far."""
     said = []
     for verdict, more in ((LEADS, "more"), (INVERSE, "fewer")):
         rows = own[own["verdict"] == verdict]
-        if len(rows):
-            names = [_named(row) for row in records(rows.head(_MOST_NAMED))]
-            left = len(rows) - _MOST_NAMED
+        alone, after = rows[rows["only_after"].isna()], records(rows[rows["only_after"].notna()])
+        if len(alone):
+            names = [_named(row) for row in records(alone.head(_MOST_NAMED))]
+            left = len(alone) - _MOST_NAMED
             rest = f" and {left} other{'s' * (left > 1)}" if left > 0 else ""
+            go = "goes" if len(alone) == 1 else "go"
             said.append(
-                f"{len(rows)} of {len(own)} micro conversions go with {more} conversions than "
+                f"{len(alone)} of {len(own)} micro conversions {go} with {more} conversions than "
                 f"the controls do: {'; '.join(names)}{rest}."
             )
-    if not said:
-        tally = own["verdict"].value_counts()
-        words = [f"{tally[v]} {v.replace('_', ' ')}" for v in VERDICTS if v in tally]
-        who = (
-            f"None of {len(own)} micro conversions stands"
-            if len(own) > 1
-            else f"{records(own)[0].label} does not stand"
-        )
-        said.append(f"{who} out ({', '.join(words)}).")
-    return f"{' '.join(said)} Odds ratios next to the controls; {found}."
+        if after:
+            names = [
+                f"{_named(row)}, done after “{catalog.label(row.only_after)}”" for row in after
+            ]
+            so = (
+                f"with {more} too"
+                if len(alone)
+                else f"with {more} conversions than the controls do"
+            )
+            said.append(
+                f"What only those can do who are further on goes {so}, perhaps for that reason "
+                f"alone: {'; '.join(names)}."
+            )
+    return said
+
+
+def _none_stands_out(own: pd.DataFrame) -> str:
+    tally = own["verdict"].value_counts()
+    if len(own) == 1:
+        return f"{records(own)[0].label} does not stand out: {tally.index[0].replace('_', ' ')}."
+    words = [f"{v.replace('_', ' ')}: {tally[v]}" for v in VERDICTS if v in tally]
+    return f"None of {len(own)} micro conversions stands out ({', '.join(words)})."
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
@@ -82,8 +113,8 @@ def notes(
     hidden = int((table["users"].isna() & (table["group"] == ALL)).sum())
     if hidden:
         said.append(f"{hidden} of the events: too few people, fewer than {min_cell}, to show.")
+    said += first_period_notes(counts, min_cell)
     if counts.converters >= min_cell and counts.converters:
-        said.append(_first_period(counts, min_cell))
         said += _on_controls(whole, limits)
         said += simpson(table)
         said += _resolution(whole)
@@ -97,7 +128,7 @@ def simpson(table: pd.DataFrame) -> list[str]:
     rows = table[(over | under) & ~table["verdict"].isin([CONTROL, STRUCTURAL])]
     return [
         f"Simpson's paradox: {row.label}{'' if row.group == ALL else f' ({row.group})'} goes with "
-        f"{'more' if row.crude > 1 else 'fewer'} conversions over all people together, crude "
+        f"{'more' if row.crude > 1 else 'fewer'} conversions over all people and periods, crude "
         f"{with_interval(row.crude, row.crude_low, row.crude_high)}, and with "
         f"{'fewer' if row.crude > 1 else 'more'} among people in the same period and as active, "
         f"adjusted {with_interval(row.adjusted, row.adjusted_low, row.adjusted_high)}."
@@ -110,15 +141,18 @@ def _named(row: Any) -> str:
     return f"{row.label} {interval[:-1]}, {count(row.exposed_macros)} conversions after it)"
 
 
-def _first_period(counts: ExposureCounts, min_cell: int) -> str:
+def first_period_notes(counts: ExposureCounts, min_cell: int = 1) -> list[str]:
+    """How many of the conversions come too early for anything to precede them; none: nothing."""
+    if counts.converters < max(min_cell, 1):
+        return []
     first = share(counts.first_cell, counts.converters, counts.first_cell / counts.converters)
     if 0 < counts.first_cell < min_cell:
         first = f"Fewer than {min_cell} of {count(counts.converters)}"
-    return (
+    return [
         f"{first} of the conversions come within {human_duration(int(counts.edges_us[1]))} of "
         "entry, in the first period, before anything could be seen to precede them: they count in "
         "no odds ratio."
-    )
+    ]
 
 
 def _on_controls(whole: pd.DataFrame, limits: VerdictLimits) -> list[str]:

@@ -18,7 +18,8 @@ import pyarrow as pa
 from analysis.catalog import Catalog
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
-from analysis.exposure_plan import ACTIVITY, AUTO, ExposurePlan, exposure_plan
+from analysis.exposure_cells import AUTO
+from analysis.exposure_plan import ACTIVITY, ExposurePlan, exposure_plan
 from analysis.exposure_strata import Strata, bin_labels, strata_of
 from analysis.passes import exposure as passes
 from analysis.passes import person_periods as rows_pass
@@ -38,12 +39,13 @@ def person_periods(
     horizon: Any = "30d",
     adjust: Sequence[str] = (ACTIVITY,),
     by: str | None = None,
+    start: str | None = None,
 ) -> pd.DataFrame:
     """Who was at risk when, had done what before, and converted then?
 
     Parameters
     ----------
-    macro, micros, controls, period, horizon, adjust, by : as in `exposure.exposure_counts`.
+    macro, micros, controls, period, horizon, adjust, by, start : as in `exposure.exposure_counts`.
 
     Returns
     -------
@@ -84,6 +86,7 @@ def person_periods(
         horizon=horizon,
         adjust=adjust,
         by=by,
+        start=start,
     )
     strata = strata_of(log, plan)
     numbers = range(len(log.shards))

@@ -26,7 +26,7 @@ from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.figures.theme import records
 from analysis.micro_cells import checked_cell, hide_small_groups
 from analysis.micro_ratios import arms, group_names, q_values
-from analysis.micro_words import ASSOCIATION
+from analysis.micro_words import ASSOCIATION, first_period_notes
 from analysis.ratio_words import chance, with_interval
 from analysis.results import Result
 from analysis.schema import ALL, UsageError
@@ -85,7 +85,9 @@ class StabilityResult(Result):
         """The association of everybody, where it differs and where it turns round."""
         own = self.everybody
         if own.odds_ratio != own.odds_ratio:
-            few = f"{count(own.exposed_macros)} of {count(own.macros)} conversions after it"
+            few = "too few people to show"
+            if own.macros == own.macros:
+                few = f"{count(own.exposed_macros)} of {count(own.macros)} conversions after it"
             return f"{self.label}: there is no odds ratio to compare ({few})."
         said = [
             f"{self.label}: the adjusted odds ratio is "
@@ -122,6 +124,7 @@ def stability(
     adjust: Sequence[str] = ("activity",),
     min_macros: int = 10,
     min_cell: int = 1,
+    start: str | None = None,
 ) -> StabilityResult:
     """Does the association hold in every week, on every device, in every channel?
 
@@ -130,7 +133,7 @@ def stability(
     micro : name of an event.
     dimensions : properties at the first event, ``"day"``, ``"week"``, ``"month"`` of it, or
         ``"returning"``; default: week, device, channel and returning, as far as the log has them.
-    macro, period, horizon, adjust : as in `correlation.micro_to_macro`.
+    macro, period, horizon, adjust, start : as in `correlation.micro_to_macro`.
     min_macros : conversions after the event that a group needs to be compared.
     min_cell : numbers about fewer users than this are hidden; 1 shows all.
 
@@ -162,7 +165,7 @@ def stability(
     if not dimensions:
         raise UsageError("stability: dimensions=[] asks for none. Give one, such as 'week'.")
     options: dict[str, Any] = {"macro": macro, "micros": [micro], "controls": []}
-    options |= {"period": period, "horizon": horizon, "adjust": adjust}
+    options |= {"period": period, "horizon": horizon, "adjust": adjust, "start": start}
     asked = {name: exposure_counts(log, catalog, by=name, **options) for name in dimensions}
     parts = [_rows(name, counts, min_macros) for name, counts in asked.items()]
     whole = parts[0].head(1).assign(dimension=ALL)
@@ -183,9 +186,14 @@ def stability(
             "adjust": chosen,
             "min_macros": min_macros,
             "min_cell": few,
+            "start": start,
         },
         # It is asked without controls on purpose: bias that all groups share cancels out.
-        warnings=(*(w for w in first.warnings if "control" not in w), ASSOCIATION),
+        warnings=(
+            *(w for w in first.warnings if "control" not in w),
+            *first_period_notes(first, few),
+            ASSOCIATION,
+        ),
         label=catalog.label(micro),
         dimensions=_dimensions(table, asked),
     )

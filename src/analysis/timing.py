@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis import timing_words
+from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.schema import ALL, duration_us
 from analysis.timing_result import CurveResult, TimeToConvertResult
@@ -50,6 +51,7 @@ def conversion_curve(
     by: str | Sequence[str] | None = None,
     entered: tuple[Any, Any] | None = None,
     min_cell: int = 1,
+    catalog: Catalog | None = None,
 ) -> CurveResult:
     """Which share of those who start has converted after which time?
 
@@ -65,6 +67,8 @@ def conversion_curve(
     entered : (start, end) limits the starts, end excluded; naive times are UTC. Conversions after
         the end still count.
     min_cell : groups and counts of fewer users than this are hidden; 1 shows all.
+    catalog : what the events mean. A macro that it names and the log lacks never happened: the
+        answer is undefined, with a warning; without a catalog it is an unknown name.
 
     Returns
     -------
@@ -99,9 +103,9 @@ def conversion_curve(
     4          14.0   0.5        1        1.0  3
     """
     horizon_us = duration_us(horizon, "conversion_curve: horizon")
-    waits = waits_of(
-        log, start, macro, by=by, entered=entered, min_cell=min_cell, what="conversion_curve"
-    )
+    options: dict[str, Any] = {"entered": entered, "min_cell": min_cell}
+    options |= {"planned": () if catalog is None else tuple(catalog.events)}
+    waits = waits_of(log, start, macro, by=by, what="conversion_curve", **options)
     asked = _Asked(log, start, macro, horizon_us, min_cell)
     found = _followed(asked, waits)
     return CurveResult(
@@ -127,6 +131,7 @@ def time_to_convert(
     by: str | Sequence[str] | None = None,
     entered: tuple[Any, Any] | None = None,
     min_cell: int = 1,
+    catalog: Catalog | None = None,
 ) -> TimeToConvertResult:
     """How long do those who convert take, and in which session do they?
 
@@ -136,7 +141,7 @@ def time_to_convert(
     macro : what they convert to. The first one at or after the start counts.
     start : where the wait begins; None: a user's first event. With a start the wait from the
         first event is told besides, of everybody who has one.
-    horizon, by, entered, min_cell : as of `conversion_curve`.
+    horizon, by, entered, min_cell, catalog : as of `conversion_curve`.
 
     Returns
     -------
@@ -169,13 +174,15 @@ def time_to_convert(
     """
     what = "time_to_convert"
     horizon_us = duration_us(horizon, f"{what}: horizon")
-    waits = waits_of(log, start, macro, by=by, entered=entered, min_cell=min_cell, what=what)
+    options: dict[str, Any] = {"entered": entered, "min_cell": min_cell, "what": what}
+    options |= {"planned": () if catalog is None else tuple(catalog.events)}
+    waits = waits_of(log, start, macro, by=by, **options)
     asked = _Asked(log, start, macro, horizon_us, min_cell)
     found = _followed(asked, waits)
     origin = FIRST_TOUCH if start is None else START
     rows = [quantile_rows(waits, found.curves, horizon_us, origin=origin, min_cell=min_cell)]
     if start is not None:
-        touched = waits_of(log, None, macro, entered=entered, min_cell=min_cell, what=what)
+        touched = waits_of(log, None, macro, **options)
         rows.append(_overall_rows(touched, _curve(touched, horizon_us), asked, FIRST_TOUCH))
     table = pd.concat(rows, ignore_index=True)
     return TimeToConvertResult(

@@ -82,6 +82,7 @@ def waits_of(
     by: str | Sequence[str] | None = None,
     entered: tuple[Any, Any] | None = None,
     min_cell: int = 1,
+    planned: Sequence[str] = (),
     what: str,
 ) -> Waits:
     """How long did each user take from the first `start` to the first `macro` at or after it?
@@ -93,6 +94,7 @@ def waits_of(
         are kept, the rest becomes ``"(other)"``.
     entered : (start, end) of the first starts, end excluded; naive times are UTC.
     min_cell : groups of fewer users than this are left out.
+    planned : events that a log may lack: as the macro each is one that never happened.
     what : the name of the question, for errors.
 
     Raises
@@ -105,9 +107,10 @@ def waits_of(
     if not log.shards or not log.event_names:
         raise DataError(f"{what}: the log is empty. Import events first: workbook import FILE.")
     _check_cell(min_cell, what)
-    _check_events(log, start, macro, what)
+    _check_events(log, start, macro, planned, what)
     names = log.event_names
-    codes = (-1 if start is None else names.index(start), names.index(macro))
+    begin = -1 if start is None else names.index(start)
+    codes = (begin, names.index(macro) if macro in names else -1)
     bounds = _entry_range(entered, what)
     properties = _properties(log, by, what)
     run = partial(_shard_waits, names=len(names), codes=codes, until=log.covers_until_us)
@@ -187,9 +190,11 @@ def _check_cell(min_cell: int, what: str) -> None:
         raise UsageError(f"{what}: min_cell={min_cell!r}. Allowed: a whole number from 1.")
 
 
-def _check_events(log: EventLog, start: str | None, macro: str, what: str) -> None:
+def _check_events(
+    log: EventLog, start: str | None, macro: str, planned: Sequence[str], what: str
+) -> None:
     for name in (macro,) if start is None else (start, macro):
-        if name not in log.event_names:
+        if name not in log.event_names and not (name == macro and name in planned):
             raise UsageError(
                 f"{what}: {name!r} is no event of this log."
                 f"{did_you_mean(name, log.event_names)} "

@@ -101,6 +101,7 @@ class Facts(NamedTuple):
     adjusted, calibrated : estimate, low, high; NaN where undefined.
     se : of the logarithm of the adjusted ratio. variance, lasting : of the calibrated one, and the
         part of it that more people would not take away. controls : how many took part.
+    after : of the `counted` conversions, those that came after it.
     """
 
     role: str
@@ -116,6 +117,8 @@ class Facts(NamedTuple):
     lasting: float
     q_value: float
     controls: int
+    after: int
+    counted: int
 
 
 class Verdict(NamedTuple):
@@ -132,7 +135,7 @@ def verdict_of(facts: Facts, limits: VerdictLimits) -> Verdict:
     Examples
     --------
     >>> facts = Facts("secondary", 20, 90, 900, 20_000, 150.0, (2.0, 1.7, 2.4), 0.09,
-    ...               (1.5, 1.25, 1.8), 0.008, 0.0, 0.004, 6)
+    ...               (1.5, 1.25, 1.8), 0.008, 0.0, 0.004, 6, 240, 850)
     >>> verdict_of(facts, VerdictLimits()).verdict
     'leads'
     """
@@ -141,7 +144,7 @@ def verdict_of(facts: Facts, limits: VerdictLimits) -> Verdict:
     if (verdict := _too_little(facts, limits)) is not None:
         return verdict
     estimate, low, high = facts.calibrated
-    said = f"The calibrated odds ratio is {with_interval(estimate, low, high)}"
+    said = f"The calibrated odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}"
     q = f"q = {chance(facts.q_value)}"
     if low > limits.leads_above and facts.q_value <= limits.max_q:
         reason = f"{said}: above {times(limits.leads_above)}, {q}."
@@ -188,20 +191,20 @@ def _too_little(facts: Facts, limits: VerdictLimits) -> Verdict | None:
     widest = limits.widest_factor
     if math.isnan(facts.se):
         needed = _ROUGHLY_EXPOSED / facts.expected if facts.expected > 0 else math.nan
-        reason = "There is no odds ratio: too few converted after doing it, or all others did it."
+        reason = f"There is no odds ratio: too few to compare, {_after(facts)}."
     elif high < low * widest:
         return None
     else:
         needed = (facts.se / (math.log(widest) / 2 / Z95)) ** 2
         reason = (
-            f"The adjusted odds ratio is {with_interval(estimate, low, high)}: the interval is "
-            f"wider than a factor of {widest:g}."
+            f"The adjusted odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}: "
+            f"the interval is wider than a factor of {widest:g}."
         )
     return _needing(reason, facts, needed)
 
 
 def _along(facts: Facts, limits: VerdictLimits) -> str:
-    said = f"The adjusted odds ratio is {with_interval(*facts.adjusted)}, above 1"
+    said = f"The adjusted odds ratio is {with_interval(*facts.adjusted)}, {_after(facts)}: above 1"
     if math.isnan(facts.calibrated[0]):
         return (
             f"{said}, but {_controls(facts.controls)} here and it takes {limits.min_controls} to "
@@ -217,12 +220,12 @@ def _open(facts: Facts, limits: VerdictLimits) -> Verdict:
     estimate, low, high = facts.calibrated
     if math.isnan(estimate):
         reason = (
-            f"The adjusted odds ratio is {with_interval(*facts.adjusted)}, and "
+            f"The adjusted odds ratio is {with_interval(*facts.adjusted)}, {_after(facts)}, and "
             f"{_controls(facts.controls)}: it takes {limits.min_controls} to say more."
         )
         return Verdict(NOT_ENOUGH, f"{reason} Name controls in the catalog.", math.nan)
     reason = (
-        f"The calibrated odds ratio is {with_interval(estimate, low, high)}, q = "
+        f"The calibrated odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}, q = "
         f"{chance(facts.q_value)}: that leaves open whether it matters."
     )
     wanted = min(math.log(limits.vanity_high), -math.log(limits.vanity_low))
@@ -233,6 +236,11 @@ def _open(facts: Facts, limits: VerdictLimits) -> Verdict:
     # An interval that is narrow enough and still straddles a limit needs twice the people.
     needed = max((facts.variance - facts.lasting) / goal, 2.0)
     return _needing(reason, facts, needed)
+
+
+def _after(facts: Facts) -> str:
+    """The number that limits how much can be said."""
+    return f"with {count(facts.after)} of {count(facts.counted)} conversions after it"
 
 
 def _controls(number: int) -> str:

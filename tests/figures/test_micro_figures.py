@@ -180,6 +180,15 @@ def test_controls_are_a_cloud_and_required_events_are_left_out():
     assert "2 controls, adjusted from 2.00 to 2.00." in figure.layout.meta["alt"]
 
 
+def test_what_is_on_the_way_says_so():
+    table = micros(["Removed from cart", "b"])
+    table["only_after"] = table["label"].map({"Removed from cart": "cart"})
+    figure = figures.ratio_forest(table)
+    assert "<b>Removed from cart · leads, on the way</b>" in shown(figure)
+    assert "Removed from cart, leads, on the way: crude" in figure.layout.meta["alt"]
+    assert figure.layout.meta["alt"].count("on the way") == 1
+
+
 def test_more_than_twelve_are_cut_and_said_so():
     figure = figures.ratio_forest(micros([f"m{i}" for i in range(15)]))
     assert "The first 12 of 15." in figure.layout.meta["alt"]

@@ -34,6 +34,7 @@ def test_saved_verdicts_render_as_the_report_that_was_seen(
     panel.horizon.value = "14d"
     panel.adjust.value = ("activity", "device")
     panel.by.value = "returning"
+    panel.start.value = "view_item"
     panel.form.name.value = "verdicts"
     panel.form.save()
     monkeypatch.chdir(tmp_path)

@@ -59,6 +59,7 @@ def test_starts_with_what_the_function_starts_with(
     panel: CorrelationPanel, log: EventLog, shop: Catalog
 ) -> None:
     assert panel.kwargs() == {
+        "start": None,
         "macro": "purchase",
         "horizon": "30d",
         "period": "auto",
@@ -89,6 +90,10 @@ def test_every_control_changes_the_answer(
     panel.macro.value = "add_to_cart"
     seen.append(drawing(panel))
     agrees(panel, log, shop)
+    panel.start.value = "view_item"
+    seen.append(drawing(panel))
+    agrees(panel, log, shop)
+    assert "users from “Viewed a product” on" in words(panel)
     texts = [json.dumps(figure, sort_keys=True) for figure in seen]
     assert len(set(texts)) == len(texts)
 
@@ -149,6 +154,11 @@ def test_an_error_is_said_where_the_answer_would_be(panel: CorrelationPanel) -> 
     assert panel.children[2].outputs == ()
     panel.period.value = "1d"
     assert panel.result is not None
+    panel.start.value = "purchase"
+    assert panel.result is None
+    assert "start=&#x27;purchase&#x27; is the macro conversion" in words(panel)
+    panel.start.value = ""
+    assert panel.result is not None
 
 
 def test_what_was_given_is_a_choice(log: EventLog, shop: Catalog) -> None:
@@ -159,6 +169,11 @@ def test_what_was_given_is_a_choice(log: EventLog, shop: Catalog) -> None:
     assert panel.kwargs()["adjust"] == ["country"]
     assert panel.kwargs()["by"] == "month"
     agrees(panel, log, shop)
+    from_cart = correlation_panel(log, shop, start="add_to_cart")
+    assert from_cart.kwargs()["start"] == "add_to_cart"
+    agrees(from_cart, log, shop)
+    unknown = correlation_panel(log, shop, start="add_to_crt")
+    assert "Did you mean &#x27;add_to_cart&#x27;?" in words(unknown)
     unknown = correlation_panel(log, shop, macro="purchse")
     assert "Did you mean &#x27;purchase&#x27;?" in words(unknown)
     unknown = correlation_panel(log, shop, adjust=["activity", "devise"])
@@ -175,7 +190,7 @@ def test_saves_its_arguments_as_a_report(log: EventLog, shop: Catalog, tmp_path:
     saved = tomllib.loads((folder / "micros.toml").read_text("utf-8"))
     assert saved["notebook"] == "04_micro_to_macro"
     assert saved["title"] == "Which small conversions go with Purchase"
-    assert saved["parameters"] == panel.kwargs()
+    assert saved["parameters"] == panel.kwargs() | {"start": ""}
 
 
 def test_what_cannot_start_says_why(log: EventLog, shop: Catalog) -> None:
@@ -191,18 +206,29 @@ def test_the_table_for_people_says_what_the_table_says(log: EventLog, shop: Cata
     shown = readable_verdicts(table)
     assert list(shown.index) == list(whole["label"])
     assert list(shown["verdict"]) == [v.replace("_", " ") for v in whole["verdict"]]
-    cells = shown["calibrated"]
-    for cell, row in zip(cells, whole.itertuples(), strict=True):
-        if row.verdict == "structural":
-            assert cell == "not judged"
-        elif pd.isna(row.calibrated):
-            assert cell == "n/a"
-        else:
-            numbers = [row.calibrated, row.calibrated_low, row.calibrated_high]
-            found = [
-                float(x) for x in cell.translate(str.maketrans("()", "  ")).split() if x != "to"
-            ]
-            assert found == pytest.approx(numbers, rel=0.05)
+    columns = {"peers' rule": "peers", "calibrated": "calibrated", "total": "total"}
+    for name, column in columns.items():
+        for text, row in zip(shown[name], whole.to_dict("records"), strict=True):
+            cell, middle = text.replace("\xa0", " "), row[column]
+            if row["verdict"] == "structural":
+                assert cell == "not judged"
+            elif pd.isna(middle):
+                assert cell == "n/a"
+            else:
+                numbers = [middle, row[f"{column}_low"], row[f"{column}_high"]]
+                found = [
+                    float(x) for x in cell.translate(str.maketrans("()", "  ")).split() if x != "to"
+                ]
+                assert found == pytest.approx(numbers, rel=0.05)
+
+
+def test_a_verdict_that_rests_on_a_milestone_names_it(shop: Catalog) -> None:
+    result = micro_to_macro(simulate(seed=2026, users=20_000).log, shop)
+    shown = readable_verdicts(result.table)["verdict"]
+    assert shown["Removed from cart"] == "leads, after “Viewed the cart”"
+    assert shown["Product video started"] == "leads"
+    alone = result.table[result.table["event"] == "remove_from_cart"]
+    assert readable_verdicts(alone)["verdict"].iloc[0] == "leads, after “View cart”"
 
 
 def test_every_verdict_has_its_reason_once(log: EventLog, shop: Catalog) -> None:
@@ -222,9 +248,14 @@ def test_groups_stand_beside_each_other(log: EventLog, shop: Catalog) -> None:
     judged = table[table["role"].isin(["secondary", "adverse"]) & (table["group"] == "mobile")]
     for row in judged.itertuples():
         cell = shown.loc[row.label, "mobile"]
-        assert cell.startswith(row.verdict.replace("_", " ") + ":")
-        known = not pd.isna(row.exposed_macros)
-        assert cell.endswith(f"n = {int(row.exposed_macros)}" if known else "n = n/a")
+        if pd.isna(row.exposed_macros):
+            assert cell == "too few people to show"
+            continue
+        verdict = row.verdict.replace("_", " ")
+        assert cell.startswith(f"{verdict}," if pd.isna(row.calibrated) else f"{verdict}: ")
+        # With spaces at which no line breaks.
+        assert cell.endswith(f"n\xa0=\xa0{int(row.exposed_macros)}")
+    assert not shown.map(lambda cell: "n/a" in cell).any(axis=None)
 
 
 def test_without_controls_the_adjusted_ratio_is_shown_and_named(
@@ -233,9 +264,9 @@ def test_without_controls_the_adjusted_ratio_is_shown_and_named(
     table = micro_to_macro(log, shop, by="device", controls=[]).table
     row = table[(table["event"] == "video_start") & (table["group"] == "all")].iloc[0]
     known = f"{row.adjusted:.2f} ({row.adjusted_low:.2f} to {row.adjusted_high:.2f})"
-    assert readable_verdicts(table).loc[row.label, "adjusted"] == known
+    assert readable_verdicts(table).loc[row.label, "adjusted"] == known.replace(" ", "\xa0")
     cell = verdicts_by_group(table).loc[row.label, "all"]
-    assert cell == f"goes along: adjusted {known}, n = {row.exposed_macros:.0f}"
+    assert cell == f"goes along: adjusted {known}, n\xa0=\xa0{row.exposed_macros:.0f}"
 
 
 def test_events_of_one_name_stay_apart() -> None:

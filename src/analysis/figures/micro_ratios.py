@@ -65,12 +65,14 @@ def ratio_forest(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
 
 
 def _heading(row: Any) -> str:
-    verdict = _words(row.verdict)
+    verdict = _words(row)
     return f"{short(row.label, _HEADING - len(verdict))} · {verdict}"
 
 
-def _words(verdict: str) -> str:
-    return verdict.replace("_", " ")
+def _words(row: Any) -> str:
+    """The verdict; what only those do who have got to some milestone is on the way."""
+    on_the_way = isinstance(getattr(row, "only_after", None), str)
+    return f"{row.verdict.replace('_', ' ')}{', on the way' if on_the_way else ''}"
 
 
 def _triple(row: Any, name: str) -> tuple[float, float, float]:
@@ -97,7 +99,7 @@ def _told(row: Any, name: str) -> list[str]:
     if row.reach == row.reach:
         done = share(row.reach_k, row.converters, row.reach)
         lines.append(f"{done} of all who converted had done it")
-    return [*lines, f"verdict: {_words(row.verdict)}"]
+    return [*lines, f"verdict: {_words(row)}"]
 
 
 def _cloud(controls: list[Any]) -> Block:
@@ -116,7 +118,7 @@ def _said(row: Any) -> str:
     for name, _ in STEPS:
         ratio = _triple(row, name)
         parts.append(f"{name} {with_interval(*ratio) if ratio[0] == ratio[0] else 'undefined'}")
-    return f"{row.label}, {_words(row.verdict)}: {', '.join(parts)}, {_of(row)}."
+    return f"{row.label}, {_words(row)}: {', '.join(parts)}, {_of(row)}."
 
 
 def _of(row: Any) -> str:

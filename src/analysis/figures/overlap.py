@@ -17,7 +17,7 @@ from analysis.figures.theme import (
     safe,
     safe_lines,
 )
-from analysis.wording import count
+from analysis.wording import UNDEFINED, count
 
 _HEIGHT = 320
 
@@ -70,12 +70,17 @@ def overlap_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         "margin_b": 60,
         "yaxis": {"range": [-reach, reach], "showticklabels": False, "zerolinecolor": INK},
         "annotations": [
-            _note(f"had done it: {count(people['exposed'])} users", 1, "top"),
-            _note(f"had not: {count(people['other'])} users", 0.04, "bottom"),
+            _note(f"had done it: {_shown(table['exposed'])}", 1, "top"),
+            _note(f"had not: {_shown(table['other'])}", 0.04, "bottom"),
         ],
     }
     alt = " ".join([*(_said(row) for row in shown if row.exposed or row.other), f"{_gone(table)}."])
     return finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
+
+
+def _shown(people: pd.Series) -> str:
+    users = f"{count(people.sum())} users"
+    return f"{users} in the bars shown" if people.isna().any() else users
 
 
 def _note(text: str, y: float, anchor: str) -> dict[str, Any]:
@@ -96,12 +101,16 @@ def _bin(row: Any) -> str:
 
 
 def _told(row: Any) -> list[str]:
-    lines = [_bin(row), f"had done it: {count(row.exposed)}", f"had not: {count(row.other)}"]
-    return [*lines, f"left out besides: {count(row.trimmed)}"] if row.trimmed else lines
+    lines = [_bin(row), f"had done it: {_people(row.exposed)}", f"had not: {_people(row.other)}"]
+    return [*lines, f"left out besides: {_people(row.trimmed)}"] if row.trimmed else lines
 
 
 def _said(row: Any) -> str:
-    return f"C{_bin(row)[1:]}: {count(row.exposed)} had done it, {count(row.other)} had not."
+    return f"C{_bin(row)[1:]}: {_people(row.exposed)} had done it, {_people(row.other)} had not."
+
+
+def _people(number: float) -> str:
+    return "too few to show" if count(number) == UNDEFINED else count(number)
 
 
 def _gone(table: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""A panel over `micro_to_macro`: macro, horizon, period, adjustment and segments by hand.
+"""A panel over `micro_to_macro`: start, macro, horizon, period, adjustment and segments by hand.
 
 The controls hold arguments, a change calls `micro_to_macro` with them once, and the panel shows
 what came back: the sentence, the caveats, the forest of odds ratios. Which group of a breakdown is
@@ -25,6 +25,7 @@ from analysis.schema import ALL, WorkbookError, duration_us, human_duration
 from analysis.widgets.choices import Choice, breakdown_choices, event_choices, window_choices
 from analysis.widgets.funnels import PLOTLY
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
+from analysis.widgets.timing import FIRST_EVENT
 from analysis.widgets.words import alert, answer, note
 
 ACTIVITY = "activity"
@@ -44,7 +45,7 @@ class CorrelationPanel(ipywidgets.VBox):
 
     Attributes
     ----------
-    macro, horizon, period, adjust, by : the controls. group : which group is drawn.
+    start, macro, horizon, period, adjust, by : the controls. group : which group is drawn.
     form : "Save as report", or None.
     result : the answer that is shown; None while an error is.
     """
@@ -59,9 +60,13 @@ class CorrelationPanel(ipywidgets.VBox):
         save: SaveTo | None,
     ) -> None:
         self._log, self._catalog, self._min_cell = log, catalog, given["min_cell"]
-        self._labels = {name: catalog.label(name) for name in [*log.event_names, given["macro"]]}
+        own = {name: catalog.label(name) for name in [*log.event_names, given["macro"]]}
+        self._labels = own
         horizons, horizon = window_choices(given["horizon"])
-        events = event_choices(list(self._labels), self._labels)
+        events = event_choices(list(own), own)
+        begin = given["start"] or ""
+        starts = event_choices([n for n in dict.fromkeys([*log.event_names, begin]) if n], own)
+        self.start = _dropdown("From", [FIRST_EVENT, *starts], begin)
         self.macro = _dropdown("Convert to", events, given["macro"])
         self.horizon = _dropdown("Horizon", horizons, horizon)
         self.period = _dropdown("Periods", _period_choices(given["period"]), given["period"])
@@ -72,7 +77,7 @@ class CorrelationPanel(ipywidgets.VBox):
         self._words, self._drawing = ipywidgets.HTML(), ipywidgets.Output()
         shown = [self._controls(), self._words, self._drawing]
         super().__init__(shown if self.form is None else [*shown, self.form])
-        for control in (self.macro, self.horizon, self.period, self.adjust, self.by):
+        for control in (self.start, self.macro, self.horizon, self.period, self.adjust, self.by):
             control.observe(lambda _: self._redraw(), "value")
         self.group.observe(lambda _: self._draw(), "value")
         self._redraw()
@@ -80,6 +85,7 @@ class CorrelationPanel(ipywidgets.VBox):
     def kwargs(self) -> dict[str, Any]:
         """What the panel calls `micro_to_macro` with, as plain data."""
         return {
+            "start": self.start.value or None,
             "macro": self.macro.value,
             "horizon": self.horizon.value,
             "period": self.period.value,
@@ -93,8 +99,8 @@ class CorrelationPanel(ipywidgets.VBox):
 
     def _controls(self) -> ipywidgets.HBox:
         sides = [
-            ipywidgets.VBox([self.macro, self.horizon, self.period, self.by, self.group]),
-            ipywidgets.VBox([self.adjust]),
+            ipywidgets.VBox([self.start, self.macro, self.horizon, self.period]),
+            ipywidgets.VBox([self.by, self.group, self.adjust]),
         ]
         layout = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
         return ipywidgets.HBox(sides, layout=layout)
@@ -130,7 +136,7 @@ class CorrelationPanel(ipywidgets.VBox):
         asked = self.kwargs()
         return Draft(
             f"Which small conversions go with {self._labels[asked['macro']]}",
-            asked | {"by": asked["by"] or ""},
+            asked | {"by": asked["by"] or "", "start": asked["start"] or ""},
         )
 
 
@@ -144,6 +150,7 @@ def correlation_panel(
     adjust: Sequence[str] = (ACTIVITY,),
     by: str | None = None,
     min_cell: int = 1,
+    start: str | None = None,
     save: SaveTo | None = None,
 ) -> CorrelationPanel:
     """How do the verdicts change with another macro conversion, horizon, period or adjustment?
@@ -151,8 +158,8 @@ def correlation_panel(
     Parameters
     ----------
     log : the events. catalog : their roles and what they are called.
-    macro, horizon, period, adjust, by, min_cell : as of `micro_to_macro`; where the panel starts.
-        The macro conversion defaults to the catalog's.
+    macro, horizon, period, adjust, by, min_cell, start : as of `micro_to_macro`; where the panel
+        starts. The macro conversion defaults to the catalog's.
     save : where "Save as report" writes; without it the panel has no such form.
 
     Raises
@@ -166,8 +173,8 @@ def correlation_panel(
     >>> from analysis.simulate import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> correlation_panel(simulate(users=300).log, shop, horizon="7d")
-    CorrelationPanel(macro='purchase', horizon='7d', period='auto', adjust=['activity'], by=None, \
-min_cell=1)
+    CorrelationPanel(start=None, macro='purchase', horizon='7d', period='auto', \
+adjust=['activity'], by=None, min_cell=1)
     """
     duration_us(horizon, "correlation_panel: horizon")
     if period != AUTO[1]:
@@ -179,6 +186,7 @@ min_cell=1)
         "adjust": (adjust,) if isinstance(adjust, str) else tuple(adjust),
         "by": by,
         "min_cell": min_cell,
+        "start": start,
     }
     return CorrelationPanel(log, catalog, given, save)
 
@@ -222,6 +230,6 @@ def _several(
         rows=min(len(choices), _MOST_ROWS),
         description=said,
         tooltip="Hold Ctrl to choose several, or none",
-        style={"description_width": "4.5rem"},
-        layout=ipywidgets.Layout(width="18rem"),
+        style={"description_width": "6.5rem"},
+        layout=ipywidgets.Layout(width="20rem"),
     )
