@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,6 +107,29 @@ def test_files_hold_the_people_and_their_group(tmp_path, name):
     assert written["group"].tolist() == found.people["group"].tolist()
     assert set(pd.to_datetime(written["at"])) == {found.at}
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+FORMULAS = ["=1+1", "+49170", "-5", "@SUM(A1)", "  =1", "\t=1", "\rcr", "=cmd|' /C calc'!A0", "－5"]
+PLAIN = ["plain", 'quo"te', "com,ma", "new\nline", "re\rturn", "007", "1e5", "a=b", "ünï", "'own"]
+
+
+def test_a_csv_file_holds_no_formula_and_every_other_id_as_it_is(tmp_path):
+    frame = pd.DataFrame({"user": [*FORMULAS, *PLAIN], "event": "purchase"})
+    log = EventLog.from_frame(frame.assign(time=pd.Timestamp("2026-01-05")))
+    people = segment(log, did("purchase"))
+    found = audience(log, people, path=tmp_path / "people.csv")
+    with open(tmp_path / "people.csv", newline="", encoding="utf-8") as file:
+        cells = [row["user"] for row in csv.DictReader(file)]
+    expected = found.people["user"].tolist()
+    assert [cell.removeprefix("'") if cell != "'own" else cell for cell in cells] == expected
+    assert not [cell for cell in cells if cell.lstrip()[:1] in set("=+-@－") or cell[0].isspace()]
+    assert sorted(set(cells) & set(PLAIN)) == sorted(PLAIN)
+    assert any(f"{len(FORMULAS)} of the ids begin like a formula" in w for w in found.warnings)
+    read = pd.read_csv(tmp_path / "people.csv", dtype=str)
+    assert read["user"].tolist() == cells
+    whole = audience(log, people, path=tmp_path / "people.parquet")
+    assert pd.read_parquet(tmp_path / "people.parquet")["user"].tolist() == expected
+    assert not any("formula" in warning for warning in whole.warnings)
 
 
 def test_what_is_not_known_is_said():

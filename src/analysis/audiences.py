@@ -11,8 +11,6 @@ write a file over another one halfway.
 
 from __future__ import annotations
 
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,12 +20,14 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis import figures
+from analysis.audience_file import target_of, write
 from analysis.eventlog import engine, people
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn, string_hashes
 from analysis.passes import segments as passes
 from analysis.results import Result
-from analysis.schema import USER, DataError, UsageError, did_you_mean, timestamp
+from analysis.schema import USER, UsageError, timestamp
 from analysis.segment_checks import check_rule
 from analysis.segment_people import Look, asked, keeps
 from analysis.segment_result import Segment, as_segment
@@ -38,8 +38,7 @@ from analysis.stats import wilson
 from analysis.wording import count, percent, share
 
 AUDIENCE, HOLDOUT, ALL = "audience", "holdout", "all"
-_FORMATS: Final = (".csv", ".parquet")
-_SPREAD = 2.0**64
+_SPREAD: Final = 2.0**64
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -100,7 +99,8 @@ def audience(
     ----------
     segment : as `segment` returns it. macro : the event that pays.
     path : a ``.csv`` or ``.parquet`` file to write: ``user``, ``group``, ``at``. It is replaced in
-        one step.
+        one step. In a CSV file an id that a spreadsheet would run as a formula has an apostrophe
+        before it, and a warning says so.
     holdout : the share of people to hold out, from 0 to below 1.
     seed : of the split: a campaign's name or number. The same person is in the same part for the
         same seed, whoever else is in the segment; a larger share holds out the same people and
@@ -132,7 +132,7 @@ def audience(
     [{'group': 'all', 'users': 2, 'k': 1, 'rate': 0.5}]
     """
     as_segment(segment, "audience")
-    target = _target(path)
+    target = target_of(path)
     _check(holdout, seed)
     check_rule(log, did(macro), "audience: macro")
     granted = _granted(log, consent)
@@ -148,8 +148,7 @@ def audience(
     held = _held_out(ids, holdout, seed)
     frame = pd.DataFrame({USER: ids, "group": np.where(held, HOLDOUT, AUDIENCE)})
     table = _table(cells[kept, 2:], held, holdout > 0, segment.at_us < log.covers_until_us)
-    if target is not None:
-        _write(frame.assign(at=segment.at), target)
+    written = () if target is None else write(frame.assign(at=segment.at), target)
     without = int((cells[:, 0] & ~cells[:, 1]).sum())
     return AudienceResult(
         table=table,
@@ -160,30 +159,12 @@ def audience(
             "seed": seed,
             "consent": consent.column if isinstance(consent, Consent) else consent,
         },
-        warnings=_warnings(log, segment, consent, without),
+        warnings=(*_warnings(log, segment, consent, without), *written),
         people=frame,
         at=segment.at,
         until=timestamp(log.covers_until_us),
         macro=macro,
     )
-
-
-def _target(path: Path | str | None) -> Path | None:
-    if path is None:
-        return None
-    target = Path(path)
-    if target.suffix.lower() not in _FORMATS:
-        near = did_you_mean(target.suffix, _FORMATS)
-        raise UsageError(
-            f"audience: path={str(path)!r} ends in {target.suffix!r}.{near} "
-            f"Allowed: {', '.join(_FORMATS)}."
-        )
-    if not target.parent.is_dir():
-        raise UsageError(
-            f"audience: path={str(path)!r}: there is no folder {str(target.parent)!r}. Make it, or "
-            "choose another."
-        )
-    return target
 
 
 def _check(holdout: float, seed: int | str) -> None:
@@ -253,25 +234,10 @@ def _table(did_it: np.ndarray, held: np.ndarray, split: bool, followed: bool) ->
     return table[["group", "users", *since, *before]]
 
 
-def _write(frame: pd.DataFrame, target: Path) -> None:
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        if target.suffix.lower() == ".csv":
-            frame.to_csv(beside, index=False)
-        else:
-            frame.to_parquet(beside, index=False)
-        os.replace(beside, target)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise DataError(
-            f"audience: cannot write '{target}': {error.strerror}. Choose another place."
-        ) from error
-
-
 def _warnings(
     log: EventLog, segment: Segment, consent: str | Consent | None, without: int
 ) -> tuple[str, ...]:
-    said = list(segment.warnings)
+    said = [*segment.warnings, *hindsight(log, segment.at_us)]
     if without:
         said.append(f"{count(without)} people left out: their last known word is no consent.")
     named = [name for name in log.properties if "consent" in name.lower()]

@@ -20,6 +20,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.cluster_points import Points, fitted, likeness, named, number_of_clusters, points
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.results import Result
 from analysis.schema import DataError, UsageError, one_of, timestamp
@@ -143,7 +144,7 @@ def behavioral_clusters(
             "draws": draws,
             "seed": seed,
         },
-        warnings=_warnings(found, float(rand.mean()), min_events),
+        warnings=(*_warnings(found, float(rand.mean()), min_events), *hindsight(log)),
         users=pd.DataFrame({"user": found.users, "cluster": np.array(titles)[place]}),
         stability=float(rand.mean()),
         stability_low=float(low),

@@ -29,6 +29,7 @@ import pandas as pd
 from analysis import figures
 from analysis.catalog import Catalog
 from analysis.dose_response import dose_table
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.micro_cells import checked_cell, hide_small_levels, hide_small_rows
@@ -190,7 +191,7 @@ def micro_to_macro(
             "limits": dataclasses.asdict(limits),
             "min_cell": few,
         },
-        warnings=notes(table, counts, limits, few),
+        warnings=(*notes(table, counts, limits, few), *hindsight(log)),
         counts=counts,
         catalog=catalog,
     )

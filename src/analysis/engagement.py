@@ -33,6 +33,7 @@ from analysis.engagement_scores import (
     scores,
 )
 from analysis.engagement_words import readable_rows, score_table, table_sentence, table_warnings
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.figures.engagement import engagement_ratios, level_bars
 from analysis.results import Result
@@ -162,7 +163,7 @@ def engagement_levels(
             "without": list(own),
             "micros": micros,
         },
-        warnings=_level_warnings(users, given is None),
+        warnings=(*_level_warnings(users, given is None), *hindsight(log)),
         users=users,
         cut_points=scored.cuts,
         at=timestamp(instant),
@@ -238,7 +239,10 @@ def engagement_table(
             "most_false": most_false,
             "min_cell": min_cell,
         },
-        warnings=table_warnings(trends, hidden=hidden, unplaced=unplaced, min_cell=min_cell),
+        warnings=(
+            *table_warnings(trends, hidden=hidden, unplaced=unplaced, min_cell=min_cell),
+            *hindsight(log),
+        ),
         trends=trends,
         at=timestamp(instant),
     )

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis import breakdown
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.units import units
 from analysis.funnel_chains import chains_of
@@ -144,7 +145,10 @@ def _answer(
     return FunnelResult(
         table=funnel_table(parts, groups, question),
         parameters=options,
-        warnings=funnel_warnings(parts, question, rows_left_out),
+        warnings=(
+            *funnel_warnings(parts, question, rows_left_out),
+            *hindsight(log, question.entered[0]),
+        ),
         steps=question.steps,
         window_us=question.window_us,
         immature=immature_units(parts),

@@ -19,6 +19,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.eventlog import engine, people
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.passes import segments as passes
@@ -151,7 +152,7 @@ def rfm(
     return RFMResult(
         table=_table(buyers),
         parameters=parameters,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *hindsight(log)),
         users=buyers,
         cut_points=cuts,
         scores=scores,

@@ -20,6 +20,7 @@ import pandas as pd
 from analysis import figures
 from analysis.contrasts import judged, shares
 from analysis.eventlog import people
+from analysis.eventlog.hindsight import must_know
 from analysis.eventlog.log import EventLog
 from analysis.figures.differences import chance, thing
 from analysis.funnel_steps import Step
@@ -194,6 +195,7 @@ def _period(
         for one in (a, b):
             if one is not None:
                 one.must_precede(timestamp(start), "compare_segments: since")
+        must_know(log, start, "compare_segments: since")
         end = log.covers_until_us if high is None else min(high, log.covers_until_us)
     if end <= start:
         raise UsageError(

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.eventlog import engine, people
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.results import Result
@@ -118,7 +119,7 @@ def overlaps(
             "segments": {name: one.parameters for name, one in segments.items()},
             "min_cell": min_cell,
         },
-        warnings=(few,) if hidden.any() else (),
+        warnings=(*((few,) if hidden.any() else ()), *hindsight(log, first.at_us)),
         sets=names,
         pairs=_pairs(codes, names, min_cell),
     )
