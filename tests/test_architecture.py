@@ -35,8 +35,10 @@ FLOORS = {
         "funnel_pairs funnel_lookup funnel_times funnel_recent funnel_next funnel_compare "
         "funnel_value funnel_worth segments segment_rules segment_terms segment_values "
         "segment_form segment_people segment_checks segment_words segment_result rfm clusters "
-        "cluster_points audiences audience_file content content_words contrasts "
-        "segment_comparison segment_profiles segment_overlaps journeys journey_lines journey_flows journey_steps journey_paths "
+        "cluster_points audiences audience_file contrasts "
+        "content content_table content_words "
+        "segment_comparison segment_profiles segment_overlaps "
+        "journeys journey_lines journey_flows journey_steps journey_paths "
         "journey_order journey_distance forms form_table engagement engagement_rates "
         "engagement_rows engagement_scores engagement_words "
     ),
