@@ -149,6 +149,24 @@ def test_what_is_not_known_is_said():
     assert nobody.sentence() == "Nobody is in this audience."
 
 
+def test_rates_of_few_people_are_hidden_in_both_parts():
+    found = [(f"u{i}", 2, "cart", None) for i in range(60)]
+    found += [(f"u{i}", 12, "purchase", None) for i in range(9)]
+    log = log_of(found)
+    shown = audience(log, segment(log, did("cart"), at=AT), holdout=0.3)
+    parts = shown.table.set_index("group")["k"]
+    assert 0 < parts["holdout"] < 5 <= parts["audience"]
+    hidden = audience(log, segment(log, did("cart"), at=AT), holdout=0.3, min_cell=5)
+    own = hidden.table.set_index("group")
+    assert own.loc["all", "k"] == 9
+    assert own.loc[["audience", "holdout"], ["k", "rate", "low", "high"]].isna().all(axis=None)
+    assert own["users"].tolist() == shown.table["users"].tolist()
+    assert "too few to show" not in hidden.sentence()
+    few = audience(log, segment(log, did("cart"), at=AT), min_cell=30).sentence()
+    assert "too few to show have done it since." in few
+    assert "Audience, since then" not in hidden.figure().layout.meta["alt"]
+
+
 def test_a_no_that_came_later_is_a_no():
     log = log_of([("a", 2, "cart", "yes"), ("a", 15, "visit", "no"), ("b", 2, "cart", "yes")])
     found = audience(log, segment(log, did("cart"), at=AT), consent="mail")
@@ -168,6 +186,7 @@ def test_consent_as_a_number():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"min_cell": 0}, "whole number from 1"),
         ({"holdout": 1.0}, "from 0 to below 1"),
         ({"holdout": True}, "from 0 to below 1"),
         ({"holdout": float("nan")}, "from 0 to below 1"),

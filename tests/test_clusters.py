@@ -117,3 +117,15 @@ def test_nobody_to_place():
     for nobody in (log, EventLog.from_frame(log.to_frame().iloc[:0])):
         with pytest.raises(DataError, match="not enough data: 0 people have 99 events or more"):
             behavioral_clusters(nobody, min_events=99)
+
+
+def test_clusters_of_few_people_are_hidden():
+    log, _ = planted()
+    found = behavioral_clusters(log, clusters=3, draws=2, min_cell=80)
+    small = found.table[found.table["k"].isna()]
+    assert len(set(small["cluster"])) == 1
+    assert small[["rate", "low", "high", "jaccard", "per_session"]].isna().all(axis=None)
+    assert found.table["k"].dropna().min() == 90
+    assert "too few people to show" in found.figure().layout.meta["alt"]
+    with pytest.raises(UsageError, match="min_cell=0"):
+        behavioral_clusters(log, min_cell=0)

@@ -328,6 +328,20 @@ def test_own_cuts_hold_and_empty_levels_are_said():
     assert "High" not in result.figure().layout.meta["alt"]
 
 
+def test_levels_of_few_people_are_hidden():
+    log = inert_log(2)
+    open_ = engagement_levels(log, SHOP, cuts=(20, 90))
+    k = open_.table["k"].tolist()
+    hidden = engagement_levels(log, SHOP, cuts=(20, 90), min_cell=max(k[2], 1) + 1)
+    row = hidden.table.iloc[2]
+    assert 0 < k[2] < k[1]
+    assert row[["k", "rate", "score_low", "sessions", "depth"]].isna().all()
+    assert "too few people are there to show" in hidden.sentence()
+    assert "High" not in hidden.figure().layout.meta["alt"]
+    with pytest.raises(UsageError, match="min_cell=0"):
+        engagement_levels(log, SHOP, min_cell=0)
+
+
 def test_nobody_there_is_said():
     result = engagement_levels(inert_log(2), SHOP, at="2020-01-01")
     assert result.sentence().startswith("Nobody was seen before 2020-01-01")

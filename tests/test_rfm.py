@@ -109,6 +109,22 @@ def test_the_sentence_and_the_figure_have_their_numbers():
     )
 
 
+def test_scores_of_few_buyers_are_hidden():
+    found = [(f"u{i}", i, "purchase", 10.0) for i in range(30)]
+    found += [(f"u{i}", 40, "purchase", 10.0) for i in range(3)]
+    hidden = rfm(log_of(found), min_cell=5)
+    own = hidden.table[hidden.table["measure"] == "recency"].set_index("score")
+    assert len(own) == 5
+    least = rfm(log_of(found), min_cell=7).table.query("measure == 'recency'")
+    assert least["k"].isna().any()
+    assert least.loc[least["k"].isna(), ["low", "high", "rate", "rate_low"]].isna().all(axis=None)
+    said = rfm(log_of(found), min_cell=20)
+    assert "too few score high on recency and frequency to show" in said.sentence()
+    assert "too few people to show" in said.figure().layout.meta["alt"]
+    with pytest.raises(UsageError, match="min_cell=0"):
+        rfm(log_of(found), min_cell=0)
+
+
 def test_the_upper_two_fifths_of_two_scores_are_the_better_one():
     found = [("a", 70, "purchase", 5.0), ("a", 71, "purchase", 5.0), ("b", 1, "purchase", 5.0)]
     said = rfm(log_of(found), scores=2).sentence()

@@ -33,6 +33,7 @@ from analysis.segment_people import Look, asked, keeps
 from analysis.segment_result import Segment, as_segment
 from analysis.segment_rules import Did
 from analysis.segment_terms import did, last
+from analysis.segment_values import few
 from analysis.sources.consent import GRANTED, Consent, granted_rows
 from analysis.stats import wilson
 from analysis.wording import count, percent, share
@@ -65,17 +66,11 @@ class AudienceResult(Result):
             said += f", {count(rows[HOLDOUT]['users'])} of them held out"
         if not whole["users"]:
             return "Nobody is in this audience."
-        before = share(whole["k_before"], whole["users"], whole["rate_before"])
-        said += (
-            f". {before} had done {self.macro} before {self.at:%Y-%m-%d %H:%M} UTC (95% interval "
-            f"{percent(whole['low_before'])} to {percent(whole['high_before'])})"
-        )
+        when = f"{self.at:%Y-%m-%d %H:%M} UTC"
+        said += f". {_many(whole, '_before')} had done {self.macro} before {when}"
+        said += _interval(whole, "_before")
         if self.until > self.at:
-            since = share(whole["k"], whole["users"], whole["rate"])
-            said += (
-                f", {since} have done it since (95% interval {percent(whole['low'])} to "
-                f"{percent(whole['high'])})"
-            )
+            said += f", {_many(whole, '')} have done it since{_interval(whole, '')}"
         return f"{said}."
 
     def figure(self) -> Any:
@@ -92,6 +87,7 @@ def audience(
     holdout: float = 0.0,
     seed: int | str = 0,
     consent: str | Consent | None = None,
+    min_cell: int = 1,
 ) -> AudienceResult:
     """Who is in the audience, who is held out, and how many of them convert?
 
@@ -108,6 +104,7 @@ def audience(
     consent : a property, or `Consent` with the words that grant. Only people whose last known
         value in the log grants it are in, whenever the segment was asked: a no that came later is
         a no. Nobody's silence counts as a yes.
+    min_cell : rates of fewer people than this, or by fewer, are hidden in the table; 1 shows all.
 
     Raises
     ------
@@ -135,6 +132,7 @@ def audience(
     target = target_of(path)
     _check(holdout, seed)
     check_rule(log, did(macro), "audience: macro")
+    least = few(min_cell, "audience")
     granted = _granted(log, consent)
     chosen = people.chosen(log.shards, len(log.event_names), segment)
 
@@ -148,6 +146,7 @@ def audience(
     held = _held_out(ids, holdout, seed)
     frame = pd.DataFrame({USER: ids, "group": np.where(held, HOLDOUT, AUDIENCE)})
     table = _table(cells[kept, 2:], held, holdout > 0, segment.at_us < log.covers_until_us)
+    table = _hidden(table, least)
     written = () if target is None else write(frame.assign(at=segment.at), target)
     without = int((cells[:, 0] & ~cells[:, 1]).sum())
     return AudienceResult(
@@ -158,6 +157,7 @@ def audience(
             "holdout": holdout,
             "seed": seed,
             "consent": consent.column if isinstance(consent, Consent) else consent,
+            "min_cell": least,
         },
         warnings=(*_warnings(log, segment, consent, without), *written),
         people=frame,
@@ -165,6 +165,18 @@ def audience(
         until=timestamp(log.covers_until_us),
         macro=macro,
     )
+
+
+def _many(row: dict[Any, Any], ends: str) -> str:
+    if pd.isna(row[f"rate{ends}"]):
+        return "Too few to show" if ends else "too few to show"
+    return share(row[f"k{ends}"], row["users"], row[f"rate{ends}"])
+
+
+def _interval(row: dict[Any, Any], ends: str) -> str:
+    if pd.isna(row[f"rate{ends}"]):
+        return ""
+    return f" (95% interval {percent(row[f'low{ends}'])} to {percent(row[f'high{ends}'])})"
 
 
 def _check(holdout: float, seed: int | str) -> None:
@@ -232,6 +244,19 @@ def _table(did_it: np.ndarray, held: np.ndarray, split: bool, followed: bool) ->
     since, before = ["k", "rate", "low", "high"], ["k_before"]
     before += [f"{name}_before" for name in ("rate", "low", "high")]
     return table[["group", "users", *since, *before]]
+
+
+def _hidden(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table without the rates of few people."""
+    parts = table["group"] != ALL
+    for k, ends in (("k", ""), ("k_before", "_before")):
+        small = table[k].between(1, min_cell - 1) | table["users"].between(1, min_cell - 1)
+        # The two parts are all: one that is shown would tell the other.
+        small |= parts & bool(small[parts].any())
+        if small.any():
+            shown = [k, *(f"{name}{ends}" for name in ("rate", "low", "high"))]
+            table[shown] = table[shown].astype(float).mask(small)
+    return table
 
 
 def _warnings(

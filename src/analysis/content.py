@@ -33,8 +33,9 @@ from analysis.eventlog.log import EventLog
 from analysis.passes.segments import EVER
 from analysis.pooling import Pooled
 from analysis.results import Result
-from analysis.schema import UsageError, duration_us, one_of, timestamp
+from analysis.schema import duration_us, one_of, timestamp
 from analysis.segment_rules import ANY_EVENT
+from analysis.segment_values import few
 
 TOUCHES: Final = ("any", "first")
 
@@ -112,7 +113,7 @@ def content_conversion(
     True
     """
     one_of("content_conversion: touch", touch, TOUCHES)
-    few = _checked_cell(min_cell)
+    least = few(min_cell, "content_conversion")
     asked = Asked(
         property,
         to,
@@ -124,7 +125,7 @@ def content_conversion(
     )
     check(log, asked)
     values, counts, people = counts_of(log, asked)
-    table, typical, hidden = content_table(values, counts, few)
+    table, typical, hidden = content_table(values, counts, least)
     everybody = rates([EVERYBODY], people[None, :]).iloc[0]
     return ContentResult(
         table=table,
@@ -137,10 +138,10 @@ def content_conversion(
             "touch": touch,
             "since": None if asked.bounds[0] == -EVER else timestamp(asked.bounds[0]).isoformat(),
             "until": timestamp(asked.bounds[1]).isoformat(),
-            "min_cell": few,
+            "min_cell": least,
         },
         warnings=(
-            *content_warnings(table, everybody, asked.first, hidden=hidden, min_cell=few),
+            *content_warnings(table, everybody, asked.first, hidden=hidden, min_cell=least),
             *hindsight(log, int(asked.bounds[0])),
         ),
         typical=typical,
@@ -182,11 +183,3 @@ def channel_strength(
         until=until,
         min_cell=min_cell,
     )
-
-
-def _checked_cell(min_cell: Any) -> int:
-    if isinstance(min_cell, bool) or not isinstance(min_cell, int) or min_cell < 1:
-        raise UsageError(
-            f"content_conversion: min_cell={min_cell!r}. Allowed: a whole number from 1."
-        )
-    return min_cell

@@ -37,8 +37,9 @@ from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.figures.engagement import engagement_ratios, level_bars
 from analysis.results import Result
-from analysis.schema import US_PER_DAY, UsageError, one_of, timestamp
+from analysis.schema import US_PER_DAY, one_of, timestamp
 from analysis.segment_result import Segment, instant_of, picked
+from analysis.segment_values import few, share_between
 from analysis.wording import count, percent, share
 
 
@@ -71,9 +72,11 @@ class LevelsResult(Result):
             return f"Nobody was seen before {self.at:%Y-%m-%d %H:%M} UTC."
         top = self.table.iloc[2]
         low, high = self.cut_points
+        cuts = f"Engagement is high above a score of {high:.1f} and low up to {low:.1f} (of 100)"
+        if np.isnan(top["k"]):
+            return f"{cuts}: too few people are there to show."
         return (
-            f"Engagement is high above a score of {high:.1f} and low up to {low:.1f} (of 100): "
-            f"{share(top['k'], n, top['rate'])} of the people are there (95% interval "
+            f"{cuts}: {share(top['k'], n, top['rate'])} of the people are there (95% interval "
             f"{percent(top['low'])} to {percent(top['high'])})."
         )
 
@@ -118,6 +121,7 @@ def engagement_levels(
     at: Any = None,
     cuts: Sequence[float] | None = None,
     without: str | Sequence[str] | None = None,
+    min_cell: int = 1,
 ) -> LevelsResult:
     """Who is highly, somewhat and little engaged, as of an instant?
 
@@ -128,6 +132,7 @@ def engagement_levels(
     cuts : two scores from 0 to 100 that end the low and begin the high level; default: the
         terciles.
     without : an event, or several, whose rows count nowhere in the score.
+    min_cell : levels of fewer people than this are hidden in the table; 1 shows all.
 
     Raises
     ------
@@ -152,16 +157,18 @@ def engagement_levels(
     micros = micro_events(log, catalog)
     instant = instant_of(log, at, "engagement")
     own, given = left_out(log, without), checked_cuts(cuts)
+    least = few(min_cell, "engagement")
     found = activity(log, instant)
     scored = scores(log, micros, found, instant=instant, without=own, cuts=given)
     users = _users(log, scored)
     return LevelsResult(
-        table=score_table(users),
+        table=score_table(users, least),
         parameters={
             "at": timestamp(instant).isoformat(),
             "cuts": None if given is None else list(given),
             "without": list(own),
             "micros": micros,
+            "min_cell": least,
         },
         warnings=(*_level_warnings(users, given is None), *hindsight(log)),
         users=users,
@@ -211,13 +218,8 @@ def engagement_table(
     >>> found.table["level"].tolist(), found.trends["trend"].item()
     (['low', 'medium', 'high'], 'rises')
     """
-    if not 0 < most_false < 1 or isinstance(min_cell, bool) or not isinstance(min_cell, int):
-        raise UsageError(
-            f"engagement: most_false={most_false!r}, min_cell={min_cell!r}. Allowed: a share "
-            "between 0 and 1, and a whole number from 1."
-        )
-    if min_cell < 1:
-        raise UsageError(f"engagement: min_cell={min_cell}. Allowed: a whole number from 1.")
+    share_between(most_false, "engagement: most_false")
+    few(min_cell, "engagement")
     micros = micro_events(log, catalog)
     instant, given = instant_of(log, at, "engagement"), checked_cuts(cuts)
     asked = questions(log, catalog, events)

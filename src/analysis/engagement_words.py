@@ -21,8 +21,8 @@ _PATH = (
 )
 
 
-def score_table(users: pd.DataFrame) -> pd.DataFrame:
-    """A row per level: its scores, its people and their medians."""
+def score_table(users: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """A row per level: its scores, its people and their medians; what is about few is NaN."""
     numbers = ["recency_days", "sessions", "depth", "diversity"]
     n = len(users)
     rows = []
@@ -37,6 +37,10 @@ def score_table(users: pd.DataFrame) -> pd.DataFrame:
     low, high = wilson(table["k"], table["n"])
     table.insert(6, "low", low)
     table.insert(7, "high", high)
+    few = table["k"].between(1, min_cell - 1)
+    if few.any():
+        shown = [*names[1:4], "rate", "low", "high", *numbers]
+        table[shown] = table[shown].astype(float).mask(few)
     return table
 
 

@@ -29,9 +29,10 @@ from analysis.segment_checks import check_rule
 from analysis.segment_people import Look, asked
 from analysis.segment_result import Segment, instant_of, picked
 from analysis.segment_terms import did
+from analysis.segment_values import few
 from analysis.stats import wilson
 from analysis.totals import totals
-from analysis.wording import percent, share
+from analysis.wording import count, percent, share
 
 MEASURES = {"recency": "recency_days", "frequency": "frequency", "monetary": "value"}
 
@@ -43,8 +44,9 @@ class RFMResult(Result):
     ``table`` has a row per measure and score that occurs: ``measure``, ``score``, ``low``,
     ``high`` (the smallest and largest number that got it, in the measure's unit), ``k`` of ``n``
     buyers, ``rate, rate_low, rate_high``. ``users`` has a row per buyer: ``user``,
-    ``recency_days``, ``frequency``, ``value``, ``r``, ``f``, ``m``. ``cut_points``: per measure
-    the numbers above which a better score begins (for recency a worse one).
+    ``recency_days``, ``frequency``, ``value``, ``r``, ``f``, ``m``. ``cut_points``: per measure the
+    numbers above which a better score begins (for recency a worse one). What the table would tell
+    about few people is NaN.
     """
 
     users: pd.DataFrame
@@ -72,6 +74,8 @@ class RFMResult(Result):
         bound = self.scores * 3 // 5 + 1
         best = (self.users[["r", "f"]] >= bound).all(axis=1)
         low, high = (float(end) for end in wilson(best.sum(), n))
+        if 0 < best.sum() < int(self.parameters["min_cell"]):
+            return f"Of {count(n)} buyers too few score high on recency and frequency to show."
         said = (
             f"{share(best.sum(), n, best.mean())} of the buyers score {bound} or more of "
             f"{self.scores} for both recency and frequency (95% interval {percent(low)} to "
@@ -95,6 +99,7 @@ def rfm(
     value: str | None = "value",
     scores: int = 5,
     at: Any = None,
+    min_cell: int = 1,
 ) -> RFMResult:
     """Who bought lately, often and for much, as of an instant?
 
@@ -103,6 +108,7 @@ def rfm(
     event : what counts as buying. value : the property that is added up; None: no third score.
     scores : how many scores, 2 to 10.
     at : only events strictly before this instant count; default: the end of what the log covers.
+    min_cell : scores of fewer buyers than this are hidden in the table; 1 shows all.
 
     Raises
     ------
@@ -133,7 +139,7 @@ def rfm(
             f"rfm: value={value!r} is no property of numbers. Give one of "
             f"{[n for n, kind in log.kinds.items() if kind == 'number']}, or value=None."
         )
-    instant = instant_of(log, at, "rfm")
+    instant, least = instant_of(log, at, "rfm"), few(min_cell, "rfm")
     warnings = []
     if value is not None:
         currencies = totals(log, event).currency
@@ -148,9 +154,10 @@ def rfm(
         warnings += _coinciding(measure, numbers, cuts[measure])
     parameters = {
         "event": event, "value": value, "scores": scores, "at": timestamp(instant).isoformat(),
+        "min_cell": least,
     }  # fmt: skip
     return RFMResult(
-        table=_table(buyers),
+        table=_table(buyers, least),
         parameters=parameters,
         warnings=(*warnings, *hindsight(log)),
         users=buyers,
@@ -215,7 +222,7 @@ def _coinciding(measure: str, numbers: np.ndarray, cuts: list[float]) -> list[st
     ]
 
 
-def _table(buyers: pd.DataFrame) -> pd.DataFrame:
+def _table(buyers: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     parts = []
     for letter, (measure, column) in zip("rfm", MEASURES.items(), strict=True):
         own = buyers[buyers[letter] > 0].groupby(letter)[column].agg(["min", "max", "size"])
@@ -224,4 +231,8 @@ def _table(buyers: pd.DataFrame) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     table["rate"] = table["k"] / table["n"]
     table["rate_low"], table["rate_high"] = wilson(table["k"], table["n"])
+    hidden = table["k"] < min_cell
+    if hidden.any():
+        shown = ["low", "high", "k", "rate", "rate_low", "rate_high"]
+        table[shown] = table[shown].astype(float).mask(hidden)
     return table[["measure", "score", "low", "high", "k", "n", "rate", "rate_low", "rate_high"]]

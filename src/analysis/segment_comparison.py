@@ -29,6 +29,7 @@ from analysis.schema import UsageError, human_duration, instant_us, timestamp
 from analysis.segment_profiles import TwoGroups, event_rows, funnel_rows, property_rows, time_rows
 from analysis.segment_result import Segment, as_segment
 from analysis.segment_rules import properties_of
+from analysis.segment_values import few, share_between
 from analysis.wording import count, percent, points
 
 _NOT_CAUSED = (
@@ -138,11 +139,8 @@ def compare_segments(
     >>> sorted(set(found.table["kind"]))
     ['event', 'property', 'time']
     """
-    if not 0 < most_false < 1 or not isinstance(min_cell, int) or min_cell < 1:
-        raise UsageError(
-            f"compare_segments: most_false={most_false!r}, min_cell={min_cell!r}. Allowed: a share "
-            "between 0 and 1, and a whole number from 1."
-        )
+    share_between(most_false, "compare_segments: most_false")
+    few(min_cell, "compare_segments")
     for one in (a,) if b is None else (a, b):
         as_segment(one, "compare_segments")
     start, end, instant = _period(log, a, b, (since, until), look_back)
@@ -245,12 +243,12 @@ def _groups(
 def _hidden(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
     """The table without the numbers of few people, and how many rows that are."""
     counts = table[["k_a", "k_b"]]
-    few = ((counts > 0) & (counts < min_cell)).any(axis=1)
+    small = ((counts > 0) & (counts < min_cell)).any(axis=1)
     numbers = [name for name in table if name not in ("kind", "name", "value", "unit", "clear")]
     table = table.astype(dict.fromkeys(numbers, float))
-    table.loc[few, numbers] = np.nan
-    table.loc[few, "clear"] = False
-    return table, int(few.sum())
+    table.loc[small, numbers] = np.nan
+    table.loc[small, "clear"] = False
+    return table, int(small.sum())
 
 
 def _warnings(

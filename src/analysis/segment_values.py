@@ -64,11 +64,24 @@ def whole(number: Any, what: str, least: int) -> int:
     return int(number)
 
 
+def few(min_cell: Any, what: str) -> int:
+    """The number of people below which nothing is shown, checked."""
+    return whole(min_cell, f"{what}: min_cell", 1)
+
+
 def number(given: Any, what: str) -> float:
     """A number that is neither infinite nor undefined."""
     kinds = (int, float, np.integer, np.floating)
     if isinstance(given, bool) or not isinstance(given, kinds) or not math.isfinite(given):
         raise UsageError(f"{what}={given!r}. Allowed: a number.")
+    return float(given)
+
+
+def share_between(given: Any, what: str) -> float:
+    """A share above 0 and below 1, such as a false discovery rate."""
+    kinds = (int, float, np.integer, np.floating)
+    if isinstance(given, bool) or not isinstance(given, kinds) or not 0 < given < 1:
+        raise UsageError(f"{what}={given!r}. Allowed: a share between 0 and 1, such as 0.05.")
     return float(given)
 
 

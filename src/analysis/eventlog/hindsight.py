@@ -29,29 +29,20 @@ class Picked(Protocol):
         """The first instant shown."""
 
 
-def picked_at(mask: Any) -> int:
-    """The instant that a mask says, or `UNKNOWN`.
+def picked_after(before: int | None, mask: Any) -> int:
+    """When it was known whom a mask leaves of people who had been picked `before`.
+
+    A bare mask says no instant; people picked twice are known when the last one was asked.
 
     Examples
     --------
-    >>> picked_at([True, False]) == UNKNOWN
+    >>> picked_after(None, [True, False]) == UNKNOWN
     True
     """
     found = getattr(mask, "at_us", None)
     found = getattr(mask, "attrs", {}).get("at_us") if found is None else found
-    return UNKNOWN if found is None else int(found)
-
-
-def latest(*instants: int | None) -> int | None:
-    """The latest of what is known; people picked twice are known when the last one was asked.
-
-    Examples
-    --------
-    >>> latest(None, None), latest(None, 3, 5)
-    (None, 5)
-    """
-    known = [one for one in instants if one is not None]
-    return max(known) if known else None
+    instant = UNKNOWN if found is None else int(found)
+    return instant if before is None else max(before, instant)
 
 
 def hindsight(log: Picked, since: int | None = None) -> tuple[str, ...]:

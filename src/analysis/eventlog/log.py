@@ -21,18 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.typing import NaTType
 
-from analysis.eventlog import (
-    build,
-    counts,
-    engine,
-    hindsight,
-    people,
-    predicates,
-    rows,
-    store,
-    units,
-)
+from analysis.eventlog import build, counts, engine, people, predicates, rows, store, units
 from analysis.eventlog.canonical import arrow_table, canonical_table
+from analysis.eventlog.hindsight import picked_after
 from analysis.eventlog.opening import open_shards
 from analysis.eventlog.shard import Shard, content_sum
 from analysis.schema import (
@@ -234,8 +225,7 @@ class EventLog:
         chosen = people.chosen(self.shards, len(self.event_names), mask)
         by_shard = {id(shard): users for shard, users in zip(self.shards, chosen, strict=True)}
         view = self._showing(lambda shard: np.repeat(by_shard[id(shard)], np.diff(shard.offsets)))
-        picked = hindsight.latest(self.picked_at_us, hindsight.picked_at(mask))
-        return dataclasses.replace(view, picked_at_us=picked)
+        return dataclasses.replace(view, picked_at_us=picked_after(self.picked_at_us, mask))
 
     def by_unit(self, name: str) -> EventLog:
         """The log of accounts, devices or whatever a property names; see `units`.
