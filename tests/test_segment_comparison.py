@@ -97,6 +97,8 @@ def test_nothing_is_compared_with_what_a_rule_has_seen():
         compare_segments(log, early, late)
     with pytest.raises(UsageError, match="look_back=True"):
         compare_segments(log, late)
+    with pytest.raises(UsageError, match="Give an earlier since="):
+        compare_segments(log, early, look_back=True, since="2026-01-06")
     result = compare_segments(log, early, since="2026-01-10", until="2026-01-20", min_cell=1)
     assert (result.start, result.end) == (AT, pd.Timestamp("2026-01-20", tz="UTC"))
 

@@ -196,10 +196,14 @@ def _period(
         must_know(log, start, "compare_segments: since")
         end = log.covers_until_us if high is None else min(high, log.covers_until_us)
     if end <= start:
+        why = (
+            "looking back ends at the segments' instant. Give an earlier since="
+            if look_back
+            else "the period ends at until=, or with the log. Ask segment(log, rule, at=...) for "
+            "an earlier instant, or look_back=True to compare what picked them"
+        )
         raise UsageError(
-            f"compare_segments: nothing lies between {timestamp(start)} and {timestamp(end)}: the "
-            "segments are as of the end. Ask segment(log, rule, at=...) for an earlier instant, or "
-            "look_back=True to compare what picked them."
+            f"compare_segments: nothing lies between {timestamp(start)} and {timestamp(end)}: {why}."
         )
     return start, end, max(instants)
 

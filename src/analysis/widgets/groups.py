@@ -15,6 +15,7 @@ from analysis.eventlog.log import EventLog
 from analysis.rfm import rfm
 from analysis.widgets.choices import Choice, event_choices
 from analysis.widgets.panel import (
+    FALSE_ALARMS,
     QuestionPanel,
     day_of,
     day_picker,
@@ -102,7 +103,7 @@ def engagement_panel(
     controls = {
         "at": day_picker("As of", day_of(at, "engagement_panel: at")),
         "cuts": _cuts(cuts),
-        "most_false": dropdown("False alarms", _FALSE, most_false),
+        "most_false": dropdown("False alarms", FALSE_ALARMS, most_false),
         "events": several("Events", event_choices(names, labels), events or ()),
     }
 
@@ -205,9 +206,6 @@ def clusters_panel(
 
     fixed = {"seed": seed, "min_cell": min_cell}
     return QuestionPanel("clusters_panel", ask, controls, fixed, draft=draft, save=save)
-
-
-_FALSE: list[Choice] = [("one in a hundred", 0.01), ("one in twenty", 0.05), ("one in ten", 0.1)]
 
 
 def _cuts(cuts: Sequence[float] | None) -> Any:

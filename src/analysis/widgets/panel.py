@@ -24,6 +24,11 @@ from analysis.widgets.funnels import PLOTLY
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.words import alert, answer, note
 
+FALSE_ALARMS: tuple[Choice, ...] = (
+    ("one in a hundred", 0.01),
+    ("one in twenty", 0.05),
+    ("one in ten", 0.1),
+)
 _STYLE = {"description_width": "7rem"}
 _WIDE = ipywidgets.Layout(width="24rem", max_width="100%")
 _MOST_ROWS = 6
