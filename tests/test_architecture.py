@@ -36,7 +36,7 @@ FLOORS = {
         "funnel_value funnel_worth segments segment_rules segment_terms segment_values "
         "segment_form segment_people segment_checks segment_words segment_result rfm clusters "
         "cluster_points audiences audience_file contrasts "
-        "content content_table content_words "
+        "content content_table content_words comparison_words "
         "segment_comparison segment_profiles segment_overlaps "
         "journeys journey_lines journey_flows journey_steps journey_paths "
         "journey_order journey_distance forms form_table engagement engagement_rates "

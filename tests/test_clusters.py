@@ -86,7 +86,9 @@ def test_points_are_rates_per_session_before_the_instant():
     visits = frame.groupby("user")["session"].nunique().loc[counts.index]
     assert list(found.users) == list(counts.index)
     assert np.allclose(found.rates, counts.to_numpy() / visits.to_numpy()[:, None])
-    assert found.left_out == log.users - len(counts)
+    assert found.left_out == frame["user"].nunique() - len(counts)
+    before = points(log, EVENTS, int(pd.Timestamp("2025-12-01").value // 1000), 3)
+    assert (len(before.users), before.left_out) == (0, 0)
     assert np.allclose(found.scaled.mean(axis=0), 0)
     assert np.allclose(found.scaled.std(axis=0), 1)
 

@@ -149,6 +149,10 @@ def test_a_page_that_leads_is_found_and_small_ones_do_not_top_it():
     assert "95% interval" in said
     assert f"of {table['n'].iloc[0]:,.0f})" in said
     assert "Clearly above a typical one: 1 of" in said
+    shown = result.readable(most=40)
+    assert shown.index[0] == "/guide"
+    assert shown["than a typical one"].iloc[0] == "more"
+    assert not shown.apply(lambda column: column.str.contains("nan|n/a")).any(axis=None)
     alt = result.figure().layout.meta["alt"]
     assert "/guide: pooled" in alt
     assert "above a typical one" in alt

@@ -131,6 +131,30 @@ def test_a_planted_difference_is_found_and_said():
     assert any("not drawn by lot" in warning for warning in result.warnings)
 
 
+def test_the_readable_table_says_funnel_steps_times_and_effect_sizes():
+    log = simulate(users=3_000).log
+    watched = segment(log, did("video_start"), at="2026-10-01", name="Watched")
+    result = compare_segments(log, watched, steps=["view_item", "add_to_cart", "purchase"])
+    shown = result.readable(most=500)
+    assert len(shown) == len(result.table)
+    assert list(shown.columns[:3]) == ["of", "Watched", "everybody else"]
+    for kind in ("event", "property", "funnel", "time"):
+        own = result.readable(kind, most=500)
+        assert set(own["of"]) == {kind}
+    row = result.table[result.table["name"] == "view_item"].query("kind == 'time'").iloc[0]
+    said = result.readable("time", most=500).loc["days until View item"]
+    assert said["Watched"] == f"{row['median_days_a']:.1f} ({row['k_a']:,.0f} people)"
+    assert said["effect size"].endswith("(delta)")
+    assert said["chance"].startswith("q ")
+    assert "points (95% " in said["difference"]
+    top = result.table[result.table["kind"] == "funnel"].iloc[0]
+    step = result.readable("funnel").iloc[0]
+    assert f"({top['k_a']:,.0f} of {top['n_a']:,.0f})" in step["Watched"]
+    assert not shown.apply(lambda column: column.str.contains("nan")).any(axis=None)
+    with pytest.raises(UsageError, match="Did you mean 'event'"):
+        result.readable("events")
+
+
 def test_what_a_rule_looks_at_differs_by_construction():
     log = log_of([(f"u{i}", 2, "cart", "md"[i % 2]) for i in range(40)])
     result = compare_segments(log, segment(log, is_in("device", "m"), at=AT))

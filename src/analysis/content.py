@@ -27,7 +27,7 @@ from analysis.content_table import (
     period_of,
     rates,
 )
-from analysis.content_words import content_sentence, content_warnings
+from analysis.content_words import content_sentence, content_warnings, readable_contents
 from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.passes.segments import EVER
@@ -63,6 +63,10 @@ class ContentResult(Result):
     def figure(self) -> Any:
         """The pooled rates with their intervals, the crude ones beside them."""
         return figures.pooled_rates(self.table, self.typical.typical)
+
+    def readable(self, *, most: int = 10) -> pd.DataFrame:
+        """The first rows of the table for people, as text."""
+        return readable_contents(self.table, most=most)
 
 
 def content_conversion(

@@ -67,6 +67,34 @@ def _macro(top: pd.Series, asked: Mapping[str, Any]) -> str:
     )
 
 
+def readable_contents(table: pd.DataFrame, *, most: int) -> pd.DataFrame:
+    """The first rows for people, as text.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({
+    ...     "value": ["/a"], "k": [20], "n": [100], "rate": [0.2], "pooled": [0.18],
+    ...     "pooled_low": [0.12], "pooled_high": [0.25], "verdict": ["more"], "macro_k": [10],
+    ...     "macro_rate": [0.1]})
+    >>> readable_contents(rows, most=5).iloc[0].to_list()
+    ['18.0% (12.0% to 25.0%)', '20.0% (20 of 100)', 'more', '10.0% (10 of 100)']
+    """
+    few = "too few people to show"
+    rows = []
+    for row in table.head(most).to_dict("records"):
+        ends = f"{percent(row['pooled_low'])} to {percent(row['pooled_high'])}"
+        macro = few
+        if pd.notna(row["macro_rate"]):
+            macro = share(row["macro_k"], row["n"], row["macro_rate"])
+        counted = [few, few, "unclear", few]
+        if pd.notna(row["pooled"]):
+            many = share(row["k"], row["n"], row["rate"])
+            counted = [f"{percent(row['pooled'])} ({ends})", many, row["verdict"], macro]
+        rows.append([str(row["value"]), *counted])
+    names = ["value", "pooled (95 % interval)", "counted", "than a typical one", "macro conversion"]
+    return pd.DataFrame(rows, columns=names, dtype=str).set_index("value")
+
+
 def content_warnings(
     table: pd.DataFrame, everybody: pd.Series, first: bool, *, hidden: int, min_cell: int
 ) -> tuple[str, ...]:

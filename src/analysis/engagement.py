@@ -5,7 +5,9 @@ three levels. The table then asks of every micro conversion how often it is done
 each level. Two things would make such a table true whatever the people are like, and both are
 taken out: a row's own event counts in nobody's score for that row, and rates are per session and
 not per person, because who comes more often does more of everything. The share of people who ever
-did it stands beside the rate, so that the difference can be seen.
+did it stands beside the rate, so that the difference can be seen. A third is left where the same
+sessions make the level and are counted: who stayed long did more of everything in them. ``until=``
+counts the sessions that came after.
 
 What this module refuses to do: call a trend an effect of engagement, or of the action. Controls,
 which cannot do anything, stand in the same table; where they rise too, so would anything.
@@ -32,12 +34,19 @@ from analysis.engagement_scores import (
     micro_events,
     scores,
 )
-from analysis.engagement_words import readable_rows, score_table, table_sentence, table_warnings
+from analysis.engagement_words import (
+    period_note,
+    readable_rows,
+    score_table,
+    table_sentence,
+    table_warnings,
+)
 from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.figures.engagement import engagement_ratios, level_bars
+from analysis.passes.segments import EVER
 from analysis.results import Result
-from analysis.schema import US_PER_DAY, one_of, timestamp
+from analysis.schema import US_PER_DAY, UsageError, instant_us, one_of, timestamp
 from analysis.segment_result import Segment, instant_of, picked
 from analysis.segment_values import few, share_between
 from analysis.wording import count, percent, share
@@ -184,6 +193,7 @@ def engagement_table(
     *,
     at: Any = None,
     cuts: Sequence[float] | None = None,
+    until: Any = None,
     events: Sequence[str] | None = None,
     most_false: float = 0.05,
     min_cell: int = 5,
@@ -194,6 +204,8 @@ def engagement_table(
     ----------
     catalog, at, cuts : as of `engagement_levels`. The levels are made anew for every row, without
         the row's own event.
+    until : count what the people of each level did from `at` until this instant (excluded);
+        default: what they did before `at`, in the very sessions that made the levels.
     events : which rows: names of events of the log, or of derived ones of the catalog; default:
         all that have a role, except the macro conversion.
     most_false : the false discovery rate below which a trend is called one.
@@ -223,11 +235,13 @@ def engagement_table(
     micros = micro_events(log, catalog)
     instant, given = instant_of(log, at, "engagement"), checked_cuts(cuts)
     asked = questions(log, catalog, events)
+    period = _period(log, instant, until)
     found = activity(log, instant)
+    counted = found if until is None else activity(log, period[1], period[0])
     parts, tests, unplaced = [], [], 0
     for question in asked:
         scored = scores(log, micros, found, instant=instant, without=question.without, cuts=given)
-        rows, test = rows_of(log, question, found, scored, instant)
+        rows, test = rows_of(log, question, counted, scored, period)
         parts.append(rows)
         tests.append(test)
         unplaced = max(unplaced, int((found.tally.sum(axis=1) > 0).sum() - scored.seen.sum()))
@@ -237,17 +251,31 @@ def engagement_table(
         parameters={
             "at": timestamp(instant).isoformat(),
             "cuts": None if given is None else list(given),
+            "until": None if until is None else timestamp(period[1]).isoformat(),
             "events": [question.event for question in asked],
             "most_false": most_false,
             "min_cell": min_cell,
         },
         warnings=(
             *table_warnings(trends, hidden=hidden, unplaced=unplaced, min_cell=min_cell),
+            period_note(None if until is None else period),
             *hindsight(log),
         ),
         trends=trends,
         at=timestamp(instant),
     )
+
+
+def _period(log: EventLog, instant: int, until: Any) -> tuple[int, int]:
+    if until is None:
+        return -int(EVER), instant
+    end = min(instant_us(until, "engagement: until"), log.covers_until_us)
+    if end <= instant:
+        raise UsageError(
+            f"engagement: until={until!r} is not after at={timestamp(instant)}, or the log ends "
+            "there. Give an earlier at=, or leave until= out to count what came before."
+        )
+    return instant, end
 
 
 def _users(log: EventLog, scored: Scores) -> pd.DataFrame:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import figures
+from analysis.comparison_words import readable_rows
 from analysis.contrasts import judged, shares
 from analysis.eventlog import people
 from analysis.eventlog.hindsight import must_know
@@ -25,13 +26,14 @@ from analysis.eventlog.log import EventLog
 from analysis.figures.differences import chance, thing
 from analysis.funnel_steps import Step
 from analysis.results import Result
-from analysis.schema import UsageError, human_duration, instant_us, timestamp
+from analysis.schema import UsageError, human_duration, instant_us, one_of, timestamp
 from analysis.segment_profiles import TwoGroups, event_rows, funnel_rows, property_rows, time_rows
 from analysis.segment_result import Segment, as_segment
 from analysis.segment_rules import properties_of
 from analysis.segment_values import few, share_between
 from analysis.wording import count, percent, points
 
+KINDS = ("event", "property", "funnel", "time")
 _NOT_CAUSED = (
     "These groups were not drawn by lot: a difference says what goes with belonging to one, not "
     "what belonging to it does."
@@ -84,6 +86,17 @@ class ComparisonResult(Result):
     def figure(self) -> Any:
         """The largest differences between the shares of the two groups, with intervals."""
         return figures.share_differences(self.table, names=self.names)
+
+    def readable(self, kind: str | None = None, *, most: int = 15) -> pd.DataFrame:
+        """The clearest rows for people; `kind`: event, property, funnel or time, default: all.
+
+        A wait is longer in the first group by so many points more often than every second time;
+        its effect size is Cliff's delta, that of a share Cohen's h.
+        """
+        if kind is not None:
+            one_of("comparison: kind", kind, KINDS)
+        own = self.table if kind is None else self.table[self.table["kind"] == kind]
+        return readable_rows(own, self.names, most=most)
 
 
 def compare_segments(
@@ -203,7 +216,8 @@ def _period(
             "an earlier instant, or look_back=True to compare what picked them"
         )
         raise UsageError(
-            f"compare_segments: nothing lies between {timestamp(start)} and {timestamp(end)}: {why}."
+            f"compare_segments: nothing lies between {timestamp(start)} and {timestamp(end)}: "
+            f"{why}."
         )
     return start, end, max(instants)
 

@@ -86,7 +86,8 @@ CASES = {
         lambda log, **more: engagement_panel(log, SHOP, events=["share", "view_item"], **more),
         lambda log, **asked: engagement_table(log, SHOP, **asked),
         engagement_table,
-        {"at": OCTOBER, "cuts": "30,70", "most_false": 0.01, "events": ("share", "cart_abandoned")},
+        {"at": OCTOBER, "until": datetime.date(2026, 11, 1), "cuts": "30,70",
+         "most_false": 0.01, "events": ("share", "cart_abandoned")},
         {"log", "catalog"},
     ),
     "overlaps": Case(

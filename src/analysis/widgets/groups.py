@@ -78,6 +78,7 @@ def engagement_panel(
     *,
     at: Any = None,
     cuts: Sequence[float] | None = None,
+    until: Any = None,
     events: Sequence[str] | None = None,
     most_false: float = 0.05,
     min_cell: int = 5,
@@ -87,8 +88,8 @@ def engagement_panel(
 
     Parameters
     ----------
-    at, cuts, events, most_false, min_cell : as of `engagement_table`; no events: all that have a
-        role. save : where "Save as report" writes.
+    at, cuts, until, events, most_false, min_cell : as of `engagement_table`; no events: all that
+        have a role. save : where "Save as report" writes.
 
     Examples
     --------
@@ -102,6 +103,7 @@ def engagement_panel(
     labels = {name: catalog.label(name) for name in names}
     controls = {
         "at": day_picker("As of", day_of(at, "engagement_panel: at")),
+        "until": day_picker("Then until", day_of(until, "engagement_panel: until")),
         "cuts": _cuts(cuts),
         "most_false": dropdown("False alarms", FALSE_ALARMS, most_false),
         "events": several("Events", event_choices(names, labels), events or ()),
