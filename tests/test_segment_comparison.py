@@ -137,10 +137,10 @@ def test_the_readable_table_says_funnel_steps_times_and_effect_sizes():
     result = compare_segments(log, watched, steps=["view_item", "add_to_cart", "purchase"])
     shown = result.readable(most=500)
     assert len(shown) == len(result.table)
-    assert list(shown.columns[:3]) == ["of", "Watched", "everybody else"]
+    assert list(shown.columns[:3]) == ["kind", "Watched", "everybody else"]
     for kind in ("event", "property", "funnel", "time"):
         own = result.readable(kind, most=500)
-        assert set(own["of"]) == {kind}
+        assert set(own["kind"]) == {kind}
     row = result.table[result.table["name"] == "view_item"].query("kind == 'time'").iloc[0]
     said = result.readable("time", most=500).loc["days until View item"]
     assert said["Watched"] == f"{row['median_days_a']:.1f} ({row['k_a']:,.0f} people)"

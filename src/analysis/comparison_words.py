@@ -11,7 +11,7 @@ from analysis.figures.differences import chance, thing
 from analysis.wording import UNDEFINED, points, share
 
 FEW = "too few people to show"
-_COLUMNS = ("what differs", "of", "difference", "effect size", "chance")
+_COLUMNS = ("what differs", "kind", "difference", "effect size", "chance")
 
 
 def readable_rows(table: pd.DataFrame, names: tuple[str, str], *, most: int) -> pd.DataFrame:

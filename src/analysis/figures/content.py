@@ -67,8 +67,10 @@ def pooled_rates(table: pd.DataFrame, typical: float, *, title: str | None = Non
         edge_note(f"{percent(row.pooled)} · {row.n:,.0f}", at, strong=row.verdict != "unclear")
         for row, at in zip(records(shown), y, strict=True)
     ]
+    left = len(known) - len(shown)
+    words = f"; the {half} highest and {half} lowest of {len(known)}" if left else ""
     layout = {
-        "xaxis": _axis(shown),
+        "xaxis": _axis(shown, words),
         "yaxis": row_axis(place, [""]) | {"range": [place.height, -18]},
         "annotations": [
             *heading_notes(place, names),
@@ -78,7 +80,6 @@ def pooled_rates(table: pd.DataFrame, typical: float, *, title: str | None = Non
         "shapes": row_lines(place, typical, dash="dot"),
         "margin_r": 104,
     }
-    left = len(known) - len(shown)
     more = f" {left} more lie between." if left else ""
     said = " ".join(f"{_said(row)}." for row in records(shown))
     alt = f"A typical value: {percent(typical)}. {said}{more}"
@@ -86,10 +87,17 @@ def pooled_rates(table: pd.DataFrame, typical: float, *, title: str | None = Non
     return finished(_traces(shown, y), layout, title=title, alt=alt, height=height)
 
 
-def _axis(table: pd.DataFrame) -> dict[str, Any]:
-    upper = min(1.0, max(float(table["pooled_high"].max()) * 1.05, 0.005))
-    words = "converted; dot: pooled, ring: counted, dotted: typical"
-    axis = percent_axis(upper) | {"title": {"text": words, "standoff": 4}}
+def _upper(table: pd.DataFrame) -> float:
+    """The end of the scale: all intervals, and the counted rates that lie near them."""
+    reach = float(table["pooled_high"].max())
+    counted = table.loc[table["rate"] <= 1.3 * reach, "rate"]
+    return min(1.0, max(reach, float(counted.max()) if len(counted) else 0.0, 0.005) * 1.05)
+
+
+def _axis(table: pd.DataFrame, words: str) -> dict[str, Any]:
+    upper = _upper(table)
+    title = f"converted; dot: pooled, ring: counted, dotted: typical{words}"
+    axis = percent_axis(upper) | {"title": {"text": title, "standoff": 4}}
     if upper < 0.02:
         ticks = [i * 0.0025 for i in range(int(upper / 0.0025) + 1)]
         axis |= {"tickvals": plain(ticks), "ticktext": [f"{100 * tick:g}%" for tick in ticks]}
@@ -108,7 +116,7 @@ def _traces(table: pd.DataFrame, y: list[float]) -> list[Any]:
         )
         for row, at, color in zip(records(table), y, colors, strict=True)
     ]
-    upper = _axis(table)["range"][1]
+    upper = _upper(table)
     # A small value's crude rate may lie far outside: it is on hover, not on the scale.
     rings = go.Scatter(
         x=plain(table["rate"].where(table["rate"] <= upper)),

@@ -55,7 +55,7 @@ def score_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     ...     "measure": "frequency", "score": [1, 2], "low": [1, 2], "high": [1, 9], "k": [30, 10],
     ...     "n": 40, "rate": [0.75, 0.25], "rate_low": [0.6, 0.14], "rate_high": [0.86, 0.4]})
     >>> score_bars(table).layout.meta["alt"]
-    'Frequency, score 2: 2 to 9 times, 25.0% (10 of 40). Frequency, score 1: 1 times, 75.0% \
+    'Frequency, score 2: 2 to 9 times, 25.0% (10 of 40). Frequency, score 1: 1 time, 75.0% \
 (30 of 40).'
     """
     if not len(table):
@@ -188,6 +188,6 @@ def _places(sizes: Sequence[int]) -> Rows:
 
 def _span(measure: str, low: float, high: float) -> str:
     ends = [f"{end:,.1f}".removesuffix(".0") for end in (low, high)]
-    unit = _UNITS.get(measure, "")
+    unit = "time" if measure == "frequency" and high == 1 else _UNITS.get(measure, "")
     said = ends[0] if ends[0] == ends[1] else " to ".join(ends)
     return f"{said} {unit}".strip()
