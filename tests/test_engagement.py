@@ -386,6 +386,8 @@ def test_nobody_there_is_said():
         ({"cuts": 40}, "two rising scores"),
         ({"until": "2020-01-01"}, "is not after at="),
         ({"until": "soon"}, "no time"),
+        ({"events": []}, "leave it out for all"),
+        ({"events": "vide"}, "Did you mean 'video'"),
         ({"events": ["vide"]}, "Did you mean 'video'"),
         ({"at": "2027"}, "after what the log covers"),
         ({"min_cell": 0}, "whole number from 1"),

@@ -77,6 +77,9 @@ def test_fifths_without_ties_are_fifths():
     assert best.size == ((scores["r"] >= 4) & (scores["m"] >= 5)).sum() > 0
     assert set(best.user_ids) <= set(scores["user"])
     assert best.at == result.at
+    for wrong in ({"r": 9}, {"f": 0}, {"m": "4"}):
+        with pytest.raises(UsageError, match="rfm: "):
+            result.segment("x", **wrong)
     low_r = scores[scores["r"] == 1]["recency_days"].min()
     assert low_r >= scores[scores["r"] == 5]["recency_days"].max()
 

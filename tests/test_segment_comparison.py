@@ -103,6 +103,15 @@ def test_nothing_is_compared_with_what_a_rule_has_seen():
     assert (result.start, result.end) == (AT, pd.Timestamp("2026-01-20", tz="UTC"))
 
 
+def test_a_group_against_itself_has_nobody_to_compare():
+    log = log_of([(f"u{i}", 2, "cart", "m") for i in range(20)])
+    one = segment(log, did("cart"), at=AT, name="Carts")
+    result = compare_segments(log, one, one)
+    assert "nobody is in one of them alone" in result.sentence()
+    assert any("are in both groups" in warning for warning in result.warnings)
+    assert result.figure().layout.meta["alt"] == "There is nothing to compare."
+
+
 def test_groups_drawn_by_lot_differ_in_nothing():
     log = simulate(users=4_000).log
     lot = np.random.default_rng(3).random(log.users) < 0.5
@@ -176,6 +185,8 @@ def test_few_people_are_hidden():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"properties": "devise"}, "Did you mean 'device'"),
+        ({"properties": []}, "leave it out for all"),
         ({"properties": ["devise"]}, "Did you mean 'device'"),
         ({"most_false": 1.0}, "between 0 and 1"),
         ({"min_cell": 0}, "whole number from 1"),

@@ -25,7 +25,7 @@ from analysis.eventlog.log import EventLog
 from analysis.results import Result
 from analysis.schema import DataError, UsageError, one_of, timestamp
 from analysis.segment_result import Segment, instant_of, picked
-from analysis.segment_values import few
+from analysis.segment_values import few, names_of
 from analysis.stats import wilson
 from analysis.wording import count, percent, share
 
@@ -78,7 +78,7 @@ def behavioral_clusters(
     log: EventLog,
     *,
     clusters: int | None = None,
-    events: Sequence[str] | None = None,
+    events: str | Sequence[str] | None = None,
     at: Any = None,
     min_events: int = 5,
     draws: int = 20,
@@ -120,7 +120,7 @@ def behavioral_clusters(
     """
     _check(clusters, min_events, draws, seed)
     least = few(min_cell, "clusters")
-    names = list(log.event_names) if events is None else list(events)
+    names = names_of(events, "clusters: events") or list(log.event_names)
     for name in names:
         one_of("clusters: events", name, log.event_names)
     instant = instant_of(log, at, "clusters")

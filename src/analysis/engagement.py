@@ -48,7 +48,7 @@ from analysis.passes.segments import EVER
 from analysis.results import Result
 from analysis.schema import US_PER_DAY, UsageError, instant_us, one_of, timestamp
 from analysis.segment_result import Segment, instant_of, picked
-from analysis.segment_values import few, share_between
+from analysis.segment_values import few, names_of, share_between
 from analysis.wording import count, percent, share
 
 
@@ -194,7 +194,7 @@ def engagement_table(
     at: Any = None,
     cuts: Sequence[float] | None = None,
     until: Any = None,
-    events: Sequence[str] | None = None,
+    events: str | Sequence[str] | None = None,
     most_false: float = 0.05,
     min_cell: int = 5,
 ) -> EngagementResult:
@@ -234,7 +234,7 @@ def engagement_table(
     few(min_cell, "engagement")
     micros = micro_events(log, catalog)
     instant, given = instant_of(log, at, "engagement"), checked_cuts(cuts)
-    asked = questions(log, catalog, events)
+    asked = questions(log, catalog, names_of(events, "engagement: events"))
     period = _period(log, instant, until)
     found = activity(log, instant)
     counted = found if until is None else activity(log, period[1], period[0])

@@ -29,7 +29,7 @@ from analysis.segment_checks import check_rule
 from analysis.segment_people import Look, asked
 from analysis.segment_result import Segment, instant_of, picked
 from analysis.segment_terms import did
-from analysis.segment_values import few
+from analysis.segment_values import few, whole
 from analysis.stats import wilson
 from analysis.totals import totals
 from analysis.wording import count, percent, share
@@ -59,7 +59,13 @@ class RFMResult(Result):
         self, name: str, *, r: int | None = None, f: int | None = None, m: int | None = None
     ) -> Segment:
         """Buyers with at least these scores, as a segment."""
-        least = {letter: bound for letter, bound in (("r", r), ("f", f), ("m", m)) if bound}
+        given = {"r": r, "f": f, "m": m}
+        least = {letter: bound for letter, bound in given.items() if bound is not None}
+        for letter, bound in least.items():
+            if whole(bound, f"rfm: {letter}", 1) > self.scores:
+                raise UsageError(
+                    f"rfm: {letter}={bound}. Allowed: a score from 1 to {self.scores}."
+                )
         kept = np.ones(len(self.users), np.bool_)
         for letter, bound in least.items():
             kept &= (self.users[letter] >= bound).to_numpy()

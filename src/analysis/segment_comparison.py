@@ -30,7 +30,7 @@ from analysis.schema import UsageError, human_duration, instant_us, one_of, time
 from analysis.segment_profiles import TwoGroups, event_rows, funnel_rows, property_rows, time_rows
 from analysis.segment_result import Segment, as_segment
 from analysis.segment_rules import properties_of
-from analysis.segment_values import few, share_between
+from analysis.segment_values import few, names_of, share_between
 from analysis.wording import count, percent, points
 
 KINDS = ("event", "property", "funnel", "time")
@@ -67,6 +67,8 @@ class ComparisonResult(Result):
         found = known[known["clear"].astype(bool)]
         a, b = self.names
         who = f"“{a}” ({count(self.sizes[0])} people) and “{b}” ({count(self.sizes[1])})"
+        if not min(self.sizes):
+            return f"{who} cannot be compared: nobody is in one of them alone."
         if not len(found):
             return f"{who} do not differ clearly in any of {count(len(known))} things compared."
         said = (
@@ -107,7 +109,7 @@ def compare_segments(
     since: Any = None,
     until: Any = None,
     look_back: bool = False,
-    properties: Sequence[str] | None = None,
+    properties: str | Sequence[str] | None = None,
     steps: Sequence[Any] | None = None,
     window: Any = "7d",
     most_false: float = 0.05,
@@ -154,11 +156,12 @@ def compare_segments(
     """
     share_between(most_false, "compare_segments: most_false")
     few(min_cell, "compare_segments")
+    compared = names_of(properties, "compare_segments: properties")
     for one in (a,) if b is None else (a, b):
         as_segment(one, "compare_segments")
     start, end, instant = _period(log, a, b, (since, until), look_back)
     groups, shared = _groups(log, a, b, (start, end, instant))
-    rows = [shares(event_rows(groups)), shares(property_rows(groups, properties))]
+    rows = [shares(event_rows(groups)), shares(property_rows(groups, compared))]
     if steps is not None:
         rows.append(shares(funnel_rows(groups, steps, window)))
     rows.append(time_rows(groups, look_back))
@@ -174,7 +177,7 @@ def compare_segments(
             "since": timestamp(start).isoformat() if start > -(2**61) else None,
             "until": timestamp(end).isoformat(),
             "look_back": look_back,
-            "properties": None if properties is None else list(properties),
+            "properties": compared,
             "steps": _plain(steps),
             "window": str(window),
             "most_false": most_false,

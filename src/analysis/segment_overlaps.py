@@ -93,7 +93,7 @@ def overlaps(
     >>> overlaps(log, two, min_cell=1).table[["sets", "k", "n"]].values.tolist()
     [[('cart',), 1.0, 3.0], [('cart', 'video'), 1.0, 3.0], [(), 1.0, 3.0]]
     """
-    if not 2 <= len(segments) <= MOST_SETS:
+    if not isinstance(segments, Mapping) or not 2 <= len(segments) <= MOST_SETS:
         raise UsageError(
             f"overlaps: {len(segments)} segments. Allowed: 2 to {MOST_SETS}, by name: "
             "{'carts': segment(log, ...), 'readers': segment(log, ...)}."

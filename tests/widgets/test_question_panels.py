@@ -252,6 +252,17 @@ def test_what_was_tuned_is_saved(name, log, tmp_path, monkeypatch) -> None:
     assert written["parameters"] == {"catalog": "x.toml", **SAVED[name]}
 
 
+def test_what_gives_no_answer_is_not_saved(log, tmp_path, monkeypatch) -> None:
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    panel = levels_panel(log, SHOP, save=SaveTo("03_segments", "../data/demo"))
+    panel.controls["cuts"].value = "sixty"
+    panel.form.name.value = "wrong"
+    panel.form.save()
+    assert "no answer to save" in panel.form.message.value
+    assert not (tmp_path / "reports").exists()
+
+
 def test_what_a_panel_cannot_open_with(log) -> None:
     with pytest.raises(UsageError, match="Did you mean 'subscribers'"):
         overlaps_panel(log, SHOP, segments=["subscriber", "at_risk"])

@@ -70,7 +70,7 @@ class QuestionPanel(ipywidgets.VBox):
         self.controls = dict(controls)
         self.form = None
         if save is not None and draft is not None:
-            self.form = SaveForm(save, lambda: draft(self.kwargs()))
+            self.form = SaveForm(save, lambda: self._drafted(draft))
         self._words, self._drawing = ipywidgets.HTML(), ipywidgets.Output()
         half = (len(self.controls) + 1) // 2
         each = list(self.controls.values())
@@ -103,6 +103,11 @@ class QuestionPanel(ipywidgets.VBox):
     def drawn(self) -> tuple[Any, ...]:
         """The outputs below the words."""
         return tuple(self._drawing.outputs)
+
+    def _drafted(self, draft: Callable[[Mapping[str, Any]], Draft]) -> Draft:
+        if self.result is None:
+            raise UsageError("save: there is no answer to save. Mend what the panel says first.")
+        return draft(self.kwargs())
 
     def _redraw(self) -> None:
         try:
