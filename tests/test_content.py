@@ -21,8 +21,8 @@ END = START + pd.Timedelta(days=12)
 EVENTS = ["visit", "sign_up", "purchase"]
 rows = st.lists(
     st.tuples(
-        st.sampled_from(["u1", "u2", "u3", "u4", "ü"]),
-        st.integers(0, 11),
+        st.sampled_from(["u1", "u2", "ü"]),
+        st.sampled_from([0, 1, 2, 4, 9]),  # many ties: what counts at one instant is the question
         st.sampled_from(EVENTS),
         st.sampled_from([None, "/a", "/b", "/ç"]),
     ),
@@ -68,7 +68,7 @@ def oracle(frame, window, event, touch, since, until):
 @given(
     rows,
     st.sampled_from([1, 4]),
-    st.sampled_from([1, 3, 30]),
+    st.sampled_from([1, 2, 3, 30]),
     st.sampled_from(["*", "visit", "sign_up"]),
     st.sampled_from(["any", "first"]),
     days,
