@@ -190,6 +190,15 @@ def test_the_trend_of_shares_is_cochrans_and_armitages():
     assert np.sign(own.z) == np.sign(exact.statistic - exact.null_mean)
 
 
+def test_where_all_carts_came_out_alike_people_are_counted_and_not_carts():
+    """Three carts each of nine people say no more than nine people do."""
+    level, each = np.repeat([0, 1, 2], 9), np.full(27, 3)
+    for left, ends in ((each, (100 * 0.70085, 100)), (0 * each, (0, 100 * 0.29915))):
+        found = rates(left, each, level, bounded=True)
+        assert (found.low[0], found.high[0]) == pytest.approx(ends, abs=0.01)  # Wilson of 9
+        assert found.trials[0] == 27
+
+
 def test_carts_that_were_all_left_are_no_proof_that_all_would_be():
     level = np.repeat([0, 1, 2], [9, 60, 400])
     left = np.where(np.arange(469) % 4 == 0, 0, 1)
