@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,6 +109,29 @@ def test_files_hold_the_people_and_their_group(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+FORMULAS = ["=1+1", "+49170", "-5", "@SUM(A1)", "  =1", "\t=1", "\rcr", "=cmd|' /C calc'!A0", "－5"]
+PLAIN = ["plain", 'quo"te', "com,ma", "new\nline", "re\rturn", "007", "1e5", "a=b", "ünï", "'own"]
+
+
+def test_a_csv_file_holds_no_formula_and_every_other_id_as_it_is(tmp_path):
+    frame = pd.DataFrame({"user": [*FORMULAS, *PLAIN], "event": "purchase"})
+    log = EventLog.from_frame(frame.assign(time=pd.Timestamp("2026-01-05")))
+    people = segment(log, did("purchase"))
+    found = audience(log, people, path=tmp_path / "people.csv")
+    with open(tmp_path / "people.csv", newline="", encoding="utf-8") as file:
+        cells = [row["user"] for row in csv.DictReader(file)]
+    expected = found.people["user"].tolist()
+    assert [cell.removeprefix("'") if cell != "'own" else cell for cell in cells] == expected
+    assert not [cell for cell in cells if cell.lstrip()[:1] in set("=+-@－") or cell[0].isspace()]
+    assert sorted(set(cells) & set(PLAIN)) == sorted(PLAIN)
+    assert any(f"{len(FORMULAS)} of the ids begin like a formula" in w for w in found.warnings)
+    read = pd.read_csv(tmp_path / "people.csv", dtype=str)
+    assert read["user"].tolist() == cells
+    whole = audience(log, people, path=tmp_path / "people.parquet")
+    assert pd.read_parquet(tmp_path / "people.parquet")["user"].tolist() == expected
+    assert not any("formula" in warning for warning in whole.warnings)
+
+
 def test_what_is_not_known_is_said():
     log = log_of([("a", 2, "cart", "yes"), ("a", 12, "purchase", None)])
     now = audience(log, segment(log, did("cart")))
@@ -122,6 +147,24 @@ def test_what_is_not_known_is_said():
     assert any("consent= is not given" in warning for warning in open_question.warnings)
     nobody = audience(log, segment(log, did("cart"), at="2026-01-01"))
     assert nobody.sentence() == "Nobody is in this audience."
+
+
+def test_rates_of_few_people_are_hidden_in_both_parts():
+    found = [(f"u{i}", 2, "cart", None) for i in range(60)]
+    found += [(f"u{i}", 12, "purchase", None) for i in range(9)]
+    log = log_of(found)
+    shown = audience(log, segment(log, did("cart"), at=AT), holdout=0.3)
+    parts = shown.table.set_index("group")["k"]
+    assert 0 < parts["holdout"] < 5 <= parts["audience"]
+    hidden = audience(log, segment(log, did("cart"), at=AT), holdout=0.3, min_cell=5)
+    own = hidden.table.set_index("group")
+    assert own.loc["all", "k"] == 9
+    assert own.loc[["audience", "holdout"], ["k", "rate", "low", "high"]].isna().all(axis=None)
+    assert own["users"].tolist() == shown.table["users"].tolist()
+    assert "too few to show" not in hidden.sentence()
+    few = audience(log, segment(log, did("cart"), at=AT), min_cell=30).sentence()
+    assert "too few to show have done it since." in few
+    assert "Audience, since then" not in hidden.figure().layout.meta["alt"]
 
 
 def test_a_no_that_came_later_is_a_no():
@@ -143,6 +186,7 @@ def test_consent_as_a_number():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"min_cell": 0}, "whole number from 1"),
         ({"holdout": 1.0}, "from 0 to below 1"),
         ({"holdout": True}, "from 0 to below 1"),
         ({"holdout": float("nan")}, "from 0 to below 1"),

@@ -86,7 +86,9 @@ def test_points_are_rates_per_session_before_the_instant():
     visits = frame.groupby("user")["session"].nunique().loc[counts.index]
     assert list(found.users) == list(counts.index)
     assert np.allclose(found.rates, counts.to_numpy() / visits.to_numpy()[:, None])
-    assert found.left_out == log.users - len(counts)
+    assert found.left_out == frame["user"].nunique() - len(counts)
+    before = points(log, EVENTS, int(pd.Timestamp("2025-12-01").value // 1000), 3)
+    assert (len(before.users), before.left_out) == (0, 0)
     assert np.allclose(found.scaled.mean(axis=0), 0)
     assert np.allclose(found.scaled.std(axis=0), 1)
 
@@ -117,3 +119,15 @@ def test_nobody_to_place():
     for nobody in (log, EventLog.from_frame(log.to_frame().iloc[:0])):
         with pytest.raises(DataError, match="not enough data: 0 people have 99 events or more"):
             behavioral_clusters(nobody, min_events=99)
+
+
+def test_clusters_of_few_people_are_hidden():
+    log, _ = planted()
+    found = behavioral_clusters(log, clusters=3, draws=2, min_cell=80)
+    small = found.table[found.table["k"].isna()]
+    assert len(set(small["cluster"])) == 1
+    assert small[["rate", "low", "high", "jaccard", "per_session"]].isna().all(axis=None)
+    assert found.table["k"].dropna().min() == 90
+    assert "too few people to show" in found.figure().layout.meta["alt"]
+    with pytest.raises(UsageError, match="min_cell=0"):
+        behavioral_clusters(log, min_cell=0)

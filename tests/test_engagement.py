@@ -92,8 +92,9 @@ def test_scores_and_levels_are_those_of_pandas(found, shards, without):
     assert result.segment("high").size == (level == "high").sum()
 
 
-def carts_by_pandas(own: pd.DataFrame) -> tuple[int, int]:
-    """Decided and left carts of one person, by the instants of both events."""
+def carts_by_pandas(own: pd.DataFrame, hi: pd.Timestamp = AT) -> tuple[int, int]:
+    """Decided and left carts of one person before an instant, by the instants of both events."""
+    own = own[own["time"] < hi]
     adds = sorted(set(own.loc[own["event"] == "cart", "time"]))
     buys = sorted(set(own.loc[own["event"] == "buy", "time"]))
     decided = left = 0
@@ -112,17 +113,20 @@ def carts_by_pandas(own: pd.DataFrame) -> tuple[int, int]:
             adds.remove(last)
         if bought:
             decided += 1
-        elif last + WAIT < AT:
+        elif last + WAIT < hi:
             decided, left = decided + 1, left + 1
     return decided, left
 
 
 @settings(max_examples=20)
-@given(rows, st.sampled_from([1, 4]))
-def test_counts_per_level_are_those_of_pandas(found, shards):
+@given(rows, st.sampled_from([1, 4]), st.sampled_from([None, 3, 20]))
+def test_counts_per_level_are_those_of_pandas(found, shards, days):
     log = log_of(found, shards)
-    result = engagement_table(log, SHOP, at=AT, min_cell=1)
-    past = past_of(log)
+    until = None if days is None else AT + pd.Timedelta(days=days)
+    result = engagement_table(log, SHOP, at=AT, until=until, min_cell=1)
+    whole = log.to_frame()
+    start, end = (whole["time"].min(), AT) if until is None else (AT, until)
+    past = whole[(whole["time"] >= start) & (whole["time"] < end)]
     assert result.trends["event"].tolist() == [*MICROS, "logo", "cart_left"]
     for event in result.trends["event"]:
         without = ("cart", "buy") if event == "cart_left" else (event,)
@@ -131,7 +135,10 @@ def test_counts_per_level_are_those_of_pandas(found, shards):
             own = past[past["user"].isin(levels[levels["level"] == level]["user"])]
             ids = levels[levels["level"] == level]["user"]
             if event == "cart_left":
-                each = [carts_by_pandas(mine) for _, mine in own.groupby("user")]
+                each = []
+                for _, mine in whole[whole["user"].isin(ids)].groupby("user"):
+                    both = [carts_by_pandas(mine, hi) for hi in (start, end)]
+                    each.append((both[1][0] - both[0][0], both[1][1] - both[0][1]))
                 trials, events = (sum(one[i] for one in each) for i in (0, 1))
                 n, k = sum(one[0] > 0 for one in each), sum(one[1] > 0 for one in each)
             else:
@@ -181,6 +188,15 @@ def test_the_trend_of_shares_is_cochrans_and_armitages():
     own = trend(did, np.ones(3_000), level, found)
     assert own.p_value == pytest.approx(exact.pvalue, rel=0.05)
     assert np.sign(own.z) == np.sign(exact.statistic - exact.null_mean)
+
+
+def test_where_all_carts_came_out_alike_people_are_counted_and_not_carts():
+    """Three carts each of nine people say no more than nine people do."""
+    level, each = np.repeat([0, 1, 2], 9), np.full(27, 3)
+    for left, ends in ((each, (100 * 0.70085, 100)), (0 * each, (0, 100 * 0.29915))):
+        found = rates(left, each, level, bounded=True)
+        assert (found.low[0], found.high[0]) == pytest.approx(ends, abs=0.01)  # Wilson of 9
+        assert found.trials[0] == 27
 
 
 def test_carts_that_were_all_left_are_no_proof_that_all_would_be():
@@ -257,6 +273,27 @@ def test_an_inert_event_put_into_the_simulated_shop_stays_flat():
     assert abs(np.log(ratios).mean()) < 0.035
 
 
+def test_later_sessions_leave_what_is_planted_and_not_who_stayed_long():
+    """The demo's controls come with a hidden activity, whose spread gives about 3 times as often.
+
+    Counted in the sessions that made the levels they seem to come 14 times as often and more.
+    """
+    log = simulate(users=20_000).log
+    controls = list(SHOP_DEMO.controls)
+    asked = {"at": "2026-10-26", "events": [*controls, "video_start"]}
+    same = engagement_table(log, SHOP_DEMO, **asked)
+    later = engagement_table(log, SHOP_DEMO, until="2026-11-23", **asked)
+    assert same.trends["ratio"].min() > 8
+    own = later.trends.set_index("event")
+    assert own.loc[controls, "ratio"].max() < 6
+    assert own.loc[controls, "ratio"].median() == pytest.approx(2.7, abs=0.8)
+    assert own.loc["video_start", "ratio"] < 5
+    assert any("those that made the levels: whoever stayed" in w for w in same.warnings)
+    assert any("what made the levels is not counted" in w for w in later.warnings)
+    # Whom the levels are of does not change with what is counted.
+    assert later.table["n"].sum() == same.table["n"].sum()
+
+
 def test_a_score_that_counts_the_event_itself_would_not_be_flat():
     """The same with `logo` as a micro conversion: left out of its own row, it stays flat."""
     written = {
@@ -328,6 +365,20 @@ def test_own_cuts_hold_and_empty_levels_are_said():
     assert "High" not in result.figure().layout.meta["alt"]
 
 
+def test_levels_of_few_people_are_hidden():
+    log = inert_log(2)
+    open_ = engagement_levels(log, SHOP, cuts=(20, 90))
+    k = open_.table["k"].tolist()
+    hidden = engagement_levels(log, SHOP, cuts=(20, 90), min_cell=max(k[2], 1) + 1)
+    row = hidden.table.iloc[2]
+    assert 0 < k[2] < k[1]
+    assert row[["k", "rate", "score_low", "sessions", "depth"]].isna().all()
+    assert "too few people are there to show" in hidden.sentence()
+    assert "High" not in hidden.figure().layout.meta["alt"]
+    with pytest.raises(UsageError, match="min_cell=0"):
+        engagement_levels(log, SHOP, min_cell=0)
+
+
 def test_nobody_there_is_said():
     result = engagement_levels(inert_log(2), SHOP, at="2020-01-01")
     assert result.sentence().startswith("Nobody was seen before 2020-01-01")
@@ -342,6 +393,10 @@ def test_nobody_there_is_said():
     [
         ({"cuts": (60, 40)}, "two rising scores"),
         ({"cuts": 40}, "two rising scores"),
+        ({"until": "2020-01-01"}, "is not after at="),
+        ({"until": "soon"}, "no time"),
+        ({"events": []}, "leave it out for all"),
+        ({"events": "vide"}, "Did you mean 'video'"),
         ({"events": ["vide"]}, "Did you mean 'video'"),
         ({"at": "2027"}, "after what the log covers"),
         ({"min_cell": 0}, "whole number from 1"),

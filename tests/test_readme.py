@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+import analysis as wb
 from analysis.cli import app
+from analysis.simulate import simulate
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,6 +29,16 @@ def test_the_lines_of_code_run_and_are_twelve(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "95 % interval" in printed
     assert "mobile" in printed
+
+
+def test_the_lines_about_groups_run():
+    (code,) = (block for block in blocks("py") if "compare_segments" in block)
+    log = simulate(users=3_000).log
+    shop = wb.Catalog.load(ROOT / "data" / "catalogs" / "ecommerce.toml")
+    known = {"wb": wb, "log": log, "shop": shop, "steps": shop.steps("checkout")}
+    exec(compile(code, "README.md", "exec"), known)  # noqa: S102 - the README is ours
+    assert known["carts"].size
+    assert f"ships {['ten', 'eleven', 'twelve'][len(shop.segments) - 10]}" in README
 
 
 def test_every_command_and_option_exists():

@@ -77,6 +77,9 @@ def test_fifths_without_ties_are_fifths():
     assert best.size == ((scores["r"] >= 4) & (scores["m"] >= 5)).sum() > 0
     assert set(best.user_ids) <= set(scores["user"])
     assert best.at == result.at
+    for wrong in ({"r": 9}, {"f": 0}, {"m": "4"}):
+        with pytest.raises(UsageError, match="rfm: "):
+            result.segment("x", **wrong)
     low_r = scores[scores["r"] == 1]["recency_days"].min()
     assert low_r >= scores[scores["r"] == 5]["recency_days"].max()
 
@@ -107,6 +110,22 @@ def test_the_sentence_and_the_figure_have_their_numbers():
         "Recency, score 5: 61 to 67 days ago, 22.6% (7 of 31)."
         in result.figure().layout.meta["alt"]
     )
+
+
+def test_scores_of_few_buyers_are_hidden():
+    found = [(f"u{i}", i, "purchase", 10.0) for i in range(30)]
+    found += [(f"u{i}", 40, "purchase", 10.0) for i in range(3)]
+    hidden = rfm(log_of(found), min_cell=5)
+    own = hidden.table[hidden.table["measure"] == "recency"].set_index("score")
+    assert len(own) == 5
+    least = rfm(log_of(found), min_cell=7).table.query("measure == 'recency'")
+    assert least["k"].isna().any()
+    assert least.loc[least["k"].isna(), ["low", "high", "rate", "rate_low"]].isna().all(axis=None)
+    said = rfm(log_of(found), min_cell=20)
+    assert "too few score high on recency and frequency to show" in said.sentence()
+    assert "too few people to show" in said.figure().layout.meta["alt"]
+    with pytest.raises(UsageError, match="min_cell=0"):
+        rfm(log_of(found), min_cell=0)
 
 
 def test_the_upper_two_fifths_of_two_scores_are_the_better_one():

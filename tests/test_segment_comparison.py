@@ -97,8 +97,19 @@ def test_nothing_is_compared_with_what_a_rule_has_seen():
         compare_segments(log, early, late)
     with pytest.raises(UsageError, match="look_back=True"):
         compare_segments(log, late)
+    with pytest.raises(UsageError, match="Give an earlier since="):
+        compare_segments(log, early, look_back=True, since="2026-01-06")
     result = compare_segments(log, early, since="2026-01-10", until="2026-01-20", min_cell=1)
     assert (result.start, result.end) == (AT, pd.Timestamp("2026-01-20", tz="UTC"))
+
+
+def test_a_group_against_itself_has_nobody_to_compare():
+    log = log_of([(f"u{i}", 2, "cart", "m") for i in range(20)])
+    one = segment(log, did("cart"), at=AT, name="Carts")
+    result = compare_segments(log, one, one)
+    assert "nobody is in one of them alone" in result.sentence()
+    assert any("are in both groups" in warning for warning in result.warnings)
+    assert result.figure().layout.meta["alt"] == "There is nothing to compare."
 
 
 def test_groups_drawn_by_lot_differ_in_nothing():
@@ -129,6 +140,30 @@ def test_a_planted_difference_is_found_and_said():
     assert any("not drawn by lot" in warning for warning in result.warnings)
 
 
+def test_the_readable_table_says_funnel_steps_times_and_effect_sizes():
+    log = simulate(users=3_000).log
+    watched = segment(log, did("video_start"), at="2026-10-01", name="Watched")
+    result = compare_segments(log, watched, steps=["view_item", "add_to_cart", "purchase"])
+    shown = result.readable(most=500)
+    assert len(shown) == len(result.table)
+    assert list(shown.columns[:3]) == ["kind", "Watched", "everybody else"]
+    for kind in ("event", "property", "funnel", "time"):
+        own = result.readable(kind, most=500)
+        assert set(own["kind"]) == {kind}
+    row = result.table[result.table["name"] == "view_item"].query("kind == 'time'").iloc[0]
+    said = result.readable("time", most=500).loc["days until View item"]
+    assert said["Watched"] == f"{row['median_days_a']:.1f} ({row['k_a']:,.0f} people)"
+    assert said["effect size"].endswith("(delta)")
+    assert said["chance"].startswith("q ")
+    assert "points (95% " in said["difference"]
+    top = result.table[result.table["kind"] == "funnel"].iloc[0]
+    step = result.readable("funnel").iloc[0]
+    assert f"({top['k_a']:,.0f} of {top['n_a']:,.0f})" in step["Watched"]
+    assert not shown.apply(lambda column: column.str.contains("nan")).any(axis=None)
+    with pytest.raises(UsageError, match="Did you mean 'event'"):
+        result.readable("events")
+
+
 def test_what_a_rule_looks_at_differs_by_construction():
     log = log_of([(f"u{i}", 2, "cart", "md"[i % 2]) for i in range(40)])
     result = compare_segments(log, segment(log, is_in("device", "m"), at=AT))
@@ -150,6 +185,8 @@ def test_few_people_are_hidden():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"properties": "devise"}, "Did you mean 'device'"),
+        ({"properties": []}, "leave it out for all"),
         ({"properties": ["devise"]}, "Did you mean 'device'"),
         ({"most_false": 1.0}, "between 0 and 1"),
         ({"min_cell": 0}, "whole number from 1"),

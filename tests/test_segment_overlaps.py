@@ -75,6 +75,8 @@ def test_wrong_use():
         overlaps(log, {"a": one, "b": two})
     with pytest.raises(UsageError, match="2 to 12"):
         overlaps(log, {"a": one})
+    with pytest.raises(UsageError, match="by name"):
+        overlaps(log, [one, one])
     with pytest.raises(UsageError, match="whole number"):
         overlaps(log, {"a": one, "b": one}, min_cell=0)
 

@@ -11,7 +11,8 @@ answers        `funnels`, `periods` (a week against the week before), `timing` (
                `correlation` (which micro conversions go with the macro one), and what to ask of one
                of them: `dose_response`, `stability`, `lead_lag`, `doubly_robust`, `horizons`;
                `segments` (rules about people), `segment_comparison`, `segment_overlaps`,
-               `audiences`, `rfm`, `clusters`, `engagement` (levels, and what goes with them),
+               `audiences`, `rfm`, `clusters`, `content` (which pages and channels lead on),
+               `engagement` (levels, and what goes with them),
                `journeys` (what comes after what), `forms` (where people stop in a form)
 views          `widgets` (panels), `reports` (definitions, rendering), `cli` (``workbook``)
 =============  ==================================================================================
@@ -22,6 +23,7 @@ Imports go down this list, never up.
 from analysis.audiences import audience
 from analysis.catalog import Catalog
 from analysis.clusters import behavioral_clusters
+from analysis.content import channel_strength, content_conversion
 from analysis.correlation import VerdictLimits, micro_to_macro
 from analysis.dose_response import dose_response
 from analysis.doubly_robust import doubly_robust
@@ -68,9 +70,11 @@ __all__ = [
     "audience",
     "audit",
     "behavioral_clusters",
+    "channel_strength",
     "compare_horizons",
     "compare_periods",
     "compare_segments",
+    "content_conversion",
     "conversion_curve",
     "distance_to_macro",
     "dose_response",

@@ -11,8 +11,6 @@ write a file over another one halfway.
 
 from __future__ import annotations
 
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,24 +20,26 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis import figures
+from analysis.audience_file import target_of, write
 from analysis.eventlog import engine, people
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn, string_hashes
 from analysis.passes import segments as passes
 from analysis.results import Result
-from analysis.schema import USER, DataError, UsageError, did_you_mean, timestamp
+from analysis.schema import USER, UsageError, timestamp
 from analysis.segment_checks import check_rule
 from analysis.segment_people import Look, asked, keeps
 from analysis.segment_result import Segment, as_segment
 from analysis.segment_rules import Did
 from analysis.segment_terms import did, last
+from analysis.segment_values import few
 from analysis.sources.consent import GRANTED, Consent, granted_rows
 from analysis.stats import wilson
 from analysis.wording import count, percent, share
 
 AUDIENCE, HOLDOUT, ALL = "audience", "holdout", "all"
-_FORMATS: Final = (".csv", ".parquet")
-_SPREAD = 2.0**64
+_SPREAD: Final = 2.0**64
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,17 +66,11 @@ class AudienceResult(Result):
             said += f", {count(rows[HOLDOUT]['users'])} of them held out"
         if not whole["users"]:
             return "Nobody is in this audience."
-        before = share(whole["k_before"], whole["users"], whole["rate_before"])
-        said += (
-            f". {before} had done {self.macro} before {self.at:%Y-%m-%d %H:%M} UTC (95% interval "
-            f"{percent(whole['low_before'])} to {percent(whole['high_before'])})"
-        )
+        when = f"{self.at:%Y-%m-%d %H:%M} UTC"
+        said += f". {_many(whole, '_before')} had done {self.macro} before {when}"
+        said += _interval(whole, "_before")
         if self.until > self.at:
-            since = share(whole["k"], whole["users"], whole["rate"])
-            said += (
-                f", {since} have done it since (95% interval {percent(whole['low'])} to "
-                f"{percent(whole['high'])})"
-            )
+            said += f", {_many(whole, '')} have done it since{_interval(whole, '')}"
         return f"{said}."
 
     def figure(self) -> Any:
@@ -93,6 +87,7 @@ def audience(
     holdout: float = 0.0,
     seed: int | str = 0,
     consent: str | Consent | None = None,
+    min_cell: int = 1,
 ) -> AudienceResult:
     """Who is in the audience, who is held out, and how many of them convert?
 
@@ -100,7 +95,8 @@ def audience(
     ----------
     segment : as `segment` returns it. macro : the event that pays.
     path : a ``.csv`` or ``.parquet`` file to write: ``user``, ``group``, ``at``. It is replaced in
-        one step.
+        one step. In a CSV file an id that a spreadsheet would run as a formula has an apostrophe
+        before it, and a warning says so.
     holdout : the share of people to hold out, from 0 to below 1.
     seed : of the split: a campaign's name or number. The same person is in the same part for the
         same seed, whoever else is in the segment; a larger share holds out the same people and
@@ -108,6 +104,7 @@ def audience(
     consent : a property, or `Consent` with the words that grant. Only people whose last known
         value in the log grants it are in, whenever the segment was asked: a no that came later is
         a no. Nobody's silence counts as a yes.
+    min_cell : rates of fewer people than this, or by fewer, are hidden in the table; 1 shows all.
 
     Raises
     ------
@@ -132,9 +129,10 @@ def audience(
     [{'group': 'all', 'users': 2, 'k': 1, 'rate': 0.5}]
     """
     as_segment(segment, "audience")
-    target = _target(path)
+    target = target_of(path)
     _check(holdout, seed)
     check_rule(log, did(macro), "audience: macro")
+    least = few(min_cell, "audience")
     granted = _granted(log, consent)
     chosen = people.chosen(log.shards, len(log.event_names), segment)
 
@@ -148,8 +146,8 @@ def audience(
     held = _held_out(ids, holdout, seed)
     frame = pd.DataFrame({USER: ids, "group": np.where(held, HOLDOUT, AUDIENCE)})
     table = _table(cells[kept, 2:], held, holdout > 0, segment.at_us < log.covers_until_us)
-    if target is not None:
-        _write(frame.assign(at=segment.at), target)
+    table = _hidden(table, least)
+    written = () if target is None else write(frame.assign(at=segment.at), target)
     without = int((cells[:, 0] & ~cells[:, 1]).sum())
     return AudienceResult(
         table=table,
@@ -159,8 +157,9 @@ def audience(
             "holdout": holdout,
             "seed": seed,
             "consent": consent.column if isinstance(consent, Consent) else consent,
+            "min_cell": least,
         },
-        warnings=_warnings(log, segment, consent, without),
+        warnings=(*_warnings(log, segment, consent, without), *written),
         people=frame,
         at=segment.at,
         until=timestamp(log.covers_until_us),
@@ -168,22 +167,16 @@ def audience(
     )
 
 
-def _target(path: Path | str | None) -> Path | None:
-    if path is None:
-        return None
-    target = Path(path)
-    if target.suffix.lower() not in _FORMATS:
-        near = did_you_mean(target.suffix, _FORMATS)
-        raise UsageError(
-            f"audience: path={str(path)!r} ends in {target.suffix!r}.{near} "
-            f"Allowed: {', '.join(_FORMATS)}."
-        )
-    if not target.parent.is_dir():
-        raise UsageError(
-            f"audience: path={str(path)!r}: there is no folder {str(target.parent)!r}. Make it, or "
-            "choose another."
-        )
-    return target
+def _many(row: dict[Any, Any], ends: str) -> str:
+    if pd.isna(row[f"rate{ends}"]):
+        return "Too few to show" if ends else "too few to show"
+    return share(row[f"k{ends}"], row["users"], row[f"rate{ends}"])
+
+
+def _interval(row: dict[Any, Any], ends: str) -> str:
+    if pd.isna(row[f"rate{ends}"]):
+        return ""
+    return f" (95% interval {percent(row[f'low{ends}'])} to {percent(row[f'high{ends}'])})"
 
 
 def _check(holdout: float, seed: int | str) -> None:
@@ -253,25 +246,23 @@ def _table(did_it: np.ndarray, held: np.ndarray, split: bool, followed: bool) ->
     return table[["group", "users", *since, *before]]
 
 
-def _write(frame: pd.DataFrame, target: Path) -> None:
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        if target.suffix.lower() == ".csv":
-            frame.to_csv(beside, index=False)
-        else:
-            frame.to_parquet(beside, index=False)
-        os.replace(beside, target)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise DataError(
-            f"audience: cannot write '{target}': {error.strerror}. Choose another place."
-        ) from error
+def _hidden(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table without the rates of few people."""
+    parts = table["group"] != ALL
+    for k, ends in (("k", ""), ("k_before", "_before")):
+        small = table[k].between(1, min_cell - 1) | table["users"].between(1, min_cell - 1)
+        # The two parts are all: one that is shown would tell the other.
+        small |= parts & bool(small[parts].any())
+        if small.any():
+            shown = [k, *(f"{name}{ends}" for name in ("rate", "low", "high"))]
+            table[shown] = table[shown].astype(float).mask(small)
+    return table
 
 
 def _warnings(
     log: EventLog, segment: Segment, consent: str | Consent | None, without: int
 ) -> tuple[str, ...]:
-    said = list(segment.warnings)
+    said = [*segment.warnings, *hindsight(log, segment.at_us)]
     if without:
         said.append(f"{count(without)} people left out: their last known word is no consent.")
     named = [name for name in log.properties if "consent" in name.lower()]

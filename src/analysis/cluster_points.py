@@ -61,14 +61,15 @@ def points(log: EventLog, names: list[str], instant: int, min_events: int) -> Po
 
     parts = engine.over(log.shards, tallied)
     cells = people.in_order(log.shards, len(log.event_names), parts).reshape(-1, len(codes) + 1)
-    kept = cells[:, :-1].sum(axis=1) >= min_events
+    done = cells[:, :-1].sum(axis=1)
+    kept = done >= min_events
     rates = cells[kept, :-1] / np.maximum(cells[kept, -1:], 1)
     scaled = np.log1p(rates)
     if len(scaled):
         spread = scaled.std(axis=0)
         # What everybody does equally often sets nobody apart.
         scaled = (scaled - scaled.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return Points(log.user_ids[kept], names, rates, scaled, int((~kept).sum()))
+    return Points(log.user_ids[kept], names, rates, scaled, int(((done > 0) & ~kept).sum()))
 
 
 def fitted(sample: np.ndarray, clusters: int, seed: int, *, starts: int = STARTS) -> Any:

@@ -20,10 +20,12 @@ import pandas as pd
 
 from analysis import figures
 from analysis.cluster_points import Points, fitted, likeness, named, number_of_clusters, points
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.results import Result
 from analysis.schema import DataError, UsageError, one_of, timestamp
 from analysis.segment_result import Segment, instant_of, picked
+from analysis.segment_values import few, names_of
 from analysis.stats import wilson
 from analysis.wording import count, percent, share
 
@@ -76,11 +78,12 @@ def behavioral_clusters(
     log: EventLog,
     *,
     clusters: int | None = None,
-    events: Sequence[str] | None = None,
+    events: str | Sequence[str] | None = None,
     at: Any = None,
     min_events: int = 5,
     draws: int = 20,
     seed: int = 0,
+    min_cell: int = 1,
 ) -> ClustersResult:
     """Which groups of people do alike, and are they more than chance?
 
@@ -92,6 +95,7 @@ def behavioral_clusters(
     min_events : people with fewer events are not placed.
     draws : how often people are drawn anew (with replacement) to see what remains.
     seed : of the starts, the sample (10,000 people are fitted, all are placed) and the draws.
+    min_cell : clusters of fewer people than this are hidden; 1 shows all.
 
     Raises
     ------
@@ -115,7 +119,8 @@ def behavioral_clusters(
     (3, True)
     """
     _check(clusters, min_events, draws, seed)
-    names = list(log.event_names) if events is None else list(events)
+    least = few(min_cell, "clusters")
+    names = names_of(events, "clusters: events") or list(log.event_names)
     for name in names:
         one_of("clusters: events", name, log.event_names)
     instant = instant_of(log, at, "clusters")
@@ -134,7 +139,7 @@ def behavioral_clusters(
     titles = named(found, place, many)
     low, high = np.quantile(rand, [0.05, 0.95])
     return ClustersResult(
-        table=_table(found, place, titles, jaccard),
+        table=_table(found, place, titles, jaccard, least),
         parameters={
             "clusters": many,
             "events": names,
@@ -142,8 +147,9 @@ def behavioral_clusters(
             "min_events": min_events,
             "draws": draws,
             "seed": seed,
+            "min_cell": least,
         },
-        warnings=_warnings(found, float(rand.mean()), min_events),
+        warnings=(*_warnings(found, float(rand.mean()), min_events), *hindsight(log)),
         users=pd.DataFrame({"user": found.users, "cluster": np.array(titles)[place]}),
         stability=float(rand.mean()),
         stability_low=float(low),
@@ -166,7 +172,7 @@ def _check(clusters: int | None, min_events: int, draws: int, seed: int) -> None
 
 
 def _table(
-    found: Points, place: np.ndarray, titles: list[str], jaccard: np.ndarray
+    found: Points, place: np.ndarray, titles: list[str], jaccard: np.ndarray, min_cell: int
 ) -> pd.DataFrame:
     n = len(place)
     everybody = found.rates.mean(axis=0)
@@ -181,7 +187,12 @@ def _table(
         rows |= {"jaccard": jaccard[cluster], "event": [found.events[e] for e in top]}
         rows |= {"per_session": found.rates[own].mean(axis=0)[top]}
         parts.append(pd.DataFrame(rows | {"per_session_all": everybody[top]}))
-    return pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
+    hidden = table["k"] < min_cell
+    if hidden.any():
+        shown = ["k", "rate", "low", "high", "jaccard", "per_session"]
+        table[shown] = table[shown].astype(float).mask(hidden)
+    return table
 
 
 def _grade(stability: float) -> str:

@@ -29,6 +29,7 @@ import pandas as pd
 from analysis import figures
 from analysis.catalog import Catalog
 from analysis.dose_response import dose_table
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.exposure_plan import exposure_plan
@@ -199,7 +200,7 @@ def micro_to_macro(
             "min_cell": few,
             "start": start,
         },
-        warnings=notes(table, counts, limits, few),
+        warnings=(*notes(table, counts, limits, few), *hindsight(log)),
         counts=counts,
         catalog=catalog,
     )

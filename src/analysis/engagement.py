@@ -5,7 +5,9 @@ three levels. The table then asks of every micro conversion how often it is done
 each level. Two things would make such a table true whatever the people are like, and both are
 taken out: a row's own event counts in nobody's score for that row, and rates are per session and
 not per person, because who comes more often does more of everything. The share of people who ever
-did it stands beside the rate, so that the difference can be seen.
+did it stands beside the rate, so that the difference can be seen. A third is left where the same
+sessions make the level and are counted: who stayed long did more of everything in them. ``until=``
+counts the sessions that came after.
 
 What this module refuses to do: call a trend an effect of engagement, or of the action. Controls,
 which cannot do anything, stand in the same table; where they rise too, so would anything.
@@ -32,12 +34,21 @@ from analysis.engagement_scores import (
     micro_events,
     scores,
 )
-from analysis.engagement_words import readable_rows, score_table, table_sentence, table_warnings
+from analysis.engagement_words import (
+    period_note,
+    readable_rows,
+    score_table,
+    table_sentence,
+    table_warnings,
+)
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.figures.engagement import engagement_ratios, level_bars
+from analysis.passes.segments import EVER
 from analysis.results import Result
-from analysis.schema import US_PER_DAY, UsageError, one_of, timestamp
+from analysis.schema import US_PER_DAY, UsageError, instant_us, one_of, timestamp
 from analysis.segment_result import Segment, instant_of, picked
+from analysis.segment_values import few, names_of, share_between
 from analysis.wording import count, percent, share
 
 
@@ -70,9 +81,11 @@ class LevelsResult(Result):
             return f"Nobody was seen before {self.at:%Y-%m-%d %H:%M} UTC."
         top = self.table.iloc[2]
         low, high = self.cut_points
+        cuts = f"Engagement is high above a score of {high:.1f} and low up to {low:.1f} (of 100)"
+        if np.isnan(top["k"]):
+            return f"{cuts}: too few people are there to show."
         return (
-            f"Engagement is high above a score of {high:.1f} and low up to {low:.1f} (of 100): "
-            f"{share(top['k'], n, top['rate'])} of the people are there (95% interval "
+            f"{cuts}: {share(top['k'], n, top['rate'])} of the people are there (95% interval "
             f"{percent(top['low'])} to {percent(top['high'])})."
         )
 
@@ -117,6 +130,7 @@ def engagement_levels(
     at: Any = None,
     cuts: Sequence[float] | None = None,
     without: str | Sequence[str] | None = None,
+    min_cell: int = 1,
 ) -> LevelsResult:
     """Who is highly, somewhat and little engaged, as of an instant?
 
@@ -127,6 +141,7 @@ def engagement_levels(
     cuts : two scores from 0 to 100 that end the low and begin the high level; default: the
         terciles.
     without : an event, or several, whose rows count nowhere in the score.
+    min_cell : levels of fewer people than this are hidden in the table; 1 shows all.
 
     Raises
     ------
@@ -151,18 +166,20 @@ def engagement_levels(
     micros = micro_events(log, catalog)
     instant = instant_of(log, at, "engagement")
     own, given = left_out(log, without), checked_cuts(cuts)
+    least = few(min_cell, "engagement")
     found = activity(log, instant)
     scored = scores(log, micros, found, instant=instant, without=own, cuts=given)
     users = _users(log, scored)
     return LevelsResult(
-        table=score_table(users),
+        table=score_table(users, least),
         parameters={
             "at": timestamp(instant).isoformat(),
             "cuts": None if given is None else list(given),
             "without": list(own),
             "micros": micros,
+            "min_cell": least,
         },
-        warnings=_level_warnings(users, given is None),
+        warnings=(*_level_warnings(users, given is None), *hindsight(log)),
         users=users,
         cut_points=scored.cuts,
         at=timestamp(instant),
@@ -176,7 +193,8 @@ def engagement_table(
     *,
     at: Any = None,
     cuts: Sequence[float] | None = None,
-    events: Sequence[str] | None = None,
+    until: Any = None,
+    events: str | Sequence[str] | None = None,
     most_false: float = 0.05,
     min_cell: int = 5,
 ) -> EngagementResult:
@@ -186,6 +204,8 @@ def engagement_table(
     ----------
     catalog, at, cuts : as of `engagement_levels`. The levels are made anew for every row, without
         the row's own event.
+    until : count what the people of each level did from `at` until this instant (excluded);
+        default: what they did before `at`, in the very sessions that made the levels.
     events : which rows: names of events of the log, or of derived ones of the catalog; default:
         all that have a role, except the macro conversion.
     most_false : the false discovery rate below which a trend is called one.
@@ -210,21 +230,18 @@ def engagement_table(
     >>> found.table["level"].tolist(), found.trends["trend"].item()
     (['low', 'medium', 'high'], 'rises')
     """
-    if not 0 < most_false < 1 or isinstance(min_cell, bool) or not isinstance(min_cell, int):
-        raise UsageError(
-            f"engagement: most_false={most_false!r}, min_cell={min_cell!r}. Allowed: a share "
-            "between 0 and 1, and a whole number from 1."
-        )
-    if min_cell < 1:
-        raise UsageError(f"engagement: min_cell={min_cell}. Allowed: a whole number from 1.")
+    share_between(most_false, "engagement: most_false")
+    few(min_cell, "engagement")
     micros = micro_events(log, catalog)
     instant, given = instant_of(log, at, "engagement"), checked_cuts(cuts)
-    asked = questions(log, catalog, events)
+    asked = questions(log, catalog, names_of(events, "engagement: events"))
+    period = _period(log, instant, until)
     found = activity(log, instant)
+    counted = found if until is None else activity(log, period[1], period[0])
     parts, tests, unplaced = [], [], 0
     for question in asked:
         scored = scores(log, micros, found, instant=instant, without=question.without, cuts=given)
-        rows, test = rows_of(log, question, found, scored, instant)
+        rows, test = rows_of(log, question, counted, scored, period)
         parts.append(rows)
         tests.append(test)
         unplaced = max(unplaced, int((found.tally.sum(axis=1) > 0).sum() - scored.seen.sum()))
@@ -234,14 +251,31 @@ def engagement_table(
         parameters={
             "at": timestamp(instant).isoformat(),
             "cuts": None if given is None else list(given),
+            "until": None if until is None else timestamp(period[1]).isoformat(),
             "events": [question.event for question in asked],
             "most_false": most_false,
             "min_cell": min_cell,
         },
-        warnings=table_warnings(trends, hidden=hidden, unplaced=unplaced, min_cell=min_cell),
+        warnings=(
+            *table_warnings(trends, hidden=hidden, unplaced=unplaced, min_cell=min_cell),
+            period_note(None if until is None else period),
+            *hindsight(log),
+        ),
         trends=trends,
         at=timestamp(instant),
     )
+
+
+def _period(log: EventLog, instant: int, until: Any) -> tuple[int, int]:
+    if until is None:
+        return -int(EVER), instant
+    end = min(instant_us(until, "engagement: until"), log.covers_until_us)
+    if end <= instant:
+        raise UsageError(
+            f"engagement: until={until!r} is not after at={timestamp(instant)}, or the log ends "
+            "there. Give an earlier at=, or leave until= out to count what came before."
+        )
+    return instant, end
 
 
 def _users(log: EventLog, scored: Scores) -> pd.DataFrame:

@@ -78,14 +78,19 @@ def questions(log: EventLog, catalog: Catalog, events: Sequence[str] | None) -> 
 
 
 def rows_of(
-    log: EventLog, question: Question, found: Activity, scored: Scores, instant: int
+    log: EventLog, question: Question, found: Activity, scored: Scores, period: tuple[int, int]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Three rows, one per level, and the trends over them."""
+    """Three rows, one per level, and the trends over them.
+
+    Parameters
+    ----------
+    found : what was done in the period, from its first instant to its last (excluded).
+    """
     own = scored.seen
     if question.wait is None:
         events, trials = found.tally[:, log.event_names.index(question.event)], found.sessions
     else:
-        trials, events = _carts(log, question, instant)
+        trials, events = _carts(log, question, period)
     events, trials, level = events[own], trials[own], scored.level[own]
     did = (events > 0).astype(np.int64)
     bounded = question.wait is not None
@@ -144,13 +149,17 @@ def trend_rows(
     return table, trends, int(few.sum())
 
 
-def _carts(log: EventLog, question: Question, instant: int) -> tuple[np.ndarray, np.ndarray]:
-    """Per person, in the order of ``log.user_ids``: carts decided by the instant, and left."""
+def _carts(
+    log: EventLog, question: Question, period: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Per person, in the order of ``log.user_ids``: carts decided in the period, and left."""
     after, without = (log.event_names.index(name) for name in question.without)
 
     def counted(shard: Shard) -> np.ndarray:
-        rows = (shard.time, shard.event, shard.offsets)
-        return np.column_stack(passes.carts(*rows, after, without, question.wait, instant))
+        rows = (shard.time, shard.event, shard.offsets, after, without, question.wait)
+        # What is decided by an instant stays so: the difference is what is decided in between.
+        start, end = (np.column_stack(passes.carts(*rows, instant)) for instant in period)
+        return end - start
 
     parts = engine.over(log.shards, counted)
     cells = people.in_order(log.shards, len(log.event_names), parts).reshape(-1, 2)

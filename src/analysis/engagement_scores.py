@@ -107,14 +107,14 @@ def checked_cuts(cuts: Any) -> tuple[float, float] | None:
     return low, high
 
 
-def activity(log: EventLog, instant: int) -> Activity:
-    """What everybody did before an instant."""
+def activity(log: EventLog, instant: int, since: int = -int(passes.EVER)) -> Activity:
+    """What everybody did before an instant, and perhaps not before another."""
     names = log.event_names
 
     def counted(shard: Shard) -> np.ndarray:
         rows = (shard.time, shard.event, shard.offsets, len(names))
-        tally = passes.tallied(*rows, -int(passes.EVER), instant)
-        visits, _ = _visits(Look(shard, names, instant, shard.masks), names)
+        tally = passes.tallied(*rows, since, instant)
+        visits = _sessions(Look(shard, names, instant, shard.masks), names, since)
         return np.column_stack([tally, visits])
 
     cells = _in_order(log, engine.over(log.shards, counted), len(names) + 1)
@@ -170,10 +170,14 @@ def scores(
 
 def _visits(look: Look, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Per user, by these events: in how many sessions, and the last row (−1: none)."""
-    match = Matching(tuple(names))
+    last = asked(look, Matching(tuple(names)), passes.found_last)
+    return _sessions(look, names, -int(passes.EVER)), last
+
+
+def _sessions(look: Look, names: Sequence[str], since: int) -> np.ndarray:
     column: Any = look.shard.columns["session"]
-    visits = asked(look, match, passes.sessions, column.codes, len(column.values))
-    return visits, asked(look, match, passes.found_last)
+    more = (column.codes, len(column.values))
+    return asked(look, Matching(tuple(names)), passes.sessions, *more, since=since)
 
 
 def _score(components: Sequence[np.ndarray]) -> np.ndarray:

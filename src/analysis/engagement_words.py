@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.engagement_rates import LEVELS
+from analysis.schema import timestamp
 from analysis.stats import wilson
 from analysis.wording import count, share
 
@@ -21,8 +22,8 @@ _PATH = (
 )
 
 
-def score_table(users: pd.DataFrame) -> pd.DataFrame:
-    """A row per level: its scores, its people and their medians."""
+def score_table(users: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """A row per level: its scores, its people and their medians; what is about few is NaN."""
     numbers = ["recency_days", "sessions", "depth", "diversity"]
     n = len(users)
     rows = []
@@ -37,6 +38,10 @@ def score_table(users: pd.DataFrame) -> pd.DataFrame:
     low, high = wilson(table["k"], table["n"])
     table.insert(6, "low", low)
     table.insert(7, "high", high)
+    few = table["k"].between(1, min_cell - 1)
+    if few.any():
+        shown = [*names[1:4], "rate", "low", "high", *numbers]
+        table[shown] = table[shown].astype(float).mask(few)
     return table
 
 
@@ -128,6 +133,20 @@ def table_warnings(
             "that row."
         )
     return tuple(said)
+
+
+def period_note(period: tuple[int, int] | None) -> str:
+    """Which sessions were counted; None: those that the levels were made of."""
+    if period is None:
+        return (
+            "The sessions counted are those that made the levels: whoever stayed long in one did "
+            "more of everything in it. until=... counts those that came after."
+        )
+    start, end = (timestamp(instant) for instant in period)
+    return (
+        f"The levels are as of {start:%Y-%m-%d %H:%M} UTC, the sessions counted those from then "
+        f"until {end:%Y-%m-%d %H:%M}: what made the levels is not counted."
+    )
 
 
 def _range(ratios: pd.Series) -> str:

@@ -19,6 +19,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.units import units
 from analysis.funnel_options import Question, entry_range, question_of
@@ -141,7 +142,10 @@ def _answer(
     return FunnelResult(
         table=funnel_table(sums, question),
         parameters=options,
-        warnings=funnel_warnings(sums, question, rows_left_out),
+        warnings=(
+            *funnel_warnings(sums, question, rows_left_out),
+            *hindsight(log, question.entered[0]),
+        ),
         steps=question.steps,
         window_us=question.window_us,
         immature=sums.immature,

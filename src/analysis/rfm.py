@@ -19,6 +19,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.eventlog import engine, people
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.passes import segments as passes
@@ -28,9 +29,10 @@ from analysis.segment_checks import check_rule
 from analysis.segment_people import Look, asked
 from analysis.segment_result import Segment, instant_of, picked
 from analysis.segment_terms import did
+from analysis.segment_values import few, whole
 from analysis.stats import wilson
 from analysis.totals import totals
-from analysis.wording import percent, share
+from analysis.wording import count, percent, share
 
 MEASURES = {"recency": "recency_days", "frequency": "frequency", "monetary": "value"}
 
@@ -42,8 +44,9 @@ class RFMResult(Result):
     ``table`` has a row per measure and score that occurs: ``measure``, ``score``, ``low``,
     ``high`` (the smallest and largest number that got it, in the measure's unit), ``k`` of ``n``
     buyers, ``rate, rate_low, rate_high``. ``users`` has a row per buyer: ``user``,
-    ``recency_days``, ``frequency``, ``value``, ``r``, ``f``, ``m``. ``cut_points``: per measure
-    the numbers above which a better score begins (for recency a worse one).
+    ``recency_days``, ``frequency``, ``value``, ``r``, ``f``, ``m``. ``cut_points``: per measure the
+    numbers above which a better score begins (for recency a worse one). What the table would tell
+    about few people is NaN.
     """
 
     users: pd.DataFrame
@@ -56,7 +59,13 @@ class RFMResult(Result):
         self, name: str, *, r: int | None = None, f: int | None = None, m: int | None = None
     ) -> Segment:
         """Buyers with at least these scores, as a segment."""
-        least = {letter: bound for letter, bound in (("r", r), ("f", f), ("m", m)) if bound}
+        given = {"r": r, "f": f, "m": m}
+        least = {letter: bound for letter, bound in given.items() if bound is not None}
+        for letter, bound in least.items():
+            if whole(bound, f"rfm: {letter}", 1) > self.scores:
+                raise UsageError(
+                    f"rfm: {letter}={bound}. Allowed: a score from 1 to {self.scores}."
+                )
         kept = np.ones(len(self.users), np.bool_)
         for letter, bound in least.items():
             kept &= (self.users[letter] >= bound).to_numpy()
@@ -71,6 +80,8 @@ class RFMResult(Result):
         bound = self.scores * 3 // 5 + 1
         best = (self.users[["r", "f"]] >= bound).all(axis=1)
         low, high = (float(end) for end in wilson(best.sum(), n))
+        if 0 < best.sum() < int(self.parameters["min_cell"]):
+            return f"Of {count(n)} buyers too few score high on recency and frequency to show."
         said = (
             f"{share(best.sum(), n, best.mean())} of the buyers score {bound} or more of "
             f"{self.scores} for both recency and frequency (95% interval {percent(low)} to "
@@ -94,6 +105,7 @@ def rfm(
     value: str | None = "value",
     scores: int = 5,
     at: Any = None,
+    min_cell: int = 1,
 ) -> RFMResult:
     """Who bought lately, often and for much, as of an instant?
 
@@ -102,6 +114,7 @@ def rfm(
     event : what counts as buying. value : the property that is added up; None: no third score.
     scores : how many scores, 2 to 10.
     at : only events strictly before this instant count; default: the end of what the log covers.
+    min_cell : scores of fewer buyers than this are hidden in the table; 1 shows all.
 
     Raises
     ------
@@ -132,7 +145,7 @@ def rfm(
             f"rfm: value={value!r} is no property of numbers. Give one of "
             f"{[n for n, kind in log.kinds.items() if kind == 'number']}, or value=None."
         )
-    instant = instant_of(log, at, "rfm")
+    instant, least = instant_of(log, at, "rfm"), few(min_cell, "rfm")
     warnings = []
     if value is not None:
         currencies = totals(log, event).currency
@@ -147,11 +160,12 @@ def rfm(
         warnings += _coinciding(measure, numbers, cuts[measure])
     parameters = {
         "event": event, "value": value, "scores": scores, "at": timestamp(instant).isoformat(),
+        "min_cell": least,
     }  # fmt: skip
     return RFMResult(
-        table=_table(buyers),
+        table=_table(buyers, least),
         parameters=parameters,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *hindsight(log)),
         users=buyers,
         cut_points=cuts,
         scores=scores,
@@ -214,7 +228,7 @@ def _coinciding(measure: str, numbers: np.ndarray, cuts: list[float]) -> list[st
     ]
 
 
-def _table(buyers: pd.DataFrame) -> pd.DataFrame:
+def _table(buyers: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     parts = []
     for letter, (measure, column) in zip("rfm", MEASURES.items(), strict=True):
         own = buyers[buyers[letter] > 0].groupby(letter)[column].agg(["min", "max", "size"])
@@ -223,4 +237,8 @@ def _table(buyers: pd.DataFrame) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     table["rate"] = table["k"] / table["n"]
     table["rate_low"], table["rate_high"] = wilson(table["k"], table["n"])
+    hidden = table["k"] < min_cell
+    if hidden.any():
+        shown = ["low", "high", "k", "rate", "rate_low", "rate_high"]
+        table[shown] = table[shown].astype(float).mask(hidden)
     return table[["measure", "score", "low", "high", "k", "n", "rate", "rate_low", "rate_high"]]

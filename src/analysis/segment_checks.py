@@ -13,7 +13,7 @@ def check_rule(log: EventLog, rule: Rule, what: str = "segment") -> None:
         for match in _matches(leaf):
             _check_match(log, match, what)
         if isinstance(leaf, (Holds, Value)):
-            _check_property(log, leaf.property, what)
+            check_property(log, leaf.property, what)
         if isinstance(leaf, Value) and log.kinds[leaf.property] != "number":
             raise UsageError(
                 f"{what}: value({leaf.property!r}), but {leaf.property!r} holds text. "
@@ -37,10 +37,11 @@ def _check_match(log: EventLog, match: Matching, what: str) -> None:
             )
     for name, _ in match.where:
         if name not in (EVENT, USER):
-            _check_property(log, name, what)
+            check_property(log, name, what)
 
 
-def _check_property(log: EventLog, name: str, what: str) -> None:
+def check_property(log: EventLog, name: str, what: str) -> None:
+    """Raise a `UsageError` for a property that the log does not have."""
     if name not in log.kinds:
         raise UsageError(
             f"{what}: {name!r} is no property of this log.{did_you_mean(name, log.kinds)} "

@@ -18,18 +18,22 @@ import numpy as np
 import pandas as pd
 
 from analysis import figures
+from analysis.comparison_words import readable_rows
 from analysis.contrasts import judged, shares
 from analysis.eventlog import people
+from analysis.eventlog.hindsight import must_know
 from analysis.eventlog.log import EventLog
 from analysis.figures.differences import chance, thing
 from analysis.funnel_steps import Step
 from analysis.results import Result
-from analysis.schema import UsageError, human_duration, instant_us, timestamp
+from analysis.schema import UsageError, human_duration, instant_us, one_of, timestamp
 from analysis.segment_profiles import TwoGroups, event_rows, funnel_rows, property_rows, time_rows
 from analysis.segment_result import Segment, as_segment
 from analysis.segment_rules import properties_of
+from analysis.segment_values import few, names_of, share_between
 from analysis.wording import count, percent, points
 
+KINDS = ("event", "property", "funnel", "time")
 _NOT_CAUSED = (
     "These groups were not drawn by lot: a difference says what goes with belonging to one, not "
     "what belonging to it does."
@@ -63,6 +67,8 @@ class ComparisonResult(Result):
         found = known[known["clear"].astype(bool)]
         a, b = self.names
         who = f"“{a}” ({count(self.sizes[0])} people) and “{b}” ({count(self.sizes[1])})"
+        if not min(self.sizes):
+            return f"{who} cannot be compared: nobody is in one of them alone."
         if not len(found):
             return f"{who} do not differ clearly in any of {count(len(known))} things compared."
         said = (
@@ -83,6 +89,17 @@ class ComparisonResult(Result):
         """The largest differences between the shares of the two groups, with intervals."""
         return figures.share_differences(self.table, names=self.names)
 
+    def readable(self, kind: str | None = None, *, most: int = 15) -> pd.DataFrame:
+        """The clearest rows for people; `kind`: event, property, funnel or time, default: all.
+
+        A wait is longer in the first group by so many points more often than every second time;
+        its effect size is Cliff's delta, that of a share Cohen's h.
+        """
+        if kind is not None:
+            one_of("comparison: kind", kind, KINDS)
+        own = self.table if kind is None else self.table[self.table["kind"] == kind]
+        return readable_rows(own, self.names, most=most)
+
 
 def compare_segments(
     log: EventLog,
@@ -92,7 +109,7 @@ def compare_segments(
     since: Any = None,
     until: Any = None,
     look_back: bool = False,
-    properties: Sequence[str] | None = None,
+    properties: str | Sequence[str] | None = None,
     steps: Sequence[Any] | None = None,
     window: Any = "7d",
     most_false: float = 0.05,
@@ -137,16 +154,14 @@ def compare_segments(
     >>> sorted(set(found.table["kind"]))
     ['event', 'property', 'time']
     """
-    if not 0 < most_false < 1 or not isinstance(min_cell, int) or min_cell < 1:
-        raise UsageError(
-            f"compare_segments: most_false={most_false!r}, min_cell={min_cell!r}. Allowed: a share "
-            "between 0 and 1, and a whole number from 1."
-        )
+    share_between(most_false, "compare_segments: most_false")
+    few(min_cell, "compare_segments")
+    compared = names_of(properties, "compare_segments: properties")
     for one in (a,) if b is None else (a, b):
         as_segment(one, "compare_segments")
     start, end, instant = _period(log, a, b, (since, until), look_back)
     groups, shared = _groups(log, a, b, (start, end, instant))
-    rows = [shares(event_rows(groups)), shares(property_rows(groups, properties))]
+    rows = [shares(event_rows(groups)), shares(property_rows(groups, compared))]
     if steps is not None:
         rows.append(shares(funnel_rows(groups, steps, window)))
     rows.append(time_rows(groups, look_back))
@@ -162,7 +177,7 @@ def compare_segments(
             "since": timestamp(start).isoformat() if start > -(2**61) else None,
             "until": timestamp(end).isoformat(),
             "look_back": look_back,
-            "properties": None if properties is None else list(properties),
+            "properties": compared,
             "steps": _plain(steps),
             "window": str(window),
             "most_false": most_false,
@@ -194,12 +209,18 @@ def _period(
         for one in (a, b):
             if one is not None:
                 one.must_precede(timestamp(start), "compare_segments: since")
+        must_know(log, start, "compare_segments: since")
         end = log.covers_until_us if high is None else min(high, log.covers_until_us)
     if end <= start:
+        why = (
+            "looking back ends at the segments' instant. Give an earlier since="
+            if look_back
+            else "the period ends at until=, or with the log. Ask segment(log, rule, at=...) for "
+            "an earlier instant, or look_back=True to compare what picked them"
+        )
         raise UsageError(
-            f"compare_segments: nothing lies between {timestamp(start)} and {timestamp(end)}: the "
-            "segments are as of the end. Ask segment(log, rule, at=...) for an earlier instant, or "
-            "look_back=True to compare what picked them."
+            f"compare_segments: nothing lies between {timestamp(start)} and {timestamp(end)}: "
+            f"{why}."
         )
     return start, end, max(instants)
 
@@ -243,12 +264,12 @@ def _groups(
 def _hidden(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
     """The table without the numbers of few people, and how many rows that are."""
     counts = table[["k_a", "k_b"]]
-    few = ((counts > 0) & (counts < min_cell)).any(axis=1)
+    small = ((counts > 0) & (counts < min_cell)).any(axis=1)
     numbers = [name for name in table if name not in ("kind", "name", "value", "unit", "clear")]
     table = table.astype(dict.fromkeys(numbers, float))
-    table.loc[few, numbers] = np.nan
-    table.loc[few, "clear"] = False
-    return table, int(few.sum())
+    table.loc[small, numbers] = np.nan
+    table.loc[small, "clear"] = False
+    return table, int(small.sum())
 
 
 def _warnings(

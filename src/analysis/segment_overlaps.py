@@ -15,12 +15,14 @@ import pandas as pd
 
 from analysis import figures
 from analysis.eventlog import engine, people
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.results import Result
 from analysis.schema import UsageError
 from analysis.segment_people import Look, there
 from analysis.segment_result import Segment, as_segment
+from analysis.segment_values import few
 from analysis.stats import wilson
 from analysis.wording import count, label, listed, percent, share
 
@@ -91,13 +93,12 @@ def overlaps(
     >>> overlaps(log, two, min_cell=1).table[["sets", "k", "n"]].values.tolist()
     [[('cart',), 1.0, 3.0], [('cart', 'video'), 1.0, 3.0], [(), 1.0, 3.0]]
     """
-    if not 2 <= len(segments) <= MOST_SETS:
+    if not isinstance(segments, Mapping) or not 2 <= len(segments) <= MOST_SETS:
         raise UsageError(
             f"overlaps: {len(segments)} segments. Allowed: 2 to {MOST_SETS}, by name: "
             "{'carts': segment(log, ...), 'readers': segment(log, ...)}."
         )
-    if not isinstance(min_cell, int) or min_cell < 1:
-        raise UsageError(f"overlaps: min_cell={min_cell!r}. Allowed: a whole number from 1.")
+    few(min_cell, "overlaps")
     first, *others = (as_segment(one, "overlaps") for one in segments.values())
     for name, other in segments.items():
         if other.at_us != first.at_us:
@@ -111,14 +112,14 @@ def overlaps(
     hidden = (table["k"] < min_cell).to_numpy()
     table.loc[hidden, ["k", "rate", "low", "high"]] = np.nan
     many = f"{count(int(hidden.sum()))} of {count(len(table))} combinations"
-    few = f"Hidden, of fewer than {min_cell} people each: {many}."
+    said = f"Hidden, of fewer than {min_cell} people each: {many}."
     return OverlapsResult(
         table=table,
         parameters={
             "segments": {name: one.parameters for name, one in segments.items()},
             "min_cell": min_cell,
         },
-        warnings=(few,) if hidden.any() else (),
+        warnings=(*((said,) if hidden.any() else ()), *hindsight(log, first.at_us)),
         sets=names,
         pairs=_pairs(codes, names, min_cell),
     )

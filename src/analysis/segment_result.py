@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.eventlog import engine, people
+from analysis.eventlog.hindsight import must_know
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.schema import UsageError, instant_us, timestamp
@@ -86,7 +87,9 @@ class Segment:
 
     def series(self) -> pd.Series:
         """A boolean per user, indexed by user: a mask that fits any view of the log."""
-        return pd.Series(self.mask, index=self.log.user_ids, name=self.name or "segment")
+        found = pd.Series(self.mask, index=self.log.user_ids, name=self.name or "segment")
+        found.attrs["at_us"] = self.at_us
+        return found
 
     def everybody(self) -> Segment:
         """All people the log had seen by then: those who could be in it."""
@@ -188,4 +191,5 @@ def instant_of(log: EventLog, at: Any, what: str = "segment") -> int:
             f"{what}: at={at!r} is after what the log covers (until {log.covers_until}). "
             "Give an earlier instant, or import what came since."
         )
+    must_know(log, instant, what)
     return instant

@@ -64,11 +64,46 @@ def whole(number: Any, what: str, least: int) -> int:
     return int(number)
 
 
+def names_of(given: Any, what: str) -> list[str] | None:
+    """One name or a list of them as a list; None stays None.
+
+    Examples
+    --------
+    >>> names_of("share", "clusters: events"), names_of(None, "clusters: events")
+    (['share'], None)
+    """
+    if given is None:
+        return None
+    names = [given] if isinstance(given, str) else list(given) if _several(given) else []
+    if not names:
+        raise UsageError(
+            f"{what}={given!r}. Allowed: a name, or a list of names; leave it out for all."
+        )
+    return [str(name) for name in names]
+
+
+def _several(given: Any) -> bool:
+    return isinstance(given, Iterable) and not isinstance(given, Mapping)
+
+
+def few(min_cell: Any, what: str) -> int:
+    """The number of people below which nothing is shown, checked."""
+    return whole(min_cell, f"{what}: min_cell", 1)
+
+
 def number(given: Any, what: str) -> float:
     """A number that is neither infinite nor undefined."""
     kinds = (int, float, np.integer, np.floating)
     if isinstance(given, bool) or not isinstance(given, kinds) or not math.isfinite(given):
         raise UsageError(f"{what}={given!r}. Allowed: a number.")
+    return float(given)
+
+
+def share_between(given: Any, what: str) -> float:
+    """A share above 0 and below 1, such as a false discovery rate."""
+    kinds = (int, float, np.integer, np.floating)
+    if isinstance(given, bool) or not isinstance(given, kinds) or not 0 < given < 1:
+        raise UsageError(f"{what}={given!r}. Allowed: a share between 0 and 1, such as 0.05.")
     return float(given)
 
 

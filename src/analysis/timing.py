@@ -24,6 +24,7 @@ import pandas as pd
 
 from analysis import timing_words
 from analysis.catalog import Catalog
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.schema import ALL, duration_us
 from analysis.timing_result import CurveResult, TimeToConvertResult
@@ -244,6 +245,7 @@ def _followed(asked: _Asked, waits: Waits) -> _Found:
         own = quantile_rows(waits, curves, horizon_us, origin=origin, min_cell=asked.min_cell)
         rows = pd.concat([rows, own], ignore_index=True)
     medians = rows[(rows["of"] == CONVERTERS) & (rows["quantile"] == 0.5)]
+    said += hindsight(asked.log, waits.bounds_us[0] if waits.bounds_us else None)
     return _Found(overall, curves, medians.reset_index(drop=True), said)
 
 

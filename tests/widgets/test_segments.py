@@ -58,25 +58,38 @@ def test_starts_four_weeks_before_the_end(panel: SegmentsPanel, log: EventLog) -
         "a": "window_shoppers",
         "b": "abandoned_carts",
         "at": "2026-10-26",
+        "since": None,
+        "until": None,
         "look_back": False,
         "properties": None,
+        "steps": None,
+        "window": "7d",
+        "most_false": 0.05,
         "min_cell": 5,
     }
     agrees(panel, log)
 
 
 def test_every_control_changes_the_answer(panel: SegmentsPanel, log: EventLog) -> None:
-    seen = [words(panel)]
+    seen = [panel.kwargs()]
     for control, value in (
         (panel.a, "returning_visitors"),
         (panel.b, ""),
         (panel.day, datetime.date(2026, 10, 1)),
+        (panel.since, datetime.date(2026, 10, 8)),
+        (panel.until, datetime.date(2026, 11, 1)),
+        (panel.properties, ("device",)),
+        (panel.funnel, "checkout"),
+        (panel.window, "1d"),
+        (panel.most_false, 0.1),
+        (panel.since, None),
         (panel.look_back, True),
     ):
         control.value = value
-        seen.append(words(panel))
+        seen.append(panel.kwargs())
         agrees(panel, log)
-    assert len(set(seen)) == len(seen)
+        assert seen[-1] not in seen[:-1]
+    assert "funnel" in set(panel.result.table["kind"])
     assert panel.kwargs()["b"] is None
     assert "everybody else" in words(panel)
     assert "differs by construction" in words(panel)
@@ -104,19 +117,32 @@ def test_saves_what_was_tuned(
     save = SaveTo("03_segments", "../data/demo", parameters={"catalog": "x.toml"})
     panel = segments_panel(log, catalog=SHOP, a="subscribers", save=save)
     panel.a.value = "repeat_buyers"
+    panel.funnel.value = "checkout"
+    panel.window.value = "3d"
+    panel.properties.value = ("device", "channel")
     assert panel.form is not None
     panel.form.name.value = "buyers"
     panel.form.save()
     path = tmp_path / "reports" / "definitions" / "buyers.toml"
     written: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     assert written["title"] == "Bought twice or more against everybody else"
-    assert written["parameters"] == {"catalog": "x.toml", "a": "repeat_buyers", "b": ""}
+    assert written["parameters"] == {
+        "catalog": "x.toml",
+        "a": "repeat_buyers",
+        "b": "",
+        "funnel": "checkout",
+        "window": "3d",
+        "look_back": False,
+        "most_false": 0.05,
+        "properties": ["device", "channel"],
+    }
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ({"a": "window_shopers"}, "Did you mean 'window_shoppers'"),
+        ({"funnel": "chekout"}, "Did you mean 'checkout'"),
         ({"b": "nobody"}, "segments_panel: b='nobody'"),
         ({"at": "soon"}, "Allowed: a day"),
         ({"at": "2026-10-26T08:00"}, "no midnight UTC"),

@@ -23,6 +23,7 @@ from pandas.api.typing import NaTType
 
 from analysis.eventlog import build, counts, engine, people, predicates, rows, store, units
 from analysis.eventlog.canonical import arrow_table, canonical_table
+from analysis.eventlog.hindsight import picked_after
 from analysis.eventlog.opening import open_shards
 from analysis.eventlog.shard import Shard, content_sum
 from analysis.schema import (
@@ -58,6 +59,7 @@ class EventLog:
     kinds: Mapping[str, str]
     filtered: bool = False
     terms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    picked_at_us: int | None = None  # when it was known whom a view shows; see `hindsight`
 
     # ── making ──────────────────────────────────────────────────────────────────────────────
 
@@ -203,7 +205,8 @@ class EventLog:
         Parameters
         ----------
         mask : a segment, a truth value per user in the order of `user_ids`, or a pandas Series
-            indexed by user; a user that the Series does not name is not in the segment.
+            indexed by user; a user that the Series does not name is not in the segment. The view
+            remembers a segment's instant, and answers say where they look at what came before.
 
         Raises
         ------
@@ -221,7 +224,8 @@ class EventLog:
         """
         chosen = people.chosen(self.shards, len(self.event_names), mask)
         by_shard = {id(shard): users for shard, users in zip(self.shards, chosen, strict=True)}
-        return self._showing(lambda shard: np.repeat(by_shard[id(shard)], np.diff(shard.offsets)))
+        view = self._showing(lambda shard: np.repeat(by_shard[id(shard)], np.diff(shard.offsets)))
+        return dataclasses.replace(view, picked_at_us=picked_after(self.picked_at_us, mask))
 
     def by_unit(self, name: str) -> EventLog:
         """The log of accounts, devices or whatever a property names; see `units`.

@@ -94,6 +94,8 @@ def units(log: EventLog, by: str) -> Units:
                 raise
     if made is None:
         made = _in_memory(log, by)
+    if log.picked_at_us is not None:
+        made = dataclasses.replace(made, picked_at_us=log.picked_at_us)
     return Units(made, log.events - made.events)
 
 

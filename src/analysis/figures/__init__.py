@@ -8,6 +8,7 @@ A percent never stands without the count it is a share of.
 
 from analysis.figures.audience import audience_rates
 from analysis.figures.changes import step_changes
+from analysis.figures.content import pooled_rates
 from analysis.figures.curves import conversion_curves
 from analysis.figures.differences import share_differences
 from analysis.figures.doses import dose_curves
@@ -47,6 +48,7 @@ __all__ = [
     "micro_bars",
     "missing_cells",
     "overlap_bars",
+    "pooled_rates",
     "rate_differences",
     "rate_trend",
     "ratio_forest",

@@ -46,6 +46,8 @@ def audience_rates(table: pd.DataFrame, *, title: str | None = None) -> go.Figur
             bars.append(Bar(name, rate, low, high, many, told))
             alt.append(f"{label(row.group)}, {name}: {many}.")
         blocks.append((f"{label(row.group)}: {count(row.users)} people", bars))
+    if not any(bars for _, bars in blocks):
+        return empty("There are too few people to show.", title=title)
     upper = float(table[["high", "high_before"]].max().max())
     axis = percent_axis(min(1.0, max(upper, 0.01))) | {"range": [0, max(upper, 0.01) * 1.7]}
     return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)

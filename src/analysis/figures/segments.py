@@ -55,7 +55,7 @@ def score_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     ...     "measure": "frequency", "score": [1, 2], "low": [1, 2], "high": [1, 9], "k": [30, 10],
     ...     "n": 40, "rate": [0.75, 0.25], "rate_low": [0.6, 0.14], "rate_high": [0.86, 0.4]})
     >>> score_bars(table).layout.meta["alt"]
-    'Frequency, score 2: 2 to 9 times, 25.0% (10 of 40). Frequency, score 1: 1 times, 75.0% \
+    'Frequency, score 2: 2 to 9 times, 25.0% (10 of 40). Frequency, score 1: 1 time, 75.0% \
 (30 of 40).'
     """
     if not len(table):
@@ -64,16 +64,21 @@ def score_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     for measure, own in table.groupby("measure", sort=False):
         bars = []
         for row in records(own.sort_values("score", ascending=False)):
+            name = f"score {row.score}"
+            if pd.isna(row.k):
+                none, hover = float("nan"), [f"{label(measure)}, {name}", TOO_FEW]
+                bars.append(Bar(name, none, none, none, TOO_FEW, hover))
+                alt.append(f"{label(measure)}, {name}: {TOO_FEW}.")
+                continue
             span = _span(str(measure), row.low, row.high)
             many = share(row.k, row.n, row.rate)
             interval = f"95% interval {percent(row.rate_low)} to {percent(row.rate_high)}"
             words = f"{percent(row.rate)} · {count(row.k)} · {span}"
             told = [f"{label(measure)}, score {row.score}", span, many, interval]
-            name = f"score {row.score}"
             bars.append(Bar(name, row.rate, row.rate_low, row.rate_high, words, told))
             alt.append(f"{label(measure)}, score {row.score}: {span}, {many}.")
         blocks.append((label(measure), bars))
-    upper = float(table["rate_high"].max())
+    upper = float(table["rate_high"].fillna(0.01).max())
     # Room for the words behind the longest whisker, also where that ends at 100 %.
     axis = percent_axis(min(1.0, upper)) | {"range": [0, upper * 1.8]}
     return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)
@@ -183,6 +188,6 @@ def _places(sizes: Sequence[int]) -> Rows:
 
 def _span(measure: str, low: float, high: float) -> str:
     ends = [f"{end:,.1f}".removesuffix(".0") for end in (low, high)]
-    unit = _UNITS.get(measure, "")
+    unit = "time" if measure == "frequency" and high == 1 else _UNITS.get(measure, "")
     said = ends[0] if ends[0] == ends[1] else " to ".join(ends)
     return f"{said} {unit}".strip()

@@ -6,8 +6,12 @@ seen in a panel can be had without it, by the arguments that the panel tells, an
 as a report with the same arguments.
 """
 
+from analysis.widgets.contents import content_panel
 from analysis.widgets.correlation import CorrelationPanel, correlation_panel
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
+from analysis.widgets.groups import clusters_panel, engagement_panel, levels_panel, rfm_panel
+from analysis.widgets.panel import QuestionPanel
+from analysis.widgets.people import AudiencePanel, audience_panel, overlaps_panel
 from analysis.widgets.saving import SaveTo
 from analysis.widgets.segments import SegmentsPanel, segments_panel
 from analysis.widgets.timing import CurvePanel, timing_panel
@@ -15,17 +19,26 @@ from analysis.widgets.verdicts import readable_verdicts, reasons, verdicts_by_gr
 from analysis.widgets.words import difference_sentence, readable, trend_sentence
 
 __all__ = [
+    "AudiencePanel",
     "CorrelationPanel",
     "CurvePanel",
     "FunnelPanel",
+    "QuestionPanel",
     "SaveTo",
     "SegmentsPanel",
+    "audience_panel",
+    "clusters_panel",
+    "content_panel",
     "correlation_panel",
     "difference_sentence",
+    "engagement_panel",
     "funnel_panel",
+    "levels_panel",
+    "overlaps_panel",
     "readable",
     "readable_verdicts",
     "reasons",
+    "rfm_panel",
     "segments_panel",
     "timing_panel",
     "trend_sentence",

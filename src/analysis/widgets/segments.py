@@ -25,15 +25,16 @@ from analysis.eventlog.log import EventLog
 from analysis.schema import UsageError, WorkbookError, one_of
 from analysis.segment_comparison import ComparisonResult, compare_segments
 from analysis.segments import Segment, segment
-from analysis.widgets.choices import Choice
+from analysis.widgets.choices import Choice, window_choices
 from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.panel import FALSE_ALARMS, day_of, day_picker, dropdown, several
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.words import alert, answer, note
+from analysis.wording import label
 
 EVERYBODY_ELSE: Choice = ("(everybody else)", "")
 FOLLOWED = pd.Timedelta(days=28)
-_STYLE = {"description_width": "6.5rem"}
-_WIDE = ipywidgets.Layout(width="24rem", max_width="100%")
+NO_FUNNEL: Choice = ("(no funnel)", "")
 
 
 class SegmentsPanel(ipywidgets.VBox):
@@ -41,7 +42,8 @@ class SegmentsPanel(ipywidgets.VBox):
 
     Attributes
     ----------
-    a, b, day, look_back : the controls. form : "Save as report", or None.
+    a, b, day, since, until, look_back, funnel, window, most_false, properties : the controls.
+    form : "Save as report", or None.
     segments : the groups that are shown. result : their comparison; None while an error is shown.
     """
 
@@ -52,23 +54,35 @@ class SegmentsPanel(ipywidgets.VBox):
         self, log: EventLog, catalog: Catalog, start: Mapping[str, Any], save: SaveTo | None
     ) -> None:
         self._log, self._catalog = log, catalog
-        self._properties, self._min_cell = start["properties"], start["min_cell"]
+        self._min_cell = start["min_cell"]
         choices = segment_choices(catalog)
-        self.a = _dropdown("People who", choices, start["a"])
-        self.b = _dropdown("Against", [EVERYBODY_ELSE, *choices], start["b"] or "")
-        self.day = ipywidgets.DatePicker(
-            description="As of", value=start["day"], style=_STYLE, layout=_WIDE
-        )
+        self.a = dropdown("People who", choices, start["a"])
+        self.b = dropdown("Against", [EVERYBODY_ELSE, *choices], start["b"] or "")
+        self.day = day_picker("As of", start["day"])
+        self.since = day_picker("Looked at from", start["since"])
+        self.until = day_picker("Looked at until", start["until"])
         self.look_back = ipywidgets.Checkbox(
             description="Look back at what picked them", value=start["look_back"], indent=False
         )
+        funnels = [NO_FUNNEL, *((label(name), name) for name in catalog.funnels)]
+        windows, window = window_choices(start["window"])
+        self.funnel = dropdown("Funnel", funnels, start["funnel"] or "")
+        self.window = dropdown("Its window", windows, window)
+        self.most_false = dropdown("False alarms", FALSE_ALARMS, start["most_false"])
+        texts = [(label(n), n) for n in log.properties if log.kinds[n] == "text"]
+        self.properties = several("Properties", texts, start["properties"] or ())
         self.form = None if save is None else SaveForm(save, self._draft)
         self._words = ipywidgets.HTML()
         self._drawing = ipywidgets.Output()
-        controls = ipywidgets.VBox([self.a, self.b, self.day, self.look_back])
+        sides = (
+            (self.a, self.b, self.day, self.since, self.until, self.look_back),
+            (self.funnel, self.window, self.most_false, self.properties),
+        )
+        layout = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
+        controls = ipywidgets.HBox([ipywidgets.VBox(side) for side in sides], layout=layout)
         shown = [controls, self._words, self._drawing]
         super().__init__(shown if self.form is None else [*shown, self.form])
-        for control in controls.children:
+        for control in (control for side in sides for control in side):
             control.observe(lambda _: self._redraw(), "value")
         self._redraw()
 
@@ -76,12 +90,17 @@ class SegmentsPanel(ipywidgets.VBox):
         """What the panel asks, as plain data: a and b (None: everybody else) are names of segments
         for `segment(log, name, at=at, catalog=catalog)`, the rest is for `compare_segments`.
         """
+        days = {"at": self.day, "since": self.since, "until": self.until}
+        funnel = self.funnel.value
         return {
             "a": self.a.value,
             "b": self.b.value or None,
-            "at": None if self.day.value is None else self.day.value.isoformat(),
+            **{name: one.value.isoformat() if one.value else None for name, one in days.items()},
             "look_back": self.look_back.value,
-            "properties": self._properties,
+            "properties": list(self.properties.value) or None,
+            "steps": self._catalog.steps(funnel) if funnel else None,
+            "window": self.window.value,
+            "most_false": self.most_false.value,
             "min_cell": self._min_cell,
         }
 
@@ -111,7 +130,9 @@ class SegmentsPanel(ipywidgets.VBox):
     def _draft(self) -> Draft:
         names = {value: said for said, value in [EVERYBODY_ELSE, *segment_choices(self._catalog)]}
         title = f"{names[self.a.value]} against {names[self.b.value].strip('()')}"
-        return Draft(title, {"a": self.a.value, "b": self.b.value})
+        held = ("a", "b", "funnel", "window", "look_back", "most_false")
+        asked = {name: getattr(self, name).value for name in held}
+        return Draft(title, {**asked, "properties": list(self.properties.value)})
 
 
 def segments_panel(
@@ -121,8 +142,13 @@ def segments_panel(
     a: str | None = None,
     b: str | None = None,
     at: Any = None,
+    since: Any = None,
+    until: Any = None,
     look_back: bool = False,
     properties: Sequence[str] | None = None,
+    funnel: str | None = None,
+    window: str | None = None,
+    most_false: float = 0.05,
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> SegmentsPanel:
@@ -134,7 +160,8 @@ def segments_panel(
     a, b : names of segments to begin with; default: the first one against everybody else.
     at : the day (UTC) they are asked at; default: 28 days before the end of what the log covers,
         or the middle of a shorter log.
-    look_back, properties, min_cell : as of `compare_segments`.
+    since, until, look_back, properties, most_false, min_cell : as of `compare_segments`, days UTC.
+    funnel : one of the catalog's, whose steps are compared too; window : default: its own.
     save : where "Save as report" writes; without it the panel has no such form.
 
     Raises
@@ -160,10 +187,17 @@ def segments_panel(
     for what, name in (("a", first), ("b", b)):
         if name is not None:
             one_of(f"segments_panel: {what}", name, catalog.segments)
+    if funnel is not None:
+        one_of("segments_panel: funnel", funnel, catalog.funnels)
     start = {
         "a": first,
         "b": b,
         "day": _day(log, at),
+        "since": day_of(since, "segments_panel: since"),
+        "until": day_of(until, "segments_panel: until"),
+        "funnel": funnel,
+        "window": window or (catalog.window(funnel) if funnel else "7d"),
+        "most_false": most_false,
         "look_back": look_back,
         "properties": None if properties is None else list(properties),
         "min_cell": min_cell,
@@ -182,29 +216,13 @@ def segment_choices(catalog: Catalog) -> list[Choice]:
     return [(str(entry.get("label") or name), name) for name, entry in catalog.segments.items()]
 
 
-def _day(log: EventLog, at: Any) -> datetime.date:
-    if at is None:
-        end = log.covers_until
-        begun = log.start
-        half = FOLLOWED if isinstance(begun, NaTType) else (end - begun) / 2
-        return (end - min(FOLLOWED, half)).date()
-    try:
-        stamp = pd.Timestamp(at)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"segments_panel: at={at!r}. Allowed: a day, '2026-10-26'.") from error
-    utc = stamp if stamp.tz is None else stamp.tz_convert("UTC")
-    if pd.isna(stamp) or utc != utc.normalize():
-        raise UsageError(
-            f"segments_panel: at={at!r} is no midnight UTC. Give a day such as '2026-10-26', or "
-            "call segment(log, rule, at=...), which takes any instant."
-        )
-    return utc.date()
-
-
-def _dropdown(said: str, choices: Sequence[Choice], value: str) -> ipywidgets.Dropdown:
-    return ipywidgets.Dropdown(
-        options=choices, value=value, description=said, style=_STYLE, layout=_WIDE
-    )
+def _day(log: EventLog, at: Any) -> datetime.date | None:
+    if at is not None:
+        return day_of(at, "segments_panel: at")
+    end = log.covers_until
+    begun = log.start
+    half = FOLLOWED if isinstance(begun, NaTType) else (end - begun) / 2
+    return (end - min(FOLLOWED, half)).date()
 
 
 def _bundle(result: ComparisonResult) -> dict[str, Any]:

@@ -1,0 +1,215 @@
+"""Panels over groups that nobody wrote a rule for: levels of engagement, buyers' scores, clusters.
+
+Each holds the arguments of its one function and shows what that says for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.catalog import Catalog
+from analysis.clusters import behavioral_clusters
+from analysis.engagement import engagement_levels, engagement_table
+from analysis.eventlog.log import EventLog
+from analysis.rfm import rfm
+from analysis.widgets.choices import Choice, event_choices
+from analysis.widgets.panel import (
+    FALSE_ALARMS,
+    QuestionPanel,
+    day_of,
+    day_picker,
+    dropdown,
+    line,
+    several,
+    whole_number,
+)
+from analysis.widgets.saving import Draft, SaveTo
+
+NO_VALUE: Choice = ("(no third score)", "")
+BEST_NUMBER: Choice = ("(the best number)", "")
+
+
+def levels_panel(
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    at: Any = None,
+    cuts: Sequence[float] | None = None,
+    without: Sequence[str] | None = None,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> QuestionPanel:
+    """How many people are how engaged, as of which day and by which cut points?
+
+    Parameters
+    ----------
+    at, cuts, without, min_cell : as of `engagement_levels`. save : where "Save as report" writes.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
+    >>> levels_panel(simulate(users=300).log, shop).kwargs()
+    {'at': None, 'cuts': None, 'without': None, 'min_cell': 5}
+    """
+    labels = {name: catalog.label(name) for name in log.event_names}
+    controls = {
+        "at": day_picker("As of", day_of(at, "levels_panel: at")),
+        "cuts": _cuts(cuts),
+        "without": several("Leave out", event_choices(log.event_names, labels), without or ()),
+    }
+
+    def ask(given: Mapping[str, Any]) -> Any:
+        return engagement_levels(log, catalog, **given)
+
+    def draft(given: Mapping[str, Any]) -> Draft:
+        return Draft("Who is engaged", {"cuts": given["cuts"] or []})
+
+    fixed = {"min_cell": min_cell}
+    return QuestionPanel(
+        "levels_panel", ask, controls, fixed, draft=draft, save=save, numeric=["cuts"]
+    )
+
+
+def engagement_panel(
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    at: Any = None,
+    cuts: Sequence[float] | None = None,
+    until: Any = None,
+    events: Sequence[str] | None = None,
+    most_false: float = 0.05,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> QuestionPanel:
+    """Which micro conversions do engaged people do more often, as of which day?
+
+    Parameters
+    ----------
+    at, cuts, until, events, most_false, min_cell : as of `engagement_table`; no events: all that
+        have a role. save : where "Save as report" writes.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
+    >>> panel = engagement_panel(simulate(users=800).log, shop, events=["share"])
+    >>> panel.result.table["event"].tolist()
+    ['share', 'share', 'share']
+    """
+    names = [*log.event_names, *catalog.derived]
+    labels = {name: catalog.label(name) for name in names}
+    controls = {
+        "at": day_picker("As of", day_of(at, "engagement_panel: at")),
+        "until": day_picker("Then until", day_of(until, "engagement_panel: until")),
+        "cuts": _cuts(cuts),
+        "most_false": dropdown("False alarms", FALSE_ALARMS, most_false),
+        "events": several("Events", event_choices(names, labels), events or ()),
+    }
+
+    def ask(given: Mapping[str, Any]) -> Any:
+        return engagement_table(log, catalog, **given)
+
+    def draft(given: Mapping[str, Any]) -> Draft:
+        return Draft("What goes with engagement", {"cuts": given["cuts"] or []})
+
+    fixed = {"min_cell": min_cell}
+    return QuestionPanel(
+        "engagement_panel", ask, controls, fixed, draft=draft, save=save, numeric=["cuts"]
+    )
+
+
+def rfm_panel(
+    log: EventLog,
+    catalog: Catalog | None = None,
+    *,
+    event: str = "purchase",
+    value: str | None = "value",
+    scores: int = 5,
+    at: Any = None,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> QuestionPanel:
+    """Who bought lately, often and for much, as of which day?
+
+    Parameters
+    ----------
+    catalog : what events are called. event, value, scores, at, min_cell : as of `rfm`.
+    save : where "Save as report" writes.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> rfm_panel(simulate(users=300).log, scores=3).kwargs()["scores"]
+    3
+    """
+    labels = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
+    numbers = [(name, name) for name in log.properties if log.kinds[name] == "number"]
+    controls = {
+        "event": dropdown("Buying is", event_choices(log.event_names, labels), event),
+        "value": dropdown("Adds up", [NO_VALUE, *numbers], value or ""),
+        "scores": whole_number("Scores", scores, 2, 10),
+        "at": day_picker("As of", day_of(at, "rfm_panel: at")),
+    }
+
+    def draft(given: Mapping[str, Any]) -> Draft:
+        return Draft("Who bought lately, often, for much", {"scores": given["scores"]})
+
+    def ask(given: Mapping[str, Any]) -> Any:
+        return rfm(log, **given)
+
+    fixed = {"min_cell": min_cell}
+    return QuestionPanel("rfm_panel", ask, controls, fixed, draft=draft, save=save)
+
+
+def clusters_panel(
+    log: EventLog,
+    catalog: Catalog | None = None,
+    *,
+    clusters: int | None = None,
+    events: Sequence[str] | None = None,
+    at: Any = None,
+    min_events: int = 5,
+    draws: int = 20,
+    seed: int = 0,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> QuestionPanel:
+    """Which groups of people do alike, and what remains of them with other people?
+
+    Parameters
+    ----------
+    catalog : what events are called. clusters, events, at, min_events, draws, seed, min_cell : as
+        of `behavioral_clusters`; no events: all. save : where "Save as report" writes.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> clusters_panel(simulate(users=500).log, clusters=2, draws=2).kwargs()["clusters"]
+    2
+    """
+    labels = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
+    many = [BEST_NUMBER, *((str(number), number) for number in range(2, 13))]
+    controls = {
+        "clusters": dropdown("Clusters", many, clusters or ""),
+        "at": day_picker("As of", day_of(at, "clusters_panel: at")),
+        "min_events": whole_number("Events at least", min_events, 1, 1_000),
+        "draws": whole_number("Drawn anew", draws, 2, 200),
+        "events": several("Events", event_choices(log.event_names, labels), events or ()),
+    }
+
+    def ask(given: Mapping[str, Any]) -> Any:
+        return behavioral_clusters(log, **given)
+
+    def draft(given: Mapping[str, Any]) -> Draft:
+        return Draft("Groups that nobody wrote down", {"clusters": given["clusters"] or 0})
+
+    fixed = {"seed": seed, "min_cell": min_cell}
+    return QuestionPanel("clusters_panel", ask, controls, fixed, draft=draft, save=save)
+
+
+def _cuts(cuts: Sequence[float] | None) -> Any:
+    given = "" if cuts is None else ", ".join(f"{cut:g}" for cut in cuts)
+    return line("Cut points", given, "terciles, or two scores such as 40, 60")
