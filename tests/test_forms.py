@@ -1,4 +1,4 @@
-"""Forms against plain Python, attempt by attempt, and against what was planted."""
+"""Forms against plain Python, attempt by attempt (what was planted: test_shop_form)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from form_oracle import FIELDS, KINDS, attempt
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from analysis.eventlog.log import EventLog
-from analysis.form_world import simulate_form
 from analysis.forms import form_fields
 from analysis.schema import UsageError
+from analysis.simulate import simulate
 
-FIELDS = ("x", "y", "z")
-KINDS = ("form_focus", "form_change", "form_error", "form_submit", "page_view")
+EVENTS = (*KINDS, "page_view")
 
 
 @st.composite
@@ -26,7 +25,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     row = st.tuples(
         st.sampled_from("uvw"),
         st.integers(0, 6),
-        st.sampled_from([*KINDS, "form_change", "form_focus"]),
+        st.sampled_from([*EVENTS, "form_change", "form_focus"]),
         st.sampled_from([*FIELDS, None]),
         st.sampled_from(["f", "f", "f", "g"]),
     )
@@ -34,42 +33,6 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["user", "time", "event", "field", "form"])
     frame["time"] = pd.Timestamp("2026-03-01", tz="UTC") + pd.to_timedelta(frame["time"], unit="s")
     return frame.astype(dict.fromkeys(("user", "event", "field", "form"), "str"))
-
-
-def attempt(rows: list[tuple[str, Any, float]]) -> dict[str, Any]:
-    """One attempt by hand: (event, field or None, seconds) in order."""
-    kinds = [event for event, _, _ in rows]
-    submits = [i for i, kind in enumerate(kinds) if kind == "form_submit"]
-    errors = [i for i, kind in enumerate(kinds) if kind == "form_error"]
-    changes = [i for i, r in enumerate(rows) if r[0] == "form_change" and r[1] is not None]
-    hands = [r for r in rows if r[0] in KINDS[:2] and r[1] is not None]
-    done = bool(submits) and not any(i > submits[-1] for i in errors)
-    named = [r[1] for r in rows if r[0] != "form_submit" and r[1] is not None]
-    # Runs of rows in one field, between submits; errors happen beside them.
-    walk = [r for r in rows if r in hands or r[0] == "form_submit"]
-    visits: list[list[Any]] = []
-    for event, field, at in walk:
-        if visits and visits[-1][3] is None:
-            if event != "form_submit" and visits[-1][0] == field:
-                visits[-1][4] += event == "form_change"
-                continue
-            visits[-1][3] = at
-        if event != "form_submit":
-            visits.append([field, at, None, None, int(event == "form_change")])
-    seconds: dict[str, float] = dict.fromkeys(named, 0.0)
-    for field, begin, _, end, _ in visits:
-        seconds[field] += np.nan if end is None else end - begin
-    return {
-        "done": done,
-        "submitted": bool(submits),
-        "nothing": any(not any(c < s for c in changes) for s in submits),
-        "last": hands[-1][1] if hands else None,
-        "order": list(dict.fromkeys(named)),
-        "seconds": seconds,
-        "refilled": {f for f in FIELDS if sum(v[4] > 0 for v in visits if v[0] == f) > 1},
-        "errors": [rows[i][1] for i in errors if rows[i][1] is not None],
-        "changed": {rows[i][1] for i in changes},
-    }
 
 
 @given(frames(), st.sampled_from([1, 2]))
@@ -106,38 +69,20 @@ def test_fields_are_those_counted_by_hand(frame: pd.DataFrame, shards: int) -> N
         assert row.median_seconds == pytest.approx(wanted, nan_ok=True)
 
 
-def test_what_was_planted_is_found() -> None:
-    made = simulate_form(users=3_000)
-    found = form_fields(made.log, "sign_up")
-    assert found.table["field"].tolist() == made.truth["field"].tolist()
-    truth = made.truth.set_index("field")
-    for row in found.table.itertuples():
-        assert stats.binomtest(int(row.k), int(row.n), truth.loc[row.field, "stop"]).pvalue > 1e-3
-        blank = truth.loc[row.field, "blank"]
-        assert stats.binomtest(int(row.blanks), int(row.submits), blank).pvalue > 1e-3
-        seconds = truth.loc[row.field, "seconds"]
-        assert seconds * 0.85 < row.median_seconds < seconds * 1.25
-    done = found.ends.set_index("end").loc["done"]
-    assert done["low"] < np.prod(1 - truth["stop"]) < done["high"]
-    assert "Most stop at phone" in found.sentence()
-    assert "95% interval" in found.sentence()
-    assert "Phone" in found.figure().layout.meta["alt"]
-
-
 def test_few_people_are_hidden() -> None:
-    made = simulate_form(users=40)
-    found = form_fields(made.log, "sign_up", min_cell=5)
+    made = simulate(users=400)
+    found = form_fields(made.log, "newsletter", min_cell=5)
     counts = found.table[["k", "n", "last", "refills", "failed", "blanks"]].to_numpy()
     assert not ((counts > 0) & (counts < 5)).any()
     assert np.isnan(counts).any()
     assert any("hidden" in warning for warning in found.warnings)
-    assert "Too few" in form_fields(made.log, "sign_up", min_cell=50).sentence()
+    assert "Too few" in form_fields(made.log, "newsletter", min_cell=50).sentence()
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"form": "sign_upp"}, "Did you mean 'sign_up'?"),
+        ({"form": "newsleter"}, "Did you mean 'newsletter'?"),
         ({"form_property": "forms"}, "Did you mean 'form'?"),
         ({"events": {"focuss": "form_focus"}}, "Did you mean 'focus'?"),
         ({"events": {"focus": "form_focuss"}}, "Did you mean 'form_focus'?"),
@@ -146,9 +91,9 @@ def test_few_people_are_hidden() -> None:
     ],
 )
 def test_bad_input_is_told_in_one_line(options: dict[str, Any], said: str) -> None:
-    log = simulate_form(users=20).log
+    log = simulate(users=200).log
     with pytest.raises(UsageError) as error:
-        form_fields(log, **({"form": "sign_up"} | options))
+        form_fields(log, **({"form": "newsletter"} | options))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
