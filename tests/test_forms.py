@@ -41,15 +41,28 @@ def test_fields_are_those_counted_by_hand(frame: pd.DataFrame, shards: int) -> N
     frame["field"] = frame["field"].where(frame.index > 0, "x")
     frame["event"] = frame["event"].where(frame.index > 0, "form_focus")
     log = EventLog.from_frame(frame, shards=shards)
-    found = form_fields(log, "f", within="user", min_cell=1)
+    macro = "page_view" if "page_view" in set(frame["event"]) else None
+    found = form_fields(log, "f", within="user", macro=macro, min_cell=1)
     own = frame[(frame["form"] == "f") & (frame["event"] != "page_view")]
     own = own.sort_values(["user", "time"], kind="stable")
     tried = []
-    for _, part in own.groupby("user", sort=False):
+    for user, part in own.groupby("user", sort=False):
         at = (part["time"] - frame["time"].min()).dt.total_seconds()
         fields = [None if pd.isna(f) else f for f in part["field"]]
-        tried.append(attempt(list(zip(part["event"], fields, at, strict=True))))
+        everything = frame[frame["user"] == user].sort_values("time", kind="stable")
+        after = everything["event"][list(everything.index).index(part.index[-1]) + 1 :]
+        came = {"came": "page_view" in set(after)}
+        tried.append(attempt(list(zip(part["event"], fields, at, strict=True))) | came)
     ends = found.ends.set_index("end")["k"]
+    macros = found.ends.set_index("end")["macros"]
+    wanted = {
+        "done": sum(t["done"] and t["came"] for t in tried),
+        "given up": sum(not t["done"] and t["came"] for t in tried),
+        "blank submit": sum(t["nothing"] and t["came"] for t in tried),
+    }
+    for end, k in wanted.items():
+        # Of nobody there is no share; without a macro there is none of anybody.
+        assert np.isnan(macros[end]) if macro is None or not ends[end] else macros[end] == k
     assert ends["done"] == sum(t["done"] for t in tried)
     assert ends["blank submit"] == sum(t["nothing"] for t in tried)
     assert ends["nothing touched"] == sum(not t["done"] and t["last"] is None for t in tried)

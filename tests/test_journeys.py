@@ -133,11 +133,15 @@ def test_paths_are_those_walked_by_hand(frame, within, ends, length, collapse):
             assert np.isnan(row.k)
 
 
-@given(oracle.frames(), within)
-def test_orders_are_those_seen_by_hand(frame, within):
+@given(oracle.frames(), within, st.sampled_from([None, *"ad"]))
+def test_orders_are_those_seen_by_hand(frame, within, about):
+    about = about if about in set(frame["event"]) else None
     lines = oracle.lines(frame, within)
-    wanted = oracle.orders(lines)
-    table = event_order(EventLog.from_frame(frame, shards=2), within=within, min_cell=1).table
+    wanted = {
+        pair: own for pair, own in oracle.orders(lines).items() if about is None or about in pair
+    }
+    log = EventLog.from_frame(frame, shards=2)
+    table = event_order(log, about=about, within=within, min_cell=1).table
     assert len(table) == len(wanted)
     for row in table.itertuples():
         one, two, same = wanted[min(row.a, row.b), max(row.a, row.b)]
@@ -207,6 +211,8 @@ def test_answers_are_said_with_their_numbers():
         paths(log, to="purchase"),
         paths(log, start="view_item"),
         event_order(log),
+        event_order(log, about="purchase"),
+        distance_to_macro(log, Catalog.load("data/catalogs/ecommerce.toml")),
     ]
     for answer in answers:
         assert "95% interval" in answer.sentence()
@@ -225,6 +231,7 @@ def test_answers_are_said_with_their_numbers():
         (lambda log: paths(log, length=True), "length=True"),
         (lambda log: step_matrix(log, start="aa"), "'aa' is no event"),
         (lambda log: event_order(log, most_false=2), "most_false=2"),
+        (lambda log: event_order(log, about="aa"), "'aa' is no event"),
     ],
 )
 def test_bad_input_is_told_in_one_line(ask, said):

@@ -33,7 +33,7 @@ def field_table(
     parts : what `passes.forms.fields` found in each shard.
     """
     counts = np.sum([part[0] for part in parts], axis=0)
-    ends = np.sum([part[1] for part in parts], axis=0)
+    ends = np.sum([part[1] for part in parts], axis=0)[0]
     order, waits, whose = (np.concatenate([part[i] for part in parts]) for i in (2, 3, 4))
     visits = pd.DataFrame({"order": order, "wait": waits, "field": whose})
     places = range(len(names))
@@ -62,30 +62,41 @@ def field_table(
 
 
 def ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
-    """How the attempts end: ``end, k, n, rate, low, high``; what is about few is NaN.
+    """How the attempts end: ``end, k, n, rate, low, high``, and how many of the k came to the macro
+    later: ``macros, macro_rate, macro_low, macro_high``; what is about few is NaN.
 
     Examples
     --------
-    >>> ends_table(np.array([40, 30, 32, 2, 1]), 1)[["end", "k", "n", "rate"]]
-                   end     k     n   rate
-    0             done  30.0  40.0  0.750
-    1         given up  10.0  40.0  0.250
-    2     blank submit   2.0  40.0  0.050
-    3  nothing touched   1.0  40.0  0.025
+    >>> ends = np.array([[40, 30, 32, 2, 1], [6, 6, 6, 0, 0]])
+    >>> ends_table(ends, 1)[["end", "k", "n", "rate", "macros", "macro_rate"]]
+                   end     k     n   rate  macros  macro_rate
+    0             done  30.0  40.0  0.750     6.0         0.2
+    1         given up  10.0  40.0  0.250     0.0         0.0
+    2     blank submit   2.0  40.0  0.050     0.0         0.0
+    3  nothing touched   1.0  40.0  0.025     0.0         0.0
     """
-    n = float(ends[passes.ATTEMPTS])
-    counts = {
-        "done": ends[passes.DONE],
-        "given up": ends[passes.ATTEMPTS] - ends[passes.DONE],
-        "blank submit": ends[passes.NOTHING],
-        "nothing touched": ends[passes.UNTOUCHED],
-    }
-    table = pd.DataFrame({"end": list(counts), "k": np.array(list(counts.values()), float), "n": n})
-    rated = _rated(table["k"].to_numpy(), table["n"].to_numpy())
-    table[["rate", "low", "high"]] = np.column_stack(rated)
-    table.loc[table["n"] < min_cell, ["k", "n", "rate", "low", "high"]] = np.nan
-    few = (table["k"] > 0) & (table["k"] < min_cell)
-    table.loc[few, ["k", "rate", "low", "high"]] = np.nan
+    counts, later = (
+        {
+            "done": own[passes.DONE],
+            "given up": own[passes.ATTEMPTS] - own[passes.DONE],
+            "blank submit": own[passes.NOTHING],
+            "nothing touched": own[passes.UNTOUCHED],
+        }
+        for own in ends.astype(float)
+    )
+    table = pd.DataFrame({"end": list(counts), "k": list(counts.values())})
+    table["n"] = float(ends[0, passes.ATTEMPTS])
+    k = table["k"].to_numpy()
+    table[["rate", "low", "high"]] = np.column_stack(_rated(k, table["n"].to_numpy()))
+    table["macros"] = list(later.values())
+    told = _rated(table["macros"].to_numpy(), k)
+    table[["macro_rate", "macro_low", "macro_high"]] = np.column_stack(told)
+    table.loc[table["n"] < min_cell, table.columns[1:]] = np.nan
+    table.loc[table["k"] < min_cell, table.columns[-4:]] = np.nan
+    for first, name in ((1, "k"), (6, "macros")):
+        few = (table[name] > 0) & (table[name] < min_cell)
+        cells = [name, *table.columns[first + 1 :]]
+        table.loc[few, [cell for cell in cells if cell != "n"]] = np.nan
     return table
 
 

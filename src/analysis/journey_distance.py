@@ -47,9 +47,9 @@ class DistanceResult(Result):
     """The answer of `distance_to_macro`.
 
     ``table`` has a row per event with a role, nearest first: ``event, role``; ``k`` of ``n`` lines
-    that did it before any macro converted later: ``rate, low, high`` (``n_all`` lines convert with
-    ``rate_all``); ``k`` of ``converters`` did it before: ``coverage, coverage_low,
-    coverage_high``. From its last time to the macro: ``median_steps`` (1: right before),
+    that did it before any macro converted later: ``rate, low, high`` (in all, ``k_all`` of
+    ``n_all`` lines do: ``rate_all, low_all, high_all``); ``k`` of ``converters`` did it before:
+    ``coverage, coverage_low, coverage_high``. From its last time to the macro: ``median_steps`` (1: right before),
     ``steps_low_quartile, steps_high_quartile``, ``median_seconds``; ``k_near`` of ``k`` within
     `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a milestone where
     clearly more than half of the converters did it, clearly more than half of those near the macro,
@@ -198,7 +198,9 @@ def _table(
     table = table.astype({"event": "str", "role": "str"})
     table["rate"] = k / np.where(n, n, np.nan)
     table["low"], table["high"] = wilson(k, n)
-    table["n_all"], table["rate_all"] = float(lines), converters / lines
+    table["k_all"], table["n_all"] = float(converters), float(lines)
+    table["rate_all"] = converters / lines if lines else np.nan
+    table["low_all"], table["high_all"] = wilson(table["k_all"], table["n_all"])
     table["converters"] = float(converters)
     table["coverage"] = k / converters if converters else np.nan
     table["coverage_low"], table["coverage_high"] = wilson(k, np.full(len(k), converters))

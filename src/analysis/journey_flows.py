@@ -30,7 +30,7 @@ from analysis.passes import transitions as passes
 from analysis.results import Result
 from analysis.schema import SESSION, US_PER_SECOND, human_duration
 from analysis.stats import wilson
-from analysis.wording import count, percent, share
+from analysis.wording import count, estimate
 
 _REPEATED = (
     "One person's departures are counted as if independent: where few people make many of them, "
@@ -62,12 +62,12 @@ class TransitionsResult(Result):
             wait = top["median_seconds"]
             after = "" if pd.isna(wait) else f", in the median {_soon(wait)}"
             said.append(
-                f"Most often {top['next_event']} follows {top['event']}: {_of(top)} of its "
+                f"Most often {top['next_event']} follows {top['event']}: {estimate(top)} of its "
                 f"departures{after}."
             )
         if len(ends):
             top = ends.iloc[0]
-            said.append(f"Most {unit_word(self.within)} end with {top['event']}: {_of(top)}.")
+            said.append(f"Most {unit_word(self.within)} end with {top['event']}: {estimate(top)}.")
         return " ".join(said) or "No transition of enough people to tell."
 
     def figure(self) -> Any:
@@ -215,13 +215,6 @@ def _table(
     ).astype({"event": "str", "next_event": "str"})
     order = ["k", "event", "next_event"]
     return table.sort_values(order, ascending=[False, True, True], ignore_index=True)
-
-
-def _of(row: Any) -> str:
-    return (
-        f"{share(row['k'], row['n'], row['rate'])} (95% interval {percent(row['low'])} to "
-        f"{percent(row['high'])})"
-    )
 
 
 def _soon(seconds: float) -> str:

@@ -15,8 +15,9 @@ import pandas as pd
 
 from analysis.contrasts import judged
 from analysis.eventlog.log import EventLog
+from analysis.figures.flows import order_map
 from analysis.figures.journeys import order_bars
-from analysis.journey_lines import Groups, check, grouped, over_lines, unit_word
+from analysis.journey_lines import Groups, check, check_event, grouped, over_lines, unit_word
 from analysis.passes import paths as passes
 from analysis.results import Result
 from analysis.schema import USER, UsageError
@@ -64,13 +65,18 @@ class OrderResult(Result):
         return both.set_index(["a", "b"])["rate"].unstack()  # noqa: PD010
 
     def figure(self) -> Any:
-        """The pairs with the clearest order, with intervals."""
+        """The pairs with the clearest order, with intervals and lifts."""
         return order_bars(self.table)
+
+    def heat_map(self) -> Any:
+        """Every event against every other, as shares of those who did both."""
+        return order_map(self.table)
 
 
 def event_order(
     log: EventLog,
     *,
+    about: str | None = None,
     within: str = USER,
     top: int = 30,
     most_false: float = 0.05,
@@ -80,6 +86,7 @@ def event_order(
 
     Parameters
     ----------
+    about : an event: only its pairs; default: every pair.
     within : ``"user"`` or ``"session"``: what makes a line. The test wants lines that are
         independent of each other, as those of users are.
     top : how many event names to keep; the others become ``"(other)"``.
@@ -89,7 +96,7 @@ def event_order(
     Raises
     ------
     UsageError
-        If an argument is not allowed.
+        If `about` is no event of the log, or another argument is not allowed.
     DataError
         If the log is empty.
 
@@ -97,8 +104,8 @@ def event_order(
     -----
     First occurrences are compared; those at one instant say no order and are left out of the sign
     test (Dixon & Mood 1946, *JASA* 41:557; binomial, exact), q-values by Benjamini & Hochberg 1995
-    over all pairs. ``lift = both·lines / (n_a·n_b)``, Brin, Motwani & Silverstein 1997, *SIGMOD*
-    26:265; its interval is that of its logarithm by the delta method. Wilson's interval of rates.
+    over all pairs that are asked for. ``lift = both·lines / (n_a·n_b)``, Brin, Motwani &
+    Silverstein 1997, *SIGMOD* 26:265; its interval is that of its logarithm by the delta method. Wilson's interval of rates.
 
     Examples
     --------
@@ -115,9 +122,13 @@ def event_order(
         raise UsageError(
             f"event_order: most_false={most_false!r}. Allowed: a share between 0 and 1."
         )
-    groups = grouped(log, top)
+    keep = [] if about is None else [check_event(log, "event_order", about)]
+    groups = grouped(log, top, keep)
     table = _table(groups, *_counted(log, groups, within))
-    table = table[table["both"] > 0].reset_index(drop=True)
+    asked = table["both"] > 0
+    if about is not None:
+        asked &= (table["a"] == about) | (table["b"] == about)
+    table = table[asked].reset_index(drop=True)
     few = (table["both"] < min_cell).to_numpy()
     numbers = [name for name in table if name not in ("a", "b", "n_a", "n_b", "lines")]
     table.loc[few, numbers] = np.nan
@@ -133,6 +144,7 @@ def event_order(
     return OrderResult(
         table=table.iloc[order].reset_index(drop=True),
         parameters={
+            "about": about,
             "within": within,
             "top": top,
             "most_false": most_false,

@@ -30,7 +30,7 @@ from analysis.passes import paths as passes
 from analysis.results import Result
 from analysis.schema import SESSION
 from analysis.stats import wilson
-from analysis.wording import count, percent, share
+from analysis.wording import count, estimate
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,12 +52,11 @@ class StepMatrixResult(Result):
         after = self._most("from", 1)
         if after is not None:
             start = self.anchors[0] or f"the first event of their {unit_word(self.within)}"
-            said.append(f"One step after {start} most are at {after['event']}: {_of(after)}.")
+            said.append(f"One step after {start} most are at {after['event']}: {estimate(after)}.")
         before = self._most("to", -1)
         if before is not None:
-            said.append(
-                f"One step before {self.anchors[1]} most are at {before['event']}: {_of(before)}."
-            )
+            at = f"One step before {self.anchors[1]} most are at {before['event']}"
+            said.append(f"{at}: {estimate(before)}.")
         return " ".join(said) or "Too few lines to tell."
 
     def matrix(self, direction: str = "from") -> pd.DataFrame:
@@ -182,10 +181,3 @@ def _rows(
     ).astype({"event": "str", "direction": "str"})
     order = ["position", "k", "event"]
     return table.sort_values(order, ascending=[True, False, True], ignore_index=True)
-
-
-def _of(row: Any) -> str:
-    return (
-        f"{share(row['k'], row['n'], row['rate'])} (95% interval {percent(row['low'])} to "
-        f"{percent(row['high'])})"
-    )

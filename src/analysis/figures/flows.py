@@ -66,8 +66,9 @@ def transition_flows(
     targets = list(dict.fromkeys(thick["next_event"]))
     colors = group_colors([*sources, *[name for name in targets if name not in sources]])
     names = [*sources, *targets]
-    sizes = [*thick.groupby("event")["k"].sum()[sources]]
-    sizes += [*thick.groupby("next_event")["k"].sum()[targets]]
+    # All that leave and arrive, those in flows too thin to draw among them.
+    sizes = [*lumped.groupby("event")["k"].sum()[sources]]
+    sizes += [*lumped.groupby("next_event")["k"].sum()[targets]]
     trace = go.Sankey(
         arrangement="fixed",
         node={
@@ -177,6 +178,9 @@ def position_map(
     for (direction, position), own in known.groupby(["direction", "position"], sort=True):
         mark = f"{position:+d}".replace("-", "−") if position else label(ends[str(direction)])
         column = mark + ("" if direction == "from" else "\u200b")
+        if direction == "to" and columns and "" not in columns and own["position"].max() < 0:
+            # A gap between what follows the start and what leads to the event.
+            columns.append("")
         columns.append(column)
         cells |= {(row.event, column): row for row in records(own)}
         first = own.iloc[0]
@@ -187,6 +191,41 @@ def position_map(
     events = known.groupby("event")["k"].sum().sort_values(ascending=False, kind="stable").index
     rows = sorted(events, key=lambda name: name.startswith("("))
     return _heat(cells, (rows, columns), "at", alt=" ".join(alt), title=title)
+
+
+def order_map(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """Which event comes before which, among those who did both?
+
+    The events stand in the order in which people first come to them, so what goes against it shows
+    below the diagonal.
+
+    Parameters
+    ----------
+    table : a row per pair: ``a, b, k, n, rate, low, high, both, lift``; hidden ones are NaN.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "a": ["video"], "b": ["buy"], "k": [30], "n": [40], "rate": [0.75], "low": [0.6],
+    ...     "high": [0.86], "both": [41], "lift": [1.2]})
+    >>> order_map(table).layout.meta["alt"]
+    'Video, before Buy: 75.0% (30 of 40).'
+    """
+    known = table.dropna(subset=["rate"])
+    if not len(known):
+        return empty("No pair of events with enough people to show.", title=title)
+    back = known.assign(
+        **{"a": known["b"], "b": known["a"], "k": known["n"] - known["k"]},
+        **{"rate": 1 - known["rate"], "low": 1 - known["high"], "high": 1 - known["low"]},
+    )
+    both = pd.concat([known, back], ignore_index=True)
+    names = both.groupby("a")["rate"].mean().sort_values(ascending=False, kind="stable").index
+    cells = {(row.a, row.b): row for row in records(both)}
+    told = records(known.head(MOST_TOLD))
+    alt = " ".join(f"{_said(row.a)}, before {_said(row.b)}: {_many(row)}." for row in told)
+    if len(known) > MOST_TOLD:
+        alt += f" {count(len(known) - MOST_TOLD)} more pairs are drawn, too."
+    return _heat(cells, (list(names), list(names)), "before", alt=alt, title=title)
 
 
 def _heat(
@@ -264,6 +303,9 @@ def _cell_told(row: Any, name: str, column: str, between: str) -> str:
         f"95% interval {percent(row.low)} to {percent(row.high)}",
     ]
     wait = getattr(row, "median_seconds", float("nan"))
+    lift = getattr(row, "lift", float("nan"))
+    if lift == lift:
+        lines.append(f"both: {count(row.both)}, {lift:.2f} times as many as by chance")
     return safe_lines([*lines, *_waited(wait)])
 
 

@@ -14,7 +14,8 @@ from analysis.schema import US_PER_SECOND, human_duration
 from analysis.wording import label, percent, share
 
 MOST_BARS: Final = 12
-_HEADING: Final = 64
+MOST_PAIRS: Final = 20
+_HEADING: Final = 96
 
 
 def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) -> go.Figure:
@@ -68,7 +69,7 @@ def order_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     >>> order_bars(table).layout.meta["alt"]
     'Video before Buy: 75.0% (30 of 40).'
     """
-    known = table.dropna(subset=["rate"]).head(MOST_BARS)
+    known = table.dropna(subset=["rate"]).head(MOST_PAIRS)
     if not len(known):
         return empty("No pair of events with enough people to show.", title=title)
     blocks, alt = [], []
@@ -77,7 +78,8 @@ def order_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         many = share(row.k, row.n, row.rate)
         lift = f"together {row.lift:.2f} times as often as by chance"
         told = [name, many, _interval(row.low, row.high), lift, f"q = {row.q_value:.2g}"]
-        blocks.append((name, [Bar("", row.rate, row.low, row.high, many, told)]))
+        words = f"{many} · together {row.lift:.2f}×"
+        blocks.append((name, [Bar("", row.rate, row.low, row.high, words, told)]))
         alt.append(f"{name}: {many}.")
     return _percents(blocks, alt, title)
 
@@ -88,7 +90,8 @@ def distance_bars(table: pd.DataFrame, *, macro: str, title: str | None = None) 
     Parameters
     ----------
     table : a row per event, nearest first: ``event, role, k, n, rate, low, high, converters,
-        coverage, coverage_low, coverage_high, median_steps, median_seconds, behaves``.
+        coverage, coverage_low, coverage_high, median_steps, median_seconds, behaves``; and how many
+        convert in all: ``k_all, n_all, rate_all, low_all, high_all``.
 
     Examples
     --------
@@ -96,15 +99,16 @@ def distance_bars(table: pd.DataFrame, *, macro: str, title: str | None = None) 
     ...     "event": ["cart"], "role": ["milestone"], "k": [30], "n": [60], "rate": [0.5],
     ...     "low": [0.38], "high": [0.62], "converters": [40], "coverage": [0.75],
     ...     "coverage_low": [0.6], "coverage_high": [0.86], "median_steps": [2.0],
-    ...     "median_seconds": [90.0], "behaves": ["like a milestone"]})
+    ...     "median_seconds": [90.0], "behaves": ["like a milestone"], "k_all": [40],
+    ...     "n_all": [400], "rate_all": [0.1], "low_all": [0.07], "high_all": [0.13]})
     >>> distance_bars(table, macro="buy").layout.meta["alt"]
-    'Cart (milestone), 2 steps and 1.5 min before Buy: done before by 75.0% (30 of 40) of those \
-who convert; 50.0% (30 of 60) convert after it; like a milestone.'
+    'In all, 10.0% (40 of 400) come to Buy. Cart (milestone), 2 steps and 1.5 min before Buy: done \
+before by 75.0% (30 of 40) of those who convert; 50.0% (30 of 60) convert after it; like a milestone.'
     """
     known = table.dropna(subset=["coverage", "median_steps"])
     if not len(known):
         return empty("Too few converted to show how far events lie from it.", title=title)
-    blocks, alt = [], []
+    blocks, alt = _in_all(records(known)[0], label(macro))
     for row in records(known):
         steps = f"{row.median_steps:.1f}".removesuffix(".0")
         away = f"{steps} step{'' if steps == '1' else 's'}"
@@ -116,12 +120,21 @@ who convert; 50.0% (30 of 60) convert after it; like a milestone.'
         one = Bar("did it before", row.coverage, *ends, did, [*told, _interval(*ends)])
         told = [name, f"{came} convert after it", _interval(row.low, row.high)]
         two = Bar("convert after", row.rate, row.low, row.high, came, told)
-        blocks.append((f"{name} · {away} before", [one, two]))
+        verdict = f" · {row.behaves}" if row.role == "milestone" else ""
+        blocks.append((f"{name} · {away} before{verdict}", [one, two]))
         alt.append(
             f"{name}, {away} before {label(macro)}: done before by {did} of those who convert; "
             f"{came} convert after it; {row.behaves}."
         )
     return _percents(blocks, alt, title)
+
+
+def _in_all(row: Any, macro: str) -> tuple[list[tuple[str, list[Bar]]], list[str]]:
+    """What every share of those who convert is held against."""
+    many = share(row.k_all, row.n_all, row.rate_all)
+    told = [f"{many} come to {macro}", _interval(row.low_all, row.high_all)]
+    bar = Bar("convert", row.rate_all, row.low_all, row.high_all, many, told)
+    return [("In all", [bar])], [f"In all, {many} come to {macro}."]
 
 
 def _percents(blocks: list[tuple[str, list[Bar]]], alt: list[str], title: str | None) -> go.Figure:
