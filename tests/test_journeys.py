@@ -232,6 +232,7 @@ def test_answers_are_said_with_their_numbers():
         (lambda log: step_matrix(log, start="aa"), "'aa' is no event"),
         (lambda log: event_order(log, most_false=2), "most_false=2"),
         (lambda log: event_order(log, about="aa"), "'aa' is no event"),
+        (lambda log: step_matrix(log, entered="2026"), "step_matrix: entered='2026'"),
     ],
 )
 def test_bad_input_is_told_in_one_line(ask, said):
@@ -255,3 +256,37 @@ def test_an_empty_log_says_what_to_do():
     assert "No path" in paths(nothing).sentence()
     assert "Too few" in step_matrix(nothing).sentence()
     assert "None of 0" in event_order(nothing).sentence()
+
+
+@given(
+    oracle.frames(),
+    within,
+    st.tuples(st.sampled_from([None, 0, 1, 60]), st.sampled_from([None, 61, 7200])),
+)
+def test_a_line_belongs_to_the_range_in_which_it_begins(frame, within, seconds):
+    begin = pd.Timestamp("2026-03-01", tz="UTC")
+    ends = [None if s is None else begin + pd.Timedelta(s, unit="s") for s in seconds]
+    log = EventLog.from_frame(frame, shards=2)
+    lines = [
+        line
+        for line in oracle.lines(frame, within)
+        if (ends[0] is None or line[0].time >= ends[0])
+        and (ends[1] is None or line[0].time < ends[1])
+    ]
+    asked = {"within": within, "entered": tuple(ends), "min_cell": 1}
+    table = transitions(log, **asked).table
+    pairs = zip(table["event"], table["next_event"], strict=True)
+    assert dict(zip(pairs, table["k"], strict=True)) == {
+        pair: own["k"] for pair, own in oracle.transitions(lines).items()
+    }
+    wanted, units = oracle.positions(lines, None, 2, back=False)
+    matrix = step_matrix(log, steps=2, **asked).table
+    places = zip(matrix["position"], matrix["event"], strict=True)
+    assert dict(zip(places, matrix["k"], strict=True)) == dict(wanted)
+    assert (matrix["n"] == units).all()
+    walked = paths(log, length=2, top=99, **asked).table
+    assert dict(zip(walked["events"], walked["count"], strict=True)) == {
+        path: own["count"]
+        for path, own in oracle.paths(lines, (None, None), 2, collapse=True).items()
+    }
+    assert len(event_order(log, **asked).table) == len(oracle.orders(lines))

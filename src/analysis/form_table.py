@@ -11,7 +11,10 @@ import pandas as pd
 from analysis.passes import forms as passes
 from analysis.schema import US_PER_SECOND
 from analysis.stats import wilson
+from analysis.wording import UNDEFINED, percent, share
 
+_ENDED: Final = ("k", "n", "rate", "low", "high")
+_CAME: Final = ("macros", "k", "macro_rate", "macro_low", "macro_high")
 _RATES: Final = {
     # What it is called: (count, denominator, rate, low, high).
     "stopped": ("k", "n", "rate", "low", "high"),
@@ -98,6 +101,30 @@ def ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
         cells = [name, *table.columns[first + 1 :]]
         table.loc[few, [cell for cell in cells if cell != "n"]] = np.nan
     return table
+
+
+def readable_ends(table: pd.DataFrame) -> pd.DataFrame:
+    """How the attempts end, as text: attempts, their share, and the share with the macro later.
+
+    Examples
+    --------
+    >>> ends = np.array([[400, 300, 320, 0, 0], [60, 60, 60, 0, 0]])
+    >>> readable_ends(ends_table(ends, 1)).loc["done"].to_list()
+    ['75.0% (300 of 400)', '70.5% to 79.0%', '20.0% (60 of 300)', '15.9% to 24.9%']
+    """
+    names = {"end": "how it ended", "rate": "attempts", "macro_rate": "macro later"}
+    shown = pd.DataFrame({names["end"]: table["end"]})
+    for k, n, rate, low, high in (_ENDED, _CAME):
+        told = zip(*(table[name] for name in (k, n, rate, low, high)), strict=True)
+        cells = [
+            (share(*row[:3]), f"{percent(row[3])} to {percent(row[4])}")
+            if not np.isnan(row[2])
+            else (UNDEFINED, "")
+            for row in told
+        ]
+        shown[names[rate]] = [cell for cell, _ in cells]
+        shown[f"95 % interval of {names[rate]}"] = [cell for _, cell in cells]
+    return shown.set_index(names["end"])
 
 
 def _rated(k: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,13 +22,16 @@ from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
 from analysis.figures.form import form_bars
-from analysis.form_table import ends_table, field_table
+from analysis.form_table import ends_table, field_table, readable_ends
 from analysis.journey_lines import (
     DEPENDENT,
+    Entered,
     Groups,
+    begun,
     check,
     check_event,
     session_codes,
+    told,
     unit_word,
 )
 from analysis.passes import forms as passes
@@ -92,6 +95,10 @@ class FormResult(Result):
             said += f" Most stop at {top['field']}: {estimate(top)} of those that touched it."
         return said + self._macro_words()
 
+    def readable(self) -> pd.DataFrame:
+        """How the attempts end, as text."""
+        return readable_ends(self.ends)
+
     def _macro_words(self) -> str:
         told = self.ends.set_index("end").loc[["done", "given up"]]
         if told["macro_rate"].isna().any():
@@ -116,6 +123,7 @@ def form_fields(
     field_property: str = "field",
     macro: str | None = None,
     within: str = SESSION,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> FormResult:
     """At which field of a form do people stop, hesitate, go back, or fail?
@@ -129,6 +137,8 @@ def form_fields(
     macro : the event that pays: how many of those who made an attempt came to it afterwards, at
         any time that the log covers.
     within : ``"session"`` or ``"user"``: what an attempt is.
+    entered : (start, end), end excluded: only attempts that begin in it, each whole; naive times
+        are UTC.
     min_cell : counts of fewer attempts than this are hidden.
 
     Returns
@@ -171,8 +181,10 @@ def form_fields(
     goal = -1 if macro is None else log.event_names.index(check_event(log, "form_fields", macro))
     names = _values(log.shards, field_property)
     places = (form_property, field_property)
+    shown = begun(log, "form_fields", within, entered).shards
     parts = engine.over(
-        log.shards, lambda shard: _shard_fields(shard, kinds, (form, places, names), within, goal)
+        list(zip(shown, log.shards, strict=True)),
+        lambda shard: _shard_fields(shard, kinds, (form, places, names), within, goal),
     )
     table, hidden = field_table(names, parts, min_cell)
     ends = ends_table(np.sum([part[1] for part in parts], axis=0), min_cell)
@@ -192,6 +204,7 @@ def form_fields(
             "field_property": field_property,
             "macro": macro,
             "within": within,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
         warnings=tuple(said),
@@ -260,12 +273,13 @@ def _values(shards: Any, name: str) -> list[str]:
 
 
 def _shard_fields(
-    shard: Shard,
+    shards: tuple[Shard, Shard],
     kinds: Groups,
     asked: tuple[str, tuple[str, str], list[str]],
     within: str,
     goal: int,
 ) -> tuple[np.ndarray, ...]:
+    shard, whole = shards  # the attempts asked for; and all rows, for the macro may come later
     form, (form_property, field_property), names = asked
     own = _column(shard, form_property)
     # Rows of other forms are hidden as a view hides them: by the code that is no event's.
@@ -276,7 +290,7 @@ def _shard_fields(
     numbers = np.array([*(place[text] for text in fields.values.to_pylist()), -1], np.int64)
     codes, _ = session_codes(shard, within)
     rows, starts, users = lines(event, codes, shard.offsets, kinds.lut)
-    came = np.flatnonzero(shard.event == goal)
+    came = np.flatnonzero(whole.event == goal)
     last = np.full(len(shard.offsets) - 1, -1, np.int64)
     # Ascending, so the last one of each user stays.
     last[np.searchsorted(shard.offsets, came, side="right") - 1] = came

@@ -17,7 +17,17 @@ import pandas as pd
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.figures.journeys import distance_bars
-from analysis.journey_lines import DEPENDENT, Groups, check, check_event, grouped, over_lines
+from analysis.journey_lines import (
+    DEPENDENT,
+    Entered,
+    Groups,
+    begun,
+    check,
+    check_event,
+    grouped,
+    over_lines,
+    told,
+)
 from analysis.passes import paths as passes
 from analysis.results import Result
 from analysis.schema import SESSION, US_PER_SECOND, USER, DataError, human_duration
@@ -49,9 +59,9 @@ class DistanceResult(Result):
     ``table`` has a row per event with a role, nearest first: ``event, role``; ``k`` of ``n`` lines
     that did it before any macro converted later: ``rate, low, high`` (in all, ``k_all`` of
     ``n_all`` lines do: ``rate_all, low_all, high_all``); ``k`` of ``converters`` did it before:
-    ``coverage, coverage_low, coverage_high``. From its last time to the macro: ``median_steps`` (1: right before),
-    ``steps_low_quartile, steps_high_quartile``, ``median_seconds``; ``k_near`` of ``k`` within
-    `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a milestone where
+    ``coverage, coverage_low, coverage_high``. From its last time to the macro: ``median_steps``
+    (1: right before), ``steps_low_quartile, steps_high_quartile``, ``median_seconds``; ``k_near``
+    of ``k`` within `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a milestone where
     clearly more than half of the converters did it, clearly more than half of those near the macro,
     and clearly more convert after it than in all; not like one where one of these is clearly not
     so. What is about few lines is NaN.
@@ -92,7 +102,13 @@ class DistanceResult(Result):
 
 
 def distance_to_macro(
-    log: EventLog, catalog: Catalog, *, within: str = USER, near: int = 10, min_cell: int = 5
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    within: str = USER,
+    near: int = 10,
+    entered: Entered = None,
+    min_cell: int = 5,
 ) -> DistanceResult:
     """How many steps and how much time lie between each micro conversion and the macro?
 
@@ -101,6 +117,8 @@ def distance_to_macro(
     catalog : says which event is the macro and which events have a role.
     within : ``"user"`` or ``"session"``: what makes a line.
     near : within how many steps of the macro a milestone is done.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
     min_cell : events that fewer lines did before the macro are hidden.
 
     Raises
@@ -127,6 +145,7 @@ def distance_to_macro(
     0  add_to_cart  1.0  2.0       1.0           1.0           300.0
     """
     check(log, "distance_to_macro", within, near=near, min_cell=min_cell)
+    log = begun(log, "distance_to_macro", within, entered)
     macro = check_event(log, "distance_to_macro", catalog.macro)
     roles = {
         name: role for role in _ROLES for name in catalog.with_role(role) if name in log.event_names
@@ -153,6 +172,7 @@ def distance_to_macro(
             "catalog": catalog.name,
             "within": within,
             "near": near,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
         warnings=tuple(said),

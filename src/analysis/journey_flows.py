@@ -16,14 +16,18 @@ import pandas as pd
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
-from analysis.figures.flows import transition_flows, transition_map
+from analysis.figures.flow_maps import transition_map
+from analysis.figures.flows import transition_flows
 from analysis.journey_lines import (
     END,
     START,
+    Entered,
     Groups,
+    begun,
     check,
     grouped,
     session_codes,
+    told,
     unit_word,
 )
 from analysis.passes import transitions as passes
@@ -85,6 +89,7 @@ def transitions(
     within: str = SESSION,
     top: int = 30,
     gaps: bool = True,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> TransitionsResult:
     """What do people do right after each event, how often and how soon?
@@ -96,6 +101,8 @@ def transitions(
     top : how many event names to keep; the others become ``"(other)"``.
     gaps : with the median time between the two events; without, it is NaN and the answer comes
         in half the time or less.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
     min_cell : transitions of fewer people than this are hidden. Without `gaps` people are not
         counted (``users`` is NaN), and it is transitions that must be as many.
 
@@ -128,6 +135,7 @@ def transitions(
     3        buy  1.0  2.0   0.5           300.0
     """
     check(log, "transitions", within, top=top, min_cell=min_cell)
+    log = begun(log, "transitions", within, entered)
     groups = grouped(log, top)
     counts = engine.over(log.shards, lambda shard: _counts(shard, groups, within))
     total = np.sum(counts, axis=0)
@@ -146,7 +154,13 @@ def transitions(
         )
     return TransitionsResult(
         table=table,
-        parameters={"within": within, "top": top, "gaps": gaps, "min_cell": min_cell},
+        parameters={
+            "within": within,
+            "top": top,
+            "gaps": gaps,
+            "entered": told(entered),
+            "min_cell": min_cell,
+        },
         warnings=tuple(said),
         within=within,
     )

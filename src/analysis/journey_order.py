@@ -15,9 +15,19 @@ import pandas as pd
 
 from analysis.contrasts import judged
 from analysis.eventlog.log import EventLog
-from analysis.figures.flows import order_map
+from analysis.figures.flow_maps import order_map
 from analysis.figures.journeys import order_bars
-from analysis.journey_lines import Groups, check, check_event, grouped, over_lines, unit_word
+from analysis.journey_lines import (
+    Entered,
+    Groups,
+    begun,
+    check,
+    check_event,
+    grouped,
+    over_lines,
+    told,
+    unit_word,
+)
 from analysis.passes import paths as passes
 from analysis.results import Result
 from analysis.schema import USER, UsageError
@@ -80,6 +90,7 @@ def event_order(
     within: str = USER,
     top: int = 30,
     most_false: float = 0.05,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> OrderResult:
     """Which of two events comes first, and how often do they go together?
@@ -91,6 +102,8 @@ def event_order(
         independent of each other, as those of users are.
     top : how many event names to keep; the others become ``"(other)"``.
     most_false : the false discovery rate below which an order is called clear.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
     min_cell : pairs that fewer lines have are hidden.
 
     Raises
@@ -105,7 +118,8 @@ def event_order(
     First occurrences are compared; those at one instant say no order and are left out of the sign
     test (Dixon & Mood 1946, *JASA* 41:557; binomial, exact), q-values by Benjamini & Hochberg 1995
     over all pairs that are asked for. ``lift = both·lines / (n_a·n_b)``, Brin, Motwani &
-    Silverstein 1997, *SIGMOD* 26:265; its interval is that of its logarithm by the delta method. Wilson's interval of rates.
+    Silverstein 1997, *SIGMOD* 26:265; its interval is that of its logarithm by the delta method.
+    Wilson's interval of rates.
 
     Examples
     --------
@@ -118,6 +132,7 @@ def event_order(
     0  video  buy  2.0  2.0   1.5
     """
     check(log, "event_order", within, top=top, min_cell=min_cell)
+    log = begun(log, "event_order", within, entered)
     if not 0 < most_false < 1:
         raise UsageError(
             f"event_order: most_false={most_false!r}. Allowed: a share between 0 and 1."
@@ -148,6 +163,7 @@ def event_order(
             "within": within,
             "top": top,
             "most_false": most_false,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
         warnings=tuple(said),

@@ -20,12 +20,15 @@ from analysis.figures.journeys import path_bars
 from analysis.journey_lines import (
     DEPENDENT,
     START,
+    Entered,
     Groups,
     Lines,
+    begun,
     check,
     check_event,
     grouped,
     over_lines,
+    told,
     unit_word,
 )
 from analysis.passes import paths as passes
@@ -97,6 +100,7 @@ def paths(
     collapse: bool = True,
     top: int = 20,
     within: str = SESSION,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> PathsResult:
     """What are the most common ways to an event, or from one, and do they end in it?
@@ -109,6 +113,8 @@ def paths(
     collapse : make runs of one event one.
     top : how many paths to tell.
     within : ``"session"`` or ``"user"``: what makes a line.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
     min_cell : paths of fewer people than this are left out.
 
     Returns
@@ -137,6 +143,7 @@ def paths(
     0  (start) → visit      1  1  2   0.5
     """
     check(log, "paths", within, length=length, top=top, min_cell=min_cell)
+    log = begun(log, "paths", within, entered)
     for event in (start, to):
         if event is not None:
             check_event(log, "paths", event)
@@ -162,6 +169,7 @@ def paths(
             "collapse": collapse,
             "top": top,
             "within": within,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
         warnings=tuple(said),

@@ -14,16 +14,19 @@ import numpy as np
 import pandas as pd
 
 from analysis.eventlog.log import EventLog
-from analysis.figures.flows import position_map
+from analysis.figures.flow_maps import position_map
 from analysis.journey_lines import (
     DEPENDENT,
     END,
     NOT_YET,
+    Entered,
     Groups,
+    begun,
     check,
     check_event,
     grouped,
     over_lines,
+    told,
     unit_word,
 )
 from analysis.passes import paths as passes
@@ -83,6 +86,7 @@ def step_matrix(
     steps: int = 10,
     within: str = SESSION,
     top: int = 30,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> StepMatrixResult:
     """Which share of people is where, step by step from the start and back from an event?
@@ -94,6 +98,8 @@ def step_matrix(
     steps : how many positions each way.
     within : ``"session"`` or ``"user"``: what makes a line.
     top : how many event names to keep; the others become ``"(other)"``.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
     min_cell : counts of fewer lines than this are hidden.
 
     Raises
@@ -120,6 +126,7 @@ def step_matrix(
     2         1    buy  1.0  2.0   0.5
     """
     check(log, "step_matrix", within, steps=steps, top=top, min_cell=min_cell)
+    log = begun(log, "step_matrix", within, entered)
     named = [
         check_event(log, "step_matrix", event) for event in dict.fromkeys((start, to)) if event
     ]
@@ -142,6 +149,7 @@ def step_matrix(
             "steps": steps,
             "within": within,
             "top": top,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
         warnings=tuple(said),

@@ -11,7 +11,8 @@ from analysis.figures.changes import step_changes
 from analysis.figures.curves import conversion_curves
 from analysis.figures.differences import share_differences
 from analysis.figures.doses import dose_curves
-from analysis.figures.flows import order_map, position_map, transition_flows, transition_map
+from analysis.figures.flow_maps import order_map, position_map, transition_map
+from analysis.figures.flows import transition_flows
 from analysis.figures.form import form_bars
 from analysis.figures.funnel import funnel_bars
 from analysis.figures.funnel_compare import rate_differences

@@ -103,7 +103,8 @@ def distance_bars(table: pd.DataFrame, *, macro: str, title: str | None = None) 
     ...     "n_all": [400], "rate_all": [0.1], "low_all": [0.07], "high_all": [0.13]})
     >>> distance_bars(table, macro="buy").layout.meta["alt"]
     'In all, 10.0% (40 of 400) come to Buy. Cart (milestone), 2 steps and 1.5 min before Buy: done \
-before by 75.0% (30 of 40) of those who convert; 50.0% (30 of 60) convert after it; like a milestone.'
+before by 75.0% (30 of 40) of those who convert; 50.0% (30 of 60) convert after it; like a \
+milestone.'
     """
     known = table.dropna(subset=["coverage", "median_steps"])
     if not len(known):

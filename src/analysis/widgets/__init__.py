@@ -7,7 +7,16 @@ as a report with the same arguments.
 """
 
 from analysis.widgets.correlation import CorrelationPanel, correlation_panel
+from analysis.widgets.forms import FormPanel, form_panel
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
+from analysis.widgets.journeys import (
+    JourneyPanel,
+    distance_panel,
+    order_panel,
+    paths_panel,
+    steps_panel,
+    transitions_panel,
+)
 from analysis.widgets.saving import SaveTo
 from analysis.widgets.segments import SegmentsPanel, segments_panel
 from analysis.widgets.timing import CurvePanel, timing_panel
@@ -17,17 +26,25 @@ from analysis.widgets.words import difference_sentence, readable, trend_sentence
 __all__ = [
     "CorrelationPanel",
     "CurvePanel",
+    "FormPanel",
     "FunnelPanel",
+    "JourneyPanel",
     "SaveTo",
     "SegmentsPanel",
     "correlation_panel",
     "difference_sentence",
+    "distance_panel",
+    "form_panel",
     "funnel_panel",
+    "order_panel",
+    "paths_panel",
     "readable",
     "readable_verdicts",
     "reasons",
     "segments_panel",
+    "steps_panel",
     "timing_panel",
+    "transitions_panel",
     "trend_sentence",
     "verdicts_by_group",
 ]

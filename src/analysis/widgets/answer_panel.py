@@ -19,12 +19,14 @@ from analysis.results import Result
 from analysis.schema import WorkbookError
 from analysis.widgets.choices import Choice
 from analysis.widgets.drawing import bundle
+from analysis.widgets.entry_range import EntryRange
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.words import alert, answer
 
 Figures = Mapping[str, Callable[[Any], Any]]
 """What a figure is called, and how a result draws it."""
 
+ENTERED = "entered"
 _STYLE = {"description_width": "6.5rem"}
 _WIDTH = ipywidgets.Layout(width="20rem", max_width="100%")
 _MOST = 1_000_000
@@ -83,14 +85,14 @@ class AnswerPanel(ipywidgets.VBox):
         parts = [ipywidgets.HBox(sides, layout=layout), self._words, self._drawing]
         super().__init__(parts if self.form is None else [*parts, self.form])
         for control in self.controls.values():
-            control.observe(lambda _: self._redraw(), "value")
+            control.observe(lambda _: self._redraw(), _trait(control))
         if self.view is not None:
             self.view.observe(lambda _: self._draw(), "value")
         self._redraw()
 
     def kwargs(self) -> dict[str, Any]:
         """What the panel calls its function with, as plain data."""
-        held = {name: control.value for name, control in self.controls.items()}
+        held = {name: getattr(own, _trait(own)) for name, own in self.controls.items()}
         return {name: None if value == "" else value for name, value in held.items()} | self._fixed
 
     def __repr__(self) -> str:
@@ -118,8 +120,13 @@ class AnswerPanel(ipywidgets.VBox):
         told = {
             self._saving.names.get(name, name): "" if value is None else value
             for name, value in asked.items()
+            if name != ENTERED  # a report's period says when
         }
         return Draft(self._saving.title(asked), told)
+
+
+def _trait(control: Any) -> str:
+    return ENTERED if isinstance(control, EntryRange) else "value"
 
 
 def dropdown(said: str, choices: Sequence[Choice], value: Any) -> ipywidgets.Dropdown:

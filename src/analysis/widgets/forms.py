@@ -9,10 +9,12 @@ from typing import Final
 from analysis import forms
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
+from analysis.journey_lines import Entered
 from analysis.schema import SESSION
 from analysis.widgets.answer_panel import AnswerPanel, Saving, dropdown
 from analysis.widgets.choices import Choice, event_choices
-from analysis.widgets.journeys import WITHIN
+from analysis.widgets.entry_range import EntryRange
+from analysis.widgets.journeys import BEGUN, WITHIN
 from analysis.widgets.saving import SaveTo
 
 NO_MACRO: Final[Choice] = ("(none)", "")
@@ -32,6 +34,7 @@ def form_panel(
     field_property: str = "field",
     macro: str | None = None,
     within: str = SESSION,
+    entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> FormPanel:
@@ -40,16 +43,16 @@ def form_panel(
     Parameters
     ----------
     catalog : what events are called.
-    form, events, form_property, field_property, macro, within, min_cell : as of `form_fields`;
-        where the panel starts. All forms that the log knows are choices.
+    form, events, form_property, field_property, macro, within, entered, min_cell : as of
+        `form_fields`; where the panel starts. All forms that the log knows are choices.
     save : where "Save as report" writes; without it the panel has no such form.
 
     Examples
     --------
     >>> from analysis.simulate import simulate
     >>> form_panel(simulate(users=300).log, "newsletter", macro="purchase")
-    FormPanel(form='newsletter', macro='purchase', within='session', form_property='form', \
-field_property='field', min_cell=5)
+    FormPanel(form='newsletter', macro='purchase', within='session', entered=None, \
+form_property='form', field_property='field', min_cell=5)
     """
     called = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
     choices = [NO_MACRO, *event_choices(list(log.event_names), called)]
@@ -58,6 +61,7 @@ field_property='field', min_cell=5)
         "form": dropdown("Form", known, form),
         "macro": dropdown("Macro", choices, macro or ""),
         "within": dropdown("Attempts", WITHIN, within),
+        "entered": EntryRange(entered, BEGUN),
     }
     fixed = {
         "form_property": form_property,

@@ -14,14 +14,17 @@ from typing import Any, Final
 from analysis import journeys
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
+from analysis.journey_lines import Entered
 from analysis.schema import SESSION, USER
 from analysis.widgets.answer_panel import AnswerPanel, Saving, dropdown, number
 from analysis.widgets.choices import Choice, event_choices
+from analysis.widgets.entry_range import EntryRange
 from analysis.widgets.saving import SaveTo
 
 WITHIN: Final[tuple[Choice, ...]] = (("Sessions", SESSION), ("Users", USER))
 YES: Final[tuple[Choice, ...]] = (("as one", True), ("as they are", False))
 FIRST: Final[Choice] = ("(the first event)", "")
+BEGUN: Final = ("Begun from", "Begun before")
 ANY: Final[Choice] = ("(any event)", "")
 NOWHERE: Final[Choice] = ("(none)", "")
 
@@ -36,6 +39,7 @@ def transitions_panel(
     within: str = SESSION,
     top: int = 30,
     gaps: bool = True,
+    entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> JourneyPanel:
@@ -43,18 +47,19 @@ def transitions_panel(
 
     Parameters
     ----------
-    within, top, gaps, min_cell : as of `transitions`; where the panel starts.
+    within, top, gaps, entered, min_cell : as of `transitions`; where the panel starts.
     save : where "Save as report" writes; without it the panel has no such form.
 
     Examples
     --------
     >>> from analysis.simulate import simulate
     >>> transitions_panel(simulate(users=300).log, within="user")
-    JourneyPanel(within='user', top=30, gaps=True, min_cell=5)
+    JourneyPanel(within='user', top=30, entered=None, gaps=True, min_cell=5)
     """
     controls = {
         "within": dropdown("Within", WITHIN, within),
         "top": number("Events", top),
+        "entered": EntryRange(entered, BEGUN),
     }
     shown = {"Largest flows": lambda own: own.figure(), "Every pair": lambda own: own.heat_map()}
     fixed = {"gaps": gaps, "min_cell": min_cell}
@@ -71,6 +76,7 @@ def steps_panel(
     steps: int = 10,
     within: str = SESSION,
     top: int = 30,
+    entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> JourneyPanel:
@@ -79,14 +85,15 @@ def steps_panel(
     Parameters
     ----------
     catalog : what events are called.
-    start, to, steps, within, top, min_cell : as of `step_matrix`; where the panel starts.
+    start, to, steps, within, top, entered, min_cell : as of `step_matrix`; where the panel starts.
     save : where "Save as report" writes; without it the panel has no such form.
 
     Examples
     --------
     >>> from analysis.simulate import simulate
     >>> steps_panel(simulate(users=300).log, to="purchase", steps=4)
-    JourneyPanel(start=None, to='purchase', steps=4, within='session', top=30, min_cell=5)
+    JourneyPanel(start=None, to='purchase', steps=4, within='session', top=30, entered=None, \
+min_cell=5)
     """
     events = _events(log, catalog)
     controls = {
@@ -95,6 +102,7 @@ def steps_panel(
         "steps": number("Steps", steps),
         "within": dropdown("Within", WITHIN, within),
         "top": number("Events", top),
+        "entered": EntryRange(entered, BEGUN),
     }
     saving = Saving(save, partial(_ways, "Step by step", _called(log, catalog)))
     fixed = {"min_cell": min_cell}
@@ -111,6 +119,7 @@ def paths_panel(
     collapse: bool = True,
     top: int = 20,
     within: str = SESSION,
+    entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> JourneyPanel:
@@ -119,15 +128,16 @@ def paths_panel(
     Parameters
     ----------
     catalog : what events are called.
-    to, start, length, collapse, top, within, min_cell : as of `paths`; where the panel starts.
+    to, start, length, collapse, top, within, entered, min_cell : as of `paths`; where the panel
+        starts.
     save : where "Save as report" writes; without it the panel has no such form.
 
     Examples
     --------
     >>> from analysis.simulate import simulate
     >>> paths_panel(simulate(users=300).log, to="add_to_cart", length=3)
-    JourneyPanel(to='add_to_cart', start=None, length=3, collapse=True, within='session', top=20, \
-min_cell=5)
+    JourneyPanel(to='add_to_cart', start=None, length=3, collapse=True, within='session', \
+entered=None, top=20, min_cell=5)
     """
     events = _events(log, catalog)
     controls = {
@@ -136,6 +146,7 @@ min_cell=5)
         "length": number("Length", length),
         "collapse": dropdown("Repeats", YES, collapse),
         "within": dropdown("Within", WITHIN, within),
+        "entered": EntryRange(entered, BEGUN),
     }
     saving = Saving(save, partial(_ways, "Ways", _called(log, catalog)), {"top": "most_paths"})
     fixed = {"top": top, "min_cell": min_cell}
@@ -150,6 +161,7 @@ def order_panel(
     within: str = USER,
     top: int = 30,
     most_false: float = 0.05,
+    entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> JourneyPanel:
@@ -158,20 +170,22 @@ def order_panel(
     Parameters
     ----------
     catalog : what events are called.
-    about, within, top, most_false, min_cell : as of `event_order`; where the panel starts.
+    about, within, top, most_false, entered, min_cell : as of `event_order`; where the panel starts.
     save : where "Save as report" writes; without it the panel has no such form.
 
     Examples
     --------
     >>> from analysis.simulate import simulate
     >>> order_panel(simulate(users=300).log, top=8)
-    JourneyPanel(about=None, within='user', top=8, most_false=0.05, min_cell=5)
+    JourneyPanel(about=None, within='user', top=8, most_false=0.05, entered=None, \
+min_cell=5)
     """
     controls = {
         "about": dropdown("Pairs with", [ANY, *_events(log, catalog)], about or ""),
         "within": dropdown("Within", WITHIN, within),
         "top": number("Events", top),
         "most_false": dropdown("False alarms", _SHARES, most_false),
+        "entered": EntryRange(entered, BEGUN),
     }
     saving = Saving(save, lambda _: "Which event comes first", {"within": "order_within"})
     fixed = {"min_cell": min_cell}
@@ -185,6 +199,7 @@ def distance_panel(
     *,
     within: str = USER,
     near: int = 10,
+    entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> JourneyPanel:
@@ -193,7 +208,7 @@ def distance_panel(
     Parameters
     ----------
     catalog : says which event is the macro and which events have a role.
-    within, near, min_cell : as of `distance_to_macro`; where the panel starts.
+    within, near, entered, min_cell : as of `distance_to_macro`; where the panel starts.
     save : where "Save as report" writes; without it the panel has no such form.
 
     Examples
@@ -201,9 +216,13 @@ def distance_panel(
     >>> from analysis.simulate import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> distance_panel(simulate(users=300).log, shop, near=5)
-    JourneyPanel(within='user', near=5, min_cell=5)
+    JourneyPanel(within='user', near=5, entered=None, min_cell=5)
     """
-    controls = {"within": dropdown("Within", WITHIN, within), "near": number("Near: steps", near)}
+    controls = {
+        "within": dropdown("Within", WITHIN, within),
+        "near": number("Near: steps", near),
+        "entered": EntryRange(entered, BEGUN),
+    }
     said = f"How far from {catalog.label(catalog.macro)}"
     saving = Saving(save, lambda _: said, {"within": "order_within"})
     ask = partial(journeys.distance_to_macro, log, catalog)
