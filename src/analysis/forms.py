@@ -95,6 +95,12 @@ class FormResult(Result):
             said += f" Most stop at {top['field']}: {estimate(top)} of those that touched it."
         return said + self._macro_words()
 
+    def numbers(self) -> dict[str, dict[str, float]]:
+        """The share of attempts that are done, as plain data: for ``numbers.json``."""
+        done = self.ends.set_index("end").to_dict("index")["done"]
+        names = {"value": "rate", "low": "low", "high": "high", "n": "n"}
+        return {"form_done": {name: float(done[cell]) for name, cell in names.items()}}
+
     def readable(self) -> pd.DataFrame:
         """How the attempts end, as text."""
         return readable_ends(self.ends)

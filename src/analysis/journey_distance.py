@@ -61,10 +61,10 @@ class DistanceResult(Result):
     ``n_all`` lines do: ``rate_all, low_all, high_all``); ``k`` of ``converters`` did it before:
     ``coverage, coverage_low, coverage_high``. From its last time to the macro: ``median_steps``
     (1: right before), ``steps_low_quartile, steps_high_quartile``, ``median_seconds``; ``k_near``
-    of ``k`` within `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a milestone where
-    clearly more than half of the converters did it, clearly more than half of those near the macro,
-    and clearly more convert after it than in all; not like one where one of these is clearly not
-    so. What is about few lines is NaN.
+    of ``k`` within `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a
+    milestone where clearly more than half of the converters did it, clearly more than half of
+    those near the macro, and clearly more convert after it than in all; not like one where one of
+    these is clearly not so. What is about few lines is NaN.
     """
 
     macro: str
@@ -95,6 +95,13 @@ class DistanceResult(Result):
             f"(95% interval {percent(top['low'])} to {percent(top['high'])}), against "
             f"{share(self.converters, self.lines, self.converters / self.lines)} in all."
         )
+
+    def numbers(self) -> dict[str, dict[str, float]]:
+        """The share that converts, as plain data: for ``numbers.json``."""
+        k, n = float(self.converters), float(self.lines)
+        low, high = (float(end) for end in wilson(k, n))
+        rate = k / n if n else np.nan
+        return {"macro_rate": {"value": rate, "low": low, "high": high, "n": n}}
 
     def figure(self) -> Any:
         """How many converters did each event before, with its distance."""

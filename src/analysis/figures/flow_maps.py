@@ -83,7 +83,8 @@ def position_map(
     if not len(known):
         return empty("Too few to show.", title=title)
     ends = {"from": names[0] or "start", "to": names[1] or ""}
-    columns, alt = [], []
+    columns: list[str] = []
+    alt = []
     cells: dict[tuple[str, str], Any] = {}
     for (direction, position), own in known.groupby(["direction", "position"], sort=True):
         mark = f"{position:+d}".replace("-", "−") if position else label(ends[str(direction)])

@@ -38,11 +38,13 @@ class Saving(NamedTuple):
     Parameters
     ----------
     to : None: the panel has no form. title : of the report, from the arguments.
+    lead : what the notebook calls the answer, whose sentence is then the report's headline.
     names : what an argument is called in the notebook, where it is not the same.
     """
 
     to: SaveTo | None
     title: Callable[[Mapping[str, Any]], str]
+    lead: str
     names: Mapping[str, str] = {}
 
 
@@ -122,7 +124,7 @@ class AnswerPanel(ipywidgets.VBox):
             for name, value in asked.items()
             if name != ENTERED  # a report's period says when
         }
-        return Draft(self._saving.title(asked), told)
+        return Draft(self._saving.title(asked), told | {"lead": self._saving.lead})
 
 
 def _trait(control: Any) -> str:

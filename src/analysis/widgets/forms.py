@@ -71,6 +71,7 @@ form_property='form', field_property='field', min_cell=5)
     saving = Saving(
         save,
         lambda asked: f"Where people stop in the form {asked['form']}",
+        "form",
         {"macro": "form_macro"},
     )
     shown = {"Figure": lambda own: own.figure()}

@@ -63,7 +63,9 @@ def transitions_panel(
     }
     shown = {"Largest flows": lambda own: own.figure(), "Every pair": lambda own: own.heat_map()}
     fixed = {"gaps": gaps, "min_cell": min_cell}
-    saving = Saving(save, lambda asked: f"What follows what within {asked['within']}s")
+    saving = Saving(
+        save, lambda asked: f"What follows what within {asked['within']}s", "transitions"
+    )
     return JourneyPanel(partial(journeys.transitions, log), controls, fixed, shown, saving)
 
 
@@ -104,7 +106,7 @@ min_cell=5)
         "top": number("Events", top),
         "entered": EntryRange(entered, BEGUN),
     }
-    saving = Saving(save, partial(_ways, "Step by step", _called(log, catalog)))
+    saving = Saving(save, partial(_ways, "Step by step", _called(log, catalog)), "steps")
     fixed = {"min_cell": min_cell}
     return JourneyPanel(partial(journeys.step_matrix, log), controls, fixed, _ONE, saving)
 
@@ -148,7 +150,9 @@ entered=None, top=20, min_cell=5)
         "within": dropdown("Within", WITHIN, within),
         "entered": EntryRange(entered, BEGUN),
     }
-    saving = Saving(save, partial(_ways, "Ways", _called(log, catalog)), {"top": "most_paths"})
+    saving = Saving(
+        save, partial(_ways, "Ways", _called(log, catalog)), "paths", {"top": "most_paths"}
+    )
     fixed = {"top": top, "min_cell": min_cell}
     return JourneyPanel(partial(journeys.paths, log), controls, fixed, _ONE, saving)
 
@@ -187,7 +191,7 @@ min_cell=5)
         "most_false": dropdown("False alarms", _SHARES, most_false),
         "entered": EntryRange(entered, BEGUN),
     }
-    saving = Saving(save, lambda _: "Which event comes first", {"within": "order_within"})
+    saving = Saving(save, lambda _: "Which event comes first", "order", {"within": "order_within"})
     fixed = {"min_cell": min_cell}
     shown = {"Clearest orders": lambda own: own.figure(), "Every pair": lambda own: own.heat_map()}
     return JourneyPanel(partial(journeys.event_order, log), controls, fixed, shown, saving)
@@ -224,7 +228,7 @@ def distance_panel(
         "entered": EntryRange(entered, BEGUN),
     }
     said = f"How far from {catalog.label(catalog.macro)}"
-    saving = Saving(save, lambda _: said, {"within": "order_within"})
+    saving = Saving(save, lambda _: said, "distance", {"within": "order_within"})
     ask = partial(journeys.distance_to_macro, log, catalog)
     return JourneyPanel(ask, controls, {"min_cell": min_cell}, _ONE, saving)
 
