@@ -91,7 +91,10 @@ def transition_flows(
     rest = len(lumped) - len(thick)
     alt += f" {count(rest)} thinner flows are not drawn." if rest else ""
     height = max(220, 34 * max(len(sources), len(targets)))
-    return finished([trace], {}, title=title, alt=alt, height=height)
+    # In any other mode plotly's Sankey sets a cursor by what is on the page, and fails in a panel,
+    # which is drawn before it is there.
+    layout = {"dragmode": "zoom"}
+    return finished([trace], layout, title=title, alt=alt, height=height)
 
 
 def _lumped(table: pd.DataFrame, most: int) -> pd.DataFrame:
