@@ -113,7 +113,8 @@ class FormResult(Result):
             estimate({name: row[cell] for name, cell in _MACRO.items()})
             for row in told.to_dict("records")
         )
-        return f" {self.macro} came later in {done} of those done, and in {rest} of those given up."
+        came = f" Of those who finished, {done} came to {self.macro} later"
+        return f"{came}; of those who gave up, {rest}."
 
     def figure(self) -> Any:
         """Per field: how many stop there, how long it takes, how often it fails."""
@@ -199,7 +200,8 @@ def form_fields(
     said = [*([_NOT_CAUSED] if macro else []), *([DEPENDENT] if within == SESSION else [])]
     if hidden:
         said.append(
-            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} fields."
+            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} "
+            f"field{'s' if hidden > 1 else ''}."
         )
     return FormResult(
         table=table,

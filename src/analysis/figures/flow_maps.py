@@ -27,7 +27,7 @@ from analysis.figures.theme import (
 )
 from analysis.wording import count, label, percent, share
 
-_CELL: Final = 24
+_CELL, _WIDTH, _NAMES = 24, 20, 200
 _SCALE: Final = [[0.0, "rgba(74, 163, 223, 0.06)"], [1.0, PALETTE[0]]]
 _WRITTEN: Final = 0.05
 
@@ -171,6 +171,8 @@ def _heat(
         "annotations": _written(rate, float(trace.zmax), len(columns)),
     }
     figure = finished([trace], layout, title=title, alt=alt, height=_CELL * len(rows) + head)
+    # On a phone it is scrolled: cells narrower than their numbers cannot be read.
+    figure.layout.meta = {**figure.layout.meta, "room": _NAMES + _WIDTH * len(columns)}
     # Room for the last name, which leans to the right.
     return figure.update_layout(margin_t=head + (40 if title else 8), margin_r=64)
 

@@ -143,4 +143,4 @@ def many(row: Any) -> str:
 
 def _faint(color: str) -> str:
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, {0.25 if color == REST else 0.38})"
+    return f"rgba({red}, {green}, {blue}, {0.18 if color == REST else 0.26})"

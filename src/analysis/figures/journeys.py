@@ -16,6 +16,8 @@ from analysis.wording import label, percent, share
 MOST_BARS: Final = 12
 MOST_PAIRS: Final = 20
 _HEADING: Final = 96
+# In pixels: the names of the rows, and a letter of a heading.
+_MARGIN, _LETTER = 110, 7
 
 
 def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) -> go.Figure:
@@ -51,7 +53,11 @@ def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) 
             said += f"; of those through it, {came} came to {label(to)}"
         blocks.append((short(name, _HEADING), bars))
         alt.append(f"{said}.")
-    return _percents(blocks, alt, title)
+    figure = _percents(blocks, alt, title)
+    # On a phone it is scrolled: where a way ends is what it is about.
+    longest = max(len(heading) for heading, _ in blocks)
+    figure.layout.meta = {**figure.layout.meta, "room": _MARGIN + _LETTER * longest}
+    return figure
 
 
 def order_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
