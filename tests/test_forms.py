@@ -84,18 +84,18 @@ def test_fields_are_those_counted_by_hand(frame: pd.DataFrame, shards: int) -> N
 
 def test_few_people_are_hidden() -> None:
     made = simulate(users=400)
-    found = form_fields(made.log, "newsletter", min_cell=5)
+    found = form_fields(made.log, "contact", min_cell=5)
     counts = found.table[["k", "n", "last", "refills", "failed", "blanks"]].to_numpy()
     assert not ((counts > 0) & (counts < 5)).any()
     assert np.isnan(counts).any()
     assert any("hidden" in warning for warning in found.warnings)
-    assert "Too few" in form_fields(made.log, "newsletter", min_cell=50).sentence()
+    assert "Too few" in form_fields(made.log, "contact", min_cell=50).sentence()
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"form": "newsleter"}, "Did you mean 'newsletter'?"),
+        ({"form": "contct"}, "Did you mean 'contact'?"),
         ({"form_property": "forms"}, "Did you mean 'form'?"),
         ({"events": {"focuss": "form_focus"}}, "Did you mean 'focus'?"),
         ({"events": {"focus": "form_focuss"}}, "Did you mean 'form_focus'?"),
@@ -106,7 +106,7 @@ def test_few_people_are_hidden() -> None:
 def test_bad_input_is_told_in_one_line(options: dict[str, Any], said: str) -> None:
     log = simulate(users=200).log
     with pytest.raises(UsageError) as error:
-        form_fields(log, **({"form": "newsletter"} | options))
+        form_fields(log, **({"form": "contact"} | options))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 

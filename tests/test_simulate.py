@@ -63,7 +63,7 @@ def frame(demo: EventLog) -> pd.DataFrame:
     ("shop", "known"),
     [
         (dataclasses.replace(SHOP, form=None), "6e44c4f7a57e6700053f36eb82daf9c8"),
-        (SHOP, "2510078f9f3df9aea5a75c595dc0e8b7"),
+        (SHOP, "942b74a43b374e663dfc68a9f66b3100"),
     ],
     ids=["without the form", "with it"],
 )

@@ -230,7 +230,7 @@ def form_names(log: EventLog, form_property: str = "form") -> list[str]:
     --------
     >>> from analysis.simulate import simulate
     >>> form_names(simulate(users=300).log)
-    ['newsletter']
+    ['contact']
     """
     return _values(log.shards, form_property) if log.kinds.get(form_property) == "text" else []
 

@@ -1,11 +1,10 @@
-"""The demo shop's newsletter form: what is true of it, and the rows that it leaves.
+"""The demo shop's contact form: what is true of it, and the rows that it leaves.
 
-Whoever signs up for the newsletter has filled it in just before. Others begin it at some moment,
-as often as they are active, and give up at one of its fields. Neither changes what anybody does
-in the shop, and its draws come from generators of their own: every other row of the log is the
-same with the form as without it.
+People come to it at any moment, the active ones more often, and neither coming nor sending it
+changes what anybody does in the shop: its rows lie between the others, and its draws come from
+generators of their own. So every other row of the log is the same with the form as without it.
 
-An attempt goes through the fields in their order. At one of them it may end; a field that is
+An attempt goes through the fields in their order; at each it may stop for good. A field that is
 filled in may show an error, which is mended at once; before they send it some go back to a field
 and fill it in again; and some who send it had pressed the button once before they began.
 """
@@ -25,9 +24,9 @@ EVENTS: Final = ("form_focus", "form_change", "form_error", "form_submit")
 FOCUS, CHANGE, ERROR, SUBMIT = range(4)
 # In milliseconds: until the form is there, before the next field, before an error shows.
 _ARRIVE, _PAUSE, _CHECKED = 200, 100, 100
-# Nobody begins it without that much time. Visits are split by pauses of half an hour after the
-# last row that the shop's pass knows of; its next one is later than that by more than `_LONGEST`.
-_SHORTEST, _LONGEST = 3_000, 20_000
+# Nobody begins it without that much time, or takes longer. Visits are split by pauses of half an
+# hour after the last row that the shop's pass knows of; its next one is later by more than this.
+_LONGEST = 20_000
 _BEGINNINGS, _FILLING = 1, 2
 _PACES = 4096
 
@@ -36,14 +35,14 @@ _PACES = 4096
 class Field:
     """What is true of a field.
 
-    `stops` is the share of those who give up that does so here; `blank` the share of those who
-    get past it that leaves it empty; `error` the share of those who fill it in that is told an
-    error; `refill` the share of those who filled it in and send the form that comes back to it.
-    `seconds` is the typical time in it.
+    `stop` is the share of those who come to it that go no further; `blank` the share of the others
+    that leaves it empty; `error` the share of those who fill it in that is told an error; `refill`
+    the share of those who filled it in and send the form that comes back to it. `seconds` is the
+    typical time in it.
     """
 
     name: str
-    stops: float
+    stop: float
     blank: float
     error: float
     refill: float
@@ -52,38 +51,39 @@ class Field:
 
 @dataclass(frozen=True)
 class Form:
-    """A form: `gives_up` is the chance per browsing moment, at average activity, to begin it and
-    not to send it (the last time of a visit counts); `hasty` the share of those who send it that
-    press the button at once."""
+    """A form: `begins` is the chance to begin it per browsing moment that leaves the time for it,
+    at average activity (the last time of a visit counts); `hasty` the share of those who send it
+    that press the button at once."""
 
     name: str
     fields: tuple[Field, ...]
-    gives_up: float
+    begins: float
     hasty: float
 
 
-NEWSLETTER: Final = Form(
-    name="newsletter",
+CONTACT: Final = Form(
+    name="contact",
     fields=(
-        Field("email", 0.20, 0.0, 0.08, 0.03, 3.0),
-        Field("first_name", 0.10, 0.0, 0.0, 0.02, 1.5),
-        Field("birthday", 0.55, 0.0, 0.15, 0.05, 2.0),
-        Field("interests", 0.15, 0.6, 0.0, 0.0, 0.8),
+        Field("email", 0.08, 0.0, 0.06, 0.03, 3.0),
+        Field("topic", 0.03, 0.0, 0.0, 0.02, 1.0),
+        Field("order_number", 0.22, 0.5, 0.15, 0.04, 2.0),
+        Field("message", 0.10, 0.0, 0.02, 0.05, 4.0),
+        Field("phone", 0.05, 0.7, 0.05, 0.0, 1.0),
     ),
-    gives_up=0.005,
+    begins=0.008,
     hasty=0.03,
 )
 
 
 def form_truth(form: Form) -> pd.DataFrame:
-    """What is planted in a form, a row per field: ``form, field, stops, blank, error, refill,
+    """What is planted in a form, a row per field: ``form, field, stop, blank, error, refill,
     seconds``, as `Field` says them.
 
     Examples
     --------
-    >>> facts = form_truth(NEWSLETTER)
-    >>> facts.loc[facts["stops"].idxmax(), "field"]
-    'birthday'
+    >>> facts = form_truth(CONTACT)
+    >>> facts.loc[facts["stop"].idxmax(), "field"]
+    'order_number'
     """
     facts = pd.DataFrame([vars(field) for field in form.fields]).rename(columns={"name": "field"})
     facts.insert(0, "form", form.name)
@@ -109,10 +109,10 @@ def with_form(
     rows, people = made
     counts = people["row"] - people["first_row"]
     who = np.repeat(np.arange(len(people)), counts)
-    begun, room, sent = _begun(form, rows, (who, partition, people["activity"]), seed, end)
-    chance = _draws((seed, _FILLING), partition[who[begun]], 2 + 4 * len(form.fields))
-    present, at, total = _attempts(form, chance, sent)
-    span = np.where(sent, room, np.minimum(room, total))
+    begun = _begun(form, rows, (who, partition, people["activity"]), seed, end)
+    chance = _draws((seed, _FILLING), partition[who[begun]], 1 + 5 * len(form.fields))
+    present, at, total = _attempts(form, chance)
+    span = np.minimum(total, _LONGEST)
     places, slots = np.nonzero(present)
     added = rows[begun[places]]
     # Whole numbers all the way, so that every machine comes to the same instants.
@@ -134,22 +134,18 @@ def _begun(
     persons: tuple[np.ndarray, np.ndarray, np.ndarray],
     seed: int,
     end: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rows after which somebody begins the form, how long (ms) there is until the next row,
-    and who sends it. `persons`: whose each row is; of each person the partition and activity."""
+) -> np.ndarray:
+    """The rows after which somebody begins the form. `persons`: whose each row is; of each person
+    the partition and the activity."""
     who, partition, activity = persons
     last = np.append(who[1:] != who[:-1], True)
     room = np.where(last, end, np.append(rows["time"][1:], end)) - rows["time"]
-    sent = ~last & (np.append(rows["event"][1:], 0) == browsing.NEWSLETTER)
-    moment = (rows["hazard"] > 0) & (rows["outcome"] == 0) & (room >= _SHORTEST)
-    may = moment & ~sent & ~(rows["done"] & 1).astype(bool)
+    may = (rows["hazard"] > 0) & (rows["outcome"] == 0) & (room > _LONGEST)
     chance = _draws((seed, _BEGINNINGS), partition[who], 1)[:, 0]
-    begun = np.flatnonzero(sent | (may & (chance < form.gives_up * activity[who])))
+    begun = np.flatnonzero(may & (chance < form.begins * activity[who]))
     # The last of each visit: who comes back to it in one visit makes one attempt, not two.
     visit = np.column_stack([who[begun], rows["session"][begun]])
-    begun = begun[np.append((visit[1:] != visit[:-1]).any(axis=1), True)[: len(begun)]]
-    room = np.where(sent, room, np.minimum(room, _LONGEST))
-    return begun, room[begun], sent[begun]
+    return begun[np.append((visit[1:] != visit[:-1]).any(axis=1), True)[: len(begun)]]
 
 
 def _draws(stream: tuple[int, int], partition: np.ndarray, many: int) -> np.ndarray:
@@ -175,28 +171,25 @@ def _slots(fields: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(kinds), np.array(numbers)
 
 
-def _attempts(
-    form: Form, chance: np.ndarray, sent: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _attempts(form: Form, chance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What happens in each attempt, a column per slot; when (ms since its start); and how long it
-    takes in all. `chance`: uniform draws, a row per attempt. `sent`: who finishes."""
+    takes in all. `chance`: uniform draws, a row per attempt."""
     size, many = len(form.fields), len(chance)
-    error, refill, blank, pace = np.moveaxis(chance[:, 2:].reshape(many, 4, size), 1, 0)
-    stops = np.cumsum([field.stops for field in form.fields])
-    gave_up = np.searchsorted(stops / stops[-1], chance[:, 0], side="right")
-    stop = np.where(sent, size, np.minimum(gave_up, size - 1))[:, None]
-    came, past = np.arange(size) <= stop, np.arange(size) < stop
+    stop, error, refill, blank, pace = np.moveaxis(chance[:, 1:].reshape(many, 5, size), 1, 0)
+    past = np.logical_and.accumulate(stop >= [field.stop for field in form.fields], axis=1)
+    came = np.hstack([np.ones((many, 1), np.bool_), past[:, :-1]])
+    sent = past[:, -1:]
     filled = past & (blank >= [field.blank for field in form.fields])
     failed = filled & (error < [field.error for field in form.fields])
-    again = filled & sent[:, None] & (refill < [field.refill for field in form.fields])
-    hasty = (sent & (chance[:, 1] < form.hasty))[:, None]
+    again = filled & sent & (refill < [field.refill for field in form.fields])
+    hasty = sent & (chance[:, :1] < form.hasty)
     took = _took(form, pace)
     through = [came, filled, failed, failed]
     waits = [took, np.where(failed, _CHECKED, _PAUSE), took // 2, np.full_like(took, _PAUSE)]
     back = [again, again]
     lasts = [took // 2, np.full_like(took, _PAUSE)]
     end = np.full((many, 1), 2 * _PAUSE)
-    present = np.hstack([hasty, hasty, _by_field(through), _by_field(back), sent[:, None]])
+    present = np.hstack([hasty, hasty, _by_field(through), _by_field(back), sent])
     wait = np.hstack([end, 3 * end, _by_field(waits), _by_field(lasts), end]) * present
     at = np.cumsum(wait, axis=1) - wait + _ARRIVE
     return present, at, wait.sum(axis=1) + _ARRIVE

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.schema import instant_us
-from analysis.shop_form import NEWSLETTER, Form
+from analysis.shop_form import CONTACT, Form
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ class Shop:
     price: float = 48.0  # median, EUR
     price_spread: float = 0.6
 
-    # What those fill in who want the newsletter; it changes nothing else.
-    form: Form | None = NEWSLETTER
+    # A form that some fill in; it changes nothing else.
+    form: Form | None = CONTACT
 
 
 CONTROLS = (

@@ -176,7 +176,7 @@ def _shards(plan: Plan) -> Iterator[Shard]:
 
 
 def _form_truth(shop: Shop) -> pd.DataFrame:
-    facts = shop_form.form_truth(shop.form or shop_form.NEWSLETTER)
+    facts = shop_form.form_truth(shop.form or shop_form.CONTACT)
     return facts if shop.form else facts.iloc[:0]
 
 

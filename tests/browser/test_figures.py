@@ -39,7 +39,7 @@ def test_every_figure_draws_where_it_is_not_seen_yet() -> None:
         "order": order.figure,
         "orders": order.heat_map,
         "distance": distance_to_macro(log, Catalog.load(SHOP)).figure,
-        "form": form_fields(log, "newsletter").figure,
+        "form": form_fields(log, "contact").figure,
     }
     with browser_page(offline=True) as seen:
         seen.page.set_content("<meta charset=utf-8><body></body>")

@@ -33,7 +33,7 @@ def test_saved_panels_render_as_the_reports_that_were_seen(
     target = SaveTo(NAME, "../data/shop", parameters={"catalog": catalog})
     ways = paths_panel(log, to="add_to_cart", save=target)
     ways.controls["length"].value = 3
-    form = form_panel(log, "newsletter", macro="purchase", save=target)
+    form = form_panel(log, "contact", macro="purchase", save=target)
     form.controls["within"].value = "user"
     for panel, name in ((ways, "ways"), (form, "form")):
         assert panel.form is not None

@@ -47,7 +47,7 @@ MAKERS: dict[str, tuple[Make, Ask]] = {
         lambda log, **o: journeys.distance_to_macro(log, SHOP, **o),
     ),
     "form": (
-        lambda log, **o: form_panel(log, "newsletter", catalog=SHOP, **o),
+        lambda log, **o: form_panel(log, "contact", catalog=SHOP, **o),
         forms.form_fields,
     ),
 }
@@ -135,7 +135,7 @@ def test_an_error_is_said_where_the_answer_would_be(log: EventLog) -> None:
 
 def test_what_the_log_does_not_know_is_a_choice_and_an_error(log: EventLog) -> None:
     assert "Did you mean &#x27;purchase&#x27;?" in words(paths_panel(log, to="purchse"))
-    assert "Did you mean &#x27;newsletter&#x27;?" in words(form_panel(log, "newsleter"))
+    assert "Did you mean &#x27;contact&#x27;?" in words(form_panel(log, "contct"))
 
 
 @pytest.mark.parametrize("name", MAKERS)

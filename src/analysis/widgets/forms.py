@@ -50,8 +50,8 @@ def form_panel(
     Examples
     --------
     >>> from analysis.simulate import simulate
-    >>> form_panel(simulate(users=300).log, "newsletter", macro="purchase")
-    FormPanel(form='newsletter', macro='purchase', within='session', entered=None, \
+    >>> form_panel(simulate(users=300).log, "contact", macro="purchase")
+    FormPanel(form='contact', macro='purchase', within='session', entered=None, \
 form_property='form', field_property='field', min_cell=5)
     """
     called = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
