@@ -123,3 +123,29 @@ def test_a_log_without_form_events_says_how_to_name_them() -> None:
     )
     with pytest.raises(UsageError, match="Name its own: events="):
         form_fields(EventLog.from_frame(frame), "f")
+
+
+@pytest.mark.parametrize("within", ["user", "session"])
+def test_a_macro_counts_where_it_comes_after_the_attempt_of_the_same_person(within: str) -> None:
+    rows = [
+        ("a", 0, "form_focus"),
+        ("b", 0, "purchase"),  # the first row of the next person
+        ("b", 1, "form_focus"),
+        ("b", 2, "form_submit"),
+        ("c", 0, "form_focus"),
+        ("c", 1, "form_submit"),
+        ("c", 540, "purchase"),  # in a later session
+    ]
+    frame = pd.DataFrame(rows, columns=["user", "minute", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame.pop("minute"), unit="min")
+    frame["field"] = np.where(frame["event"] == "form_focus", "x", None)
+    log = EventLog.from_frame(frame.assign(form=np.where(frame["event"] == "purchase", None, "f")))
+    found = form_fields(log, "f", macro="purchase", within=within, min_cell=1)
+    ends = found.ends.set_index("end")
+    done = ends.loc["done"]
+    assert (done["macros"], done["k"]) == (1, 2)
+    assert ends.loc["given up", "macros"] == 0
+    early = ("2026-03-01", "2026-03-01 00:30")
+    cut = form_fields(log, "f", macro="purchase", within=within, entered=early, min_cell=1)
+    # Only lines that begin in the range; the purchase may come after it.
+    assert cut.ends.set_index("end").loc["done", "macros"] == 1
