@@ -290,3 +290,29 @@ def test_a_line_belongs_to_the_range_in_which_it_begins(frame, within, seconds):
         for path, own in oracle.paths(lines, (None, None), 2, collapse=True).items()
     }
     assert len(event_order(log, **asked).table) == len(oracle.orders(lines))
+
+
+def test_numbers_of_few_people_are_told_nowhere():
+    """Of 60 who looked, three bought: two after the cart, and one without."""
+    rows = [(f"u{k:02}", 0, "a") for k in range(60)] + [(f"u{k:02}", 1, "b") for k in range(10)]
+    rows += [("u00", 2, "d"), ("u01", 2, "d"), ("u20", 2, "d")]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="min")
+    log = EventLog.from_frame(frame)
+    ways = paths(log, start="a", to="d")
+    assert ways.table["n"].tolist() == [60, 10]
+    assert ways.table["k"].isna().all()
+    assert ways.table["rate"].isna().all()
+    assert "Hidden, where fewer than 5 came to d: how many; 2 of 2 paths." in ways.warnings
+    assert "came to d" not in ways.sentence()
+    assert "too few people to show" in ways.figure().layout.meta["alt"]
+    away = distance_to_macro(log, CATALOG)
+    known = away.table.drop(columns=["event", "role", "behaves", "n"])
+    assert known.isna().all(axis=None)
+    assert set(away.table["behaves"]) == {"unclear"}
+    assert "Too few came to d" in away.sentence()
+    assert np.isnan(away.numbers()["macro_rate"]["value"])
+    told = event_order(log).table
+    told = told[["k", "n", "n_a", "n_b", "both", "same_instant"]]
+    assert not ((told >= 1) & (told < 5)).any(axis=None)
+    assert (told["n"] == 10).sum() == 1  # a before b

@@ -99,6 +99,8 @@ class DistanceResult(Result):
     def numbers(self) -> dict[str, dict[str, float]]:
         """The share that converts, as plain data: for ``numbers.json``."""
         k, n = float(self.converters), float(self.lines)
+        if 0 < k < self.parameters["min_cell"]:
+            k = np.nan
         low, high = (float(end) for end in wilson(k, n))
         rate = k / n if n else np.nan
         return {"macro_rate": {"value": rate, "low": low, "high": high, "n": n}}
@@ -126,7 +128,7 @@ def distance_to_macro(
     near : within how many steps of the macro a milestone is done.
     entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
         are UTC.
-    min_cell : events that fewer lines did before the macro are hidden.
+    min_cell : numbers of fewer lines than this are hidden.
 
     Raises
     ------
@@ -168,10 +170,12 @@ def distance_to_macro(
     few = (table["n"] < min_cell).to_numpy()
     table.loc[few, [c for c in table if c not in ("event", "role", "behaves")]] = np.nan
     table.loc[few, "behaves"] = UNCLEAR
+    few = few | _hide_few(table, min_cell)
     said = [_NOT_CAUSED, _NO_HORIZON, *([DEPENDENT] if within == SESSION else [])]
     if few.any():
         said.append(
-            f"Hidden, done by fewer than {min_cell}: {listed(table['event'][few].tolist())}."
+            f"Hidden, as fewer than {min_cell} did it, or did it and converted: "
+            f"{listed(table['event'][few].tolist())}."
         )
     return DistanceResult(
         table=table,
@@ -209,6 +213,16 @@ def _measured(
     code, steps, waits = (np.concatenate([part[0][i] for part in parts]) for i in (2, 3, 4))
     distances = pd.DataFrame({"code": code, "steps": steps, "seconds": waits / US_PER_SECOND})
     return did, distances, sum(part[1] for part in parts), sum(part[2] for part in parts)
+
+
+def _hide_few(table: pd.DataFrame, min_cell: int) -> np.ndarray:
+    """Hide what is about few who converted; where anything but their share near the macro is."""
+    near = ((table["k_near"] > 0) & (table["k_near"] < min_cell)).to_numpy()
+    table.loc[near, ["k_near", "near", "near_low", "near_high"]] = np.nan
+    few = ((table["k"] > 0) & (table["k"] < min_cell)).to_numpy()
+    table.loc[few, [c for c in table if c not in ("event", "role", "behaves", "n")]] = np.nan
+    table.loc[few, "behaves"] = UNCLEAR
+    return few
 
 
 def _table(

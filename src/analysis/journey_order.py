@@ -147,6 +147,8 @@ def event_order(
     few = (table["both"] < min_cell).to_numpy()
     numbers = [name for name in table if name not in ("a", "b", "n_a", "n_b", "lines")]
     table.loc[few, numbers] = np.nan
+    for name in ("same_instant", "n_a", "n_b"):
+        table[name] = table[name].where((table[name] == 0) | (table[name] >= min_cell))
     table = judged(table, most_false)
     strength = (table["rate"] - 0.5).abs().fillna(0)
     order = np.lexsort((table["b"], table["a"], -strength, table["q_value"].fillna(2)))

@@ -78,7 +78,7 @@ class PathsResult(Result):
             f"{share(top['count'], top['lines'], top['share'])} of the {who} looked at "
             f"(95% interval {percent(top['share_low'])} to {percent(top['share_high'])})."
         )
-        if to is None:
+        if to is None or np.isnan(top["k"]):
             return said
         return (
             f"{said} Of the {count(top['n'])} that went through it, "
@@ -139,8 +139,8 @@ def paths(
     ...     "user": ["ann", "ann", "ann", "bob"], "event": ["visit", "visit", "buy", "visit"],
     ...     "time": pd.to_datetime(["2026-01-01"] * 4)}))
     >>> paths(log, to="buy", min_cell=1).table[["path", "count", "k", "n", "rate"]]
-                  path  count  k  n  rate
-    0  (start) → visit      1  1  2   0.5
+                  path  count    k  n  rate
+    0  (start) → visit      1  1.0  2   0.5
     """
     check(log, "paths", within, length=length, top=top, min_cell=min_cell)
     log = begun(log, "paths", within, entered)
@@ -157,9 +157,14 @@ def paths(
         collapse,
     )
     table, few = _table(log, groups, within, asked, (top, min_cell))
+    came = ((table["k"] > 0) & (table["k"] < min_cell)).to_numpy()
+    table.loc[came, ["k", "rate", "low", "high"]] = np.nan
     said = [DEPENDENT] if within == SESSION else []
     if few:
         said.append(f"Left out, of fewer than {min_cell} people each: {count(few)} paths.")
+    if came.any():
+        many = f"{count(int(came.sum()))} of {count(len(table))} paths"
+        said.append(f"Hidden, where fewer than {min_cell} came to {to}: how many; {many}.")
     return PathsResult(
         table=table,
         parameters={
@@ -216,7 +221,7 @@ def _table(
             "share": counts / max(lines, 1),
             "share_low": share_low,
             "share_high": share_high,
-            "k": k if known else np.nan,
+            "k": k.astype(float) if known else np.nan,
             "n": n,
             "rate": k / np.maximum(n, 1) if known else np.nan,
             "low": low if known else np.nan,

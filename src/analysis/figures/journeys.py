@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from analysis.figures.rows import percent_axis
 from analysis.figures.segments import Bar, bars_under_headings
-from analysis.figures.theme import empty, records, short
+from analysis.figures.theme import TOO_FEW, empty, records, short
 from analysis.schema import US_PER_SECOND, human_duration
 from analysis.wording import label, percent, share
 
@@ -47,10 +47,13 @@ def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) 
         bars = [Bar("took it", row.share, row.share_low, row.share_high, taken, told)]
         said = f"{name}: {taken}"
         if to is not None:
-            came = share(row.k, row.n, row.rate)
-            told = [f"{name}, then {label(to)}", came, _interval(row.low, row.high)]
+            hidden = row.rate != row.rate
+            came = TOO_FEW if hidden else share(row.k, row.n, row.rate)
+            interval = [] if hidden else [_interval(row.low, row.high)]
+            told = [f"{name}, then {label(to)}", came, *interval]
             bars.append(Bar(f"→ {label(to)}", row.rate, row.low, row.high, came, told))
-            said += f"; of those through it, {came} came to {label(to)}"
+            ended = f"came to {label(to)}: {came}" if hidden else f"{came} came to {label(to)}"
+            said += f"; of those through it, {ended}"
         blocks.append((short(name, _HEADING), bars))
         alt.append(f"{said}.")
     figure = _percents(blocks, alt, title)
@@ -145,7 +148,8 @@ def _in_all(row: Any, macro: str) -> tuple[list[tuple[str, list[Bar]]], list[str
 
 
 def _percents(blocks: list[tuple[str, list[Bar]]], alt: list[str], title: str | None) -> go.Figure:
-    upper = max(bar.high for _, bars in blocks for bar in bars if bar.high == bar.high)
+    highs = [bar.high for _, bars in blocks for bar in bars if bar.high == bar.high]
+    upper = max(highs, default=1.0)
     # Room for the words behind the longest whisker.
     axis: dict[str, Any] = percent_axis(min(1.0, max(upper, 0.01)))
     axis |= {"range": [0, max(upper, 0.01) * 1.7]}
