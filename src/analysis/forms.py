@@ -197,12 +197,6 @@ def form_fields(
     ends = ends_table(np.sum([part[1] for part in parts], axis=0), min_cell)
     if macro is None:
         ends[ends.columns[-4:]] = np.nan
-    said = [*([_NOT_CAUSED] if macro else []), *([DEPENDENT] if within == SESSION else [])]
-    if hidden:
-        said.append(
-            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} "
-            f"field{'s' if hidden > 1 else ''}."
-        )
     return FormResult(
         table=table,
         parameters={
@@ -215,12 +209,22 @@ def form_fields(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=tuple(said),
+        warnings=_caveats(macro, within, hidden, min_cell),
         form=form,
         within=within,
         macro=macro,
         ends=ends,
     )
+
+
+def _caveats(macro: str | None, within: str, hidden: int, min_cell: int) -> tuple[str, ...]:
+    said = [*([_NOT_CAUSED] if macro else []), *([DEPENDENT] if within == SESSION else [])]
+    if hidden:
+        said.append(
+            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} "
+            f"field{'s' if hidden > 1 else ''}."
+        )
+    return tuple(said)
 
 
 def form_names(log: EventLog, form_property: str = "form") -> list[str]:
