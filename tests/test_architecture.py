@@ -22,7 +22,7 @@ FLOORS = {
     ),
     "data": (
         "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows "
-        "form_world"
+        "shop_form"
     ),
     "answers": (
         "exposure exposure_cells exposure_firsts on_the_way funnel_sums "

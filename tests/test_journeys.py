@@ -133,11 +133,15 @@ def test_paths_are_those_walked_by_hand(frame, within, ends, length, collapse):
             assert np.isnan(row.k)
 
 
-@given(oracle.frames(), within)
-def test_orders_are_those_seen_by_hand(frame, within):
+@given(oracle.frames(), within, st.sampled_from([None, *"ad"]))
+def test_orders_are_those_seen_by_hand(frame, within, about):
+    about = about if about in set(frame["event"]) else None
     lines = oracle.lines(frame, within)
-    wanted = oracle.orders(lines)
-    table = event_order(EventLog.from_frame(frame, shards=2), within=within, min_cell=1).table
+    wanted = {
+        pair: own for pair, own in oracle.orders(lines).items() if about is None or about in pair
+    }
+    log = EventLog.from_frame(frame, shards=2)
+    table = event_order(log, about=about, within=within, min_cell=1).table
     assert len(table) == len(wanted)
     for row in table.itertuples():
         one, two, same = wanted[min(row.a, row.b), max(row.a, row.b)]
@@ -207,6 +211,8 @@ def test_answers_are_said_with_their_numbers():
         paths(log, to="purchase"),
         paths(log, start="view_item"),
         event_order(log),
+        event_order(log, about="purchase"),
+        distance_to_macro(log, Catalog.load("data/catalogs/ecommerce.toml")),
     ]
     for answer in answers:
         assert "95% interval" in answer.sentence()
@@ -225,6 +231,8 @@ def test_answers_are_said_with_their_numbers():
         (lambda log: paths(log, length=True), "length=True"),
         (lambda log: step_matrix(log, start="aa"), "'aa' is no event"),
         (lambda log: event_order(log, most_false=2), "most_false=2"),
+        (lambda log: event_order(log, about="aa"), "'aa' is no event"),
+        (lambda log: step_matrix(log, entered="2026"), "step_matrix: entered='2026'"),
     ],
 )
 def test_bad_input_is_told_in_one_line(ask, said):
@@ -248,3 +256,63 @@ def test_an_empty_log_says_what_to_do():
     assert "No path" in paths(nothing).sentence()
     assert "Too few" in step_matrix(nothing).sentence()
     assert "None of 0" in event_order(nothing).sentence()
+
+
+@given(
+    oracle.frames(),
+    within,
+    st.tuples(st.sampled_from([None, 0, 1, 60]), st.sampled_from([None, 61, 7200])),
+)
+def test_a_line_belongs_to_the_range_in_which_it_begins(frame, within, seconds):
+    begin = pd.Timestamp("2026-03-01", tz="UTC")
+    ends = [None if s is None else begin + pd.Timedelta(s, unit="s") for s in seconds]
+    log = EventLog.from_frame(frame, shards=2)
+    lines = [
+        line
+        for line in oracle.lines(frame, within)
+        if (ends[0] is None or line[0].time >= ends[0])
+        and (ends[1] is None or line[0].time < ends[1])
+    ]
+    asked = {"within": within, "entered": tuple(ends), "min_cell": 1}
+    table = transitions(log, **asked).table
+    pairs = zip(table["event"], table["next_event"], strict=True)
+    assert dict(zip(pairs, table["k"], strict=True)) == {
+        pair: own["k"] for pair, own in oracle.transitions(lines).items()
+    }
+    wanted, units = oracle.positions(lines, None, 2, back=False)
+    matrix = step_matrix(log, steps=2, **asked).table
+    places = zip(matrix["position"], matrix["event"], strict=True)
+    assert dict(zip(places, matrix["k"], strict=True)) == dict(wanted)
+    assert (matrix["n"] == units).all()
+    walked = paths(log, length=2, top=99, **asked).table
+    assert dict(zip(walked["events"], walked["count"], strict=True)) == {
+        path: own["count"]
+        for path, own in oracle.paths(lines, (None, None), 2, collapse=True).items()
+    }
+    assert len(event_order(log, **asked).table) == len(oracle.orders(lines))
+
+
+def test_numbers_of_few_people_are_told_nowhere():
+    """Of 60 who looked, three bought: two after the cart, and one without."""
+    rows = [(f"u{k:02}", 0, "a") for k in range(60)] + [(f"u{k:02}", 1, "b") for k in range(10)]
+    rows += [("u00", 2, "d"), ("u01", 2, "d"), ("u20", 2, "d")]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="min")
+    log = EventLog.from_frame(frame)
+    ways = paths(log, start="a", to="d")
+    assert ways.table["n"].tolist() == [60, 10]
+    assert ways.table["k"].isna().all()
+    assert ways.table["rate"].isna().all()
+    assert "Hidden, where fewer than 5 came to d: how many; 2 of 2 paths." in ways.warnings
+    assert "came to d" not in ways.sentence()
+    assert "too few people to show" in ways.figure().layout.meta["alt"]
+    away = distance_to_macro(log, CATALOG)
+    known = away.table.drop(columns=["event", "role", "behaves", "n"])
+    assert known.isna().all(axis=None)
+    assert set(away.table["behaves"]) == {"unclear"}
+    assert "Too few came to d" in away.sentence()
+    assert np.isnan(away.numbers()["macro_rate"]["value"])
+    told = event_order(log).table
+    told = told[["k", "n", "n_a", "n_b", "both", "same_instant"]]
+    assert not ((told >= 1) & (told < 5)).any(axis=None)
+    assert (told["n"] == 10).sum() == 1  # a before b

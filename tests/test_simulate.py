@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import shop_form
 from analysis.eventlog.build import shard_of
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.sessions import SessionRule, session_column
@@ -25,7 +26,7 @@ from analysis.passes import shopping
 from analysis.passes.browsing import EVENTS
 from analysis.schema import UsageError, timestamp
 from analysis.shop_tables import tables
-from analysis.shop_world import SHOP, STRUCTURAL
+from analysis.shop_world import SHOP, STRUCTURAL, Shop
 from analysis.simulate import simulate, write_simulation
 
 # The package's name `simulate` is the function.
@@ -58,9 +59,17 @@ def frame(demo: EventLog) -> pd.DataFrame:
 # ── the same everywhere ─────────────────────────────────────────────────────────────────────
 
 
-def test_the_same_seed_gives_the_same_log_on_every_machine() -> None:
+@pytest.mark.parametrize(
+    ("shop", "known"),
+    [
+        (dataclasses.replace(SHOP, form=None), "6e44c4f7a57e6700053f36eb82daf9c8"),
+        (SHOP, "942b74a43b374e663dfc68a9f66b3100"),
+    ],
+    ids=["without the form", "with it"],
+)
+def test_the_same_seed_gives_the_same_log_on_every_machine(shop: Shop, known: str) -> None:
     digest = hashlib.blake2b(digest_size=16)
-    for shard in simulate(seed=1, users=400, shards=4).log.shards:
+    for shard in simulate(seed=1, users=400, shards=4, shop=shop).log.shards:
         digest.update("".join(shard.users.to_pylist()).encode())
         for array in (shard.offsets, shard.time, shard.event, shard.masks):
             digest.update(array.astype("<u8").tobytes())
@@ -71,7 +80,7 @@ def test_the_same_seed_gives_the_same_log_on_every_machine() -> None:
                 digest.update("\n".join(column.values.to_pylist()).encode())
             else:
                 digest.update(np.nan_to_num(column.numbers * 100, nan=-1).round().tobytes())
-    assert digest.hexdigest() == "6e44c4f7a57e6700053f36eb82daf9c8"
+    assert digest.hexdigest() == known
 
 
 def test_another_seed_gives_another_log() -> None:
@@ -136,6 +145,7 @@ def test_writing_and_opening_gives_the_same_log(tmp_path: Path) -> None:
     assert (beside["seed"], beside["users"]) == (6, 120)
     assert [fact["event"] for fact in beside["truth"]] == facts["event"].to_list()
     assert [fact["hazard_ratio"] for fact in beside["truth"]][1] == 2.0
+    assert beside["form"] == made.form.to_dict("records")
 
 
 def test_shards_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +170,7 @@ def test_every_event_lies_in_the_period(demo: EventLog) -> None:
     assert demo.users == 20_000
     assert demo.start >= timestamp(0) + pd.Timedelta(days=20_682)  # 2026-08-17
     assert demo.end < demo.covers_until == pd.Timestamp("2026-11-23", tz="UTC")
-    assert set(demo.summary()["event"]) == set(EVENTS)
+    assert set(demo.summary()["event"]) == {*EVENTS, *shop_form.EVENTS}
 
 
 def test_a_short_odd_period_is_filled_and_not_left() -> None:

@@ -11,7 +11,10 @@ import pandas as pd
 from analysis.passes import forms as passes
 from analysis.schema import US_PER_SECOND
 from analysis.stats import wilson
+from analysis.wording import UNDEFINED, percent, share
 
+_ENDED: Final = ("k", "n", "rate", "low", "high")
+_CAME: Final = ("macros", "k", "macro_rate", "macro_low", "macro_high")
 _RATES: Final = {
     # What it is called: (count, denominator, rate, low, high).
     "stopped": ("k", "n", "rate", "low", "high"),
@@ -33,7 +36,7 @@ def field_table(
     parts : what `passes.forms.fields` found in each shard.
     """
     counts = np.sum([part[0] for part in parts], axis=0)
-    ends = np.sum([part[1] for part in parts], axis=0)
+    ends = np.sum([part[1] for part in parts], axis=0)[0]
     order, waits, whose = (np.concatenate([part[i] for part in parts]) for i in (2, 3, 4))
     visits = pd.DataFrame({"order": order, "wait": waits, "field": whose})
     places = range(len(names))
@@ -62,31 +65,66 @@ def field_table(
 
 
 def ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
-    """How the attempts end: ``end, k, n, rate, low, high``; what is about few is NaN.
+    """How the attempts end: ``end, k, n, rate, low, high``, and how many of the k came to the macro
+    later: ``macros, macro_rate, macro_low, macro_high``; what is about few is NaN.
 
     Examples
     --------
-    >>> ends_table(np.array([40, 30, 32, 2, 1]), 1)[["end", "k", "n", "rate"]]
-                   end     k     n   rate
-    0             done  30.0  40.0  0.750
-    1         given up  10.0  40.0  0.250
-    2     blank submit   2.0  40.0  0.050
-    3  nothing touched   1.0  40.0  0.025
+    >>> ends = np.array([[40, 30, 32, 2, 1], [6, 6, 6, 0, 0]])
+    >>> ends_table(ends, 1)[["end", "k", "n", "rate", "macros", "macro_rate"]]
+                   end     k     n   rate  macros  macro_rate
+    0             done  30.0  40.0  0.750     6.0         0.2
+    1         given up  10.0  40.0  0.250     0.0         0.0
+    2     blank submit   2.0  40.0  0.050     0.0         0.0
+    3  nothing touched   1.0  40.0  0.025     0.0         0.0
     """
-    n = float(ends[passes.ATTEMPTS])
-    counts = {
-        "done": ends[passes.DONE],
-        "given up": ends[passes.ATTEMPTS] - ends[passes.DONE],
-        "blank submit": ends[passes.NOTHING],
-        "nothing touched": ends[passes.UNTOUCHED],
-    }
-    table = pd.DataFrame({"end": list(counts), "k": np.array(list(counts.values()), float), "n": n})
-    rated = _rated(table["k"].to_numpy(), table["n"].to_numpy())
-    table[["rate", "low", "high"]] = np.column_stack(rated)
-    table.loc[table["n"] < min_cell, ["k", "n", "rate", "low", "high"]] = np.nan
-    few = (table["k"] > 0) & (table["k"] < min_cell)
-    table.loc[few, ["k", "rate", "low", "high"]] = np.nan
+    counts, later = (
+        {
+            "done": own[passes.DONE],
+            "given up": own[passes.ATTEMPTS] - own[passes.DONE],
+            "blank submit": own[passes.NOTHING],
+            "nothing touched": own[passes.UNTOUCHED],
+        }
+        for own in ends.astype(float)
+    )
+    table = pd.DataFrame({"end": list(counts), "k": list(counts.values())})
+    table["n"] = float(ends[0, passes.ATTEMPTS])
+    k = table["k"].to_numpy()
+    table[["rate", "low", "high"]] = np.column_stack(_rated(k, table["n"].to_numpy()))
+    table["macros"] = list(later.values())
+    told = _rated(table["macros"].to_numpy(), k)
+    table[["macro_rate", "macro_low", "macro_high"]] = np.column_stack(told)
+    table.loc[table["n"] < min_cell, table.columns[1:]] = np.nan
+    table.loc[table["k"] < min_cell, table.columns[-4:]] = np.nan
+    for first, name in ((1, "k"), (6, "macros")):
+        few = (table[name] > 0) & (table[name] < min_cell)
+        cells = [name, *table.columns[first + 1 :]]
+        table.loc[few, [cell for cell in cells if cell != "n"]] = np.nan
     return table
+
+
+def readable_ends(table: pd.DataFrame) -> pd.DataFrame:
+    """How the attempts end, as text: attempts, their share, and the share with the macro later.
+
+    Examples
+    --------
+    >>> ends = np.array([[400, 300, 320, 0, 0], [60, 60, 60, 0, 0]])
+    >>> readable_ends(ends_table(ends, 1)).loc["done"].to_list()
+    ['75.0% (300 of 400)', '70.5% to 79.0%', '20.0% (60 of 300)', '15.9% to 24.9%']
+    """
+    names = {"end": "how it ended", "rate": "attempts", "macro_rate": "macro later"}
+    shown = pd.DataFrame({names["end"]: table["end"]})
+    for k, n, rate, low, high in (_ENDED, _CAME):
+        told = zip(*(table[name] for name in (k, n, rate, low, high)), strict=True)
+        cells = [
+            (share(*row[:3]), f"{percent(row[3])} to {percent(row[4])}")
+            if not np.isnan(row[2])
+            else (UNDEFINED, "")
+            for row in told
+        ]
+        shown[names[rate]] = [cell for cell, _ in cells]
+        shown[f"95 % interval of {names[rate]}"] = [cell for _, cell in cells]
+    return shown.set_index(names["end"])
 
 
 def _rated(k: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,14 +22,35 @@ from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
 from analysis.figures.form import form_bars
-from analysis.form_table import ends_table, field_table
-from analysis.journey_lines import DEPENDENT, Groups, check, session_codes, unit_word
+from analysis.form_table import ends_table, field_table, readable_ends
+from analysis.journey_lines import (
+    DEPENDENT,
+    Entered,
+    Groups,
+    begun,
+    check,
+    check_event,
+    session_codes,
+    told,
+    unit_word,
+)
 from analysis.passes import forms as passes
 from analysis.passes.paths import lines
 from analysis.results import Result
 from analysis.schema import SESSION, UsageError, did_you_mean
-from analysis.wording import count, percent, share
+from analysis.wording import count, estimate
 
+_MACRO: Final = {
+    "k": "macros",
+    "n": "k",
+    "rate": "macro_rate",
+    "low": "macro_low",
+    "high": "macro_high",
+}
+_NOT_CAUSED: Final = (
+    "Who finishes a form may have wanted to buy before: that they come to the macro more often is "
+    "not what the form brings about."
+)
 EVENTS: Final[Mapping[str, str]] = {
     "focus": "form_focus",
     "change": "form_change",
@@ -50,11 +71,13 @@ class FormResult(Result):
     with one (``error_rate, error_low, error_high``, of n); ``blanks`` of ``submits`` never
     changed it before a submit (``blank_rate, blank_low, blank_high``). What is about few people
     is NaN. ``ends`` has a row per end of an attempt: ``done``, ``given up``, ``blank submit``,
-    ``nothing touched``: ``k, n, rate, low, high``.
+    ``nothing touched``: ``k, n, rate, low, high``, and how many of the k came to the macro later:
+    ``macros, macro_rate, macro_low, macro_high`` (NaN without a macro).
     """
 
     form: str
     within: str
+    macro: str | None
     ends: pd.DataFrame
 
     def sentence(self) -> str:
@@ -63,14 +86,35 @@ class FormResult(Result):
         if np.isnan(done["k"]):
             return f"Too few {unit_word(self.within)} with the form {self.form!r} to tell."
         said = (
-            f"{_of(done)} of the {unit_word(self.within)} that began the form {self.form!r} "
+            f"{estimate(done)} of the {unit_word(self.within)} that began the form {self.form!r} "
             "finished it."
         )
         known = self.table[self.table["k"] > 0]
-        if not len(known):
-            return said
-        top = known.iloc[int(known["k"].to_numpy().argmax())]
-        return f"{said} Most stop at {top['field']}: {_of(top)} of those that touched it."
+        if len(known):
+            top = known.iloc[int(known["k"].to_numpy().argmax())]
+            said += f" Most stop at {top['field']}: {estimate(top)} of those that touched it."
+        return said + self._macro_words()
+
+    def numbers(self) -> dict[str, dict[str, float]]:
+        """The share of attempts that are done, as plain data: for ``numbers.json``."""
+        done = self.ends.set_index("end").to_dict("index")["done"]
+        names = {"value": "rate", "low": "low", "high": "high", "n": "n"}
+        return {"form_done": {name: float(done[cell]) for name, cell in names.items()}}
+
+    def readable(self) -> pd.DataFrame:
+        """How the attempts end, as text."""
+        return readable_ends(self.ends)
+
+    def _macro_words(self) -> str:
+        told = self.ends.set_index("end").loc[["done", "given up"]]
+        if told["macro_rate"].isna().any():
+            return ""
+        done, rest = (
+            estimate({name: row[cell] for name, cell in _MACRO.items()})
+            for row in told.to_dict("records")
+        )
+        came = f" Of those who finished, {done} came to {self.macro} later"
+        return f"{came}; of those who gave up, {rest}."
 
     def figure(self) -> Any:
         """Per field: how many stop there, how long it takes, how often it fails."""
@@ -84,7 +128,9 @@ def form_fields(
     events: Mapping[str, str] = EVENTS,
     form_property: str = "form",
     field_property: str = "field",
+    macro: str | None = None,
     within: str = SESSION,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> FormResult:
     """At which field of a form do people stop, hesitate, go back, or fail?
@@ -95,7 +141,11 @@ def form_fields(
     events : which event of the log is the ``"focus"``, ``"change"``, ``"error"`` and ``"submit"``;
         what a log does not record is left out of the mapping.
     form_property, field_property : the properties that name form and field.
+    macro : the event that pays: how many of those who made an attempt came to it afterwards, at
+        any time that the log covers.
     within : ``"session"`` or ``"user"``: what an attempt is.
+    entered : (start, end), end excluded: only attempts that begin in it, each whole; naive times
+        are UTC.
     min_cell : counts of fewer attempts than this are hidden.
 
     Returns
@@ -135,18 +185,18 @@ def form_fields(
             f"form_fields: {form!r} is no form of this log.{did_you_mean(form, known)} "
             f"Forms: {', '.join(map(repr, known[:12])) or 'none'}."
         )
+    goal = -1 if macro is None else log.event_names.index(check_event(log, "form_fields", macro))
     names = _values(log.shards, field_property)
     places = (form_property, field_property)
+    shown = begun(log, "form_fields", within, entered).shards
     parts = engine.over(
-        log.shards, lambda shard: _shard_fields(shard, kinds, (form, places, names), within)
+        list(zip(shown, log.shards, strict=True)),
+        lambda shard: _shard_fields(shard, kinds, (form, places, names), within, goal),
     )
     table, hidden = field_table(names, parts, min_cell)
     ends = ends_table(np.sum([part[1] for part in parts], axis=0), min_cell)
-    said = [DEPENDENT] if within == SESSION else []
-    if hidden:
-        said.append(
-            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} fields."
-        )
+    if macro is None:
+        ends[ends.columns[-4:]] = np.nan
     return FormResult(
         table=table,
         parameters={
@@ -154,14 +204,39 @@ def form_fields(
             "events": dict(events),
             "form_property": form_property,
             "field_property": field_property,
+            "macro": macro,
             "within": within,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=tuple(said),
+        warnings=_caveats(macro, within, hidden, min_cell),
         form=form,
         within=within,
+        macro=macro,
         ends=ends,
     )
+
+
+def _caveats(macro: str | None, within: str, hidden: int, min_cell: int) -> tuple[str, ...]:
+    said = [*([_NOT_CAUSED] if macro else []), *([DEPENDENT] if within == SESSION else [])]
+    if hidden:
+        said.append(
+            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} "
+            f"field{'s' if hidden > 1 else ''}."
+        )
+    return tuple(said)
+
+
+def form_names(log: EventLog, form_property: str = "form") -> list[str]:
+    """The forms that a log knows: the values of a property; none if it has no such property.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> form_names(simulate(users=300).log)
+    ['contact']
+    """
+    return _values(log.shards, form_property) if log.kinds.get(form_property) == "text" else []
 
 
 def _kinds(log: EventLog, events: Mapping[str, str]) -> Groups:
@@ -210,8 +285,13 @@ def _values(shards: Any, name: str) -> list[str]:
 
 
 def _shard_fields(
-    shard: Shard, kinds: Groups, asked: tuple[str, tuple[str, str], list[str]], within: str
+    shards: tuple[Shard, Shard],
+    kinds: Groups,
+    asked: tuple[str, tuple[str, str], list[str]],
+    within: str,
+    goal: int,
 ) -> tuple[np.ndarray, ...]:
+    shard, whole = shards  # the attempts asked for; and all rows, for the macro may come later
     form, (form_property, field_property), names = asked
     own = _column(shard, form_property)
     # Rows of other forms are hidden as a view hides them: by the code that is no event's.
@@ -221,14 +301,16 @@ def _shard_fields(
     place = {name: number for number, name in enumerate(names)}
     numbers = np.array([*(place[text] for text in fields.values.to_pylist()), -1], np.int64)
     codes, _ = session_codes(shard, within)
-    rows, starts, _ = lines(event, codes, shard.offsets, kinds.lut)
+    rows, starts, users = lines(event, codes, shard.offsets, kinds.lut)
+    came = np.flatnonzero(whole.event == goal)
+    last = np.full(len(shard.offsets) - 1, -1, np.int64)
+    # Ascending, so the last one of each user stays.
+    last[np.searchsorted(shard.offsets, came, side="right") - 1] = came
     return passes.fields(
-        kinds.lut[event[rows]], numbers[fields.codes[rows]], shard.time[rows], starts, len(names)
-    )
-
-
-def _of(row: Any) -> str:
-    return (
-        f"{share(row['k'], row['n'], row['rate'])} (95% interval {percent(row['low'])} to "
-        f"{percent(row['high'])})"
+        kinds.lut[event[rows]],
+        numbers[fields.codes[rows]],
+        shard.time[rows],
+        starts,
+        last[users] > rows[starts[1:] - 1],
+        len(names),
     )

@@ -254,7 +254,7 @@ def _check_together(question: Question) -> None:
         )
 
 
-def entry_range(entered: tuple[Any, Any] | None) -> tuple[int, int]:
+def entry_range(entered: tuple[Any, Any] | None, what: str = "funnel") -> tuple[int, int]:
     """From when (included) to when (excluded) an entry counts, in microseconds.
 
     Raises
@@ -265,10 +265,10 @@ def entry_range(entered: tuple[Any, Any] | None) -> tuple[int, int]:
     if entered is None:
         return -EVER, EVER
     if isinstance(entered, str) or not isinstance(entered, Sequence) or len(entered) != 2:
-        raise UsageError(f"funnel: entered={entered!r}. Allowed: (start, end), end excluded.")
+        raise UsageError(f"{what}: entered={entered!r}. Allowed: (start, end), end excluded.")
     start, end = entered
-    low = -EVER if start is None else instant_us(start, "funnel: entered start")
-    high = EVER if end is None else instant_us(end, "funnel: entered end")
+    low = -EVER if start is None else instant_us(start, f"{what}: entered start")
+    high = EVER if end is None else instant_us(end, f"{what}: entered end")
     if high <= low:
-        raise UsageError(f"funnel: entered={entered!r} ends before it starts. Swap the two.")
+        raise UsageError(f"{what}: entered={entered!r} ends before it starts. Swap the two.")
     return low, high

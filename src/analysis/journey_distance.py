@@ -17,7 +17,17 @@ import pandas as pd
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.figures.journeys import distance_bars
-from analysis.journey_lines import DEPENDENT, Groups, check, check_event, grouped, over_lines
+from analysis.journey_lines import (
+    DEPENDENT,
+    Entered,
+    Groups,
+    begun,
+    check,
+    check_event,
+    grouped,
+    over_lines,
+    told,
+)
 from analysis.passes import paths as passes
 from analysis.results import Result
 from analysis.schema import SESSION, US_PER_SECOND, USER, DataError, human_duration
@@ -47,14 +57,14 @@ class DistanceResult(Result):
     """The answer of `distance_to_macro`.
 
     ``table`` has a row per event with a role, nearest first: ``event, role``; ``k`` of ``n`` lines
-    that did it before any macro converted later: ``rate, low, high`` (``n_all`` lines convert with
-    ``rate_all``); ``k`` of ``converters`` did it before: ``coverage, coverage_low,
-    coverage_high``. From its last time to the macro: ``median_steps`` (1: right before),
-    ``steps_low_quartile, steps_high_quartile``, ``median_seconds``; ``k_near`` of ``k`` within
-    `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a milestone where
-    clearly more than half of the converters did it, clearly more than half of those near the macro,
-    and clearly more convert after it than in all; not like one where one of these is clearly not
-    so. What is about few lines is NaN.
+    that did it before any macro converted later: ``rate, low, high`` (in all, ``k_all`` of
+    ``n_all`` lines do: ``rate_all, low_all, high_all``); ``k`` of ``converters`` did it before:
+    ``coverage, coverage_low, coverage_high``. From its last time to the macro: ``median_steps``
+    (1: right before), ``steps_low_quartile, steps_high_quartile``, ``median_seconds``; ``k_near``
+    of ``k`` within `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a
+    milestone where clearly more than half of the converters did it, clearly more than half of
+    those near the macro, and clearly more convert after it than in all; not like one where one of
+    these is clearly not so. What is about few lines is NaN.
     """
 
     macro: str
@@ -86,13 +96,28 @@ class DistanceResult(Result):
             f"{share(self.converters, self.lines, self.converters / self.lines)} in all."
         )
 
+    def numbers(self) -> dict[str, dict[str, float]]:
+        """The share that converts, as plain data: for ``numbers.json``."""
+        k, n = float(self.converters), float(self.lines)
+        if 0 < k < self.parameters["min_cell"]:
+            k = np.nan
+        low, high = (float(end) for end in wilson(k, n))
+        rate = k / n if n else np.nan
+        return {"macro_rate": {"value": rate, "low": low, "high": high, "n": n}}
+
     def figure(self) -> Any:
         """How many converters did each event before, with its distance."""
         return distance_bars(self.table, macro=self.macro)
 
 
 def distance_to_macro(
-    log: EventLog, catalog: Catalog, *, within: str = USER, near: int = 10, min_cell: int = 5
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    within: str = USER,
+    near: int = 10,
+    entered: Entered = None,
+    min_cell: int = 5,
 ) -> DistanceResult:
     """How many steps and how much time lie between each micro conversion and the macro?
 
@@ -101,7 +126,9 @@ def distance_to_macro(
     catalog : says which event is the macro and which events have a role.
     within : ``"user"`` or ``"session"``: what makes a line.
     near : within how many steps of the macro a milestone is done.
-    min_cell : events that fewer lines did before the macro are hidden.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
+    min_cell : numbers of fewer lines than this are hidden.
 
     Raises
     ------
@@ -127,6 +154,7 @@ def distance_to_macro(
     0  add_to_cart  1.0  2.0       1.0           1.0           300.0
     """
     check(log, "distance_to_macro", within, near=near, min_cell=min_cell)
+    log = begun(log, "distance_to_macro", within, entered)
     macro = check_event(log, "distance_to_macro", catalog.macro)
     roles = {
         name: role for role in _ROLES for name in catalog.with_role(role) if name in log.event_names
@@ -142,10 +170,12 @@ def distance_to_macro(
     few = (table["n"] < min_cell).to_numpy()
     table.loc[few, [c for c in table if c not in ("event", "role", "behaves")]] = np.nan
     table.loc[few, "behaves"] = UNCLEAR
+    few = few | _hide_few(table, min_cell)
     said = [_NOT_CAUSED, _NO_HORIZON, *([DEPENDENT] if within == SESSION else [])]
     if few.any():
         said.append(
-            f"Hidden, done by fewer than {min_cell}: {listed(table['event'][few].tolist())}."
+            f"Hidden, as fewer than {min_cell} did it, or did it and converted: "
+            f"{listed(table['event'][few].tolist())}."
         )
     return DistanceResult(
         table=table,
@@ -153,6 +183,7 @@ def distance_to_macro(
             "catalog": catalog.name,
             "within": within,
             "near": near,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
         warnings=tuple(said),
@@ -184,6 +215,16 @@ def _measured(
     return did, distances, sum(part[1] for part in parts), sum(part[2] for part in parts)
 
 
+def _hide_few(table: pd.DataFrame, min_cell: int) -> np.ndarray:
+    """Hide what is about few who converted; where anything but their share near the macro is."""
+    near = ((table["k_near"] > 0) & (table["k_near"] < min_cell)).to_numpy()
+    table.loc[near, ["k_near", "near", "near_low", "near_high"]] = np.nan
+    few = ((table["k"] > 0) & (table["k"] < min_cell)).to_numpy()
+    table.loc[few, [c for c in table if c not in ("event", "role", "behaves", "n")]] = np.nan
+    table.loc[few, "behaves"] = UNCLEAR
+    return few
+
+
 def _table(
     groups: Groups,
     roles: dict[str, str],
@@ -198,7 +239,9 @@ def _table(
     table = table.astype({"event": "str", "role": "str"})
     table["rate"] = k / np.where(n, n, np.nan)
     table["low"], table["high"] = wilson(k, n)
-    table["n_all"], table["rate_all"] = float(lines), converters / lines
+    table["k_all"], table["n_all"] = float(converters), float(lines)
+    table["rate_all"] = converters / lines if lines else np.nan
+    table["low_all"], table["high_all"] = wilson(table["k_all"], table["n_all"])
     table["converters"] = float(converters)
     table["coverage"] = k / converters if converters else np.nan
     table["coverage_low"], table["coverage_high"] = wilson(k, np.full(len(k), converters))

@@ -16,21 +16,25 @@ import pandas as pd
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
-from analysis.figures.flows import transition_flows, transition_map
+from analysis.figures.flow_maps import transition_map
+from analysis.figures.flows import transition_flows
 from analysis.journey_lines import (
     END,
     START,
+    Entered,
     Groups,
+    begun,
     check,
     grouped,
     session_codes,
+    told,
     unit_word,
 )
 from analysis.passes import transitions as passes
 from analysis.results import Result
 from analysis.schema import SESSION, US_PER_SECOND, human_duration
 from analysis.stats import wilson
-from analysis.wording import count, percent, share
+from analysis.wording import count, estimate
 
 _REPEATED = (
     "One person's departures are counted as if independent: where few people make many of them, "
@@ -62,12 +66,12 @@ class TransitionsResult(Result):
             wait = top["median_seconds"]
             after = "" if pd.isna(wait) else f", in the median {_soon(wait)}"
             said.append(
-                f"Most often {top['next_event']} follows {top['event']}: {_of(top)} of its "
+                f"Most often {top['next_event']} follows {top['event']}: {estimate(top)} of its "
                 f"departures{after}."
             )
         if len(ends):
             top = ends.iloc[0]
-            said.append(f"Most {unit_word(self.within)} end with {top['event']}: {_of(top)}.")
+            said.append(f"Most {unit_word(self.within)} end with {top['event']}: {estimate(top)}.")
         return " ".join(said) or "No transition of enough people to tell."
 
     def figure(self) -> Any:
@@ -85,6 +89,7 @@ def transitions(
     within: str = SESSION,
     top: int = 30,
     gaps: bool = True,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> TransitionsResult:
     """What do people do right after each event, how often and how soon?
@@ -96,6 +101,8 @@ def transitions(
     top : how many event names to keep; the others become ``"(other)"``.
     gaps : with the median time between the two events; without, it is NaN and the answer comes
         in half the time or less.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
     min_cell : transitions of fewer people than this are hidden. Without `gaps` people are not
         counted (``users`` is NaN), and it is transitions that must be as many.
 
@@ -128,6 +135,7 @@ def transitions(
     3        buy  1.0  2.0   0.5           300.0
     """
     check(log, "transitions", within, top=top, min_cell=min_cell)
+    log = begun(log, "transitions", within, entered)
     groups = grouped(log, top)
     counts = engine.over(log.shards, lambda shard: _counts(shard, groups, within))
     total = np.sum(counts, axis=0)
@@ -146,7 +154,13 @@ def transitions(
         )
     return TransitionsResult(
         table=table,
-        parameters={"within": within, "top": top, "gaps": gaps, "min_cell": min_cell},
+        parameters={
+            "within": within,
+            "top": top,
+            "gaps": gaps,
+            "entered": told(entered),
+            "min_cell": min_cell,
+        },
         warnings=tuple(said),
         within=within,
     )
@@ -215,13 +229,6 @@ def _table(
     ).astype({"event": "str", "next_event": "str"})
     order = ["k", "event", "next_event"]
     return table.sort_values(order, ascending=[False, True, True], ignore_index=True)
-
-
-def _of(row: Any) -> str:
-    return (
-        f"{share(row['k'], row['n'], row['rate'])} (95% interval {percent(row['low'])} to "
-        f"{percent(row['high'])})"
-    )
 
 
 def _soon(seconds: float) -> str:

@@ -7,18 +7,21 @@ so that a log of three hundred event names still fits on a page.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from analysis.eventlog import engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
+from analysis.funnel_options import entry_range
 from analysis.passes import paths
 from analysis.schema import OTHER, SESSION, USER, DataError, UsageError, did_you_mean, one_of
 
 Found = TypeVar("Found")
+Entered = tuple[Any, Any] | None
 
 WITHIN: Final = (SESSION, USER)
 START, END, NOT_YET = "(start)", "(end)", "(not yet)"
@@ -92,6 +95,41 @@ def grouped(log: EventLog, top: int, keep: Sequence[str] = ()) -> Groups:
     for code, name in enumerate(names):
         lut[code] = own.index(name) if name in own else len(own)
     return Groups(lut, (*own, OTHER) if len(own) < len(names) else own)
+
+
+def begun(log: EventLog, what: str, within: str, entered: Entered) -> EventLog:
+    """The log with the lines that begin in a range, whole, and with no others.
+
+    A line belongs to the period in which it began. Cut at the period's end it would look as if
+    people had left there.
+
+    Raises
+    ------
+    UsageError
+        If `entered` is no range.
+    """
+    if entered is None:
+        return log
+    low, high = entry_range(entered, what)
+    hidden = len(log.event_names)
+    lut = np.append(np.zeros(hidden, np.int64), -1)
+
+    def view(shard: Shard) -> Shard:
+        codes, _ = session_codes(shard, within)
+        rows, starts, _ = paths.lines(shard.event, codes, shard.offsets, lut)
+        first = shard.time[rows[starts[:-1]]]
+        kept = np.repeat((first >= low) & (first < high), np.diff(starts))
+        event = np.full_like(shard.event, hidden)
+        event[rows[kept]] = shard.event[rows[kept]]
+        return dataclasses.replace(shard, event=event)
+
+    shards = tuple(engine.over(log.shards, view))
+    return dataclasses.replace(log, shards=shards, filtered=True)
+
+
+def told(entered: Entered) -> list[str | None] | None:
+    """The range as plain data, for an answer's parameters."""
+    return None if entered is None else [None if end is None else str(end) for end in entered]
 
 
 def session_codes(shard: Shard, within: str) -> tuple[np.ndarray, int]:

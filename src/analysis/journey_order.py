@@ -15,8 +15,19 @@ import pandas as pd
 
 from analysis.contrasts import judged
 from analysis.eventlog.log import EventLog
+from analysis.figures.flow_maps import order_map
 from analysis.figures.journeys import order_bars
-from analysis.journey_lines import Groups, check, grouped, over_lines, unit_word
+from analysis.journey_lines import (
+    Entered,
+    Groups,
+    begun,
+    check,
+    check_event,
+    grouped,
+    over_lines,
+    told,
+    unit_word,
+)
 from analysis.passes import paths as passes
 from analysis.results import Result
 from analysis.schema import USER, UsageError
@@ -64,32 +75,41 @@ class OrderResult(Result):
         return both.set_index(["a", "b"])["rate"].unstack()  # noqa: PD010
 
     def figure(self) -> Any:
-        """The pairs with the clearest order, with intervals."""
+        """The pairs with the clearest order, with intervals and lifts."""
         return order_bars(self.table)
+
+    def heat_map(self) -> Any:
+        """Every event against every other, as shares of those who did both."""
+        return order_map(self.table)
 
 
 def event_order(
     log: EventLog,
     *,
+    about: str | None = None,
     within: str = USER,
     top: int = 30,
     most_false: float = 0.05,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> OrderResult:
     """Which of two events comes first, and how often do they go together?
 
     Parameters
     ----------
+    about : an event: only its pairs; default: every pair.
     within : ``"user"`` or ``"session"``: what makes a line. The test wants lines that are
         independent of each other, as those of users are.
     top : how many event names to keep; the others become ``"(other)"``.
     most_false : the false discovery rate below which an order is called clear.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
     min_cell : pairs that fewer lines have are hidden.
 
     Raises
     ------
     UsageError
-        If an argument is not allowed.
+        If `about` is no event of the log, or another argument is not allowed.
     DataError
         If the log is empty.
 
@@ -97,8 +117,9 @@ def event_order(
     -----
     First occurrences are compared; those at one instant say no order and are left out of the sign
     test (Dixon & Mood 1946, *JASA* 41:557; binomial, exact), q-values by Benjamini & Hochberg 1995
-    over all pairs. ``lift = both·lines / (n_a·n_b)``, Brin, Motwani & Silverstein 1997, *SIGMOD*
-    26:265; its interval is that of its logarithm by the delta method. Wilson's interval of rates.
+    over all pairs that are asked for. ``lift = both·lines / (n_a·n_b)``, Brin, Motwani &
+    Silverstein 1997, *SIGMOD* 26:265; its interval is that of its logarithm by the delta method.
+    Wilson's interval of rates.
 
     Examples
     --------
@@ -111,16 +132,23 @@ def event_order(
     0  video  buy  2.0  2.0   1.5
     """
     check(log, "event_order", within, top=top, min_cell=min_cell)
+    log = begun(log, "event_order", within, entered)
     if not 0 < most_false < 1:
         raise UsageError(
             f"event_order: most_false={most_false!r}. Allowed: a share between 0 and 1."
         )
-    groups = grouped(log, top)
+    keep = [] if about is None else [check_event(log, "event_order", about)]
+    groups = grouped(log, top, keep)
     table = _table(groups, *_counted(log, groups, within))
-    table = table[table["both"] > 0].reset_index(drop=True)
+    asked = table["both"] > 0
+    if about is not None:
+        asked &= (table["a"] == about) | (table["b"] == about)
+    table = table[asked].reset_index(drop=True)
     few = (table["both"] < min_cell).to_numpy()
     numbers = [name for name in table if name not in ("a", "b", "n_a", "n_b", "lines")]
     table.loc[few, numbers] = np.nan
+    for name in ("same_instant", "n_a", "n_b"):
+        table[name] = table[name].where((table[name] == 0) | (table[name] >= min_cell))
     table = judged(table, most_false)
     strength = (table["rate"] - 0.5).abs().fillna(0)
     order = np.lexsort((table["b"], table["a"], -strength, table["q_value"].fillna(2)))
@@ -133,9 +161,11 @@ def event_order(
     return OrderResult(
         table=table.iloc[order].reset_index(drop=True),
         parameters={
+            "about": about,
             "within": within,
             "top": top,
             "most_false": most_false,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
         warnings=tuple(said),

@@ -20,12 +20,15 @@ from analysis.figures.journeys import path_bars
 from analysis.journey_lines import (
     DEPENDENT,
     START,
+    Entered,
     Groups,
     Lines,
+    begun,
     check,
     check_event,
     grouped,
     over_lines,
+    told,
     unit_word,
 )
 from analysis.passes import paths as passes
@@ -75,7 +78,7 @@ class PathsResult(Result):
             f"{share(top['count'], top['lines'], top['share'])} of the {who} looked at "
             f"(95% interval {percent(top['share_low'])} to {percent(top['share_high'])})."
         )
-        if to is None:
+        if to is None or np.isnan(top["k"]):
             return said
         return (
             f"{said} Of the {count(top['n'])} that went through it, "
@@ -97,6 +100,7 @@ def paths(
     collapse: bool = True,
     top: int = 20,
     within: str = SESSION,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> PathsResult:
     """What are the most common ways to an event, or from one, and do they end in it?
@@ -109,6 +113,8 @@ def paths(
     collapse : make runs of one event one.
     top : how many paths to tell.
     within : ``"session"`` or ``"user"``: what makes a line.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
     min_cell : paths of fewer people than this are left out.
 
     Returns
@@ -133,10 +139,11 @@ def paths(
     ...     "user": ["ann", "ann", "ann", "bob"], "event": ["visit", "visit", "buy", "visit"],
     ...     "time": pd.to_datetime(["2026-01-01"] * 4)}))
     >>> paths(log, to="buy", min_cell=1).table[["path", "count", "k", "n", "rate"]]
-                  path  count  k  n  rate
-    0  (start) → visit      1  1  2   0.5
+                  path  count    k  n  rate
+    0  (start) → visit      1  1.0  2   0.5
     """
     check(log, "paths", within, length=length, top=top, min_cell=min_cell)
+    log = begun(log, "paths", within, entered)
     for event in (start, to):
         if event is not None:
             check_event(log, "paths", event)
@@ -150,9 +157,14 @@ def paths(
         collapse,
     )
     table, few = _table(log, groups, within, asked, (top, min_cell))
+    came = ((table["k"] > 0) & (table["k"] < min_cell)).to_numpy()
+    table.loc[came, ["k", "rate", "low", "high"]] = np.nan
     said = [DEPENDENT] if within == SESSION else []
     if few:
         said.append(f"Left out, of fewer than {min_cell} people each: {count(few)} paths.")
+    if came.any():
+        many = f"{count(int(came.sum()))} of {count(len(table))} paths"
+        said.append(f"Hidden, where fewer than {min_cell} came to {to}: how many; {many}.")
     return PathsResult(
         table=table,
         parameters={
@@ -162,6 +174,7 @@ def paths(
             "collapse": collapse,
             "top": top,
             "within": within,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
         warnings=tuple(said),
@@ -208,7 +221,7 @@ def _table(
             "share": counts / max(lines, 1),
             "share_low": share_low,
             "share_high": share_high,
-            "k": k if known else np.nan,
+            "k": k.astype(float) if known else np.nan,
             "n": n,
             "rate": k / np.maximum(n, 1) if known else np.nan,
             "low": low if known else np.nan,

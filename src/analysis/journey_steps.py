@@ -14,23 +14,26 @@ import numpy as np
 import pandas as pd
 
 from analysis.eventlog.log import EventLog
-from analysis.figures.flows import position_map
+from analysis.figures.flow_maps import position_map
 from analysis.journey_lines import (
     DEPENDENT,
     END,
     NOT_YET,
+    Entered,
     Groups,
+    begun,
     check,
     check_event,
     grouped,
     over_lines,
+    told,
     unit_word,
 )
 from analysis.passes import paths as passes
 from analysis.results import Result
 from analysis.schema import SESSION
 from analysis.stats import wilson
-from analysis.wording import count, percent, share
+from analysis.wording import count, estimate
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,12 +55,11 @@ class StepMatrixResult(Result):
         after = self._most("from", 1)
         if after is not None:
             start = self.anchors[0] or f"the first event of their {unit_word(self.within)}"
-            said.append(f"One step after {start} most are at {after['event']}: {_of(after)}.")
+            said.append(f"One step after {start} most are at {after['event']}: {estimate(after)}.")
         before = self._most("to", -1)
         if before is not None:
-            said.append(
-                f"One step before {self.anchors[1]} most are at {before['event']}: {_of(before)}."
-            )
+            at = f"One step before {self.anchors[1]} most are at {before['event']}"
+            said.append(f"{at}: {estimate(before)}.")
         return " ".join(said) or "Too few lines to tell."
 
     def matrix(self, direction: str = "from") -> pd.DataFrame:
@@ -84,6 +86,7 @@ def step_matrix(
     steps: int = 10,
     within: str = SESSION,
     top: int = 30,
+    entered: Entered = None,
     min_cell: int = 5,
 ) -> StepMatrixResult:
     """Which share of people is where, step by step from the start and back from an event?
@@ -95,6 +98,8 @@ def step_matrix(
     steps : how many positions each way.
     within : ``"session"`` or ``"user"``: what makes a line.
     top : how many event names to keep; the others become ``"(other)"``.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
     min_cell : counts of fewer lines than this are hidden.
 
     Raises
@@ -121,6 +126,7 @@ def step_matrix(
     2         1    buy  1.0  2.0   0.5
     """
     check(log, "step_matrix", within, steps=steps, top=top, min_cell=min_cell)
+    log = begun(log, "step_matrix", within, entered)
     named = [
         check_event(log, "step_matrix", event) for event in dict.fromkeys((start, to)) if event
     ]
@@ -143,6 +149,7 @@ def step_matrix(
             "steps": steps,
             "within": within,
             "top": top,
+            "entered": told(entered),
             "min_cell": min_cell,
         },
         warnings=tuple(said),
@@ -182,10 +189,3 @@ def _rows(
     ).astype({"event": "str", "direction": "str"})
     order = ["position", "k", "event"]
     return table.sort_values(order, ascending=[True, False, True], ignore_index=True)
-
-
-def _of(row: Any) -> str:
-    return (
-        f"{share(row['k'], row['n'], row['rate'])} (95% interval {percent(row['low'])} to "
-        f"{percent(row['high'])})"
-    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from analysis import shop_tables
+from analysis import shop_form, shop_tables
 from analysis.eventlog.shard import (
     Column,
     NumberColumn,
@@ -21,6 +21,11 @@ from analysis.passes.browsing import EVENTS
 from analysis.shop_world import Shop
 
 CURRENCY = "EUR"
+
+
+def event_names(shop: Shop) -> tuple[str, ...]:
+    """Names of the events, in the order of the rows' codes for them."""
+    return EVENTS if shop.form is None else (*EVENTS, *shop_form.EVENTS)
 
 
 def ids(numbers: np.ndarray, users: int) -> pa.Array:
@@ -52,7 +57,7 @@ def shard(
     starts = np.cumsum(counts) - counts
     offsets = np.append(0, np.cumsum(counts[ranks]))
     rows = rows[np.repeat(starts[ranks] - offsets[:-1], counts[ranks]) + np.arange(len(rows))]
-    event = rows["event"].astype(event_dtype(len(EVENTS)))
+    event = rows["event"].astype(event_dtype(len(event_names(shop))))
     country = np.repeat(people["country"][ranks], counts[ranks])
     return Shard(
         users=ids(numbers[ranks], users),
@@ -87,6 +92,17 @@ def _columns(
         "value": NumberColumn(np.where(bought, rows["cents"] / 100.0, np.nan)),
         "currency": _labels(bought.view(np.int8), [None, CURRENCY]),
         "order_id": TextColumn(narrow(orders, len(labels)), pa.array(labels, pa.large_string())),
+        **_form_columns(rows, shop),
+    }
+
+
+def _form_columns(rows: np.ndarray, shop: Shop) -> dict[str, Column]:
+    if shop.form is None:
+        return {}
+    outside = rows["event"] < len(EVENTS)
+    return {
+        "form": _labels(-outside.astype(np.int8), [shop.form.name, None]),
+        "field": _labels(rows["field"], [*(field.name for field in shop.form.fields), None]),
     }
 
 

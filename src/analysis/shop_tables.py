@@ -26,7 +26,7 @@ ROW = np.dtype(
     [
         *(("time", "i8"), ("hazard", "f8"), ("cents", "i4"), ("order", "i4"), ("session", "i4")),
         *(("page", "i2"), ("item", "i2"), ("done", "i2"), ("event", "u1"), ("device", "i1")),
-        *(("source", "i1"), ("outcome", "i1")),
+        *(("source", "i1"), ("outcome", "i1"), ("field", "i1")),
     ],
     align=True,
 )

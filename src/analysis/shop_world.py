@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.schema import instant_us
+from analysis.shop_form import CONTACT, Form
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,9 @@ class Shop:
     items: int = 120
     price: float = 48.0  # median, EUR
     price_spread: float = 0.6
+
+    # A form that some fill in; it changes nothing else.
+    form: Form | None = CONTACT
 
 
 CONTROLS = (

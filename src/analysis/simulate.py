@@ -22,13 +22,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis import shop_rows, shop_tables
+from analysis import shop_form, shop_rows, shop_tables
 from analysis.eventlog.build import default_shards
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, string_hashes
 from analysis.eventlog.store import replace_file, write_log
 from analysis.passes import shopping
-from analysis.passes.browsing import EVENTS
 from analysis.schema import USER, UsageError, instant_us
 from analysis.shop_world import SHOP, Shop, truth
 
@@ -39,10 +38,12 @@ _START, _END = "2026-08-17", "2026-11-23"
 
 
 class Simulation(NamedTuple):
-    """A simulated log, and the truth that was planted in it (see `shop_world.truth`)."""
+    """A simulated log, and what was planted in it: the truth of the shop (see `shop_world.truth`)
+    and of its form, field by field (see `shop_form.form_truth`; without a form no row)."""
 
     log: EventLog
     truth: pd.DataFrame
+    form: pd.DataFrame
 
 
 class Plan(NamedTuple):
@@ -88,9 +89,11 @@ def simulate(
     """
     plan = _plan(seed, users, start=start, end=end, shards=shards, shop=shop)
     log = EventLog.from_shards(
-        list(_shards(plan)), event_names=EVENTS, covers_until=plan.end * 1000
+        list(_shards(plan)),
+        event_names=shop_rows.event_names(shop),
+        covers_until=plan.end * 1000,
     )
-    return Simulation(log, truth(shop))
+    return Simulation(log, truth(shop), _form_truth(shop))
 
 
 def write_simulation(
@@ -104,8 +107,9 @@ def write_simulation(
 ) -> pd.DataFrame:
     """Write the log that `simulate` makes into a folder, one shard at a time, and its truth.
 
-    The truth is returned, and saved beside the log as ``truth.json``: the arguments, and a record
-    per planted fact. Only one shard is in memory at a time; per user two numbers stay.
+    The truth is returned, and saved beside the log as ``truth.json``: the arguments, a record per
+    planted fact, and a record per field of the form. Only one shard is in memory at a time; per
+    user two numbers stay.
 
     Raises
     ------
@@ -121,11 +125,15 @@ def write_simulation(
     50
     """
     plan = _plan(seed, users, start=start, end=end, shards=shards, shop=SHOP)
-    write_log(_shards(plan), folder, event_names=EVENTS, covers_until=plan.end * 1000)
+    names = shop_rows.event_names(SHOP)
+    write_log(_shards(plan), folder, event_names=names, covers_until=plan.end * 1000)
     facts = truth(SHOP)
-    records = json.loads(facts.to_json(orient="records", date_format="iso"))
+    records, fields = (
+        json.loads(table.to_json(orient="records", date_format="iso"))
+        for table in (facts, _form_truth(SHOP))
+    )
     arguments = {"seed": int(seed), "users": int(users), "start": str(start), "end": str(end)}
-    content = json.dumps({**arguments, "truth": records}, indent=1)
+    content = json.dumps({**arguments, "truth": records, "form": fields}, indent=1)
     replace_file(Path(folder) / TRUTH_FILE, content + "\n")
     return facts
 
@@ -159,8 +167,17 @@ def _shards(plan: Plan) -> Iterator[Shard]:
     for low in range(0, PARTITIONS, width):
         mine = order[bounds[low] : bounds[low + width]]
         if mine.size:
-            rows, people = _lives(tables, plan.seed, partition[mine])
-            yield shop_rows.shard(rows, people, mine, plan.users, plan.shop)
+            made = _lives(tables, plan.seed, partition[mine])
+            if plan.shop.form is not None:
+                made = shop_form.with_form(
+                    plan.shop.form, made, partition[mine], seed=plan.seed, end=plan.end
+                )
+            yield shop_rows.shard(*made, mine, plan.users, plan.shop)
+
+
+def _form_truth(shop: Shop) -> pd.DataFrame:
+    facts = shop_form.form_truth(shop.form or shop_form.CONTACT)
+    return facts if shop.form else facts.iloc[:0]
 
 
 def _partitions(users: int) -> np.ndarray:

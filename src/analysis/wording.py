@@ -46,6 +46,22 @@ def share(k: float, n: float, rate: float) -> str:
     return f"{percent(rate)} ({count(k)} of {count(n)})"
 
 
+def estimate(row: Any) -> str:
+    """A rate with its count, its denominator and its interval.
+
+    Parameters
+    ----------
+    row : ``k, n, rate, low, high``, a mapping or a row of a table.
+
+    Examples
+    --------
+    >>> estimate({"k": 80, "n": 1730, "rate": 80 / 1730, "low": 0.0373, "high": 0.0572})
+    '4.6% (80 of 1,730; 95% interval 3.7% to 5.7%)'
+    """
+    many = share(row["k"], row["n"], row["rate"]).removesuffix(")")
+    return f"{many}; 95% interval {percent(row['low'])} to {percent(row['high'])})"
+
+
 def count(number: float) -> str:
     """A whole number with thousands separated; undefined is ``n/a``.
 

@@ -27,7 +27,7 @@ from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.shop_world import SHOP
 from analysis.simulate import simulate
 
-BUSY: Final = dataclasses.replace(SHOP, base_hazard=0.05)
+BUSY: Final = dataclasses.replace(SHOP, base_hazard=0.05, form=None)
 _EVENTS_PER_USER: Final = 21.5
 _ROW_GROUP: Final = 1 << 20
 

@@ -17,7 +17,7 @@ from analysis.schema import UsageError
 from analysis.simulate import simulate
 from analysis.widgets import SaveTo, readable_verdicts, reasons, verdicts_by_group
 from analysis.widgets.correlation import CorrelationPanel, correlation_panel
-from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.drawing import PLOTLY
 
 CATALOG = Path(__file__).parents[2] / "data" / "catalogs" / "ecommerce.toml"
 

@@ -20,7 +20,8 @@ from analysis.funnels import funnel
 from analysis.schema import UsageError, WorkbookError
 from analysis.widgets import FunnelPanel, funnel_panel
 from analysis.widgets.choices import MOST_GROUPS, breakdown_choices, event_choices
-from analysis.widgets.funnels import PLOTLY, USUAL
+from analysis.widgets.drawing import PLOTLY
+from analysis.widgets.funnels import USUAL
 from analysis.widgets.step_list import StepList
 
 EVENTS = ("view_item", "add_to_cart", "purchase", "footer_click")

@@ -18,7 +18,7 @@ from analysis.segment_comparison import compare_segments
 from analysis.segments import segment
 from analysis.simulate import simulate
 from analysis.widgets import SaveTo, SegmentsPanel, segments_panel
-from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.drawing import PLOTLY
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 

@@ -15,7 +15,7 @@ from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.schema import UsageError
 from analysis.timing import conversion_curve
-from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.drawing import PLOTLY
 from analysis.widgets.saving import SaveTo
 from analysis.widgets.timing import CurvePanel, timing_panel
 

@@ -12,12 +12,16 @@ from analysis.figures.content import pooled_rates
 from analysis.figures.curves import conversion_curves
 from analysis.figures.differences import share_differences
 from analysis.figures.doses import dose_curves
+from analysis.figures.flow_maps import order_map, position_map, transition_map
+from analysis.figures.flows import transition_flows
+from analysis.figures.form import form_bars
 from analysis.figures.funnel import funnel_bars
 from analysis.figures.funnel_compare import rate_differences
 from analysis.figures.funnel_next import drop_off_bars
 from analysis.figures.funnel_times import time_curves
 from analysis.figures.funnel_value import value_lost_bars
 from analysis.figures.horizons import horizon_forest
+from analysis.figures.journeys import distance_bars, order_bars, path_bars
 from analysis.figures.lags import lag_bars
 from analysis.figures.micro_ratios import ratio_forest
 from analysis.figures.overlap import overlap_bars
@@ -39,16 +43,22 @@ __all__ = [
     "cluster_bars",
     "conversion_curves",
     "daily_volume",
+    "distance_bars",
     "dose_curves",
     "drop_off_bars",
+    "form_bars",
     "funnel_bars",
     "horizon_forest",
     "hours_of_day",
     "lag_bars",
     "micro_bars",
     "missing_cells",
+    "order_bars",
+    "order_map",
     "overlap_bars",
+    "path_bars",
     "pooled_rates",
+    "position_map",
     "rate_differences",
     "rate_trend",
     "ratio_forest",
@@ -62,6 +72,8 @@ __all__ = [
     "step_changes",
     "template",
     "time_curves",
+    "transition_flows",
+    "transition_map",
     "upset",
     "value_classes",
     "value_lost_bars",

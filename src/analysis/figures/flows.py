@@ -1,4 +1,4 @@
-"""Flows between events: a Sankey of the largest, a heat map of all, a heat map by position.
+"""Flows between events: a Sankey of the largest (every one: `flow_maps`).
 
 A Sankey of thirty events with loops is a knot. This one has two columns, what people did and what
 they did right after it; each event is in both, only the most frequent under their own names, and a
@@ -15,12 +15,10 @@ import plotly.graph_objects as go
 
 from analysis.figures.theme import (
     INK,
-    PALETTE,
     REST,
     empty,
     finished,
     group_colors,
-    ink_on,
     plain,
     records,
     safe,
@@ -28,15 +26,12 @@ from analysis.figures.theme import (
     short,
 )
 from analysis.schema import OTHER, US_PER_SECOND, human_duration
-from analysis.wording import count, label, percent, share
+from analysis.wording import count, label, share
 
 MOST_EVENTS: Final = 10
 MOST_TOLD: Final = 20
-_NAME: Final = 20
-_CELL: Final = 24
+NAME: Final = 20
 _NARROW: Final = 0.005
-_SCALE: Final = [[0.0, "rgba(74, 163, 223, 0.06)"], [1.0, PALETTE[0]]]
-_WRITTEN: Final = 0.05
 
 
 def transition_flows(
@@ -66,13 +61,14 @@ def transition_flows(
     targets = list(dict.fromkeys(thick["next_event"]))
     colors = group_colors([*sources, *[name for name in targets if name not in sources]])
     names = [*sources, *targets]
-    sizes = [*thick.groupby("event")["k"].sum()[sources]]
-    sizes += [*thick.groupby("next_event")["k"].sum()[targets]]
+    # All that leave and arrive, those in flows too thin to draw among them.
+    sizes = [*lumped.groupby("event")["k"].sum()[sources]]
+    sizes += [*lumped.groupby("next_event")["k"].sum()[targets]]
     trace = go.Sankey(
         arrangement="fixed",
         node={
             "label": [
-                f"{safe(short(_said(name), _NAME))} · {count(size)}"
+                f"{safe(short(label(name), NAME))} · {count(size)}"
                 for name, size in zip(names, sizes, strict=True)
             ],
             "color": [colors[name] for name in names],
@@ -91,11 +87,14 @@ def transition_flows(
         },
         textfont={"size": 12, "color": INK, "shadow": "none"},
     )
-    alt = " ".join(f"{_pair(row)}: {_many(row)}." for row in records(thick.head(MOST_TOLD)))
+    alt = " ".join(f"{pair(row)}: {many(row)}." for row in records(thick.head(MOST_TOLD)))
     rest = len(lumped) - len(thick)
     alt += f" {count(rest)} thinner flows are not drawn." if rest else ""
     height = max(220, 34 * max(len(sources), len(targets)))
-    return finished([trace], {}, title=title, alt=alt, height=height)
+    # In any other mode plotly's Sankey sets a cursor by what is on the page, and fails in a panel,
+    # which is drawn before it is there.
+    layout = {"dragmode": "zoom"}
+    return finished([trace], layout, title=title, alt=alt, height=height)
 
 
 def _lumped(table: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -121,174 +120,27 @@ def _lumped(table: pd.DataFrame, most: int) -> pd.DataFrame:
     return summed.reset_index(drop=True)
 
 
-def transition_map(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """Which share of each event's departures goes to which event?
-
-    Parameters
-    ----------
-    table : as `transition_flows` takes it.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({
-    ...     "event": ["visit"], "next_event": ["buy"], "k": [10], "n": [40], "rate": [0.25],
-    ...     "low": [0.14], "high": [0.4], "median_seconds": [60.0]})
-    >>> transition_map(table).layout.meta["alt"]
-    'Visit, then Buy: 25.0% (10 of 40).'
-    """
-    known = table.dropna(subset=["k"])
-    if not len(known):
-        return empty("No transition of enough people to show.", title=title)
-    rows = known.groupby("event")["n"].max().sort_values(ascending=False, kind="stable").index
-    arrivals = known.groupby("next_event")["k"].sum()
-    columns = [name for name in rows if name in arrivals]
-    columns += [name for name in arrivals.index if name not in columns]
-    cells = {(row.event, row.next_event): row for row in records(known)}
-    alt = " ".join(f"{_pair(row)}: {_many(row)}." for row in records(known.head(MOST_TOLD)))
-    if len(known) > MOST_TOLD:
-        alt += f" {count(len(known) - MOST_TOLD)} rarer transitions are drawn, too."
-    return _heat(cells, (list(rows), columns), "then", alt=alt, title=title)
-
-
-def position_map(
-    table: pd.DataFrame, *, names: tuple[str, str | None], title: str | None = None
-) -> go.Figure:
-    """Which share is where, by steps from the start and back from an event?
-
-    Parameters
-    ----------
-    table : a row per position and event: ``direction, position, event, k, n, rate, low, high``.
-    names : the event counted from (empty: the beginning), and the one counted back from.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({
-    ...     "direction": "from", "position": [0], "event": ["visit"], "k": [40], "n": [40],
-    ...     "rate": [1.0], "low": [0.91], "high": [1.0]})
-    >>> position_map(table, names=("", None)).layout.meta["alt"]
-    'At the start: Visit 100% (40 of 40).'
-    """
-    known = table.dropna(subset=["k"])
-    if not len(known):
-        return empty("Too few to show.", title=title)
-    ends = {"from": names[0] or "start", "to": names[1] or ""}
-    columns, alt = [], []
-    cells: dict[tuple[str, str], Any] = {}
-    for (direction, position), own in known.groupby(["direction", "position"], sort=True):
-        mark = f"{position:+d}".replace("-", "−") if position else label(ends[str(direction)])
-        column = mark + ("" if direction == "from" else "\u200b")
-        columns.append(column)
-        cells |= {(row.event, column): row for row in records(own)}
-        first = own.iloc[0]
-        where = f"At the {mark.lower()}" if mark == "Start" else f"At {mark}"
-        alt.append(
-            f"{where}: {label(first['event'])} {share(first['k'], first['n'], first['rate'])}."
-        )
-    events = known.groupby("event")["k"].sum().sort_values(ascending=False, kind="stable").index
-    rows = sorted(events, key=lambda name: name.startswith("("))
-    return _heat(cells, (rows, columns), "at", alt=" ".join(alt), title=title)
-
-
-def _heat(
-    cells: dict[tuple[str, str], Any],
-    names: tuple[list[str], list[str]],
-    between: str,
-    *,
-    alt: str,
-    title: str | None,
-) -> go.Figure:
-    """Shares as colored cells with their percent, rows downwards."""
-    rows, columns = names
-    rate = [[getattr(cells.get((r, c)), "rate", float("nan")) for c in columns] for r in rows]
-    told = [[_cell_told(cells.get((r, c)), r, c, between) for c in columns] for r in rows]
-    trace = go.Heatmap(
-        z=[plain(own) for own in rate],
-        x=list(range(len(columns))),
-        y=list(range(len(rows))),
-        colorscale=_SCALE,
-        zmin=0,
-        zmax=max(0.01, max(float(np.nanmax(own)) for own in rate if not np.isnan(own).all())),
-        showscale=False,
-        xgap=1,
-        ygap=1,
-        hovertext=told,
-        hoverinfo="text",
-    )
-    head = 110
-    layout = {
-        "xaxis": _axis(columns) | {"side": "top", "tickangle": -50},
-        "yaxis": _axis(rows) | {"range": [len(rows) - 0.5, -0.5]},
-        "annotations": _written(rate, float(trace.zmax), len(columns)),
-    }
-    figure = finished([trace], layout, title=title, alt=alt, height=_CELL * len(rows) + head)
-    # Room for the last name, which leans to the right.
-    return figure.update_layout(margin_t=head + (40 if title else 8), margin_r=64)
-
-
-def _axis(names: list[str]) -> dict[str, Any]:
-    return {
-        "tickvals": list(range(len(names))),
-        "ticktext": [safe(short(_said(name), _NAME)) for name in names],
-        "showgrid": False,
-        "zeroline": False,
-        "ticks": "",
-        "tickfont": {"size": 11},
-    }
-
-
-def _written(rate: list[list[float]], most: float, columns: int) -> list[dict[str, Any]]:
-    """Percents on the cells; the small ones are in the hover, or nothing could be read."""
-    return [
-        {
-            "text": f"{100 * value:.0f}",
-            "x": j,
-            "y": i,
-            "showarrow": False,
-            "font": {
-                "size": 11 if columns <= 16 else 9,
-                "color": ink_on(PALETTE[0]) if value > 0.55 * most else INK,
-            },
-        }
-        for i, own in enumerate(rate)
-        for j, value in enumerate(own)
-        if value == value and value >= _WRITTEN
-    ]
-
-
-def _cell_told(row: Any, name: str, column: str, between: str) -> str:
-    if row is None:
-        return safe_lines([f"{_said(name)}, {between} {_said(column)}", "nobody, or too few"])
-    lines = [
-        f"{_said(name)}, {between} {_said(column)}",
-        _many(row),
-        f"95% interval {percent(row.low)} to {percent(row.high)}",
-    ]
-    wait = getattr(row, "median_seconds", float("nan"))
-    return safe_lines([*lines, *_waited(wait)])
-
-
 def _told(row: Any) -> list[str]:
-    return [_pair(row), _many(row), *_waited(row.median_seconds)]
+    return [pair(row), many(row), *waited(row.median_seconds)]
 
 
-def _waited(seconds: float) -> list[str]:
+def waited(seconds: float) -> list[str]:
+    """The median time between the two, as hover lines."""
     return (
         [f"median {human_duration(seconds * US_PER_SECOND)} between"] if seconds == seconds else []
     )
 
 
-def _pair(row: Any) -> str:
-    return f"{_said(row.event)}, then {_said(row.next_event)}"
+def pair(row: Any) -> str:
+    """The two events, in words."""
+    return f"{label(row.event)}, then {label(row.next_event)}"
 
 
-def _many(row: Any) -> str:
+def many(row: Any) -> str:
+    """The share, in words."""
     return share(row.k, row.n, row.rate)
-
-
-def _said(name: str) -> str:
-    return label(name)
 
 
 def _faint(color: str) -> str:
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, {0.25 if color == REST else 0.38})"
+    return f"rgba({red}, {green}, {blue}, {0.18 if color == REST else 0.26})"

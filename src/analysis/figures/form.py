@@ -43,7 +43,7 @@ def form_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     for row in records(table):
         name = label(row.field)
         time = row.median_seconds
-        waited = "" if pd.isna(time) else f" · {human_duration(time * US_PER_SECOND)}"
+        waited = "" if pd.isna(time) else f" · {human_duration(time * US_PER_SECOND)} in it"
         bars = [_bar(row, name, told) for told in _BARS]
         upper = max([upper, *(bar.high for bar in bars if bar.high == bar.high)])
         people = TOO_FEW if pd.isna(row.n) else f"{count(row.n)} touched it{waited}"

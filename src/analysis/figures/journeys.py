@@ -9,12 +9,15 @@ import plotly.graph_objects as go
 
 from analysis.figures.rows import percent_axis
 from analysis.figures.segments import Bar, bars_under_headings
-from analysis.figures.theme import empty, records, short
+from analysis.figures.theme import TOO_FEW, empty, records, short
 from analysis.schema import US_PER_SECOND, human_duration
 from analysis.wording import label, percent, share
 
 MOST_BARS: Final = 12
-_HEADING: Final = 64
+MOST_PAIRS: Final = 20
+_HEADING: Final = 96
+# In pixels: the names of the rows, and a letter of a heading.
+_MARGIN, _LETTER = 110, 7
 
 
 def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) -> go.Figure:
@@ -44,13 +47,20 @@ def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) 
         bars = [Bar("took it", row.share, row.share_low, row.share_high, taken, told)]
         said = f"{name}: {taken}"
         if to is not None:
-            came = share(row.k, row.n, row.rate)
-            told = [f"{name}, then {label(to)}", came, _interval(row.low, row.high)]
+            hidden = row.rate != row.rate
+            came = TOO_FEW if hidden else share(row.k, row.n, row.rate)
+            interval = [] if hidden else [_interval(row.low, row.high)]
+            told = [f"{name}, then {label(to)}", came, *interval]
             bars.append(Bar(f"→ {label(to)}", row.rate, row.low, row.high, came, told))
-            said += f"; of those through it, {came} came to {label(to)}"
+            ended = f"came to {label(to)}: {came}" if hidden else f"{came} came to {label(to)}"
+            said += f"; of those through it, {ended}"
         blocks.append((short(name, _HEADING), bars))
         alt.append(f"{said}.")
-    return _percents(blocks, alt, title)
+    figure = _percents(blocks, alt, title)
+    # On a phone it is scrolled: where a way ends is what it is about.
+    longest = max(len(heading) for heading, _ in blocks)
+    figure.layout.meta = {**figure.layout.meta, "room": _MARGIN + _LETTER * longest}
+    return figure
 
 
 def order_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -68,7 +78,7 @@ def order_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     >>> order_bars(table).layout.meta["alt"]
     'Video before Buy: 75.0% (30 of 40).'
     """
-    known = table.dropna(subset=["rate"]).head(MOST_BARS)
+    known = table.dropna(subset=["rate"]).head(MOST_PAIRS)
     if not len(known):
         return empty("No pair of events with enough people to show.", title=title)
     blocks, alt = [], []
@@ -77,7 +87,8 @@ def order_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         many = share(row.k, row.n, row.rate)
         lift = f"together {row.lift:.2f} times as often as by chance"
         told = [name, many, _interval(row.low, row.high), lift, f"q = {row.q_value:.2g}"]
-        blocks.append((name, [Bar("", row.rate, row.low, row.high, many, told)]))
+        words = f"{many} · together {row.lift:.2f}×"
+        blocks.append((name, [Bar("", row.rate, row.low, row.high, words, told)]))
         alt.append(f"{name}: {many}.")
     return _percents(blocks, alt, title)
 
@@ -88,7 +99,8 @@ def distance_bars(table: pd.DataFrame, *, macro: str, title: str | None = None) 
     Parameters
     ----------
     table : a row per event, nearest first: ``event, role, k, n, rate, low, high, converters,
-        coverage, coverage_low, coverage_high, median_steps, median_seconds, behaves``.
+        coverage, coverage_low, coverage_high, median_steps, median_seconds, behaves``; and how many
+        convert in all: ``k_all, n_all, rate_all, low_all, high_all``.
 
     Examples
     --------
@@ -96,15 +108,17 @@ def distance_bars(table: pd.DataFrame, *, macro: str, title: str | None = None) 
     ...     "event": ["cart"], "role": ["milestone"], "k": [30], "n": [60], "rate": [0.5],
     ...     "low": [0.38], "high": [0.62], "converters": [40], "coverage": [0.75],
     ...     "coverage_low": [0.6], "coverage_high": [0.86], "median_steps": [2.0],
-    ...     "median_seconds": [90.0], "behaves": ["like a milestone"]})
+    ...     "median_seconds": [90.0], "behaves": ["like a milestone"], "k_all": [40],
+    ...     "n_all": [400], "rate_all": [0.1], "low_all": [0.07], "high_all": [0.13]})
     >>> distance_bars(table, macro="buy").layout.meta["alt"]
-    'Cart (milestone), 2 steps and 1.5 min before Buy: done before by 75.0% (30 of 40) of those \
-who convert; 50.0% (30 of 60) convert after it; like a milestone.'
+    'In all, 10.0% (40 of 400) come to Buy. Cart (milestone), 2 steps and 1.5 min before Buy: done \
+before by 75.0% (30 of 40) of those who convert; 50.0% (30 of 60) convert after it; like a \
+milestone.'
     """
     known = table.dropna(subset=["coverage", "median_steps"])
     if not len(known):
         return empty("Too few converted to show how far events lie from it.", title=title)
-    blocks, alt = [], []
+    blocks, alt = _in_all(records(known)[0], label(macro))
     for row in records(known):
         steps = f"{row.median_steps:.1f}".removesuffix(".0")
         away = f"{steps} step{'' if steps == '1' else 's'}"
@@ -116,7 +130,8 @@ who convert; 50.0% (30 of 60) convert after it; like a milestone.'
         one = Bar("did it before", row.coverage, *ends, did, [*told, _interval(*ends)])
         told = [name, f"{came} convert after it", _interval(row.low, row.high)]
         two = Bar("convert after", row.rate, row.low, row.high, came, told)
-        blocks.append((f"{name} · {away} before", [one, two]))
+        verdict = f" · {row.behaves}" if row.role == "milestone" else ""
+        blocks.append((f"{name} · {away} before{verdict}", [one, two]))
         alt.append(
             f"{name}, {away} before {label(macro)}: done before by {did} of those who convert; "
             f"{came} convert after it; {row.behaves}."
@@ -124,8 +139,17 @@ who convert; 50.0% (30 of 60) convert after it; like a milestone.'
     return _percents(blocks, alt, title)
 
 
+def _in_all(row: Any, macro: str) -> tuple[list[tuple[str, list[Bar]]], list[str]]:
+    """What every share of those who convert is held against."""
+    many = share(row.k_all, row.n_all, row.rate_all)
+    told = [f"{many} come to {macro}", _interval(row.low_all, row.high_all)]
+    bar = Bar("convert", row.rate_all, row.low_all, row.high_all, many, told)
+    return [("In all", [bar])], [f"In all, {many} come to {macro}."]
+
+
 def _percents(blocks: list[tuple[str, list[Bar]]], alt: list[str], title: str | None) -> go.Figure:
-    upper = max(bar.high for _, bars in blocks for bar in bars if bar.high == bar.high)
+    highs = [bar.high for _, bars in blocks for bar in bars if bar.high == bar.high]
+    upper = max(highs, default=1.0)
     # Room for the words behind the longest whisker.
     axis: dict[str, Any] = percent_axis(min(1.0, max(upper, 0.01)))
     axis |= {"range": [0, max(upper, 0.01) * 1.7]}

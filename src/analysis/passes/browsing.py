@@ -69,6 +69,7 @@ def _emit(rows, me, event, item):
     row.device = me.device
     row.source = me.source
     row.outcome = 0
+    row.field = -1
     me.row += 1
 
 

@@ -18,6 +18,8 @@
     const words = plot.querySelector(".words");
     const canvas = document.createElement("div");
     canvas.style.height = `${layout.height}px`;
+    // What needs more room than the screen has is scrolled, not squeezed until it overlaps.
+    if (layout.meta && layout.meta.room > 0) canvas.style.minWidth = `${layout.meta.room}px`;
     plot.append(canvas);
     await Plotly.newPlot(canvas, data, { ...layout, autosize: true }, {
       displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false,

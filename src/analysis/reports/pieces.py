@@ -61,6 +61,17 @@ def headline(lead: str, *more: str) -> Piece:
     return Piece(" ".join([lead, *more]), markup)
 
 
+def sentence(text: str) -> Piece:
+    """One of several answers in words: no larger than the text around it.
+
+    Examples
+    --------
+    >>> sentence("4.6% of <b>all</b> bought.")._repr_html_().count("<b>")
+    0
+    """
+    return Piece(text, f'<p class="wb-sentence">{html.escape(text)}</p>')
+
+
 def tiles(numbers: Sequence[Tile]) -> Piece:
     """A row of key numbers."""
     text = "\n".join(" · ".join([f"{t.name}: {t.value}", *t.context]) for t in numbers)

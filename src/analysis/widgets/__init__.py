@@ -8,8 +8,17 @@ as a report with the same arguments.
 
 from analysis.widgets.contents import content_panel
 from analysis.widgets.correlation import CorrelationPanel, correlation_panel
+from analysis.widgets.forms import FormPanel, form_panel
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.groups import clusters_panel, engagement_panel, levels_panel, rfm_panel
+from analysis.widgets.journeys import (
+    JourneyPanel,
+    distance_panel,
+    order_panel,
+    paths_panel,
+    steps_panel,
+    transitions_panel,
+)
 from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.people import AudiencePanel, audience_panel, overlaps_panel
 from analysis.widgets.saving import SaveTo
@@ -22,7 +31,9 @@ __all__ = [
     "AudiencePanel",
     "CorrelationPanel",
     "CurvePanel",
+    "FormPanel",
     "FunnelPanel",
+    "JourneyPanel",
     "QuestionPanel",
     "SaveTo",
     "SegmentsPanel",
@@ -31,16 +42,22 @@ __all__ = [
     "content_panel",
     "correlation_panel",
     "difference_sentence",
+    "distance_panel",
     "engagement_panel",
+    "form_panel",
     "funnel_panel",
     "levels_panel",
+    "order_panel",
     "overlaps_panel",
+    "paths_panel",
     "readable",
     "readable_verdicts",
     "reasons",
     "rfm_panel",
     "segments_panel",
+    "steps_panel",
     "timing_panel",
+    "transitions_panel",
     "trend_sentence",
     "verdicts_by_group",
 ]

@@ -11,7 +11,6 @@ give.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ from analysis.correlation import MicroToMacroResult, micro_to_macro
 from analysis.eventlog.log import EventLog
 from analysis.schema import ALL, WorkbookError, duration_us, human_duration
 from analysis.widgets.choices import Choice, breakdown_choices, event_choices, window_choices
-from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.drawing import bundle
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.timing import FIRST_EVENT
 from analysis.widgets.words import alert, answer, note
@@ -126,11 +125,7 @@ class CorrelationPanel(ipywidgets.VBox):
         group = self.group.value
         which = f"Drawn below: {wording.group_name(group)} only. The sentence is of everybody."
         self._words.value = answer(self.result) + (note(which) if group != ALL else "")
-        drawn = json.loads(self.result.figure(group).to_json())
-        drawn["config"] = {"responsive": True, "displaylogo": False}
-        self._drawing.outputs = (
-            {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}},
-        )
+        self._drawing.outputs = (bundle(self.result.figure(group)),)
 
     def _draft(self) -> Draft:
         asked = self.kwargs()

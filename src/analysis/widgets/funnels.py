@@ -11,7 +11,6 @@ The panel refuses to show an answer that `funnel(log, **panel.kwargs())` would n
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,13 +30,13 @@ from analysis.widgets.choices import (
     unit_choices,
     window_choices,
 )
+from analysis.widgets.drawing import bundle
 from analysis.widgets.entry_range import EntryRange
 from analysis.widgets.more_options import MoreOptions
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.step_list import StepList
 from analysis.widgets.words import alert, answer, difference_sentence, note
 
-PLOTLY = "application/vnd.plotly.v1+json"
 USUAL = {
     name: argument.default
     for name, argument in inspect.signature(funnel).parameters.items()
@@ -155,7 +154,7 @@ class FunnelPanel(ipywidgets.VBox):
         try:
             arguments = self.kwargs()
             self.result = funnel(self._log, **arguments)
-            words, drawn = answer(self.result), [_bundle(self.result.figure())]
+            words, drawn = answer(self.result), [bundle(self.result.figure())]
             if self.against.entered is not None:
                 said, figure = self._compared(self.result, arguments)
                 words, drawn = words + said, [*drawn, figure]
@@ -174,7 +173,7 @@ class FunnelPanel(ipywidgets.VBox):
         table = result.compare(None, other)
         drawn = figures.rate_differences(table, a=names[0], b=names[1])
         said = difference_sentence(table, *names)
-        return note(f"{said} {_BOTH}"), _bundle(drawn)
+        return note(f"{said} {_BOTH}"), bundle(drawn)
 
     def _show(self, words: str, *outputs: dict[str, Any]) -> None:
         self._words.value = words
@@ -265,10 +264,3 @@ def _dropdown(said: str, choices: Sequence[tuple[str, Any]], value: Any) -> ipyw
     return ipywidgets.Dropdown(
         options=known, value=value, description=said, style=_STYLE, layout=_WIDE
     )
-
-
-def _bundle(figure: Any) -> dict[str, Any]:
-    """A figure as an output of a notebook: one plotly bundle that fills the width."""
-    drawn = json.loads(figure.to_json())
-    drawn["config"] = {"responsive": True, "displaylogo": False}
-    return {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}}

@@ -8,7 +8,6 @@ in words where the answer would be.
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,7 +19,7 @@ from analysis.engagement import EngagementResult
 from analysis.results import Result
 from analysis.schema import UsageError, WorkbookError
 from analysis.widgets.choices import Choice
-from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.drawing import bundle
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.words import alert, answer, note
 
@@ -116,15 +115,12 @@ class QuestionPanel(ipywidgets.VBox):
             self.result = None
             self._words.value, self._drawing.outputs = alert(str(error)), ()
             return
-        drawn = json.loads(self.result.figure().to_json())
-        drawn["config"] = {"responsive": True, "displaylogo": False}
         self._words.value = answer(self.result)
-        shown = [{PLOTLY: drawn}]
+        shown = [bundle(self.result.figure())]
         if isinstance(self.result, EngagementResult):
-            shown.append({"text/html": self.result.readable().to_html(escape=True)})
-        self._drawing.outputs = tuple(
-            {"output_type": "display_data", "data": data, "metadata": {}} for data in shown
-        )
+            table = {"text/html": self.result.readable().to_html(escape=True)}
+            shown.append({"output_type": "display_data", "data": table, "metadata": {}})
+        self._drawing.outputs = tuple(shown)
 
 
 def _plain(value: Any) -> Any:

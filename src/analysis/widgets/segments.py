@@ -12,7 +12,6 @@ an answer that the two functions would not give for `panel.kwargs()`.
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +25,7 @@ from analysis.schema import UsageError, WorkbookError, one_of
 from analysis.segment_comparison import ComparisonResult, compare_segments
 from analysis.segments import Segment, segment
 from analysis.widgets.choices import Choice, window_choices
-from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.drawing import bundle
 from analysis.widgets.panel import FALSE_ALARMS, day_of, day_picker, dropdown, several
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.words import alert, answer, note
@@ -121,7 +120,7 @@ class SegmentsPanel(ipywidgets.VBox):
         except WorkbookError as error:
             self._show(alert(str(error)))
             return
-        self._show(answer(self.result), _bundle(self.result))
+        self._show(answer(self.result), bundle(self.result.figure()))
 
     def _show(self, words: str, *outputs: dict[str, Any]) -> None:
         self._words.value = "".join(note(one.sentence()) for one in self.segments) + words
@@ -223,10 +222,3 @@ def _day(log: EventLog, at: Any) -> datetime.date | None:
     begun = log.start
     half = FOLLOWED if isinstance(begun, NaTType) else (end - begun) / 2
     return (end - min(FOLLOWED, half)).date()
-
-
-def _bundle(result: ComparisonResult) -> dict[str, Any]:
-    """The figure as an output of a notebook: one plotly bundle that fills the width."""
-    drawn = json.loads(result.figure().to_json())
-    drawn["config"] = {"responsive": True, "displaylogo": False}
-    return {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}}

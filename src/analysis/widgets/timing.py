@@ -9,7 +9,6 @@ The panel refuses to show an answer that `conversion_curve(log, **panel.kwargs()
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,8 +19,8 @@ from analysis.eventlog.log import EventLog
 from analysis.schema import UsageError, WorkbookError, duration_us
 from analysis.timing import CurveResult, conversion_curve
 from analysis.widgets.choices import Choice, breakdown_choices, event_choices, window_choices
+from analysis.widgets.drawing import bundle
 from analysis.widgets.entry_range import EntryRange
-from analysis.widgets.funnels import PLOTLY
 from analysis.widgets.saving import Draft, SaveForm, SaveTo
 from analysis.widgets.words import alert, answer
 
@@ -93,12 +92,8 @@ class CurvePanel(ipywidgets.VBox):
             self.result = None
             self._words.value, self._drawing.outputs = alert(str(error)), ()
             return
-        drawn = json.loads(self.result.figure().to_json())
-        drawn["config"] = {"responsive": True, "displaylogo": False}
         self._words.value = answer(self.result)
-        self._drawing.outputs = (
-            {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}},
-        )
+        self._drawing.outputs = (bundle(self.result.figure()),)
 
     def _draft(self) -> Draft:
         start, macro = self.start.value, self.macro.value

@@ -1,0 +1,79 @@
+"""A panel over `form_fields`: which form, within what, and the macro beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+from analysis import forms
+from analysis.catalog import Catalog
+from analysis.eventlog.log import EventLog
+from analysis.journey_lines import Entered
+from analysis.schema import SESSION
+from analysis.widgets.answer_panel import AnswerPanel, Saving, dropdown
+from analysis.widgets.choices import Choice, event_choices
+from analysis.widgets.entry_range import EntryRange
+from analysis.widgets.journeys import BEGUN, WITHIN
+from analysis.widgets.saving import SaveTo
+
+NO_MACRO: Final[Choice] = ("(none)", "")
+
+
+class FormPanel(AnswerPanel):
+    """A panel over the fields of a form."""
+
+
+def form_panel(
+    log: EventLog,
+    form: str,
+    *,
+    catalog: Catalog | None = None,
+    events: Mapping[str, str] = forms.EVENTS,
+    form_property: str = "form",
+    field_property: str = "field",
+    macro: str | None = None,
+    within: str = SESSION,
+    entered: Entered = None,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> FormPanel:
+    """At which field do people stop: how does it change with the form and what an attempt is?
+
+    Parameters
+    ----------
+    catalog : what events are called.
+    form, events, form_property, field_property, macro, within, entered, min_cell : as of
+        `form_fields`; where the panel starts. All forms that the log knows are choices.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> form_panel(simulate(users=300).log, "contact", macro="purchase")
+    FormPanel(form='contact', macro='purchase', within='session', entered=None, \
+form_property='form', field_property='field', min_cell=5)
+    """
+    called = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
+    choices = [NO_MACRO, *event_choices(list(log.event_names), called)]
+    known = [(name, name) for name in forms.form_names(log, form_property)]
+    controls = {
+        "form": dropdown("Form", known, form),
+        "macro": dropdown("Macro", choices, macro or ""),
+        "within": dropdown("Attempts", WITHIN, within),
+        "entered": EntryRange(entered, BEGUN),
+    }
+    fixed = {
+        "form_property": form_property,
+        "field_property": field_property,
+        "min_cell": min_cell,
+    }
+    saving = Saving(
+        save,
+        lambda asked: f"Where people stop in the form {asked['form']}",
+        "form",
+        {"macro": "form_macro"},
+    )
+    shown = {"Figure": lambda own: own.figure()}
+    ask = partial(forms.form_fields, log, events=events)
+    return FormPanel(ask, controls, fixed, shown, saving)

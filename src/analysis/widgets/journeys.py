@@ -1,0 +1,251 @@
+"""Panels over the journeys: one for each question, with the arguments of its function.
+
+Five functions, five panels, made of the same parts (see `answer_panel`). What is saved from one of
+them is a report of notebook 05 in which that answer is asked as it was seen; the other answers of
+the report keep what the notebook says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from analysis import journeys
+from analysis.catalog import Catalog
+from analysis.eventlog.log import EventLog
+from analysis.journey_lines import Entered
+from analysis.schema import SESSION, USER
+from analysis.widgets.answer_panel import AnswerPanel, Saving, dropdown, number
+from analysis.widgets.choices import Choice, event_choices
+from analysis.widgets.entry_range import EntryRange
+from analysis.widgets.saving import SaveTo
+
+WITHIN: Final[tuple[Choice, ...]] = (("Sessions", SESSION), ("Users", USER))
+YES: Final[tuple[Choice, ...]] = (("as one", True), ("as they are", False))
+FIRST: Final[Choice] = ("(the first event)", "")
+BEGUN: Final = ("Begun from", "Begun before")
+ANY: Final[Choice] = ("(any event)", "")
+NOWHERE: Final[Choice] = ("(none)", "")
+
+
+class JourneyPanel(AnswerPanel):
+    """A panel over one question about journeys."""
+
+
+def transitions_panel(
+    log: EventLog,
+    *,
+    within: str = SESSION,
+    top: int = 30,
+    gaps: bool = True,
+    entered: Entered = None,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> JourneyPanel:
+    """What do people do right after each event: how does it change with the line and the events?
+
+    Parameters
+    ----------
+    within, top, gaps, entered, min_cell : as of `transitions`; where the panel starts.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> transitions_panel(simulate(users=300).log, within="user")
+    JourneyPanel(within='user', top=30, entered=None, gaps=True, min_cell=5)
+    """
+    controls = {
+        "within": dropdown("Within", WITHIN, within),
+        "top": number("Events", top),
+        "entered": EntryRange(entered, BEGUN),
+    }
+    shown = {"Largest flows": lambda own: own.figure(), "Every pair": lambda own: own.heat_map()}
+    fixed = {"gaps": gaps, "min_cell": min_cell}
+    saving = Saving(
+        save, lambda asked: f"What follows what within {asked['within']}s", "transitions"
+    )
+    return JourneyPanel(partial(journeys.transitions, log), controls, fixed, shown, saving)
+
+
+def steps_panel(
+    log: EventLog,
+    *,
+    catalog: Catalog | None = None,
+    start: str | None = None,
+    to: str | None = None,
+    steps: int = 10,
+    within: str = SESSION,
+    top: int = 30,
+    entered: Entered = None,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> JourneyPanel:
+    """Where are people step by step: how does it change with another start, end, or line?
+
+    Parameters
+    ----------
+    catalog : what events are called.
+    start, to, steps, within, top, entered, min_cell : as of `step_matrix`; where the panel starts.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> steps_panel(simulate(users=300).log, to="purchase", steps=4)
+    JourneyPanel(start=None, to='purchase', steps=4, within='session', top=30, entered=None, \
+min_cell=5)
+    """
+    events = _events(log, catalog)
+    controls = {
+        "start": dropdown("From", [FIRST, *events], start or ""),
+        "to": dropdown("Back from", [NOWHERE, *events], to or ""),
+        "steps": number("Steps", steps),
+        "within": dropdown("Within", WITHIN, within),
+        "top": number("Events", top),
+        "entered": EntryRange(entered, BEGUN),
+    }
+    saving = Saving(save, partial(_ways, "Step by step", _called(log, catalog)), "steps")
+    fixed = {"min_cell": min_cell}
+    return JourneyPanel(partial(journeys.step_matrix, log), controls, fixed, _ONE, saving)
+
+
+def paths_panel(
+    log: EventLog,
+    *,
+    catalog: Catalog | None = None,
+    to: str | None = None,
+    start: str | None = None,
+    length: int = 5,
+    collapse: bool = True,
+    top: int = 20,
+    within: str = SESSION,
+    entered: Entered = None,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> JourneyPanel:
+    """Which ways lead from an event or to one: how do they change with the events and the length?
+
+    Parameters
+    ----------
+    catalog : what events are called.
+    to, start, length, collapse, top, within, entered, min_cell : as of `paths`; where the panel
+        starts.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> paths_panel(simulate(users=300).log, to="add_to_cart", length=3)
+    JourneyPanel(to='add_to_cart', start=None, length=3, collapse=True, within='session', \
+entered=None, top=20, min_cell=5)
+    """
+    events = _events(log, catalog)
+    controls = {
+        "to": dropdown("To", [NOWHERE, *events], to or ""),
+        "start": dropdown("From", [FIRST, *events], start or ""),
+        "length": number("Length", length),
+        "collapse": dropdown("Repeats", YES, collapse),
+        "within": dropdown("Within", WITHIN, within),
+        "entered": EntryRange(entered, BEGUN),
+    }
+    saving = Saving(
+        save, partial(_ways, "Ways", _called(log, catalog)), "paths", {"top": "most_paths"}
+    )
+    fixed = {"top": top, "min_cell": min_cell}
+    return JourneyPanel(partial(journeys.paths, log), controls, fixed, _ONE, saving)
+
+
+def order_panel(
+    log: EventLog,
+    *,
+    catalog: Catalog | None = None,
+    about: str | None = None,
+    within: str = USER,
+    top: int = 30,
+    most_false: float = 0.05,
+    entered: Entered = None,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> JourneyPanel:
+    """Which of two events comes first: how does it change with the line and the events?
+
+    Parameters
+    ----------
+    catalog : what events are called.
+    about, within, top, most_false, entered, min_cell : as of `event_order`; where the panel starts.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> order_panel(simulate(users=300).log, top=8)
+    JourneyPanel(about=None, within='user', top=8, most_false=0.05, entered=None, \
+min_cell=5)
+    """
+    controls = {
+        "about": dropdown("Pairs with", [ANY, *_events(log, catalog)], about or ""),
+        "within": dropdown("Within", WITHIN, within),
+        "top": number("Events", top),
+        "most_false": dropdown("False alarms", _SHARES, most_false),
+        "entered": EntryRange(entered, BEGUN),
+    }
+    saving = Saving(save, lambda _: "Which event comes first", "order", {"within": "order_within"})
+    fixed = {"min_cell": min_cell}
+    shown = {"Clearest orders": lambda own: own.figure(), "Every pair": lambda own: own.heat_map()}
+    return JourneyPanel(partial(journeys.event_order, log), controls, fixed, shown, saving)
+
+
+def distance_panel(
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    within: str = USER,
+    near: int = 10,
+    entered: Entered = None,
+    min_cell: int = 5,
+    save: SaveTo | None = None,
+) -> JourneyPanel:
+    """How far is each micro conversion from the macro: how does it change with line and nearness?
+
+    Parameters
+    ----------
+    catalog : says which event is the macro and which events have a role.
+    within, near, entered, min_cell : as of `distance_to_macro`; where the panel starts.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Examples
+    --------
+    >>> from analysis.simulate import simulate
+    >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
+    >>> distance_panel(simulate(users=300).log, shop, near=5)
+    JourneyPanel(within='user', near=5, entered=None, min_cell=5)
+    """
+    controls = {
+        "within": dropdown("Within", WITHIN, within),
+        "near": number("Near: steps", near),
+        "entered": EntryRange(entered, BEGUN),
+    }
+    said = f"How far from {catalog.label(catalog.macro)}"
+    saving = Saving(save, lambda _: said, "distance", {"within": "order_within"})
+    ask = partial(journeys.distance_to_macro, log, catalog)
+    return JourneyPanel(ask, controls, {"min_cell": min_cell}, _ONE, saving)
+
+
+_ONE: Final = {"Figure": lambda own: own.figure()}
+_SHARES: Final[tuple[Choice, ...]] = (("1 in 100", 0.01), ("1 in 20", 0.05), ("1 in 10", 0.1))
+
+
+def _called(log: EventLog, catalog: Catalog | None) -> dict[str, str]:
+    return {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
+
+
+def _events(log: EventLog, catalog: Catalog | None) -> list[Choice]:
+    return event_choices(list(log.event_names), _called(log, catalog))
+
+
+def _ways(what: str, called: Mapping[str, str], asked: Mapping[str, Any]) -> str:
+    """A title such as 'Ways from X to Y'."""
+    start, to = (called.get(asked[name], asked[name]) for name in ("start", "to"))
+    return f"{what} from {start or 'the first event'}" + (f" to {to}" if to else "")

@@ -1,0 +1,46 @@
+"""A form's attempt by plain Python: what the pass must find, row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+FIELDS = ("x", "y", "z")
+KINDS = ("form_focus", "form_change", "form_error", "form_submit")
+
+
+def attempt(rows: list[tuple[str, Any, float]]) -> dict[str, Any]:
+    """One attempt by hand: (event, field or None, seconds) in order."""
+    kinds = [event for event, _, _ in rows]
+    submits = [i for i, kind in enumerate(kinds) if kind == "form_submit"]
+    errors = [i for i, kind in enumerate(kinds) if kind == "form_error"]
+    changes = [i for i, r in enumerate(rows) if r[0] == "form_change" and r[1] is not None]
+    hands = [r for r in rows if r[0] in KINDS[:2] and r[1] is not None]
+    done = bool(submits) and not any(i > submits[-1] for i in errors)
+    named = [r[1] for r in rows if r[0] != "form_submit" and r[1] is not None]
+    # Runs of rows in one field, between submits; errors happen beside them.
+    walk = [r for r in rows if r in hands or r[0] == "form_submit"]
+    visits: list[list[Any]] = []
+    for event, field, at in walk:
+        if visits and visits[-1][3] is None:
+            if event != "form_submit" and visits[-1][0] == field:
+                visits[-1][4] += event == "form_change"
+                continue
+            visits[-1][3] = at
+        if event != "form_submit":
+            visits.append([field, at, None, None, int(event == "form_change")])
+    seconds: dict[str, float] = dict.fromkeys(named, 0.0)
+    for field, begin, _, end, _ in visits:
+        seconds[field] += np.nan if end is None else end - begin
+    return {
+        "done": done,
+        "submitted": bool(submits),
+        "nothing": any(not any(c < s for c in changes) for s in submits),
+        "last": hands[-1][1] if hands else None,
+        "order": list(dict.fromkeys(named)),
+        "seconds": seconds,
+        "refilled": {f for f in FIELDS if sum(v[4] > 0 for v in visits if v[0] == f) > 1},
+        "errors": [rows[i][1] for i in errors if rows[i][1] is not None],
+        "changed": {rows[i][1] for i in changes},
+    }
