@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis import breakdown
 from analysis.breakdown import Groups, groups_of, largest, number_name
 from analysis.eventlog.log import EventLog
 
@@ -75,6 +76,15 @@ def test_any_number_of_values(values: int) -> None:
     assert list(names_by_user(log, ["p"]).values()) == [*texts, "(missing)"]
     both = list(names_by_user(log, ["p", "q"]).values())
     assert both == [*[(text, "y") for text in texts], ("(missing)", "(missing)")]
+
+
+def test_pairs_have_places_or_are_sorted_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [None, "x", "y", "x", None, "y", "x"]
+    log = EventLog.from_frame(frame_of(p=texts, q=[1.0, 2.0, math.nan, 2.0, 1.0, 3.0, 1.0]))
+    placed = names_by_user(log, ["p", "q"])
+    monkeypatch.setattr(breakdown, "_MOST_PLACES", 0)
+    assert names_by_user(log, ["p", "q"]) == placed
+    assert list(placed.values())[:3] == [("(missing)", "1"), ("x", "2"), ("y", "(missing)")]
 
 
 def test_values_of_other_rows_are_no_groups() -> None:

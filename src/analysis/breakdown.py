@@ -16,6 +16,9 @@ import pyarrow as pa
 from analysis.eventlog.shard import Column, NumberColumn, Shard
 from analysis.schema import ALL, MISSING, OTHER
 
+_MOST_PLACES = 1_000_000
+"""Up to how many combinations of values have a place each."""
+
 
 class Groups(NamedTuple):
     """Group numbers (one array per shard) into `names`."""
@@ -105,10 +108,21 @@ def _cells(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Hashable]
 def _tuples(
     parts: Sequence[tuple[np.ndarray, list[Hashable]]],
 ) -> tuple[np.ndarray, list[Hashable]]:
-    wide = [np.asarray(local, np.int64) % len(names) for local, names in parts]
-    stacked = np.column_stack(wide)
-    used, local = np.unique(stacked, axis=0, return_inverse=True)
+    sizes = tuple(len(names) for _, names in parts)
+    # Code −1, a missing value, is the last name.
+    wide = [
+        np.asarray(local, np.int64) % size for (local, _), size in zip(parts, sizes, strict=True)
+    ]
+    if np.prod([float(size) for size in sizes]) >= _MOST_PLACES:
+        used, local = np.unique(np.column_stack(wide), axis=0, return_inverse=True)
+    else:
+        places = np.ravel_multi_index(wide, sizes)
+        present = np.zeros(int(np.prod(sizes)), np.bool_)
+        present[places] = True
+        local = (np.cumsum(present) - 1)[places]
+        used = np.column_stack(np.unravel_index(np.flatnonzero(present), sizes))
     names = [
-        tuple(names[code] for code, (_, names) in zip(row, parts, strict=True)) for row in used
+        tuple(names[code] for code, (_, names) in zip(row, parts, strict=True))
+        for row in used.tolist()
     ]
     return local.reshape(-1), list(names)
