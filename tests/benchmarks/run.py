@@ -125,6 +125,8 @@ def asked(source: Path, place: Path) -> Iterator[list[Entry]]:
     peers += [("DuckDB", duck.by_group), ("Polars", frame.by_group)]
     entries += [Entry(group, name, run) for name, run in peers]
     entries += [Entry(task, NAME, partial(workbook.harder, task)) for task in HARDER]
+    away, back = workbook.panel()
+    entries.append(Entry("a move of the funnel's panel", NAME, back, away))
     entries += [
         Entry(questions.HOLDING, f"ClickHouse, {t}", partial(clickhouse.holding, t)) for t in TABLES
     ]

@@ -16,7 +16,7 @@ NAME = "workbook"
 CATALOG = Path(__file__).parents[2] / "data/catalogs/ecommerce.toml"
 
 _FIRST, *_REST = questions.STEPS
-HARDER: dict[str, tuple[list[str], dict[str, Any]]] = {
+HARDER: dict[str, tuple[list[Any], dict[str, Any]]] = {
     questions.HOLDING: (questions.STEPS, {"hold": [questions.HOLD]}),
     "funnel with an exclusion": (questions.STEPS, {"exclude": [Exclusion("remove_from_cart")]}),
     "funnel, exclusion drops attempts": (
@@ -29,6 +29,15 @@ HARDER: dict[str, tuple[list[str], dict[str, Any]]] = {
     "funnel of first entries": (questions.STEPS, {"entry": "first"}),
     "funnel of attempts": (questions.STEPS, {"count": "attempts"}),
     "funnel of sessions": (questions.STEPS, {"unit": "session"}),
+    "funnel by device and channel": (questions.STEPS, {"by": ["device", "channel"]}),
+    "funnel with an optional step": (
+        [_FIRST, {"event": "view_cart", "optional": True}, *_REST],
+        {},
+    ),
+    "funnel, a step within an hour": (
+        [_FIRST, {"event": _REST[0], "within": "1h"}, *_REST[1:]],
+        {},
+    ),
 }
 """What a funnel can be asked beside the plain question; its table, with intervals and medians."""
 
@@ -59,6 +68,22 @@ class Workbook:
         steps, options = HARDER[task]
         table = funnel(self.log, steps, window=questions.WINDOW, **options).table
         return {"": [int(n) for n in table["count"]]}
+
+    def panel(self) -> tuple[Callable[[], None], Callable[[], questions.Counts]]:
+        """A move of the funnel's panel: what goes before it, and the move until it is drawn."""
+        from analysis.widgets import funnel_panel
+
+        panel = funnel_panel(self.log, steps=questions.STEPS, window=questions.WINDOW, by="device")
+
+        def away() -> None:
+            panel.window.value = "1d"
+
+        def back() -> questions.Counts:
+            panel.window.value = questions.WINDOW
+            assert panel.result is not None
+            return {"": [int(n) for n in panel.result.table["count"]]}
+
+        return away, back
 
     def by(self, column: str) -> questions.Counts:
         """Users by step and group."""

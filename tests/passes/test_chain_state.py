@@ -60,6 +60,6 @@ def test_a_copy_ends_with_the_chain_and_a_wider_array_keeps_all() -> None:
 def test_the_names_of_columns_and_lines_are_places_of_their_own() -> None:
     columns = "DONE REACH ENTRY LAST ACTIVE FRESH HERE EXTRAS COUNT LIVE"
     lines = "NUMBER TIME STEPS BARRED USED MUST TAKEN STANDS"
-    scratch = "OWNER CAME_FROM QUEUE PICKED BEST_ROWS ASIDE"
+    scratch = "OWNER CAME_FROM QUEUE PICKED BEST_ROWS ASIDE LACKING"
     for names, size in ((columns, 10), (lines, state.ROW_LINES), (scratch, state.SCRATCH_LINES)):
         assert sorted(getattr(state, name) for name in names.split()) == list(range(size))
