@@ -20,6 +20,7 @@ from analysis.reports.parameters import read_parameters
 from analysis.results import Result
 from analysis.simulate import simulate
 from analysis.widgets import (
+    QuestionPanel,
     SaveTo,
     distance_panel,
     form_panel,
@@ -28,13 +29,12 @@ from analysis.widgets import (
     steps_panel,
     transitions_panel,
 )
-from analysis.widgets.answer_panel import AnswerPanel
 from analysis.widgets.drawing import PLOTLY
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "05_journeys_and_forms.ipynb"
 SHOP = Catalog.load(ROOT / "data" / "catalogs" / "ecommerce.toml")
-Make = Callable[..., AnswerPanel]
+Make = Callable[..., QuestionPanel]
 Ask = Callable[..., Result]
 
 MAKERS: dict[str, tuple[Make, Ask]] = {
@@ -72,17 +72,17 @@ def log() -> EventLog:
     return simulate(users=1_500).log
 
 
-def words(panel: AnswerPanel) -> str:
+def words(panel: QuestionPanel) -> str:
     return panel.children[1].value
 
 
-def drawing(panel: AnswerPanel) -> dict[str, Any]:
+def drawing(panel: QuestionPanel) -> dict[str, Any]:
     (output,) = panel.children[2].outputs
     assert set(output["data"]) == {PLOTLY}
     return output["data"][PLOTLY]
 
 
-def agrees(panel: AnswerPanel, expected: Result) -> None:
+def agrees(panel: QuestionPanel, expected: Result) -> None:
     assert panel.result is not None
     pd.testing.assert_frame_equal(panel.result.table, expected.table)
     assert drawing(panel)["data"] == json.loads(expected.figure().to_json())["data"]

@@ -38,7 +38,7 @@ from analysis.widgets import (
     overlaps_panel,
     rfm_panel,
 )
-from analysis.widgets.funnels import PLOTLY
+from analysis.widgets.drawing import PLOTLY
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 OCTOBER = datetime.date(2026, 10, 1)

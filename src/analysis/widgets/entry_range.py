@@ -11,10 +11,9 @@ import traitlets
 
 from analysis import wording
 from analysis.schema import UsageError
+from analysis.widgets.controls import day_picker
 
 UTC = "UTC"
-_STYLE = {"description_width": "6.5rem"}
-_WIDE = ipywidgets.Layout(width="20rem")
 
 
 class EntryRange(ipywidgets.VBox):
@@ -40,10 +39,7 @@ class EntryRange(ipywidgets.VBox):
         said: tuple[str, str] = ("Entered from", "Entered before"),
     ) -> None:
         days, self._zone = _days(given)
-        self.first, self.end = (
-            ipywidgets.DatePicker(description=name, value=day, style=_STYLE, layout=_WIDE)
-            for name, day in zip(said, days, strict=True)
-        )
+        self.first, self.end = (day_picker(name, day) for name, day in zip(said, days, strict=True))
         super().__init__([self.first, self.end])
         for picker in self.children:
             picker.observe(lambda _: self._tell(), "value")
