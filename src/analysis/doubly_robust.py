@@ -23,6 +23,7 @@ from analysis import figures
 from analysis.aipw import COLUMNS, MIN_PEOPLE, People, estimated
 from analysis.catalog import Catalog
 from analysis.eventlog import engine
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.exposure_cells import AUTO
@@ -178,7 +179,7 @@ def doubly_robust(
             "start": start,
             "min_cell": few,
         },
-        warnings=(*early, *said, ASSOCIATION),
+        warnings=(*early, *said, ASSOCIATION, *hindsight(log)),
         label=catalog.label(micro),
         overlap=hide_small_bins(_overlap(people.exposed, chances, kept), few),
         controls=hide_small_arms(_of_controls(placebos, found), few),

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.eventlog import engine
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
 from analysis.figures.form import form_bars
@@ -188,9 +189,9 @@ def form_fields(
     goal = -1 if macro is None else log.event_names.index(check_event(log, "form_fields", macro))
     names = _values(log.shards, field_property)
     places = (form_property, field_property)
-    shown = begun(log, "form_fields", within, entered).shards
+    shown = begun(log, "form_fields", within, entered)
     parts = engine.over(
-        list(zip(shown, log.shards, strict=True)),
+        list(zip(shown.shards, log.shards, strict=True)),
         lambda shard: _shard_fields(shard, kinds, (form, places, names), within, goal),
     )
     table, hidden = field_table(names, parts, min_cell)
@@ -209,7 +210,7 @@ def form_fields(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=_caveats(macro, within, hidden, min_cell),
+        warnings=(*_caveats(macro, within, hidden, min_cell), *hindsight(shown)),
         form=form,
         within=within,
         macro=macro,

@@ -21,6 +21,7 @@ import pandas as pd
 from analysis import figures
 from analysis.catalog import Catalog
 from analysis.eventlog import engine
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.figures.theme import records
@@ -162,7 +163,7 @@ change.'
             "permutations": permutations,
             "rng": seed,
         },
-        warnings=tuple(warnings),
+        warnings=(*warnings, *hindsight(log)),
         label=catalog.label(micro),
         rates=rates,
     )
