@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from analysis import forms
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
+from analysis.form_rows import EVENTS, form_names
+from analysis.forms import form_fields
 from analysis.journey_lines import Entered
 from analysis.schema import SESSION
 from analysis.widgets.choices import event_choices
@@ -23,7 +24,7 @@ def form_panel(
     form: str,
     *,
     catalog: Catalog | None = None,
-    events: Mapping[str, str] = forms.EVENTS,
+    events: Mapping[str, str] = EVENTS,
     form_property: str = "form",
     field_property: str = "field",
     macro: str | None = None,
@@ -50,7 +51,7 @@ form_property='form', field_property='field', min_cell=5)
     """
     called = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
     choices = [NOWHERE, *event_choices(list(log.event_names), called)]
-    known = [(name, name) for name in forms.form_names(log, form_property)]
+    known = [(name, name) for name in form_names(log, form_property)]
     controls = {
         "form": dropdown("Form", known, form),
         "macro": dropdown("Macro", choices, macro or ""),
@@ -67,5 +68,5 @@ form_property='form', field_property='field', min_cell=5)
         lead="form",
         names={"macro": "form_macro"},
     )
-    ask = partial(forms.form_fields, log, events=events)
+    ask = partial(form_fields, log, events=events)
     return QuestionPanel("form_panel", ask, controls, fixed, draft=draft, save=save)
