@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.schema import UsageError
 from analysis.widgets.choices import Choice
 
-STYLE: Final = {"description_width": "7rem"}
+STYLE: Final = {"description_width": "7.5rem"}
 WIDE: Final = ipywidgets.Layout(width="22rem", max_width="100%")
 APART: Final = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
 _MOST = 1_000_000
