@@ -18,6 +18,7 @@ from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.reports.parameters import read_parameters
 from analysis.results import Result
+from analysis.schema import UsageError
 from analysis.simulate import simulate
 from analysis.widgets import (
     QuestionPanel,
@@ -136,6 +137,13 @@ def test_an_error_is_said_where_the_answer_would_be(log: EventLog) -> None:
 def test_what_the_log_does_not_know_is_a_choice_and_an_error(log: EventLog) -> None:
     assert "Did you mean &#x27;purchase&#x27;?" in words(paths_panel(log, to="purchse"))
     assert "Did you mean &#x27;contact&#x27;?" in words(form_panel(log, "contct"))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_entry_range_that_is_not_of_days_names_no_other_panel(log: EventLog, name: str) -> None:
+    for entered in (("2026-11-02T08:00", None), ("soon", None)):
+        with pytest.raises(UsageError, match=r"^panel: entered="):
+            MAKERS[name][0](log, entered=entered)
 
 
 @pytest.mark.parametrize("name", MAKERS)

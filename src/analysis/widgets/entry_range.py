@@ -74,15 +74,15 @@ def _days(given: tuple[Any, Any] | None) -> tuple[list[datetime.date | None], An
         stamps = [None if instant is None else pd.Timestamp(instant) for instant in given]
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"funnel_panel: entered={given!r}. Allowed: (start, end), such as "
+            f"panel: entered={given!r}. Allowed: (start, end), such as "
             "('2026-11-09', '2026-11-16'), end excluded."
         ) from error
     zones = {str(stamp.tz or UTC): stamp.tz for stamp in stamps if stamp is not None}
     whole = all(stamp is None or stamp == stamp.normalize() for stamp in stamps)
     if len(stamps) != 2 or len(zones) > 1 or not whole:
         raise UsageError(
-            f"funnel_panel: entered={given!r} is not two whole days of one time zone. Give "
-            "midnights, or call funnel(..., entered=...), which takes any instants."
+            f"panel: entered={given!r} is not two whole days of one time zone. Give "
+            "midnights, or call the function with entered=..., which takes any instants."
         )
     name, zone = next(iter(zones.items()), (UTC, None))
     return [None if stamp is None else stamp.date() for stamp in stamps], (
