@@ -18,7 +18,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 FLOORS = {
     "words": (
         "schema results stats figures wording association calibration ratio_words dose "
-        "timing_survival aipw kaplan_meier pooling "
+        "timing_survival aipw kaplan_meier pooling shifts "
     ),
     "data": (
         "eventlog passes sources catalog catalog_form simulate shop_world shop_tables shop_rows "
@@ -31,6 +31,7 @@ FLOORS = {
         "funnel_table funnel_result breakdown periods period_bounds period_changes "
         "period_result period_words micro_shares totals gate verdict micro_ratios micro_table "
         "micro_words micro_cells correlation dose_response stability lead_lag doubly_robust "
+        "landmarks "
         "horizons funnel_options funnel_codes funnel_chains funnel_attempts funnel_words "
         "funnel_trend funnel_orders funnel_suggest funnel_suggest_words funnel_hidden "
         "funnel_pairs funnel_lookup funnel_times funnel_recent funnel_next funnel_compare "
@@ -40,7 +41,7 @@ FLOORS = {
         "content content_table content_words comparison_words "
         "segment_comparison segment_profiles segment_overlaps "
         "journeys journey_lines journey_flows journey_steps journey_paths "
-        "journey_order journey_distance forms form_table engagement engagement_rates "
+        "journey_order journey_distance forms form_rows form_table engagement engagement_rates "
         "engagement_rows engagement_scores engagement_words "
     ),
     "views": "widgets reports cli console log_commands lab notebooks kernels",

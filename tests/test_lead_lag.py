@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.lead_lag import _shuffled, _spearman, lead_lag
+from analysis.lead_lag import lead_lag
 from analysis.schema import DataError, UsageError
 from analysis.simulate import simulate
 
@@ -133,23 +133,6 @@ def test_the_same_seed_gives_the_same():
 def test_it_says_that_these_are_no_persons():
     result = lead_lag(leading(1), CATALOG, "share", permutations=99)
     assert any("not persons" in text for text in result.warnings)
-
-
-def test_blocks_stay_together_when_they_are_shuffled():
-    """What one series has of its own, from one week to the next, must survive the shuffle."""
-    rng = np.random.default_rng(0)
-    orders = [_shuffled(np.arange(12), 4, rng) for _ in range(200)]
-    for order in orders:
-        assert sorted(order) == list(range(12))
-        # Three blocks of four, cut anywhere in the circle: nine of eleven steps at least.
-        assert ((order[1:] - order[:-1]) % 12 == 1).sum() >= 9
-    assert len({tuple(order) for order in orders}) > 20
-    uneven = _shuffled(np.arange(10), 4, rng)
-    assert sorted(uneven) == list(range(10))
-
-
-def test_ties_and_constants():
-    assert _spearman(np.array([1.0, 1, 1]), np.array([1.0, 2, 3])) == 0
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from analysis import figures
 from analysis.association import mantel_haenszel
 from analysis.catalog import Catalog
 from analysis.dose import Trend, isotonic, mantel_trend
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.micro_cells import checked_cell, hide_small_levels
@@ -134,7 +135,7 @@ def dose_response(
             "min_cell": few,
             "start": start,
         },
-        warnings=(*counts.warnings, *first_period_notes(counts, few), ASSOCIATION),
+        warnings=(*counts.warnings, *first_period_notes(counts, few), ASSOCIATION, *hindsight(log)),
         label=catalog.label(micro),
         macros=int(own["k"].sum()),
         at_risk=int(own["n"].sum()),

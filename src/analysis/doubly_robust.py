@@ -14,27 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis import figures
-from analysis.aipw import COLUMNS, MIN_PEOPLE, People, estimated
+from analysis.aipw import COLUMNS, People, estimated
 from analysis.catalog import Catalog
-from analysis.eventlog import engine
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.shard import Shard
 from analysis.exposure_cells import AUTO
-from analysis.exposure_firsts import entry_rows
-from analysis.micro_cells import checked_cell, hide_small_arms, hide_small_bins, small
+from analysis.landmarks import ACTIVITY, at_landmark, mature_users, said_of_early
+from analysis.micro_cells import checked_cell, hide_small_arms, hide_small_bins
 from analysis.micro_words import ASSOCIATION
 from analysis.person_periods import person_periods
 from analysis.results import Result
 from analysis.schema import US_PER_DAY, USER, UsageError, duration_us, human_duration
 from analysis.wording import count, points, share
 
-ACTIVITY: Final = "activity"
 _BINS = 20
 
 
@@ -157,15 +155,15 @@ def doubly_robust(
         start=start,
     )
     # The second cell has only those whose whole horizon the log covers; of the first it is asked.
-    mature = _mature(log, end, start)
+    mature = mature_users(log, end, start)
     came = rows[rows["converted"]]
     followed = [user in mature for user in came[USER]]
-    early = _before_landmark(came.loc[followed, "period"], looked, few)
-    people = _at_landmark(rows, micro, chosen)
+    early = said_of_early(came.loc[followed, "period"], looked, few)
+    people = at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
     said = _caveats(people, kept, few) if mature else [_unfollowed(end)]
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
-    found = [estimated(_at_landmark(rows, name, chosen), float(trim))[0] for name in placebos]
+    found = [estimated(at_landmark(rows, name, chosen), float(trim))[0] for name in placebos]
     return DoublyRobustResult(
         table=hide_small_arms(table, few),
         parameters={
@@ -178,44 +176,13 @@ def doubly_robust(
             "start": start,
             "min_cell": few,
         },
-        warnings=(*early, *said, ASSOCIATION),
+        warnings=(*early, *said, ASSOCIATION, *hindsight(log)),
         label=catalog.label(micro),
         overlap=hide_small_bins(_overlap(people.exposed, chances, kept), few),
         controls=hide_small_arms(_of_controls(placebos, found), few),
         landmark_us=looked,
         horizon_us=end,
     )
-
-
-def _before_landmark(came: pd.Series, landmark_us: int, min_cell: int) -> list[str]:
-    """How many conversions a landmark throws away; `came` is the cell of each."""
-    early = int((came == 0).sum())
-    if len(came) < max(min_cell, 1):
-        return []
-    gone = share(early, len(came), early / len(came))
-    if small([early, len(came) - early], min_cell).any():
-        gone = f"Fewer than {min_cell}, or all but so few, of {count(len(came))}"
-    return [
-        f"{gone} of the conversions come before the landmark, within "
-        f"{human_duration(landmark_us)} of entry: they are left out."
-    ]
-
-
-def _unfollowed(end: int) -> str:
-    within = human_duration(end)
-    return f"The log follows nobody for the whole horizon of {within}. Take a shorter horizon."
-
-
-def _caveats(people: People, kept: np.ndarray, min_cell: int) -> list[str]:
-    if not people.converted.any():
-        return ["Nobody converted between the landmark and the end of the horizon."]
-    left_out = int((~kept).sum())
-    if not left_out:
-        return []
-    gone = share(left_out, len(kept), left_out / len(kept))
-    if left_out < min_cell:
-        gone = f"Fewer than {min_cell} of {count(len(kept))}"
-    return [f"{gone} of the users have no like in the other group: left out."]
 
 
 def _bounds(landmark: Any, horizon: Any, trim: Any) -> tuple[int, int]:
@@ -233,41 +200,21 @@ def _bounds(landmark: Any, horizon: Any, trim: Any) -> tuple[int, int]:
     return start, end
 
 
-def _mature(log: EventLog, horizon_us: int, start: str | None) -> set[str]:
-    """Users whose whole horizon the log covers."""
-    last = log.covers_until_us - horizon_us
-
-    def users(shard: Shard) -> list[str]:
-        first = entry_rows(shard, log=log, start=start)
-        early = np.flatnonzero(first >= 0)
-        early = early[shard.time[first[early]] <= last]
-        return shard.users.take(early).to_pylist()
-
-    return {name for part in engine.over(log.shards, users) for name in part}
+def _unfollowed(end: int) -> str:
+    within = human_duration(end)
+    return f"The log follows nobody for the whole horizon of {within}. Take a shorter horizon."
 
 
-def _at_landmark(rows: pd.DataFrame, micro: str, adjust: list[str]) -> People:
-    """Everybody at risk at the landmark, and whether they converted later."""
-    later = rows[rows["period"] >= 1]
-    converted = later.groupby(USER, sort=False)["converted"].any()
-    here = later[later["period"] == 1]
-    columns = [np.ones(len(here))]
-    if ACTIVITY in adjust:
-        activity = np.log1p(here[ACTIVITY].to_numpy(float))
-        columns += [activity, activity**2]
-    for name in adjust:
-        if name != ACTIVITY:
-            levels = here[name].astype(str)
-            counts = levels.value_counts()
-            # The most frequent value is what the others are compared with.
-            columns += [
-                (levels == level).to_numpy(float)
-                for level in counts.index[1:]
-                if counts[level] >= MIN_PEOPLE
-            ]
-    exposed = here[micro].to_numpy(bool)
-    outcome = converted.reindex(here[USER]).to_numpy(bool)
-    return People(exposed, outcome, np.column_stack(columns))
+def _caveats(people: People, kept: np.ndarray, min_cell: int) -> list[str]:
+    if not people.converted.any():
+        return ["Nobody converted between the landmark and the end of the horizon."]
+    left_out = int((~kept).sum())
+    if not left_out:
+        return []
+    gone = share(left_out, len(kept), left_out / len(kept))
+    if left_out < min_cell:
+        gone = f"Fewer than {min_cell} of {count(len(kept))}"
+    return [f"{gone} of the users have no like in the other group: left out."]
 
 
 def _of_controls(names: list[str], tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -19,23 +19,20 @@ import numpy as np
 import pandas as pd
 
 from analysis.eventlog import engine
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.shard import Shard, TextColumn
 from analysis.figures.form import form_bars
+from analysis.form_rows import EVENTS, check_property, kinds_of, shard_fields, values_of
 from analysis.form_table import ends_table, field_table, readable_ends
 from analysis.journey_lines import (
     DEPENDENT,
     Entered,
-    Groups,
     begun,
     check,
     check_event,
-    session_codes,
     told,
     unit_word,
 )
-from analysis.passes import forms as passes
-from analysis.passes.paths import lines
 from analysis.results import Result
 from analysis.schema import SESSION, UsageError, did_you_mean
 from analysis.wording import count, estimate
@@ -51,12 +48,6 @@ _NOT_CAUSED: Final = (
     "Who finishes a form may have wanted to buy before: that they come to the macro more often is "
     "not what the form brings about."
 )
-EVENTS: Final[Mapping[str, str]] = {
-    "focus": "form_focus",
-    "change": "form_change",
-    "error": "form_error",
-    "submit": "form_submit",
-}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -176,22 +167,22 @@ def form_fields(
     0  mail  1.0  2.0   0.5           300.0
     """
     check(log, "form_fields", within, min_cell=min_cell)
-    kinds = _kinds(log, events)
+    kinds = kinds_of(log, events)
     for name in (form_property, field_property):
-        _check_property(log, name)
-    known = _values(log.shards, form_property)
+        check_property(log, name)
+    known = values_of(log.shards, form_property)
     if form not in known:
         raise UsageError(
             f"form_fields: {form!r} is no form of this log.{did_you_mean(form, known)} "
             f"Forms: {', '.join(map(repr, known[:12])) or 'none'}."
         )
     goal = -1 if macro is None else log.event_names.index(check_event(log, "form_fields", macro))
-    names = _values(log.shards, field_property)
+    names = values_of(log.shards, field_property)
     places = (form_property, field_property)
-    shown = begun(log, "form_fields", within, entered).shards
+    shown = begun(log, "form_fields", within, entered)
     parts = engine.over(
-        list(zip(shown, log.shards, strict=True)),
-        lambda shard: _shard_fields(shard, kinds, (form, places, names), within, goal),
+        list(zip(shown.shards, log.shards, strict=True)),
+        lambda shard: shard_fields(shard, kinds, (form, places, names), within, goal),
     )
     table, hidden = field_table(names, parts, min_cell)
     ends = ends_table(np.sum([part[1] for part in parts], axis=0), min_cell)
@@ -209,7 +200,7 @@ def form_fields(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=_caveats(macro, within, hidden, min_cell),
+        warnings=(*_caveats(macro, within, hidden, min_cell), *hindsight(shown)),
         form=form,
         within=within,
         macro=macro,
@@ -225,92 +216,3 @@ def _caveats(macro: str | None, within: str, hidden: int, min_cell: int) -> tupl
             f"field{'s' if hidden > 1 else ''}."
         )
     return tuple(said)
-
-
-def form_names(log: EventLog, form_property: str = "form") -> list[str]:
-    """The forms that a log knows: the values of a property; none if it has no such property.
-
-    Examples
-    --------
-    >>> from analysis.simulate import simulate
-    >>> form_names(simulate(users=300).log)
-    ['contact']
-    """
-    return _values(log.shards, form_property) if log.kinds.get(form_property) == "text" else []
-
-
-def _kinds(log: EventLog, events: Mapping[str, str]) -> Groups:
-    """What each event of the log is to a form; −1: nothing."""
-    order = tuple(EVENTS)
-    lut = np.full(len(log.event_names) + 1, -1, np.int64)
-    for kind, name in events.items():
-        if kind not in order:
-            raise UsageError(
-                f"form_fields: events has {kind!r}.{did_you_mean(kind, order)} Allowed: "
-                f"{', '.join(map(repr, order))}."
-            )
-        if name in log.event_names:
-            lut[log.event_names.index(name)] = order.index(kind)
-        elif events is not EVENTS:
-            raise UsageError(
-                f"form_fields: {name!r} is no event of this log."
-                f"{did_you_mean(name, log.event_names)} {len(log.event_names)} events: "
-                "log.summary()"
-            )
-    if (lut < 0).all():
-        raise UsageError(
-            f"form_fields: the log has none of {', '.join(map(repr, events.values()))}. Name its "
-            "own: events={'focus': ..., 'change': ..., 'error': ..., 'submit': ...}."
-        )
-    return Groups(lut, order)
-
-
-def _check_property(log: EventLog, name: str) -> None:
-    if log.kinds.get(name) != "text":
-        raise UsageError(
-            f"form_fields: {name!r} is no property of text of this log."
-            f"{did_you_mean(name, log.properties)} "
-            f"Properties: {', '.join(map(repr, log.properties)) or 'none'}."
-        )
-
-
-def _column(shard: Shard, name: str) -> TextColumn:
-    column = shard.columns[name]
-    assert isinstance(column, TextColumn)
-    return column
-
-
-def _values(shards: Any, name: str) -> list[str]:
-    return sorted({text for shard in shards for text in _column(shard, name).values.to_pylist()})
-
-
-def _shard_fields(
-    shards: tuple[Shard, Shard],
-    kinds: Groups,
-    asked: tuple[str, tuple[str, str], list[str]],
-    within: str,
-    goal: int,
-) -> tuple[np.ndarray, ...]:
-    shard, whole = shards  # the attempts asked for; and all rows, for the macro may come later
-    form, (form_property, field_property), names = asked
-    own = _column(shard, form_property)
-    # Rows of other forms are hidden as a view hides them: by the code that is no event's.
-    hidden = shard.event.dtype.type(len(kinds.lut) - 1)
-    event = np.where(own.codes == own.code_of(form), shard.event, hidden)
-    fields = _column(shard, field_property)
-    place = {name: number for number, name in enumerate(names)}
-    numbers = np.array([*(place[text] for text in fields.values.to_pylist()), -1], np.int64)
-    codes, _ = session_codes(shard, within)
-    rows, starts, users = lines(event, codes, shard.offsets, kinds.lut)
-    came = np.flatnonzero(whole.event == goal)
-    last = np.full(len(shard.offsets) - 1, -1, np.int64)
-    # Ascending, so the last one of each user stays.
-    last[np.searchsorted(shard.offsets, came, side="right") - 1] = came
-    return passes.fields(
-        kinds.lut[event[rows]],
-        numbers[fields.codes[rows]],
-        shard.time[rows],
-        starts,
-        last[users] > rows[starts[1:] - 1],
-        len(names),
-    )

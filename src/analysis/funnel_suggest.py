@@ -21,6 +21,7 @@ import pandas as pd
 from analysis import funnel_orders as orders
 from analysis import funnel_suggest_words as words
 from analysis.catalog import Catalog
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.figures import suggested
 from analysis.funnel_orders import MOST_COLUMNS, Before, Order
@@ -163,7 +164,7 @@ def suggest(
     return SuggestResult(
         table=_table(proposed, goal, lead[:, order], catalog),
         parameters=given,
-        warnings=tuple(said),
+        warnings=(*said, *hindsight(log)),
         steps=(*proposed, goal),
         orders=_orders_table(found, kept),
         left_out=left_out,
@@ -244,7 +245,7 @@ def _nothing(
     return SuggestResult(
         table=_table([], goal, np.empty((0, 0), np.int64), catalog).iloc[:0],
         parameters=given,
-        warnings=(said,),
+        warnings=(said, *hindsight(log)),
         steps=(),
         orders=_orders_table([], []),
         left_out=_left_out([], orders.Before(0, {}, 0)),

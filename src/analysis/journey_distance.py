@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.figures.journeys import distance_bars
 from analysis.journey_lines import (
@@ -186,7 +187,7 @@ def distance_to_macro(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=tuple(said),
+        warnings=(*said, *hindsight(log)),
         macro=macro,
         within=within,
         converters=converters,

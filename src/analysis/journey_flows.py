@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.eventlog import engine
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.figures.flow_maps import transition_map
@@ -161,7 +162,7 @@ def transitions(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=tuple(said),
+        warnings=(*said, *hindsight(log)),
         within=within,
     )
 

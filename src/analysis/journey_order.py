@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.contrasts import judged
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.figures.flow_maps import order_map
 from analysis.figures.journeys import order_bars
@@ -168,7 +169,7 @@ def event_order(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=tuple(said),
+        warnings=(*said, *hindsight(log)),
         within=within,
     )
 

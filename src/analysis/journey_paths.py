@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.figures.journeys import path_bars
 from analysis.journey_lines import (
@@ -177,7 +178,7 @@ def paths(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=tuple(said),
+        warnings=(*said, *hindsight(log)),
         within=within,
         ends=(start, to),
     )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.figures.flow_maps import position_map
 from analysis.journey_lines import (
@@ -152,7 +153,7 @@ def step_matrix(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=tuple(said),
+        warnings=(*said, *hindsight(log)),
         within=within,
         anchors=(start or "", to),
     )

@@ -21,13 +21,15 @@ import pandas as pd
 from analysis import figures
 from analysis.catalog import Catalog
 from analysis.eventlog import engine
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.figures.theme import records
 from analysis.ratio_words import chance, coefficient
 from analysis.results import Result
 from analysis.schema import DataError, UsageError, did_you_mean, instant_us, one_of
-from analysis.stats import CONFIDENCE, wilson
+from analysis.shifts import correlations_by_shift
+from analysis.stats import wilson
 from analysis.wording import count
 
 MIN_PERIODS: Final = 26
@@ -144,9 +146,10 @@ change.'
     table = pd.DataFrame({"lag": lags}).assign(**dict.fromkeys(columns, np.nan))
     warnings = [_AGGREGATE]
     if told:
-        generator = np.random.default_rng(rng)
-        shuffled = np.stack([_shuffled(ahead, block, generator) for _ in range(permutations)])
-        found = _compared(ahead, after, shuffled, lags)
+        drawn = np.random.default_rng(rng)
+        found = correlations_by_shift(
+            ahead, after, lags, block=block, permutations=permutations, rng=drawn
+        )
         table = table.assign(**dict(zip(columns, found.T, strict=True)))
     else:
         warnings.insert(0, _why_not(log, catalog, macro, len(rates)))
@@ -162,7 +165,7 @@ change.'
             "permutations": permutations,
             "rng": seed,
         },
-        warnings=tuple(warnings),
+        warnings=(*warnings, *hindsight(log)),
         label=catalog.label(micro),
         rates=rates,
     )
@@ -245,51 +248,3 @@ def _users(shard: Shard, *, codes: list[int], hidden: int, bounds: np.ndarray) -
         new[1:] = (np.diff(who[rows]) != 0) | (np.diff(when[rows]) != 0)
         out[i] = np.bincount(when[rows[new]], minlength=periods)
     return out
-
-
-def _compared(
-    micro: np.ndarray, macro: np.ndarray, shuffled: np.ndarray, lags: np.ndarray
-) -> np.ndarray:
-    permutations = len(shuffled)
-    found = np.array([_spearman(*_pairs(micro, macro, lag)) for lag in lags])
-    null = np.stack([_spearman(*_pairs(shuffled, macro, lag)) for lag in lags])
-    size, largest = np.abs(found), np.abs(null).max(0)
-    n = np.array([len(macro) - abs(lag) for lag in lags])
-    p = (1 + (np.abs(null) >= size[:, None] - 1e-12).sum(1)) / (permutations + 1)
-    p_adjusted = (1 + (largest >= size[:, None] - 1e-12).sum(1)) / (permutations + 1)
-    low, high = _interval(found, n)
-    return np.column_stack([found, low, high, n, p, p_adjusted])
-
-
-def _pairs(micro: np.ndarray, macro: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """The macro changes of `lag` periods after each micro change; the last axis is time."""
-    n = len(macro)
-    if lag >= 0:
-        return micro[..., : n - lag], macro[lag:]
-    return micro[..., -lag:], macro[: n + lag]
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    from scipy.stats import rankdata
-
-    one, two = rankdata(x, axis=-1), rankdata(y)
-    one = one - one.mean(-1, keepdims=True)
-    two = two - two.mean()
-    scale = np.sqrt((one**2).sum(-1) * (two**2).sum())
-    return np.divide((one * two).sum(-1), scale, out=np.zeros(np.shape(scale)), where=scale > 0)
-
-
-def _shuffled(changes: np.ndarray, block: int, rng: np.random.Generator) -> np.ndarray:
-    """The changes turned by a random number of periods, and their blocks shuffled."""
-    turned = np.roll(changes, rng.integers(len(changes)))
-    blocks = np.split(turned, range(block, len(changes), block))
-    return np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
-
-
-def _interval(r: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    from scipy.stats import norm
-
-    with np.errstate(divide="ignore"):
-        z, half = np.arctanh(r), norm.ppf(0.5 + CONFIDENCE / 2)
-    half = half * np.sqrt((1 + r**2 / 2) / (n - 3))
-    return np.tanh(z - half), np.tanh(z + half)

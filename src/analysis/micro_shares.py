@@ -21,6 +21,7 @@ import pandas as pd
 from analysis import figures
 from analysis.catalog import Catalog
 from analysis.eventlog import engine
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.funnel_chains import ShardChains
 from analysis.funnels import funnel
@@ -134,7 +135,10 @@ def micro_shares(
             "min_cell": min_cell,
             "time_zone": time_zone,
         },
-        warnings=tuple(_warnings(catalog, names, table, min_cell)),
+        warnings=(
+            *_warnings(catalog, names, table, min_cell),
+            *hindsight(log, instant_us(asked.start)),
+        ),
         period=asked,
         window_us=entered.window_us,
     )

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import period_words
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.funnel_result import FunnelResult
 from analysis.funnels import funnel
@@ -130,7 +131,8 @@ def _warnings(
     log: EventLog, periods: tuple[Period, Period], views: list[FunnelResult], min_cell: int
 ) -> list[str]:
     now, before = periods
-    said = list(views[0].warnings)
+    # The earlier period may lie before what picked them where the later one does not.
+    said = list(dict.fromkeys([*views[0].warnings, *hindsight(log, instant_us(before.start))]))
     if instant_us(now.end) > log.covers_until_us:
         said.append(period_words.not_over(now, log.covers_until))
     first: Any = log.start

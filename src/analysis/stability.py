@@ -21,6 +21,7 @@ import pandas as pd
 from analysis import figures
 from analysis.association import OddsRatio, cochran_q, mantel_haenszel
 from analysis.catalog import Catalog
+from analysis.eventlog.hindsight import hindsight
 from analysis.eventlog.log import EventLog
 from analysis.exposure import ExposureCounts, exposure_counts
 from analysis.figures.theme import records
@@ -193,6 +194,7 @@ def stability(
             *(w for w in first.warnings if "control" not in w),
             *first_period_notes(first, few),
             ASSOCIATION,
+            *hindsight(log),
         ),
         label=catalog.label(micro),
         dimensions=_dimensions(table, asked),

@@ -32,8 +32,8 @@ def test_a_saved_curve_renders_as_the_report_that_was_seen(
     target = SaveTo(name, "../data/shop", parameters={"catalog": catalog})
     plan = Catalog.load(catalog)
     panel = timing_panel(log, catalog=plan, start="view_item", min_cell=5, save=target)
-    panel.horizon.value = "7d"
-    panel.by.value = "device"
+    panel.controls["horizon"].value = "7d"
+    panel.controls["by"].value = "device"
     panel.form.name.value = "waits-by-device"
     panel.form.save()
     monkeypatch.chdir(tmp_path)
@@ -53,4 +53,4 @@ def test_a_saved_curve_renders_as_the_report_that_was_seen(
     page = (folder / "index.html").read_text("utf-8")
     assert "users at risk" in page
     assert "timing_panel(" not in page
-    assert "CurvePanel" not in page
+    assert "QuestionPanel" not in page

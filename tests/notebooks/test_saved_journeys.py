@@ -59,4 +59,4 @@ def test_saved_panels_render_as_the_reports_that_were_seen(
         assert rate["value"] == pytest.approx(away.numbers()["macro_rate"]["value"], rel=1e-9)
         page = (folder / "index.html").read_text("utf-8")
         assert "_panel(" not in page
-        assert "FormPanel" not in page
+        assert "QuestionPanel" not in page

@@ -18,8 +18,10 @@ from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.reports.parameters import read_parameters
 from analysis.results import Result
+from analysis.schema import UsageError
 from analysis.simulate import simulate
 from analysis.widgets import (
+    QuestionPanel,
     SaveTo,
     distance_panel,
     form_panel,
@@ -28,13 +30,12 @@ from analysis.widgets import (
     steps_panel,
     transitions_panel,
 )
-from analysis.widgets.answer_panel import AnswerPanel
 from analysis.widgets.drawing import PLOTLY
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "05_journeys_and_forms.ipynb"
 SHOP = Catalog.load(ROOT / "data" / "catalogs" / "ecommerce.toml")
-Make = Callable[..., AnswerPanel]
+Make = Callable[..., QuestionPanel]
 Ask = Callable[..., Result]
 
 MAKERS: dict[str, tuple[Make, Ask]] = {
@@ -72,17 +73,17 @@ def log() -> EventLog:
     return simulate(users=1_500).log
 
 
-def words(panel: AnswerPanel) -> str:
+def words(panel: QuestionPanel) -> str:
     return panel.children[1].value
 
 
-def drawing(panel: AnswerPanel) -> dict[str, Any]:
+def drawing(panel: QuestionPanel) -> dict[str, Any]:
     (output,) = panel.children[2].outputs
     assert set(output["data"]) == {PLOTLY}
     return output["data"][PLOTLY]
 
 
-def agrees(panel: AnswerPanel, expected: Result) -> None:
+def agrees(panel: QuestionPanel, expected: Result) -> None:
     assert panel.result is not None
     pd.testing.assert_frame_equal(panel.result.table, expected.table)
     assert drawing(panel)["data"] == json.loads(expected.figure().to_json())["data"]
@@ -136,6 +137,13 @@ def test_an_error_is_said_where_the_answer_would_be(log: EventLog) -> None:
 def test_what_the_log_does_not_know_is_a_choice_and_an_error(log: EventLog) -> None:
     assert "Did you mean &#x27;purchase&#x27;?" in words(paths_panel(log, to="purchse"))
     assert "Did you mean &#x27;contact&#x27;?" in words(form_panel(log, "contct"))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_entry_range_that_is_not_of_days_names_no_other_panel(log: EventLog, name: str) -> None:
+    for entered in (("2026-11-02T08:00", None), ("soon", None)):
+        with pytest.raises(UsageError, match=r"^panel: entered="):
+            MAKERS[name][0](log, entered=entered)
 
 
 @pytest.mark.parametrize("name", MAKERS)

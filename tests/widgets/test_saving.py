@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.funnel_steps import Exclusion
 from analysis.reports.definition import load_definition
-from analysis.widgets import FunnelPanel, SaveTo, funnel_panel
+from analysis.simulate import simulate
+from analysis.widgets import (
+    FunnelPanel,
+    SaveTo,
+    correlation_panel,
+    funnel_panel,
+    paths_panel,
+    segments_panel,
+)
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -132,3 +144,25 @@ def test_data_outside_the_project_keeps_its_whole_path(tmp_path: Path) -> None:
 def test_a_panel_without_a_target_has_no_form() -> None:
     frame = pd.DataFrame({"user": ["a"], "time": pd.to_datetime(["2026-11-01"]), "event": ["x"]})
     assert funnel_panel(EventLog.from_frame(frame), steps=["x"]).form is None
+
+
+def broken(log: EventLog, save: SaveTo) -> dict[str, Any]:
+    """Every kind of panel, brought to where it has no answer."""
+    plan = Catalog.load(ROOT / "data" / "catalogs" / "ecommerce.toml")
+    return {
+        "question": paths_panel(log, to="purchse", save=save),
+        "funnel": funnel_panel(log, steps=["view_item", "purchse"], save=save),
+        "segments": segments_panel(log, catalog=plan, at="2030-01-01", save=save),
+        "correlation": correlation_panel(log, plan, macro="purchse", save=save),
+    }
+
+
+def test_no_panel_saves_what_has_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "definitions").mkdir()
+    save = SaveTo("02_funnels", str(tmp_path), folder=str(tmp_path / "definitions"))
+    for name, panel in broken(simulate(users=300).log, save).items():
+        assert panel.result is None, name
+        panel.form.name.value = name
+        panel.form.save()
+        assert "there is no answer to save" in panel.form.message.value, name
+    assert not list((tmp_path / "definitions").iterdir())

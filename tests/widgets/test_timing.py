@@ -16,8 +16,9 @@ from analysis.eventlog.log import EventLog
 from analysis.schema import UsageError
 from analysis.timing import conversion_curve
 from analysis.widgets.drawing import PLOTLY
+from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.saving import SaveTo
-from analysis.widgets.timing import CurvePanel, timing_panel
+from analysis.widgets.timing import timing_panel
 
 EVENTS = ("view_item", "add_to_cart", "purchase", "footer_click")
 SHOP = {
@@ -42,28 +43,28 @@ def log() -> EventLog:
 
 
 @pytest.fixture
-def panel(log: EventLog) -> CurvePanel:
+def panel(log: EventLog) -> QuestionPanel:
     return timing_panel(log, catalog=Catalog.from_mapping(SHOP), start="view_item", horizon="7d")
 
 
-def words(panel: CurvePanel) -> str:
+def words(panel: QuestionPanel) -> str:
     return panel.children[1].value
 
 
-def drawing(panel: CurvePanel) -> dict[str, Any]:
+def drawing(panel: QuestionPanel) -> dict[str, Any]:
     (output,) = panel.children[2].outputs
     assert set(output["data"]) == {PLOTLY}
     return output["data"][PLOTLY]
 
 
-def agrees(panel: CurvePanel, log: EventLog) -> None:
+def agrees(panel: QuestionPanel, log: EventLog) -> None:
     expected = conversion_curve(log, **panel.kwargs())
     assert panel.result is not None
     pd.testing.assert_frame_equal(panel.result.table, expected.table)
     assert drawing(panel)["data"] == json.loads(expected.figure().to_json())["data"]
 
 
-def test_starts_with_the_macro_of_the_catalog(panel: CurvePanel, log: EventLog) -> None:
+def test_starts_with_the_macro_of_the_catalog(panel: QuestionPanel, log: EventLog) -> None:
     assert panel.kwargs() == {
         "start": "view_item",
         "macro": "purchase",
@@ -74,22 +75,22 @@ def test_starts_with_the_macro_of_the_catalog(panel: CurvePanel, log: EventLog) 
     }
     agrees(panel, log)
     assert "of 40 users" in words(panel)
-    assert ("Bought", "purchase") in panel.macro.options
+    assert ("Bought", "purchase") in panel.controls["macro"].options
 
 
-def test_every_control_changes_the_answer(panel: CurvePanel, log: EventLog) -> None:
+def test_every_control_changes_the_answer(panel: QuestionPanel, log: EventLog) -> None:
     seen = [drawing(panel)]
-    panel.by.value = "device"
+    panel.controls["by"].value = "device"
     seen.append(drawing(panel))
-    panel.start.value = "add_to_cart"
+    panel.controls["start"].value = "add_to_cart"
     seen.append(drawing(panel))
-    panel.macro.value = "footer_click"
+    panel.controls["macro"].value = "footer_click"
     seen.append(drawing(panel))
-    panel.horizon.value = "30d"
+    panel.controls["horizon"].value = "30d"
     seen.append(drawing(panel))
-    panel.entry.first.value = datetime.date(2026, 11, 5)
+    panel.controls["entered"].first.value = datetime.date(2026, 11, 5)
     seen.append(drawing(panel))
-    panel.start.value = ""
+    panel.controls["start"].value = ""
     seen.append(drawing(panel))
     agrees(panel, log)
     assert panel.kwargs()["start"] is None
@@ -97,12 +98,12 @@ def test_every_control_changes_the_answer(panel: CurvePanel, log: EventLog) -> N
     assert len(set(texts)) == len(texts)
 
 
-def test_an_error_is_said_where_the_answer_would_be(panel: CurvePanel) -> None:
-    panel.start.value = "purchase"
+def test_an_error_is_said_where_the_answer_would_be(panel: QuestionPanel) -> None:
+    panel.controls["start"].value = "purchase"
     assert panel.result is None
     assert "is the start and the macro" in words(panel)
     assert panel.children[2].outputs == ()
-    panel.start.value = "view_item"
+    panel.controls["start"].value = "view_item"
     assert panel.result is not None
 
 

@@ -8,11 +8,10 @@ as a report with the same arguments.
 
 from analysis.widgets.contents import content_panel
 from analysis.widgets.correlation import CorrelationPanel, correlation_panel
-from analysis.widgets.forms import FormPanel, form_panel
+from analysis.widgets.forms import form_panel
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
 from analysis.widgets.groups import clusters_panel, engagement_panel, levels_panel, rfm_panel
 from analysis.widgets.journeys import (
-    JourneyPanel,
     distance_panel,
     order_panel,
     paths_panel,
@@ -23,17 +22,14 @@ from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.people import AudiencePanel, audience_panel, overlaps_panel
 from analysis.widgets.saving import SaveTo
 from analysis.widgets.segments import SegmentsPanel, segments_panel
-from analysis.widgets.timing import CurvePanel, timing_panel
+from analysis.widgets.timing import timing_panel
 from analysis.widgets.verdicts import readable_verdicts, reasons, verdicts_by_group
 from analysis.widgets.words import difference_sentence, readable, trend_sentence
 
 __all__ = [
     "AudiencePanel",
     "CorrelationPanel",
-    "CurvePanel",
-    "FormPanel",
     "FunnelPanel",
-    "JourneyPanel",
     "QuestionPanel",
     "SaveTo",
     "SegmentsPanel",

@@ -27,6 +27,12 @@ ORDERS: tuple[Choice, ...] = (
     ("In order, nothing between", "strict"),
     ("Any order", "any"),
 )
+FIRST_EVENT: Choice = ("(their first event)", "")
+FALSE_ALARMS: tuple[Choice, ...] = (
+    ("one in a hundred", 0.01),
+    ("one in twenty", 0.05),
+    ("one in ten", 0.1),
+)
 MOST_GROUPS = 30
 FEWEST_NUMBERS = 10
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from analysis import wording
@@ -11,7 +12,8 @@ from analysis.content import content_conversion
 from analysis.eventlog.log import EventLog
 from analysis.segment_rules import ANY_EVENT
 from analysis.widgets.choices import Choice, event_choices, window_choices
-from analysis.widgets.panel import QuestionPanel, day_of, day_picker, dropdown
+from analysis.widgets.controls import day_of, day_picker, dropdown
+from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.saving import Draft, SaveTo
 
 ANY: Choice = ("(any event)", ANY_EVENT)
@@ -65,8 +67,7 @@ def content_panel(
         "until": day_picker("Seen before", day_of(until, "content_panel: until")),
     }
 
-    def ask(given: Mapping[str, Any]) -> Any:
-        return content_conversion(log, **given)
+    ask = partial(content_conversion, log)
 
     def draft(given: Mapping[str, Any]) -> Draft:
         title = f"{wording.label(given['property'])} before {labels.get(given['to'], given['to'])}"

@@ -21,10 +21,16 @@ from analysis.catalog import Catalog
 from analysis.correlation import MicroToMacroResult, micro_to_macro
 from analysis.eventlog.log import EventLog
 from analysis.schema import ALL, WorkbookError, duration_us, human_duration
-from analysis.widgets.choices import Choice, breakdown_choices, event_choices, window_choices
+from analysis.widgets.choices import (
+    FIRST_EVENT,
+    Choice,
+    breakdown_choices,
+    event_choices,
+    window_choices,
+)
+from analysis.widgets.controls import APART, dropdown, several
 from analysis.widgets.drawing import bundle
-from analysis.widgets.saving import Draft, SaveForm, SaveTo
-from analysis.widgets.timing import FIRST_EVENT
+from analysis.widgets.saving import Draft, SaveForm, SaveTo, check_answered
 from analysis.widgets.words import alert, answer, note
 
 ACTIVITY = "activity"
@@ -36,7 +42,6 @@ TIMES: tuple[Choice, ...] = (
     ("Month of the first event", "month"),
 )
 EVERYBODY: Choice = ("(everybody)", ALL)
-_MOST_ROWS = 6
 
 
 class CorrelationPanel(ipywidgets.VBox):
@@ -65,13 +70,13 @@ class CorrelationPanel(ipywidgets.VBox):
         events = event_choices(list(own), own)
         begin = given["start"] or ""
         starts = event_choices([n for n in dict.fromkeys([*log.event_names, begin]) if n], own)
-        self.start = _dropdown("From", [FIRST_EVENT, *starts], begin)
-        self.macro = _dropdown("Convert to", events, given["macro"])
-        self.horizon = _dropdown("Horizon", horizons, horizon)
-        self.period = _dropdown("Periods", _period_choices(given["period"]), given["period"])
-        self.adjust = _several("Alike in", *_adjust_choices(log, given["adjust"]))
-        self.by = _dropdown("Break down by", _by_choices(log, given["by"]), given["by"] or "")
-        self.group = _dropdown("Show", [EVERYBODY], ALL)
+        self.start = dropdown("From", [FIRST_EVENT, *starts], begin)
+        self.macro = dropdown("Convert to", events, given["macro"])
+        self.horizon = dropdown("Horizon", horizons, horizon)
+        self.period = dropdown("Periods", _period_choices(given["period"]), given["period"])
+        self.adjust = several("Alike in", *_adjust_choices(log, given["adjust"]))
+        self.by = dropdown("Break down by", _by_choices(log, given["by"]), given["by"] or "")
+        self.group = dropdown("Show", [EVERYBODY], ALL)
         self.form = None if save is None else SaveForm(save, self._draft)
         self._words, self._drawing = ipywidgets.HTML(), ipywidgets.Output()
         shown = [self._controls(), self._words, self._drawing]
@@ -101,8 +106,7 @@ class CorrelationPanel(ipywidgets.VBox):
             ipywidgets.VBox([self.start, self.macro, self.horizon, self.period]),
             ipywidgets.VBox([self.by, self.group, self.adjust]),
         ]
-        layout = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
-        return ipywidgets.HBox(sides, layout=layout)
+        return ipywidgets.HBox(sides, layout=APART)
 
     def _redraw(self) -> None:
         try:
@@ -128,6 +132,7 @@ class CorrelationPanel(ipywidgets.VBox):
         self._drawing.outputs = (bundle(self.result.figure(group)),)
 
     def _draft(self) -> Draft:
+        check_answered(self.result)
         asked = self.kwargs()
         return Draft(
             f"Which small conversions go with {self._labels[asked['macro']]}",
@@ -204,27 +209,3 @@ def _by_choices(log: EventLog, given: str | None) -> list[Choice]:
     calendar = [name for _, name in TIMES]
     properties = breakdown_choices(log, None if given in calendar else given)
     return [properties[0], *TIMES, *properties[1:]]
-
-
-def _dropdown(said: str, choices: Sequence[Choice], value: str) -> ipywidgets.Dropdown:
-    return ipywidgets.Dropdown(
-        options=choices,
-        value=value,
-        description=said,
-        style={"description_width": "6.5rem"},
-        layout=ipywidgets.Layout(width="20rem"),
-    )
-
-
-def _several(
-    said: str, choices: Sequence[Choice], values: tuple[str, ...]
-) -> ipywidgets.SelectMultiple:
-    return ipywidgets.SelectMultiple(
-        options=choices,
-        value=values,
-        rows=min(len(choices), _MOST_ROWS),
-        description=said,
-        tooltip="Hold Ctrl to choose several, or none",
-        style={"description_width": "6.5rem"},
-        layout=ipywidgets.Layout(width="20rem"),
-    )

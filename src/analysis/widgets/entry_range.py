@@ -11,10 +11,9 @@ import traitlets
 
 from analysis import wording
 from analysis.schema import UsageError
+from analysis.widgets.controls import day_picker
 
 UTC = "UTC"
-_STYLE = {"description_width": "6.5rem"}
-_WIDE = ipywidgets.Layout(width="20rem")
 
 
 class EntryRange(ipywidgets.VBox):
@@ -40,10 +39,7 @@ class EntryRange(ipywidgets.VBox):
         said: tuple[str, str] = ("Entered from", "Entered before"),
     ) -> None:
         days, self._zone = _days(given)
-        self.first, self.end = (
-            ipywidgets.DatePicker(description=name, value=day, style=_STYLE, layout=_WIDE)
-            for name, day in zip(said, days, strict=True)
-        )
+        self.first, self.end = (day_picker(name, day) for name, day in zip(said, days, strict=True))
         super().__init__([self.first, self.end])
         for picker in self.children:
             picker.observe(lambda _: self._tell(), "value")
@@ -78,15 +74,15 @@ def _days(given: tuple[Any, Any] | None) -> tuple[list[datetime.date | None], An
         stamps = [None if instant is None else pd.Timestamp(instant) for instant in given]
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"funnel_panel: entered={given!r}. Allowed: (start, end), such as "
+            f"panel: entered={given!r}. Allowed: (start, end), such as "
             "('2026-11-09', '2026-11-16'), end excluded."
         ) from error
     zones = {str(stamp.tz or UTC): stamp.tz for stamp in stamps if stamp is not None}
     whole = all(stamp is None or stamp == stamp.normalize() for stamp in stamps)
     if len(stamps) != 2 or len(zones) > 1 or not whole:
         raise UsageError(
-            f"funnel_panel: entered={given!r} is not two whole days of one time zone. Give "
-            "midnights, or call funnel(..., entered=...), which takes any instants."
+            f"panel: entered={given!r} is not two whole days of one time zone. Give "
+            "midnights, or call the function with entered=..., which takes any instants."
         )
     name, zone = next(iter(zones.items()), (UTC, None))
     return [None if stamp is None else stamp.date() for stamp in stamps], (

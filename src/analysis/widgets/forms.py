@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
 
-from analysis import forms
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
+from analysis.form_rows import EVENTS, form_names
+from analysis.forms import form_fields
 from analysis.journey_lines import Entered
 from analysis.schema import SESSION
-from analysis.widgets.answer_panel import AnswerPanel, Saving, dropdown
-from analysis.widgets.choices import Choice, event_choices
+from analysis.widgets.choices import event_choices
+from analysis.widgets.controls import dropdown
 from analysis.widgets.entry_range import EntryRange
-from analysis.widgets.journeys import BEGUN, WITHIN
-from analysis.widgets.saving import SaveTo
-
-NO_MACRO: Final[Choice] = ("(none)", "")
-
-
-class FormPanel(AnswerPanel):
-    """A panel over the fields of a form."""
+from analysis.widgets.journeys import BEGUN, NOWHERE, WITHIN
+from analysis.widgets.panel import QuestionPanel
+from analysis.widgets.saving import SaveTo, draft_of
 
 
 def form_panel(
@@ -29,7 +24,7 @@ def form_panel(
     form: str,
     *,
     catalog: Catalog | None = None,
-    events: Mapping[str, str] = forms.EVENTS,
+    events: Mapping[str, str] = EVENTS,
     form_property: str = "form",
     field_property: str = "field",
     macro: str | None = None,
@@ -37,7 +32,7 @@ def form_panel(
     entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
-) -> FormPanel:
+) -> QuestionPanel:
     """At which field do people stop: how does it change with the form and what an attempt is?
 
     Parameters
@@ -51,12 +46,12 @@ def form_panel(
     --------
     >>> from analysis.simulate import simulate
     >>> form_panel(simulate(users=300).log, "contact", macro="purchase")
-    FormPanel(form='contact', macro='purchase', within='session', entered=None, \
+    form_panel(form='contact', macro='purchase', within='session', entered=None, \
 form_property='form', field_property='field', min_cell=5)
     """
     called = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
-    choices = [NO_MACRO, *event_choices(list(log.event_names), called)]
-    known = [(name, name) for name in forms.form_names(log, form_property)]
+    choices = [NOWHERE, *event_choices(list(log.event_names), called)]
+    known = [(name, name) for name in form_names(log, form_property)]
     controls = {
         "form": dropdown("Form", known, form),
         "macro": dropdown("Macro", choices, macro or ""),
@@ -68,12 +63,10 @@ form_property='form', field_property='field', min_cell=5)
         "field_property": field_property,
         "min_cell": min_cell,
     }
-    saving = Saving(
-        save,
+    draft = draft_of(
         lambda asked: f"Where people stop in the form {asked['form']}",
-        "form",
-        {"macro": "form_macro"},
+        lead="form",
+        names={"macro": "form_macro"},
     )
-    shown = {"Figure": lambda own: own.figure()}
-    ask = partial(forms.form_fields, log, events=events)
-    return FormPanel(ask, controls, fixed, shown, saving)
+    ask = partial(form_fields, log, events=events)
+    return QuestionPanel("form_panel", ask, controls, fixed, draft=draft, save=save)

@@ -30,10 +30,11 @@ from analysis.widgets.choices import (
     unit_choices,
     window_choices,
 )
+from analysis.widgets.controls import APART, dropdown
 from analysis.widgets.drawing import bundle
 from analysis.widgets.entry_range import EntryRange
 from analysis.widgets.more_options import MoreOptions
-from analysis.widgets.saving import Draft, SaveForm, SaveTo
+from analysis.widgets.saving import Draft, SaveForm, SaveTo, check_answered
 from analysis.widgets.step_list import StepList
 from analysis.widgets.words import alert, answer, difference_sentence, note
 
@@ -45,9 +46,6 @@ USUAL = {
 """Arguments of `funnel` and what they are when nobody gives them."""
 _BOTH = "Who entered in both ranges counts in both, and a difference is no effect."
 _ALWAYS = ("window", "by", "entered")
-_STYLE = {"description_width": "6.5rem"}
-_WIDE = ipywidgets.Layout(width="20rem")
-_APART = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
 
 
 class FunnelPanel(ipywidgets.VBox):
@@ -75,7 +73,7 @@ class FunnelPanel(ipywidgets.VBox):
         self._words = ipywidgets.HTML()
         self._drawing = ipywidgets.Output()
         daily = [self.window, self.by, self.order, self.unit, self.entry]
-        sides = ipywidgets.HBox([self.steps, ipywidgets.VBox(daily)], layout=_APART)
+        sides = ipywidgets.HBox([self.steps, ipywidgets.VBox(daily)], layout=APART)
         compared = ipywidgets.Accordion(
             [self.against], titles=("Compare with another entry range",)
         )
@@ -95,18 +93,16 @@ class FunnelPanel(ipywidgets.VBox):
         windows, window = window_choices(start["window"])
         by, second = _two(start["by"])
         self.steps = StepList(options, steps, labels=labels, most=MOST_STEPS)
-        self.window = _dropdown("Window", windows, window)
-        self.by = _dropdown("Break down by", breakdown_choices(log, by or None), by)
-        self.order = _dropdown("Order", ORDERS, start["order"])
-        self.unit = _dropdown("Unit", unit_choices(log, start["unit"]), start["unit"])
+        self.window = dropdown("Window", windows, window)
+        self.by = dropdown("Break down by", breakdown_choices(log, by or None), by)
+        self.order = dropdown("Order", ORDERS, start["order"])
+        self.unit = dropdown("Unit", unit_choices(log, start["unit"]), start["unit"])
         self.entry = EntryRange(start["entered"])
         self.more = MoreOptions(log, options, start, second)
         told = self.more.arguments()
         unusual = second or any(told[name] != _plain(USUAL[name]) for name in told)
         self.more.selected_index = 0 if unusual else None
         self.against = EntryRange(None, ("Compare from", "Compare before"))
-        for picker in self.against.children:
-            picker.style.description_width = "7.5rem"
 
     def kwargs(self) -> dict[str, Any]:
         """What the panel calls `funnel` with, as plain data; what is as usual is left out.
@@ -183,6 +179,7 @@ class FunnelPanel(ipywidgets.VBox):
         told = self._told()
         del told["entered"]
         ends = [as_steps(self.steps.steps())[end].name for end in (0, -1)]
+        check_answered(self.result)
         return Draft(
             f"From {ends[0]} to {ends[1]}",
             {"steps": self.steps.steps(short=True), **told, "by": told["by"] or ""},
@@ -255,12 +252,3 @@ def _two(by: Any) -> tuple[str, str]:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _dropdown(said: str, choices: Sequence[tuple[str, Any]], value: Any) -> ipywidgets.Dropdown:
-    known = list(choices)
-    if value not in [choice for _, choice in known]:
-        known.append((str(value), value))
-    return ipywidgets.Dropdown(
-        options=known, value=value, description=said, style=_STYLE, layout=_WIDE
-    )

@@ -6,6 +6,7 @@ Each holds the arguments of its one function and shows what that says for them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from analysis.catalog import Catalog
@@ -13,17 +14,9 @@ from analysis.clusters import behavioral_clusters
 from analysis.engagement import engagement_levels, engagement_table
 from analysis.eventlog.log import EventLog
 from analysis.rfm import rfm
-from analysis.widgets.choices import Choice, event_choices
-from analysis.widgets.panel import (
-    FALSE_ALARMS,
-    QuestionPanel,
-    day_of,
-    day_picker,
-    dropdown,
-    line,
-    several,
-    whole_number,
-)
+from analysis.widgets.choices import FALSE_ALARMS, Choice, event_choices
+from analysis.widgets.controls import day_of, day_picker, dropdown, line, several, whole_number
+from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.saving import Draft, SaveTo
 
 NO_VALUE: Choice = ("(no third score)", "")
@@ -60,8 +53,7 @@ def levels_panel(
         "without": several("Leave out", event_choices(log.event_names, labels), without or ()),
     }
 
-    def ask(given: Mapping[str, Any]) -> Any:
-        return engagement_levels(log, catalog, **given)
+    ask = partial(engagement_levels, log, catalog)
 
     def draft(given: Mapping[str, Any]) -> Draft:
         return Draft("Who is engaged", {"cuts": given["cuts"] or []})
@@ -109,15 +101,21 @@ def engagement_panel(
         "events": several("Events", event_choices(names, labels), events or ()),
     }
 
-    def ask(given: Mapping[str, Any]) -> Any:
-        return engagement_table(log, catalog, **given)
+    ask = partial(engagement_table, log, catalog)
 
     def draft(given: Mapping[str, Any]) -> Draft:
         return Draft("What goes with engagement", {"cuts": given["cuts"] or []})
 
     fixed = {"min_cell": min_cell}
     return QuestionPanel(
-        "engagement_panel", ask, controls, fixed, draft=draft, save=save, numeric=["cuts"]
+        "engagement_panel",
+        ask,
+        controls,
+        fixed,
+        table=lambda own: own.readable(),
+        draft=draft,
+        save=save,
+        numeric=["cuts"],
     )
 
 
@@ -157,9 +155,7 @@ def rfm_panel(
     def draft(given: Mapping[str, Any]) -> Draft:
         return Draft("Who bought lately, often, for much", {"scores": given["scores"]})
 
-    def ask(given: Mapping[str, Any]) -> Any:
-        return rfm(log, **given)
-
+    ask = partial(rfm, log)
     fixed = {"min_cell": min_cell}
     return QuestionPanel("rfm_panel", ask, controls, fixed, draft=draft, save=save)
 
@@ -200,8 +196,7 @@ def clusters_panel(
         "events": several("Events", event_choices(log.event_names, labels), events or ()),
     }
 
-    def ask(given: Mapping[str, Any]) -> Any:
-        return behavioral_clusters(log, **given)
+    ask = partial(behavioral_clusters, log)
 
     def draft(given: Mapping[str, Any]) -> Draft:
         return Draft("Groups that nobody wrote down", {"clusters": given["clusters"] or 0})

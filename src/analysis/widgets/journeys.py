@@ -1,6 +1,6 @@
 """Panels over the journeys: one for each question, with the arguments of its function.
 
-Five functions, five panels, made of the same parts (see `answer_panel`). What is saved from one of
+Five functions, five panels, made of the same parts (see `panel`). What is saved from one of
 them is a report of notebook 05 in which that answer is asked as it was seen; the other answers of
 the report keep what the notebook says.
 """
@@ -16,10 +16,11 @@ from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.journey_lines import Entered
 from analysis.schema import SESSION, USER
-from analysis.widgets.answer_panel import AnswerPanel, Saving, dropdown, number
-from analysis.widgets.choices import Choice, event_choices
+from analysis.widgets.choices import FALSE_ALARMS, Choice, event_choices
+from analysis.widgets.controls import dropdown, whole_number
 from analysis.widgets.entry_range import EntryRange
-from analysis.widgets.saving import SaveTo
+from analysis.widgets.panel import QuestionPanel
+from analysis.widgets.saving import SaveTo, draft_of
 
 WITHIN: Final[tuple[Choice, ...]] = (("Sessions", SESSION), ("Users", USER))
 YES: Final[tuple[Choice, ...]] = (("as one", True), ("as they are", False))
@@ -27,10 +28,6 @@ FIRST: Final[Choice] = ("(the first event)", "")
 BEGUN: Final = ("Begun from", "Begun before")
 ANY: Final[Choice] = ("(any event)", "")
 NOWHERE: Final[Choice] = ("(none)", "")
-
-
-class JourneyPanel(AnswerPanel):
-    """A panel over one question about journeys."""
 
 
 def transitions_panel(
@@ -42,7 +39,7 @@ def transitions_panel(
     entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
-) -> JourneyPanel:
+) -> QuestionPanel:
     """What do people do right after each event: how does it change with the line and the events?
 
     Parameters
@@ -54,19 +51,22 @@ def transitions_panel(
     --------
     >>> from analysis.simulate import simulate
     >>> transitions_panel(simulate(users=300).log, within="user")
-    JourneyPanel(within='user', top=30, entered=None, gaps=True, min_cell=5)
+    transitions_panel(within='user', top=30, entered=None, gaps=True, min_cell=5)
     """
     controls = {
         "within": dropdown("Within", WITHIN, within),
-        "top": number("Events", top),
+        "top": whole_number("Events", top),
         "entered": EntryRange(entered, BEGUN),
     }
     shown = {"Largest flows": lambda own: own.figure(), "Every pair": lambda own: own.heat_map()}
     fixed = {"gaps": gaps, "min_cell": min_cell}
-    saving = Saving(
-        save, lambda asked: f"What follows what within {asked['within']}s", "transitions"
+    draft = draft_of(
+        lambda asked: f"What follows what within {asked['within']}s", lead="transitions"
     )
-    return JourneyPanel(partial(journeys.transitions, log), controls, fixed, shown, saving)
+    ask = partial(journeys.transitions, log)
+    return QuestionPanel(
+        "transitions_panel", ask, controls, fixed, figures=shown, draft=draft, save=save
+    )
 
 
 def steps_panel(
@@ -81,7 +81,7 @@ def steps_panel(
     entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
-) -> JourneyPanel:
+) -> QuestionPanel:
     """Where are people step by step: how does it change with another start, end, or line?
 
     Parameters
@@ -94,21 +94,21 @@ def steps_panel(
     --------
     >>> from analysis.simulate import simulate
     >>> steps_panel(simulate(users=300).log, to="purchase", steps=4)
-    JourneyPanel(start=None, to='purchase', steps=4, within='session', top=30, entered=None, \
+    steps_panel(start=None, to='purchase', steps=4, within='session', top=30, entered=None, \
 min_cell=5)
     """
     events = _events(log, catalog)
     controls = {
         "start": dropdown("From", [FIRST, *events], start or ""),
         "to": dropdown("Back from", [NOWHERE, *events], to or ""),
-        "steps": number("Steps", steps),
+        "steps": whole_number("Steps", steps),
         "within": dropdown("Within", WITHIN, within),
-        "top": number("Events", top),
+        "top": whole_number("Events", top),
         "entered": EntryRange(entered, BEGUN),
     }
-    saving = Saving(save, partial(_ways, "Step by step", _called(log, catalog)), "steps")
-    fixed = {"min_cell": min_cell}
-    return JourneyPanel(partial(journeys.step_matrix, log), controls, fixed, _ONE, saving)
+    draft = draft_of(partial(_ways, "Step by step", _called(log, catalog)), lead="steps")
+    ask, fixed = partial(journeys.step_matrix, log), {"min_cell": min_cell}
+    return QuestionPanel("steps_panel", ask, controls, fixed, draft=draft, save=save)
 
 
 def paths_panel(
@@ -124,7 +124,7 @@ def paths_panel(
     entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
-) -> JourneyPanel:
+) -> QuestionPanel:
     """Which ways lead from an event or to one: how do they change with the events and the length?
 
     Parameters
@@ -138,23 +138,23 @@ def paths_panel(
     --------
     >>> from analysis.simulate import simulate
     >>> paths_panel(simulate(users=300).log, to="add_to_cart", length=3)
-    JourneyPanel(to='add_to_cart', start=None, length=3, collapse=True, within='session', \
+    paths_panel(to='add_to_cart', start=None, length=3, collapse=True, within='session', \
 entered=None, top=20, min_cell=5)
     """
     events = _events(log, catalog)
     controls = {
         "to": dropdown("To", [NOWHERE, *events], to or ""),
         "start": dropdown("From", [FIRST, *events], start or ""),
-        "length": number("Length", length),
+        "length": whole_number("Length", length),
         "collapse": dropdown("Repeats", YES, collapse),
         "within": dropdown("Within", WITHIN, within),
         "entered": EntryRange(entered, BEGUN),
     }
-    saving = Saving(
-        save, partial(_ways, "Ways", _called(log, catalog)), "paths", {"top": "most_paths"}
+    draft = draft_of(
+        partial(_ways, "Ways", _called(log, catalog)), lead="paths", names={"top": "most_paths"}
     )
-    fixed = {"top": top, "min_cell": min_cell}
-    return JourneyPanel(partial(journeys.paths, log), controls, fixed, _ONE, saving)
+    ask, fixed = partial(journeys.paths, log), {"top": top, "min_cell": min_cell}
+    return QuestionPanel("paths_panel", ask, controls, fixed, draft=draft, save=save)
 
 
 def order_panel(
@@ -168,7 +168,7 @@ def order_panel(
     entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
-) -> JourneyPanel:
+) -> QuestionPanel:
     """Which of two events comes first: how does it change with the line and the events?
 
     Parameters
@@ -181,20 +181,22 @@ def order_panel(
     --------
     >>> from analysis.simulate import simulate
     >>> order_panel(simulate(users=300).log, top=8)
-    JourneyPanel(about=None, within='user', top=8, most_false=0.05, entered=None, \
+    order_panel(about=None, within='user', top=8, most_false=0.05, entered=None, \
 min_cell=5)
     """
     controls = {
         "about": dropdown("Pairs with", [ANY, *_events(log, catalog)], about or ""),
         "within": dropdown("Within", WITHIN, within),
-        "top": number("Events", top),
-        "most_false": dropdown("False alarms", _SHARES, most_false),
+        "top": whole_number("Events", top),
+        "most_false": dropdown("False alarms", FALSE_ALARMS, most_false),
         "entered": EntryRange(entered, BEGUN),
     }
-    saving = Saving(save, lambda _: "Which event comes first", "order", {"within": "order_within"})
-    fixed = {"min_cell": min_cell}
+    draft = draft_of(
+        lambda _: "Which event comes first", lead="order", names={"within": "order_within"}
+    )
+    ask, fixed = partial(journeys.event_order, log), {"min_cell": min_cell}
     shown = {"Clearest orders": lambda own: own.figure(), "Every pair": lambda own: own.heat_map()}
-    return JourneyPanel(partial(journeys.event_order, log), controls, fixed, shown, saving)
+    return QuestionPanel("order_panel", ask, controls, fixed, figures=shown, draft=draft, save=save)
 
 
 def distance_panel(
@@ -206,7 +208,7 @@ def distance_panel(
     entered: Entered = None,
     min_cell: int = 5,
     save: SaveTo | None = None,
-) -> JourneyPanel:
+) -> QuestionPanel:
     """How far is each micro conversion from the macro: how does it change with line and nearness?
 
     Parameters
@@ -220,21 +222,17 @@ def distance_panel(
     >>> from analysis.simulate import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> distance_panel(simulate(users=300).log, shop, near=5)
-    JourneyPanel(within='user', near=5, entered=None, min_cell=5)
+    distance_panel(within='user', near=5, entered=None, min_cell=5)
     """
     controls = {
         "within": dropdown("Within", WITHIN, within),
-        "near": number("Near: steps", near),
+        "near": whole_number("Near: steps", near),
         "entered": EntryRange(entered, BEGUN),
     }
     said = f"How far from {catalog.label(catalog.macro)}"
-    saving = Saving(save, lambda _: said, "distance", {"within": "order_within"})
-    ask = partial(journeys.distance_to_macro, log, catalog)
-    return JourneyPanel(ask, controls, {"min_cell": min_cell}, _ONE, saving)
-
-
-_ONE: Final = {"Figure": lambda own: own.figure()}
-_SHARES: Final[tuple[Choice, ...]] = (("1 in 100", 0.01), ("1 in 20", 0.05), ("1 in 10", 0.1))
+    draft = draft_of(lambda _: said, lead="distance", names={"within": "order_within"})
+    ask, fixed = partial(journeys.distance_to_macro, log, catalog), {"min_cell": min_cell}
+    return QuestionPanel("distance_panel", ask, controls, fixed, draft=draft, save=save)
 
 
 def _called(log: EventLog, catalog: Catalog | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ import ipywidgets
 from analysis.eventlog.log import EventLog
 from analysis.funnel_steps import as_exclusions
 from analysis.widgets.choices import Choice, breakdown_choices, property_choices, step_choices
+from analysis.widgets.controls import APART, STYLE, WIDE, dropdown, several
 from analysis.widgets.exclusions import ExclusionList
 
 COUNTS: tuple[Choice, ...] = (("Each unit once", "units"), ("Every attempt", "attempts"))
@@ -25,8 +26,6 @@ READ_AT: tuple[Choice, ...] = (
     ("at first touch", "first_touch"),
     ("at last touch", "last_touch"),
 )
-_STYLE = {"description_width": "6.5rem"}
-_WIDE = ipywidgets.Layout(width="20rem")
 
 
 class MoreOptions(ipywidgets.Accordion):
@@ -45,30 +44,21 @@ class MoreOptions(ipywidgets.Accordion):
         steps = len(start["steps"])
         hold = [start["hold"]] if isinstance(start["hold"], str) else list(start["hold"])
         self.exclude = ExclusionList(events, as_exclusions(start["exclude"]), steps)
-        self.on_exclude = _choose("An exclusion", EFFECTS, start["on_exclude"])
-        self.count = _choose("Count", COUNTS, start["count"])
-        self.entry = _choose("Take", ENTRIES, start["entry"])
-        self.ties = _choose("Same instant", TIES, start["ties"])
-        self.hold = ipywidgets.SelectMultiple(
-            options=property_choices(log, hold),
-            value=tuple(hold),
-            description="Hold the same",
-            rows=4,
-            style=_STYLE,
-            layout=_WIDE,
-        )
-        self.second = _choose("And by", breakdown_choices(log, second or None), second)
-        self.by_at = _choose(
+        self.on_exclude = dropdown("An exclusion", EFFECTS, start["on_exclude"])
+        self.count = dropdown("Count", COUNTS, start["count"])
+        self.entry = dropdown("Take", ENTRIES, start["entry"])
+        self.ties = dropdown("Same instant", TIES, start["ties"])
+        self.hold = several("Hold the same", property_choices(log, hold), hold)
+        self.second = dropdown("And by", breakdown_choices(log, second or None), second)
+        self.by_at = dropdown(
             "Read it", step_choices(steps, start["by_at"], READ_AT), start["by_at"]
         )
         self.top = ipywidgets.IntText(
-            value=start["top"], description="Most groups", style=_STYLE, layout=_WIDE
+            value=start["top"], description="Most groups", style=STYLE, layout=WIDE
         )
         counting = ipywidgets.VBox([self.count, self.entry, self.ties, self.hold])
         groups = ipywidgets.VBox([self.second, self.by_at, self.top, self.on_exclude])
-        sides = ipywidgets.HBox(
-            [counting, groups], layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
-        )
+        sides = ipywidgets.HBox([counting, groups], layout=APART)
         super().__init__([ipywidgets.VBox([self.exclude, sides])], titles=("More options",))
 
     def arguments(self) -> dict[str, Any]:
@@ -91,12 +81,3 @@ class MoreOptions(ipywidgets.Accordion):
             (self.exclude, "moves"),
             *((control, "value") for control in (*single, self.second, self.by_at, self.top)),
         ]
-
-
-def _choose(said: str, options: Sequence[Choice], value: Any) -> ipywidgets.Dropdown:
-    known = list(options)
-    if value not in [choice for _, choice in known]:
-        known.append((str(value), value))
-    return ipywidgets.Dropdown(
-        options=known, value=value, description=said, style=_STYLE, layout=_WIDE
-    )

@@ -19,17 +19,11 @@ from analysis.schema import UsageError, WorkbookError, one_of
 from analysis.segment_overlaps import MOST_SETS, OverlapsResult, overlaps
 from analysis.segments import segment
 from analysis.widgets.choices import Choice, event_choices
-from analysis.widgets.panel import (
-    QuestionPanel,
-    day_of,
-    day_picker,
-    dropdown,
-    line,
-    several,
-    told,
-)
+from analysis.widgets.controls import day_of, day_picker, dropdown, line, several
+from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.saving import Draft, SaveTo
 from analysis.widgets.segments import segment_choices
+from analysis.widgets.words import alert, note
 
 NOBODY_ASKED: Choice = ("(not asked)", "")
 _SHOWN_FIRST = 4
@@ -73,12 +67,12 @@ def overlaps_panel(
         "at": day_picker("As of", day_of(at, "overlaps_panel: at")),
     }
 
-    def ask(given: Mapping[str, Any]) -> OverlapsResult:
-        names = given["segments"] or []
+    def ask(*, segments: list[str] | None, at: str | None, min_cell: int) -> OverlapsResult:
+        names = segments or []
         if not 2 <= len(names) <= MOST_SETS:
             raise UsageError(f"Choose 2 to {MOST_SETS} segments, with Ctrl held.")
-        found = {name: segment(log, name, at=given["at"], catalog=catalog) for name in names}
-        return overlaps(log, found, min_cell=given["min_cell"])
+        found = {name: segment(log, name, at=at, catalog=catalog) for name in names}
+        return overlaps(log, found, min_cell=min_cell)
 
     def draft(given: Mapping[str, Any]) -> Draft:
         return Draft("How segments overlap", {"overlapping": given["segments"] or []})
@@ -111,14 +105,14 @@ class AudiencePanel(QuestionPanel):
         try:
             if not path:
                 raise UsageError("audience: no file. Give its name, such as audience.csv.")
-            found = self._ask({**self.kwargs(), "path": path})
+            found = self._ask(**self.kwargs(), path=path)
         except WorkbookError as error:
-            self.message.value = told(str(error), wrong=True)
+            self.message.value = alert(str(error))
             return
         assert isinstance(found, AudienceResult)
         said = f"Wrote {wording.count(len(found.people))} people to {path}."
         odd = [warning for warning in found.warnings if "CSV" in warning]
-        self.message.value = told(" ".join([said, *odd]))
+        self.message.value = note(" ".join([said, *odd]))
 
 
 def audience_panel(
@@ -187,8 +181,7 @@ _SHARES: tuple[Choice, ...] = (
 
 
 def _asker(log: EventLog, catalog: Catalog) -> Any:
-    def ask(given: Mapping[str, Any]) -> AudienceResult:
-        asked = dict(given)
+    def ask(**asked: Any) -> AudienceResult:
         picked = segment(log, asked.pop("segment"), at=asked.pop("at"), catalog=catalog)
         asked["seed"] = asked["seed"] or 0
         return audience(log, picked, **asked)

@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import ipywidgets
 
 from analysis.reports.definition import save_definition
-from analysis.schema import WorkbookError
+from analysis.schema import UsageError, WorkbookError
 from analysis.widgets.words import alert, note
 
 PERIODS = (("every day", "day"), ("every week", "week"), ("every month", "month"))
@@ -60,6 +61,54 @@ class Draft(NamedTuple):
 
     title: str
     parameters: Mapping[str, Any]
+
+
+def check_answered(result: Any) -> None:
+    """Raise where a panel shows no answer: what failed by hand would fail on its schedule.
+
+    Raises
+    ------
+    UsageError
+        If there is no result.
+    """
+    if result is None:
+        raise UsageError("save: there is no answer to save. Mend what the panel says first.")
+
+
+Drafts = Callable[[Mapping[str, Any]], Draft]
+"""The report that a panel's arguments make."""
+
+
+def draft_of(
+    title: Callable[[Mapping[str, Any]], str],
+    *,
+    lead: str | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Drafts:
+    """A report of all arguments of a panel but the entry range: a report's period says when.
+
+    Parameters
+    ----------
+    title : of the report, from the arguments.
+    lead : what the notebook calls the answer, whose sentence is then the report's headline.
+    names : what an argument is called in the notebook, where it is not the same.
+
+    Examples
+    --------
+    >>> made = draft_of(lambda asked: "Ways", lead="paths", names={"top": "most_paths"})
+    >>> made({"to": None, "top": 20, "entered": None}).parameters
+    {'to': '', 'most_paths': 20, 'lead': 'paths'}
+    """
+
+    def draft(asked: Mapping[str, Any]) -> Draft:
+        told = {
+            names.get(name, name): "" if value is None else value
+            for name, value in asked.items()
+            if name != "entered"
+        }
+        return Draft(title(asked), told if lead is None else {**told, "lead": lead})
+
+    return draft
 
 
 class SaveForm(ipywidgets.VBox):

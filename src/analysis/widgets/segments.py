@@ -24,10 +24,10 @@ from analysis.eventlog.log import EventLog
 from analysis.schema import UsageError, WorkbookError, one_of
 from analysis.segment_comparison import ComparisonResult, compare_segments
 from analysis.segments import Segment, segment
-from analysis.widgets.choices import Choice, window_choices
+from analysis.widgets.choices import FALSE_ALARMS, Choice, window_choices
+from analysis.widgets.controls import APART, day_of, day_picker, dropdown, several
 from analysis.widgets.drawing import bundle
-from analysis.widgets.panel import FALSE_ALARMS, day_of, day_picker, dropdown, several
-from analysis.widgets.saving import Draft, SaveForm, SaveTo
+from analysis.widgets.saving import Draft, SaveForm, SaveTo, check_answered
 from analysis.widgets.words import alert, answer, note
 from analysis.wording import label
 
@@ -77,8 +77,7 @@ class SegmentsPanel(ipywidgets.VBox):
             (self.a, self.b, self.day, self.since, self.until, self.look_back),
             (self.funnel, self.window, self.most_false, self.properties),
         )
-        layout = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
-        controls = ipywidgets.HBox([ipywidgets.VBox(side) for side in sides], layout=layout)
+        controls = ipywidgets.HBox([ipywidgets.VBox(side) for side in sides], layout=APART)
         shown = [controls, self._words, self._drawing]
         super().__init__(shown if self.form is None else [*shown, self.form])
         for control in (control for side in sides for control in side):
@@ -127,6 +126,7 @@ class SegmentsPanel(ipywidgets.VBox):
         self._drawing.outputs = outputs
 
     def _draft(self) -> Draft:
+        check_answered(self.result)
         names = {value: said for said, value in [EVERYBODY_ELSE, *segment_choices(self._catalog)]}
         title = f"{names[self.a.value]} against {names[self.b.value].strip('()')}"
         held = ("a", "b", "funnel", "window", "look_back", "most_false")
