@@ -147,6 +147,7 @@ def _plain(
 ) -> ShardChains:
     sums, kept = chains.best_chains(
         tuple(map(_sealed, (shard.time, shard.event, shard.offsets, shard.masks))),
+        _sealed(shard.last_instants),
         codes.steps,
         codes.wanted,
         (question.window_us, *question.entered, until - question.window_us),

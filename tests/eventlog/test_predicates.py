@@ -121,7 +121,7 @@ def test_comparisons(symbol: str, number: str, form: str) -> None:
         ({"value": pd.Series([1.0, 50.0])}, 2),
         ({"session": 1}, 3),
     ],
-    ids=str,
+    ids=lambda asked: ", ".join(asked) if isinstance(asked, dict) else str(asked),
 )
 def test_conditions_of_any_form(conditions: dict[str, Any], count: int) -> None:
     assert len(LOG.where(**conditions)) == count

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,11 @@ class Shard:
     @property
     def rows(self) -> int:
         return len(self.time)
+
+    @cached_property
+    def last_instants(self) -> np.ndarray:
+        """Per user the instant of the last row, hidden or not; found when first asked for."""
+        return self.time[self.offsets[1:] - 1]
 
 
 def text_column(cells: pa.Array | pa.ChunkedArray, order: np.ndarray | None = None) -> TextColumn:

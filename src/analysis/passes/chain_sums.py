@@ -15,6 +15,7 @@ from analysis.passes.chain_block import CHOSEN, MATURE, TIED, USERS, new_block
 from analysis.passes.chain_state import inner, reader
 
 ALL_CHAINS, IMMATURE, TIED_CHAINS, UNGROUPED = range(4)
+FEW_STEPS = 8
 
 
 class Sums(NamedTuple):
@@ -56,13 +57,15 @@ class Grouping(NamedTuple):
 
 @inner
 def new_sums(groups, steps, waits, repeats):
-    """No chains yet; room for so many waits of a step; can a user have several chains?"""
+    """No chains yet; room for so many waits of a step, and one to write over; can a user have
+    several chains?
+    """
     users = groups if repeats else 0
     return Sums(
         np.zeros((2, groups, steps), np.int64),
         np.zeros(4, np.int64),
-        np.empty((steps, waits), np.int64),
-        np.empty((steps, waits if groups > 1 else 0), np.int32),
+        np.empty((steps, waits + 1), np.int64),
+        np.empty((steps, waits + 1 if groups > 1 else 0), np.int32),
         np.zeros(steps, np.int64),
         np.zeros((users, steps, steps), np.int64),
         np.zeros((users, steps), np.int64),
@@ -100,22 +103,30 @@ def close_user(sums):
 @reader
 def _add_steps(sums, block, j, group, chosen, mature):
     """Count the steps of a chain beyond the first, and note its waits."""
+    reach, steps = block.reach[j], block.times.shape[1]
     before = block.times[j, 0]
-    for k in range(1, min(block.reach[j], block.times.shape[1])):
-        if block.rows[j, k] < 0:
-            continue
-        own = block.times[j, k]
-        sums.counts[0, group, k] += chosen
-        sums.counts[1, group, k] += mature
-        if mature:
-            place = sums.sizes[k]
-            sums.waits[k, place] = own - before
-            if sums.owners.size:
-                sums.owners[k, place] = group
-            sums.sizes[k] = place + 1
-            if sums.own.size:
-                sums.own[group, k] += 1
-        before = own
+    # Of few steps all are gone through, without a branch: how many are done is as good as random.
+    for k in range(1, steps if steps <= FEW_STEPS else min(reach, steps)):
+        did = (k < reach) & (block.rows[j, k] >= 0)
+        own, place = block.times[j, k], sums.sizes[k]
+        sums.counts[0, group, k] += did & chosen
+        sums.counts[1, group, k] += did & mature
+        # What is not done is written over by the next.
+        sums.waits[k, place] = own - before
+        if sums.owners.size:
+            sums.owners[k, place] = group
+        if sums.own.size:
+            sums.own[group, k] += did & mature
+        sums.sizes[k] = place + (did & mature)
+        before = own if did else before
+
+
+@reader
+def add_entries(sums, n):
+    """Add n mature chains that got no further, where there is one group and one chain a user."""
+    sums.facts[ALL_CHAINS] += n
+    sums.counts[0, 0, 0] += n
+    sums.counts[1, 0, 0] += n
 
 
 @reader
@@ -142,7 +153,7 @@ def add(sums, block, n, grouping):
 @inner
 def with_room(sums, waits):
     """The sums, with room for so many waits more of each step."""
-    needed = sums.sizes.max() + waits
+    needed = sums.sizes.max() + waits + 1
     if needed <= sums.waits.shape[1]:
         return sums
     steps = sums.waits.shape[0]

@@ -29,8 +29,10 @@ from analysis.passes.chain_block import (
     resized,
     write,
 )
-from analysis.passes.chain_state import has, inner, reader
-from analysis.passes.chain_sums import add, new_sums
+from analysis.passes.chain_state import FOREVER, has, inner, reader
+from analysis.passes.chain_sums import add, add_entries, new_sums
+
+MASK_BITS = 64
 
 
 @inner
@@ -42,6 +44,15 @@ def _step_numbers(lut, steps):
             if has(lut[code], k):
                 numbers[code] = k
     return numbers
+
+
+@reader
+def _masks_are_exact(event, lut):
+    """Does every bit of a user's mask stand for one event that the user has?"""
+    names, most = lut.size - 1, 0
+    for i in range(event.size):
+        most = max(most, event[i])
+    return names <= MASK_BITS and most < names
 
 
 @reader
@@ -99,12 +110,12 @@ def _search(columns, numbers, limits, strict, block, n, room):
 
 
 @nb.njit(cache=True, nogil=True)
-def best_chains(columns, lut, wanted, limits, strict, grouping, keep):
+def best_chains(columns, ends, lut, wanted, limits, strict, grouping, keep):
     """The best chain of each user of a shard among all entries, and among mature ones.
 
     Parameters
     ----------
-    columns : (time, event, offsets, masks), the shard's arrays.
+    columns : (time, event, offsets, masks), the shard's arrays. ends : its `last_instants`.
     lut : uint64 per event code (and one for hidden rows); bit k − 1 says that the event
         matches step k. No event matches two.
     wanted : uint64 array, per step (from index 1) the bits that a user's mask must share.
@@ -131,9 +142,13 @@ def best_chains(columns, lut, wanted, limits, strict, grouping, keep):
         np.empty(steps, np.int64),
     )
     numbers = _step_numbers(lut, steps)
+    bounded = limits[1] > -FOREVER or limits[2] < FOREVER
+    if keep or grouping.width or bounded or not _masks_are_exact(columns[1], lut):
+        ends = ends[:0]
     for first in range(0, offsets.size - 1, USERS):
         users = (first, min(first + USERS, offsets.size - 1))
-        n = first_looks.look(columns, numbers, wanted, limits, users, block)
+        n, counted = first_looks.look(columns, numbers, wanted, limits, users, ends, block)
+        add_entries(sums, counted)
         first_looks.check(columns, numbers, limits, block, n)
         n = _search(columns, numbers, limits, strict, block, n, room)
         add(sums, block, n, grouping)

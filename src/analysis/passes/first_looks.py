@@ -29,14 +29,23 @@ def _first_entry(event, numbers, start, stop):
 
 
 @reader
-def _take(event, numbers, start, stop, rows, n):
-    """Take the first row of each step after the one before into line n; how many steps that are,
-    and whether step 2 is found before the first entry, too.
+def _most_steps(mask, wanted):
+    """How many of the first steps the events of a mask could do."""
+    k = 1
+    while k < wanted.size and (mask & wanted[k]) != 0:
+        k += 1
+    return np.uint64(k - 1)
+
+
+@reader
+def _take(event, numbers, start, stop, most, rows, n):
+    """Take the first row of each step after the one before into line n, up to step `most`; how many
+    steps that are, and whether step 2 is found before the first entry, too.
     """
     one, two = np.uint64(1), np.uint64(2)
     done, i, entry = np.uint64(0), start, start
     early = False
-    while i < stop:
+    while i < stop and done < most:
         step = np.uint64(numbers[event[i]])
         rows[n, done] = i
         entry = i if (step == one) & (done <= one) else entry
@@ -51,8 +60,8 @@ def _take(event, numbers, start, stop, rows, n):
 
 
 @reader
-def look(columns, numbers, wanted, limits, users, block):
-    """Look at the events of a block of users; of how many there is something to tell.
+def look(columns, numbers, wanted, limits, users, ends, block):
+    """Look at the events of a block of users.
 
     Parameters
     ----------
@@ -61,21 +70,32 @@ def look(columns, numbers, wanted, limits, users, block):
     wanted : per step (from index 1) the bits that a user's mask must share.
     limits : as `chains.best_chains` has them.
     users : (first, stop), numbers of users.
+    ends : per user the instant of the last row: those that can get no further than an entry, and
+        do nothing after the last mature instant, are only counted. Of size 0 where that is not
+        enough.
+
+    Returns
+    -------
+    Of how many users there is something to tell in the block, and how many were only counted.
     """
     time, event, offsets, masks = columns
-    _, lo, hi, _ = limits
+    _, lo, hi, mature_until = limits
     bounded = lo > -FOREVER or hi < FOREVER
     second = wanted[2] if wanted.size > 2 else np.uint64(0)
-    n = 0
+    n, counted = 0, 0
     for u in range(*users):
         if not masks[u] & wanted[1]:
+            continue
+        if ends.size and not masks[u] & second and ends[u] <= mature_until:
+            counted += 1
             continue
         if bounded and (time[offsets[u + 1] - 1] < lo or time[offsets[u]] >= hi):
             continue
         start, stop = np.uint64(offsets[u]), np.uint64(offsets[u + 1])
         block.user[n] = u
         if masks[u] & second:
-            reach, early = _take(event, numbers, start, stop, block.rows, n)
+            most = _most_steps(masks[u], wanted)
+            reach, early = _take(event, numbers, start, stop, most, block.rows, n)
             block.reach[n] = reach
             if early and reach:
                 entry = np.int64(_first_entry(event, numbers, start, stop))
@@ -88,7 +108,7 @@ def look(columns, numbers, wanted, limits, users, block):
                 block.rows[n, k] = entry
             block.reach[n] = 1
             n += entry < stop
-    return n
+    return n, counted
 
 
 @reader
