@@ -1,0 +1,123 @@
+"""The table is summed as the log is passed; it says what the chains say that views are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import EventLog, funnel, funnel_sums, simulate
+from analysis.funnel_result import FunnelResult
+from analysis.stats import effective_size
+
+STEPS = ["view_item", "add_to_cart", "begin_checkout", "purchase"]
+LOG = simulate(users=1500, seed=3).log
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"by": "device"},
+    {"by": "channel", "top": 2},
+    {"by": ["device", "channel"], "top": 3},
+    {"by": "value"},
+    {"by": "device", "by_at": 2},
+    {"by": "device", "by_at": "last_touch"},
+    {"ties": "strict"},
+    {"entered": ("2026-10-01", "2026-10-20")},
+    {"entry": "first"},
+    {"count": "attempts"},
+    {"count": "attempts", "by": "device"},
+    {"unit": "session"},
+    {"unit": "session", "by": "channel", "top": 2},
+    {"hold": ["device"]},
+    {"order": "any"},
+    {"order": "strict"},
+    {"exclude": [{"event": "remove_from_cart"}], "on_exclude": "drop_unit"},
+]
+
+
+def by_hand(result: FunnelResult, group: Any, k: int) -> dict[str, Any]:
+    """What the chains say of step k in a group."""
+    column = f"step_{k}"
+    chosen, mature = (
+        frame[[name == group for name in frame["group"]]]
+        for frame in (result.attempts, result.mature_attempts)
+    )
+    done = mature[mature[column].notna()]
+    before = [f"step_{j}" for j in range(1, k)]
+    waits = (done[column] - done[before].max(axis=1)) if k > 1 else pd.Series(dtype="m8[us]")
+    return {
+        "count": int(chosen[column].notna().sum()),
+        "k": len(done),
+        "n_first": len(mature),
+        "median_seconds": waits.median() / pd.Timedelta("1s") if len(waits) else np.nan,
+        "mean_seconds": waits.mean() / pd.Timedelta("1s") if len(waits) else np.nan,
+    }
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_the_table_says_what_the_chains_say(options: dict[str, Any]) -> None:
+    result = funnel(LOG, STEPS, window="3d", **options)
+    assert len(result.table) >= len(STEPS)
+    for row in result.table.to_dict("records"):
+        for name, wanted in by_hand(result, row["group"], row["step"]).items():
+            assert row[name] == pytest.approx(wanted, rel=1e-6, abs=1e-6, nan_ok=True), (name, row)
+    assert result.sums.entered == len(result.attempts)
+    assert result.immature == int((~result.attempts["mature"]).sum())
+    assert result.tied == int(result.attempts["tied"].sum())
+    assert list(dict.fromkeys(result.table["group"])) == list(result.groups.names)
+
+
+@pytest.mark.parametrize("options", [{"count": "attempts"}, {"unit": "session"}], ids=str)
+def test_intervals_take_a_users_chains_as_one(options: dict[str, Any]) -> None:
+    result = funnel(LOG, STEPS, window="3d", by="device", **options)
+    chains = result.mature_attempts
+    for group, own in chains.groupby("group"):
+        users = own.assign(did=own["step_4"].notna()).groupby("user" if "user" in own else "unit")
+        size = effective_size(users["did"].sum(), users.size())
+        place = result.sums.names.index(group)
+        squares = result.sums.moments[place]
+        assert squares[0, 0] == int((users.size() ** 2).sum())
+        assert squares[3, 0] == int((users["did"].sum() * users.size()).sum())
+        assert result.sums.users[place, 0] == len(users)
+        row = result.table[(result.table["group"] == group) & (result.table["step"] == 4)].iloc[0]
+        from analysis.stats import wilson
+
+        low, high = wilson(row["rate"] * size, size)
+        assert (row["rate_low"], row["rate_high"]) == pytest.approx((float(low), float(high)))
+
+
+def frame_of(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["user", "event", "device"])
+    return frame.assign(time=pd.Timestamp("2026-01-01") + pd.to_timedelta(frame.index, "min"))
+
+
+def test_a_bit_that_two_events_share_is_not_taken_for_either() -> None:
+    names = [f"e{number:03}" for number in range(130)]
+    rows = [("all", name, "m") for name in names] + [("u", "e064", "m"), ("v", "e000", "m")]
+    log = EventLog.from_frame(frame_of(rows), covers_until="2027-01-01", shards=1)
+    assert funnel(log, ["e000", "e001"]).table["count"].tolist() == [2, 1]
+    assert funnel(log, ["e064"]).table["count"].tolist() == [2]
+
+
+def test_events_that_a_view_hides_are_not_counted() -> None:
+    rows = [("u", "a", "m"), ("u", "x", "d"), ("v", "a", "d"), ("v", "x", "m"), ("w", "a", "m")]
+    log = EventLog.from_frame(frame_of(rows), covers_until="2027-01-01")
+    assert funnel(log, ["a"]).table["count"].tolist() == [3]
+    assert funnel(log.where(device="m"), ["a"]).table["count"].tolist() == [2]
+    assert funnel(log.where(device="d"), ["a"]).table["count"].tolist() == [1]
+    assert funnel(log.in_segment([True, False, False]), ["a"]).table["count"].tolist() == [1]
+
+
+def test_who_only_entered_late_is_counted_and_not_mature() -> None:
+    rows = [("u", "a", "m"), ("v", "x", "m"), ("v", "a", "m"), ("w", "b", "m")]
+    log = EventLog.from_frame(frame_of(rows), covers_until="2026-01-01T00:02")
+    table = funnel(log, ["a", "b"], window="1min").table
+    assert table["count"].tolist() == [2, 0]
+    assert table["k"].tolist() == [1, 0]
+
+
+def test_many_values_are_grouped_by_their_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = funnel(LOG, STEPS, by="page", top=5).table
+    monkeypatch.setattr(funnel_sums, "_MOST_CODES", 1)
+    pd.testing.assert_frame_equal(funnel(LOG, STEPS, by="page", top=5).table, table)
