@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from analysis import EventLog, funnel, kernels, simulate
-from analysis.passes import chains, unit_chains
+from analysis.passes import chains, exposure_counts, unit_chains
 
 
 def test_a_question_of_each_kind_is_asked() -> None:
     kernels.compile_kernels()
     assert chains.best_chains.signatures
     assert unit_chains.unit_chains.signatures
+    assert exposure_counts.count.signatures
 
 
 def test_a_log_in_memory_and_one_on_disk_share_what_is_compiled(tmp_path: Path) -> None:

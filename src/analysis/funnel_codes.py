@@ -18,7 +18,7 @@ from analysis.passes.chain_state import AFTER, BEFORE, UNTIL, WITHIN, Ask
 from analysis.passes.unit_rows import ENTRY_ALONE, MORE, NOTHING, SEARCH
 
 _EVERYTHING = np.uint64(2**64 - 1)
-_MOST_CERTAIN = 62
+_MOST_CERTAIN = 62  # sets of steps are shifted, and the sign must stay out of it
 
 
 @dataclass(frozen=True, eq=False)

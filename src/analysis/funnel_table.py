@@ -1,6 +1,7 @@
-"""The numbers of a funnel, summed from its chains: counts, rates, intervals and waits.
+"""The numbers of a funnel: counts, rates, intervals and waits, of what its chains add up to.
 
-Every view of a funnel is a group-by of the same chains, and this is where they are grouped.
+Every view of a funnel is a group-by of the same chains; `funnel_sums` adds them up, and here the
+sums become rates with their intervals.
 """
 
 from __future__ import annotations
