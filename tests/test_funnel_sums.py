@@ -23,6 +23,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"by": "device", "by_at": 2},
     {"by": "device", "by_at": "last_touch"},
     {"ties": "strict"},
+    {"steps": [STEPS[0], {"event": "view_cart", "optional": True}, *STEPS[1:]]},
     {"entered": ("2026-10-01", "2026-10-20")},
     {"entry": "first"},
     {"count": "attempts"},
@@ -57,7 +58,7 @@ def by_hand(result: FunnelResult, group: Any, k: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_the_table_says_what_the_chains_say(options: dict[str, Any]) -> None:
-    result = funnel(LOG, STEPS, window="3d", **options)
+    result = funnel(LOG, **{"steps": STEPS, "window": "3d", **options})
     assert len(result.table) >= len(STEPS)
     for row in result.table.to_dict("records"):
         for name, wanted in by_hand(result, row["group"], row["step"]).items():

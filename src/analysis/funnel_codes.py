@@ -86,8 +86,10 @@ def promise_of(masks: np.ndarray, question: Question, codes: Codes) -> np.ndarra
         first, more = codes.wanted[1], codes.barred
         for k in following(question):
             more |= codes.wanted[k]
-        for k, step in enumerate(question.steps, start=1):
-            rare |= codes.wanted[k] if step.optional else np.uint64(0)
+        optional = [k for k, step in enumerate(question.steps, start=1) if step.optional]
+        # Of one optional step two looks tell whether to do it.
+        if len(optional) > 1 or any(step.within for step in question.steps):
+            rare |= np.bitwise_or.reduce(codes.wanted[optional], initial=np.uint64(0))
     certain = MORE if _is_certain(question, codes) else SEARCH
     promise = np.where((masks & more) != 0, certain, ENTRY_ALONE)
     promise[(masks & rare) != 0] = SEARCH

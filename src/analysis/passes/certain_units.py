@@ -18,6 +18,7 @@ from analysis.passes.unit_looks import (
     in_any_order,
     in_order,
     touched_row,
+    with_optional,
 )
 from analysis.passes.unit_rows import FIRST_TOUCH, MORE, NOTHING, OF_ENTRY, SEARCH
 
@@ -35,7 +36,9 @@ def _look(columns, ask, span, unit, low, high, alone, more, lines, n):
         return in_any_order(columns, ask, span, unit, low, high, alone, lines, n)
     if ask.neighbors:
         return among_neighbors(columns, ask, span, unit, low, high, alone, more, lines, n)
-    return in_order(columns, ask, span, unit, low, high, alone, more, lines, n)
+    if ask.optional != 0 and more:
+        return with_optional(columns, ask, span, unit, low, high, alone, lines, n)
+    return in_order(columns, ask, span, unit, low, high, alone, more, False, lines, n)
 
 
 @reader
@@ -46,7 +49,8 @@ def _best(columns, ask, span, unit, limits, first, more, lines, marks, reaches, 
     kind, high = CHOSEN, limits.high
     begins = columns.time[span[0]]
     for _ in range(2):
-        if n == reaches.size:
+        # A look may need a second place.
+        if n + 1 >= reaches.size:
             return FULL
         reach = _look(columns, ask, span, unit, limits.low, high, first, more, lines, n)
         if reach == UNSURE:
@@ -67,7 +71,7 @@ def _attempts(columns, ask, span, unit, limits, more, lines, marks, reaches, n):
     """Write the attempts of a unit: how many chains there are now, or UNSURE, or FULL."""
     start, stop = span
     free = limits.low
-    while n < reaches.size:
+    while n + 1 < reaches.size:
         rest = (start, stop)
         reach = _look(columns, ask, rest, unit, free, limits.high, True, more, lines, n)
         if reach <= 0:

@@ -81,10 +81,10 @@ def _shares_its_instant(columns, row, span, unit):
 
 
 @reader
-def _next_step(ask, k):
-    """The required step after step k, or 0."""
+def _next_step(ask, k, every):
+    """The step after step k, or 0; optional ones only where `every` step is to be done."""
     k += 1
-    while k <= ask.steps and has(ask.optional, k):
+    while k <= ask.steps and has(ask.optional, k) and not every:
         k += 1
     return k if k <= ask.steps else 0
 
@@ -114,10 +114,11 @@ def _first_entry(columns, span, unit, low, high, step):
 
 
 @reader
-def in_order(columns, ask, span, unit, low, high, alone, more, lines, n):
+def in_order(columns, ask, span, unit, low, high, alone, more, every, lines, n):
     """Write the chain with an entry in [low, high) into place n, its reach or UNSURE.
 
-    `alone`: it is the first entry's. `more`: can anything follow an entry at all?
+    `alone`: it is the first entry's. `more`: can anything follow an entry at all? `every`: optional
+    steps are done like any other, or skipped.
     """
     first = _first_entry(columns, span, unit, low, high, 1)
     if first < 0:
@@ -126,7 +127,7 @@ def in_order(columns, ask, span, unit, low, high, alone, more, lines, n):
     if _shares_its_instant(columns, first, span, unit):
         return UNSURE
     entry, reach, row = first, 1, first
-    k = _next_step(ask, 1) if more else 0
+    k = _next_step(ask, 1, every) if more else 0
     while k:
         last, i = row, row + 1
         while i < span[1]:
@@ -146,11 +147,33 @@ def in_order(columns, ask, span, unit, low, high, alone, more, lines, n):
             return UNSURE
         _put_step(lines, n, k - 1, columns, row)
         reach = k
-        k = _next_step(ask, k)
+        k = _next_step(ask, k, every)
     entry = entry if reach > 1 else first
     _put_step(lines, n, 0, columns, entry)
     if reach > 1 and lines.times[n, reach - 1] - lines.times[n, 0] > ask.window:
         return UNSURE
+    return reach
+
+
+@reader
+def with_optional(columns, ask, span, unit, low, high, alone, lines, n):
+    """Write the best chain of a funnel with one optional step into place n, its reach or UNSURE;
+    the place after it is written over.
+
+    A chain does the optional step or does not. Of those that do, the one that takes what comes is
+    the best, and so it is of the others: so one of these two is.
+    """
+    reach = in_order(columns, ask, span, unit, low, high, alone, True, False, lines, n)
+    if reach <= 0:
+        return reach
+    doing = in_order(columns, ask, span, unit, low, high, alone, True, True, lines, n + 1)
+    if doing == UNSURE:
+        return UNSURE
+    as_soon = lines.times[n + 1, doing - 1] <= lines.times[n, reach - 1]
+    if doing > reach or (doing == reach and as_soon):
+        reach = doing
+        for k in range(lines.times.shape[1]):
+            lines.rows[n, k], lines.times[n, k] = lines.rows[n + 1, k], lines.times[n + 1, k]
     return reach
 
 
