@@ -52,7 +52,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 test: lint demo
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: demo
 	$(BIN)/python -m pytest -m slow
