@@ -10,7 +10,7 @@ import pytest
 
 from analysis import EventLog, funnel, funnel_sums, simulate
 from analysis.funnel_result import FunnelResult
-from analysis.stats import effective_size
+from analysis.stats import effective_size, wilson
 
 STEPS = ["view_item", "add_to_cart", "begin_checkout", "purchase"]
 LOG = simulate(users=1500, seed=3).log
@@ -82,8 +82,6 @@ def test_intervals_take_a_users_chains_as_one(options: dict[str, Any]) -> None:
         assert squares[3, 0] == int((users["did"].sum() * users.size()).sum())
         assert result.sums.users[place, 0] == len(users)
         row = result.table[(result.table["group"] == group) & (result.table["step"] == 4)].iloc[0]
-        from analysis.stats import wilson
-
         low, high = wilson(row["rate"] * size, size)
         assert (row["rate_low"], row["rate_high"]) == pytest.approx((float(low), float(high)))
 
