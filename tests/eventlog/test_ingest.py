@@ -213,7 +213,7 @@ def test_progress_reaches_its_end(tmp_path):
         ("a.csv", HEADER + "ann,01/02/2026,x\n" * 3, {}, "not one of 3 rows.*ISO 8601.*--time"),
         ("a.csv", HEADER + "ann,1604192073,x\n", {"unit": "ms"}, "Is the unit right"),
         ("a.csv", HEADER + ",2026-01-01T00:00Z,x\n", {}, "user is missing.*--user COLUMN"),
-        ("a.csv.gz", gzip.compress((HEADER + ROW * 99).encode())[:-9], {}, "cut short"),
+        ("a.csv.gz", gzip.compress((HEADER + ROW * 99).encode(), mtime=0)[:-9], {}, "cut short"),
         ("a.csv.gz", HEADER + ROW, {}, "is CSV, not gzip"),
         ("a.parquet", HEADER + ROW, {}, "is CSV, not Parquet"),
         ("a.csv", (HEADER + ROW).encode() + b"\xe9,2026-01-01T00:00Z,x\n", {}, "not UTF-8"),
@@ -294,7 +294,7 @@ def test_rows_that_do_not_add_up_are_never_published(tmp_path, monkeypatch):
 
 
 CONTENT = gzip.compress(
-    (HEADER + "".join(f"u{n},2026-01-01T00:00Z,e\n" for n in range(99))).encode()
+    (HEADER + "".join(f"u{n},2026-01-01T00:00Z,e\n" for n in range(99))).encode(), mtime=0
 )
 
 

@@ -33,7 +33,7 @@ def test_endings_say_how_a_file_is_read(tmp_path):
     for name, kind in (wanted | {"f.parquet": PARQUET, "g.pq": PARQUET}).items():
         (file,) = expand([write(tmp_path, name, content[kind])])
         assert (file.kind, file.gzip, file.size) == (kind, False, len(content[kind]))
-    (file,) = expand([write(tmp_path, "h.ndjson.GZ", gzip.compress(content[JSON]))])
+    (file,) = expand([write(tmp_path, "h.ndjson.GZ", gzip.compress(content[JSON], mtime=0))])
     assert (file.kind, file.gzip) == (JSON, True)
 
 
@@ -72,23 +72,23 @@ def test_wrong_paths(tmp_path):
         ("a.csv", b"", r"is empty \(0 bytes\)"),
         ("a.csv", b" \n\n", "is empty"),
         ("a.csv.gz", b"", "is empty"),
-        ("a.csv.gz", gzip.compress(b""), "is empty"),
-        ("a.csv", gzip.compress(TEXT), "is gzip-compressed, not CSV. Rename it .*gz"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0), "is empty"),
+        ("a.csv", gzip.compress(TEXT, mtime=0), "is gzip-compressed, not CSV. Rename it .*gz"),
         ("a.csv.gz", TEXT, "is CSV, not gzip. Rename it without .gz"),
         ("a.csv", b"PAR1\x15\x04", "is Parquet, not CSV. Rename it .*parquet"),
         ("a.csv", b"PK\x03\x04\0\0", r"is a zip archive \(Excel"),
         ("a.jsonl", b"PAR1\x15\x04", "is Parquet, not JSON lines"),
         ("a.parquet", TEXT, "is CSV, not Parquet. Rename it .*csv"),
-        ("a.parquet", gzip.compress(TEXT), "is gzip-compressed, not Parquet"),
+        ("a.parquet", gzip.compress(TEXT, mtime=0), "is gzip-compressed, not Parquet"),
         ("a.csv", TEXT.decode().encode("utf-16"), "is UTF-16 text.*iconv -f UTF-16"),
         ("a.csv", TEXT.decode().encode("utf-16-le"), "is binary or UTF-16.*iconv"),
         ("a.csv", b"ab\x01c,d\n1,2\n", "is binary"),
         ("a.csv", b"<!DOCTYPE html><html>", "is HTML or XML.*error page"),
         ("a.csv", b'{"user": 1}\n', "is JSON lines, not CSV. Rename it .*jsonl"),
         ("a.jsonl", TEXT, "is CSV, not JSON lines. Rename it .*csv"),
-        ("a.csv.gz", gzip.compress(b'{"user": 1}\n'), "is JSON lines, not CSV"),
-        ("a.csv.gz", gzip.compress(TEXT)[:12], "is cut short"),
-        ("a.csv.gz", gzip.compress(TEXT)[:9] + b"rubbish" * 9, "is damaged"),
+        ("a.csv.gz", gzip.compress(b'{"user": 1}\n', mtime=0), "is JSON lines, not CSV"),
+        ("a.csv.gz", gzip.compress(TEXT, mtime=0)[:12], "is cut short"),
+        ("a.csv.gz", gzip.compress(TEXT, mtime=0)[:9] + b"rubbish" * 9, "is damaged"),
     ],
 )
 def test_a_file_that_is_not_what_its_name_says(tmp_path, name, content, message):
@@ -112,7 +112,7 @@ def test_a_file_without_permission(tmp_path):
 
 
 def test_the_tail_comes_once_after_the_content(tmp_path):
-    (file,) = expand([write(tmp_path, "a.csv.gz", gzip.compress(TEXT))])
+    (file,) = expand([write(tmp_path, "a.csv.gz", gzip.compress(TEXT, mtime=0))])
     with Bytes(file, tail=b"THE END") as stream:
         parts = [stream.read(10) for _ in range(10)]
     assert b"".join(parts) == TEXT + b"THE END"
