@@ -28,13 +28,15 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 # numba compiles a kernel anew when its own file changes, not when a kernel that it calls does.
-$(KERNELS): $(READY) $(wildcard src/analysis/passes/*.py)
-	@rm -f src/analysis/passes/__pycache__/*.nb?
+COMPILED := $(shell find src/analysis -name 'kernels*.py' -o -path '*/search/*.py')
+
+$(KERNELS): $(READY) $(COMPILED)
+	@find src/analysis -name '*.nb?' -delete
 	@touch $@
 
 demo: $(KERNELS) data/demo/manifest.json
 
-data/demo/manifest.json: $(READY) src/analysis/simulate.py $(wildcard src/analysis/shop_*.py) src/analysis/passes/shopping.py src/analysis/passes/browsing.py
+data/demo/manifest.json: $(READY) $(wildcard src/analysis/simulation/*.py)
 	$(BIN)/workbook demo --to data/demo
 
 report: demo

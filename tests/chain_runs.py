@@ -13,14 +13,16 @@ import funnel_oracle as oracle
 import numpy as np
 from hypothesis import strategies as st
 
-from analysis.funnel_codes import ask_of, codes_of, promise_of
-from analysis.funnel_options import EVER, Question
-from analysis.funnel_steps import Exclusion, Step
-from analysis.passes import chain_block, unit_chains, unit_rows
-from analysis.passes.chain_block import ChainList
-from analysis.passes.chain_state import Ask
-from analysis.passes.chain_sums import Grouping, Sums
-from analysis.passes.unit_choice import Choice
+from analysis.funnels.funnel_codes import ask_of, codes_of, promise_of
+from analysis.funnels.funnel_steps import Exclusion, Step
+from analysis.funnels.search import kernels_chain_block as chain_block
+from analysis.funnels.search import kernels_unit_chains as unit_chains
+from analysis.funnels.search import kernels_unit_rows as unit_rows
+from analysis.funnels.search.blocks import Grouping, Sums
+from analysis.funnels.search.kernels_chain_block import ChainList
+from analysis.funnels.search.kernels_chain_state import Ask
+from analysis.funnels.search.units import Choice
+from analysis.funnels.spec import EVER, Question
 
 NAMES = "abcdx"
 EFFECTS = ["end_attempt", "drop_attempt", "drop_unit"]

@@ -16,8 +16,9 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from analysis.eventlog.log import EventLog
-from analysis.funnel_result import FunnelResult
-from analysis.funnels import Exclusion, Step, funnel
+from analysis.funnels.funnel_result import FunnelResult
+from analysis.funnels.funnel_steps import Exclusion, Step
+from analysis.funnels.result import funnel
 
 START = pd.Timestamp("2026-11-02T10:00Z")
 MINUTE = 60_000_000

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.eventlog.log import EventLog
-from analysis.funnels import funnel
+from analysis.funnels.result import funnel
 
 FAR = "2027-01-01"
 ABC = ["A", "B", "C"]

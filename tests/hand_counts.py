@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.exposure import ExposureCounts
+from analysis.correlation.counts import ExposureCounts
 
 
 def hand_counts(

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from analysis.eventlog.forget import forget
-from analysis.eventlog.ingest import import_files
 from analysis.eventlog.lock import locked
+from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
 
 MAPPING = ColumnMapping(duplicates={"buy": ("order",)})
 # A server that has imported everything forks the writers: starting one costs milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["analysis.eventlog.ingest", "analysis.eventlog.forget"])
+CONTEXT.set_forkserver_preload(["analysis.sources.ingest", "analysis.eventlog.forget"])
 
 
 def write(kind: str, folder: Path) -> None:

@@ -8,8 +8,8 @@ from statsmodels.discrete.discrete_model import Logit
 from statsmodels.regression.linear_model import OLS
 from statsmodels.treatment.treatment_effects import TreatmentEffect
 
-from analysis.aipw import People, estimated
-from analysis.stats import newcombe
+from analysis.correlation.aipw import People, estimated
+from analysis.statistics.stats import newcombe
 
 
 def drawn(

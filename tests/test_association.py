@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.meta_analysis import combine_effects
 
-from analysis.association import (
+from analysis.statistics.odds_ratios import (
     cochran_q,
     e_value,
     excess_per_1000,

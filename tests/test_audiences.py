@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.audiences import audience
+from analysis.core.schema import DataError, UsageError
+from analysis.eventlog.consent import Consent
 from analysis.eventlog.log import EventLog
-from analysis.schema import DataError, UsageError
-from analysis.segments import did, segment
-from analysis.sources.consent import Consent
-from analysis.stats import wilson
+from analysis.segments.audiences import audience
+from analysis.segments.rules import did
+from analysis.segments.segments import segment
+from analysis.statistics.stats import wilson
 
 AT = "2026-01-10"
 rows = st.lists(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import breakdown
-from analysis.breakdown import Groups, groups_of, largest, number_name
+from analysis.eventlog import groups as breakdown
+from analysis.eventlog.groups import Groups, groups_of, largest, number_name
 from analysis.eventlog.log import EventLog
 
 TIME = pd.Timestamp("2026-01-01")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.calibration import (
+from analysis.statistics.calibration import (
     calibrate,
     calibrate_each_by_the_others,
     controls_of,

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
 from analysis.catalog_form import ROLES, STAGES
-from analysis.schema import UsageError
-from analysis.shop_world import SHOP, truth
-from analysis.simulate import simulate
+from analysis.core.schema import UsageError
+from analysis.simulation.log import simulate
+from analysis.simulation.shop import SHOP, truth
 
 CATALOGS = Path(__file__).parents[1] / "data" / "catalogs"
 BLOG: dict[str, Any] = {

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import cli, console
-from analysis.cli import run
+from analysis import cli
+from analysis.cli import console, run
 
 ROW = "ann,2026-01-01T00:00Z,visit,2.50\n"
 TEXT = f"user,time,event,value\n{ROW}{ROW}"
@@ -148,7 +148,7 @@ def test_an_interrupt_is_one_line(capsys, clicks, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("analysis.log_commands.import_files", interrupted)
+    monkeypatch.setattr("analysis.cli.commands.import_files", interrupted)
     code, _, err = call(capsys, "import", clicks, "--to", tmp_path / "log")
     assert (code, err) == (130, "workbook import: interrupted. Nothing was published.\n")
 
@@ -157,7 +157,7 @@ def test_a_full_disk_is_one_line(capsys, clicks, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr("analysis.log_commands.import_files", full)
+    monkeypatch.setattr("analysis.cli.commands.import_files", full)
     code, _, err = call(capsys, "import", clicks, "--to", tmp_path / "log")
     assert code == 1
     assert err == f"workbook import: No space left on device: {tmp_path}\n"
@@ -167,7 +167,7 @@ def test_a_mistake_of_the_program_is_not_hidden(clicks, tmp_path, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("analysis.log_commands.import_files", broken)
+    monkeypatch.setattr("analysis.cli.commands.import_files", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         run(["import", str(clicks), "--to", str(tmp_path / "log")])
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.cluster_points import points
-from analysis.clusters import behavioral_clusters
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import DataError, UsageError
+from analysis.segments.cluster_points import points
+from analysis.segments.clusters import behavioral_clusters
 
 EVENTS = ["read", "search", "watch", "share"]
 

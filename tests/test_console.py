@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import console
+from analysis.cli import console
 
 
 @given(st.text())
@@ -59,7 +59,7 @@ def test_plain_lines_come_at_every_tenth(capsys):
 
 _SLOW_WORK = """
 import time
-from analysis import console
+from analysis.cli import console
 with console.progress() as tell:
     for done in range(11):
         tell("reading", done * 100, 1000, done * 500)

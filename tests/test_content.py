@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.content import channel_strength, content_conversion
+from analysis.content.result import channel_strength, content_conversion
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.pooling import pooled
-from analysis.schema import UsageError
-from analysis.segments import did, segment
-from analysis.simulate import simulate
-from analysis.stats import wilson
+from analysis.segments.rules import did
+from analysis.segments.segments import segment
+from analysis.simulation.log import simulate
+from analysis.statistics.pooling import pooled
+from analysis.statistics.stats import wilson
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
 END = START + pd.Timedelta(days=12)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.contrasts import judged, shares, waits
-from analysis.schema import US_PER_DAY
+from analysis.core.schema import US_PER_DAY
+from analysis.statistics.contrasts import judged, shares, waits
 
 
 def one(k_a: int, n_a: int, k_b: int, n_b: int) -> pd.Series:

@@ -10,11 +10,12 @@ import pytest
 from hand_counts import catalog_of
 
 from analysis.catalog import Catalog
-from analysis.correlation import VerdictLimits, micro_to_macro
+from analysis.core.schema import UsageError
+from analysis.correlation.correlation import micro_to_macro
+from analysis.correlation.result import simpson
+from analysis.correlation.verdict import VerdictLimits
 from analysis.eventlog.log import EventLog
-from analysis.micro_words import simpson
-from analysis.schema import UsageError
-from analysis.simulate import simulate
+from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=5, users=6000).log

@@ -10,7 +10,7 @@ from statsmodels.genmod.families import Poisson
 from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.stats.contingency_tables import Table
 
-from analysis.dose import isotonic, mantel_trend
+from analysis.statistics.dose import isotonic, mantel_trend
 
 counts = st.integers(1, 60)
 stratum = st.tuples(counts, counts, counts, counts)

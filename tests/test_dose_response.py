@@ -8,11 +8,11 @@ import pytest
 from statsmodels.stats.contingency_tables import StratifiedTable
 
 from analysis.catalog import Catalog
-from analysis.dose_response import dose_response
-from analysis.exposure import exposure_counts
-from analysis.person_periods import person_periods
-from analysis.schema import UsageError
-from analysis.simulate import simulate
+from analysis.core.schema import UsageError
+from analysis.correlation.counts import exposure_counts
+from analysis.correlation.dose_response import dose_response
+from analysis.correlation.person_periods import person_periods
+from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=5, users=3000).log

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from analysis.catalog import Catalog
-from analysis.doubly_robust import doubly_robust
+from analysis.core.schema import UsageError
+from analysis.correlation.doubly_robust import doubly_robust
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError
-from analysis.simulate import simulate
+from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=5, users=6000).log

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
-from analysis.engagement import engagement_levels, engagement_table
-from analysis.engagement_rates import rates, trend
+from analysis.core.schema import UsageError
+from analysis.engagement.result import engagement_levels, engagement_table
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError
-from analysis.simulate import simulate
+from analysis.simulation.log import simulate
+from analysis.statistics.rates import rates, trend
 
 AT = pd.Timestamp("2026-03-01", tz="UTC")
 WAIT = pd.Timedelta("24h")

@@ -12,19 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import Catalog, EventLog
-from analysis.exposure import (
+from analysis.core.schema import DataError, UsageError
+from analysis.correlation.counts import (
     ExposureCounts,
     exposure_counts,
     peers_table,
     period_tables,
-    person_periods,
     trial_tables,
 )
-from analysis.exposure_cells import period_edges
-from analysis.exposure_firsts import NEVER, entry_rows, first_times
-from analysis.exposure_plan import check_size, exposure_plan
-from analysis.exposure_strata import bin_labels
-from analysis.schema import DataError, UsageError
+from analysis.correlation.exposure_cells import period_edges
+from analysis.correlation.exposure_firsts import NEVER, entry_rows, first_times
+from analysis.correlation.exposure_strata import bin_labels
+from analysis.correlation.person_periods import person_periods
+from analysis.correlation.plan import check_size, exposure_plan
 
 BASE = 1_800_000_000_000_000
 MINUTE = 60_000_000

@@ -14,9 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import figures
-from analysis.figures.theme import REST, group_colors, ink_on
-from analysis.stats import newcombe, wilson
+from analysis.funnels.figures import funnel_bars
+from analysis.funnels.figures_shares import micro_bars
+from analysis.plotting.figures_changes import step_changes
+from analysis.plotting.theme import PALETTE, REST, group_colors, ink_on, safe, template
+from analysis.plotting.trend import rate_trend
+from analysis.statistics.stats import newcombe, wilson
 
 EVIL = ['<script>alert("x")</script>', "<b>bold</b> & co", '<a href="//x">x</a>', "$x$"]
 
@@ -67,11 +70,11 @@ def micro_table(names: list[str]) -> pd.DataFrame:
 
 def all_figures(names: list[str]) -> list[Any]:
     return [
-        figures.funnel_bars(funnel_table({n: [90, 30] for n in names}, names[:2]), title=names[0]),
-        figures.funnel_bars(funnel_table({"all": [90, 30]}, names[:2])),
-        figures.step_changes(change_table(names, (names[0], names[1])), title=names[1]),
-        figures.rate_trend(trend_table([(9, 90), (8, 80)], [True, False]), title=names[2]),
-        figures.micro_bars(micro_table(names), title=names[3]),
+        funnel_bars(funnel_table({n: [90, 30] for n in names}, names[:2]), title=names[0]),
+        funnel_bars(funnel_table({"all": [90, 30]}, names[:2])),
+        step_changes(change_table(names, (names[0], names[1])), title=names[1]),
+        rate_trend(trend_table([(9, 90), (8, 80)], [True, False]), title=names[2]),
+        micro_bars(micro_table(names), title=names[3]),
     ]
 
 
@@ -107,7 +110,7 @@ def test_names_from_the_data_are_shown_letter_by_letter():
 
 @given(st.text())
 def test_safe_text_reads_as_it_was(text):
-    escaped = figures.safe(text)
+    escaped = safe(text)
     assert not set(escaped) & set("<>$\n")
     assert html.unescape(escaped) == "".join(c if c.isprintable() else " " for c in text)
 
@@ -135,7 +138,7 @@ def test_the_same_table_gives_the_same_bytes_and_plain_lists():
 
 
 def test_bars_are_as_long_as_the_rates():
-    figure = figures.funnel_bars(funnel_table({"m": [90, 30], "d": [40, 8]}, ["a", "b"]))
+    figure = funnel_bars(funnel_table({"m": [90, 30], "d": [40, 8]}, ["a", "b"]))
     bars = {trace.name: trace for trace in figure.data if trace.type == "bar"}
     assert list(bars["m"].x) == [1.0, 0.333333]
     assert list(bars["d"].x) == [1.0, 0.2]
@@ -143,7 +146,7 @@ def test_bars_are_as_long_as_the_rates():
     assert bars["d"].error_x.array[1] == pytest.approx(high - 0.2, abs=1e-6)
     assert bars["d"].error_x.arrayminus[1] == pytest.approx(0.2 - low, abs=1e-6)
     low, high = wilson(10, 90)
-    longer = figures.funnel_bars(funnel_table({"all": [90, 30, 10]}, ["a", "b", "c"])).data[0]
+    longer = funnel_bars(funnel_table({"all": [90, 30, 10]}, ["a", "b", "c"])).data[0]
     assert longer.error_x.array[2] == pytest.approx(high - 1 / 9, abs=1e-6)
     assert longer.error_x.arrayminus[2] == pytest.approx(1 / 9 - low, abs=1e-6)
     words = [t for trace in figure.data for t in (trace.text or ()) if isinstance(t, str)]
@@ -154,7 +157,7 @@ def test_bars_are_as_long_as_the_rates():
 
 def test_more_groups_than_an_eye_holds():
     groups = {f"group {i}": [90 - i, 30] for i in range(9)}
-    figure = figures.funnel_bars(funnel_table(groups, ["a", "b"]))
+    figure = funnel_bars(funnel_table(groups, ["a", "b"]))
     assert sum(trace.type == "bar" for trace in figure.data) == 6
     assert "The 6 largest of 9 groups." in shown(figure)
     assert "The 6 largest of 9 groups." in figure.layout.meta["alt"]
@@ -162,8 +165,8 @@ def test_more_groups_than_an_eye_holds():
 
 def test_groups_that_nobody_entered_are_not_drawn():
     table = funnel_table({"m": [90, 30], "(missing)": [0, 0]}, ["a", "b"])
-    assert "(missing)" not in shown(figures.funnel_bars(table))
-    assert "Nobody entered" in shown(figures.funnel_bars(table[table["group"] == "(missing)"]))
+    assert "(missing)" not in shown(funnel_bars(table))
+    assert "Nobody entered" in shown(funnel_bars(table[table["group"] == "(missing)"]))
 
 
 def test_hidden_and_undefined_numbers_are_said_in_words():
@@ -171,15 +174,15 @@ def test_hidden_and_undefined_numbers_are_said_in_words():
     numbers = ["count", "k", "rate", "rate_low", "rate_high", "step_rate", "low", "high"]
     table[numbers] = table[numbers].astype(float)
     table.loc[2, numbers] = np.nan
-    assert "too few people to show" in figures.funnel_bars(table).layout.meta["alt"]
+    assert "too few people to show" in funnel_bars(table).layout.meta["alt"]
     young = funnel_table({"all": [90, 30]}, ["a", "b"]).assign(k=0, n_first=0, n_previous=0)
     young[["rate", "rate_low", "rate_high", "step_rate"]] = np.nan
-    assert "30, no rate yet" in figures.funnel_bars(young).layout.meta["alt"]
+    assert "30, no rate yet" in funnel_bars(young).layout.meta["alt"]
 
 
 def test_periods_that_are_not_final_are_hatched_and_hollow():
     table = trend_table([(9, 90), (8, 80), (2, 20), (0, 0)], [True, True, False, False])
-    figure = figures.rate_trend(table, current="2026-09-07")
+    figure = rate_trend(table, current="2026-09-07")
     hatch = next(trace for trace in figure.data if trace.type == "bar")
     assert list(hatch.x) == [2, 3]
     assert hatch.marker.pattern.shape == "/"
@@ -195,7 +198,7 @@ def test_periods_that_are_not_final_are_hatched_and_hollow():
 
 def test_the_band_covers_final_periods_only_and_has_no_holes_filled():
     table = trend_table([(9, 90), (8, 80), (0, 0), (7, 70)], [True, True, True, True])
-    figure = figures.rate_trend(table)
+    figure = rate_trend(table)
     band = next(trace for trace in scatters(figure) if trace.fill == "toself")
     # One polygon of two periods, a gap, and one of a single period half as wide.
     assert list(band.x) == [0, 1, 1, 0, None, 2.75, 3.25, 3.25, 2.75, None]
@@ -205,28 +208,28 @@ def test_the_band_covers_final_periods_only_and_has_no_holes_filled():
 
 def test_dates_of_a_trend_are_local():
     table = trend_table([(9, 90)], [True])
-    assert figures.rate_trend(table).layout.xaxis.ticktext == ("<b>31 Aug</b>",)
-    there = figures.rate_trend(table, time_zone="America/New_York")
+    assert rate_trend(table).layout.xaxis.ticktext == ("<b>31 Aug</b>",)
+    there = rate_trend(table, time_zone="America/New_York")
     assert there.layout.xaxis.ticktext == ("<b>30 Aug</b>",)
 
 
 def test_only_clear_changes_are_filled_and_colored():
-    clear = figures.step_changes(change_table(["all"], ("a", "b"), clear=True)).data[-1]
-    vague = figures.step_changes(change_table(["all"], ("a", "b"), clear=False)).data[-1]
+    clear = step_changes(change_table(["all"], ("a", "b"), clear=True)).data[-1]
+    vague = step_changes(change_table(["all"], ("a", "b"), clear=False)).data[-1]
     assert (clear.marker.symbol[0], vague.marker.symbol[0]) == ("circle", "circle-open")
-    assert (clear.marker.color[0], vague.marker.color[0]) == (figures.PALETTE[0], REST)
+    assert (clear.marker.color[0], vague.marker.color[0]) == (PALETTE[0], REST)
     fall = change_table(["all"], ("a", "b"), clear=True)
     fall[["change", "change_low", "change_high"]] *= -1
-    assert figures.step_changes(fall).data[-1].marker.color[0] == figures.PALETTE[5]
+    assert step_changes(fall).data[-1].marker.color[0] == PALETTE[5]
 
 
 @pytest.mark.parametrize(
     "figure",
     [
-        figures.rate_trend(trend_table([(0, 0)], [False])),
-        figures.rate_trend(trend_table([(9, 90)], [True]).iloc[:0]),
-        figures.micro_bars(micro_table([])),
-        figures.step_changes(change_table([], ("a", "b"))),
+        rate_trend(trend_table([(0, 0)], [False])),
+        rate_trend(trend_table([(9, 90)], [True]).iloc[:0]),
+        micro_bars(micro_table([])),
+        step_changes(change_table([], ("a", "b"))),
     ],
 )
 def test_nothing_to_show_is_said(figure):
@@ -275,29 +278,29 @@ def lab(color: str, sight: list[list[float]]) -> np.ndarray:
 
 @pytest.mark.parametrize("sight", SIGHT)
 def test_colors_can_be_told_apart(sight):
-    for one, two in itertools.combinations(figures.PALETTE, 2):
+    for one, two in itertools.combinations(PALETTE, 2):
         assert np.linalg.norm(lab(one, SIGHT[sight]) - lab(two, SIGHT[sight])) > 11
 
 
 @pytest.mark.parametrize("page", ["#ffffff", "#14181e", "#111111"])
 def test_colors_stand_out_on_light_and_dark_pages(page):
-    assert min(contrast(color, page) for color in figures.PALETTE) > 2.6
+    assert min(contrast(color, page) for color in PALETTE) > 2.6
 
 
 def test_words_in_bars_can_be_read():
-    assert min(contrast(color, ink_on(color)) for color in figures.PALETTE) >= 4.5
+    assert min(contrast(color, ink_on(color)) for color in PALETTE) >= 4.5
 
 
 def test_what_is_no_group_of_its_own_is_gray():
     colors = group_colors(["(missing)", "a", "(other)", "b"])
     assert colors == {
         "(missing)": REST,
-        "a": figures.PALETTE[0],
+        "a": PALETTE[0],
         "(other)": REST,
-        "b": figures.PALETTE[1],
+        "b": PALETTE[1],
     }
 
 
 def test_the_background_is_transparent():
-    look = figures.template().layout
+    look = template().layout
     assert look.paper_bgcolor == look.plot_bgcolor == "rgba(0, 0, 0, 0)"

@@ -11,10 +11,10 @@ from form_oracle import FIELDS, KINDS, attempt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.forms import form_fields
-from analysis.schema import UsageError
-from analysis.simulate import simulate
+from analysis.forms.result import form_fields
+from analysis.simulation.log import simulate
 
 EVENTS = (*KINDS, "page_view")
 

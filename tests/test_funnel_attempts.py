@@ -7,7 +7,8 @@ import math
 import pandas as pd
 from funnel_logs import ABC, log_of
 
-from analysis.funnels import Exclusion, Step, funnel
+from analysis.funnels.funnel_steps import Exclusion, Step
+from analysis.funnels.result import funnel
 
 
 def clock(times: pd.Series) -> list[str | None]:

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from funnel_logs import ABC, counts, log_of
 
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnels import funnel
-from analysis.schema import DataError, UsageError
+from analysis.funnels.result import funnel
 
 
 def at(*instants: int, until: int, **options: Any) -> EventLog:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.eventlog.log import EventLog
-from analysis.funnel_codes import (
+from analysis.funnels.funnel_codes import (
     Codes,
     ask_of,
     codes_of,
@@ -22,9 +22,9 @@ from analysis.funnel_codes import (
     is_plain,
     unit_numbers,
 )
-from analysis.funnel_options import EVER, question_of
-from analysis.funnel_steps import Exclusion, Step, as_steps
-from analysis.passes.chain_state import AFTER, BEFORE, UNTIL, WITHIN
+from analysis.funnels.funnel_steps import Exclusion, Step, as_steps
+from analysis.funnels.search.kernels_chain_state import AFTER, BEFORE, UNTIL, WITHIN
+from analysis.funnels.spec import EVER, question_of
 
 NAMES = ["view", "cart", "buy"]
 FRAME = pd.DataFrame(

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_compare import _size, compare
-from analysis.funnels import funnel
-from analysis.schema import UsageError
-from analysis.stats import wilson
+from analysis.funnels.compare import _size, compare
+from analysis.funnels.result import funnel
+from analysis.statistics.stats import wilson
 
 
 def counted_log(reached: dict[str, list[int]]) -> EventLog:

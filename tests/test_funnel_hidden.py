@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import test_proportions_2indep as proportions_test
 
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_hidden import hidden_steps
-from analysis.funnels import funnel
-from analysis.schema import DataError, UsageError
-from analysis.simulate import simulate
-from analysis.stats import newcombe, wilson
+from analysis.funnels.between_steps import hidden_steps
+from analysis.funnels.result import funnel
+from analysis.simulation.log import simulate
+from analysis.statistics.stats import newcombe, wilson
 
 DAY = pd.Timestamp("2026-01-10")
 CHECKOUT = ["view_item", "add_to_cart", "begin_checkout", "purchase"]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.eventlog.log import EventLog
-from analysis.funnels import funnel
+from analysis.funnels.result import funnel
 
 FAR = "2027-01-01"
 ABC = ["A", "B", "C"]

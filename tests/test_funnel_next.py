@@ -12,11 +12,12 @@ from funnel_view_logs import STEPS, view_log
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_next import NOTHING, drop_offs, next_events, units
-from analysis.funnels import Exclusion, Step, funnel
-from analysis.schema import UsageError
-from analysis.stats import wilson
+from analysis.funnels.funnel_steps import Exclusion, Step
+from analysis.funnels.losses import NOTHING, drop_offs, next_events, units
+from analysis.funnels.result import funnel
+from analysis.statistics.stats import wilson
 
 seeds = st.integers(0, 2**32)
 

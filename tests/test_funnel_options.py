@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_options import EVER, entry_range, exclusion_range, question_of
-from analysis.funnels import Exclusion, Step, funnel
-from analysis.schema import DataError, UsageError
+from analysis.funnels.funnel_steps import Exclusion, Step
+from analysis.funnels.result import funnel
+from analysis.funnels.spec import EVER, entry_range, exclusion_range, question_of
 
 NAMES = ["view_item", "add_to_cart", "purchase"]
 LOG = EventLog.from_frame(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from analysis import funnel_orders
+from analysis.funnels import funnel_orders
 
 matrices = st.integers(1, 4).flatmap(
     lambda wide: (

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from analysis.eventlog.log import EventLog
-from analysis.funnel_recent import FINAL, NOBODY, with_estimates
-from analysis.funnels import funnel
+from analysis.funnels.funnel_recent import FINAL, NOBODY, with_estimates
+from analysis.funnels.result import funnel
 
 
 @settings(max_examples=15)

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_result import FunnelResult
-from analysis.funnels import Exclusion, Step, funnel
-from analysis.schema import UsageError
+from analysis.funnels.funnel_result import FunnelResult
+from analysis.funnels.funnel_steps import Exclusion, Step
+from analysis.funnels.result import funnel
 
 STEPS = ["a", "b", "c"]
 

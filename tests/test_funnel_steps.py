@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_steps import Exclusion, Step, as_exclusions, as_steps
-from analysis.funnels import funnel
-from analysis.schema import UsageError
+from analysis.funnels.funnel_steps import Exclusion, Step, as_exclusions, as_steps
+from analysis.funnels.result import funnel
 
 NAMES = ["view_item", "add_to_cart", "purchase"]
 LOG = EventLog.from_frame(

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_suggest import suggest
-from analysis.funnels import funnel
-from analysis.schema import UsageError
-from analysis.simulate import simulate
+from analysis.funnels.result import funnel
+from analysis.funnels.suggestion import suggest
+from analysis.simulation.log import simulate
 
 DAY = pd.Timestamp("2026-01-10")
 STEPS = ("look", "cart", "pay")

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import EventLog, funnel, funnel_sums, simulate
-from analysis.funnel_result import FunnelResult
-from analysis.stats import effective_size, wilson
+from analysis import EventLog, funnel, simulate
+from analysis.funnels import counts as funnel_sums
+from analysis.funnels.funnel_result import FunnelResult
+from analysis.statistics.stats import effective_size, wilson
 
 STEPS = ["view_item", "add_to_cart", "begin_checkout", "purchase"]
 LOG = simulate(users=1500, seed=3).log

@@ -10,7 +10,7 @@ import pandas as pd
 from funnel_logs import FAR, by_group
 
 from analysis.eventlog.log import EventLog
-from analysis.funnels import funnel
+from analysis.funnels.result import funnel
 
 
 def people(groups: Sequence[Any], **more: Sequence[Any]) -> EventLog:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
 from test_kaplan_meier import AT_RISK, PUBLISHED, RELAPSED, WEEKS
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_times import time_curve, times
-from analysis.funnels import Exclusion, Step, funnel
-from analysis.schema import UsageError
+from analysis.funnels.funnel_steps import Exclusion, Step
+from analysis.funnels.over_time import time_curve, times
+from analysis.funnels.result import funnel
 
 seeds = st.integers(0, 2**32)
 breakdowns = st.sampled_from([None, "device", ("device", "value")])

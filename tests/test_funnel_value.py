@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_value import value_lost
-from analysis.funnel_worth import worth_of_conversions
-from analysis.funnels import Step, funnel
-from analysis.schema import UsageError
+from analysis.funnels.funnel_steps import Step
+from analysis.funnels.funnel_value import value_lost
+from analysis.funnels.funnel_worth import worth_of_conversions
+from analysis.funnels.result import funnel
 
 
 def shop(groups: dict[Any, tuple[list[int], float]], **more: Any) -> EventLog:

@@ -9,7 +9,8 @@ import pytest
 from funnel_logs import log_of
 
 from analysis.eventlog.log import EventLog
-from analysis.funnels import Step, funnel
+from analysis.funnels.funnel_steps import Step
+from analysis.funnels.result import funnel
 
 EVENTS = "A 1:00, B 1:10, A 2:00, A 3:00, B 3:05, C 3:10"
 OF_EACH = {"session": ["s", "s", "t", "r", "r", "r"], "cart": ["1", "1", "1", "2", "2", "2"]}

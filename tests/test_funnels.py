@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from funnel_logs import ABC, by_group, counts, log_of
 
-from analysis.funnels import Exclusion, Step, funnel
+from analysis.funnels.funnel_steps import Exclusion, Step
+from analysis.funnels.result import funnel
 
 # ── the same events, different answers ──────────────────────────────────────────────────────────
 

@@ -13,7 +13,8 @@ import pytest
 
 from analysis.cli import run
 from analysis.eventlog.log import EventLog
-from analysis.funnels import Exclusion, funnel
+from analysis.funnels.funnel_steps import Exclusion
+from analysis.funnels.result import funnel
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 HITS = SHARED / "data" / "ga360_merchandise_store_hits_2016-08_2017-03.csv.gz"

@@ -23,7 +23,7 @@ from funnel_oracle import Exclusion, Question, Step
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from analysis.funnel_result import FunnelResult
+from analysis.funnels.funnel_result import FunnelResult
 
 DAY = 24 * 60 * MINUTE
 FAR = 1000 * DAY

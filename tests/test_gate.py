@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.gate import gate
-from analysis.schema import UsageError
+from analysis.quality.gate import gate
 
 SHOP = Catalog.from_mapping(
     {"name": "shop", "events": {"buy": {"role": "macro"}, "look": {"role": "milestone"}}}

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from analysis.catalog import Catalog
-from analysis.correlation import micro_to_macro
+from analysis.core.schema import UsageError
+from analysis.correlation.correlation import micro_to_macro
+from analysis.correlation.horizons import _same_verdicts, compare_horizons
 from analysis.eventlog.log import EventLog
-from analysis.horizons import _same_verdicts, compare_horizons
-from analysis.schema import UsageError
-from analysis.simulate import simulate
+from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=5, users=6000).log
@@ -50,7 +50,7 @@ def test_values_are_those_of_pandas():
 
 
 def test_the_interval_of_the_values_covers_as_often_as_it_says():
-    from analysis.horizons import _mean_ratio
+    from analysis.correlation.horizons import _mean_ratio
 
     rng = np.random.default_rng(6)
     hits = []

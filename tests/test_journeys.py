@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.catalog import Catalog
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.journey_order import lift_interval
-from analysis.journeys import distance_to_macro, event_order, paths, step_matrix, transitions
-from analysis.schema import DataError, UsageError
-from analysis.simulate import simulate
+from analysis.journeys.distance import distance_to_macro
+from analysis.journeys.flows import transitions
+from analysis.journeys.journey_steps import step_matrix
+from analysis.journeys.order import event_order, lift_interval
+from analysis.journeys.routes import paths
+from analysis.simulation.log import simulate
 
 CATALOG = Catalog.from_mapping(
     {

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from analysis.kaplan_meier import share_by_time
-from analysis.stats import wilson
+from analysis.statistics.kaplan_meier import share_by_time
+from analysis.statistics.stats import wilson
 
 # Weeks of remission of 21 leukemia patients on 6-mercaptopurine (Freireich et al. 1963, Blood
 # 21:699); the survival is that of Kleinbaum & Klein, Survival Analysis, chapter 2.

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from analysis import EventLog, funnel, kernels, simulate
-from analysis.passes import chains, exposure_counts, unit_chains
+from analysis import EventLog, funnel, simulate
+from analysis.cli import kernels
+from analysis.correlation import kernels as exposure_counts
+from analysis.funnels.search import kernels_chains as chains
+from analysis.funnels.search import kernels_unit_chains as unit_chains
 
 
 def test_a_question_of_each_kind_is_asked() -> None:
@@ -37,5 +40,5 @@ def test_it_is_done_beside_with_the_environment_given(monkeypatch: pytest.Monkey
     monkeypatch.setattr(subprocess, "Popen", lambda args, **given: begun.append((args, given)))
     kernels.compile_beside({**os.environ, "A": "b"})
     ((args, given),) = begun
-    assert args[1:] == ["-m", "analysis.kernels"]
+    assert args[1:] == ["-m", "analysis.cli.kernels"]
     assert given["env"]["A"] == "b"

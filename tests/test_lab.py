@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-from analysis import cli, lab
-from analysis.schema import UsageError
+from analysis import cli
+from analysis.cli import jupyter_lab as lab
+from analysis.core.schema import UsageError
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,7 +64,9 @@ def test_own_settings_and_kernels_come_first_and_those_of_others_stay() -> None:
 
 def test_the_settings_are_those_that_jupyterlab_knows() -> None:
     settings = json.loads(
-        (resources.files("analysis") / "labconfig" / "default_setting_overrides.json").read_text()
+        (
+            resources.files("analysis.cli") / "labconfig" / "default_setting_overrides.json"
+        ).read_text()
     )
     schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
     for plugin, overrides in settings.items():

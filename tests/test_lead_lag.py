@@ -9,10 +9,10 @@ from hand_counts import catalog_of
 from scipy import stats
 
 from analysis.catalog import Catalog
+from analysis.core.schema import DataError, UsageError
+from analysis.correlation.lead_lag import lead_lag
 from analysis.eventlog.log import EventLog
-from analysis.lead_lag import lead_lag
-from analysis.schema import DataError, UsageError
-from analysis.simulate import simulate
+from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=5, users=3000).log

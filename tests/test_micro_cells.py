@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
-from analysis.correlation import micro_to_macro
-from analysis.dose_response import dose_response
-from analysis.horizons import compare_horizons
-from analysis.micro_cells import small, with_another
-from analysis.schema import UsageError
-from analysis.simulate import simulate
-from analysis.stability import stability
+from analysis.core.schema import UsageError
+from analysis.correlation.correlation import micro_to_macro
+from analysis.correlation.dose_response import dose_response
+from analysis.correlation.horizons import compare_horizons
+from analysis.correlation.micro_cells import small, with_another
+from analysis.correlation.stability import stability
+from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=5, users=1500).log

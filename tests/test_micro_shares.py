@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.micro_shares import micro_shares
-from analysis.schema import UsageError
-from analysis.stats import wilson
+from analysis.funnels.micro_shares import micro_shares
+from analysis.statistics.stats import wilson
 
 WEEK = ("2026-11-09", "2026-11-16")
 SHOP = Catalog.from_mapping(

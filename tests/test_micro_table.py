@@ -12,12 +12,12 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable, Table2x2
 
 from analysis.catalog import Catalog
-from analysis.exposure import exposure_counts, trial_tables
-from analysis.micro_ratios import median_seconds, q_values
-from analysis.micro_table import COLUMNS, micro_table
-from analysis.person_periods import person_periods
-from analysis.simulate import simulate
-from analysis.verdict import VerdictLimits
+from analysis.correlation.counts import exposure_counts, trial_tables
+from analysis.correlation.micro_ratios import median_seconds, q_values
+from analysis.correlation.person_periods import person_periods
+from analysis.correlation.table import COLUMNS, micro_table
+from analysis.correlation.verdict import VerdictLimits
+from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=5, users=3000).log

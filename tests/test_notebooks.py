@@ -10,8 +10,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from analysis import cli
-from analysis.notebooks import as_committed, notebook_paths, rerun
-from analysis.schema import DataError, UsageError
+from analysis.cli.jupyter import as_committed, notebook_paths, rerun
+from analysis.core.schema import DataError, UsageError
 
 GONE = {"name": "gone", "display_name": "A kernel that this machine does not have"}
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
-from analysis.correlation import micro_to_macro
+from analysis.correlation.correlation import micro_to_macro
+from analysis.correlation.on_the_way import OnTheWay, on_the_way
+from analysis.correlation.plan import exposure_plan
 from analysis.eventlog.log import EventLog
-from analysis.exposure_plan import exposure_plan
-from analysis.on_the_way import OnTheWay, on_the_way
-from analysis.simulate import simulate
+from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=2026, users=20_000).log

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.period_bounds import period_before, period_of, surrounding
+from analysis.core.period_bounds import period_before, period_of, surrounding
 
 ZONES = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Africa/Cairo"]
 

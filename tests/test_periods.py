@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, norm
 from statsmodels.stats.multitest import multipletests
 
+from analysis.core.schema import ALL, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.periods import compare_periods
-from analysis.schema import ALL, UsageError
+from analysis.funnels.periods import compare_periods
 
 NOW, BEFORE = ("2026-11-09", "2026-11-16"), ("2026-11-02", "2026-11-09")
 STEPS = ["view_item", "add_to_cart", "purchase"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from analysis.pooling import pooled
+from analysis.statistics.pooling import pooled
 
 
 @pytest.mark.parametrize("values", [4, 12, 40])

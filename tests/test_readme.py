@@ -11,7 +11,7 @@ from typer.main import get_command
 
 import analysis as wb
 from analysis.cli import app
-from analysis.simulate import simulate
+from analysis.simulation.log import simulate
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

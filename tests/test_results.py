@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, dataclass
 import pandas as pd
 import pytest
 
-from analysis.results import Result
+from analysis.core.result import Result
 
 EVIL = '<script>alert("1")</script>'
 

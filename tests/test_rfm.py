@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.rfm import rfm
-from analysis.schema import UsageError
+from analysis.segments.rfm import rfm
 
 AT = pd.Timestamp("2026-03-01", tz="UTC")
 rows = st.lists(

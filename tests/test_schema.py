@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import schema
-from analysis.schema import DataError, UsageError, WorkbookError
+from analysis.core import schema
+from analysis.core.schema import DataError, UsageError, WorkbookError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

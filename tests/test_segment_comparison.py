@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnels import funnel
-from analysis.schema import UsageError
-from analysis.segment_comparison import compare_segments
-from analysis.segments import did, is_in, picked, segment
-from analysis.simulate import simulate
+from analysis.funnels.result import funnel
+from analysis.segments.comparison import compare_segments
+from analysis.segments.result import picked
+from analysis.segments.rules import did, is_in
+from analysis.segments.segments import segment
+from analysis.simulation.log import simulate
 
 AT = pd.Timestamp("2026-01-10", tz="UTC")
 END = pd.Timestamp("2026-02-01", tz="UTC")

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from segment_draws import rules
 
 from analysis.catalog import Catalog
-from analysis.schema import UsageError
-from analysis.segment_form import as_rule, as_table
-from analysis.segment_words import in_words
-from analysis.segments import catalog_segments, did, frequency, recency, sequence, value
+from analysis.core.schema import UsageError
+from analysis.segments.rules import did, frequency, recency, sequence, value
+from analysis.segments.segment_words import in_words
+from analysis.segments.segments import catalog_segments
+from analysis.segments.written import as_rule, as_table
 
 CATALOGS = Path(__file__).parents[1] / "data" / "catalogs"
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError
-from analysis.segment_overlaps import overlaps
-from analysis.segments import did, segment
-from analysis.stats import wilson
+from analysis.segments.rules import did
+from analysis.segments.segment_overlaps import overlaps
+from analysis.segments.segments import segment
+from analysis.statistics.stats import wilson
 
 EVENTS = ["a", "b", "c"]
 rows = st.lists(st.tuples(st.integers(0, 9).map(str), st.sampled_from([*EVENTS, "x"])), max_size=40)

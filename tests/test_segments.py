@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from segment_draws import KINDS, START, frames, instants, rules
 
-from analysis.audiences import audience
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError
-from analysis.segment_comparison import compare_segments
-from analysis.segment_overlaps import overlaps
-from analysis.segments import (
+from analysis.segments.audiences import audience
+from analysis.segments.comparison import compare_segments
+from analysis.segments.rules import (
     abandoned,
     did,
     first,
@@ -26,12 +25,13 @@ from analysis.segments import (
     is_in,
     last,
     recency,
-    segment,
     sequence,
     value,
 )
-from analysis.simulate import simulate
-from analysis.stats import wilson
+from analysis.segments.segment_overlaps import overlaps
+from analysis.segments.segments import segment
+from analysis.simulation.log import simulate
+from analysis.statistics.stats import wilson
 
 CATALOGS = Path(__file__).parents[1] / "data" / "catalogs"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.shifts import correlations_by_shift, shuffled_blocks, spearman
+from analysis.correlation.shifts import correlations_by_shift, shuffled_blocks, spearman
 
 LAGS = np.arange(-3, 4)
 

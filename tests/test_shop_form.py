@@ -13,10 +13,10 @@ import pytest
 from scipy import stats
 
 from analysis.eventlog.log import EventLog
-from analysis.forms import form_fields
-from analysis.shop_form import EVENTS
-from analysis.shop_world import SHOP
-from analysis.simulate import Simulation, simulate
+from analysis.forms.result import form_fields
+from analysis.simulation.log import Simulation, simulate
+from analysis.simulation.shop import SHOP
+from analysis.simulation.shop_form import EVENTS
 
 BARE = dataclasses.replace(SHOP, form=None)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.passes import browsing
-from analysis.shop_tables import CATEGORIES, STORIES, item_names, page_names, tables
-from analysis.shop_world import SHOP
+from analysis.simulation import kernels as browsing
+from analysis.simulation.shop import SHOP
+from analysis.simulation.shop_tables import CATEGORIES, STORIES, item_names, page_names, tables
 
 HOUR = 3_600_000
 MONDAY = 4 * 24 * HOUR  # 5 January 1970

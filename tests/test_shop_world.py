@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analysis.passes.browsing import EVENTS
-from analysis.shop_world import CONTROLS, SHOP, truth
+from analysis.simulation.kernels import EVENTS
+from analysis.simulation.shop import CONTROLS, SHOP, truth
 
 
 def test_the_truth_names_events_of_the_log_and_says_each_once() -> None:

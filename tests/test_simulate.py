@@ -17,20 +17,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import shop_form
+from analysis.core.schema import UsageError, timestamp
 from analysis.eventlog.build import shard_of
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import TextColumn
-from analysis.passes import shopping
-from analysis.passes.browsing import EVENTS
-from analysis.schema import UsageError, timestamp
-from analysis.shop_tables import tables
-from analysis.shop_world import SHOP, STRUCTURAL, Shop
-from analysis.simulate import simulate, write_simulation
+from analysis.simulation import kernels_shopping as shopping
+from analysis.simulation import shop_form
+from analysis.simulation.kernels import EVENTS
+from analysis.simulation.log import simulate, write_simulation
+from analysis.simulation.shop import SHOP, STRUCTURAL, Shop
+from analysis.simulation.shop_tables import tables
 
 # The package's name `simulate` is the function.
-module = importlib.import_module("analysis.simulate")
+module = importlib.import_module("analysis.simulation.log")
 NEWSLETTER = EVENTS.index("newsletter_sign_up")
 DAY_MS = 86_400_000
 

@@ -9,11 +9,11 @@ from hand_counts import catalog_of
 from statsmodels.stats.meta_analysis import combine_effects
 
 from analysis.catalog import Catalog
-from analysis.correlation import micro_to_macro
+from analysis.core.schema import UsageError
+from analysis.correlation.correlation import micro_to_macro
+from analysis.correlation.stability import stability
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError
-from analysis.simulate import simulate
-from analysis.stability import stability
+from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 LOG = simulate(seed=5, users=6000).log

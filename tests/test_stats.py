@@ -12,7 +12,7 @@ from scipy.stats import binomtest, norm
 from statsmodels.api import OLS
 from statsmodels.stats.sandwich_covariance import cov_cluster
 
-from analysis.stats import effective_size, newcombe, wilson
+from analysis.statistics.stats import effective_size, newcombe, wilson
 
 # Newcombe 1998, Stat Med 17:857, table I, method 3 (score without continuity correction).
 SINGLE = [

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.catalog import Catalog
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import DataError, UsageError
-from analysis.simulate import simulate
-from analysis.timing import conversion_curve, time_to_convert
+from analysis.simulation.log import simulate
+from analysis.timing.result import conversion_curve, time_to_convert
 
 DAY = pd.Timedelta(days=1)
 ZERO = pd.Timestamp("2026-01-01", tz="UTC")

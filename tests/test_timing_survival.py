@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from analysis.stats import wilson
-from analysis.timing_survival import (
+from analysis.statistics.stats import wilson
+from analysis.statistics.survival import (
     LogRank,
     Steps,
     converters_quantile,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError
-from analysis.totals import Totals, totals
+from analysis.eventlog.totals import Totals, totals
 
 START, END = pd.Timestamp("2026-11-09"), pd.Timestamp("2026-11-16")
 row = st.tuples(

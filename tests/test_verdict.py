@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.schema import UsageError
-from analysis.verdict import VERDICTS, Facts, VerdictLimits, verdict_of
+from analysis.core.schema import UsageError
+from analysis.correlation.verdict import VERDICTS, Facts, VerdictLimits, verdict_of
 
 NAN = math.nan
 LIMITS = VerdictLimits()

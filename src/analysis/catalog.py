@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis import catalog_form as form
-from analysis import wording
 from analysis.catalog_form import PlannedEvent, PlannedFunnel
-from analysis.schema import UsageError, did_you_mean, one_of
+from analysis.core import wording
+from analysis.core.schema import UsageError, did_you_mean, one_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

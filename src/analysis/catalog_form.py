@@ -11,16 +11,29 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
-from analysis.schema import UsageError, did_you_mean, duration_us, one_of
+from analysis.core.schema import UsageError, did_you_mean, duration_us, one_of
 
 ROLES: Final = ("macro", "milestone", "secondary", "adverse", "control")
+
+
 STAGES: Final = ("awareness", "interest", "consideration", "decision", "loyalty")
 
+
 TOP_KEYS = ("name", "currency", "events", "derived", "funnels", "segments")
+
+
 _EVENT = ("role", "stage", "label")
+
+
 _DERIVED = ("after", "without", "wait", *_EVENT)
+
+
 _FUNNEL = ("steps", "window")
+
+
 _SEGMENT = ("rule", "label")
+
+
 _DEFAULT_WINDOW = "7d"
 
 

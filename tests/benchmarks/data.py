@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
-from analysis.shop_world import SHOP
-from analysis.simulate import simulate
+from analysis.simulation.log import simulate
+from analysis.simulation.shop import SHOP
 
 BUSY: Final = dataclasses.replace(SHOP, base_hazard=0.05, form=None)
 _EVENTS_PER_USER: Final = 21.5

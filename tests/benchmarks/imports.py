@@ -67,7 +67,7 @@ if __name__ == "__main__":
         import pyarrow.parquet as pq
 
         from analysis import EventLog
-        from analysis.eventlog.ingest import import_files
+        from analysis.sources.ingest import import_files
         from analysis.sources.mapping import ColumnMapping
 
         if engine == "from_frame":

@@ -16,7 +16,7 @@ from rounds import Entry
 from workbook import NAME, Workbook
 
 from analysis import segment
-from analysis.segments import did, recency
+from analysis.segments.rules import did, recency
 
 TASK: Final = "segment, compound rule"
 RULE: Final = (

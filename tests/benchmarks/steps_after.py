@@ -14,7 +14,7 @@ import polars as pl
 from rounds import Entry
 from workbook import NAME, Workbook
 
-from analysis.journeys import transitions
+from analysis.journeys.flows import transitions
 
 COUNTS: Final = "transitions, counts"
 GAPS: Final = "transitions, median gap"

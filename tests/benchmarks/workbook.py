@@ -10,7 +10,7 @@ import numpy as np
 import questions
 
 from analysis import Catalog, EventLog, Exclusion, funnel
-from analysis.exposure import ExposureCounts, exposure_counts
+from analysis.correlation.counts import ExposureCounts, exposure_counts
 
 NAME = "workbook"
 CATALOG = Path(__file__).parents[2] / "data/catalogs/ecommerce.toml"
@@ -71,7 +71,7 @@ class Workbook:
 
     def panel(self) -> tuple[Callable[[], None], Callable[[], questions.Counts]]:
         """A move of the funnel's panel: what goes before it, and the move until it is drawn."""
-        from analysis.widgets import funnel_panel
+        from analysis.widgets.funnels import funnel_panel
 
         panel = funnel_panel(self.log, steps=questions.STEPS, window=questions.WINDOW, by="device")
 

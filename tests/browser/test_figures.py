@@ -12,9 +12,13 @@ from browser_runs import browser_page, needs_chromium
 from plotly.offline import get_plotlyjs
 
 from analysis.catalog import Catalog
-from analysis.forms import form_fields
-from analysis.journeys import distance_to_macro, event_order, paths, step_matrix, transitions
-from analysis.simulate import simulate
+from analysis.forms.result import form_fields
+from analysis.journeys.distance import distance_to_macro
+from analysis.journeys.flows import transitions
+from analysis.journeys.journey_steps import step_matrix
+from analysis.journeys.order import event_order
+from analysis.journeys.routes import paths
+from analysis.simulation.log import simulate
 
 SHOP = Path(__file__).parents[2] / "data" / "catalogs" / "ecommerce.toml"
 DRAW = """async ([data, layout]) => {

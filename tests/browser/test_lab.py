@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from browser_runs import Watched, browser_page, copy_project, needs_chromium
 
-from analysis.kernels import compile_kernels
+from analysis.cli.kernels import compile_kernels
 from analysis.reports.definition import load_definition
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.eventlog.alignment import Alignment, settled
+from analysis.sources.merging import Alignment, settled
 
 TEXT, NUMBER, NOTHING = pa.large_string(), pa.float64(), pa.null()
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from analysis.eventlog.ingest import import_files
+from analysis.core.schema import DataError
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.store import read_manifest
-from analysis.schema import DataError
-from analysis.simulate import write_simulation
+from analysis.simulation.log import write_simulation
+from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
 
 HEADER = "user,time,event\n"

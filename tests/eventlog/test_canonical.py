@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import DataError, UsageError
 
 STAMP = pd.Timestamp("2026-01-01")
 

@@ -17,9 +17,9 @@ import pytest
 from killed_writer import MAPPING, start, write
 
 from analysis.eventlog.check import check
-from analysis.eventlog.ingest import import_files
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.store import MANIFEST, read_manifest
+from analysis.sources.ingest import import_files
 
 KINDS = ["import", "append", "forget"]
 STEPS = {"import": 80, "append": 90, "forget": 24}

@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.eventlog.duplicates import Duplicates
+from analysis.sources.duplicates import Duplicates
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans(), st.integers(0, 2)), max_size=12

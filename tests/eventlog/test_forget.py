@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.cli import run
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.check import check
 from analysis.eventlog.forget import forget
-from analysis.eventlog.ingest import import_files
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.store import read_manifest
-from analysis.schema import DataError, UsageError
+from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
 
 HEADER = "user,time,event,note,order,size\n"

@@ -44,9 +44,10 @@ from analysis import (
     time_to_convert,
     transitions,
 )
-from analysis.micro_shares import micro_shares
-from analysis.schema import UsageError
-from analysis.segments import did, picked
+from analysis.core.schema import UsageError
+from analysis.funnels.micro_shares import micro_shares
+from analysis.segments.result import picked
+from analysis.segments.rules import did
 
 AT, EARLIER = "2026-10-26", "2026-10-01"
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")

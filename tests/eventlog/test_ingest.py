@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.eventlog import ingest, store
-from analysis.eventlog.ingest import import_files
+from analysis.core.schema import DataError, UsageError, WorkbookError
+from analysis.eventlog import store
 from analysis.eventlog.log import EventLog
-from analysis.schema import DataError, UsageError, WorkbookError
-from analysis.sources import json_lines, tables
+from analysis.sources import ingest, tables
+from analysis.sources import readers as json_lines
+from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
 
 HEADER = "user,time,event\n"

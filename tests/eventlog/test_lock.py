@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from killed_writer import MAPPING, start, write
 
-from analysis.eventlog.ingest import import_files
+from analysis.core.schema import DataError
 from analysis.eventlog.lock import LOCK, locked
 from analysis.eventlog.log import EventLog
-from analysis.schema import DataError
+from analysis.sources.ingest import import_files
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_frames import KINDS_OF_FRAME, cells_of, expected, frames
 
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import DataError, UsageError
 
 SHARDS = [1, 2, 50]
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_frames import cells_of, expected, frames
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError
 
 LOG = EventLog.from_frame(
     pd.DataFrame(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import Catalog, EventLog, Limits, UsageError, audit, simulate
-from analysis.gate import gate
+from analysis.quality.gate import gate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 WHOLE = "2026-11-23"

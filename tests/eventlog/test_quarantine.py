@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.eventlog.quarantine import Quarantine
+from analysis.eventlog.maintenance import Quarantine
 from analysis.sources.batch import BadRecord
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from log_frames import cells_of, expected
 from session_oracle import sessions_of
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.sessions import SessionRule, midnights, session_rule, sessionize
-from analysis.schema import UsageError
 
 SHARDS = [1, 2, 50]
 HOUR = 3_600_000_000

@@ -19,11 +19,12 @@ import pytest
 from log_frames import cells_of
 
 from analysis.cli import run
-from analysis.eventlog import opening, store, versions
-from analysis.eventlog.ingest import import_files
+from analysis.core.schema import DataError, UsageError
+from analysis.eventlog import folder as versions
+from analysis.eventlog import opening, store
 from analysis.eventlog.lock import LOCK
 from analysis.eventlog.log import EventLog
-from analysis.schema import DataError, UsageError
+from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
 
 
@@ -179,7 +180,7 @@ def test_a_failed_first_write_leaves_no_folder(
 KILLED = """
 import os, sys
 import pandas as pd
-from analysis.eventlog import versions
+from analysis.eventlog import folder as versions
 from analysis.eventlog.log import EventLog
 real, moment = versions.os.replace, sys.argv[2]
 def replace(*args):

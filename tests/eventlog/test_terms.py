@@ -13,11 +13,11 @@ import pytest
 from log_frames import cells_of
 from session_oracle import sessions_of
 
-from analysis.eventlog.ingest import import_files
+from analysis.core.schema import DataError, UsageError
+from analysis.eventlog.consent import Consent
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.sessions import SessionRule, sessionize
-from analysis.schema import DataError, UsageError
-from analysis.sources.consent import Consent
+from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
 
 KEY = b"not a secret, a test"

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_frames import cells_of, frames
 
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog import units as module
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.unit_folders import UNITS, drop_units, unit_folder
 from analysis.eventlog.units import units
-from analysis.schema import DataError, UsageError
 
 SHARDS = [1, 2, 50]
 

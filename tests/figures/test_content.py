@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pandas as pd
 
-from analysis.figures import PALETTE, audience_rates, pooled_rates
+from analysis.content.figures import pooled_rates
+from analysis.plotting.theme import PALETTE
+from analysis.segments.figures_audience import audience_rates
 
 
 def table(rates, n=1_000, **more) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.figures.curves import axis_ticks, conversion_curves
+from analysis.plotting.curves import axis_ticks, conversion_curves
 
 EVIL = "<b>bold</b> & <script>"
 

@@ -7,17 +7,15 @@ import pandas as pd
 import pytest
 
 from analysis.eventlog.log import EventLog
-from analysis.figures import (
-    form_bars,
-    order_map,
-    path_bars,
-    position_map,
-    transition_flows,
-    transition_map,
-)
-from analysis.figures.flows import MOST_EVENTS
-from analysis.forms import form_fields
-from analysis.journeys import event_order, paths, step_matrix, transitions
+from analysis.forms.figures_form import form_bars
+from analysis.forms.result import form_fields
+from analysis.journeys.figures import order_map, position_map, transition_map
+from analysis.journeys.figures_flows import MOST_EVENTS, transition_flows
+from analysis.journeys.figures_journeys import path_bars
+from analysis.journeys.flows import transitions
+from analysis.journeys.journey_steps import step_matrix
+from analysis.journeys.order import event_order
+from analysis.journeys.routes import paths
 
 HOSTILE = "<b>bad</b>$x$"
 EVENTS = [*(f"event_{k:02d}" for k in range(29)), HOSTILE]

@@ -10,8 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import figures
-from analysis.stats import newcombe, wilson
+from analysis.funnels.figures_funnel_next import drop_off_bars
+from analysis.funnels.figures_funnel_value import value_lost_bars
+from analysis.plotting.figures_funnel_compare import rate_differences
+from analysis.plotting.figures_funnel_times import time_curves
+from analysis.plotting.theme import PALETTE
+from analysis.plotting.trend import rate_trend
+from analysis.statistics.stats import newcombe, wilson
 
 EVIL = '<script>alert("$x$")</script>'
 FILES = ["time_curves", "drop_off_bars", "rate_differences", "value_lost_bars"]
@@ -65,12 +70,10 @@ def lost_table(groups: list[Any], event: str = "purchase", *, worth: bool = True
 
 def all_figures(name: str) -> dict[str, Any]:
     return {
-        "time_curves": figures.time_curves(curve_table([name, "b"], name), title=name),
-        "drop_off_bars": figures.drop_off_bars(drop_table(name, name), title=name),
-        "rate_differences": figures.rate_differences(
-            difference_table(name), a=name, b="b", title=name
-        ),
-        "value_lost_bars": figures.value_lost_bars(lost_table([name, "b"], name), title=name),
+        "time_curves": time_curves(curve_table([name, "b"], name), title=name),
+        "drop_off_bars": drop_off_bars(drop_table(name, name), title=name),
+        "rate_differences": rate_differences(difference_table(name), a=name, b="b", title=name),
+        "value_lost_bars": value_lost_bars(lost_table([name, "b"], name), title=name),
     }
 
 
@@ -109,7 +112,7 @@ def test_numbers_are_plain_and_the_same_every_time(which: str) -> None:
 
 
 def test_a_curve_is_drawn_as_steps_and_says_what_it_is() -> None:
-    figure = figures.time_curves(curve_table(["m", "d"]))
+    figure = time_curves(curve_table(["m", "d"]))
     lines = [trace for trace in figure.data if trace.line.shape == "hv"]
     assert [list(line.y) for line in lines] == [[0.0, 0.1, 0.15, 0.2]] * 2
     # What came at once stands at the left end of a logarithmic axis.
@@ -126,18 +129,18 @@ def test_a_curve_is_drawn_as_steps_and_says_what_it_is() -> None:
 
 
 def test_more_curves_than_an_eye_holds() -> None:
-    figure = figures.time_curves(curve_table([f"g{i}" for i in range(9)]))
+    figure = time_curves(curve_table([f"g{i}" for i in range(9)]))
     assert sum(trace.line.shape == "hv" for trace in figure.data) == 6
     assert "The 6 largest of 9 groups." in figure.layout.meta["alt"]
 
 
 def test_what_came_next_stands_in_blocks_with_its_wait() -> None:
-    figure = figures.drop_off_bars(drop_table())
+    figure = drop_off_bars(drop_table())
     bars = figure.data[0]
     assert list(bars.x) == [0.2, 0.3, 0.5] * 2
     assert list(bars.y) == sorted(bars.y)
     assert bars.y[3] - bars.y[2] > bars.y[1] - bars.y[0]
-    assert [c == figures.PALETTE[0] for c in bars.marker.color] == [True, False, False] * 2
+    assert [c == PALETTE[0] for c in bars.marker.color] == [True, False, False] * 2
     low, high = wilson(8, 40)
     assert bars.error_x.array[0] == pytest.approx(float(high) - 0.2, abs=1e-6)
     assert bars.error_x.arrayminus[0] == pytest.approx(0.2 - float(low), abs=1e-6)
@@ -147,31 +150,27 @@ def test_what_came_next_stands_in_blocks_with_its_wait() -> None:
 
 
 def test_only_clear_differences_are_filled() -> None:
-    clear, vague = (
-        figures.rate_differences(difference_table(clear=own)).data[-1] for own in (True, False)
-    )
+    clear, vague = (rate_differences(difference_table(clear=own)).data[-1] for own in (True, False))
     assert (clear.marker.symbol[0], vague.marker.symbol[0]) == ("circle", "circle-open")
     assert list(clear.x) == [0.2, 0.2]
-    assert "80.0% vs 60.0% of the step before" in shown(
-        figures.rate_differences(difference_table())
-    )
+    assert "80.0% vs 60.0% of the step before" in shown(rate_differences(difference_table()))
 
 
 def test_a_difference_that_is_not_known_is_said() -> None:
     table = difference_table()
     table.loc[0, ["difference", "low", "high", "rate_a", "k_a"]] = np.nan
-    alt = figures.rate_differences(table.assign(clear=[False, True])).layout.meta["alt"]
+    alt = rate_differences(table.assign(clear=[False, True])).layout.meta["alt"]
     assert "Purchase, of the step before: no rate to compare." in alt
 
 
 def test_bars_of_worth_have_the_limits_of_the_units_on_their_scale() -> None:
-    figure = figures.value_lost_bars(lost_table(["m", "d"]))
+    figure = value_lost_bars(lost_table(["m", "d"]))
     bars = figure.data[0]
     assert list(bars.x) == [250.0, 0.0]
     assert bars.error_x.array[0] == bars.error_x.arrayminus[0] == pytest.approx(100.0)
     assert "250 EUR" in figure.data[1].text[0]
     assert "the best: 50.0% of 200" in figure.data[1].text[1]
-    plain = figures.value_lost_bars(lost_table(["m", "d"], worth=False))
+    plain = value_lost_bars(lost_table(["m", "d"], worth=False))
     assert list(plain.data[0].x) == [25.0, 0.0]
     assert "25 conversions" in plain.data[1].text[0]
     assert "effect" not in shown(figure) + str(figure.layout.meta["alt"])
@@ -180,10 +179,10 @@ def test_bars_of_worth_have_the_limits_of_the_units_on_their_scale() -> None:
 @pytest.mark.parametrize(
     "figure",
     [
-        figures.time_curves(curve_table(["m"]).iloc[:0]),
-        figures.drop_off_bars(drop_table().assign(n=0)),
-        figures.rate_differences(difference_table().assign(difference=np.nan)),
-        figures.value_lost_bars(lost_table(["m"]).assign(lost_conversions=np.nan)),
+        time_curves(curve_table(["m"]).iloc[:0]),
+        drop_off_bars(drop_table().assign(n=0)),
+        rate_differences(difference_table().assign(difference=np.nan)),
+        value_lost_bars(lost_table(["m"]).assign(lost_conversions=np.nan)),
     ],
 )
 def test_nothing_to_show_is_said(figure: Any) -> None:
@@ -213,7 +212,7 @@ def estimated_trend() -> pd.DataFrame:
 
 
 def test_estimates_are_diamonds_and_called_so() -> None:
-    figure = figures.rate_trend(estimated_trend())
+    figure = rate_trend(estimated_trend())
     diamonds = figure.data[-1]
     assert list(diamonds.marker.symbol) == ["diamond", "diamond-open"]
     assert list(diamonds.y) == [0.12, 0.05]
@@ -230,13 +229,13 @@ def test_estimates_are_diamonds_and_called_so() -> None:
 
 
 def test_a_trend_of_estimates_alone_is_drawn() -> None:
-    figure = figures.rate_trend(estimated_trend().iloc[3:])
+    figure = rate_trend(estimated_trend().iloc[3:])
     assert list(figure.data[-1].y) == [0.05]
 
 
 def test_a_trend_without_estimates_is_as_it_was() -> None:
     table = estimated_trend()
     plain = table[[name for name in table if not name.startswith("km_")]]
-    figure = figures.rate_trend(plain)
+    figure = rate_trend(plain)
     assert "Kaplan" not in shown(figure) + figure.layout.meta["alt"]
     assert figure.layout.annotations == ()

@@ -10,9 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import figures
-from analysis.figures.forest import Block, Mark, Row, forest
-from analysis.figures.theme import DOWN, REST
+from analysis.correlation.figures import reach_scatter
+from analysis.correlation.figures_checks import overlap_bars
+from analysis.correlation.figures_doses import dose_curves
+from analysis.correlation.figures_horizons import horizon_forest
+from analysis.correlation.figures_lags import lag_bars
+from analysis.correlation.figures_micro_ratios import ratio_forest
+from analysis.correlation.figures_stability import stability_forest
+from analysis.plotting.intervals import Block, Mark, Row, forest
+from analysis.plotting.theme import DOWN, REST
 
 EVIL = '<script>alert("x")</script>'
 LABELS = ["Video", EVIL, "<b>bold</b> & co", "$x$"]
@@ -89,13 +95,13 @@ def spans(labels=LABELS) -> pd.DataFrame:
 
 def every(labels=LABELS) -> list:
     return [
-        figures.ratio_forest(micros(labels), title=labels[0]),
-        figures.reach_scatter(micros(labels), title=labels[0]),
-        figures.dose_curves(doses(labels), title=labels[0]),
-        figures.stability_forest(*groups(labels), title=labels[0]),
-        figures.lag_bars(lags(), title=labels[0]),
-        figures.overlap_bars(overlap(), title=labels[0]),
-        figures.horizon_forest(spans(labels), title=labels[0]),
+        ratio_forest(micros(labels), title=labels[0]),
+        reach_scatter(micros(labels), title=labels[0]),
+        dose_curves(doses(labels), title=labels[0]),
+        stability_forest(*groups(labels), title=labels[0]),
+        lag_bars(lags(), title=labels[0]),
+        overlap_bars(overlap(), title=labels[0]),
+        horizon_forest(spans(labels), title=labels[0]),
     ]
 
 
@@ -165,7 +171,7 @@ def test_no_percent_without_its_count(number):
 
 def test_only_what_is_clear_of_one_is_filled():
     table = micros(["a"], calibrated_low=0.9)
-    points = figures.ratio_forest(table).data[-1]
+    points = ratio_forest(table).data[-1]
     assert list(points.marker.symbol)[:3] == ["circle", "circle", "circle-open"]
     # On a scale of logarithms.
     assert list(points.x)[:3] == pytest.approx([math.log(3), math.log(2), math.log(1.4)], abs=1e-5)
@@ -174,7 +180,7 @@ def test_only_what_is_clear_of_one_is_filled():
 def test_controls_are_a_cloud_and_required_events_are_left_out():
     table = micros(["a", "cart"])
     table.loc[1, "verdict"] = "structural"
-    figure = figures.ratio_forest(table)
+    figure = ratio_forest(table)
     assert "cart" not in shown(figure)
     assert "Controls (2): nothing to find here" in shown(figure)
     assert "2 controls, adjusted from 2.00 to 2.00." in figure.layout.meta["alt"]
@@ -183,14 +189,14 @@ def test_controls_are_a_cloud_and_required_events_are_left_out():
 def test_what_is_on_the_way_says_so():
     table = micros(["Removed from cart", "b"])
     table["only_after"] = table["label"].map({"Removed from cart": "cart"})
-    figure = figures.ratio_forest(table)
+    figure = ratio_forest(table)
     assert "<b>Removed from cart · leads, on the way</b>" in shown(figure)
     assert "Removed from cart, leads, on the way: crude" in figure.layout.meta["alt"]
     assert figure.layout.meta["alt"].count("on the way") == 1
 
 
 def test_more_than_twelve_are_cut_and_said_so():
-    figure = figures.ratio_forest(micros([f"m{i}" for i in range(15)]))
+    figure = ratio_forest(micros([f"m{i}" for i in range(15)]))
     assert "The first 12 of 15." in figure.layout.meta["alt"]
     assert "m12" not in shown(figure)
 
@@ -198,8 +204,8 @@ def test_more_than_twelve_are_cut_and_said_so():
 def test_without_calibration_the_adjusted_ratio_is_shown_as_such():
     nothing = dict.fromkeys(["calibrated", "calibrated_low", "calibrated_high"], np.nan)
     table = micros(["a"], **nothing)
-    assert "too few controls" in shown(figures.ratio_forest(table))
-    scatter = figures.reach_scatter(table)
+    assert "too few controls" in shown(ratio_forest(table))
+    scatter = reach_scatter(table)
     assert "adjusted odds ratio 2.00" in scatter.layout.meta["alt"]
     assert scatter.layout.yaxis.title.text == "odds ratio, adjusted"
 
@@ -207,11 +213,11 @@ def test_without_calibration_the_adjusted_ratio_is_shown_as_such():
 def test_groups_that_turn_round_are_vermilion_and_few_are_gray():
     table, dimensions = groups(["a", "b", "c"])
     table.loc[1, "enough"] = False
-    points = figures.stability_forest(table, dimensions).data[-1]
+    points = stability_forest(table, dimensions).data[-1]
     assert points.marker.color[1] == REST
     assert points.marker.color[3] == DOWN
     assert points.marker.symbol[1] == "circle-open"
-    assert "p = 0.012" in shown(figures.stability_forest(table, dimensions))
+    assert "p = 0.012" in shown(stability_forest(table, dimensions))
 
 
 def test_intervals_without_end_stay_inside_the_scale():
@@ -227,12 +233,12 @@ def test_intervals_without_end_stay_inside_the_scale():
 @pytest.mark.parametrize(
     "figure",
     [
-        figures.ratio_forest(micros([]).iloc[:0]),
-        figures.reach_scatter(micros(["a"], reach=np.nan)),
-        figures.dose_curves(doses(["a"]).iloc[:1]),
-        figures.lag_bars(lags().assign(correlation=np.nan)),
-        figures.overlap_bars(overlap().assign(exposed=0)),
-        figures.horizon_forest(spans(["a"]).assign(ratio=np.nan)),
+        ratio_forest(micros([]).iloc[:0]),
+        reach_scatter(micros(["a"], reach=np.nan)),
+        dose_curves(doses(["a"]).iloc[:1]),
+        lag_bars(lags().assign(correlation=np.nan)),
+        overlap_bars(overlap().assign(exposed=0)),
+        horizon_forest(spans(["a"]).assign(ratio=np.nan)),
     ],
 )
 def test_nothing_to_show_is_said(figure):

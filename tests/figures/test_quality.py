@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import figures
+from analysis.quality.figures import audit_rows, hours_of_day, value_classes
+from analysis.quality.figures_quality_days import daily_volume, missing_cells, silences
 
 EVIL = '<script>alert("x")</script>'
 
@@ -69,12 +70,12 @@ def hours() -> pd.DataFrame:
 
 
 DRAWN = [
-    (figures.audit_rows, checks, "two: warn. odd"),
-    (figures.daily_volume, volume, "30 days of 0 to 129 events; 8 Oct 2026: 0, usual are 110"),
-    (figures.missing_cells, gone, "2 more pairs are not drawn."),
-    (figures.silences, silent, "b is paused: nobody from 1 Oct to 14 Oct 2026"),
-    (figures.value_classes, classes, "5.0% (1 of 20) are far from the others."),
-    (figures.hours_of_day, hours, "23 o'clock: 8.3% (230 of 2,760)"),
+    (audit_rows, checks, "two: warn. odd"),
+    (daily_volume, volume, "30 days of 0 to 129 events; 8 Oct 2026: 0, usual are 110"),
+    (missing_cells, gone, "2 more pairs are not drawn."),
+    (silences, silent, "b is paused: nobody from 1 Oct to 14 Oct 2026"),
+    (value_classes, classes, "5.0% (1 of 20) are far from the others."),
+    (hours_of_day, hours, "23 o'clock: 8.3% (230 of 2,760)"),
 ]
 
 
@@ -105,7 +106,7 @@ def test_nothing_to_show_is_said(draw, table, words):
 
 
 def test_a_verdict_has_a_shape_a_color_and_a_word():
-    marks = figures.audit_rows(checks()).data[0]
+    marks = audit_rows(checks()).data[0]
     assert len(set(marks.marker.symbol)) == len(set(marks.marker.color)) == 4
     for verdict, text in zip(checks()["verdict"], marks.text, strict=True):
         assert f"<b>{verdict}</b>" in text
@@ -113,13 +114,13 @@ def test_a_verdict_has_a_shape_a_color_and_a_word():
 
 
 def test_odd_days_and_shifts_are_marked():
-    figure = figures.daily_volume(volume())
+    figure = daily_volume(volume())
     assert list(figure.data[2].x) == ["2026-10-08"]
     assert [shape.x0 for shape in figure.layout.shapes] == ["2026-10-21"]
     assert list(figure.data[1].y)[7:9] == [0, 108]
 
 
 def test_outliers_have_a_color_of_their_own():
-    usual, odd = figures.value_classes(classes()).data
+    usual, odd = value_classes(classes()).data
     assert (list(usual.y), list(odd.y)) == ([19, 0], [0, 1])
     assert usual.marker.color != odd.marker.color

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis import figures
+from analysis.plotting.figures_differences import share_differences
+from analysis.segments.figures import cluster_bars, score_bars
+from analysis.segments.figures_audience import audience_rates
+from analysis.segments.figures_upset import upset
 
 EVIL = '<script>alert("x")</script>'
 
@@ -27,14 +30,14 @@ def clusters() -> pd.DataFrame:
 
 
 def test_clusters_say_their_numbers_and_escape_names():
-    figure = figures.cluster_bars(clusters(), title="Kinds")
+    figure = cluster_bars(clusters(), title="Kinds")
     alt = figure.layout.meta["alt"]
     assert "88.2% (30 of 34)" in alt
     assert "Much share: too few people to show." in alt
     assert "2.00 per session, everybody 0.40" in alt
     assert "<script" not in figure.to_json().replace(alt.replace('"', '\\"'), "")
     assert list(figure.data[0].x) == [1.5, 0.2, 2.0]
-    assert "no clusters" in figures.cluster_bars(clusters().iloc[:0]).layout.meta["alt"]
+    assert "no clusters" in cluster_bars(clusters().iloc[:0]).layout.meta["alt"]
 
 
 def test_audiences_leave_out_what_is_not_known():
@@ -52,7 +55,7 @@ def test_audiences_leave_out_what_is_not_known():
             "high_before": [0.23, np.nan],
         }
     )
-    figure = figures.audience_rates(table)
+    figure = audience_rates(table)
     assert figure.layout.meta["alt"] == "All, before: 10.0% (4 of 40)."
     assert len(figure.data[0].x) == 1
     assert "95% interval 4.0% to 23.0%" in figure.data[0].hovertext[0]
@@ -81,7 +84,7 @@ def differences() -> pd.DataFrame:
 
 
 def test_differences_are_shares_only_and_escaped():
-    figure = figures.share_differences(differences(), names=(EVIL, "others"))
+    figure = share_differences(differences(), names=(EVIL, "others"))
     alt = figure.layout.meta["alt"]
     assert "80.0% (56 of 70) against 60.0% (48 of 80), +20.0 points" in alt
     assert list(figure.data[-1].x) == [0.2, -0.007]
@@ -89,7 +92,7 @@ def test_differences_are_shares_only_and_escaped():
     shown = [note.text for note in figure.layout.annotations] + list(figure.data[-1].hovertext)
     assert not any("<script" in text for text in shown)
     assert "<script" not in figure.layout.xaxis.title.text
-    none = figures.share_differences(differences().iloc[2:])
+    none = share_differences(differences().iloc[2:])
     assert none.layout.meta["alt"] == "There is nothing to compare."
 
 
@@ -105,7 +108,7 @@ def test_upset_draws_every_combination_and_escapes_names():
             "high": [0.4, 0.2, np.nan],
         }
     )
-    figure = figures.upset(table, (EVIL, "Readers"), title="Overlap")
+    figure = upset(table, (EVIL, "Readers"), title="Overlap")
     alt = figure.layout.meta["alt"]
     assert "Readers: 10.0% (10 of 100)" in alt
     assert "Only Readers: too few people to show" in alt
@@ -117,7 +120,7 @@ def test_upset_draws_every_combination_and_escapes_names():
     bars = next(trace for trace in figure.data if trace.type == "bar")
     assert list(bars.x) == [0.3, 0.1, None]
     assert "95% interval 20.0% to 40.0%" in bars.hovertext[0]
-    assert "Nobody" in figures.upset(table.iloc[:0], ("a", "b")).layout.meta["alt"]
+    assert "Nobody" in upset(table.iloc[:0], ("a", "b")).layout.meta["alt"]
 
 
 def test_scores_of_different_number_have_places_of_their_own():
@@ -134,7 +137,7 @@ def test_scores_of_different_number_have_places_of_their_own():
             "rate_high": [0.8, 0.8, 1.0],
         }
     )
-    figure = figures.score_bars(table)
+    figure = score_bars(table)
     y = list(figure.data[0].y)
     assert y == sorted(y)
     assert len(set(y)) == 3

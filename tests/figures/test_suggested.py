@@ -11,9 +11,9 @@ import pytest
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.figures import suggested
-from analysis.funnel_hidden import hidden_steps
-from analysis.funnel_suggest import suggest
+from analysis.funnels import figures_steps as suggested
+from analysis.funnels.between_steps import hidden_steps
+from analysis.funnels.suggestion import suggest
 
 EVIL = '<b onclick="x">Cart & $co$</b>'
 DAY = pd.Timestamp("2026-01-10")

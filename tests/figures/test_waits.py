@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.figures.waits import session_bars, wait_ranges
+from analysis.timing.figures import session_bars, wait_ranges
 
 EVIL = "<b>bold</b> & <script>"
 

@@ -15,10 +15,10 @@ import pytest
 
 from analysis.catalog import Catalog
 from analysis.cli import run
-from analysis.correlation import micro_to_macro
+from analysis.correlation.correlation import micro_to_macro
 from analysis.eventlog.log import EventLog
 from analysis.reports.execution import execute
-from analysis.results import Result
+from analysis.core.result import Result
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"

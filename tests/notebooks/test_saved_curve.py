@@ -10,9 +10,10 @@ import pytest
 from analysis import cli
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.simulate import write_simulation
-from analysis.timing import conversion_curve
-from analysis.widgets import SaveTo, timing_panel
+from analysis.simulation.log import write_simulation
+from analysis.timing.result import conversion_curve
+from analysis.widgets.saving import SaveTo
+from analysis.widgets.timing import timing_panel
 
 ROOT = Path(__file__).parents[2]
 

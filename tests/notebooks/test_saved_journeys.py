@@ -10,10 +10,13 @@ import pytest
 from analysis import cli
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.forms import form_fields
-from analysis.journeys import distance_to_macro, paths
-from analysis.simulate import write_simulation
-from analysis.widgets import SaveTo, form_panel, paths_panel
+from analysis.forms.result import form_fields
+from analysis.journeys.distance import distance_to_macro
+from analysis.journeys.routes import paths
+from analysis.simulation.log import write_simulation
+from analysis.widgets.saving import SaveTo
+from analysis.widgets.forms import form_panel
+from analysis.widgets.journeys import paths_panel
 
 ROOT = Path(__file__).parents[2]
 NAME = "05_journeys_and_forms"

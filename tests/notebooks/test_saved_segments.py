@@ -9,10 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from analysis import Catalog, EventLog, cli, compare_segments, segment
-from analysis.content import content_conversion
-from analysis.simulate import write_simulation
-from analysis.widgets import SaveTo, content_panel, segments_panel
+from analysis import Catalog
+from analysis import EventLog
+from analysis import cli
+from analysis import compare_segments
+from analysis import segment
+from analysis.content.result import content_conversion
+from analysis.simulation.log import write_simulation
+from analysis.widgets.saving import SaveTo
+from analysis.widgets.contents import content_panel
+from analysis.widgets.segments import segments_panel
 
 ROOT = Path(__file__).parents[2]
 NAME = "03_segments"

@@ -9,10 +9,11 @@ import pytest
 
 from analysis import cli
 from analysis.catalog import Catalog
-from analysis.correlation import micro_to_macro
+from analysis.correlation.correlation import micro_to_macro
 from analysis.eventlog.log import EventLog
-from analysis.simulate import write_simulation
-from analysis.widgets import SaveTo, correlation_panel
+from analysis.simulation.log import write_simulation
+from analysis.widgets.saving import SaveTo
+from analysis.widgets.correlation import correlation_panel
 
 ROOT = Path(__file__).parents[2]
 

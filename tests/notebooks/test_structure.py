@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbval_runs import NOTEBOOKS, code_cells
 
-from analysis.notebooks import as_committed
+from analysis.cli.jupyter import as_committed
 from analysis.reports.parameters import read_parameters
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))

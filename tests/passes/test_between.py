@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes import between
+from analysis.funnels import kernels_between as between
 
 NAMES = 3
 """Codes 0 to 2 are events, 3 is a hidden row."""

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.exposure_plan import period_edges
-from analysis.passes.cells import cell_of, with_guesses
+from analysis.correlation.kernels_cells import cell_of, with_guesses
+from analysis.correlation.plan import period_edges
 
 
 def expected(edges: np.ndarray, since: int) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes import chain_state as state
+from analysis.funnels.search import kernels_chain_state as state
 
 sets = st.sets(st.integers(1, 64))
 

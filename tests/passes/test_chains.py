@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.eventlog.log import EventLog
-from analysis.funnel_result import FunnelResult
-from analysis.funnels import funnel
+from analysis.funnels.funnel_result import FunnelResult
+from analysis.funnels.result import funnel
 
 START = 1_790_000_000_000_000
 NAMES = "abcd"

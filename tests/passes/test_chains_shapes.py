@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.eventlog.log import EventLog
-from analysis.funnels import funnel
+from analysis.funnels.result import funnel
 
 START = pd.Timestamp("2026-11-02")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.passes.content import led
+from analysis.segments.kernels_content import led
 
 VISIT, SIGN, BUY, HIDDEN = 0, 1, 2, 3
 WINDOW, END = 10, 100

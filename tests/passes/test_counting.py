@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes import counting
+from analysis.eventlog import kernels_counting as counting
 
 NAMES = 3
 """Codes 0 to 2 are events, 3 is a hidden row."""

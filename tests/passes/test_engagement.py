@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.passes.engagement import carts
+from analysis.segments.kernels_engagement import carts
 
 ADD, BUY, OTHER = 0, 1, 2
 WAIT = 10

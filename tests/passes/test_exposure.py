@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.passes import exposure
+from analysis.correlation import kernels_exposure as exposure
 
 NEVER = int(exposure.NEVER)
 

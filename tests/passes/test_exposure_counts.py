@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 
-from analysis.passes.cells import with_guesses
-from analysis.passes.exposure_counts import count
-from analysis.passes.exposure_layout import Tables, no_counts
+from analysis.correlation.kernels import count
+from analysis.correlation.kernels_cells import with_guesses
+from analysis.correlation.kernels_exposure_layout import Tables, no_counts
 
 VIDEO, NEWS, BUY, VISIT, HIDDEN = range(5)
 KIND = np.array([0, 1, 3, 2, 3], np.uint16)  # two events are asked about, and visits are context

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes.firsts import NEVER, first_times
+from analysis.correlation.kernels_firsts import NEVER, first_times
 
 # Codes 0 to 3; 4 is a hidden row. Only 1 and 3 are asked about.
 units = st.lists(

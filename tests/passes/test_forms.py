@@ -7,7 +7,7 @@ from form_oracle import FIELDS, KINDS, attempt
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analysis.passes import forms
+from analysis.forms import kernels as forms
 
 FOCUS, CHANGE, ERROR, SUBMIT = range(4)
 row = st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(-1, len(FIELDS) - 1))

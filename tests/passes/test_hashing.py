@@ -9,8 +9,8 @@ from hash_oracle import FIRST, FULL, GOLDEN, LANE, SECOND, hash_text, mix
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.eventlog import kernels_hashing as hashing
 from analysis.eventlog.shard import column_seed, string_hashes
-from analysis.passes import hashing
 
 # splitmix64 (Steele, Lea & Flood 2014) with seed 1234567, as published on Rosetta Code.
 SPLITMIX = [

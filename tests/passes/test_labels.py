@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.funnel_codes import ask_of, codes_of
-from analysis.passes import chain_state as state
-from analysis.passes.labels import explore, preferred
+from analysis.funnels.funnel_codes import ask_of, codes_of
+from analysis.funnels.search import kernels_chain_state as state
+from analysis.funnels.search.exact import explore, preferred
 
 
 @nb.njit

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes import lookback
+from analysis.funnels import kernels as lookback
 
 NAMES, MACRO = 4, 2
 """Codes 0 to 3 are events, 4 is a hidden row."""

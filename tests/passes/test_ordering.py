@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes.ordering import (
+from analysis.eventlog.kernels import (
     eight_bytes,
     event_masks,
     mark,

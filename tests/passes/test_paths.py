@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analysis.passes import paths
+from analysis.journeys import kernels as paths
 
 GROUPS = 3
 LUT = np.array([0, 1, 2, 2, -1], np.int64)

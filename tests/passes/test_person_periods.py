@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.passes import person_periods
+from analysis.correlation import kernels_person_periods as person_periods
 
 
 def test_rows_stop_at_the_conversion_and_where_the_log_ends() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes import quality
+from analysis.quality import kernels as quality
 
 NAMES = 3
 """Codes 0 to 2 are events, 3 is a hidden row."""

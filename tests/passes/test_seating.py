@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from analysis.passes.chain_state import MUST, OWNER, ROW_LINES, SCRATCH_LINES, STEPS, TAKEN, USED
-from analysis.passes.seating import augment, can_seat, nobody_seated
+from analysis.funnels.search.kernels_chain_state import (
+    MUST,
+    OWNER,
+    ROW_LINES,
+    SCRATCH_LINES,
+    STEPS,
+    TAKEN,
+    USED,
+)
+from analysis.funnels.search.kernels_seating import augment, can_seat, nobody_seated
 
 
 @nb.njit

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes import segments as passes
+from analysis.segments import kernels as passes
 
 LOW, HIGH = -int(passes.EVER), int(passes.EVER)
 times = st.lists(st.integers(-3, 6), max_size=12).map(sorted)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes import selection
+from analysis.funnels import kernels_selection as selection
 
 NUMBERS = st.integers(0, 300) | st.integers(0, 2**62) | st.integers(10**9, 10**9 + 500)
 

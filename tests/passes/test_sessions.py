@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes.sessions import by_first_seen, by_rules
+from analysis.eventlog.kernels_sessions import by_first_seen, by_rules
 
 GAP = 5
 NEVER = 10**6

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.passes import browsing, shopping
-from analysis.shop_tables import ROW, VISITOR, Tables, tables
-from analysis.shop_world import SHOP
+from analysis.simulation import kernels as browsing
+from analysis.simulation import kernels_shopping as shopping
+from analysis.simulation.shop import SHOP
+from analysis.simulation.shop_tables import ROW, VISITOR, Tables, tables
 
 # The package's name `simulate` is the function.
-module = importlib.import_module("analysis.simulate")
+module = importlib.import_module("analysis.simulation.log")
 START, END = 1_786_924_800_000, 1_795_392_000_000
 WEEK = tables(SHOP, START, END).world[0]["week"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analysis.passes import timing
-from analysis.passes.ordering import event_masks
+from analysis.eventlog.kernels import event_masks
+from analysis.timing import kernels as timing
 
 NAMES, START, MACRO = 3, 0, 1
 """Codes 0 to 2 are events, 3 is a hidden row."""

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analysis.passes import transitions
+from analysis.journeys import kernels_transitions as transitions
 
 EVENTS, GROUPS, SESSIONS = 4, 3, 3
 LUT = np.array([0, 1, 2, 2, -1], np.int64)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.passes import unit_rows
+from analysis.funnels.search import kernels_unit_rows as unit_rows
 
 
 def asking(names: str = "ab", **options: Any) -> oracle.Question:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.funnel_codes import ask_of
-from analysis.passes import chain_state as state
-from analysis.passes.chain_rows import instant_of, next_entry
+from analysis.funnels.funnel_codes import ask_of
+from analysis.funnels.search import kernels_chain_state as state
+from analysis.funnels.search.state import instant_of, next_entry
 
 
 @nb.njit

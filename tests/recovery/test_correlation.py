@@ -7,12 +7,12 @@ import pytest
 from hand_counts import catalog_of, hand_counts
 from recovery.worlds import MICRO, world_a_tables, world_b, world_c, world_d, world_e
 
-from analysis.association import mantel_haenszel
-from analysis.calibration import calibrate, controls_of
 from analysis.catalog import Catalog
-from analysis.correlation import MicroToMacroResult, micro_to_macro
-from analysis.micro_table import micro_table
-from analysis.simulate import simulate
+from analysis.correlation.correlation import MicroToMacroResult, micro_to_macro
+from analysis.correlation.table import micro_table
+from analysis.simulation.log import simulate
+from analysis.statistics.calibration import calibrate, controls_of
+from analysis.statistics.odds_ratios import mantel_haenszel
 
 
 def of_tables(tables: np.ndarray):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.core.schema import DataError, UsageError
 from analysis.reports.definition import (
     Definition,
     check_name,
@@ -17,7 +18,6 @@ from analysis.reports.definition import (
     load_definition,
     save_definition,
 )
-from analysis.schema import DataError, UsageError
 
 PARTS = {
     "notebook": "90_weekly_report",

@@ -12,10 +12,10 @@ import pytest
 from nbformat import v4
 from report_projects import write_notebook
 
+from analysis.core.schema import UsageError, WorkbookError
 from analysis.reports.execution import execute, read_notebook
 from analysis.reports.kernel import files_can_be_sockets, kernel_environment
 from analysis.reports.numbers import ReportError
-from analysis.schema import UsageError, WorkbookError
 
 
 @pytest.fixture

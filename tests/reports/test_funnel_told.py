@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnels import funnel
-from analysis.periods import compare_periods
+from analysis.funnels.periods import compare_periods
+from analysis.funnels.result import funnel
 from analysis.reports.funnel_told import funnel_told
-from analysis.schema import UsageError
 
 WEEK = ("2026-01-12", "2026-01-19")
 STEPS = ["view", "cart", "purchase"]

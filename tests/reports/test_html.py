@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import figures
-from analysis.reports.html import chart_library, to_html
-from analysis.reports.pieces import headline
+from analysis.funnels.figures import funnel_bars
+from analysis.reports.blocks import headline
+from analysis.reports.page import chart_library, to_html
 from analysis.reports.sanitize import clean, from_markdown
 
 SCRIPT = '<script>alert("x")</script>'
@@ -51,7 +51,7 @@ def funnel(names: list[str]) -> go.Figure:
     table = pd.DataFrame({"group": "all", "step": [1, 2], "event": names, "count": [40, 8]})
     table = table.assign(k=[40, 8], n_first=40, n_previous=40, rate=[1, 0.2], step_rate=[None, 0.2])
     table = table.assign(rate_low=[0.9, 0.105], rate_high=[1, 0.348], low=0.105, high=0.348)
-    return figures.funnel_bars(table)
+    return funnel_bars(table)
 
 
 def page_of(*cells, **words: str) -> str:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from analysis.core.schema import UsageError
 from analysis.reports.numbers import MIME_TYPE, ReportError, collect, emit, number
-from analysis.schema import UsageError
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from nbformat import v4
 from papermill.translators import PythonTranslator
 
+from analysis.core.schema import UsageError
 from analysis.reports.parameters import Parameter, check_values, plain, read_parameters
-from analysis.schema import UsageError
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.reports.period import (
+from analysis.core.periods import (
     instant,
     is_complete,
     parse_period,
@@ -18,7 +18,7 @@ from analysis.reports.period import (
     periods_due,
     what_is_immature,
 )
-from analysis.schema import US_PER_DAY, UsageError
+from analysis.core.schema import US_PER_DAY, UsageError
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Africa/Cairo"]
 ZONES += ["America/Havana", "Pacific/Kiritimati", "Pacific/Pago_Pago"]

@@ -10,11 +10,11 @@ import pytest
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.gate import gate
-from analysis.periods import compare_periods
-from analysis.reports import pieces
+from analysis.eventlog.totals import totals
+from analysis.funnels.periods import compare_periods
+from analysis.quality.gate import gate
+from analysis.reports import blocks as pieces
 from analysis.reports.sanitize import clean
-from analysis.totals import totals
 
 EVIL = "<script>alert(1)</script>"
 NOW = ("2026-11-09", "2026-11-16")

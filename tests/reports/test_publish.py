@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from analysis.core.schema import UsageError
 from analysis.reports import publish as publishing
 from analysis.reports.publish import Busy, is_published, publish, workspace
 from analysis.reports.render import MANIFEST, NUMBERS, PAGE
-from analysis.schema import UsageError
 
 FILES = (PAGE, NUMBERS, MANIFEST)
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from report_projects import EMIT, PARAMETERS, write_log, write_notebook, write_project
 
+from analysis.core.periods import parse_period
+from analysis.core.schema import DataError, UsageError
 from analysis.reports.definition import load_definition
 from analysis.reports.numbers import ReportError
-from analysis.reports.period import parse_period
 from analysis.reports.provenance import code_version, notebook_checksum
 from analysis.reports.render import open_source, render
 from analysis.reports.runs import report_period
-from analysis.schema import DataError, UsageError
 
 ROOT = Path(__file__).parents[2]
 FILES = ("index.html", "numbers.json", "manifest.json")

@@ -18,10 +18,10 @@ import pytest
 from report_projects import EMIT, write_log, write_notebook, write_project
 
 from analysis.cli import run
+from analysis.core.schema import UsageError
 from analysis.reports.numbers import ReportError
 from analysis.reports.publish import Busy, workspace
 from analysis.reports.runs import project_root, report_due, report_period
-from analysis.schema import UsageError
 
 WEEKS = ["2026-W32", "2026-W33", "2026-W34", "2026-W35"]
 

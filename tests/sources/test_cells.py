@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.schema import DataError
+from analysis.core.schema import DataError
 from analysis.sources.cells import (
     columns_of,
     flatten,

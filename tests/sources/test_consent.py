@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.schema import UsageError
+from analysis.core.schema import UsageError
+from analysis.eventlog.consent import GRANTED, Consent, consent_of, granted_rows
 from analysis.sources.batch import BadRecord, Batch
-from analysis.sources.consent import GRANTED, Consent, consent_of, granted_rows
 from analysis.sources.mapping import ColumnMapping
 from analysis.sources.rows import canonical_rows
 

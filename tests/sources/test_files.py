@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from analysis.schema import DataError, UsageError
+from analysis.core.schema import DataError, UsageError
 from analysis.sources.files import CSV, JSON, PARQUET, Bytes, checksum, expand, readable
 
 TEXT = b"user,time,event\nann,2026-01-01T00:00Z,visit\n"

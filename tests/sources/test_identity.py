@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.schema import DataError, UsageError
+from analysis.core.schema import DataError, UsageError
 from analysis.sources.batch import BadRecord, Batch
-from analysis.sources.identity import IdKey, read_key, refuse_addresses
 from analysis.sources.mapping import ColumnMapping
+from analysis.sources.privacy import IdKey, read_key, refuse_addresses
 from analysis.sources.rows import canonical_rows
 
 KEY = b"0123456789abcdef"

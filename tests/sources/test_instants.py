@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.schema import UsageError
-from analysis.sources.instants import REASONS, guess_unit, read_instants
+from analysis.core.schema import UsageError
+from analysis.sources.times import REASONS, guess_unit, read_instants
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.schema import DataError
-from analysis.sources import json_lines
+from analysis.core.schema import DataError
+from analysis.sources import readers as json_lines
 from analysis.sources.files import expand
 from analysis.sources.tables import read
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.core.schema import UsageError
+from analysis.eventlog.consent import Consent
 from analysis.eventlog.sessions import SessionRule
-from analysis.schema import UsageError
-from analysis.sources.consent import Consent
 from analysis.sources.mapping import ColumnMapping, check_columns, named_columns
 from analysis.sources.roles import roles_of
 

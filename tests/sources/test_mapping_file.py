@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.core.schema import UsageError
+from analysis.eventlog.consent import GRANTED, Consent
 from analysis.eventlog.sessions import SessionRule
-from analysis.schema import UsageError
-from analysis.sources.consent import GRANTED, Consent
 from analysis.sources.mapping import ColumnMapping, EventRule
 from analysis.sources.mapping_file import load_mapping, mapping_of, presets
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from analysis.schema import UsageError
+from analysis.core.schema import UsageError
 from analysis.sources.batch import BadRecord, Batch
 from analysis.sources.mapping import ColumnMapping, EventRule
 from analysis.sources.rows import canonical_rows

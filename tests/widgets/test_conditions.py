@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.schema import UsageError
+from analysis.core.schema import UsageError
 from analysis.widgets.conditions import conditions, spelled
 
 VALUES = st.one_of(st.text(), st.booleans(), st.integers(-(10**9), 10**9), st.floats(-1e9, 1e9))

@@ -13,15 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError, WorkbookError
 from analysis.eventlog.log import EventLog
-from analysis.funnel_compare import compare
-from analysis.funnel_steps import Exclusion, Step
-from analysis.funnels import funnel
-from analysis.schema import UsageError, WorkbookError
-from analysis.widgets import FunnelPanel, funnel_panel
+from analysis.funnels.compare import compare
+from analysis.funnels.funnel_steps import Exclusion, Step
+from analysis.funnels.result import funnel
 from analysis.widgets.choices import MOST_GROUPS, breakdown_choices, event_choices
 from analysis.widgets.drawing import PLOTLY
-from analysis.widgets.funnels import USUAL
+from analysis.widgets.funnels import USUAL, FunnelPanel, funnel_panel
 from analysis.widgets.step_list import StepList
 
 EVENTS = ("view_item", "add_to_cart", "purchase", "footer_click")

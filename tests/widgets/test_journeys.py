@@ -13,24 +13,25 @@ import nbformat
 import pandas as pd
 import pytest
 
-from analysis import forms, journeys
+from analysis import journeys
 from analysis.catalog import Catalog
+from analysis.core.result import Result
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
+from analysis.forms import result as forms
 from analysis.reports.parameters import read_parameters
-from analysis.results import Result
-from analysis.schema import UsageError
-from analysis.simulate import simulate
-from analysis.widgets import (
-    QuestionPanel,
-    SaveTo,
+from analysis.simulation.log import simulate
+from analysis.widgets.drawing import PLOTLY
+from analysis.widgets.forms import form_panel
+from analysis.widgets.journeys import (
     distance_panel,
-    form_panel,
     order_panel,
     paths_panel,
     steps_panel,
     transitions_panel,
 )
-from analysis.widgets.drawing import PLOTLY
+from analysis.widgets.panel import QuestionPanel
+from analysis.widgets.saving import SaveTo
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "05_journeys_and_forms.ipynb"

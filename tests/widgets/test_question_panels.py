@@ -26,19 +26,13 @@ from analysis import (
     segment,
     simulate,
 )
-from analysis.schema import UsageError
-from analysis.widgets import (
-    QuestionPanel,
-    SaveTo,
-    audience_panel,
-    clusters_panel,
-    content_panel,
-    engagement_panel,
-    levels_panel,
-    overlaps_panel,
-    rfm_panel,
-)
+from analysis.core.schema import UsageError
+from analysis.widgets.contents import content_panel
 from analysis.widgets.drawing import PLOTLY
+from analysis.widgets.groups import clusters_panel, engagement_panel, levels_panel, rfm_panel
+from analysis.widgets.panel import QuestionPanel
+from analysis.widgets.people import audience_panel, overlaps_panel
+from analysis.widgets.saving import SaveTo
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 OCTOBER = datetime.date(2026, 10, 1)

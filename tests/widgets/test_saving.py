@@ -10,17 +10,14 @@ import pytest
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.funnel_steps import Exclusion
+from analysis.funnels.funnel_steps import Exclusion
 from analysis.reports.definition import load_definition
-from analysis.simulate import simulate
-from analysis.widgets import (
-    FunnelPanel,
-    SaveTo,
-    correlation_panel,
-    funnel_panel,
-    paths_panel,
-    segments_panel,
-)
+from analysis.simulation.log import simulate
+from analysis.widgets.correlation import correlation_panel
+from analysis.widgets.funnels import FunnelPanel, funnel_panel
+from analysis.widgets.journeys import paths_panel
+from analysis.widgets.saving import SaveTo
+from analysis.widgets.segments import segments_panel
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError
-from analysis.segment_comparison import compare_segments
-from analysis.segments import segment
-from analysis.simulate import simulate
-from analysis.widgets import SaveTo, SegmentsPanel, segments_panel
+from analysis.segments.comparison import compare_segments
+from analysis.segments.segments import segment
+from analysis.simulation.log import simulate
 from analysis.widgets.drawing import PLOTLY
+from analysis.widgets.saving import SaveTo
+from analysis.widgets.segments import SegmentsPanel, segments_panel
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError
-from analysis.timing import conversion_curve
+from analysis.timing.result import conversion_curve
 from analysis.widgets.drawing import PLOTLY
 from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.saving import SaveTo

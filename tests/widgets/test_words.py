@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.eventlog.log import EventLog
-from analysis.funnels import funnel
-from analysis.period_changes import suppressed
+from analysis.funnels.period_changes import suppressed
+from analysis.funnels.result import funnel
 from analysis.widgets.words import alert, answer, note, readable
 
 

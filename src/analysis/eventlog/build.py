@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from analysis.core.schema import EVENT, SESSION, TIME, USER, UsageError
+from analysis.eventlog import kernels as ordering
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import (
     Column,
@@ -25,8 +27,6 @@ from analysis.eventlog.shard import (
     string_hashes,
     text_column,
 )
-from analysis.passes import ordering
-from analysis.schema import EVENT, SESSION, TIME, USER, UsageError
 
 ROWS_PER_SHARD = 2_000_000
 

@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kind
 
-from analysis.eventlog import engine
-from analysis.schema import (
+from analysis.core.schema import (
     EVENT,
     SESSION,
     TIME,
@@ -27,6 +26,7 @@ from analysis.schema import (
     UsageError,
     did_you_mean,
 )
+from analysis.eventlog import parallel as engine
 
 _EXACT = 2**53
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analysis.eventlog import engine
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.folder import QUARANTINE, staged_quarantine
 from analysis.eventlog.store import Manifest, file_facts, read_manifest
-from analysis.eventlog.versions import QUARANTINE, staged_quarantine
 
 
 class Damage(NamedTuple):

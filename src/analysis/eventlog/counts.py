@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.eventlog import engine
+from analysis.core.schema import MONEY_SCALE, SESSION, VALUE
+from analysis.eventlog import kernels_counting as counting
+from analysis.eventlog import parallel as engine
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn
-from analysis.passes import counting
-from analysis.schema import MONEY_SCALE, SESSION, VALUE
 
 
 def per_event(shards: Sequence[Shard], names: int) -> np.ndarray:

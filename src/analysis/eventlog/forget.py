@@ -18,16 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.eventlog.opening import read_sound_part, sound_keys
-from analysis.eventlog.quarantine import leave_out
-from analysis.eventlog.shard import (
-    Column,
-    NumberColumn,
-    Shard,
-    text_column,
-)
-from analysis.eventlog.store import Manifest, publish, read_manifest, writing
-from analysis.eventlog.versions import (
+from analysis.core.schema import DataError, UsageError
+from analysis.eventlog.folder import (
     QUARANTINE,
     Part,
     new_version,
@@ -35,7 +27,10 @@ from analysis.eventlog.versions import (
     workspace,
     write_part,
 )
-from analysis.schema import DataError, UsageError
+from analysis.eventlog.maintenance import leave_out
+from analysis.eventlog.opening import read_sound_part, sound_keys
+from analysis.eventlog.shard import Column, NumberColumn, Shard, text_column
+from analysis.eventlog.store import Manifest, publish, read_manifest, writing
 
 
 class Forgotten(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from analysis.schema import UsageError, instant_us, timestamp
+from analysis.core.schema import UsageError, instant_us, timestamp
 
 UNKNOWN = 2**62
 """The instant of a mask that says none."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from analysis.schema import DataError, UsageError
+from analysis.core.schema import DataError, UsageError
 
 LOCK: Final = ".lock"
 
@@ -39,7 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
     ...     with locked(folder):
     ...         pass
     Traceback (most recent call last):
-    analysis.schema.DataError: another process writes '...'. Wait until it is done, then try again.
+    analysis.DataError: another process writes '...'. Wait until it is done, then try again.
     >>> folder.exists()
     False
     """

@@ -21,12 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.typing import NaTType
 
-from analysis.eventlog import build, counts, engine, people, predicates, rows, store, units
-from analysis.eventlog.canonical import arrow_table, canonical_table
-from analysis.eventlog.hindsight import picked_after
-from analysis.eventlog.opening import open_shards
-from analysis.eventlog.shard import Shard, content_sum
-from analysis.schema import (
+from analysis.core.schema import (
     EVENT,
     SESSION,
     TIME,
@@ -36,6 +31,13 @@ from analysis.schema import (
     instant_us,
     timestamp,
 )
+from analysis.eventlog import build, counts, predicates, rows, store, units
+from analysis.eventlog import filters as people
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.canonical import arrow_table, canonical_table
+from analysis.eventlog.hindsight import picked_after
+from analysis.eventlog.opening import open_shards
+from analysis.eventlog.shard import Shard, content_sum
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from analysis.core.schema import DataError
 from analysis.eventlog.arrow_files import map_table
+from analysis.eventlog.folder import KEYS_FILE
 from analysis.eventlog.shard import Shard, read_shard
 from analysis.eventlog.store import Manifest, file_facts, kinds, read_manifest
-from analysis.eventlog.versions import KEYS_FILE
-from analysis.schema import DataError
 
 
 def open_shards(folder: Path | str) -> tuple[Manifest, list[Shard]]:

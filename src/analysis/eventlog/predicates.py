@@ -15,10 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.core.schema import EVENT, USER, UsageError, did_you_mean
 from analysis.eventlog.shard import Column, Shard, TextColumn
-from analysis.schema import EVENT, USER, UsageError, did_you_mean
 
 _COMPARISON = re.compile(r"\s*(>=|<=|!=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
+
+
 _OPERATORS: dict[str, Callable[[Any, float], Any]] = {
     ">=": operator.ge,
     "<=": operator.le,

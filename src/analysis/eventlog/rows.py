@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.eventlog import engine
+from analysis.core.schema import EVENT, TIME, USER
+from analysis.eventlog import parallel as engine
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn
-from analysis.schema import EVENT, TIME, USER
 
 
 def table_of(

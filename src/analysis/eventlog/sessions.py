@@ -18,10 +18,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
-from analysis.eventlog import engine
-from analysis.eventlog.shard import Column, Shard, TextColumn, narrow
-from analysis.passes import sessions as passes
-from analysis.schema import (
+from analysis.core.schema import (
     SESSION,
     SESSION_GAP_US,
     US_PER_DAY,
@@ -31,12 +28,20 @@ from analysis.schema import (
     duration_us,
     time_zone_of,
 )
+from analysis.eventlog import kernels_sessions as passes
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.shard import Column, Shard, TextColumn, narrow
 
 if TYPE_CHECKING:
     from analysis.eventlog.log import EventLog
 
+
 CAMPAIGN: Final = "campaign"
+
+
 _EPOCH: Final = datetime(1970, 1, 1)
+
+
 _UTC: Final = ZoneInfo("UTC")
 
 

@@ -28,14 +28,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.core.schema import EVENT, TIME, USER
+from analysis.eventlog import kernels as ordering
+from analysis.eventlog import kernels_hashing as hashing
 from analysis.eventlog.arrow_files import map_table, write_table
-from analysis.passes import hashing, ordering
-from analysis.schema import EVENT, TIME, USER
 
 ROWS_FILE = "rows.arrow"
+
+
 USERS_FILE = "users.arrow"
+
+
 _INT32 = np.iinfo(np.int32).max
+
+
 _BLOCK = 1 << 15
+
+
 _MISSING_CELL = np.uint64(0x51ED270B27D4EB4F)
 
 

@@ -24,12 +24,15 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from analysis.eventlog import kernels as ordering
 from analysis.eventlog.vocabulary import Vocabulary, encoded_text, text_from
-from analysis.passes import ordering
 from analysis.sources.cells import TEXT
 
 _BUFFER = 1 << 18
+
+
 _TEXTS = pa.schema([("text", TEXT)])
+
 
 Coded = tuple[np.ndarray, pa.Array]
 """Text as `encoded_text` returns it."""

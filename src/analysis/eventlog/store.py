@@ -18,10 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.eventlog.lock import locked
-from analysis.eventlog.shard import NumberColumn, Shard
-from analysis.eventlog.unit_folders import drop_units
-from analysis.eventlog.versions import (
+from analysis.core.schema import US_PER_DAY, DataError
+from analysis.eventlog.folder import (
     Part,
     drop,
     new_version,
@@ -31,9 +29,13 @@ from analysis.eventlog.versions import (
     sync,
     write_part,
 )
-from analysis.schema import US_PER_DAY, DataError
+from analysis.eventlog.lock import locked
+from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.eventlog.unit_folders import drop_units
 
 MANIFEST = "manifest.json"
+
+
 SCHEMA_VERSION = 1
 
 

@@ -22,7 +22,11 @@ from pathlib import Path
 from typing import Final
 
 UNITS: Final = "units"
+
+
 _LOCK: Final = ".lock"
+
+
 _LONGEST: Final = 40
 
 

@@ -18,20 +18,26 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from analysis.eventlog import people, store
+from analysis.core.schema import EVENT, SESSION, TIME, USER, DataError, UsageError, did_you_mean
+from analysis.eventlog import filters as people
+from analysis.eventlog import kernels_sessions as sessions
+from analysis.eventlog import store
 from analysis.eventlog.build import build_shard, shard_of
 from analysis.eventlog.shard import Column, NumberColumn, Shard, TextColumn, narrow
 from analysis.eventlog.spill import Spill
 from analysis.eventlog.unit_folders import building, unit_folder
-from analysis.passes import sessions
-from analysis.schema import EVENT, SESSION, TIME, USER, DataError, UsageError, did_you_mean
 from analysis.sources.cells import TEXT, numbers_as_text, plain
 
 if TYPE_CHECKING:
     from analysis.eventlog.log import EventLog
 
+
 _PERSON: Final = "\0person"
+
+
 _VISIT: Final = "\0visit"
+
+
 _NOT_WRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
 """A folder that is read-only, or gone: a log that is mapped can still be regrouped in memory."""
 

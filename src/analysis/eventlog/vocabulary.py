@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 from analysis.sources.cells import CODED, TEXT, plain
 
 MOST: Final = 2**16 - 1
+
+
 MISSING: Final = MOST
 """The code of a missing cell."""
 

@@ -16,8 +16,14 @@ from typing import Any
 from analysis.reports.sanitize import clean
 
 PLOTLY = "application/vnd.plotly.v1+json"
+
+
 DEFAULT_HEIGHT = 420
+
+
 _TITLE_HEIGHT = 32
+
+
 # Inside a script element only these could end it or be read as something else.
 _JSON = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 

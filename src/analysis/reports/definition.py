@@ -16,17 +16,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis.core.schema import DataError, UsageError, did_you_mean, one_of
 from analysis.eventlog.store import replace_file
 from analysis.reports.parameters import plain
-from analysis.schema import DataError, UsageError, did_you_mean, one_of
 
 FOLDER = "definitions"
+
+
 PERIODS = ("day", "week", "month")
+
+
 _REQUIRED = ("notebook", "title", "data", "period")
+
+
 RESERVED = ("data", "period_start", "period_end", "time_zone", "report")
 """What a notebook is told by the run, and no definition may set."""
+
+
 _KEYS = (*_REQUIRED, "time_zone", "parameters")
+
+
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -184,7 +196,7 @@ def check_name(name: str) -> str:
     --------
     >>> check_name("../../etc")
     Traceback (most recent call last):
-    analysis.schema.UsageError: '../../etc' is no name of a report. Did you mean 'etc'? Allowed: \
+    analysis.UsageError: '../../etc' is no name of a report. Did you mean 'etc'? Allowed: \
 up to 64 lower-case letters, digits, '-' and '_'.
     """
     if isinstance(name, str) and _SLUG.fullmatch(name) and name != FOLDER:

@@ -16,15 +16,25 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis.core.schema import did_you_mean
 from analysis.reports.numbers import ReportError
 from analysis.reports.parameters import check_values, read_parameters
-from analysis.schema import did_you_mean
 
 CELL_TIMEOUT_SECONDS = 600
+
+
 INTERACTIVE = "interactive"
+
+
 _INJECTED = "injected-parameters"
+
+
 _LONGEST_REASON = 300
+
+
 _BEFORE = "before its first cell"
+
+
 _LOOK = "Run the notebook to see more: workbook lab."
 
 

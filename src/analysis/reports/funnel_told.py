@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis import period_words
-from analysis.funnel_compare import FROM_FIRST, compare
-from analysis.funnel_result import FunnelResult
-from analysis.funnel_words import noun
-from analysis.period_bounds import Period, period_before, period_of
-from analysis.period_changes import suppressed
-from analysis.schema import UsageError, instant_us
-from analysis.wording import count, percent, points
+from analysis.core.period_bounds import Period, period_before, period_of
+from analysis.core.schema import UsageError, instant_us
+from analysis.core.wording import count, percent, points
+from analysis.funnels import period_words
+from analysis.funnels.compare import FROM_FIRST, compare
+from analysis.funnels.funnel_result import FunnelResult
+from analysis.funnels.funnel_words import noun
+from analysis.funnels.period_changes import suppressed
 
 
 class Told(NamedTuple):
@@ -51,7 +51,7 @@ def funnel_told(result: FunnelResult, *, time_zone: str = "UTC", min_cell: int =
     Examples
     --------
     >>> from analysis.eventlog.log import EventLog
-    >>> from analysis.funnels import funnel
+    >>> from analysis.funnels.result import funnel
     >>> rows = [(f"u{i}", "2026-01-08", "cart") for i in range(8)]
     >>> rows += [(f"u{i}", "2026-01-09", "purchase") for i in range(6)]
     >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])

@@ -15,16 +15,26 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from analysis import wording
+from analysis.core import wording
 from analysis.eventlog.store import replace_file
 from analysis.reports.publish import FAILED
 from analysis.reports.render import MANIFEST, NUMBERS, PAGE
 
 TREND_PERIODS = 26
+
+
 HEADLINE_NUMBER = "macro_rate"
+
+
 _WIDTH, _HEIGHT, _MARGIN = 160, 32, 4
+
+
 _UNREADABLE = "The numbers of this report cannot be read: render it again."
+
+
 _FOLDER = Path(__file__).parent
+
+
 _STYLES = ("page.css", "index.css")
 
 

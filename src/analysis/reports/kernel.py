@@ -16,6 +16,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 LOG_FILE = "kernel.log"
+
+
 _CONNECTION_FILE = "kernel.json"
 
 

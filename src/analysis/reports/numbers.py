@@ -18,10 +18,14 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from analysis.schema import DataError, UsageError, one_of
+from analysis.core.schema import DataError, UsageError, one_of
 
 MIME_TYPE = "application/vnd.workbook.numbers+json"
+
+
 GATES = ("pass", "warn", "fail")
+
+
 SIGNIFICANT_DIGITS = 10
 
 

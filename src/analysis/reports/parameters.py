@@ -20,12 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from analysis.schema import UsageError, did_you_mean
+from analysis.core.schema import UsageError, did_you_mean
 
 TAG = "parameters"
+
+
 _PLAIN_ALLOWED = "Allowed: text, numbers, true/false, lists and tables of these"
+
+
 _NAMED = {"str": str, "bool": bool, "list": list, "dict": dict, "Mapping": dict}
+
+
 _LISTS = frozenset({"list", "List", "Sequence", "Iterable", "tuple", "Tuple"})
+
+
 _TABLES = frozenset({"dict", "Dict", "Mapping"})
 
 
@@ -106,7 +114,7 @@ def check_values(
     >>> known = {"window": Parameter("window", "str", "7d")}
     >>> check_values({"windw": "7d"}, known, "weekly")
     Traceback (most recent call last):
-    analysis.schema.UsageError: weekly: 'windw' is no parameter of the notebook. Did you mean \
+    analysis.UsageError: weekly: 'windw' is no parameter of the notebook. Did you mean \
 'window'? Allowed: 'window'.
     """
     checked = {}

@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 _DISTRIBUTION = "micro-conversion-workbook"
+
+
 _COMPUTING = ("numpy", "numba", "pandas", "pyarrow", "scipy", "statsmodels")
+
+
 _DRAWING = ("plotly", "papermill", "nbconvert")
 
 

@@ -25,12 +25,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from analysis.core.schema import UsageError
 from analysis.reports.numbers import ReportError
 from analysis.reports.render import MANIFEST, NUMBERS, PAGE
-from analysis.schema import UsageError
 
 WORK, FAILED = ".work", ".failed"
+
+
 _LOCK, _ASIDE = "lock", ".old"
+
 
 Say = Callable[[str], None]
 """Is told, in one line, what a run is doing."""

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.core.periods import Period, what_is_immature
+from analysis.core.schema import DataError, UsageError, duration_us, timestamp
 from analysis.eventlog.store import Manifest, read_manifest
 from analysis.reports.definition import RESERVED, Definition
 from analysis.reports.execution import CELL_TIMEOUT_SECONDS, execute, read_notebook
 from analysis.reports.numbers import ReportError, collect
 from analysis.reports.parameters import Parameter, check_values, read_parameters
-from analysis.reports.period import Period, what_is_immature
 from analysis.reports.provenance import (
     as_json,
     checksums,
@@ -30,9 +31,10 @@ from analysis.reports.provenance import (
     notebook_checksum,
     package_versions,
 )
-from analysis.schema import DataError, UsageError, duration_us, timestamp
 
 PAGE, NUMBERS, MANIFEST = "index.html", "numbers.json", "manifest.json"
+
+
 _NEEDED = ("data", "period_start", "period_end")
 
 
@@ -120,7 +122,7 @@ def render(
     UsageError
         If the definition's parameters do not fit the notebook.
     """
-    from analysis.reports.html import to_html
+    from analysis.reports.page import to_html
 
     into.mkdir(parents=True)
     done = _executed(source, period, into.parent, timeout_seconds=timeout_seconds)

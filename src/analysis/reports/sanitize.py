@@ -10,13 +10,29 @@ from __future__ import annotations
 import re
 
 _TEXT = {"abbr", "b", "br", "cite", "code", "del", "em", "i", "kbd", "mark", "q", "s", "samp"}
+
+
 _TEXT |= {"small", "span", "strong", "sub", "sup", "u", "var", "a"}
+
+
 _BLOCKS = {"blockquote", "dd", "details", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6"}
+
+
 _BLOCKS |= {"hr", "li", "ol", "p", "pre", "summary", "ul"}
+
+
 _TABLES = {"caption", "col", "colgroup", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
+
+
 _TAGS = frozenset(_TEXT | _BLOCKS | _TABLES)
+
+
 _SPANS = frozenset({"colspan", "rowspan", "scope"})
+
+
 _CLASS = re.compile(r"(?:wb-[a-z-]+|dataframe)")
+
+
 # What stands in these is no text for readers, so it goes with them.
 _NOT_TEXT = re.compile(
     r"<(script|style|template|iframe|title|textarea)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL

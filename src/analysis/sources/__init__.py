@@ -6,3 +6,5 @@ and `json_lines` turn them into batches of bounded size with the number of every
 unit; `rows` joins these into the rows of a log and says of every other row why it is none.
 Mappings for well-known exports are TOML files in `presets`.
 """
+
+from __future__ import annotations

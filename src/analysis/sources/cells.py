@@ -18,13 +18,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kind
 
-from analysis.schema import DataError
+from analysis.core.schema import DataError
 
 TEXT: Final = pa.large_string()
+
+
 CODED: Final = pa.dictionary(pa.int32(), TEXT)
 """Text as codes into its distinct values: what is done to a value is done once."""
+
+
 EXACT: Final = 2**53
 """Integers beyond this lose digits as float64."""
+
+
 _INT64: Final = 2**63
 
 

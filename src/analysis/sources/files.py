@@ -20,11 +20,17 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from analysis.schema import DataError, UsageError, did_you_mean
+from analysis.core.schema import DataError, UsageError, did_you_mean
 
 CSV: Final = "CSV"
+
+
 JSON: Final = "JSON lines"
+
+
 PARQUET: Final = "Parquet"
+
+
 ENDINGS: Final = {
     ".csv": CSV,
     ".tsv": CSV,
@@ -35,8 +41,14 @@ ENDINGS: Final = {
     ".parquet": PARQUET,
     ".pq": PARQUET,
 }
+
+
 _HEAD: Final = 4096
+
+
 _BLOCK: Final = 4 << 20
+
+
 _MAGIC: Final = (
     (b"\x1f\x8b", "gzip-compressed", "Rename it so that it ends in .gz"),
     (b"PAR1", "Parquet", "Rename it so that it ends in .parquet"),
@@ -76,7 +88,7 @@ def expand(paths: Sequence[str | Path]) -> list[SourceFile]:
     --------
     >>> expand(["no-such-folder/*.csv"])
     Traceback (most recent call last):
-    analysis.schema.UsageError: no file matches 'no-such-folder/*.csv'. Check the pattern.
+    analysis.UsageError: no file matches 'no-such-folder/*.csv'. Check the pattern.
     """
     if not paths:
         raise UsageError("no file given. Name at least one file, folder or pattern.")

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from analysis.eventlog.sessions import SessionRule, session_rule
-from analysis.schema import (
+from analysis.core.schema import (
     EVENT,
     EVENT_ID,
     SESSION,
@@ -26,11 +25,14 @@ from analysis.schema import (
     UsageError,
     did_you_mean,
 )
-from analysis.sources.consent import Consent
-from analysis.sources.identity import IdKey
-from analysis.sources.instants import check_unit, check_zone
+from analysis.eventlog.consent import Consent
+from analysis.eventlog.sessions import SessionRule, session_rule
+from analysis.sources.privacy import IdKey
+from analysis.sources.times import check_unit, check_zone
 
 RESERVED: Final = (USER, TIME, EVENT, SESSION)
+
+
 _LISTED: Final = 20
 
 

@@ -12,9 +12,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from analysis.core.schema import EVENT_ID, VALUE, UsageError, did_you_mean
+from analysis.eventlog.consent import GRANTED, Consent
 from analysis.eventlog.sessions import session_rule
-from analysis.schema import EVENT_ID, VALUE, UsageError, did_you_mean
-from analysis.sources.consent import GRANTED, Consent
 from analysis.sources.mapping import RESERVED, ColumnMapping, EventRule
 
 _TABLES: Final = (

@@ -23,6 +23,8 @@ import pyarrow.compute as pc
 from analysis.sources.cells import EXACT, number_as_text
 
 _PLAIN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+
+
 _DIGITS: Final = 15
 
 

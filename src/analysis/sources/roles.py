@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from analysis.schema import EVENT_ID, SESSION, SOURCE_EVENT, VALUE
+from analysis.core.schema import EVENT_ID, SESSION, SOURCE_EVENT, VALUE
 from analysis.sources.mapping import RESERVED, ColumnMapping, refuse_twins
 
 

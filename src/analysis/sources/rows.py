@@ -14,8 +14,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.core.schema import (
+    EVENT,
+    EVENT_ID,
+    SESSION,
+    SOURCE_EVENT,
+    TIME,
+    USER,
+    VALUE,
+    UsageError,
+)
+from analysis.eventlog.consent import granted_rows
 from analysis.eventlog.shard import string_hashes
-from analysis.schema import EVENT, EVENT_ID, SESSION, SOURCE_EVENT, TIME, USER, VALUE, UsageError
 from analysis.sources.batch import BadRecord, Batch, without_content
 from analysis.sources.cells import (
     CODED,
@@ -27,11 +37,10 @@ from analysis.sources.cells import (
     property_cells,
     rows_as_json,
 )
-from analysis.sources.consent import granted_rows
-from analysis.sources.identity import refuse_addresses
-from analysis.sources.instants import REASONS, read_instants
 from analysis.sources.mapping import ColumnMapping
+from analysis.sources.privacy import refuse_addresses
 from analysis.sources.roles import Roles, roles_of
+from analysis.sources.times import REASONS, read_instants
 
 TEXT_PROPERTIES: Final = frozenset(
     {
@@ -48,8 +57,14 @@ TEXT_PROPERTIES: Final = frozenset(
     | {"campaign", "device", "country", "page"}
 )
 """Standard properties that are text even where every cell looks like a number."""
+
+
 _NO_USER: Final = "user is missing"
+
+
 _NO_EVENT: Final = "event is missing"
+
+
 _NO_NUMBER: Final = "value is no number"
 
 

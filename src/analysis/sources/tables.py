@@ -18,21 +18,35 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from analysis.schema import DataError
+from analysis.core.schema import DataError
 from analysis.sources.batch import BadRecord, Batch
 from analysis.sources.cells import TEXT, compact, flatten
 from analysis.sources.files import CSV, JSON, Bytes, SourceFile, readable
-from analysis.sources.json_lines import read_json
+from analysis.sources.readers import read_json
 
 BLOCK: Final = 4 << 20
 """Bytes of CSV read at once; also the longest record."""
+
+
 PARQUET_ROWS: Final = 1 << 18
+
+
 _BUFFER: Final = 1 << 20
+
+
 _CODED_BYTES: Final = 6
 """Bytes per cell, uncompressed, beyond which text is hardly codes: a code has up to four."""
+
+
 _PEEK: Final = 1 << 16
+
+
 _DELIMITERS: Final = ",;\t"
+
+
 _UNNAMED: Final = "unnamed"
+
+
 # A record that no file has and that every CSV with two columns or more must refuse. Where it is
 # not refused, it was read as part of a cell: the file ends within quotes.
 _END: Final = "\0end of file\0"

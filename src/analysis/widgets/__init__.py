@@ -22,8 +22,8 @@ from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.people import AudiencePanel, audience_panel, overlaps_panel
 from analysis.widgets.saving import SaveTo
 from analysis.widgets.segments import SegmentsPanel, segments_panel
+from analysis.widgets.tables import readable_verdicts, reasons, verdicts_by_group
 from analysis.widgets.timing import timing_panel
-from analysis.widgets.verdicts import readable_verdicts, reasons, verdicts_by_group
 from analysis.widgets.words import difference_sentence, readable, trend_sentence
 
 __all__ = [

@@ -11,29 +11,44 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis import wording
+from analysis.core import wording
+from analysis.core.schema import SESSION, USER, duration_us, human_duration
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import TextColumn
-from analysis.schema import SESSION, USER, duration_us, human_duration
 
 Choice = tuple[str, Any]
 """What a person reads, and the argument it stands for."""
 
+
 WINDOWS = ("30min", "1h", "4h", "1d", "3d", "7d", "14d", "30d", "90d")
+
+
 NO_BREAKDOWN: Choice = ("(none)", "")
+
+
 NO_LIMIT: Choice = ("(no limit)", "")
+
+
 ORDERS: tuple[Choice, ...] = (
     ("Steps in order", "sequential"),
     ("In order, nothing between", "strict"),
     ("Any order", "any"),
 )
+
+
 FIRST_EVENT: Choice = ("(their first event)", "")
+
+
 FALSE_ALARMS: tuple[Choice, ...] = (
     ("one in a hundred", 0.01),
     ("one in twenty", 0.05),
     ("one in ten", 0.1),
 )
+
+
 MOST_GROUPS = 30
+
+
 FEWEST_NUMBERS = 10
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import ipywidgets
 
+from analysis.core.schema import UsageError
 from analysis.reports.parameters import plain
-from analysis.schema import UsageError
 
 EXAMPLE = 'device = "mobile", value = ">= 50"'
 

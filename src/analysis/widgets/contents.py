@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from analysis import wording
 from analysis.catalog import Catalog
-from analysis.content import content_conversion
+from analysis.content.result import content_conversion
+from analysis.core import wording
 from analysis.eventlog.log import EventLog
-from analysis.segment_rules import ANY_EVENT
+from analysis.segments.segment_rules import ANY_EVENT
 from analysis.widgets.choices import Choice, event_choices, window_choices
 from analysis.widgets.controls import day_of, day_picker, dropdown
 from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.saving import Draft, SaveTo
 
 ANY: Choice = ("(any event)", ANY_EVENT)
+
+
 TOUCHES: tuple[Choice, ...] = (("Every value seen", "any"), ("The first value only", "first"))
 
 
@@ -46,7 +48,7 @@ def content_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> panel = content_panel(simulate(users=500).log, shop, property="channel", touch="first")
     >>> panel.kwargs()["to"], panel.result.parameters["touch"]

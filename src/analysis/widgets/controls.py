@@ -14,14 +14,24 @@ from typing import Any, Final
 import ipywidgets
 import pandas as pd
 
-from analysis.schema import UsageError
+from analysis.core.schema import UsageError
 from analysis.widgets.choices import Choice
 
 STYLE: Final = {"description_width": "7.5rem"}
+
+
 WIDE: Final = ipywidgets.Layout(width="22rem", max_width="100%")
+
+
 APART: Final = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
+
+
 _MOST = 1_000_000
+
+
 _MOST_ROWS = 6
+
+
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import ipywidgets
 
-from analysis import wording
 from analysis.catalog import Catalog
-from analysis.correlation import MicroToMacroResult, micro_to_macro
+from analysis.core import wording
+from analysis.core.schema import ALL, WorkbookError, duration_us, human_duration
+from analysis.correlation.correlation import MicroToMacroResult, micro_to_macro
 from analysis.eventlog.log import EventLog
-from analysis.schema import ALL, WorkbookError, duration_us, human_duration
 from analysis.widgets.choices import (
     FIRST_EVENT,
     Choice,
@@ -34,13 +34,21 @@ from analysis.widgets.saving import Draft, SaveForm, SaveTo, check_answered
 from analysis.widgets.words import alert, answer, note
 
 ACTIVITY = "activity"
+
+
 AUTO: Choice = ("(minutes, then days)", "auto")
+
+
 PERIODS = ("10min", "1h", "4h", "1d", "7d")
+
+
 TIMES: tuple[Choice, ...] = (
     ("New or returning", "returning"),
     ("Week of the first event", "week"),
     ("Month of the first event", "month"),
 )
+
+
 EVERYBODY: Choice = ("(everybody)", ALL)
 
 
@@ -170,7 +178,7 @@ def correlation_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> correlation_panel(simulate(users=300).log, shop, horizon="7d")
     CorrelationPanel(start=None, macro='purchase', horizon='7d', period='auto', \

@@ -9,8 +9,8 @@ import ipywidgets
 import pandas as pd
 import traitlets
 
-from analysis import wording
-from analysis.schema import UsageError
+from analysis.core import wording
+from analysis.core.schema import UsageError
 from analysis.widgets.controls import day_picker
 
 UTC = "UTC"

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from analysis.funnel_steps import Exclusion
+from analysis.funnels.funnel_steps import Exclusion
 from analysis.widgets.choices import Choice, step_choices
 from analysis.widgets.conditions import conditions, where_field
 

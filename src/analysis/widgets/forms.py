@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 
 from analysis.catalog import Catalog
+from analysis.core.schema import SESSION
 from analysis.eventlog.log import EventLog
-from analysis.form_rows import EVENTS, form_names
-from analysis.forms import form_fields
-from analysis.journey_lines import Entered
-from analysis.schema import SESSION
+from analysis.forms.form_rows import EVENTS, form_names
+from analysis.forms.result import form_fields
+from analysis.journeys.sequences import Entered
 from analysis.widgets.choices import event_choices
 from analysis.widgets.controls import dropdown
 from analysis.widgets.entry_range import EntryRange
@@ -44,7 +44,7 @@ def form_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> form_panel(simulate(users=300).log, "contact", macro="purchase")
     form_panel(form='contact', macro='purchase', within='session', entered=None, \
 form_property='form', field_property='field', min_cell=5)

@@ -16,13 +16,13 @@ from typing import Any
 
 import ipywidgets
 
-from analysis import figures
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError, WorkbookError, one_of
 from analysis.eventlog.log import EventLog
-from analysis.funnel_result import FunnelResult
-from analysis.funnel_steps import MOST_STEPS, as_exclusions, as_steps
-from analysis.funnels import funnel
-from analysis.schema import UsageError, WorkbookError, one_of
+from analysis.funnels.funnel_result import FunnelResult
+from analysis.funnels.funnel_steps import MOST_STEPS, as_exclusions, as_steps
+from analysis.funnels.result import funnel
+from analysis.plotting.figures_funnel_compare import rate_differences
 from analysis.widgets.choices import (
     ORDERS,
     breakdown_choices,
@@ -44,7 +44,11 @@ USUAL = {
     if argument.kind is argument.KEYWORD_ONLY
 }
 """Arguments of `funnel` and what they are when nobody gives them."""
+
+
 _BOTH = "Who entered in both ranges counts in both, and a difference is no effect."
+
+
 _ALWAYS = ("window", "by", "entered")
 
 
@@ -167,7 +171,7 @@ class FunnelPanel(ipywidgets.VBox):
         other = funnel(self._log, **{**arguments, "entered": self.against.entered})
         names = self.entry.words(), self.against.words()
         table = result.compare(None, other)
-        drawn = figures.rate_differences(table, a=names[0], b=names[1])
+        drawn = rate_differences(table, a=names[0], b=names[1])
         said = difference_sentence(table, *names)
         return note(f"{said} {_BOTH}"), bundle(drawn)
 

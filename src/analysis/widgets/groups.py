@@ -10,16 +10,18 @@ from functools import partial
 from typing import Any
 
 from analysis.catalog import Catalog
-from analysis.clusters import behavioral_clusters
-from analysis.engagement import engagement_levels, engagement_table
+from analysis.engagement.result import engagement_levels, engagement_table
 from analysis.eventlog.log import EventLog
-from analysis.rfm import rfm
+from analysis.segments.clusters import behavioral_clusters
+from analysis.segments.rfm import rfm
 from analysis.widgets.choices import FALSE_ALARMS, Choice, event_choices
 from analysis.widgets.controls import day_of, day_picker, dropdown, line, several, whole_number
 from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.saving import Draft, SaveTo
 
 NO_VALUE: Choice = ("(no third score)", "")
+
+
 BEST_NUMBER: Choice = ("(the best number)", "")
 
 
@@ -41,7 +43,7 @@ def levels_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> levels_panel(simulate(users=300).log, shop).kwargs()
     {'at': None, 'cuts': None, 'without': None, 'min_cell': 5}
@@ -85,7 +87,7 @@ def engagement_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> panel = engagement_panel(simulate(users=800).log, shop, events=["share"])
     >>> panel.result.table["event"].tolist()
@@ -139,7 +141,7 @@ def rfm_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> rfm_panel(simulate(users=300).log, scores=3).kwargs()["scores"]
     3
     """
@@ -182,7 +184,7 @@ def clusters_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> clusters_panel(simulate(users=500).log, clusters=2, draws=2).kwargs()["clusters"]
     2
     """

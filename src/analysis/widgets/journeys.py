@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from analysis import journeys
 from analysis.catalog import Catalog
+from analysis.core.schema import SESSION, USER
 from analysis.eventlog.log import EventLog
-from analysis.journey_lines import Entered
-from analysis.schema import SESSION, USER
+from analysis.journeys.sequences import Entered
 from analysis.widgets.choices import FALSE_ALARMS, Choice, event_choices
 from analysis.widgets.controls import dropdown, whole_number
 from analysis.widgets.entry_range import EntryRange
@@ -23,10 +23,20 @@ from analysis.widgets.panel import QuestionPanel
 from analysis.widgets.saving import SaveTo, draft_of
 
 WITHIN: Final[tuple[Choice, ...]] = (("Sessions", SESSION), ("Users", USER))
+
+
 YES: Final[tuple[Choice, ...]] = (("as one", True), ("as they are", False))
+
+
 FIRST: Final[Choice] = ("(the first event)", "")
+
+
 BEGUN: Final = ("Begun from", "Begun before")
+
+
 ANY: Final[Choice] = ("(any event)", "")
+
+
 NOWHERE: Final[Choice] = ("(none)", "")
 
 
@@ -49,7 +59,7 @@ def transitions_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> transitions_panel(simulate(users=300).log, within="user")
     transitions_panel(within='user', top=30, entered=None, gaps=True, min_cell=5)
     """
@@ -92,7 +102,7 @@ def steps_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> steps_panel(simulate(users=300).log, to="purchase", steps=4)
     steps_panel(start=None, to='purchase', steps=4, within='session', top=30, entered=None, \
 min_cell=5)
@@ -136,7 +146,7 @@ def paths_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> paths_panel(simulate(users=300).log, to="add_to_cart", length=3)
     paths_panel(to='add_to_cart', start=None, length=3, collapse=True, within='session', \
 entered=None, top=20, min_cell=5)
@@ -179,7 +189,7 @@ def order_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> order_panel(simulate(users=300).log, top=8)
     order_panel(about=None, within='user', top=8, most_false=0.05, entered=None, \
 min_cell=5)
@@ -219,7 +229,7 @@ def distance_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> distance_panel(simulate(users=300).log, shop, near=5)
     distance_panel(within='user', near=5, entered=None, min_cell=5)

@@ -8,19 +8,27 @@ from typing import Any
 import ipywidgets
 
 from analysis.eventlog.log import EventLog
-from analysis.funnel_steps import as_exclusions
+from analysis.funnels.funnel_steps import as_exclusions
 from analysis.widgets.choices import Choice, breakdown_choices, property_choices, step_choices
 from analysis.widgets.controls import APART, STYLE, WIDE, dropdown, several
 from analysis.widgets.exclusions import ExclusionList
 
 COUNTS: tuple[Choice, ...] = (("Each unit once", "units"), ("Every attempt", "attempts"))
+
+
 ENTRIES: tuple[Choice, ...] = (("The furthest chain", "best"), ("The first entry", "first"))
+
+
 EFFECTS: tuple[Choice, ...] = (
     ("ends the attempt", "end_attempt"),
     ("drops the attempt", "drop_attempt"),
     ("drops the unit", "drop_unit"),
 )
+
+
 TIES: tuple[Choice, ...] = (("In whichever order helps", "lenient"), ("Not at all", "strict"))
+
+
 READ_AT: tuple[Choice, ...] = (
     ("at entry", "entry"),
     ("at first touch", "first_touch"),

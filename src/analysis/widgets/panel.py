@@ -17,8 +17,8 @@ from typing import Any, Final
 import ipywidgets
 import pandas as pd
 
-from analysis.results import Result
-from analysis.schema import WorkbookError
+from analysis.core.result import Result
+from analysis.core.schema import WorkbookError
 from analysis.widgets.controls import dropdown, numbers, plain, side_by_side
 from analysis.widgets.drawing import bundle
 from analysis.widgets.entry_range import EntryRange
@@ -27,6 +27,7 @@ from analysis.widgets.words import alert, answer
 
 Figures = Mapping[str, Callable[[Any], Any]]
 """What a figure is called, and how a result draws it."""
+
 
 FIGURE: Final[Figures] = {"Figure": lambda own: own.figure()}
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import ipywidgets
 
-from analysis import wording
-from analysis.audiences import AudienceResult, audience
 from analysis.catalog import Catalog
+from analysis.core import wording
+from analysis.core.schema import UsageError, WorkbookError, one_of
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError, WorkbookError, one_of
-from analysis.segment_overlaps import MOST_SETS, OverlapsResult, overlaps
-from analysis.segments import segment
+from analysis.segments.audiences import AudienceResult, audience
+from analysis.segments.segment_overlaps import MOST_SETS, OverlapsResult, overlaps
+from analysis.segments.segments import segment
 from analysis.widgets.choices import Choice, event_choices
 from analysis.widgets.controls import day_of, day_picker, dropdown, line, several
 from analysis.widgets.panel import QuestionPanel
@@ -26,6 +26,8 @@ from analysis.widgets.segments import segment_choices
 from analysis.widgets.words import alert, note
 
 NOBODY_ASKED: Choice = ("(not asked)", "")
+
+
 _SHOWN_FIRST = 4
 
 
@@ -53,7 +55,7 @@ def overlaps_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> panel = overlaps_panel(simulate(users=300).log, shop, segments=["subscribers", "at_risk"])
     >>> panel.result.sets
@@ -146,7 +148,7 @@ def audience_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> panel = audience_panel(simulate(users=300).log, shop, segment="open_carts", holdout=0.2)
     >>> panel.kwargs()["holdout"], panel.kwargs()["seed"]

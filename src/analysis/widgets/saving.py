@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import ipywidgets
 
+from analysis.core.schema import UsageError, WorkbookError
 from analysis.reports.definition import save_definition
-from analysis.schema import UsageError, WorkbookError
 from analysis.widgets.words import alert, note
 
 PERIODS = (("every day", "day"), ("every week", "week"), ("every month", "month"))

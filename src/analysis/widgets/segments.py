@@ -20,19 +20,24 @@ import pandas as pd
 from pandas.api.typing import NaTType
 
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError, WorkbookError, one_of
+from analysis.core.wording import label
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError, WorkbookError, one_of
-from analysis.segment_comparison import ComparisonResult, compare_segments
-from analysis.segments import Segment, segment
+from analysis.segments.comparison import ComparisonResult, compare_segments
+from analysis.segments.result import Segment
+from analysis.segments.segments import segment
 from analysis.widgets.choices import FALSE_ALARMS, Choice, window_choices
 from analysis.widgets.controls import APART, day_of, day_picker, dropdown, several
 from analysis.widgets.drawing import bundle
 from analysis.widgets.saving import Draft, SaveForm, SaveTo, check_answered
 from analysis.widgets.words import alert, answer, note
-from analysis.wording import label
 
 EVERYBODY_ELSE: Choice = ("(everybody else)", "")
+
+
 FOLLOWED = pd.Timedelta(days=28)
+
+
 NO_FUNNEL: Choice = ("(no funnel)", "")
 
 
@@ -171,7 +176,7 @@ def segments_panel(
 
     Examples
     --------
-    >>> from analysis.simulate import simulate
+    >>> from analysis.simulation.log import simulate
     >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
     >>> panel = segments_panel(simulate(users=500).log, catalog=shop, a="subscribers")
     >>> panel.kwargs()["at"], panel.result.names

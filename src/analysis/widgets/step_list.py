@@ -12,9 +12,9 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from analysis.funnel_steps import Step
+from analysis.funnels.funnel_steps import Step
 from analysis.widgets.choices import Choice
-from analysis.widgets.step_row import StepRow
+from analysis.widgets.step_editor import StepRow
 
 
 class StepList(ipywidgets.VBox):

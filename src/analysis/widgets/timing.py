@@ -7,15 +7,10 @@ from functools import partial
 from typing import Any
 
 from analysis.catalog import Catalog
+from analysis.core.schema import UsageError, duration_us
 from analysis.eventlog.log import EventLog
-from analysis.schema import UsageError, duration_us
-from analysis.timing import conversion_curve
-from analysis.widgets.choices import (
-    FIRST_EVENT,
-    breakdown_choices,
-    event_choices,
-    window_choices,
-)
+from analysis.timing.result import conversion_curve
+from analysis.widgets.choices import FIRST_EVENT, breakdown_choices, event_choices, window_choices
 from analysis.widgets.controls import dropdown
 from analysis.widgets.entry_range import EntryRange
 from analysis.widgets.panel import QuestionPanel

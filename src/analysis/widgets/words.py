@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import wording
-from analysis.results import Result
-from analysis.schema import ALL, US_PER_SECOND, human_duration
+from analysis.core import wording
+from analysis.core.result import Result
+from analysis.core.schema import ALL, US_PER_SECOND, human_duration
 
 _ALERT = "border-left:4px solid #d55e00;padding:.4em .8em;margin:.6em 0"
 

@@ -1,0 +1,266 @@
+"""Does what goes with converting soon also go with converting late, and with what it is worth?
+
+A micro conversion may bring forward what would have come anyway: strong within 30 days, gone
+within 90. Or it may go with more orders and smaller ones. So the same question is asked over each
+horizon, and of those who converted, whether the conversions after it were worth more or less.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.catalog import Catalog
+from analysis.core.ratio_words import with_interval
+from analysis.core.result import Result
+from analysis.core.schema import VALUE, UsageError, duration_us, human_duration
+from analysis.core.wording import count, listed
+from analysis.correlation.correlation import MicroToMacroResult, micro_to_macro
+from analysis.correlation.exposure_firsts import NEVER, entry_rows, first_times
+from analysis.correlation.figures_horizons import horizon_forest
+from analysis.correlation.micro_cells import small
+from analysis.correlation.plan import ExposurePlan, exposure_plan
+from analysis.correlation.result import ASSOCIATION, judged
+from analysis.correlation.verdict import VerdictLimits
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.plotting.theme import records
+from analysis.statistics.odds_ratios import Z95
+
+WORTH: Final = "value"
+
+
+_FEW = 10
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HorizonsResult(Result):
+    """The answer of `compare_horizons`.
+
+    ``table`` has a row per micro conversion and measure, in the order of the first horizon's
+    ranking: ``event, label``; ``measure``, a horizon such as ``"30 days"`` or ``"value"``;
+    ``basis``: what ``ratio, low, high`` is: the ``"calibrated"`` odds ratio, the ``"adjusted"``
+    one where there are too few controls, or ``"mean value"`` of the conversions after it over
+    that of the others; ``n`` conversions after it, ``others`` without; ``rank`` and ``verdict`` in
+    that measure.
+
+    ``answers`` are the results of `micro_to_macro`, by measure.
+    """
+
+    answers: dict[str, MicroToMacroResult]
+
+    def sentence(self) -> str:
+        """Which verdicts change with the horizon, and whose conversions are worth less or more."""
+        odds = self.table[self.table["measure"] != WORTH]
+        rows = [row for _, row in odds.groupby("event", sort=False)]
+        least = int(self.parameters["min_cell"])
+        said = _same_verdicts(
+            rows, {n: a.counts.converters for n, a in self.answers.items()}, least
+        )
+        worth = self.table[self.table["measure"] == WORTH]
+        return f"{said} {_on_value(worth)}" if len(worth) and len(odds) else said
+
+    def figure(self) -> Any:
+        """Ratios by horizon, and of the value, for each micro conversion."""
+        return horizon_forest(self.table)
+
+
+def compare_horizons(
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    horizons: Sequence[str] = ("30d", "90d"),
+    value: str | None = VALUE,
+    period: Any = "auto",
+    adjust: Sequence[str] = ("activity",),
+    macro: str | None = None,
+    micros: Sequence[str] | None = None,
+    limits: VerdictLimits | None = None,
+    min_cell: int = 1,
+    start: str | None = None,
+) -> HorizonsResult:
+    """Is the answer the same over another horizon, and for the value of a conversion?
+
+    Parameters
+    ----------
+    horizons : durations since entry, one or more.
+    value : the property with a conversion's value, or None; where the log has no such numbers,
+        a warning says so. It is that of the first conversion within the longest horizon.
+    period, adjust, macro, micros, limits, min_cell, start : as in `correlation.micro_to_macro`.
+
+    Raises
+    ------
+    UsageError
+        If there is no horizon, one is no duration, or as `micro_to_macro` does.
+
+    Notes
+    -----
+    The ratio of mean values has an interval by the delta method on its logarithm; n is the number
+    of conversions with a value. Values of converters are compared as they are: who buys more for
+    other reasons is not adjusted for.
+
+    Examples
+    --------
+    >>> from analysis.simulation.log import simulate
+    >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
+    >>> result = compare_horizons(simulate(users=1000).log, shop, micros=["video_start"])
+    >>> result.table["measure"].to_list()
+    ['30 days', '90 days', 'value']
+    """
+    if isinstance(horizons, str) or not len(horizons):
+        raise UsageError(
+            f"compare_horizons: horizons={horizons!r}. Allowed: a list of durations such as "
+            "['30d', '90d']."
+        )
+    lengths = {human_duration(duration_us(h, "compare_horizons: horizon")): h for h in horizons}
+    options: dict[str, Any] = {"macro": macro, "micros": micros, "period": period}
+    options |= {"adjust": adjust, "start": start}
+    answers = {
+        name: micro_to_macro(
+            log, catalog, horizon=horizon, limits=limits, min_cell=min_cell, **options
+        )
+        for name, horizon in lengths.items()
+    }
+    parts = [_ratios(name, answer) for name, answer in answers.items()]
+    warnings = [w for answer in answers.values() for w in answer.warnings if w != ASSOCIATION]
+    longest = max(horizons, key=lambda h: duration_us(h))
+    if value is not None and log.kinds.get(value) == "number":
+        plan = exposure_plan(log, catalog, horizon=longest, **options)
+        worth = _worth(log, catalog, plan, value, list(parts[0]["event"]))
+        few = small(worth["n"], min_cell) | small(worth["others"], min_cell)
+        parts.append(worth.assign(**{name: worth[name].mask(few) for name in _NUMBERS}))
+    elif value is not None:
+        warnings.append(f"The log has no numbers {value!r}: the value is not compared.")
+    table = pd.concat(parts, ignore_index=True)
+    place = table["event"].map({name: i for i, name in enumerate(parts[0]["event"])})
+    first = next(iter(answers.values())).parameters
+    return HorizonsResult(
+        table=table.loc[place.sort_values(kind="stable").index].reset_index(drop=True),
+        parameters={
+            **{name: first[name] for name in ("macro", "micros", "period", "adjust", "limits")},
+            "horizons": [str(h) for h in horizons],
+            "value": value,
+            "min_cell": min_cell,
+            "start": start,
+        },
+        warnings=(*dict.fromkeys(warnings), ASSOCIATION),
+        answers=answers,
+    )
+
+
+def _same_verdicts(rows: list[pd.DataFrame], converters: dict[str, int], least: int) -> str:
+    """Whose verdict changes with the horizon.
+
+    Parameters
+    ----------
+    rows : per micro conversion its rows, one for each horizon. converters : conversions by horizon;
+        fewer than `least` are not told.
+    """
+    told = [f"fewer than {least}" if 0 < k < least else count(k) for k in converters.values()]
+    of = f"{told[0]} conversions" if len(set(told)) == 1 else f"{listed(told)} conversions"
+    over = f"Over {listed(list(converters))} ({of})"
+    if not rows:
+        return f"{over} there is no micro conversion to compare."
+    if not any(converters.values()):
+        return f"{over} there is nothing to compare."
+    ways = [
+        (str(own["label"].iloc[0]), [str(v).replace("_", " ") for v in own["verdict"]])
+        for own in rows
+    ]
+    moved = [f"{label} ({' → '.join(way)})" for label, way in ways if len(set(way)) > 1]
+    if {verdict for _, way in ways for verdict in way} == {"not enough data"}:
+        whom = f"any of {len(ways)} micro conversions" if len(ways) > 1 else ways[0][0]
+        return f"{over} there is not enough data for {whom}."
+    if len(ways) == 1:
+        label, way = ways[0]
+        return f"{over}, the verdict of {label} is {' → '.join(way) if moved else way[0]}."
+    same = len(ways) - len(moved)
+    said = f"{over}, {count(same)} of {count(len(ways))} micro conversions "
+    said += "has the same verdict" if same == 1 else "have the same verdict"
+    return f"{said}; not so: {listed(moved)}." if moved else f"{said}."
+
+
+def _on_value(worth: pd.DataFrame) -> str:
+    """Whose conversions are clearly worth more or less than the others'."""
+    known = worth[worth["ratio"].notna()]
+    if not len(known):
+        return "There are too few conversions with a value to compare what they are worth."
+    names = [
+        f"{row.label} {with_interval(row.ratio, row.low, row.high)}, n = {count(row.n)}"
+        for row in records(known[(known["low"] > 1) | (known["high"] < 1)])
+    ]
+    found = "; ".join(names) or f"no clear difference for any of {len(known)}"
+    return f"Mean value of the conversions after it over that of the others: {found}."
+
+
+_NUMBERS = ["ratio", "low", "high", "n", "others"]
+
+
+_COLUMNS = ["event", "label", "measure", "basis", "ratio", "low", "high", "n", "others"]
+
+
+def _ratios(measure: str, answer: MicroToMacroResult) -> pd.DataFrame:
+    own = judged(answer.table)
+    rows: list[tuple[Any, ...]] = []
+    for row in records(own):
+        basis = "calibrated" if row.calibrated == row.calibrated else "adjusted"
+        ratio = [float(getattr(row, f"{basis}{end}")) for end in ("", "_low", "_high")]
+        counts = (row.exposed_macros, row.macros - row.exposed_macros)
+        rows.append((row.event, row.label, measure, basis, *ratio, *counts))
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    return table.assign(rank=np.arange(1, len(own) + 1), verdict=own["verdict"].to_numpy())
+
+
+class _Sales(NamedTuple):
+    """The conversions of a shard: their values, and what was done before, of shape (n, events)."""
+
+    value: np.ndarray
+    before: np.ndarray
+
+
+def _worth(
+    log: EventLog, catalog: Catalog, plan: ExposurePlan, value: str, events: list[str]
+) -> pd.DataFrame:
+    """Mean value of the conversions after each event over that of the others."""
+    parts = engine.over(log.shards, partial(_sales, log=log, plan=plan, names=events, value=value))
+    values = np.concatenate([part.value for part in parts])
+    before = np.concatenate([part.before for part in parts])
+    rows = []
+    for i, event in enumerate(events):
+        own, others = values[before[:, i]], values[~before[:, i]]
+        ratio = _mean_ratio(own, others)
+        label = catalog.label(event)
+        rows.append((event, label, WORTH, "mean value", *ratio, len(own), len(others)))
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    rank = table["low"].rank(ascending=False, method="first")
+    return table.assign(rank=rank, verdict=None)
+
+
+def _sales(
+    shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str], value: str
+) -> _Sales:
+    first = entry_rows(shard, log=log, start=plan.start)
+    bought = plan.macro_rows(log, shard, first)
+    buyers = np.flatnonzero(bought >= 0)
+    column = shard.columns[value]
+    assert isinstance(column, NumberColumn)
+    worth = np.asarray(column.numbers)[bought[buyers]]
+    times = first_times(shard, log=log, plan=plan, names=names, rows=(first, bought))
+    before = (times < NEVER).T[buyers]
+    valued = ~np.isnan(worth)
+    return _Sales(worth[valued], before[valued])
+
+
+def _mean_ratio(own: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
+    if min(len(own), len(others)) < _FEW or own.mean() <= 0 or others.mean() <= 0:
+        return math.nan, math.nan, math.nan
+    log = math.log(own.mean() / others.mean())
+    se = math.sqrt(sum(x.var(ddof=1) / len(x) / x.mean() ** 2 for x in (own, others)))
+    return math.exp(log), math.exp(log - Z95 * se), math.exp(log + Z95 * se)

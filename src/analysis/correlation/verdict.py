@@ -1,0 +1,277 @@
+"""What may be said of a micro conversion? One word by a fixed rule, and the reason in words.
+
+The rule looks at intervals and never at an estimate: the largest odds ratio of a scan is, a third
+of the time, that of an event that has nothing to do with converting. It looks at the calibrated
+interval where it can, because an adjusted one still finds something in a click on the footer. The
+first that matches wins:
+
+1. ``structural``: the way to the conversion leads through it, so that no ratio means anything.
+2. ``not_enough_data``: most conversions come before anything could precede them, or the adjusted
+   interval spans more than a factor of 4.
+3. ``leads``, 4. ``inverse``: the calibrated interval lies clear of 1, and not by chance alone
+   among all that were looked at.
+5. ``vanity``: the calibrated interval lies so near 1 that what is left does not matter.
+6. ``goes_along``: associated, but not more than the controls are, or there are no controls.
+7. ``not_enough_data`` again: the interval leaves all of this open.
+
+These are words of association. None of them says that doing more of it would bring more
+conversions; an experiment says that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Final, NamedTuple
+
+from analysis.core.ratio_words import between, chance, times, with_interval
+from analysis.core.schema import UsageError
+from analysis.core.wording import count, share
+from analysis.statistics.calibration import MIN_CONTROLS
+from analysis.statistics.odds_ratios import Z95
+
+STRUCTURAL: Final = "structural"
+
+
+NOT_ENOUGH: Final = "not_enough_data"
+
+
+LEADS: Final = "leads"
+
+
+INVERSE: Final = "inverse"
+
+
+VANITY: Final = "vanity"
+
+
+GOES_ALONG: Final = "goes_along"
+
+
+CONTROL: Final = "control"
+
+
+VERDICTS: Final = (LEADS, INVERSE, GOES_ALONG, VANITY, NOT_ENOUGH, STRUCTURAL, CONTROL)
+
+
+_ROUGHLY_EXPOSED = 8
+"""Exposed conversions whose chance error alone gives an interval of a factor of 4."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictLimits:
+    """The thresholds of the rule; ratios are odds ratios, shares are fractions.
+
+    Examples
+    --------
+    >>> VerdictLimits(max_q=0.05).leads_above
+    1.1
+    """
+
+    structural_share: float = 0.80
+    first_period_share: float = 0.50
+    widest_factor: float = 4.0
+    leads_above: float = 1.1
+    inverse_below: float = 0.9
+    vanity_low: float = 0.8
+    vanity_high: float = 1.25
+    max_q: float = 0.10
+    min_controls: int = MIN_CONTROLS
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise UsageError(
+                    f"limits: {field.name}={value!r}. Allowed: a number above 0 "
+                    f"(default {field.default})."
+                )
+        for name in ("structural_share", "first_period_share", "max_q"):
+            if getattr(self, name) > 1:
+                raise UsageError(
+                    f"limits: {name}={getattr(self, name)!r}. Allowed: a fraction from 0 to 1; "
+                    "10 percent is 0.10."
+                )
+        ordered = (self.vanity_low, 1.0, self.vanity_high)
+        if not ordered[0] < ordered[1] < ordered[2] or self.inverse_below > 1 > self.leads_above:
+            raise UsageError(
+                f"limits: vanity from {self.vanity_low} to {self.vanity_high}, inverse below "
+                f"{self.inverse_below}, leads above {self.leads_above}. Allowed: a range around 1."
+            )
+        if self.min_controls < 2 or self.widest_factor <= 1:
+            raise UsageError(
+                f"limits: min_controls={self.min_controls!r}, widest_factor="
+                f"{self.widest_factor!r}. Allowed: 2 or more controls, a factor above 1."
+            )
+
+
+class Facts(NamedTuple):
+    """What the rule looks at, of one micro conversion.
+
+    Attributes
+    ----------
+    role : in the catalog. preceded : conversions with it at most 30 minutes earlier in the same
+        session. first_period : conversions in the first period. converters : all conversions.
+    people : units of the log. expected : exposed conversions that chance alone would give.
+    adjusted, calibrated : estimate, low, high; NaN where undefined.
+    se : of the logarithm of the adjusted ratio. variance, lasting : of the calibrated one, and the
+        part of it that more people would not take away. controls : how many took part.
+    after : of the `counted` conversions, those that came after it.
+    """
+
+    role: str
+    preceded: int
+    first_period: int
+    converters: int
+    people: int
+    expected: float
+    adjusted: tuple[float, float, float]
+    se: float
+    calibrated: tuple[float, float, float]
+    variance: float
+    lasting: float
+    q_value: float
+    controls: int
+    after: int
+    counted: int
+
+
+class Verdict(NamedTuple):
+    """A word, its reason as a sentence, and about how many users would do (NaN: does not apply)."""
+
+    verdict: str
+    reason: str
+    needed_users: float
+
+
+def verdict_of(facts: Facts, limits: VerdictLimits) -> Verdict:
+    """What may be said of this micro conversion?
+
+    Examples
+    --------
+    >>> facts = Facts("secondary", 20, 90, 900, 20_000, 150.0, (2.0, 1.7, 2.4), 0.09,
+    ...               (1.5, 1.25, 1.8), 0.008, 0.0, 0.004, 6, 240, 850)
+    >>> verdict_of(facts, VerdictLimits()).verdict
+    'leads'
+    """
+    if (reason := _structural(facts, limits)) is not None:
+        return Verdict(STRUCTURAL, reason, math.nan)
+    if (verdict := _too_little(facts, limits)) is not None:
+        return verdict
+    estimate, low, high = facts.calibrated
+    said = f"The calibrated odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}"
+    q = f"q = {chance(facts.q_value)}"
+    if low > limits.leads_above and facts.q_value <= limits.max_q:
+        reason = f"{said}: above {times(limits.leads_above)}, {q}."
+        more = "Those who did it convert more often."
+        if facts.role == "adverse":
+            more += " It is listed as adverse: those who are about to convert may meet it more."
+        return Verdict(LEADS, f"{reason} {more}", math.nan)
+    if high < limits.inverse_below and facts.q_value <= limits.max_q:
+        reason = f"{said}: below {times(limits.inverse_below)}, {q}."
+        return Verdict(INVERSE, f"{reason} Those who did it convert less often.", math.nan)
+    if limits.vanity_low < low and high < limits.vanity_high:
+        within = between(limits.vanity_low, limits.vanity_high)
+        reason = f"{said}: inside {within}. Next to the controls nothing that matters is left."
+        return Verdict(VANITY, reason, math.nan)
+    if facts.adjusted[1] > 1 and not low > 1:
+        return Verdict(GOES_ALONG, _along(facts, limits), math.nan)
+    return _open(facts, limits)
+
+
+def _structural(facts: Facts, limits: VerdictLimits) -> str | None:
+    if facts.role == "milestone":
+        return "A milestone: the way to the conversion leads through it, so no ratio is judged."
+    if not facts.converters or facts.preceded < limits.structural_share * facts.converters:
+        return None
+    rate = facts.preceded / facts.converters
+    return (
+        f"{share(facts.preceded, facts.converters, rate)} of the conversions had it within 30 "
+        "minutes before, in the same session: converting itself seems to require it."
+    )
+
+
+def _too_little(facts: Facts, limits: VerdictLimits) -> Verdict | None:
+    if not facts.converters:
+        return Verdict(NOT_ENOUGH, "Nobody converted.", math.nan)
+    if facts.first_period > limits.first_period_share * facts.converters:
+        rate = facts.first_period / facts.converters
+        reason = (
+            f"{share(facts.first_period, facts.converters, rate)} of the conversions come in the "
+            "first period after entry, before anything could be seen to precede them. More users "
+            "do not help; shorter periods may."
+        )
+        return Verdict(NOT_ENOUGH, reason, math.nan)
+    estimate, low, high = facts.adjusted
+    widest = limits.widest_factor
+    if math.isnan(facts.se):
+        needed = _ROUGHLY_EXPOSED / facts.expected if facts.expected > 0 else math.nan
+        reason = f"There is no odds ratio: too few to compare, {_after(facts)}."
+    elif high < low * widest:
+        return None
+    else:
+        needed = (facts.se / (math.log(widest) / 2 / Z95)) ** 2
+        reason = (
+            f"The adjusted odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}: "
+            f"the interval is wider than a factor of {widest:g}."
+        )
+    return _needing(reason, facts, needed)
+
+
+def _along(facts: Facts, limits: VerdictLimits) -> str:
+    said = f"The adjusted odds ratio is {with_interval(*facts.adjusted)}, {_after(facts)}: above 1"
+    if math.isnan(facts.calibrated[0]):
+        return (
+            f"{said}, but {_controls(facts.controls)} here and it takes {limits.min_controls} to "
+            "tell it from what busy people do anyway."
+        )
+    return (
+        f"{said}; next to the {facts.controls} controls it is {with_interval(*facts.calibrated)}, "
+        "which is not: people who do more of everything do this too."
+    )
+
+
+def _open(facts: Facts, limits: VerdictLimits) -> Verdict:
+    estimate, low, high = facts.calibrated
+    if math.isnan(estimate):
+        reason = (
+            f"The adjusted odds ratio is {with_interval(*facts.adjusted)}, {_after(facts)}, and "
+            f"{_controls(facts.controls)}: it takes {limits.min_controls} to say more."
+        )
+        return Verdict(NOT_ENOUGH, f"{reason} Name controls in the catalog.", math.nan)
+    reason = (
+        f"The calibrated odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}, q = "
+        f"{chance(facts.q_value)}: that leaves open whether it matters."
+    )
+    wanted = min(math.log(limits.vanity_high), -math.log(limits.vanity_low))
+    goal = (wanted / Z95) ** 2 - facts.lasting
+    if goal <= 0:
+        more = "More users would not help: the controls differ too much. Name more controls."
+        return Verdict(NOT_ENOUGH, f"{reason} {more}", math.nan)
+    # An interval that is narrow enough and still straddles a limit needs twice the people.
+    needed = max((facts.variance - facts.lasting) / goal, 2.0)
+    return _needing(reason, facts, needed)
+
+
+def _after(facts: Facts) -> str:
+    """The number that limits how much can be said."""
+    return f"with {count(facts.after)} of {count(facts.counted)} conversions after it"
+
+
+def _controls(number: int) -> str:
+    return "there is 1 control" if number == 1 else f"there are {number or 'no'} controls"
+
+
+def _needing(reason: str, facts: Facts, factor: float) -> Verdict:
+    if math.isnan(factor):
+        return Verdict(NOT_ENOUGH, reason, math.nan)
+    users = _rounded(facts.people * factor)
+    if users <= facts.people:
+        users = _rounded(facts.people * 1.5)
+    return Verdict(NOT_ENOUGH, f"{reason} Needs about {count(users)} users.", users)
+
+
+def _rounded(users: float) -> float:
+    """Two digits are all that such a number can bear."""
+    step = 10 ** max(math.floor(math.log10(users)) - 1, 0)
+    return float(math.ceil(users / step) * step)

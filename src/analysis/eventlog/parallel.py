@@ -1,0 +1,59 @@
+"""Running a pass over every shard, in threads.
+
+A pass releases the GIL, so threads are enough: one per core. Summaries come back in the order of
+the shards whatever the order in which they were finished, and they are integers that add, so
+neither the number of threads nor the number of shards changes a digit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+Part = TypeVar("Part")
+
+
+Summary = TypeVar("Summary")
+
+
+_END: Final[Any] = object()
+
+
+def ahead(items: Iterable[Part]) -> Generator[Part]:
+    """The items, the next one made in a thread while one is being worked on.
+
+    An error in the making is raised where the item would have come.
+
+    Examples
+    --------
+    >>> list(ahead(n * n for n in range(4)))
+    [0, 1, 4, 9]
+    """
+    iterator = iter(items)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(next, iterator, _END)
+            while (item := waiting.result()) is not _END:
+                waiting = pool.submit(next, iterator, _END)
+                yield item
+    finally:
+        if isinstance(iterator, Generator):
+            iterator.close()
+
+
+def over(parts: Iterable[Part], run: Callable[[Part], Summary]) -> list[Summary]:
+    """`run` on every part, in threads; the results in the order of the parts.
+
+    Examples
+    --------
+    >>> over([1, 2, 3], lambda part: part * part)
+    [1, 4, 9]
+    """
+    waiting = list(parts)
+    workers = min(len(waiting), os.cpu_count() or 1)
+    if workers < 2:
+        return [run(part) for part in waiting]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(run, waiting))

@@ -1,0 +1,240 @@
+"""Do two groups, or two funnels of the same steps, lose people at the same places?
+
+Each step's rate in one against that in the other, with the interval of the difference; over the
+steps false discoveries are controlled, because the largest of several differences is large by
+chance. The rate of the whole funnel is the one question that is asked and stands by itself.
+
+What this module refuses to do: call a difference an effect. Groups differ in more than a name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.core.result import Result
+from analysis.core.schema import ALL, USER, UsageError, human_duration
+from analysis.funnels.data import group_codes, group_number, required_steps
+from analysis.funnels.funnel_table import ratio
+from analysis.funnels.period_changes import FALSE_DISCOVERIES, FUNNEL, STEP, change_rows
+from analysis.statistics.stats import CONFIDENCE, effective_size, wilson
+
+if TYPE_CHECKING:
+    from analysis.funnels.funnel_result import FunnelResult
+
+
+FROM_FIRST, FROM_PREVIOUS = "from first", "from previous"
+
+
+_NAMES = {
+    "step": "step",
+    "event": "event",
+    "denominator": "denominator",
+    "k": "k_a",
+    "n": "n_a",
+    "rate": "rate_a",
+    "previous_k": "k_b",
+    "previous_n": "n_b",
+    "previous": "rate_b",
+    "change": "difference",
+    "change_low": "low",
+    "change_high": "high",
+    "p_value": "p_value",
+    "q_value": "q_value",
+    "clear": "clear",
+}
+
+
+def compare(result: FunnelResult, a: Any, b: Any) -> pd.DataFrame:
+    """By how much do the rates of two groups, or of two funnels, differ at each step?
+
+    Parameters
+    ----------
+    a : a group of the breakdown; None: all groups together.
+    b : another group; or the result of another funnel with the same steps and window, of which
+        the same group `a` is taken, or all together.
+
+    Returns
+    -------
+    A row per step from the second on and one for the whole funnel: ``step, event, denominator``
+    (``"from previous"``: of those at the required step before; ``"from first"``: of those who
+    entered), ``k_a`` of ``n_a`` (``rate_a``), ``k_b`` of ``n_b`` (``rate_b``), ``difference``
+    (``rate_a − rate_b``) with 95 % limits ``low, high``, ``p_value``, ``q_value`` over the
+    steps, and ``clear``: the difference stands out from chance, of the steps at 5 % false
+    discoveries, of the whole funnel where its limits leave out 0. Mature chains only; NaN where
+    one of the rates is undefined.
+
+    Raises
+    ------
+    UsageError
+        If a group is unknown, both are the same, or the funnels differ in steps or window.
+
+    Notes
+    -----
+    Newcombe's interval (1998, *Stat Med* 17:873), which takes the two as independent of one
+    another; p values of the score test for two proportions; q values of Benjamini & Hochberg
+    (1995, *JRSS B* 57:289) over the steps. Where one user can be several units (sessions,
+    attempts) both use the effective sizes behind the limits of the table; a user who is in both
+    groups is still taken as two.
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> from analysis.funnels.result import funnel
+    >>> rows = [(f"u{i}", "cart", "mobile" if i < 70 else "desktop") for i in range(150)]
+    >>> rows += [(f"u{i}", "purchase", "") for i in (*range(56), *range(70, 118))]
+    >>> log = EventLog.from_frame(
+    ...     pd.DataFrame(rows, columns=["user", "event", "device"]).assign(
+    ...         time=pd.Timestamp("2026-01-01")), covers_until="2026-02-01")
+    >>> result = funnel(log, ["cart", "purchase"], by="device")
+    >>> compare(result, "mobile", "desktop")[["rate_a", "rate_b", "low", "high"]].round(4)[:1]
+       rate_a  rate_b     low    high
+    0     0.8     0.6  0.0524  0.3339
+    """
+    if len(result.steps) < 2:
+        raise UsageError("compare: a funnel of one step has no rate. Give it a second step.")
+    if isinstance(b, Result):
+        other: Any = b
+        _check_same(result, other)
+        tables = _table_of(result, a), _table_of(other, a)
+    else:
+        if a == b:
+            raise UsageError(f"compare: a and b are both {a!r}. Name two groups.")
+        tables = _table_of(result, a), _table_of(result, b)
+    rows = change_rows(*tables)
+    if result.question.repeats_users:
+        rows = _clustered(rows, *tables)
+    rows["denominator"] = [FROM_FIRST if basis == FUNNEL else FROM_PREVIOUS for basis in rows.basis]
+    return rows[list(_NAMES)].rename(columns=_NAMES)
+
+
+def _check_same(result: FunnelResult, other: FunnelResult) -> None:
+    ours, theirs = (
+        [step.plain() for step in own.steps] if hasattr(own, "steps") else []
+        for own in (result, other)
+    )
+    if ours != theirs:
+        raise UsageError(
+            f"compare: the steps of b are {theirs!r}. Allowed: those of a, {ours!r}. "
+            "Ask for both with the same steps."
+        )
+    if result.window_us != other.window_us:
+        windows = " and ".join(human_duration(own.window_us) for own in (result, other))
+        raise UsageError(
+            f"compare: the windows are {windows}. Rates within different times cannot be "
+            "compared: ask for both with the same window."
+        )
+
+
+def _table_of(result: FunnelResult, group: Any) -> pd.DataFrame:
+    """The table of a group, or of all groups together, as the one group of its name."""
+    table = result.table
+    table = result.table
+    if group is not None:
+        group_number(result, group, "compare")
+        return table[[name == group for name in table["group"]]].assign(group=ALL)
+    if table["group"].nunique() < 2:
+        return table.assign(group=ALL)
+    counts = ["count", "k", "n_first", "n_previous"]
+    whole = table.groupby(["step", "event"], as_index=False, sort=False)[counts].sum()
+    k, n_first, n_previous = (whole[name].to_numpy() for name in counts[1:])
+    whole["rate"], whole["step_rate"] = ratio(k, n_first), ratio(k, n_previous)
+    sizes = _sizes(result) if result.question.repeats_users else (n_first, n_previous)
+    whole["rate_low"], whole["rate_high"] = _limits(whole["rate"], sizes[0])
+    whole["low"], whole["high"] = _limits(whole["step_rate"], sizes[1])
+    return whole.assign(group=ALL)
+
+
+def _limits(rate: pd.Series, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return wilson(rate.fillna(0) * size, size)
+
+
+def _sizes(result: FunnelResult) -> tuple[np.ndarray, np.ndarray]:
+    """The effective sizes behind the rates from first and from previous, all groups together."""
+    attempts = result.mature_attempts
+    attempts = attempts[group_codes(result, attempts) >= 0]
+    user = pd.factorize(attempts[USER if USER in attempts else "unit"])[0]
+    did = [attempts[f"step_{k}"].notna() for k in range(1, len(result.steps) + 1)]
+    places = [k - 1 for k in required_steps(result)]
+    first: list[float] = []
+    previous: list[float] = []
+    for k, own in enumerate(did):
+        before = did[max((p for p in places if p < k), default=0)]
+        for sizes, of in ((first, did[0]), (previous, before)):
+            sizes.append(effective_size(np.bincount(user, own & of), np.bincount(user, of)))
+    return np.array(first), np.array(previous)
+
+
+def difference_limits(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
+    """Between which limits does the difference of two rates lie, given the limits of each?
+
+    Parameters
+    ----------
+    a, b : rate, lower and upper limit.
+
+    Notes
+    -----
+    Newcombe 1998, *Stat Med* 17:873, method 10, where the limits are Wilson's: the squares of
+    the distances from each rate to its limits add up.
+
+    Examples
+    --------
+    >>> from analysis.statistics.stats import wilson
+    >>> a, b = (0.8, *wilson(56, 70)), (0.6, *wilson(48, 80))
+    >>> low, high = difference_limits(a, b)
+    >>> round(low, 4), round(high, 4)
+    (0.0524, 0.3339)
+    """
+    below = math.hypot(a[0] - a[1], b[2] - b[0])
+    above = math.hypot(a[2] - a[0], b[0] - b[1])
+    return a[0] - b[0] - below, a[0] - b[0] + above
+
+
+def _clustered(rows: pd.DataFrame, one: pd.DataFrame, two: pd.DataFrame) -> pd.DataFrame:
+    """The rows with limits, p and q of the effective sizes that the tables' limits rest on."""
+    from scipy.stats import false_discovery_control
+
+    for i, row in rows.iterrows():
+        limits = ["rate", "rate_low", "rate_high"]
+        if row["basis"] == STEP:
+            limits = ["step_rate", "low", "high"]
+        a, b = (own.loc[own["step"] == row["step"], limits].iloc[0].tolist() for own in (one, two))
+        if not math.isnan(row["change"]):
+            rows.loc[i, ["change_low", "change_high"]] = difference_limits(a, b)
+            rows.loc[i, "p_value"] = _score_test(a, b)
+    searched = (rows["basis"] == STEP) & rows["p_value"].notna()
+    if searched.any():
+        p_values = rows.loc[searched, "p_value"].to_numpy(float)
+        rows.loc[searched, "q_value"] = false_discovery_control(p_values)
+    excludes = (rows["change_low"] > 0) | (rows["change_high"] < 0)
+    found = rows["q_value"] < FALSE_DISCOVERIES
+    return rows.assign(clear=found.where(rows["basis"] == STEP, excludes).astype(bool))
+
+
+def _score_test(a: Sequence[float], b: Sequence[float]) -> float:
+    """The p value of the score test for two equal rates, with the sizes behind their limits."""
+    from scipy.stats import norm
+
+    m, n = _size(*a), _size(*b)
+    pooled = (a[0] * m + b[0] * n) / (m + n)
+    if pooled in (0.0, 1.0):
+        return 1.0
+    return float(2 * norm.sf(abs(a[0] - b[0]) / math.sqrt(pooled * (1 - pooled) * (1 / m + 1 / n))))
+
+
+def _size(rate: float, low: float, high: float) -> float:
+    """The number of trials that Wilson's limits come from.
+
+    They are the roots x of (1 + q)·x² − (2p + q)·x + p² with q = z²/n: their product, and that of
+    their distances from 1, tell q.
+    """
+    from scipy.stats import norm
+
+    square = norm.ppf((1 + CONFIDENCE) / 2) ** 2
+    if rate < 0.5:
+        rate, low, high = 1 - rate, 1 - high, 1 - low
+    return float(square / (rate**2 / (low * high) - 1))

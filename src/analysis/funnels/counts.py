@@ -1,0 +1,200 @@
+"""What a funnel's chains add up to, over all shards and in its groups.
+
+The passes add up as they go, by the codes of the property that makes the groups; here the codes
+of the shards are brought together by their names. Where a pass cannot do that (several properties,
+numbers, or users who are in a group several times while small groups become one), the chains are
+kept, given their groups, and added up by the same lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from analysis.core.schema import ALL, MISSING
+from analysis.eventlog import groups as breakdown
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.groups import Groups
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import TextColumn
+from analysis.funnels import kernels_selection as selection
+from analysis.funnels.chains import ShardChains, chains_of
+from analysis.funnels.search import blocks as chain_sums
+from analysis.funnels.search.blocks import Sums
+from analysis.funnels.spec import Question
+
+_MOST_CODES: Final = 4096
+"""Up to how many values of a property each shard counts by all of them."""
+
+
+class FunnelSums(NamedTuple):
+    """The sums of a funnel's chains; G groups, K steps.
+
+    Attributes
+    ----------
+    names : the groups, the largest first. counts : int64 (2, G, K): chains that did each step, of
+        all and of the mature ones.
+    entered, immature, tied : chains, of the best among all entries. ungrouped : chains that do
+        not reach the step whose value makes the groups. left_out : rows of steps without a unit.
+    moments, users : int64 (G, K, K) and (G, K), as `chain_sums.Sums` has them; of no groups where
+        no user has several chains.
+    shards : per shard its sums, with the waits, and the group of each of their own groups.
+    """
+
+    names: list[Hashable]
+    counts: np.ndarray
+    entered: int
+    immature: int
+    tied: int
+    ungrouped: int
+    left_out: int
+    moments: np.ndarray
+    users: np.ndarray
+    shards: list[tuple[Sums, np.ndarray]]
+
+
+def sums_of(log: EventLog, question: Question) -> FunnelSums:
+    """Add up the chains of a funnel.
+
+    Raises
+    ------
+    UsageError
+        As `funnel_chains.chains_of` does.
+    """
+    if not _adds_as_it_goes(log, question):
+        parts = chains_of(log, question)
+        groups = groups_of(parts, question)
+        counted = [
+            Sums(
+                *chain_sums.sums_of_list(part.kept, own.astype(np.int32), n, question.repeats_users)
+            )
+            for n in [len(groups.names)]
+            for part, own in zip(parts, groups.codes, strict=True)
+        ]
+        same = np.arange(len(groups.names))
+        return _together(parts, counted, Groups([same] * len(parts), groups.names))
+    by = question.by[0] if question.by else None
+    parts = chains_of(log, question, keep=False, by=by)
+    groups = _codes_as_groups(parts, by)
+    sizes = np.zeros(len(groups.names), np.int64)
+    for part, place in zip(parts, groups.codes, strict=True):
+        np.add.at(sizes, place[place >= 0], part.sums.counts[0, place >= 0, 0])
+    groups = breakdown.largest(groups, sizes, question.top)
+    return _together(parts, [part.sums for part in parts], groups)
+
+
+def groups_of(parts: list[ShardChains], question: Question) -> Groups:
+    """The group of each chain that was kept, the largest first; see `breakdown.largest`."""
+    shards = [part.shard for part in parts]
+    groups = breakdown.groups_of(shards, [part.group_rows for part in parts], question.by)
+    sizes = np.zeros(len(groups.names), np.int64)
+    for part, codes in zip(parts, groups.codes, strict=True):
+        sizes += np.bincount(codes[part.chosen], minlength=len(sizes))
+    return breakdown.largest(groups, sizes, question.top)
+
+
+def _adds_as_it_goes(log: EventLog, question: Question) -> bool:
+    if not question.by:
+        return True
+    columns = [shard.columns[question.by[0]] for shard in log.shards]
+    return (
+        len(question.by) == 1
+        and not question.repeats_users
+        and all(isinstance(c, TextColumn) and len(c.values) <= _MOST_CODES for c in columns)
+    )
+
+
+def _codes_as_groups(parts: list[ShardChains], by: str | None) -> Groups:
+    """Per shard the group of each code of its property, and of no value; −1: without a chain."""
+    if by is None:
+        return Groups([np.zeros(1, np.int64) for _ in parts], [ALL])
+    place: dict[Hashable, int] = {}
+    codes = []
+    for part in parts:
+        column = part.shard.columns[by]
+        assert isinstance(column, TextColumn)
+        names = [*column.values.to_pylist(), MISSING]
+        own = np.full(len(names), -1, np.int64)
+        for code in np.flatnonzero(part.sums.counts[:, :, 0].any(axis=0)):
+            own[code] = place.setdefault(names[code], len(place))
+        codes.append(own)
+    return Groups(codes, list(place))
+
+
+def _together(parts: list[ShardChains], sums: list[Sums], groups: Groups) -> FunnelSums:
+    size = len(groups.names)
+    steps = sums[0].counts.shape[2]
+    counts = np.zeros((2, size, steps), np.int64)
+    several = bool(sums[0].moments.size)
+    moments = np.zeros((size if several else 0, steps, steps), np.int64)
+    users = np.zeros((size if several else 0, steps), np.int64)
+    for own, place in zip(sums, groups.codes, strict=True):
+        seen = own.counts[:, :, 0].any(axis=0)
+        for kind in (0, 1):
+            np.add.at(counts[kind], place[seen], own.counts[kind, seen])
+        if several:
+            np.add.at(moments, place[seen], own.moments[seen])
+            np.add.at(users, place[seen], own.members[seen])
+    facts = sum((part.sums.facts for part in parts), np.zeros(4, np.int64))
+    entered, immature, tied, ungrouped = facts.tolist()
+    return FunnelSums(
+        groups.names,
+        counts,
+        entered,
+        immature,
+        tied,
+        ungrouped,
+        sum(part.left_out for part in parts),
+        moments,
+        users,
+        list(zip(sums, groups.codes, strict=True)),
+    )
+
+
+def waits_of(sums: FunnelSums) -> tuple[np.ndarray, np.ndarray]:
+    """Median and mean wait before each step since the one done before, in microseconds.
+
+    Returns
+    -------
+    Two float arrays (groups, steps), NaN where nobody did the step, and at step 1.
+    """
+    groups, steps = len(sums.names), sums.counts.shape[2]
+    columns = engine.over(range(1, steps), lambda k: _step_waits(sums, k))
+    nothing = np.full((groups, 2), np.nan)
+    median, mean = np.stack([nothing, *columns], axis=-1).transpose(1, 0, 2)
+    return median, mean
+
+
+def _step_waits(sums: FunnelSums, k: int) -> np.ndarray:
+    """Median and mean of the waits before step k (from 0): float (groups, 2)."""
+    groups = len(sums.names)
+    classes = np.zeros((groups, selection.CLASSES), np.int64)
+    totals = np.zeros(groups, np.int64)
+    parts = [
+        (own.waits[k, : own.sizes[k]], own.owners[k, : own.sizes[k]], place)
+        for own, place in sums.shards
+    ]
+    for waits, owners, place in parts:
+        selection.tally(waits, owners, place, classes, totals)
+    found = np.full((groups, 2), np.nan)
+    for group, n in enumerate(classes.sum(axis=1).tolist()):
+        if n:
+            found[group] = _median(parts, classes[group], group), int(totals[group]) / n
+    return found
+
+
+def _median(
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], classes: np.ndarray, group: int
+) -> float:
+    """The median of the numbers of a group, which stand in these classes."""
+    below = np.cumsum(classes)
+    n = int(below[-1])
+    ranks = (n - 1) // 2, n // 2
+    first, last = np.searchsorted(below, ranks, side="right").tolist()
+    near = [selection.fetch(*part, group, first, last) for part in parts]
+    numbers = np.sort(np.concatenate(near))
+    before = int(below[first - 1]) if first else 0
+    low, high = (int(numbers[rank - before]) for rank in ranks)
+    return (low + high) / 2

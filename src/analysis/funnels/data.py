@@ -1,0 +1,161 @@
+"""Which step is meant, whose group is it, and where do a unit's rows lie?
+
+What the views of a funnel ask of its attempts before they can group them. Every view reads the
+same chains that made the table, in the groups of the table, so none can disagree with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Hashable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.core.schema import USER, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from analysis.eventlog.log import EventLog
+    from analysis.funnels.funnel_result import FunnelResult
+
+
+NEVER = np.iinfo(np.int64).min
+"""The instant of a step that was not done, in microseconds."""
+
+
+class Located(NamedTuple):
+    """The rows of a frame of attempts (`rows`) whose users are in a shard, and which (`users`)."""
+
+    shard: int
+    rows: np.ndarray
+    users: np.ndarray
+
+
+def required_steps(result: FunnelResult) -> list[int]:
+    """The numbers of the steps that may not be skipped, from 1; the last one converts."""
+    return [k for k, step in enumerate(result.steps, start=1) if not step.optional]
+
+
+def next_required(result: FunnelResult, step: int) -> int:
+    """The number of the first step after `step` that may not be skipped."""
+    return next(k for k in required_steps(result) if k > step)
+
+
+def step_name(result: FunnelResult, step: int) -> str:
+    """What the table calls the step."""
+    table = result.table
+    return str(table["event"].to_numpy()[(table["step"] == step).to_numpy()][0])
+
+
+def step_number(result: FunnelResult, step: int | str, what: str, allowed: Collection[int]) -> int:
+    """The number of a step that is given by its number or its name.
+
+    Raises
+    ------
+    UsageError
+        If the funnel has no such step, two of that name, or the question (`what`) cannot be
+        asked of it.
+    """
+    names = {k: step_name(result, k) for k in range(1, len(result.steps) + 1)}
+    listed = ", ".join(f"{k} ({names[k]})" for k in allowed)
+    if not listed:
+        raise UsageError(f"{what}: a funnel of one step has no such step. Give it a second one.")
+    found = [k for k in names if step == names[k] or (step == k and not isinstance(step, bool))]
+    if len(found) > 1:
+        raise UsageError(f"{what}: step={step!r} is the name of steps {found}. Give the number.")
+    if not found or found[0] not in allowed:
+        hint = did_you_mean(step, names.values()) if isinstance(step, str) and not found else ""
+        why = "is not one it can be asked of" if found else "is no step of this funnel"
+        raise UsageError(f"{what}: step={step!r} {why}.{hint} Allowed: {listed}.")
+    return found[0]
+
+
+def group_names(result: FunnelResult) -> list[Hashable]:
+    """The groups of the table, in its order."""
+    return list(dict.fromkeys(result.table["group"]))
+
+
+def group_number(result: FunnelResult, group: Any, what: str) -> int:
+    """The place of a group in the table.
+
+    Raises
+    ------
+    UsageError
+        If the table has no such group.
+    """
+    names = group_names(result)
+    if group in names:
+        return names.index(group)
+    near = did_you_mean(group, map(str, names))
+    raise UsageError(
+        f"{what}: {group!r} is no group of this funnel.{near} "
+        f"Groups: {', '.join(map(repr, names))}."
+    )
+
+
+def group_codes(result: FunnelResult, attempts: pd.DataFrame) -> np.ndarray:
+    """Each attempt's group as its place in the table; −1 for an attempt that is in none."""
+    place = {name: code for code, name in enumerate(group_names(result))}
+    local, names = pd.factorize(attempts["group"])
+    lookup = np.array([*(place.get(name, -1) for name in names), -1], np.int64)
+    return lookup[local]
+
+
+def microseconds(attempts: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of instants as int64 microseconds since 1970 UTC; `NEVER` where there is none."""
+    return pd.DatetimeIndex(attempts[column]).as_unit("us").asi8
+
+
+def step_before(attempts: pd.DataFrame, step: int) -> np.ndarray:
+    """When the last step done before `step` was done, in microseconds."""
+    last = microseconds(attempts, "step_1")
+    for k in range(2, step):
+        own = microseconds(attempts, f"step_{k}")
+        last = np.where(own == NEVER, last, own)
+    return last
+
+
+def located(log: EventLog, attempts: pd.DataFrame) -> list[Located]:
+    """Where the rows of each attempt's user lie: a part for each shard that has any.
+
+    The user is the column ``user``, or the unit where there is none.
+    """
+    ids = pa.array(attempts[USER if USER in attempts else "unit"], pa.large_string())
+    everybody = pa.chunked_array([shard.users for shard in log.shards], pa.large_string())
+    place = pc.index_in(ids, value_set=everybody.combine_chunks())
+    assert not place.null_count  # attempts come from the users of this log
+    user = place.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    starts = np.cumsum([0, *(len(shard.users) for shard in log.shards)])
+    home = np.searchsorted(starts, user, side="right") - 1
+    order = np.argsort(home, kind="stable")
+    bounds = np.searchsorted(home[order], np.arange(len(log.shards) + 1))
+    parts = [order[a:b] for a, b in itertools.pairwise(bounds)]
+    return [Located(s, rows, user[rows] - starts[s]) for s, rows in enumerate(parts) if len(rows)]
+
+
+def first_not_before(
+    time: np.ndarray, low: np.ndarray, high: np.ndarray, instant: np.ndarray
+) -> np.ndarray:
+    """The first row of each range low … high (excluded) at or after an instant; high if none.
+
+    Parameters
+    ----------
+    time : ascending within each range. low, high, instant : int64 of equal length.
+
+    Examples
+    --------
+    >>> time = np.array([1, 5, 9, 2, 3])
+    >>> first_not_before(time, np.array([0, 3]), np.array([3, 5]), np.array([5, 4])).tolist()
+    [1, 5]
+    """
+    low, high = low.copy(), high.copy()
+    # A binary search in all ranges at once: as many rounds as the longest range has digits.
+    while len(unsure := np.flatnonzero(low < high)):
+        middle = (low[unsure] + high[unsure]) // 2
+        early = time[middle] < instant[unsure]
+        low[unsure] = np.where(early, middle + 1, low[unsure])
+        high[unsure] = np.where(early, high[unsure], middle)
+    return low

@@ -1,0 +1,1 @@
+"""funnels/search."""

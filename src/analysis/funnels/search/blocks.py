@@ -1,0 +1,204 @@
+"""What the chains of a funnel add up to, block by block: counts, waits, and what one user does.
+
+Everything but the waits is a sum of integers, so the number of shards never changes a digit, and
+a funnel of a million users leaves a few numbers and the waits that its medians are made of.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from analysis.funnels.search.kernels_chain_block import CHOSEN, MATURE, TIED, USERS, new_block
+from analysis.funnels.search.kernels_chain_state import inner, reader
+
+ALL_CHAINS, IMMATURE, TIED_CHAINS, UNGROUPED = range(4)
+
+
+FEW_STEPS = 8
+
+
+class Sums(NamedTuple):
+    """Sums of chains, by group; the last group are those without a value.
+
+    ``counts``: int64 (2, groups, steps): chains that did each step, of those chosen among all
+    entries, and of the mature ones. ``facts``: int64 (4,): of the chosen ones all, the immature,
+    the tied, and those that are in no group. ``waits``: int64 (steps, …): of the mature ones the
+    microseconds before each step since the one done before it, the first `sizes[k]` of line k;
+    ``owners``: their groups, of size 0 where there is one group.
+
+    ``moments``: int64 (groups, steps, steps), of size 0 where no user has several chains: with m
+    of a user's mature chains having done step k and n of them step j, the sum of m·n over users;
+    ``members``: int64 (groups, steps): users with any chain that did the step. ``own``: int64
+    (groups, steps), of the user at hand; ``last``: int64 (1,), who that is.
+    """
+
+    counts: np.ndarray
+    facts: np.ndarray
+    waits: np.ndarray
+    owners: np.ndarray
+    sizes: np.ndarray
+    moments: np.ndarray
+    members: np.ndarray
+    own: np.ndarray
+    last: np.ndarray
+
+
+class Grouping(NamedTuple):
+    """The property that makes the groups: per row a code of `width` bytes, all of their bits set
+    where there is no value; ``values``: how many codes there are. Of width 0 where all chains are
+    of one group.
+    """
+
+    codes: np.ndarray
+    width: int
+    values: int
+
+
+@inner
+def new_sums(groups, steps, waits, repeats):
+    """No chains yet; room for so many waits of a step, and one to write over; can a user have
+    several chains?
+    """
+    users = groups if repeats else 0
+    return Sums(
+        np.zeros((2, groups, steps), np.int64),
+        np.zeros(4, np.int64),
+        np.empty((steps, waits + 1), np.int64),
+        np.empty((steps, waits + 1 if groups > 1 else 0), np.int32),
+        np.zeros(steps, np.int64),
+        np.zeros((users, steps, steps), np.int64),
+        np.zeros((users, steps), np.int64),
+        np.zeros((users, steps), np.int64),
+        np.full(1, -1, np.int64),
+    )
+
+
+@reader
+def group_of(grouping, row):
+    """The group of a row; the last where it has no value."""
+    if grouping.width == 0:
+        return 0
+    if row < 0:
+        return grouping.values
+    code = np.int64(0)
+    for byte in range(grouping.width):
+        code |= np.int64(grouping.codes[row * grouping.width + byte]) << (8 * byte)
+    return min(code, grouping.values)
+
+
+@reader
+def close_user(sums):
+    """Add what the chains of the last user come to."""
+    groups, steps = sums.own.shape
+    for g in range(groups):
+        for k in range(steps if sums.own[g, 0] else 0):
+            sums.members[g, k] += sums.own[g, k] > 0
+            for j in range(steps):
+                sums.moments[g, k, j] += sums.own[g, k] * sums.own[g, j]
+        for k in range(steps):
+            sums.own[g, k] = 0
+
+
+@reader
+def _add_steps(sums, block, j, group, chosen, mature):
+    """Count the steps of a chain beyond the first, and note its waits."""
+    reach, steps = block.reach[j], block.times.shape[1]
+    before = block.times[j, 0]
+    # Of few steps all are gone through, without a branch: how many are done is as good as random.
+    for k in range(1, steps if steps <= FEW_STEPS else min(reach, steps)):
+        did = (k < reach) & (block.rows[j, k] >= 0)
+        own, place = block.times[j, k], sums.sizes[k]
+        sums.counts[0, group, k] += did & chosen
+        sums.counts[1, group, k] += did & mature
+        # What is not done is written over by the next.
+        sums.waits[k, place] = own - before
+        if sums.owners.size:
+            sums.owners[k, place] = group
+        if sums.own.size:
+            sums.own[group, k] += did & mature
+        sums.sizes[k] = place + (did & mature)
+        before = own if did else before
+
+
+@reader
+def add_entries(sums, n):
+    """Add n mature chains that got no further, where there is one group and one chain a user."""
+    sums.facts[ALL_CHAINS] += n
+    sums.counts[0, 0, 0] += n
+    sums.counts[1, 0, 0] += n
+
+
+@reader
+def add(sums, block, n, grouping):
+    """Add the first n chains of a block; all chains of a user come one after the other."""
+    for j in range(n):
+        marks = block.marks[j]
+        chosen, mature = (marks & CHOSEN) != 0, (marks & MATURE) != 0
+        group = group_of(grouping, block.group[j])
+        sums.facts[ALL_CHAINS] += chosen
+        sums.facts[IMMATURE] += chosen & (not mature)
+        sums.facts[TIED_CHAINS] += chosen & ((marks & TIED) != 0)
+        sums.counts[0, group, 0] += chosen
+        sums.counts[1, group, 0] += mature
+        if sums.own.size and mature:
+            if block.user[j] != sums.last[0]:
+                close_user(sums)
+                sums.last[0] = block.user[j]
+            sums.own[group, 0] += 1
+        if block.reach[j] > 1:
+            _add_steps(sums, block, j, group, chosen, mature)
+
+
+@inner
+def with_room(sums, waits):
+    """The sums, with room for so many waits more of each step."""
+    needed = sums.sizes.max() + waits + 1
+    if needed <= sums.waits.shape[1]:
+        return sums
+    steps = sums.waits.shape[0]
+    longer = np.empty((steps, 2 * needed), np.int64)
+    owners = np.empty((steps, 2 * needed if sums.owners.size else 0), np.int32)
+    for k in range(steps):
+        n = sums.sizes[k]
+        longer[k, :n] = sums.waits[k, :n]
+        if sums.owners.size:
+            owners[k, :n] = sums.owners[k, :n]
+    return Sums(
+        sums.counts,
+        sums.facts,
+        longer,
+        owners,
+        sums.sizes,
+        sums.moments,
+        sums.members,
+        sums.own,
+        sums.last,
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def sums_of_list(kept, groups, counted, repeats):
+    """The sums of chains that were kept; `groups` is the group of each, below `counted`."""
+    steps = kept.rows.shape[1]
+    sums = new_sums(counted, steps, kept.sizes[1], repeats)
+    block = new_block(USERS, steps)
+    grouping = Grouping(groups.view(np.uint8), groups.itemsize, counted - 1)
+    n, beyond = 0, 0
+    for i in range(kept.user.size):
+        block.user[n], block.reach[n], block.marks[n] = kept.user[i], kept.reach[i], kept.marks[i]
+        block.group[n], block.rows[n, 0] = i, kept.entry[i]
+        if kept.reach[i] > 1:
+            for k in range(steps):
+                block.rows[n, k], block.times[n, k] = kept.rows[beyond, k], kept.times[beyond, k]
+            beyond += 1
+        n += 1
+        if n == USERS:
+            add(sums, block, n, grouping)
+            n = 0
+    add(sums, block, n, grouping)
+    if repeats:
+        close_user(sums)
+    return sums

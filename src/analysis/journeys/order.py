@@ -1,0 +1,259 @@
+"""Does A come before B, or B before A? Pairs of events, among the people who did both.
+
+Coming first is no reason for what follows. It is not even much of a sign where one event is far
+more frequent than the other: who browses every day has browsed before anything rare. So a pair
+says how many did each, and the warning says that an order is not an effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.core.result import Result
+from analysis.core.schema import USER, UsageError
+from analysis.core.wording import count, percent, share
+from analysis.eventlog.hindsight import hindsight
+from analysis.eventlog.log import EventLog
+from analysis.journeys import kernels as passes
+from analysis.journeys.figures import order_map
+from analysis.journeys.figures_journeys import order_bars
+from analysis.journeys.sequences import (
+    Entered,
+    Groups,
+    begun,
+    check,
+    check_event,
+    grouped,
+    over_lines,
+    told,
+    unit_word,
+)
+from analysis.statistics.contrasts import judged
+from analysis.statistics.stats import CONFIDENCE, wilson
+
+_NOT_CAUSED = (
+    "An event that comes first does not cause the other by that: a frequent event comes before a "
+    "rare one by its frequency alone."
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OrderResult(Result):
+    """The answer of `event_order`.
+
+    ``table`` has a row per pair of events, the clearest first: ``a`` comes before ``b`` in ``k``
+    of the ``n`` lines that have both at different instants: ``rate, low, high``; ``same_instant``
+    lines have both first at one instant. ``n_a, n_b, both`` of ``lines``: how many did each;
+    ``lift`` (how many times as often together as if they were independent) with ``lift_low,
+    lift_high``. ``p_value`` (sign test), ``q_value`` and ``clear`` are about the order. What is
+    about few lines is NaN.
+    """
+
+    within: str
+
+    def sentence(self) -> str:
+        """How many pairs have a clear order, and the clearest of them."""
+        known = self.table[self.table["p_value"].notna()]
+        found = known[known["clear"].astype(bool)]
+        who = unit_word(self.within)
+        if not len(found):
+            return f"None of {count(len(known))} pairs of events has a clear order."
+        top = found.iloc[0]
+        return (
+            f"{count(len(found))} of {count(len(known))} pairs of events have a clear order. Most: "
+            f"{top['a']} before {top['b']} in {share(top['k'], top['n'], top['rate'])} of the "
+            f"{who} that have both (95% interval {percent(top['low'])} to {percent(top['high'])})."
+        )
+
+    def matrix(self) -> pd.DataFrame:
+        """How often the row's event comes before the column's; NaN where that is not known."""
+        back = self.table.rename(columns={"a": "b", "b": "a"}).assign(rate=1 - self.table["rate"])
+        both = pd.concat([self.table, back], ignore_index=True)
+        return both.set_index(["a", "b"])["rate"].unstack()  # noqa: PD010
+
+    def figure(self) -> Any:
+        """The pairs with the clearest order, with intervals and lifts."""
+        return order_bars(self.table)
+
+    def heat_map(self) -> Any:
+        """Every event against every other, as shares of those who did both."""
+        return order_map(self.table)
+
+
+def event_order(
+    log: EventLog,
+    *,
+    about: str | None = None,
+    within: str = USER,
+    top: int = 30,
+    most_false: float = 0.05,
+    entered: Entered = None,
+    min_cell: int = 5,
+) -> OrderResult:
+    """Which of two events comes first, and how often do they go together?
+
+    Parameters
+    ----------
+    about : an event: only its pairs; default: every pair.
+    within : ``"user"`` or ``"session"``: what makes a line. The test wants lines that are
+        independent of each other, as those of users are.
+    top : how many event names to keep; the others become ``"(other)"``.
+    most_false : the false discovery rate below which an order is called clear.
+    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+        are UTC.
+    min_cell : pairs that fewer lines have are hidden.
+
+    Raises
+    ------
+    UsageError
+        If `about` is no event of the log, or another argument is not allowed.
+    DataError
+        If the log is empty.
+
+    Notes
+    -----
+    First occurrences are compared; those at one instant say no order and are left out of the sign
+    test (Dixon & Mood 1946, *JASA* 41:557; binomial, exact), q-values by Benjamini & Hochberg 1995
+    over all pairs that are asked for. ``lift = both·lines / (n_a·n_b)``, Brin, Motwani &
+    Silverstein 1997, *SIGMOD* 26:265; its interval is that of its logarithm by the delta method.
+    Wilson's interval of rates.
+
+    Examples
+    --------
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann", "ann", "bob", "bob", "cy"],
+    ...     "event": ["video", "buy", "video", "buy", "visit"],
+    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-02"] * 2 + ["2026-01-01"])}))
+    >>> event_order(log, min_cell=1).table[["a", "b", "k", "n", "lift"]].head(1)
+           a    b    k    n  lift
+    0  video  buy  2.0  2.0   1.5
+    """
+    check(log, "event_order", within, top=top, min_cell=min_cell)
+    log = begun(log, "event_order", within, entered)
+    if not 0 < most_false < 1:
+        raise UsageError(
+            f"event_order: most_false={most_false!r}. Allowed: a share between 0 and 1."
+        )
+    keep = [] if about is None else [check_event(log, "event_order", about)]
+    groups = grouped(log, top, keep)
+    table = _table(groups, *_counted(log, groups, within))
+    asked = table["both"] > 0
+    if about is not None:
+        asked &= (table["a"] == about) | (table["b"] == about)
+    table = table[asked].reset_index(drop=True)
+    few = (table["both"] < min_cell).to_numpy()
+    numbers = [name for name in table if name not in ("a", "b", "n_a", "n_b", "lines")]
+    table.loc[few, numbers] = np.nan
+    for name in ("same_instant", "n_a", "n_b"):
+        table[name] = table[name].where((table[name] == 0) | (table[name] >= min_cell))
+    table = judged(table, most_false)
+    strength = (table["rate"] - 0.5).abs().fillna(0)
+    order = np.lexsort((table["b"], table["a"], -strength, table["q_value"].fillna(2)))
+    said = [_NOT_CAUSED]
+    if few.any():
+        said.append(
+            f"Hidden, of fewer than {min_cell} {unit_word(within)} with both events: "
+            f"{count(int(few.sum()))} pairs."
+        )
+    return OrderResult(
+        table=table.iloc[order].reset_index(drop=True),
+        parameters={
+            "about": about,
+            "within": within,
+            "top": top,
+            "most_false": most_false,
+            "entered": told(entered),
+            "min_cell": min_cell,
+        },
+        warnings=(*said, *hindsight(log)),
+        within=within,
+    )
+
+
+def _counted(
+    log: EventLog, groups: Groups, within: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    size = len(groups.names)
+    parts = over_lines(
+        log,
+        groups,
+        within,
+        lambda own: (
+            *passes.orders(own.codes, own.times, own.starts, size),
+            len(own.starts) - 1,
+        ),
+    )
+    has, first, same = (np.sum([part[i] for part in parts], axis=0) for i in range(3))
+    return has, first, same, sum(part[3] for part in parts)
+
+
+def _table(
+    groups: Groups, has: np.ndarray, first: np.ndarray, same: np.ndarray, lines: int
+) -> pd.DataFrame:
+    """A row per pair, the one that is more often first as a."""
+    names = np.array(groups.names, object)
+    one, two = np.triu_indices(len(names), 1)
+    turn = first[one, two] < first[two, one]
+    a, b = np.where(turn, two, one), np.where(turn, one, two)
+    k, n = first[a, b], first[a, b] + first[b, a]
+    both = n + same[a, b]
+    low, high = wilson(k, n)
+    lift, lift_low, lift_high = lift_interval(both, has[a], has[b], lines)
+    table = pd.DataFrame(
+        {
+            "a": pd.array(names[a], dtype="str"),
+            "b": pd.array(names[b], dtype="str"),
+            "k": k,
+            "n": n,
+            "rate": k / np.where(n, n, np.nan),
+            "low": low,
+            "high": high,
+            "same_instant": same[a, b],
+            "n_a": has[a],
+            "n_b": has[b],
+            "both": both,
+            "lines": lines,
+            "lift": lift,
+            "lift_low": lift_low,
+            "lift_high": lift_high,
+            "p_value": [_sign_test(*pair) for pair in zip(k, n, strict=True)],
+        }
+    )
+    numbers = [name for name in table if name not in ("a", "b")]
+    return table.astype(dict.fromkeys(numbers, float))
+
+
+def _sign_test(k: int, n: int) -> float:
+    from scipy import stats
+
+    return float(stats.binomtest(int(k), int(n)).pvalue) if n else np.nan
+
+
+def lift_interval(
+    both: np.ndarray, n_a: np.ndarray, n_b: np.ndarray, lines: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How many times as often together as if independent, with limits; NaN where never together.
+
+    Notes
+    -----
+    ``Var(ln lift) ≈ (1/p_ab − 1/p_a − 1/p_b + 2·p_ab/(p_a·p_b) − 1) / lines``: the delta method
+    for the three shares of one multinomial.
+
+    Examples
+    --------
+    >>> lift, low, high = lift_interval(np.array([30]), np.array([60]), np.array([40]), 100)
+    >>> round(float(lift[0]), 2), round(float(low[0]), 2), round(float(high[0]), 2)
+    (1.25, 1.07, 1.47)
+    """
+    from scipy import stats
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p, p_a, p_b = both / lines, n_a / lines, n_b / lines
+        lift = np.where(both > 0, p / (p_a * p_b), np.nan)
+        spread = 1 / p - 1 / p_a - 1 / p_b + 2 * p / (p_a * p_b) - 1
+        half = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(np.maximum(spread, 0) / lines)
+    return lift, lift * np.exp(-half), lift * np.exp(half)

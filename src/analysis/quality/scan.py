@@ -1,0 +1,209 @@
+"""One look at every shard for all that an audit counts; integers that add over shards.
+
+Which days are looked at is decided first: a few events of 1970 or 2099 must not stretch the log
+over a century of empty days. They are cut off where at least `_GAP` days without any event part
+less than `_STRAY` of all events from the rest.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, fields
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from analysis.core.schema import SESSION, US_PER_DAY, instant_us, time_zone_of, timestamp
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import NumberColumn, Shard, TextColumn
+from analysis.quality import kernels as quality
+from analysis.quality.quality_words import Limits
+
+_GAP = 30
+
+
+_STRAY = 0.005
+
+
+_MOST_DAYS = 200 * 366
+
+
+_EARLIEST = instant_us("2000-01-01")
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """The local days that hold the log: `midnights` (int64 microseconds, one more than days).
+
+    ``last_whole`` says whether the log covers the last day to its end, ``claims_too_much``
+    whether it says to cover more than the days that hold its bulk.
+    """
+
+    dates: pd.DatetimeIndex
+    midnights: np.ndarray
+    low: int
+    high: int
+    time_zone: str
+    last_whole: bool
+    claims_too_much: bool
+
+    def __len__(self) -> int:
+        return len(self.dates)
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What one look found; int64 arrays, the first axis of most is the event name.
+
+    ``outside`` and ``haste`` are as `passes.quality` returns them. ``daily_users`` and ``squares``
+    (of users' events of a day) have any event as their last row, ``hours`` the rows exactly at
+    midnight. ``sessions``: all, and those with an entry; ``missing``: (properties, names, days).
+    """
+
+    outside: np.ndarray
+    daily: np.ndarray
+    daily_users: np.ndarray
+    squares: np.ndarray
+    hours: np.ndarray
+    sessions: np.ndarray
+    haste: np.ndarray
+    duplicates: np.ndarray
+    repeats: np.ndarray
+    missing: np.ndarray
+
+
+def days_of(log: EventLog, time_zone: str) -> Days:
+    """The days on which the bulk of the log lies; `log` must not be empty."""
+    time_zone_of(time_zone, "audit: time_zone")
+    low, high = _bulk(log)
+    first = timestamp(low).tz_convert(time_zone).tz_localize(None).normalize()
+    last = timestamp(high - 1).tz_convert(time_zone).tz_localize(None).normalize()
+    dates = pd.date_range(first, last + pd.Timedelta(days=1), freq="D", unit="us")
+    local = dates.tz_localize(
+        time_zone, nonexistent="shift_forward", ambiguous=np.ones(len(dates), np.bool_)
+    )
+    midnights = local.tz_convert("UTC").tz_localize(None).to_numpy().astype(np.int64)
+    whole, more = bool(midnights[-1] <= high), log.covers_until_us > high
+    return Days(dates[:-1], np.clip(midnights, low, high), low, high, time_zone, whole, more)
+
+
+def _bulk(log: EventLog) -> tuple[int, int]:
+    first = instant_us(log.start) // US_PER_DAY * US_PER_DAY  # type: ignore[arg-type]
+    bins = (instant_us(log.end) - first) // US_PER_DAY + 1  # type: ignore[arg-type]
+    first, bins = (first, bins) if bins <= _MOST_DAYS else (_EARLIEST, _MOST_DAYS)
+    names = len(log.event_names)
+    count = partial(_per_utc_day, names=names, first=first, bins=int(bins))
+    total = sum(engine.over(log.shards, count))
+    low, high = _without_strays(np.asarray(total))
+    start, until = first + low * US_PER_DAY, first + high * US_PER_DAY
+    covered = log.covers_until_us
+    if covered > start and (high == bins or covered < until):
+        until = covered
+    return start, until
+
+
+def _per_utc_day(shard: Shard, *, names: int, first: int, bins: int) -> np.ndarray:
+    return quality.per_utc_day(shard.time, shard.event, names, first, bins)
+
+
+def _without_strays(total: np.ndarray) -> tuple[int, int]:
+    """First and last (excluded) day of the bulk."""
+    active = np.flatnonzero(total)
+    cuts = np.flatnonzero(np.diff(active) > _GAP)
+    bounds = [0, *(cuts + 1), len(active)]
+    parts = [(active[a], active[b - 1] + 1) for a, b in itertools.pairwise(bounds)]
+    few = _STRAY * total.sum()
+    while len(parts) > 1 and total[slice(*parts[0])].sum() < few:
+        parts.pop(0)
+    while len(parts) > 1 and total[slice(*parts[-1])].sum() < few:
+        parts.pop()
+    return int(parts[0][0]), int(parts[-1][1])
+
+
+def scan(log: EventLog, days: Days, *, entry: tuple[str, ...], limits: Limits) -> Counts:
+    """Look at every shard once."""
+    is_entry = np.array([name in entry for name in log.event_names], np.bool_)
+    look = partial(_look, days=days, is_entry=is_entry, limits=limits)
+    parts = engine.over(log.shards, look)
+    total = {}
+    for field in fields(Counts):
+        stack = np.stack([getattr(part, field.name) for part in parts])
+        total[field.name] = stack.sum(axis=0)
+    # The last two are the highest of any user, and do not add.
+    total["haste"][4:] = np.stack([part.haste for part in parts])[:, 4:].max(axis=0)
+    return Counts(**total)
+
+
+def _look(shard: Shard, *, days: Days, is_entry: np.ndarray, limits: Limits) -> Counts:
+    time, event, offsets, names = shard.time, shard.event, shard.offsets, len(is_entry)
+    midnights = days.midnights
+    day = quality.day_of(time, event, names, midnights)
+    users, squares = quality.users_per_day(event, day, offsets, names, len(days))
+    hours, sharp = quality.per_hour(time, day, midnights)
+    session = shard.columns[SESSION]
+    assert isinstance(session, TextColumn)
+    fast = limits.events_per_minute, limits.hours_per_day
+    return Counts(
+        outside=quality.outside(time, event, offsets, names, days.low, days.high),
+        daily=quality.per_day(event, day, names, len(days)),
+        daily_users=users,
+        squares=squares,
+        hours=np.append(hours, sharp),
+        sessions=np.array(quality.entries(event, session.codes, offsets, names, is_entry)),
+        haste=quality.haste(time, event, day, offsets, midnights, *fast),
+        duplicates=_duplicates(shard, names),
+        repeats=_repeats(shard, names, limits.repeat_within_us),
+        missing=_missing(shard, day, names, len(days)),
+    )
+
+
+def _missing(shard: Shard, day: np.ndarray, names: int, days: int) -> np.ndarray:
+    out = np.zeros((len(shard.columns) - 1, names, days), np.int64)
+    properties = [column for name, column in shard.columns.items() if name != SESSION]
+    for place, column in zip(out, properties, strict=True):
+        if isinstance(column, TextColumn):
+            place += quality.missing_codes(shard.event, day, column.codes, names, days)
+        else:
+            place += quality.missing_numbers(shard.event, day, column.numbers, names, days)
+    return out
+
+
+def _duplicates(shard: Shard, names: int) -> np.ndarray:
+    """Rows that have a twin before them: same user, instant, event and cells; by event."""
+    first = quality.shared_instants(shard.time, shard.event, shard.offsets, names)
+    rows = np.flatnonzero(first >= 0)
+    key = _mixed(first[rows].astype(np.uint64), np.uint64(0))
+    key = _mixed(key, shard.event[rows].astype(np.uint64))
+    for column in shard.columns.values():
+        key = _mixed(key, _words(column, rows))
+    _, kept = np.unique(key, return_index=True)
+    twins = np.ones(len(rows), np.bool_)
+    twins[kept] = False
+    return np.bincount(shard.event[rows[twins]], minlength=names).astype(np.int64)
+
+
+def _repeats(shard: Shard, names: int, gap: int) -> np.ndarray:
+    """Rows that repeat, cell for cell, the user's row of the same name shortly before."""
+    before = quality.repeats(shard.time, shard.event, shard.offsets, names, gap)
+    rows = np.flatnonzero(before >= 0)
+    for column in shard.columns.values():
+        rows = rows[_words(column, rows) == _words(column, before[rows])]
+    return np.bincount(shard.event[rows], minlength=names).astype(np.int64)
+
+
+def _words(column: TextColumn | NumberColumn, rows: np.ndarray) -> np.ndarray:
+    """Cells as 64-bit words that are equal exactly where the cells are."""
+    if isinstance(column, TextColumn):
+        return column.codes[rows].astype(np.int64).view(np.uint64)
+    numbers = column.numbers[rows]
+    return np.where(np.isnan(numbers), np.nan, numbers + 0.0).view(np.uint64)
+
+
+def _mixed(key: np.ndarray, word: np.ndarray | np.uint64) -> np.ndarray:
+    # The finalizer of splitmix64 (Steele, Lea & Flood 2014), on key and word together.
+    mixed = (key ^ word) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

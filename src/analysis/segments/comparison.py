@@ -1,0 +1,311 @@
+"""In what do two groups differ? Events, properties, funnel steps and times, with their uncertainty.
+
+The groups are compared by what comes from their instant on. What came before is what picked them,
+and would differ whatever they are like: it is shown only when asked for by ``look_back=True``, and
+then with a warning. Who is in both groups is left out, since one person cannot differ from itself.
+
+What this module refuses to do: compare with what the rules have already seen without saying so,
+show few people, or call a difference an effect of belonging to a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.core.result import Result
+from analysis.core.schema import UsageError, human_duration, instant_us, one_of, timestamp
+from analysis.core.wording import count, percent, points
+from analysis.eventlog import filters as people
+from analysis.eventlog.hindsight import must_know
+from analysis.eventlog.log import EventLog
+from analysis.funnels.funnel_steps import Step
+from analysis.plotting.figures_differences import chance, share_differences, thing
+from analysis.segments.comparison_words import readable_rows
+from analysis.segments.result import Segment, as_segment
+from analysis.segments.segment_profiles import (
+    TwoGroups,
+    event_rows,
+    funnel_rows,
+    property_rows,
+    time_rows,
+)
+from analysis.segments.segment_rules import properties_of
+from analysis.segments.segment_values import few, names_of, share_between
+from analysis.statistics.contrasts import judged, shares
+
+KINDS = ("event", "property", "funnel", "time")
+
+
+_NOT_CAUSED = (
+    "These groups were not drawn by lot: a difference says what goes with belonging to one, not "
+    "what belonging to it does."
+)
+
+
+_CIRCULAR = (
+    "This looks back at what the rules of the groups have seen: what defines a group differs by "
+    "construction."
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ComparisonResult(Result):
+    """The answer of `compare_segments`.
+
+    ``table`` has a row per thing compared, the clearest first: ``kind`` (event, property, funnel,
+    time), ``name``, ``value``; ``k_a`` of ``n_a`` people (``rate_a, low_a, high_a``) and the same
+    of b; ``difference`` (a − b) with ``low, high``, in the unit of ``unit``: ``share`` (a
+    fraction), or ``later`` (how much more often than every second time somebody of a waits longer
+    than somebody of b); ``effect`` (Cohen's h, or Cliff's delta); ``p_value``, ``q_value`` and
+    ``clear`` of chance. What is about few people is NaN.
+    """
+
+    names: tuple[str, str]
+    sizes: tuple[int, int]
+    start: pd.Timestamp
+    end: pd.Timestamp
+
+    def sentence(self) -> str:
+        """How many things differ clearly, and the largest of them."""
+        known = self.table[self.table["p_value"].notna()]
+        found = known[known["clear"].astype(bool)]
+        a, b = self.names
+        who = f"“{a}” ({count(self.sizes[0])} people) and “{b}” ({count(self.sizes[1])})"
+        if not min(self.sizes):
+            return f"{who} cannot be compared: nobody is in one of them alone."
+        if not len(found):
+            return f"{who} do not differ clearly in any of {count(len(known))} things compared."
+        said = (
+            f"{who} differ clearly in {count(len(found))} of {count(len(known))} things compared."
+        )
+        own = found[found["unit"] == "share"]
+        if not len(own):
+            return said
+        top = own.iloc[int(own["effect"].abs().to_numpy().argmax())]
+        what = thing(top["kind"], top["name"], top["value"])
+        return (
+            f"{said} Most in “{what}”: {_of(top, 'a')} against {_of(top, 'b')}, "
+            f"{points(top['difference'])} points (95% interval {points(top['low'])} to "
+            f"{points(top['high'])}, {chance(top['q_value'])})."
+        )
+
+    def figure(self) -> Any:
+        """The largest differences between the shares of the two groups, with intervals."""
+        return share_differences(self.table, names=self.names)
+
+    def readable(self, kind: str | None = None, *, most: int = 15) -> pd.DataFrame:
+        """The clearest rows for people; `kind`: event, property, funnel or time, default: all.
+
+        A wait is longer in the first group by so many points more often than every second time;
+        its effect size is Cliff's delta, that of a share Cohen's h.
+        """
+        if kind is not None:
+            one_of("comparison: kind", kind, KINDS)
+        own = self.table if kind is None else self.table[self.table["kind"] == kind]
+        return readable_rows(own, self.names, most=most)
+
+
+def compare_segments(
+    log: EventLog,
+    a: Segment,
+    b: Segment | None = None,
+    *,
+    since: Any = None,
+    until: Any = None,
+    look_back: bool = False,
+    properties: str | Sequence[str] | None = None,
+    steps: Sequence[Any] | None = None,
+    window: Any = "7d",
+    most_false: float = 0.05,
+    min_cell: int = 5,
+) -> ComparisonResult:
+    """In what do the people of two segments differ?
+
+    Parameters
+    ----------
+    a, b : segments; b None: everybody else whom the log had seen by a's instant.
+    since, until : the period that is looked at, `until` excluded; naive times are UTC. Default:
+        from the later of the two instants to the end of what the log covers. A period that begins
+        before the instants is refused.
+    look_back : look at what came before the earlier of the two instants instead.
+    properties : which to compare, by each person's last known value at the instant; default: all
+        of text with at most 20 values.
+    steps, window : a funnel as `funnel` takes it, entered in the period.
+    most_false : the false discovery rate below which a difference is called clear.
+    min_cell : counts of fewer people than this are hidden.
+
+    Returns
+    -------
+    ComparisonResult
+
+    Raises
+    ------
+    UsageError
+        If the period begins before the segments' instants or is empty, or an argument is unknown.
+
+    Notes
+    -----
+    Shares: Newcombe 1998, z or Fisher test. Times, among those who did it: Brunner & Munzel 2000.
+    Benjamini & Hochberg 1995 over all rows of one call.
+
+    Examples
+    --------
+    >>> from analysis.segments.rules import did
+    >>> from analysis.segments.segments import segment
+    >>> from analysis.simulation.log import simulate
+    >>> log = simulate(users=2_000).log
+    >>> watched = segment(log, did("video_start"), at="2026-10-15")
+    >>> found = compare_segments(log, watched)
+    >>> sorted(set(found.table["kind"]))
+    ['event', 'property', 'time']
+    """
+    share_between(most_false, "compare_segments: most_false")
+    few(min_cell, "compare_segments")
+    compared = names_of(properties, "compare_segments: properties")
+    for one in (a,) if b is None else (a, b):
+        as_segment(one, "compare_segments")
+    start, end, instant = _period(log, a, b, (since, until), look_back)
+    groups, shared = _groups(log, a, b, (start, end, instant))
+    rows = [shares(event_rows(groups)), shares(property_rows(groups, compared))]
+    if steps is not None:
+        rows.append(shares(funnel_rows(groups, steps, window)))
+    rows.append(time_rows(groups, look_back))
+    table = pd.concat([part for part in rows if len(part)], ignore_index=True)
+    table, hidden = _hidden(judged(table, most_false), min_cell)
+    order = np.lexsort((-table["effect"].abs().fillna(0), table["q_value"].fillna(2)))
+    names = (a.name or "a", "everybody else" if b is None else b.name or "b")
+    return ComparisonResult(
+        table=table.iloc[order].reset_index(drop=True),
+        parameters={
+            "a": a.parameters,
+            "b": None if b is None else b.parameters,
+            "since": timestamp(start).isoformat() if start > -(2**61) else None,
+            "until": timestamp(end).isoformat(),
+            "look_back": look_back,
+            "properties": compared,
+            "steps": _plain(steps),
+            "window": str(window),
+            "most_false": most_false,
+            "min_cell": min_cell,
+        },
+        warnings=(
+            *_warnings(groups, shared, hidden, min_cell, look_back),
+            *_by_construction(table, a, b),
+        ),
+        names=names,
+        sizes=groups.sizes,
+        start=timestamp(max(start, _first(log))),
+        end=timestamp(end),
+    )
+
+
+def _period(
+    log: EventLog, a: Segment, b: Segment | None, asked: tuple[Any, Any], look_back: bool
+) -> tuple[int, int, int]:
+    """Start, end and the instant at which both are known, in microseconds."""
+    instants = [a.at_us] if b is None else [a.at_us, b.at_us]
+    low = None if asked[0] is None else instant_us(asked[0], "compare_segments: since")
+    high = None if asked[1] is None else instant_us(asked[1], "compare_segments: until")
+    if look_back:
+        end = min(instants) if high is None else min(high, *instants)
+        start = -(2**61) if low is None else low
+    else:
+        start = max(instants) if low is None else low
+        for one in (a, b):
+            if one is not None:
+                one.must_precede(timestamp(start), "compare_segments: since")
+        must_know(log, start, "compare_segments: since")
+        end = log.covers_until_us if high is None else min(high, log.covers_until_us)
+    if end <= start:
+        why = (
+            "looking back ends at the segments' instant. Give an earlier since="
+            if look_back
+            else "the period ends at until=, or with the log. Ask segment(log, rule, at=...) for "
+            "an earlier instant, or look_back=True to compare what picked them"
+        )
+        raise UsageError(
+            f"compare_segments: nothing lies between {timestamp(start)} and {timestamp(end)}: "
+            f"{why}."
+        )
+    return start, end, max(instants)
+
+
+def _plain(steps: Sequence[Any] | None) -> list[Any] | None:
+    if steps is None:
+        return None
+    return [step.plain() if isinstance(step, Step) else step for step in steps]
+
+
+def _first(log: EventLog) -> int:
+    return min((int(shard.time.min()) for shard in log.shards if shard.rows), default=0)
+
+
+def _groups(
+    log: EventLog, a: Segment, b: Segment | None, bounds: tuple[int, int, int]
+) -> tuple[TwoGroups, int]:
+    """The two groups without those who are in both, and how many these are."""
+    names = len(log.event_names)
+    own = people.chosen(log.shards, names, a)
+    if b is None:
+        seen = people.chosen(log.shards, names, a.everybody())
+        other = [there & ~mine for there, mine in zip(seen, own, strict=True)]
+    else:
+        other = people.chosen(log.shards, names, b)
+    both = [one & two for one, two in zip(own, other, strict=True)]
+    start, end, instant = bounds
+    return (
+        TwoGroups(
+            log=log,
+            a=[one & ~shared for one, shared in zip(own, both, strict=True)],
+            b=[one & ~shared for one, shared in zip(other, both, strict=True)],
+            start=start,
+            end=end,
+            instant=instant,
+        ),
+        sum(int(shared.sum()) for shared in both),
+    )
+
+
+def _hidden(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
+    """The table without the numbers of few people, and how many rows that are."""
+    counts = table[["k_a", "k_b"]]
+    small = ((counts > 0) & (counts < min_cell)).any(axis=1)
+    numbers = [name for name in table if name not in ("kind", "name", "value", "unit", "clear")]
+    table = table.astype(dict.fromkeys(numbers, float))
+    table.loc[small, numbers] = np.nan
+    table.loc[small, "clear"] = False
+    return table, int(small.sum())
+
+
+def _warnings(
+    groups: TwoGroups, shared: int, hidden: int, min_cell: int, look_back: bool
+) -> tuple[str, ...]:
+    said = [_CIRCULAR if look_back else _NOT_CAUSED]
+    if shared:
+        said.append(f"{count(shared)} people are in both groups and left out of both.")
+    if hidden:
+        said.append(f"Hidden, of fewer than {min_cell} people: {count(hidden)} of the comparisons.")
+    if not look_back:
+        length = human_duration(groups.end - groups.start)
+        said.append(f"Looked at: the {length} from {timestamp(groups.start):%Y-%m-%d %H:%M} UTC.")
+    return tuple(said)
+
+
+def _by_construction(table: pd.DataFrame, a: Segment, b: Segment | None) -> list[str]:
+    rules = [one.rule for one in (a, b) if one is not None and one.rule is not None]
+    asked = {name for rule in rules for name in properties_of(rule)}
+    compared = set(table.loc[table["kind"] == "property", "name"])
+    return [
+        f"The rules look at {name!r}, so it differs by construction."
+        for name in sorted(asked & compared)
+    ]
+
+
+def _of(row: Any, group: str) -> str:
+    k, n = count(row[f"k_{group}"]), count(row[f"n_{group}"])
+    return f"{percent(row[f'rate_{group}'])} ({k} of {n})"

@@ -1,0 +1,296 @@
+"""Who is in a segment: what the rules about people count, one look at the rows per rule.
+
+A user's rows lie in the order of time, so the rows that may count are found by halving, and the
+times between are never read where only names are counted. Users whose set of events shows that
+they have none that matters are skipped. Codes that `lut` leaves out, hidden rows among them, count
+nowhere. An instant `hi` is always excluded: it is the instant that is asked about.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+NEVER = np.int64(-(2**62))
+
+
+EVER = np.int64(2**61)
+
+
+_ONE = np.uint64(1)
+
+
+@nb.njit(cache=True, nogil=True)
+def first_at(time, start, stop, instant):
+    """The first of the rows from `start` to `stop` that is not before an instant, or `stop`."""
+    if start == stop or time[stop - 1] < instant:
+        return stop
+    if time[start] >= instant:
+        return start
+    while start < stop:
+        middle = (start + stop) // 2
+        if time[middle] < instant:
+            start = middle + 1
+        else:
+            stop = middle
+    return start
+
+
+@nb.njit(cache=True, nogil=True)
+def counted(time, codes, offsets, masks, lut, wanted, lo, hi):
+    """How many rows of each user match, from `lo` to `hi` (excluded)? int32 per user.
+
+    Parameters
+    ----------
+    codes, lut : a row matches if ``lut[codes[row]]``; code −1 reads the last. wanted : the set of
+    events that can match, as in `masks`. lo, hi : instants in microseconds.
+    """
+    users = offsets.size - 1
+    count = np.zeros(users, np.int32)
+    for u in range(users):
+        if not masks[u] & wanted:
+            continue
+        begin = first_at(time, offsets[u], offsets[u + 1], lo)
+        end = first_at(time, begin, offsets[u + 1], hi)
+        found = 0
+        for i in range(begin, end):
+            found += lut[codes[i]]
+        count[u] = found
+    return count
+
+
+@nb.njit(cache=True, nogil=True)
+def found_first(time, codes, offsets, masks, lut, wanted, lo, hi):
+    """The first row of each user that matches from `lo` to `hi` (excluded), −1 where none does."""
+    users = offsets.size - 1
+    row = np.full(users, -1, np.int64)
+    for u in range(users):
+        if not masks[u] & wanted:
+            continue
+        i = first_at(time, offsets[u], offsets[u + 1], lo)
+        stop = offsets[u + 1]
+        while i < stop and not lut[codes[i]]:
+            i += 1
+        if i < stop and time[i] < hi:
+            row[u] = i
+    return row
+
+
+@nb.njit(cache=True, nogil=True)
+def found_last(time, codes, offsets, masks, lut, wanted, lo, hi):
+    """The last row of each user that matches from `lo` to `hi` (excluded), −1 where none does."""
+    users = offsets.size - 1
+    row = np.full(users, -1, np.int64)
+    for u in range(users):
+        if not masks[u] & wanted:
+            continue
+        start = offsets[u]
+        i = first_at(time, start, offsets[u + 1], hi) - 1
+        while i >= start and not lut[codes[i]]:
+            i -= 1
+        if i >= start and time[i] >= lo:
+            row[u] = i
+    return row
+
+
+@nb.njit(cache=True, nogil=True)
+def sessions(time, codes, offsets, masks, lut, wanted, session, size, lo, hi):
+    """In how many sessions does a user match? Codes are below `size`; −1 is in none.
+
+    Sessions may overlap, so one counts when it is first seen for its user, not when it changes.
+    """
+    users = offsets.size - 1
+    count = np.zeros(users, np.int32)
+    seen = np.full(size, -1, np.int64)
+    for u in range(users):
+        if not masks[u] & wanted:
+            continue
+        begin = first_at(time, offsets[u], offsets[u + 1], lo)
+        end = first_at(time, begin, offsets[u + 1], hi)
+        for i in range(begin, end):
+            key = session[i]
+            if key >= 0 and seen[key] != u and lut[codes[i]]:
+                seen[key] = u
+                count[u] += 1
+    return count
+
+
+@nb.njit(cache=True, nogil=True)
+def days(time, codes, offsets, masks, lut, wanted, length, lo, hi):
+    """On how many days, each so long and counted from 1970 UTC, does a user match?"""
+    users = offsets.size - 1
+    count = np.zeros(users, np.int32)
+    for u in range(users):
+        if not masks[u] & wanted:
+            continue
+        begin = first_at(time, offsets[u], offsets[u + 1], lo)
+        end = first_at(time, begin, offsets[u + 1], hi)
+        next_day = NEVER
+        for i in range(begin, end):
+            if lut[codes[i]] and time[i] >= next_day:
+                next_day = (time[i] // length + 1) * length
+                count[u] += 1
+    return count
+
+
+@nb.njit(cache=True, nogil=True)
+def summed(time, codes, offsets, masks, lut, wanted, numbers, scale, lo, hi):
+    """The sum of a number over a user's matches, in integers of 1 / `scale`; NaN is left out.
+
+    Returns
+    -------
+    (sums, sizes) : int64 and float64 arrays; where a size, the sum of the absolute values, is
+        beyond what an int64 holds, the sum has no meaning.
+    """
+    users = offsets.size - 1
+    sums = np.zeros(users, np.int64)
+    sizes = np.zeros(users, np.float64)
+    for u in range(users):
+        if not masks[u] & wanted:
+            continue
+        begin = first_at(time, offsets[u], offsets[u + 1], lo)
+        end = first_at(time, begin, offsets[u + 1], hi)
+        for i in range(begin, end):
+            if lut[codes[i]] and not np.isnan(numbers[i]):
+                scaled = np.rint(numbers[i] * scale)
+                sizes[u] += abs(scaled)
+                if sizes[u] < 2.0**62:
+                    sums[u] += np.int64(scaled)
+    return sums, sizes
+
+
+@nb.njit(cache=True, nogil=True)
+def ordered(time, codes, offsets, masks, lut, needs, at_least, lo, hi):
+    """Who did step 1 so often, and step 2 so often strictly after that?
+
+    Parameters
+    ----------
+    lut : the steps of each code as bits (1, 2 or both). needs, at_least, lo : two elements, one
+    per step: events as in `masks`, how often, and from when its rows count.
+    """
+    users = offsets.size - 1
+    out = np.zeros(users, np.bool_)
+    for u in range(users):
+        if not masks[u] & needs[0] or not masks[u] & needs[1]:
+            continue
+        begin = first_at(time, offsets[u], offsets[u + 1], min(lo[0], lo[1]))
+        end = first_at(time, begin, offsets[u + 1], hi)
+        done = 0
+        since = EVER
+        after = 0
+        for i in range(begin, end):
+            steps = lut[codes[i]]
+            if not steps:
+                continue
+            t = time[i]
+            if steps & 2 and t > since and t >= lo[1]:
+                after += 1
+                if after == at_least[1]:
+                    out[u] = True
+                    break
+            if steps & 1 and t >= lo[0]:
+                done += 1
+                if done == at_least[0]:
+                    since = t
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def chained(time, codes, offsets, masks, lut, needs, within, hi):
+    """Who did all steps in order, at strictly later instants, within so long of the first?
+
+    For each step the latest start of any chain that has reached it is kept: a later start leaves
+    more of the time. Rows of one instant are taken together, later steps first, so that one
+    instant never serves two steps.
+
+    Parameters
+    ----------
+    lut : uint64, the steps of each code as bits. needs : per step the events as in `masks`.
+    """
+    users = offsets.size - 1
+    steps = needs.size
+    out = np.zeros(users, np.bool_)
+    latest = np.empty(steps, np.int64)
+    for u in range(users):
+        possible = True
+        for k in range(steps):
+            possible = possible and masks[u] & needs[k] != 0
+        if not possible:
+            continue
+        latest[:] = NEVER
+        i = offsets[u]
+        end = first_at(time, i, offsets[u + 1], hi)
+        while i < end and latest[steps - 1] == NEVER:
+            bits = lut[codes[i]]
+            t = time[i]
+            i += 1
+            if bits == 0:
+                continue
+            while i < end and time[i] == t:
+                bits |= lut[codes[i]]
+                i += 1
+            for k in range(steps - 1, 0, -1):
+                if (bits >> np.uint64(k)) & _ONE and latest[k - 1] >= t - within:
+                    latest[k] = latest[k - 1]
+            if bits & _ONE:
+                latest[0] = t
+        out[u] = latest[steps - 1] != NEVER
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def left(time, codes, offsets, masks, lut, needs, wait, still, lo, hi):
+    """Who did the first thing and not the second until `wait` was over?
+
+    The end of the wait must lie from `lo` to `hi` (excluded). An event that is both things does
+    not end its own wait; another one at the same instant does.
+
+    Parameters
+    ----------
+    lut : bits of each code: 1 the first thing, 2 the second. still : the second may not have come
+    later either, until `hi`.
+    """
+    users = offsets.size - 1
+    out = np.zeros(users, np.bool_)
+    for u in range(users):
+        if not masks[u] & needs:
+            continue
+        start = offsets[u]
+        i = first_at(time, start, offsets[u + 1], hi) - 1
+        later = EVER
+        while i >= start and not out[u]:
+            if not lut[codes[i]]:
+                i -= 1
+                continue
+            t = time[i]
+            if t < lo - wait:
+                break
+            others = 0
+            alone = False
+            both = False
+            while i >= start and time[i] == t:
+                bits = lut[codes[i]]
+                others += bits >> 1
+                alone = alone or bits == 1
+                both = both or bits == 3
+                i -= 1
+            quiet = later == EVER if still else later > t + wait
+            if t < hi - wait and quiet:
+                out[u] = (alone and others == 0) or (both and others == 1)
+            if others:
+                later = t
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def tallied(time, event, offsets, names, lo, hi):
+    """How often did each user do each event from `lo` to `hi`? int32 array (users, names)."""
+    users = offsets.size - 1
+    out = np.zeros((users, names), np.int32)
+    for u in range(users):
+        begin = first_at(time, offsets[u], offsets[u + 1], lo)
+        end = first_at(time, begin, offsets[u + 1], hi)
+        for i in range(begin, end):
+            if event[i] < names:
+                out[u, event[i]] += 1
+    return out

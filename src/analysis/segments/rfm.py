@@ -1,0 +1,245 @@
+"""Who bought lately, often and for much? Quantile scores, with the cut points that made them.
+
+Each buyer gets three scores from 1 (worst) to `scores` (best): recency, frequency and monetary
+value, cut at quantiles among the buyers. Equal numbers always get equal scores, so where most
+people bought once some scores do not occur; that is said, and not hidden by breaking ties at
+random.
+
+What this module refuses to do: score people who never bought, add up several currencies, or call
+a score a forecast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.core.result import Result
+from analysis.core.schema import MONEY_SCALE, US_PER_DAY, UsageError, timestamp
+from analysis.core.wording import count, percent, share
+from analysis.eventlog import filters as people
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.hindsight import hindsight
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.eventlog.totals import totals
+from analysis.segments import kernels as passes
+from analysis.segments.evaluate import Look, asked
+from analysis.segments.figures import score_bars
+from analysis.segments.result import Segment, instant_of, picked
+from analysis.segments.rules import did
+from analysis.segments.segment_checks import check_rule
+from analysis.segments.segment_values import few, whole
+from analysis.statistics.stats import wilson
+
+MEASURES = {"recency": "recency_days", "frequency": "frequency", "monetary": "value"}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RFMResult(Result):
+    """The answer of `rfm`.
+
+    ``table`` has a row per measure and score that occurs: ``measure``, ``score``, ``low``,
+    ``high`` (the smallest and largest number that got it, in the measure's unit), ``k`` of ``n``
+    buyers, ``rate, rate_low, rate_high``. ``users`` has a row per buyer: ``user``,
+    ``recency_days``, ``frequency``, ``value``, ``r``, ``f``, ``m``. ``cut_points``: per measure the
+    numbers above which a better score begins (for recency a worse one). What the table would tell
+    about few people is NaN.
+    """
+
+    users: pd.DataFrame
+    cut_points: dict[str, list[float]]
+    scores: int
+    at: pd.Timestamp
+    log: EventLog = field(repr=False)
+
+    def segment(
+        self, name: str, *, r: int | None = None, f: int | None = None, m: int | None = None
+    ) -> Segment:
+        """Buyers with at least these scores, as a segment."""
+        given = {"r": r, "f": f, "m": m}
+        least = {letter: bound for letter, bound in given.items() if bound is not None}
+        for letter, bound in least.items():
+            if whole(bound, f"rfm: {letter}", 1) > self.scores:
+                raise UsageError(
+                    f"rfm: {letter}={bound}. Allowed: a score from 1 to {self.scores}."
+                )
+        kept = np.ones(len(self.users), np.bool_)
+        for letter, bound in least.items():
+            kept &= (self.users[letter] >= bound).to_numpy()
+        mask = pd.Series(kept, index=self.users["user"])
+        return picked(self.log, mask, at=self.at, name=name)
+
+    def sentence(self) -> str:
+        """How many buyers are in the upper two fifths of recency and frequency at once."""
+        n = len(self.users)
+        if not n:
+            return f"Nobody bought before {self.at:%Y-%m-%d %H:%M} UTC."
+        bound = self.scores * 3 // 5 + 1
+        best = (self.users[["r", "f"]] >= bound).all(axis=1)
+        low, high = (float(end) for end in wilson(best.sum(), n))
+        if 0 < best.sum() < int(self.parameters["min_cell"]):
+            return f"Of {count(n)} buyers too few score high on recency and frequency to show."
+        said = (
+            f"{share(best.sum(), n, best.mean())} of the buyers score {bound} or more of "
+            f"{self.scores} for both recency and frequency (95% interval {percent(low)} to "
+            f"{percent(high)})"
+        )
+        total = self.users["value"].sum(skipna=True)
+        if total > 0:
+            own = self.users.loc[best, "value"].sum()
+            said += f"; they bring {share(own, total, own / total)} of the value"
+        return f"{said}."
+
+    def figure(self) -> Any:
+        """How many buyers have each score, and from where to where it goes."""
+        return score_bars(self.table)
+
+
+def rfm(
+    log: EventLog,
+    *,
+    event: str = "purchase",
+    value: str | None = "value",
+    scores: int = 5,
+    at: Any = None,
+    min_cell: int = 1,
+) -> RFMResult:
+    """Who bought lately, often and for much, as of an instant?
+
+    Parameters
+    ----------
+    event : what counts as buying. value : the property that is added up; None: no third score.
+    scores : how many scores, 2 to 10.
+    at : only events strictly before this instant count; default: the end of what the log covers.
+    min_cell : scores of fewer buyers than this are hidden in the table; 1 shows all.
+
+    Raises
+    ------
+    UsageError
+        If the log does not have the event or the property, or `scores` is out of range.
+
+    Notes
+    -----
+    Cut points are the quantiles ``i / scores`` of the observed numbers (inverted distribution
+    function); the score is one more than the number of cut points below. Hughes 1994, *Strategic
+    Database Marketing*.
+
+    Examples
+    --------
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann", "ann", "bob"], "event": "purchase", "value": [10.0, 20.0, 5.0],
+    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-09", "2026-01-03"])}))
+    >>> result = rfm(log, scores=2)
+    >>> result.users[["user", "frequency", "value", "r", "f", "m"]].to_dict("records")
+    [{'user': 'ann', 'frequency': 2, 'value': 30.0, 'r': 2, 'f': 2, 'm': 2}, \
+{'user': 'bob', 'frequency': 1, 'value': 5.0, 'r': 1, 'f': 1, 'm': 1}]
+    """
+    if isinstance(scores, bool) or not isinstance(scores, int) or not 2 <= scores <= 10:
+        raise UsageError(f"rfm: scores={scores!r}. Allowed: a whole number from 2 to 10.")
+    check_rule(log, did(event), "rfm")
+    if value is not None and log.kinds.get(value) != "number":
+        raise UsageError(
+            f"rfm: value={value!r} is no property of numbers. Give one of "
+            f"{[n for n, kind in log.kinds.items() if kind == 'number']}, or value=None."
+        )
+    instant, least = instant_of(log, at, "rfm"), few(min_cell, "rfm")
+    warnings = []
+    if value is not None:
+        currencies = totals(log, event).currency
+        if currencies and ", " in currencies:
+            warnings.append(f"Values are in {currencies}: not added up, so there is no m score.")
+            value = None
+    buyers = _buyers(log, event, value, instant)
+    cuts = {}
+    for letter, (measure, column) in zip("rfm", MEASURES.items(), strict=True):
+        numbers = buyers[column].to_numpy(float)
+        buyers[letter], cuts[measure] = _scored(numbers, scores, letter == "r")
+        warnings += _coinciding(measure, numbers, cuts[measure])
+    parameters = {
+        "event": event, "value": value, "scores": scores, "at": timestamp(instant).isoformat(),
+        "min_cell": least,
+    }  # fmt: skip
+    return RFMResult(
+        table=_table(buyers, least),
+        parameters=parameters,
+        warnings=(*warnings, *hindsight(log)),
+        users=buyers,
+        cut_points=cuts,
+        scores=scores,
+        at=timestamp(instant),
+        log=log,
+    )
+
+
+def _buyers(log: EventLog, event: str, value: str | None, instant: int) -> pd.DataFrame:
+    """A row per buyer, in the order of ``log.user_ids``."""
+    match = did(event).match
+
+    def shard_buyers(shard: Shard) -> np.ndarray:
+        look = Look(shard, log.event_names, instant, shard.masks)
+        rows = asked(look, match, passes.found_last)
+        cells = np.full((len(rows), 3), np.nan)
+        cells[:, 1] = asked(look, match, passes.counted)
+        bought = rows >= 0
+        cells[bought, 0] = (instant - shard.time[rows[bought]]) / US_PER_DAY
+        if value is not None:
+            column = shard.columns[value]
+            assert isinstance(column, NumberColumn)  # checked before
+            sums, sizes = asked(look, match, passes.summed, column.numbers, MONEY_SCALE)
+            cells[:, 2] = np.where(sizes < 2.0**62, sums / MONEY_SCALE, np.nan)
+        return cells
+
+    parts = engine.over(log.shards, shard_buyers)
+    cells = people.in_order(log.shards, len(log.event_names), parts).reshape(-1, 3)
+    bought = cells[:, 1] > 0
+    return pd.DataFrame(
+        {
+            "user": log.user_ids[bought],
+            "recency_days": cells[bought, 0],
+            "frequency": cells[bought, 1].astype(np.int64),
+            "value": cells[bought, 2],
+        }
+    )
+
+
+def _scored(numbers: np.ndarray, scores: int, reverse: bool) -> tuple[np.ndarray, list[float]]:
+    """Scores from 1 and the cut points; 0 and none where a number is not known."""
+    if not len(numbers) or np.isnan(numbers).all():
+        return np.zeros(len(numbers), np.int64), []
+    levels = np.arange(1, scores) / scores
+    cuts = np.nanquantile(numbers, levels, method="inverted_cdf")
+    above = np.searchsorted(cuts, numbers, side="left")
+    score = scores - above if reverse else above + 1
+    return np.where(np.isnan(numbers), 0, score), [float(cut) for cut in cuts]
+
+
+def _coinciding(measure: str, numbers: np.ndarray, cuts: list[float]) -> list[str]:
+    if len(set(cuts)) == len(cuts):
+        return []
+    most = max(cuts, key=cuts.count)
+    k, n = int((numbers == most).sum()), len(numbers)
+    cell = f"{most:g}"
+    return [
+        f"Cut points of {measure} coincide: {share(k, n, k / n)} of the buyers have {cell}, so "
+        "some scores do not occur."
+    ]
+
+
+def _table(buyers: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    parts = []
+    for letter, (measure, column) in zip("rfm", MEASURES.items(), strict=True):
+        own = buyers[buyers[letter] > 0].groupby(letter)[column].agg(["min", "max", "size"])
+        own = own.reset_index().set_axis(["score", "low", "high", "k"], axis=1)
+        parts.append(own.assign(measure=measure, n=len(buyers)))
+    table = pd.concat(parts, ignore_index=True)
+    table["rate"] = table["k"] / table["n"]
+    table["rate_low"], table["rate_high"] = wilson(table["k"], table["n"])
+    hidden = table["k"] < min_cell
+    if hidden.any():
+        shown = ["low", "high", "k", "rate", "rate_low", "rate_high"]
+        table[shown] = table[shown].astype(float).mask(hidden)
+    return table[["measure", "score", "low", "high", "k", "n", "rate", "rate_low", "rate_high"]]

@@ -1,0 +1,225 @@
+"""Rules as plain data and back: what a catalog or a report definition holds.
+
+Each rule is a table whose first key says what it is: ``{did = "add_to_cart", at_least = 2}``,
+``{not = {did = "purchase"}}``, ``{all = [...]}``. What is left at its default is left out, so a
+rule reads as people would write it, and reading it back gives an equal rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from analysis.core.schema import UsageError, did_you_mean
+from analysis.segments import rules as terms
+from analysis.segments.segment_rules import (
+    ANY_EVENT,
+    LAST,
+    Abandoned,
+    All,
+    AnyOf,
+    Before,
+    Did,
+    Frequency,
+    Holds,
+    Matching,
+    Not,
+    Rule,
+    Sequence,
+    Since,
+    Value,
+)
+
+Table = dict[str, Any]
+
+
+_RANGE: Final = ("at_least", "at_most")
+
+
+class Kind(NamedTuple):
+    """How a kind of rule is read: its other keys, and what makes a rule of its table."""
+
+    keys: tuple[str, ...]
+    read: Callable[[Table, str], Rule]
+
+
+def as_rule(written: Any, source: str = "segment") -> Rule:
+    """The rule that a table says; a rule is itself.
+
+    Parameters
+    ----------
+    source : what an error message calls it.
+
+    Raises
+    ------
+    UsageError
+        If it is no table, or a key or value in it is not allowed.
+
+    Examples
+    --------
+    >>> rule = as_rule({"all": [{"did": "add_to_cart"}, {"not": {"did": "purchase"}}]})
+    >>> rule == terms.did("add_to_cart") & ~terms.did("purchase")
+    True
+    """
+    if isinstance(written, Rule):
+        return written
+    if not isinstance(written, Mapping):
+        raise UsageError(
+            f"{source}: {written!r} is no rule. Allowed: did(...), or a table such as "
+            "{did = 'purchase'}."
+        )
+    found = [key for key in written if key in _KINDS]
+    if len(found) != 1:
+        unknown = next(iter(written), "")
+        near = "" if found else did_you_mean(unknown, _KINDS)
+        said = f"the keys {found} together" if found else f"no kind of rule in {dict(written)!r}"
+        raise UsageError(f"{source}: {said}.{near} Give one of {', '.join(_KINDS)}.")
+    kind, name = _KINDS[found[0]], found[0]
+    for key in written:
+        if key != name and key not in kind.keys:
+            raise UsageError(
+                f"{source}: {name} has no key {key!r}.{did_you_mean(key, kind.keys)} "
+                f"Allowed: {', '.join(kind.keys) or 'none besides'}."
+            )
+    try:
+        return kind.read(dict(written), source)
+    except UsageError as error:
+        raise error if str(error).startswith(source) else UsageError(f"{source}: {error}") from None
+
+
+def as_table(rule: Rule) -> Table:
+    """A rule as plain data: tables, lists, text and numbers, as TOML holds them.
+
+    Examples
+    --------
+    >>> as_table(~terms.did("purchase", within="30d"))
+    {'not': {'did': 'purchase', 'within': '30d'}}
+    """
+    return _WRITE[type(rule)](rule)
+
+
+def _several(kind: type[All] | type[AnyOf]) -> Callable[[Table, str], Rule]:
+    def read(table: Table, source: str) -> Rule:
+        name = "all" if kind is All else "any"
+        parts = table[name]
+        if not isinstance(parts, (list, tuple)) or not parts:
+            raise UsageError(f"{source}: {name}={parts!r}. Allowed: a list of rules, one at least.")
+        return kind(tuple(as_rule(part, source) for part in parts))
+
+    return read
+
+
+def _read_not(table: Table, source: str) -> Rule:
+    return Not(as_rule(table["not"], source))
+
+
+def _read_before(table: Table, source: str) -> Rule:
+    parts = table["before"]
+    if not isinstance(parts, (list, tuple)) or len(parts) != 2:
+        raise UsageError(f"{source}: before={parts!r}. Allowed: a list of two did-rules.")
+    one, then = (as_rule(part, source) for part in parts)
+    if not isinstance(one, Did) or not isinstance(then, Did):
+        raise UsageError(f"{source}: before={parts!r}. Allowed: a list of two did-rules.")
+    return one.before(then)
+
+
+def _called(make: Callable[..., Rule], name: str) -> Callable[[Table, str], Rule]:
+    return lambda table, source: make(table.pop(name), **table)
+
+
+def _read_holds(make: Callable[..., Rule], name: str) -> Callable[[Table, str], Rule]:
+    def read(table: Table, source: str) -> Rule:
+        if "values" not in table:
+            raise UsageError(f"{source}: {name} has no values. Add values = [...].")
+        return make(table[name], table["values"])
+
+    return read
+
+
+def _read_abandoned(table: Table, source: str) -> Rule:
+    for key in ("without", "wait"):
+        if key not in table:
+            raise UsageError(f"{source}: abandoned has no {key}. Add it, as in wait = '24h'.")
+    return terms.abandoned(table.pop("abandoned"), **table)
+
+
+_KINDS: Final[dict[str, Kind]] = {
+    "all": Kind((), _several(All)),
+    "any": Kind((), _several(AnyOf)),
+    "not": Kind((), _read_not),
+    "did": Kind((*_RANGE, "within", "where"), _called(terms.did, "did")),
+    "before": Kind((), _read_before),
+    "sequence": Kind(("within",), _called(terms.sequence, "sequence")),
+    "first": Kind(("values",), _read_holds(terms.first, "first")),
+    "last": Kind(("values",), _read_holds(terms.last, "last")),
+    "is_in": Kind(("values",), _read_holds(terms.is_in, "is_in")),
+    "recency": Kind((*_RANGE, "where"), _called(terms.recency, "recency")),
+    "tenure": Kind((*_RANGE, "where"), _called(terms.tenure, "tenure")),
+    "frequency": Kind((*_RANGE, "within", "event", "where"), _called(terms.frequency, "frequency")),
+    "value": Kind((*_RANGE, "within", "event", "where"), _called(terms.value, "value")),
+    "abandoned": Kind(("without", "wait", "within", "still"), _read_abandoned),
+}
+
+
+def _event(match: Matching) -> Any:
+    return match.events[0] if len(match.events) == 1 else list(match.events)
+
+
+def _where(match: Matching) -> Table:
+    conditions = {name: _listed(values) for name, values in match.where}
+    return {"where": conditions} if conditions else {}
+
+
+def _listed(values: tuple[Any, ...]) -> Any:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _given(rule: Rule, *names: str) -> Table:
+    found = {name: getattr(rule, name) for name in names}
+    return {name: cell for name, cell in found.items() if cell is not None and cell is not False}
+
+
+def _write_did(rule: Did) -> Table:
+    bounds = _given(rule, *_RANGE, "within")
+    if rule.at_least == 1:
+        del bounds["at_least"]
+    return {"did": _event(rule.match), **bounds, **_where(rule.match)}
+
+
+def _write_sequence(rule: Sequence) -> Table:
+    steps = [
+        {"event": _event(step), **_where(step)} if step.where else _event(step)
+        for step in rule.steps
+    ]
+    return {"sequence": steps, **_given(rule, "within")}
+
+
+def _write_since(rule: Since) -> Table:
+    name = "recency" if rule.which == LAST else "tenure"
+    return {name: _event(rule.match), **_given(rule, *_RANGE), **_where(rule.match)}
+
+
+def _write_counted(rule: Frequency | Value) -> Table:
+    of = {"event": _event(rule.match)} if rule.match.events != (ANY_EVENT,) else {}
+    what = {"frequency": rule.unit} if isinstance(rule, Frequency) else {"value": rule.property}
+    return {**what, **_given(rule, *_RANGE, "within"), **of, **_where(rule.match)}
+
+
+def _write_abandoned(rule: Abandoned) -> Table:
+    pair = {"abandoned": _event(rule.match), "without": _event(rule.without)}
+    return {**pair, **_given(rule, "wait", "within", "still")}
+
+
+_WRITE: Final[dict[type[Rule], Callable[[Any], Table]]] = {
+    All: lambda rule: {"all": [as_table(part) for part in rule.rules]},
+    AnyOf: lambda rule: {"any": [as_table(part) for part in rule.rules]},
+    Not: lambda rule: {"not": as_table(rule.rule)},
+    Did: _write_did,
+    Before: lambda rule: {"before": [as_table(rule.first), as_table(rule.then)]},
+    Sequence: _write_sequence,
+    Holds: lambda rule: {rule.which: rule.property, "values": list(rule.values)},
+    Since: _write_since,
+    Frequency: _write_counted,
+    Value: _write_counted,
+    Abandoned: _write_abandoned,
+}

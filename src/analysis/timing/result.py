@@ -1,0 +1,289 @@
+"""How long do people take to convert, and how many do in the end?
+
+People who came yesterday have not had thirty days. Counting them as "did not convert" makes every
+recent rate too low; leaving them out throws away what they have done already. Kaplan and Meier's
+curve uses everybody for exactly as long as they were followed, so both questions come from it:
+how many by which time, and by when the half of those who do.
+
+There is one wait per user: from the first start to the first macro conversion at or after it. A
+user who has not converted by the end of the log, or of the horizon, is censored there. Medians
+are told for those who convert, since of everybody most never do; in them, too, newcomers count
+with the share that is expected of them yet, or else only the quick would be in it.
+
+What this module refuses to do: extend a curve beyond the time for which anybody was followed;
+tell a rate for an event that the log does not have; call a difference between groups an effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from analysis.catalog import Catalog
+from analysis.core.schema import ALL, duration_us
+from analysis.eventlog.hindsight import hindsight
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.totals import totals
+from analysis.statistics.survival import Steps, logrank, steps_of
+from analysis.timing import tables as timing_words
+from analysis.timing.timing_result import CurveResult, TimeToConvertResult
+from analysis.timing.timing_table import (
+    CONVERTERS,
+    FIRST_TOUCH,
+    START,
+    curve_table,
+    quantile_rows,
+    session_rows,
+)
+from analysis.timing.waits import Waits, waits_of
+
+
+def conversion_curve(
+    log: EventLog,
+    start: str | None,
+    macro: str,
+    *,
+    horizon: Any = "30d",
+    by: str | Sequence[str] | None = None,
+    entered: tuple[Any, Any] | None = None,
+    min_cell: int = 1,
+    catalog: Catalog | None = None,
+) -> CurveResult:
+    """Which share of those who start has converted after which time?
+
+    Parameters
+    ----------
+    log : the events.
+    start : where the wait begins: a user's first event of that name; None: the first of any name.
+    macro : what they convert to. The first one at or after the start counts; one at the same
+        instant, or one that is itself the first event, is a wait of zero.
+    horizon : for how long to look at each user; a duration such as ``"30d"``.
+    by : property, or several, whose value on the row of the start is the group. The largest six
+        groups are kept, the rest becomes ``"(other)"``.
+    entered : (start, end) limits the starts, end excluded; naive times are UTC. Conversions after
+        the end still count.
+    min_cell : groups and counts of fewer users than this are hidden; 1 shows all.
+    catalog : what the events mean. A macro that it names and the log lacks never happened: the
+        answer is undefined, with a warning; without a catalog it is an unknown name.
+
+    Returns
+    -------
+    CurveResult
+
+    Raises
+    ------
+    UsageError
+        If an event, property or option is unknown, or the macro is the start.
+    DataError
+        If the log is empty.
+
+    Notes
+    -----
+    Kaplan & Meier 1958, *JASA* 53:457, with Greenwood's variance and limits on the scale of
+    log(−log survival); see `timing_survival`. Users are censored at ``log.covers_until``.
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann", "ann", "bob", "cem"], "event": ["cart", "purchase", "cart", "cart"],
+    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-03", "2026-01-01", "2026-01-30"])}),
+    ...     covers_until="2026-01-31")
+    >>> curve = conversion_curve(log, "cart", "purchase", horizon="14d")
+    >>> curve.table[["elapsed_days", "rate", "at_risk", "converted", "n"]]
+       elapsed_days  rate  at_risk  converted  n
+    0           0.0   0.0        3        0.0  3
+    1           2.0   0.5        2        1.0  3
+    2           5.0   0.5        1        1.0  3
+    3          10.0   0.5        1        1.0  3
+    4          14.0   0.5        1        1.0  3
+    """
+    horizon_us = duration_us(horizon, "conversion_curve: horizon")
+    options: dict[str, Any] = {"entered": entered, "min_cell": min_cell}
+    options |= {"planned": () if catalog is None else tuple(catalog.events)}
+    waits = waits_of(log, start, macro, by=by, what="conversion_curve", **options)
+    asked = _Asked(log, start, macro, horizon_us, min_cell)
+    found = _followed(asked, waits)
+    return CurveResult(
+        table=curve_table(waits, found.curves, horizon_us, min_cell=min_cell),
+        parameters=_parameters(asked, horizon, by, entered),
+        warnings=tuple(found.caveats),
+        start=start,
+        macro=macro,
+        horizon_us=horizon_us,
+        medians=found.medians,
+        waits=waits,
+        overall=found.overall,
+        curves=found.curves,
+    )
+
+
+def time_to_convert(
+    log: EventLog,
+    macro: str,
+    *,
+    start: str | None = None,
+    horizon: Any = "30d",
+    by: str | Sequence[str] | None = None,
+    entered: tuple[Any, Any] | None = None,
+    min_cell: int = 1,
+    catalog: Catalog | None = None,
+) -> TimeToConvertResult:
+    """How long do those who convert take, and in which session do they?
+
+    Parameters
+    ----------
+    log : the events.
+    macro : what they convert to. The first one at or after the start counts.
+    start : where the wait begins; None: a user's first event. With a start the wait from the
+        first event is told besides, of everybody who has one.
+    horizon, by, entered, min_cell, catalog : as of `conversion_curve`.
+
+    Returns
+    -------
+    TimeToConvertResult
+
+    Raises
+    ------
+    UsageError
+        If an event, property or option is unknown, or the macro is the start.
+    DataError
+        If the log is empty.
+
+    Notes
+    -----
+    Quantiles of Kaplan & Meier's curve with the limits of Brookmeyer & Crowley 1982, *Biometrics*
+    38:29; those of converters are of the curve divided by its value at the horizon (see
+    `timing_survival`). Groups: the log-rank test of Mantel 1966, *Cancer Chemother Rep* 50:163.
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> rows = [(f"u{i}", pd.Timestamp("2026-01-01"), "visit") for i in range(20)]
+    >>> rows += [(f"u{i}", pd.Timestamp("2026-01-01") + pd.Timedelta(hours=12 * (i + 1)), "buy")
+    ...          for i in range(8)]
+    >>> log = EventLog.from_frame(pd.DataFrame(rows, columns=["user", "time", "event"]),
+    ...                           covers_until="2026-03-01")
+    >>> found = time_to_convert(log, "buy")
+    >>> found.medians[["days", "days_low", "days_high", "converted", "n"]].to_dict("records")
+    [{'days': 2.0, 'days_low': 1.0, 'days_high': 3.5, 'converted': 8, 'n': 20}]
+    """
+    what = "time_to_convert"
+    horizon_us = duration_us(horizon, f"{what}: horizon")
+    options: dict[str, Any] = {"entered": entered, "min_cell": min_cell, "what": what}
+    options |= {"planned": () if catalog is None else tuple(catalog.events)}
+    waits = waits_of(log, start, macro, by=by, **options)
+    asked = _Asked(log, start, macro, horizon_us, min_cell)
+    found = _followed(asked, waits)
+    origin = FIRST_TOUCH if start is None else START
+    rows = [quantile_rows(waits, found.curves, horizon_us, origin=origin, min_cell=min_cell)]
+    if start is not None:
+        touched = waits_of(log, None, macro, **options)
+        rows.append(_overall_rows(touched, _curve(touched, horizon_us), asked, FIRST_TOUCH))
+    table = pd.concat(rows, ignore_index=True)
+    return TimeToConvertResult(
+        table=table,
+        parameters=_parameters(asked, horizon, by, entered),
+        warnings=tuple(
+            found.caveats
+            + _unknown_sessions(waits, horizon_us)
+            + timing_words.undefined_times(table)
+        ),
+        start=start,
+        macro=macro,
+        horizon_us=horizon_us,
+        medians=found.medians,
+        waits=waits,
+        overall=found.overall,
+        curves=found.curves,
+        sessions=session_rows(waits, horizon_us, min_cell=min_cell),
+        test=logrank(waits.wait_us, waits.converted, waits.groups, horizon_us),
+    )
+
+
+class _Asked(NamedTuple):
+    log: EventLog
+    start: str | None
+    macro: str
+    horizon_us: int
+    min_cell: int
+
+
+class _Found(NamedTuple):
+    """Curves of all together and of each group, the median of all, and what to say with them."""
+
+    overall: Steps
+    curves: list[Steps]
+    medians: pd.DataFrame
+    caveats: list[str]
+
+
+def _followed(asked: _Asked, waits: Waits) -> _Found:
+    horizon_us = asked.horizon_us
+    curves = [_curve(waits, horizon_us, group) for group in range(len(waits.names))]
+    overall = curves[0] if len(curves) == 1 else _curve(waits, horizon_us)
+    known = bool(waits.converted.any()) or bool(totals(asked.log, asked.macro).events)
+    if not known:
+        # Without the event nothing was followed: the curve is undefined from its start.
+        overall, curves = (overall._replace(reach=-1), [c._replace(reach=-1) for c in curves])
+    said = timing_words.caveats(
+        waits,
+        curves,
+        macro=asked.macro,
+        known=known,
+        horizon_us=horizon_us,
+        min_cell=asked.min_cell,
+    )
+    origin = FIRST_TOUCH if asked.start is None else START
+    rows = _overall_rows(waits, overall, asked, origin)
+    if waits.names != [ALL]:
+        own = quantile_rows(waits, curves, horizon_us, origin=origin, min_cell=asked.min_cell)
+        rows = pd.concat([rows, own], ignore_index=True)
+    medians = rows[(rows["of"] == CONVERTERS) & (rows["quantile"] == 0.5)]
+    said += hindsight(asked.log, waits.bounds_us[0] if waits.bounds_us else None)
+    return _Found(overall, curves, medians.reset_index(drop=True), said)
+
+
+def _curve(waits: Waits, horizon_us: int, group: int | None = None) -> Steps:
+    who = slice(None) if group is None else waits.members(group)
+    return steps_of(waits.wait_us[who], waits.converted[who], horizon_us)
+
+
+def _overall_rows(waits: Waits, overall: Steps, asked: _Asked, origin: str) -> pd.DataFrame:
+    return quantile_rows(
+        replace(waits, names=[ALL]),
+        [overall],
+        asked.horizon_us,
+        origin=origin,
+        min_cell=asked.min_cell,
+    )
+
+
+def _parameters(
+    asked: _Asked, horizon: Any, by: str | Sequence[str] | None, entered: tuple[Any, Any] | None
+) -> dict[str, Any]:
+    return {
+        "start": asked.start,
+        "macro": asked.macro,
+        "horizon": str(horizon),
+        "by": by if by is None or isinstance(by, str) else list(by),
+        "entered": None if entered is None else [None if e is None else str(e) for e in entered],
+        "min_cell": asked.min_cell,
+    }
+
+
+def _unknown_sessions(waits: Waits, horizon_us: int) -> list[str]:
+    counted = waits.within(horizon_us) & waits.mature(horizon_us)
+    said = []
+    if waits.converted.any() and not counted.any():
+        said.append(
+            "Nobody whose horizon is over converted within it, so it is undefined (NaN) in which "
+            "session conversions come."
+        )
+    unknown = int((counted & (waits.sessions == 0)).sum())
+    if unknown:
+        said.append(f"Conversions in no session, left out of the sessions: {unknown:,}.")
+    return said

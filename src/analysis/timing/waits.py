@@ -1,0 +1,232 @@
+"""Whom to follow, from when, and how far: the waits behind every answer about time.
+
+A user is followed from the first start until the first macro at or after it, or else as far as
+the log is complete. Somebody who has not converted by then is not a "no": their wait is cut off,
+and everything that is computed from these waits has to know that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from analysis.core.schema import ALL, SESSION, DataError, UsageError, did_you_mean, instant_us
+from analysis.eventlog import groups as breakdown
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import Shard, TextColumn
+from analysis.timing import kernels as passes
+
+MOST_GROUPS = 6
+"""As many as a figure can hold; the rest is one group more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Waits:
+    """One entry per user who started, in the order of the shards.
+
+    Attributes
+    ----------
+    entered_us : instant of the start; microseconds since 1970 UTC.
+    wait_us : microseconds from there to the macro, or to where the log's knowledge ends.
+    converted : whether there was a macro.
+    sessions : number of the macro's session, 1 for that of the start; 0 where it is not known.
+    groups : number of the user's group in `names`.
+    until_us : where the log's knowledge ends.
+    bounds_us : the range of the starts that was asked for, end excluded; None: all.
+    hidden : how many groups were left out because they are too small to show.
+    """
+
+    entered_us: np.ndarray
+    wait_us: np.ndarray
+    converted: np.ndarray
+    sessions: np.ndarray
+    groups: np.ndarray
+    names: list[Hashable]
+    until_us: int
+    bounds_us: tuple[int, int] | None = None
+    hidden: int = 0
+
+    @property
+    def followed_us(self) -> np.ndarray:
+        """How long the log can follow each user, converted or not."""
+        return self.until_us - self.entered_us
+
+    def within(self, horizon_us: int) -> np.ndarray:
+        """Who converted within the horizon."""
+        return self.converted & (self.wait_us <= horizon_us)
+
+    def mature(self, horizon_us: int) -> np.ndarray:
+        """Whose whole horizon the log covers."""
+        return self.followed_us >= horizon_us
+
+    def members(self, group: int) -> np.ndarray | slice:
+        """Who is in a group: an index of the columns."""
+        return self.groups == group if len(self.names) > 1 else slice(None)
+
+    def where(self, keep: np.ndarray) -> Waits:
+        """The waits of some users."""
+        columns = ("entered_us", "wait_us", "converted", "sessions", "groups")
+        return replace(self, **{name: getattr(self, name)[keep] for name in columns})
+
+
+def waits_of(
+    log: EventLog,
+    start: str | None,
+    macro: str,
+    *,
+    by: str | Sequence[str] | None = None,
+    entered: tuple[Any, Any] | None = None,
+    min_cell: int = 1,
+    planned: Sequence[str] = (),
+    what: str,
+) -> Waits:
+    """How long did each user take from the first `start` to the first `macro` at or after it?
+
+    Parameters
+    ----------
+    start : an event's name; None: the user's first event, whatever it is.
+    by : property, or several, whose value on the row of the start is the group; the largest six
+        are kept, the rest becomes ``"(other)"``.
+    entered : (start, end) of the first starts, end excluded; naive times are UTC.
+    min_cell : groups of fewer users than this are left out.
+    planned : events that a log may lack: as the macro each is one that never happened.
+    what : the name of the question, for errors.
+
+    Raises
+    ------
+    UsageError
+        If an event or property is unknown, the macro is the start, or `entered` is no range.
+    DataError
+        If the log is empty.
+    """
+    if not log.shards or not log.event_names:
+        raise DataError(f"{what}: the log is empty. Import events first: workbook import FILE.")
+    _check_cell(min_cell, what)
+    _check_events(log, start, macro, planned, what)
+    names = log.event_names
+    begin = -1 if start is None else names.index(start)
+    codes = (begin, names.index(macro) if macro in names else -1)
+    bounds = _entry_range(entered, what)
+    properties = _properties(log, by, what)
+    run = partial(_shard_waits, names=len(names), codes=codes, until=log.covers_until_us)
+    parts = [_entered(part, bounds) for part in engine.over(log.shards, run)]
+    groups = breakdown.groups_of(log.shards, [rows for _, rows, *_ in parts], properties)
+    sizes = sum(
+        (np.bincount(own, minlength=len(groups.names)) for own in groups.codes),
+        np.zeros(len(groups.names), np.int64),
+    )
+    groups = breakdown.largest(groups, sizes, MOST_GROUPS)
+    found = Waits(
+        _joined([shard.time[rows] for shard, rows, *_ in parts], np.int64),
+        _joined([part[2] for part in parts], np.int64),
+        _joined([part[4] for part in parts], np.bool_),
+        _joined([part[3] for part in parts], np.int32),
+        _joined(groups.codes, np.int64),
+        groups.names,
+        log.covers_until_us,
+        bounds,
+    )
+    return _large_enough(found, min_cell)
+
+
+_Part = tuple[Shard, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _shard_waits(shard: Shard, *, names: int, codes: tuple[int, int], until: int) -> _Part:
+    column = shard.columns[SESSION]
+    assert isinstance(column, TextColumn)
+    found = passes.first_conversions(
+        shard.time,
+        shard.event,
+        column.codes,
+        shard.offsets,
+        shard.masks,
+        names,
+        codes,
+        until,
+        len(column.values),
+    )
+    return (shard, *found)
+
+
+def _entered(part: _Part, bounds: tuple[int, int] | None) -> _Part:
+    if bounds is None:
+        return part
+    shard, rows, *columns = part
+    instants = shard.time[rows]
+    keep = (instants >= bounds[0]) & (instants < bounds[1])
+    waits, numbers, converted = (column[keep] for column in columns)
+    return shard, rows[keep], waits, numbers, converted
+
+
+def _joined(parts: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
+    return np.concatenate([np.empty(0, dtype), *parts])
+
+
+def _large_enough(found: Waits, min_cell: int) -> Waits:
+    sizes = np.bincount(found.groups, minlength=len(found.names))
+    kept = np.flatnonzero(sizes >= min_cell)
+    if len(kept) == len(found.names) or not len(found.groups):
+        return found
+    place = np.full(len(sizes), -1, np.int64)
+    place[kept] = np.arange(len(kept))
+    shown = found.where(place[found.groups] >= 0)
+    return replace(
+        shown,
+        groups=place[shown.groups],
+        names=[found.names[group] for group in kept] or [ALL],
+        hidden=len(sizes) - len(kept),
+    )
+
+
+def _check_cell(min_cell: int, what: str) -> None:
+    """Raise a `UsageError` where `min_cell` is no whole number from 1."""
+    if not isinstance(min_cell, int) or isinstance(min_cell, bool) or min_cell < 1:
+        raise UsageError(f"{what}: min_cell={min_cell!r}. Allowed: a whole number from 1.")
+
+
+def _check_events(
+    log: EventLog, start: str | None, macro: str, planned: Sequence[str], what: str
+) -> None:
+    for name in (macro,) if start is None else (start, macro):
+        if name not in log.event_names and not (name == macro and name in planned):
+            raise UsageError(
+                f"{what}: {name!r} is no event of this log."
+                f"{did_you_mean(name, log.event_names)} "
+                f"{len(log.event_names)} events: log.summary()"
+            )
+    if start == macro:
+        raise UsageError(
+            f"{what}: {macro!r} is the start and the macro. A wait needs two events: name another "
+            "start, or start=None for the user's first event."
+        )
+
+
+def _properties(log: EventLog, by: str | Sequence[str] | None, what: str) -> tuple[str, ...]:
+    names = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    for name in names:
+        if name not in log.kinds:
+            raise UsageError(
+                f"{what}: by={name!r} is no property of this log.{did_you_mean(name, log.kinds)} "
+                f"Properties: {', '.join(map(repr, log.kinds))}."
+            )
+    return names
+
+
+def _entry_range(entered: tuple[Any, Any] | None, what: str) -> tuple[int, int] | None:
+    if entered is None:
+        return None
+    if isinstance(entered, str) or len(entered) != 2:
+        raise UsageError(f"{what}: entered={entered!r}. Allowed: (start, end), end excluded.")
+    ends = np.iinfo(np.int64)
+    low, high = entered
+    first = ends.min if low is None else instant_us(low, f"{what}: entered start")
+    last = ends.max if high is None else instant_us(high, f"{what}: entered end")
+    if last <= first:
+        raise UsageError(f"{what}: entered={entered!r} ends before it starts. Swap the two.")
+    return first, last
