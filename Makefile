@@ -28,7 +28,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 # numba compiles a kernel anew when its own file changes, not when a kernel that it calls does.
-COMPILED := $(shell find src/analysis -name 'kernels*.py' -o -path '*/search/*.py')
+COMPILED := $(shell find src/analysis -name 'kernels.py' -o -path '*/search/*.py')
 
 $(KERNELS): $(READY) $(COMPILED)
 	@find src/analysis -name '*.nb?' -delete

@@ -24,12 +24,12 @@ from analysis.catalog import Catalog
 from analysis.content.result import channel_strength, content_conversion
 from analysis.core.result import Result
 from analysis.core.schema import DataError, UsageError, WorkbookError
-from analysis.correlation.correlation import micro_to_macro
+from analysis.correlation.counts import person_periods
 from analysis.correlation.dose_response import dose_response
 from analysis.correlation.doubly_robust import doubly_robust
 from analysis.correlation.horizons import compare_horizons
 from analysis.correlation.lead_lag import lead_lag
-from analysis.correlation.person_periods import person_periods
+from analysis.correlation.result import micro_to_macro
 from analysis.correlation.stability import stability
 from analysis.correlation.verdict import VerdictLimits
 from analysis.engagement.result import engagement_levels, engagement_table
@@ -38,25 +38,21 @@ from analysis.eventlog.sessions import sessionize
 from analysis.eventlog.units import Units, units
 from analysis.forms.result import form_fields
 from analysis.funnels.between_steps import hidden_steps
-from analysis.funnels.funnel_result import FunnelResult
-from analysis.funnels.funnel_steps import Exclusion, Step
 from analysis.funnels.periods import compare_periods
-from analysis.funnels.result import funnel
+from analysis.funnels.result import FunnelResult, funnel
+from analysis.funnels.spec import Exclusion, Step
 from analysis.funnels.suggestion import suggest
 from analysis.journeys.distance import distance_to_macro
-from analysis.journeys.flows import transitions
-from analysis.journeys.journey_steps import step_matrix
+from analysis.journeys.flows import step_matrix, transitions
 from analysis.journeys.order import event_order
 from analysis.journeys.routes import paths
-from analysis.quality.quality_words import Limits
 from analysis.quality.result import AuditResult, audit
+from analysis.quality.scan import Limits
 from analysis.segments.audiences import audience
 from analysis.segments.clusters import behavioral_clusters
 from analysis.segments.comparison import compare_segments
-from analysis.segments.result import Segment
+from analysis.segments.result import Segment, overlaps, segment
 from analysis.segments.rfm import rfm
-from analysis.segments.segment_overlaps import overlaps
-from analysis.segments.segments import segment
 from analysis.simulation.log import simulate
 from analysis.timing.result import conversion_curve, time_to_convert
 

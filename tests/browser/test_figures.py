@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_runs import browser_page, needs_chromium
 from plotly.offline import get_plotlyjs
+from support.browser_runs import browser_page, needs_chromium
 
 from analysis.catalog import Catalog
 from analysis.forms.result import form_fields
 from analysis.journeys.distance import distance_to_macro
-from analysis.journeys.flows import transitions
-from analysis.journeys.journey_steps import step_matrix
+from analysis.journeys.flows import step_matrix, transitions
 from analysis.journeys.order import event_order
 from analysis.journeys.routes import paths
 from analysis.simulation.log import simulate

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from browser_runs import Watched, browser_page, copy_project, needs_chromium
+from support.browser_runs import Watched, browser_page, copy_project, needs_chromium
 
-from analysis.cli.kernels import compile_kernels
+from analysis.cli.jupyter import compile_kernels
 from analysis.reports.definition import load_definition
 
 ROOT = Path(__file__).parents[2]

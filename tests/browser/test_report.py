@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from browser_runs import browser_page, needs_chromium
+from support.browser_runs import browser_page, needs_chromium
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_frames import cells_of, expected
-from session_oracle import sessions_of
+from oracles.session_oracle import sessions_of
+from support.log_frames import cells_of, expected
 
 from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog

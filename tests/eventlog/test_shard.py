@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_frames import cells, frames
+from support.log_frames import cells, frames
 
 from analysis.eventlog import shard as shard_module
 from analysis.eventlog.log import EventLog

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_frames import cells_of, frames
+from support.log_frames import cells_of, frames
 
 from analysis.core.schema import DataError, UsageError
 from analysis.eventlog import units as module
+from analysis.eventlog.folder import UNITS, drop_units, unit_folder
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.unit_folders import UNITS, drop_units, unit_folder
 from analysis.eventlog.units import units
 
 SHARDS = [1, 2, 50]

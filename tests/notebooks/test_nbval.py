@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nbval_runs import NOTEBOOKS, ROOT, code_cells, nbval
+from support.nbval_runs import NOTEBOOKS, ROOT, code_cells, nbval
 
 DEMO = ROOT / "data" / "demo" / "manifest.json"
 PLOTLY = "application/vnd.plotly.v1+json"

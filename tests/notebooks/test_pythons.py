@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from interpreters import CURRENT, SUPPORTED, environment, find
-from nbval_runs import NOTEBOOKS, ROOT, nbval
+from support.interpreters import CURRENT, SUPPORTED, environment, find
+from support.nbval_runs import NOTEBOOKS, ROOT, nbval
 
 pytestmark = pytest.mark.slow
 

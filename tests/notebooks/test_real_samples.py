@@ -15,7 +15,7 @@ import pytest
 
 from analysis.catalog import Catalog
 from analysis.cli import run
-from analysis.correlation.correlation import micro_to_macro
+from analysis.correlation.result import micro_to_macro
 from analysis.eventlog.log import EventLog
 from analysis.reports.execution import execute
 from analysis.core.result import Result

@@ -12,7 +12,7 @@ from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.simulation.log import write_simulation
 from analysis.timing.result import conversion_curve
-from analysis.widgets.saving import SaveTo
+from analysis.widgets.panel import SaveTo
 from analysis.widgets.timing import timing_panel
 
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ from analysis.forms.result import form_fields
 from analysis.journeys.distance import distance_to_macro
 from analysis.journeys.routes import paths
 from analysis.simulation.log import write_simulation
-from analysis.widgets.saving import SaveTo
-from analysis.widgets.forms import form_panel
+from analysis.widgets.panel import SaveTo
+from analysis.widgets.journeys import form_panel
 from analysis.widgets.journeys import paths_panel
 
 ROOT = Path(__file__).parents[2]

@@ -11,13 +11,13 @@ import pytest
 from analysis import cli
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.funnels.funnel_steps import Exclusion
+from analysis.funnels.spec import Exclusion
 from analysis.funnels.result import funnel
-from analysis.funnels.period_changes import suppressed
+from analysis.funnels.compare import suppressed
 from analysis.funnels.periods import compare_periods
 from analysis.simulation.log import write_simulation
 from analysis.widgets.funnels import FunnelPanel
-from analysis.widgets.saving import SaveTo
+from analysis.widgets.panel import SaveTo
 from analysis.widgets.funnels import funnel_panel
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,8 @@ from analysis import compare_segments
 from analysis import segment
 from analysis.content.result import content_conversion
 from analysis.simulation.log import write_simulation
-from analysis.widgets.saving import SaveTo
-from analysis.widgets.contents import content_panel
+from analysis.widgets.panel import SaveTo
+from analysis.widgets.groups import content_panel
 from analysis.widgets.segments import segments_panel
 
 ROOT = Path(__file__).parents[2]

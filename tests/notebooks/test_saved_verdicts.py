@@ -9,10 +9,10 @@ import pytest
 
 from analysis import cli
 from analysis.catalog import Catalog
-from analysis.correlation.correlation import micro_to_macro
+from analysis.correlation.result import micro_to_macro
 from analysis.eventlog.log import EventLog
 from analysis.simulation.log import write_simulation
-from analysis.widgets.saving import SaveTo
+from analysis.widgets.panel import SaveTo
 from analysis.widgets.correlation import correlation_panel
 
 ROOT = Path(__file__).parents[2]

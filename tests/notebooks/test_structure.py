@@ -9,10 +9,10 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbval_runs import NOTEBOOKS, code_cells
+from support.nbval_runs import NOTEBOOKS, code_cells
 
 from analysis.cli.jupyter import as_committed
-from analysis.reports.parameters import read_parameters
+from analysis.reports.definition import read_parameters
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 MOST_LINES = 10

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hand_counts import catalog_of, hand_counts
+from oracles.hand_counts import catalog_of, hand_counts
 from recovery.worlds import MICRO, world_a_tables, world_b, world_c, world_d, world_e
 
 from analysis.catalog import Catalog
-from analysis.correlation.correlation import MicroToMacroResult, micro_to_macro
+from analysis.correlation.result import MicroToMacroResult, micro_to_macro
 from analysis.correlation.table import micro_table
 from analysis.simulation.log import simulate
 from analysis.statistics.calibration import calibrate, controls_of

@@ -20,8 +20,13 @@ from recovery.worlds import (
     world_e,
 )
 
-from analysis.correlation.counts import ExposureCounts, exposure_counts, period_tables, trial_tables
-from analysis.correlation.person_periods import person_periods
+from analysis.correlation.counts import (
+    ExposureCounts,
+    exposure_counts,
+    period_tables,
+    person_periods,
+    trial_tables,
+)
 
 
 def odds_ratio(table: np.ndarray) -> float:

@@ -14,8 +14,7 @@ from scipy import stats
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
 from analysis.journeys.distance import distance_to_macro
-from analysis.journeys.flows import transitions
-from analysis.journeys.journey_steps import step_matrix
+from analysis.journeys.flows import step_matrix, transitions
 from analysis.journeys.order import event_order
 from analysis.journeys.routes import paths
 

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 from nbformat import v4
-from report_projects import write_notebook
+from support.report_projects import write_notebook
 
-from analysis.core.schema import UsageError, WorkbookError
-from analysis.reports.execution import execute, read_notebook
-from analysis.reports.kernel import files_can_be_sockets, kernel_environment
-from analysis.reports.numbers import ReportError
+from analysis.core.schema import ReportError, UsageError, WorkbookError
+from analysis.reports.execution import (
+    execute,
+    files_can_be_sockets,
+    kernel_environment,
+    read_notebook,
+)
 
 
 @pytest.fixture

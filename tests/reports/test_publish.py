@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import lxml.html
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.core.schema import UsageError
 from analysis.reports import publish as publishing
-from analysis.reports.publish import Busy, is_published, publish, workspace
+from analysis.reports.publish import (
+    Busy,
+    index_page,
+    is_published,
+    publish,
+    sparkline,
+    workspace,
+    write_index,
+)
+from analysis.reports.publish import published as published_of_index
 from analysis.reports.render import MANIFEST, NUMBERS, PAGE
 
 FILES = (PAGE, NUMBERS, MANIFEST)
@@ -176,3 +191,150 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path):
         workspace(tmp_path / "file"),
     ):
         pass
+
+
+# ── The page over all reports says what their files say, and lets nothing through.
+
+
+EVIL = '<script>alert("x")</script>'
+
+
+def put(to: Path, label: str, *, report: str = "weekly", start: str = "", **parts) -> None:
+    folder = to / report / label
+    folder.mkdir(parents=True)
+    numbers = {
+        "headline": f"Headline of {label}.",
+        "numbers": {"macro_rate": {"value": 0.031, "n": 2410}},
+        **{key: value for key, value in parts.items() if key in ("headline", "numbers")},
+    }
+    manifest = {
+        "title": parts.get("title", "Weekly report"),
+        "period_start": start or label,
+        "gate": parts.get("gate", "pass"),
+    }
+    (folder / "numbers.json").write_text(json.dumps(numbers))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def page(to: Path):
+    write_index(to)
+    return lxml.html.document_fromstring((to / "index.html").read_text(encoding="utf-8"))
+
+
+def test_the_latest_report_is_first_with_its_numbers_and_links(tmp_path):
+    put(tmp_path, "2026-W45")
+    put(
+        tmp_path,
+        "2026-W46",
+        numbers={
+            "macro_rate": {
+                "value": 0.022,
+                "n": 2410,
+                "change": -0.009,
+                "change_low": -0.016,
+                "change_high": -0.002,
+            },
+            "entered": {"value": 2410, "change": -12},
+            "undefined": {"value": None, "n": 0},
+        },
+    )
+    found = page(tmp_path)
+    assert found.xpath("//p[@class='latest']/text()") == ["Headline of 2026-W46."]
+    cells = [[cell.text_content() for cell in row[:3]] for row in found.xpath("//tbody/tr")]
+    assert cells == [
+        ["Macro rate", "2.2% of 2,410", "−0.9 points (−1.6 to −0.2)"],
+        ["Entered", "2,410", "−12"],
+        ["Undefined", "n/a", ""],
+    ]
+    assert [link.get("href") for link in found.xpath("//li/a")] == [
+        "weekly/2026-W46/index.html",
+        "weekly/2026-W45/index.html",
+    ]
+    assert len(found.xpath("//polyline")) == 1
+
+
+def test_weeks_and_months_of_one_report_stand_in_order_of_time(tmp_path):
+    put(tmp_path, "2026-W40", start="2026-09-28T00:00:00+00:00")
+    put(tmp_path, "2026-11", start="2026-11-01T00:00:00+00:00")
+    assert [issue.label for issue in published_of_index(tmp_path)] == ["2026-W40", "2026-11"]
+
+
+def test_failed_and_unfinished_reports_are_not_listed(tmp_path):
+    put(tmp_path, "2026-W45")
+    for hidden in ("2026-W46.failed", ".2026-W44.old"):
+        put(tmp_path, hidden)
+    put(tmp_path, "weekly-2026-W47", report=".work")
+    (tmp_path / "definitions").mkdir()
+    assert [issue.label for issue in published_of_index(tmp_path)] == ["2026-W45"]
+
+
+def test_a_damaged_report_is_listed_with_words(tmp_path):
+    put(tmp_path, "2026-W45")
+    (tmp_path / "weekly" / "2026-W45" / "numbers.json").write_text("{")
+    assert "cannot be read" in page(tmp_path).text_content()
+
+
+def test_text_from_data_is_escaped_wherever_it_is_shown(tmp_path):
+    put(
+        tmp_path,
+        "2026-W46",
+        title=EVIL,
+        headline=EVIL,
+        numbers={EVIL: {"value": 1, "label": f"{EVIL} A"}, "b": {"value": 1}},
+    )
+    put(tmp_path, "2026-W45", numbers={EVIL: {"value": 2}})
+    found = page(tmp_path)
+    assert not found.xpath("//script")
+    text = (tmp_path / "index.html").read_text()
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") >= 4
+    assert not re.search(r"https?:|//[a-z]", text)
+
+
+def test_a_warning_of_the_quality_gate_is_said(tmp_path):
+    put(tmp_path, "2026-W46", gate="warn")
+    assert page(tmp_path).xpath("//p[@class='gate']")
+
+
+def test_the_page_is_not_touched_when_nothing_changed(tmp_path):
+    write_index(tmp_path)
+    assert not (tmp_path / "index.html").exists()
+    put(tmp_path, "2026-W45")
+    write_index(tmp_path)
+    before = (tmp_path / "index.html").stat().st_ino
+    write_index(tmp_path)
+    assert (tmp_path / "index.html").stat().st_ino == before
+    put(tmp_path, "2026-W46")
+    write_index(tmp_path)
+    assert (tmp_path / "index.html").stat().st_ino != before
+
+
+@given(st.lists(st.none() | st.floats(-1e12, 1e12), max_size=30))
+def test_a_sparkline_stays_in_its_box_and_keeps_its_gaps(values):
+    svg = sparkline(values, "Rate & <b>")
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        assert svg == ""
+        return
+    drawn = lxml.html.fragment_fromstring(svg)
+    pairs = [
+        tuple(map(float, pair.split(",")))
+        for line in drawn.iter("polyline")
+        for pair in line.get("points").split()
+    ]
+    assert all(0 <= x <= 160 and 0 <= y <= 32 for x, y in pairs)
+    neighbors = sum(a is not None and b is not None for a, b in itertools.pairwise(values))
+    assert len(pairs) - len(list(drawn.iter("polyline"))) == neighbors
+    assert "<b>" not in svg
+
+
+@pytest.mark.parametrize("values", [[0.1, 0.2, 0.3], [5.0, 5.0, 4.0]])
+def test_a_higher_value_is_drawn_higher(values):
+    drawn = lxml.html.fragment_fromstring(sparkline(values, "x"))
+    heights = [float(p.split(",")[1]) for p in drawn.find("polyline").get("points").split()]
+    order = sorted(range(3), key=lambda i: (values[i], i))
+    assert [heights[i] for i in order] == sorted(heights, reverse=True)
+
+
+def test_no_report_no_page():
+    assert "<section>" not in index_page([])

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_projects import EMIT, write_log, write_notebook, write_project
+from support.report_projects import EMIT, write_log, write_notebook, write_project
 
 from analysis.cli import run
-from analysis.core.schema import UsageError
-from analysis.reports.numbers import ReportError
+from analysis.core.schema import ReportError, UsageError
 from analysis.reports.publish import Busy, workspace
 from analysis.reports.runs import project_root, report_due, report_period
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from analysis.core.schema import DataError, UsageError
-from analysis.sources.files import CSV, JSON, PARQUET, Bytes, checksum, expand, readable
+from analysis.eventlog.shard import readable
+from analysis.sources.files import CSV, JSON, PARQUET, Bytes, checksum, expand
 
 TEXT = b"user,time,event\nann,2026-01-01T00:00Z,visit\n"
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from analysis.core.schema import UsageError
-from analysis.sources.batch import BadRecord, Batch
+from analysis.eventlog.maintenance import BadRecord
 from analysis.sources.mapping import ColumnMapping, EventRule
+from analysis.sources.readers import Batch
 from analysis.sources.rows import canonical_rows
 
 GOOD = {"user": "ann", "time": "2026-01-01T00:00Z", "event": "visit"}

@@ -12,12 +12,11 @@ import pytest
 
 from analysis.catalog import Catalog
 from analysis.core.schema import UsageError
-from analysis.correlation.correlation import micro_to_macro
+from analysis.correlation.result import micro_to_macro
 from analysis.eventlog.log import EventLog
 from analysis.simulation.log import simulate
 from analysis.widgets.correlation import CorrelationPanel, correlation_panel
-from analysis.widgets.drawing import PLOTLY
-from analysis.widgets.saving import SaveTo
+from analysis.widgets.panel import PLOTLY, SaveTo
 from analysis.widgets.tables import readable_verdicts, reasons, verdicts_by_group
 
 CATALOG = Path(__file__).parents[2] / "data" / "catalogs" / "ecommerce.toml"

@@ -16,12 +16,12 @@ from analysis.catalog import Catalog
 from analysis.core.schema import UsageError, WorkbookError
 from analysis.eventlog.log import EventLog
 from analysis.funnels.compare import compare
-from analysis.funnels.funnel_steps import Exclusion, Step
 from analysis.funnels.result import funnel
-from analysis.widgets.choices import MOST_GROUPS, breakdown_choices, event_choices
-from analysis.widgets.drawing import PLOTLY
+from analysis.funnels.spec import Exclusion, Step
+from analysis.widgets.controls import MOST_GROUPS, breakdown_choices, event_choices
 from analysis.widgets.funnels import USUAL, FunnelPanel, funnel_panel
-from analysis.widgets.step_list import StepList
+from analysis.widgets.panel import PLOTLY
+from analysis.widgets.step_editor import StepList
 
 EVENTS = ("view_item", "add_to_cart", "purchase", "footer_click")
 SHOP = {

@@ -19,19 +19,17 @@ from analysis.core.result import Result
 from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
 from analysis.forms import result as forms
-from analysis.reports.parameters import read_parameters
+from analysis.reports.definition import read_parameters
 from analysis.simulation.log import simulate
-from analysis.widgets.drawing import PLOTLY
-from analysis.widgets.forms import form_panel
 from analysis.widgets.journeys import (
     distance_panel,
+    form_panel,
     order_panel,
     paths_panel,
     steps_panel,
     transitions_panel,
 )
-from analysis.widgets.panel import QuestionPanel
-from analysis.widgets.saving import SaveTo
+from analysis.widgets.panel import PLOTLY, QuestionPanel, SaveTo
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "05_journeys_and_forms.ipynb"

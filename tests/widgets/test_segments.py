@@ -15,10 +15,9 @@ from analysis.catalog import Catalog
 from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
 from analysis.segments.comparison import compare_segments
-from analysis.segments.segments import segment
+from analysis.segments.result import segment
 from analysis.simulation.log import simulate
-from analysis.widgets.drawing import PLOTLY
-from analysis.widgets.saving import SaveTo
+from analysis.widgets.panel import PLOTLY, SaveTo
 from analysis.widgets.segments import SegmentsPanel, segments_panel
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")

@@ -15,9 +15,7 @@ from analysis.catalog import Catalog
 from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
 from analysis.timing.result import conversion_curve
-from analysis.widgets.drawing import PLOTLY
-from analysis.widgets.panel import QuestionPanel
-from analysis.widgets.saving import SaveTo
+from analysis.widgets.panel import PLOTLY, QuestionPanel, SaveTo
 from analysis.widgets.timing import timing_panel
 
 EVENTS = ("view_item", "add_to_cart", "purchase", "footer_click")

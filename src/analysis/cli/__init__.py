@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from analysis.cli import console
+from analysis.cli import commands as console
 from analysis.core.schema import WorkbookError
 
 INTERRUPTED = 130
@@ -232,7 +232,7 @@ def report(
 
     Example: `workbook report weekly --period 2026-W46`
     """
-    from analysis.cli.command import run_report
+    from analysis.cli.commands import run_report
 
     where = {"data": data, "to": to, "timeout_seconds": timeout}
     raise typer.Exit(run_report(name, period=period, due=due, as_json=as_json, **where))
@@ -247,7 +247,7 @@ def lab(
 
     Example: `workbook lab --port 8890 --no-browser`
     """
-    from analysis.cli.jupyter_lab import open_lab
+    from analysis.cli.jupyter import open_lab
 
     open_lab(port=port, browser=browser)
 

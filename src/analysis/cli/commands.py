@@ -6,22 +6,137 @@ become JSON for a program or a table for a person.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
+import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from analysis.cli import console
-from analysis.core.schema import EVENT
-from analysis.eventlog.check import check
-from analysis.eventlog.consent import consent_of
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from analysis.core.schema import EVENT, UsageError
+from analysis.eventlog.filters import consent_of
 from analysis.eventlog.folder import QUARANTINE
-from analysis.eventlog.forget import forget
 from analysis.eventlog.log import EventLog
-from analysis.sources.ingest import Progress, import_files
-from analysis.sources.mapping import ColumnMapping
-from analysis.sources.mapping_file import load_mapping
+from analysis.eventlog.maintenance import check, forget
+from analysis.reports.definition import FOLDER, definition_names
+from analysis.reports.publish import Busy
+from analysis.reports.runs import REPORTS, Outcome, project_root, report_due, report_period
+from analysis.sources.ingest import Progress as Progress_log_commands
+from analysis.sources.ingest import import_files
+from analysis.sources.mapping import ColumnMapping, load_mapping
+
+# ──── console
+#
+# What commands say to a person: one line when something is wrong, a bar while they wait.
+#
+# Text that comes from data may hold anything, so whatever cannot be printed is shown as an escape,
+# and nothing is taken as markup. Results go to standard output and everything else to standard
+# error, so that a program can read the one and a person the other.
+
+
+Step = TypeVar("Step")
+
+
+Tell = Callable[[str, int, int, int], None]
+"""Gets a stage's name, how much is done, of how much, and how many rows that was."""
+
+
+def printable(text: object) -> str:
+    r"""A text on one line that changes nothing but the cursor.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[31m b\nc"))
+    a\x1b[31m b c
+    """
+    words = " ".join(str(text).split())
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in words
+    )
+
+
+def complain(command: str, message: object) -> None:
+    """Print what is wrong to standard error, on one line."""
+    print(f"{command}: {printable(message)}", file=sys.stderr)
+
+
+def print_json(content: Any) -> None:
+    """Print what a program reads to standard output."""
+    print(json.dumps(content, indent=2, allow_nan=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table to standard output; the first column is text, the others are numbers."""
+    table = Table(title=Text(printable(title)), title_justify="left", title_style="bold")
+    for place, column in enumerate(columns):
+        table.add_column(Text(column), justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(cell)) for cell in row))
+    Console().print(table)
+
+
+def _cell(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return f"{cell:,.2f}" if isinstance(cell, float) else printable(cell)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Tell]:
+    """A bar with rows per second and the time left on a terminal, a plain line per tenth elsewhere.
+
+    Both on standard error.
+    """
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[rate]:,.0f} rows/s"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int, rows: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, rows=0, rate=0)
+            seconds = next(task.elapsed for task in bar.tasks if task.id == tasks[stage])
+            rate = rows / seconds if seconds else 0
+            bar.update(tasks[stage], completed=done, total=total, rows=rows, rate=rate)
+
+        yield tell
+
+
+def _lines() -> Tell:
+    said: dict[str, int] = {}
+
+    def tell(stage: str, done: int, total: int, rows: int) -> None:
+        tenth = 10 * done // max(total, 1)
+        if tenth > said.get(stage, 0):
+            said[stage] = tenth
+            print(f"{stage}: {10 * tenth} %, {rows:,} rows", file=sys.stderr)
+
+    return tell
+
+
+# ──── log_commands
 
 
 def mapping_from(
@@ -59,9 +174,9 @@ def run_import(
     as_json: bool,
 ) -> None:
     """Import files, with a progress bar, and print how the rows add up."""
-    with console.progress() as tell:
+    with progress() as tell:
 
-        def told(step: Progress) -> None:
+        def told(step: Progress_log_commands) -> None:
             tell(step.stage, step.done, step.total, step.rows)
 
         counts = import_files(
@@ -74,12 +189,12 @@ def run_import(
             progress=told,
         )
     if as_json:
-        console.print_json(counts._asdict())
+        print_json(counts._asdict())
         return
     rows = [(name.removeprefix("rows_"), count) for name, count in counts._asdict().items()]
-    console.print_table(f"Imported to {to}", ["rows", "count"], rows)
+    print_table(f"Imported to {to}", ["rows", "count"], rows)
     if counts.rows_quarantined:
-        where = console.printable(to / QUARANTINE)
+        where = printable(to / QUARANTINE)
         print(f"The rows in the quarantine, each with its reason: {where}", file=sys.stderr)
 
 
@@ -88,11 +203,11 @@ def run_check(folder: Path, *, as_json: bool) -> int:
     found = check(folder)
     if as_json:
         damaged = [damage._asdict() for damage in found.damaged]
-        console.print_json({**found._asdict(), "damaged": damaged})
+        print_json({**found._asdict(), "damaged": damaged})
     elif not found.damaged:
         print(f"Fine: {found.files:,} files, {found.bytes:,} bytes.")
     for file, reason in found.damaged:
-        console.complain("workbook check", f"'{folder / file}' {reason}")
+        complain("workbook check", f"'{folder / file}' {reason}")
     return 1 if found.damaged else 0
 
 
@@ -100,9 +215,9 @@ def run_forget(folder: Path, users: Sequence[str], *, as_json: bool) -> None:
     """Remove people from a log and print how much of it they were."""
     gone = forget(folder, users)._asdict()
     if as_json:
-        console.print_json(gone)
+        print_json(gone)
         return
-    console.print_table(f"Removed from {folder}", ["what", "count"], list(gone.items()))
+    print_table(f"Removed from {folder}", ["what", "count"], list(gone.items()))
 
 
 def run_demo(to: Path, *, users: int, seed: int, as_json: bool) -> None:
@@ -117,13 +232,13 @@ def run_info(folder: Path, *, as_json: bool) -> None:
     """Print what is in a log."""
     facts = facts_of(EventLog.open(folder))
     if as_json:
-        console.print_json(facts)
+        print_json(facts)
         return
     by_event = facts.pop("by_event")
-    console.print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
+    print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
     columns = [EVENT, "events", "users", "value"]
     rows = [(name, *(event[column] for column in columns[1:])) for name, event in by_event.items()]
-    console.print_table("Events, most frequent first", columns, rows)
+    print_table("Events, most frequent first", columns, rows)
 
 
 def facts_of(log: EventLog) -> dict[str, Any]:
@@ -155,3 +270,100 @@ def facts_of(log: EventLog) -> dict[str, Any]:
             for row in log.summary().to_dict("records")
         },
     }
+
+
+# ──── reports.command
+#
+# ``workbook report``: what is asked, and how the answer is told.
+#
+# A person gets the page's path, the headline and the caveats; a program gets the same as JSON. What
+# is going on while it runs goes to standard error. The exit code is 1 as soon as one report could
+# not be made or its quality gate said no, so that whatever called the command notices.
+
+
+COMMAND = "workbook report"
+
+
+def run_report(
+    name: str | None, *, period: str | None, due: bool, as_json: bool = False, **where: Any
+) -> int:
+    """Render what is asked for, tell what came of it, and return the exit code.
+
+    Parameters
+    ----------
+    name : of a definition, or the path of its file; period : which one; due : whatever is.
+    where : ``data``, ``to`` and ``timeout_seconds`` of `analysis.reports.runs`.
+
+    Raises
+    ------
+    UsageError
+        If it is not clear what to render.
+    DataError
+        If a report that was asked for by name cannot be made.
+    """
+    root = project_root(Path.cwd())
+    if due == bool(period) or not (due or name):
+        raise UsageError(_what_to_say(root))
+    if period and name:
+        made = report_period(name, period, root=root, say=_say, **where)
+        if as_json:
+            print_json(_plain(made))
+        _tell([made], as_json=as_json)
+        return int(not made.good)
+    try:
+        outcomes = report_due(name, root=root, say=_timed(), **where)
+    except Busy as error:
+        complain(COMMAND, error)
+        return 0
+    if as_json:
+        print_json({"reports": [_plain(made) for made in outcomes]})
+    elif not outcomes:
+        print("Nothing is due: every complete period has its report.")
+    _tell(outcomes, as_json=as_json)
+    return int(not all(made.good for made in outcomes))
+
+
+def _tell(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    for made in outcomes:
+        if made.error:
+            about = " ".join([made.report, made.period]).strip()
+            page = f" ({_shown(made.page)})" if made.page else ""
+            complain(COMMAND, f"{about}{page}: {made.error}")
+        elif not as_json:
+            print(_shown(made.page))
+            print(f"  {printable(made.headline)}")
+            for warning in made.warnings:
+                print(f"  Note: {printable(warning)}")
+
+
+def _plain(made: Outcome) -> dict[str, Any]:
+    return {**asdict(made), "page": _shown(made.page) or None, "warnings": list(made.warnings)}
+
+
+def _shown(page: Path | None) -> str:
+    """A path as a person would type it: from here, where it is below here."""
+    if page is None:
+        return ""
+    here = Path.cwd()
+    return os.path.relpath(page, here) if page.is_relative_to(here) else str(page)
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def _timed() -> Any:
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        _say(f"{line} (after {time.monotonic() - began:.0f} s)")
+
+    return say
+
+
+def _what_to_say(root: Path) -> str:
+    names = ", ".join(definition_names(root / REPORTS / FOLDER)) or "none yet"
+    return (
+        "name a report and a period, or say --due. Defined in "
+        f"{REPORTS}/{FOLDER}: {names}. For example: {COMMAND} weekly --period 2026-W46."
+    )

@@ -8,16 +8,25 @@ left is text, tables and figures; a difference in those is a difference in an an
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from analysis.core.schema import DataError, one_of
+from analysis.catalog import Catalog
+from analysis.core.schema import DataError, UsageError, one_of
+from analysis.correlation.counts import exposure_counts
 from analysis.eventlog.store import replace_file
-from analysis.reports.execution import INTERACTIVE, read_notebook
-from analysis.reports.kernel import kernel_class
+from analysis.funnels.result import funnel
+from analysis.reports.execution import INTERACTIVE, kernel_class, read_notebook
 from analysis.reports.runs import project_root
+from analysis.simulation.log import simulate
+
+# ──── notebooks
+
 
 NOTEBOOKS = "notebooks"
 
@@ -140,3 +149,147 @@ def _executed(path: Path) -> Any:
                 f"{path.name}: the kernel stopped or took too long ({type(error).__name__}). "
                 "Open it to see more: workbook lab."
             ) from error
+
+
+# ──── kernels
+#
+# Compiling the kernels before somebody waits for one.
+#
+# A kernel is compiled when it is first called and kept beside its source. The funnel's exact search
+# takes the better part of a minute; `workbook lab` has that done while the first notebook is read.
+# The counts of micro-to-macro take some ten seconds.
+
+
+_SHOP: Final = Catalog.from_mapping(
+    {
+        "name": "shop",
+        "events": {
+            "purchase": {"role": "macro"},
+            "video_start": {"role": "secondary"},
+            "footer_click": {"role": "control"},
+        },
+    }
+)
+
+
+def compile_kernels() -> None:
+    """Ask a small log one question of each kind, so that the next to ask finds compiled code."""
+    log = simulate(users=200).log
+    steps = ["view_item", "add_to_cart", "purchase"]
+    for options in ({}, {"order": "any"}):
+        funnel(log, steps, **options)  # type: ignore[arg-type]
+    exposure_counts(log, _SHOP)
+
+
+def compile_beside(environment: Mapping[str, str]) -> None:
+    """Have it done by a process of its own, and go on."""
+    subprocess.Popen(
+        [sys.executable, "-m", "analysis.cli.jupyter"],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+if __name__ == "__main__":
+    compile_kernels()
+
+
+# ──── lab
+#
+# JupyterLab in the notebooks' folder, which talks to this machine and to no other.
+#
+# As it comes, JupyterLab asks for news and for updates, and its extension manager asks the package
+# index. Here all three are off: the settings that say so travel with the package, and those of the
+# user are neither changed nor ignored. Kernels are those of this Python, whatever other kernels the
+# machine has, and figures are plotly bundles that Lab draws itself.
+
+
+FIRST_NOTEBOOK = "00_start_here.ipynb"
+
+
+_PORTS = range(1, 65536)
+
+
+_PACKAGE = Path(__file__).parent
+
+
+def open_lab(*, port: int | None = None, browser: bool = True) -> None:
+    """Turn this process into JupyterLab, in the notebooks of the project it was called in.
+
+    Raises
+    ------
+    UsageError
+        If there is no project, or no such port.
+    """
+    folder = project_root(Path.cwd()) / NOTEBOOKS
+    command = lab_command(folder, port=port, browser=browser)
+    compile_beside(lab_environment())
+    # Replaced and not called, so that Ctrl-C and signals reach JupyterLab itself.
+    os.execve(command[0], command, lab_environment())
+
+
+def lab_command(folder: Path, *, port: int | None = None, browser: bool = True) -> list[str]:
+    """The command that opens JupyterLab in a folder.
+
+    Parameters
+    ----------
+    port : on this machine; default: 8888, or the next free one.
+    browser : open a browser window; without one the address is only printed.
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder, or no such port.
+
+    Examples
+    --------
+    >>> command = lab_command(Path("notebooks"), port=8890, browser=False)
+    >>> "--ServerApp.port=8890" in command, "--no-browser" in command
+    (True, True)
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"lab: there is no folder {str(folder)!r}. Run it in the project's folder."
+        )
+    if port is not None and port not in _PORTS:
+        raise UsageError(f"lab: port={port}. Allowed: 1 to 65535. Leave it out for a free one.")
+    first = folder / FIRST_NOTEBOOK
+    command = [
+        *(sys.executable, "-m", "jupyterlab"),
+        f"--ServerApp.root_dir={folder.resolve()}",
+        "--ServerApp.ip=127.0.0.1",
+        f"--LabApp.default_url=/lab{'/tree/' + first.name if first.exists() else ''}",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
+    ]
+    if os.geteuid() == 0:
+        # In a container there is often nobody else to be; it listens to this machine only.
+        command.append("--allow-root")
+    command += [] if port is None else [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    return command if browser else [*command, "--no-browser"]
+
+
+def lab_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment in which JupyterLab and its kernels run.
+
+    Examples
+    --------
+    >>> lab_environment({"PATH": "/bin"})["PLOTLY_RENDERER"]
+    'plotly_mimetype'
+    """
+    environment = dict(given)
+    environment["JUPYTER_CONFIG_PATH"] = _first(_PACKAGE, given.get("JUPYTER_CONFIG_PATH"))
+    kernels = Path(sys.prefix) / "share" / "jupyter"
+    environment["JUPYTER_PATH"] = _first(kernels, given.get("JUPYTER_PATH"))
+    environment["PLOTLY_RENDERER"] = "plotly_mimetype"
+    # Without bytecode every start of a kernel compiles all its libraries again.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
+def _first(folder: Path, others: str | None) -> str:
+    return os.pathsep.join([str(folder), *([others] if others else [])])

@@ -1,209 +1,139 @@
-"""Days, ISO weeks and months of a time zone, and when their numbers can be final.
+"""The bounds of a period and of its neighbors, in the local time of a place.
 
-A period is named as people name it (``2026-11-09``, ``2026-W46``, ``2026-11``) and bounded by
-local midnights, kept as UTC instants: a day on which the clocks change has 23 or 25 hours, and
-both are right. A period is *complete* when the log covers it and, where the report follows people
-for a window, also the window after its end: the last person to enter needs all of it. Until then
-a rate can only rise, and a report that compared it with a finished week would show a fall that is
-none.
-
-Nothing here asks a clock: "now" is the instant up to which the log is complete.
+A week there has 167 or 169 hours twice a year, and "the week before" is still the week before:
+so neighbors are found by local dates, never by subtracting hours.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
-from zoneinfo import ZoneInfo
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 
-from analysis.core import wording
-from analysis.core.schema import US_PER_SECOND, UsageError, human_duration
+from analysis.core.schema import UsageError
+from analysis.core.wording import count, days
 
-_FORMS = {
-    "day": (re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII), "2026-11-09"),
-    "week": (re.compile(r"(\d{4})-W(\d\d)", re.ASCII), "2026-W46"),
-    "month": (re.compile(r"(\d{4})-(\d\d)", re.ASCII), "2026-11"),
-}
+_NEXT = 2
+"""How many later periods a trend shows: enough to see that they are not final."""
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+class Period(NamedTuple):
+    """From `start` (included) to `end` (excluded), in local time of `time_zone`."""
 
-
-@dataclass(frozen=True)
-class Period:
-    """A day, week or month; `start` included and `end` excluded, both UTC instants."""
-
-    kind: str
-    label: str
-    first_day: date
-    end_day: date
+    start: pd.Timestamp
+    end: pd.Timestamp
     time_zone: str
 
     @property
-    def start(self) -> datetime:
-        return local_midnight(self.first_day, self.time_zone)
+    def bounds(self) -> tuple[pd.Timestamp, pd.Timestamp]:
+        """Start and end in UTC, as `entered=` takes them."""
+        return self.start.tz_convert("UTC"), self.end.tz_convert("UTC")
 
     @property
-    def end(self) -> datetime:
-        return local_midnight(self.end_day, self.time_zone)
+    def name(self) -> str:
+        """The days of the period: ``9 to 15 Nov 2026``."""
+        return days(self.start, self.end)
 
-    def words(self) -> str:
-        """The period as a person writes it: ``9 to 15 Nov 2026``."""
-        return wording.days(pd.Timestamp(self.first_day), pd.Timestamp(self.end_day))
+    @property
+    def is_month(self) -> bool:
+        """Is it one whole calendar month?"""
+        start, end = _naive(self)
+        return start == start.normalize().replace(day=1) and end == start + pd.DateOffset(months=1)
+
+    @property
+    def noun(self) -> str:
+        """What people call a stretch of this length: ``week``, ``day``, ``month``, ``10 days``."""
+        if self.is_month:
+            return "month"
+        start, end = _naive(self)
+        length = (end - start) / pd.Timedelta(days=1)
+        return {1.0: "day", 7.0: "week"}.get(length, f"{count(length)} days")
 
 
-def parse_period(label: str, kind: str, time_zone: str = "UTC") -> Period:
-    """The period of that name.
-
-    Parameters
-    ----------
-    label : ``2026-11-09``, ``2026-W46`` or ``2026-11``, as `kind` (``day``, ``week``, ``month``)
-        wants it; time_zone : whose midnights bound it.
+def period_of(bounds: tuple[Any, Any], time_zone: str, what: str) -> Period:
+    """A period from two instants; naive ones are local times of `time_zone`.
 
     Raises
     ------
     UsageError
-        If the name has another form, or the calendar has no such period.
-
-    Notes
-    -----
-    Weeks are those of ISO 8601: they start on Monday, and week 1 holds the year's first Thursday.
+        If it is no pair of instants, ends before it starts, or the time zone is unknown.
 
     Examples
     --------
-    >>> week = parse_period("2026-W46", "week", "Europe/Berlin")
-    >>> week.start.isoformat(), week.words()
-    ('2026-11-08T23:00:00+00:00', '9 to 15 Nov 2026')
+    >>> week = period_of(("2026-11-09", "2026-11-16"), "Europe/Berlin", "period")
+    >>> week.name, str(week.bounds[0])
+    ('9 to 15 Nov 2026', '2026-11-08 23:00:00+00:00')
     """
-    form, example = _FORMS[kind]
-    found = form.fullmatch(label)
-    if not found:
-        raise UsageError(
-            f"period={label!r} is no {kind}, and the report is made every {kind}. "
-            f"A {kind} looks like {example!r}."
-        )
-    numbers = [int(part) for part in found.groups()]
     try:
-        if kind == "week":
-            day = date.fromisocalendar(numbers[0], numbers[1], 1)
-        else:
-            day = date(numbers[0], numbers[1], numbers[2] if kind == "day" else 1)
-        period = period_of(day, kind, time_zone)
-        # Years at either end of the calendar have no next period, or no instant in UTC.
-        _ = period.start, period.end
-    except (ValueError, OverflowError) as error:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
         raise UsageError(
-            f"period={label!r} is not in the calendar ({error}). A {kind} looks like {example!r}."
+            f"{what}: time_zone={time_zone!r} is unknown. Zones look like 'Europe/Berlin' or 'UTC'."
         ) from error
-    return period
+    if isinstance(bounds, str) or len(bounds) != 2:
+        raise UsageError(f"{what}={bounds!r}. Allowed: (start, end), end excluded.")
+    start, end = (_local(instant, time_zone, what) for instant in bounds)
+    if end <= start:
+        raise UsageError(f"{what}={bounds!r} ends before it starts. Swap the two.")
+    return Period(start, end, time_zone)
 
 
-def period_of(day: date, kind: str, time_zone: str = "UTC") -> Period:
-    """The day, week or month that holds a local date.
+def period_before(period: Period) -> Period:
+    """The period of the same length directly before, by local dates.
 
     Examples
     --------
-    >>> period_of(date(2027, 1, 1), "week").label
-    '2026-W53'
+    >>> month = period_of(("2026-03-01", "2026-04-01"), "UTC", "period")
+    >>> period_before(month).name
+    '1 to 28 Feb 2026'
     """
-    if kind == "day":
-        return Period(kind, day.isoformat(), day, day + timedelta(days=1), time_zone)
-    if kind == "week":
-        year, week, weekday = day.isocalendar()
-        first = day - timedelta(days=weekday - 1)
-        return Period(kind, f"{year:04d}-W{week:02d}", first, first + timedelta(days=7), time_zone)
-    first = day.replace(day=1)
-    end = (first + timedelta(days=31)).replace(day=1)
-    return Period(kind, f"{first:%Y-%m}", first, end, time_zone)
+    return _moved(period, -1)
 
 
-def periods_due(
-    start: datetime,
-    covers_until: datetime,
-    *,
-    kind: str,
-    time_zone: str = "UTC",
-    window_us: int = 0,
+def surrounding(
+    period: Period, most: int, first: pd.Timestamp, until: pd.Timestamp
 ) -> list[Period]:
-    """Every complete period from the log's first whole one on, oldest first.
+    """The last `most` periods up to `period`, and up to two after it, that the log holds.
 
     Parameters
     ----------
-    start : the log's first event; the period that holds it is whole if that event is on the
-        period's first day.
-    covers_until : the instant up to which the log is complete.
-    window_us : microseconds for which people are followed after they enter.
-
-    Examples
-    --------
-    >>> from datetime import datetime, UTC
-    >>> due = periods_due(datetime(2026, 8, 19, tzinfo=UTC), datetime(2026, 9, 14, tzinfo=UTC),
-    ...     kind="week", window_us=7 * 86_400_000_000)
-    >>> [period.label for period in due]
-    ['2026-W35', '2026-W36']
+    first, until : where the log begins and up to which it is complete; periods that begin before
+        the log's first day or after its end are left out.
     """
-    first = start.astimezone(ZoneInfo(time_zone)).date()
-    period = period_of(first, kind, time_zone)
-    if period.first_day != first:
-        period = period_of(period.end_day, kind, time_zone)
-    due = []
-    while is_complete(period, covers_until, window_us=window_us):
-        due.append(period)
-        period = period_of(period.end_day, kind, time_zone)
-    return due
+    wanted = [_moved(period, k) for k in range(1 - most, _NEXT + 1)]
+    begin = first.tz_convert(period.time_zone).normalize() if not pd.isna(first) else until
+    return [p for p in wanted if p == period or (p.start >= begin and p.start < until)]
 
 
-def is_complete(period: Period, covers_until: datetime, *, window_us: int = 0) -> bool:
-    """Whether the log covers the period and the window (microseconds) after its end."""
-    return instant(period.end) + window_us <= instant(covers_until)
-
-
-def what_is_immature(period: Period, covers_until: datetime, *, window_us: int = 0) -> str:
-    """Why the period's numbers are not final, in one sentence; empty where they are.
-
-    Examples
-    --------
-    >>> from datetime import datetime, UTC
-    >>> what_is_immature(parse_period("2026-W47", "week"), datetime(2026, 11, 23, tzinfo=UTC),
-    ...     window_us=7 * 86_400_000_000)
-    '2026-W47 is not final: the log ends at 2026-11-23 00:00 UTC, and people who entered up to \
-2026-11-23 00:00 UTC are followed for 7 days. It will be final when the log covers until \
-2026-11-30 00:00 UTC.'
-    """
-    if is_complete(period, covers_until, window_us=window_us):
-        return ""
-    if instant(period.start) >= instant(covers_until):
-        state = "has not begun"
-    elif instant(period.end) > instant(covers_until):
-        state = "is not over"
+def _moved(period: Period, by: int) -> Period:
+    start, end = _naive(period)
+    if period.is_month:
+        moved = (start + pd.DateOffset(months=by), start + pd.DateOffset(months=by + 1))
     else:
-        state = "is not final"
-    why = f"{period.label} {state}: the log ends at {_minute(covers_until)}"
-    if window_us:
-        follow_up = human_duration(window_us)
-        why += f", and people who entered up to {_minute(period.end)} are followed for {follow_up}"
-    final = period.end + timedelta(microseconds=window_us)
-    return f"{why}. It will be final when the log covers until {_minute(final)}."
+        moved = (start + by * (end - start), end + by * (end - start))
+    zone = period.time_zone
+    return Period(_place(moved[0], zone), _place(moved[1], zone), zone)
 
 
-def local_midnight(day: date, time_zone: str) -> datetime:
-    """The first instant of a local date, in UTC.
-
-    Where clocks jump over midnight this is the jump; where midnight comes twice, the first one:
-    both are what ``fold=0`` gives.
-    """
-    return datetime.combine(day, time_of_day(), ZoneInfo(time_zone)).astimezone(UTC)
+def _naive(period: Period) -> tuple[pd.Timestamp, pd.Timestamp]:
+    return period.start.tz_localize(None), period.end.tz_localize(None)
 
 
-def instant(moment: datetime) -> int:
-    """Microseconds since 1970 UTC, exactly."""
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * US_PER_SECOND + since.microseconds
+def _local(instant: Any, time_zone: str, what: str) -> pd.Timestamp:
+    try:
+        stamp = pd.Timestamp(instant)
+    except (ValueError, TypeError) as error:
+        raise _no_time(instant, what) from error
+    if pd.isna(stamp):
+        raise _no_time(instant, what)
+    return _place(stamp, time_zone) if stamp.tz is None else stamp.tz_convert(time_zone)
 
 
-def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def _no_time(instant: Any, what: str) -> UsageError:
+    return UsageError(f"{what}: {instant!r} is no time. Times look like '2026-11-09'.")
+
+
+def _place(naive: pd.Timestamp, time_zone: str) -> pd.Timestamp:
+    # A midnight that the clocks skip is the next instant there is; one that comes twice, the first.
+    return naive.tz_localize(time_zone, nonexistent="shift_forward", ambiguous=True)

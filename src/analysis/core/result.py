@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+# ──── figures.theme
+
+
+def records(table: pd.DataFrame) -> list[Any]:
+    """The rows of a table, with their cells as attributes."""
+    return list(table.itertuples())
+
+
+# ──── results
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,3 +48,33 @@ class Result:
         lines = [f"<p>{html.escape(self.sentence())}</p>"]
         lines += [f"<p><strong>Note:</strong> {html.escape(w)}</p>" for w in self.warnings]
         return "\n".join([*lines, self.table.to_html(index=False, escape=True)])
+
+
+# ──── micro_cells
+
+
+def small(count: Any, min_cell: int) -> np.ndarray:
+    """Is the count that of some people, and of fewer than `min_cell`?
+
+    Examples
+    --------
+    >>> small([0, 1, 5], 5).tolist()
+    [False, True, False]
+    """
+    number = np.asarray(count, float)
+    return (number > 0) & (number < min_cell)
+
+
+def with_another(hidden: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """What is to be hidden of the parts of a sum: never one alone, but the smallest other too.
+
+    Examples
+    --------
+    >>> with_another(np.array([True, False, False]), np.array([2, 9, 7])).tolist()
+    [True, False, True]
+    """
+    out = hidden.copy()
+    others = np.flatnonzero(~hidden & (size > 0))
+    if hidden.sum() == 1 and len(others):
+        out[others[np.argmin(size[others])]] = True
+    return out

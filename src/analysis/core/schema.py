@@ -22,6 +22,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 import numpy as np
 import pandas as pd
 
+# ──── schema
+
+
 USER: Final = "user"
 
 
@@ -233,3 +236,10 @@ def human_duration(us: float) -> str:
         if seconds >= size * (1 if unit != "days" else 2):
             return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
     return f"{seconds:.1f}".removesuffix(".0") + " s"
+
+
+# ──── reports.numbers
+
+
+class ReportError(DataError):
+    """A report could not be made; the message says which, why, and what to do."""

@@ -14,19 +14,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.ratio_words import between, chance, with_interval
+from analysis.core.checks import checked_cell
 from analysis.core.result import Result
-from analysis.core.wording import count
+from analysis.core.wording import between, chance, count, with_interval
 from analysis.correlation.counts import ExposureCounts, exposure_counts
-from analysis.correlation.figures_doses import dose_curves
-from analysis.correlation.micro_cells import checked_cell, hide_small_levels
-from analysis.correlation.micro_ratios import by_level
-from analysis.correlation.result import ASSOCIATION, first_period_notes
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
-from analysis.statistics.dose import Trend, isotonic, mantel_trend
-from analysis.statistics.odds_ratios import mantel_haenszel
-from analysis.statistics.stats import CONFIDENCE
+from analysis.correlation.figures import dose_curves
+from analysis.correlation.table import by_level, hide_small_levels
+from analysis.correlation.verdict import ASSOCIATION, first_period_notes
+from analysis.eventlog.log import EventLog, hindsight
+from analysis.statistics.odds_ratios import Trend, isotonic, mantel_haenszel, mantel_trend
+from analysis.statistics.rates import CONFIDENCE
 
 LEVELS = ("0", "1", "2", "3+")
 

@@ -14,24 +14,221 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.result import Result
+from analysis.core.checks import checked_cell
+from analysis.core.result import Result, small
 from analysis.core.schema import US_PER_DAY, USER, UsageError, duration_us, human_duration
 from analysis.core.wording import count, points, share
-from analysis.correlation.aipw import COLUMNS, People, estimated
-from analysis.correlation.exposure_cells import AUTO
+from analysis.correlation.counts import person_periods
 from analysis.correlation.figures_checks import overlap_bars
-from analysis.correlation.landmarks import ACTIVITY, at_landmark, mature_users, said_of_early
-from analysis.correlation.micro_cells import checked_cell, hide_small_arms, hide_small_bins
-from analysis.correlation.person_periods import person_periods
-from analysis.correlation.result import ASSOCIATION
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
+from analysis.correlation.plan import AUTO, entry_rows
+from analysis.correlation.table import hide_small_arms, hide_small_bins
+from analysis.correlation.verdict import ASSOCIATION
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.shard import Shard
+from analysis.statistics.odds_ratios import Z95
+from analysis.statistics.rates import newcombe
+
+# ──── aipw
+#
+# Two groups and what was known of everybody: a difference of rates, crude and doubly robust.
+#
+# Plain arrays in, numbers out. The estimate is right if either of two models is: the one of who is
+# exposed, or the one of who converts in each group.
+
+
+MIN_PEOPLE: Final = 30
+
+
+_MIN_CONVERSIONS = 5
+
+
+_COUNTS = ("exposed_k", "exposed_n", "other_k", "other_n")
+
+
+COLUMNS = ["basis", *_COUNTS, "exposed_rate", "other_rate", "difference", "low", "high", "p_value"]
+
+
+class People(NamedTuple):
+    """Who is compared: exposure, outcome, and the columns that both models see."""
+
+    exposed: np.ndarray
+    converted: np.ndarray
+    known: np.ndarray
+
+
+def estimated(people: People, trim: float) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """By how much do the rates of both groups differ, crude and between people who are alike?
+
+    Parameters
+    ----------
+    trim : whoever's chance of exposure is below this, or above 1 minus this, is left out.
+
+    Returns
+    -------
+    Two rows, ``basis`` ``"crude"`` (Newcombe's interval) and ``"doubly robust"``; everybody's
+    chance of exposure; and who was kept. NaN where there are fewer than 30 people or 5 conversions
+    in a group.
+
+    Notes
+    -----
+    As in `doubly_robust.doubly_robust`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> exposed, converted = rng.random(900) < 0.4, rng.random(900) < 0.2
+    >>> table, chances, kept = estimated(People(exposed, converted, np.ones((900, 1))), 0.02)
+    >>> bool(kept.all()), bool(np.allclose(chances, exposed.mean()))
+    (True, True)
+    """
+    exposed, converted = people.exposed, people.converted
+    n, k = exposed.sum(), (exposed & converted).sum()
+    chances = np.full(len(exposed), np.nan)
+    kept = np.ones(len(exposed), bool)
+    robust: dict[str, float] = {}
+    few = min(n, len(exposed) - n) < MIN_PEOPLE
+    rare = min(k, converted.sum() - k) < _MIN_CONVERSIONS
+    if not few and not rare:
+        chances = _chances(exposed, people.known)
+        kept = (chances >= trim) & (chances <= 1 - trim)
+        own = People(exposed[kept], converted[kept], people.known[kept])
+        if min(own.exposed.sum(), (~own.exposed).sum()) >= MIN_PEOPLE:
+            robust = _aipw(own)
+    crude = _counted(exposed, converted)
+    rates = newcombe(*(int(crude[name]) for name in _COUNTS)) if len(exposed) else None
+    if rates is not None:
+        crude |= dict(zip(("difference", "low", "high"), rates, strict=True))
+    shown = _counted(exposed[kept], converted[kept])
+    shown |= {"exposed_rate": np.nan, "other_rate": np.nan} | robust
+    table = pd.DataFrame([{"basis": "crude", **crude}, {"basis": "doubly robust", **shown}])
+    return table.reindex(columns=COLUMNS), chances, kept
+
+
+def _counted(exposed: np.ndarray, converted: np.ndarray) -> dict[str, float]:
+    counts = {
+        "exposed_k": int((exposed & converted).sum()),
+        "exposed_n": int(exposed.sum()),
+        "other_k": int((~exposed & converted).sum()),
+        "other_n": int((~exposed).sum()),
+    }
+    rates = {
+        f"{arm}_rate": counts[f"{arm}_k"] / counts[f"{arm}_n"] if counts[f"{arm}_n"] else np.nan
+        for arm in ("exposed", "other")
+    }
+    return counts | rates
+
+
+def _chances(exposed: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Everybody's chance to have done it, given what was known; those alike count as one cell."""
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    place = pd.DataFrame(known).groupby(list(range(known.shape[1])), sort=False).ngroup().to_numpy()
+    # Groups are numbered as they come, so the first row of each stands for it.
+    cells = known[~pd.Series(place).duplicated().to_numpy()]
+    n, done = np.bincount(place), np.bincount(place, weights=exposed)
+    if np.linalg.matrix_rank(cells) >= len(cells):
+        # As many parameters as cells: the model is each cell's own share.
+        return np.asarray(done / n)[place]
+    fit = GLM(np.column_stack([done, n - done]), cells, family=Binomial()).fit()
+    return np.asarray(fit.predict(cells))[place]
+
+
+def _aipw(people: People) -> dict[str, float]:
+    from scipy.stats import norm
+    from statsmodels.discrete.discrete_model import Logit
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.treatment.treatment_effects import TreatmentEffect
+
+    t, y = people.exposed.astype(float), people.converted.astype(float)
+    select = Logit(t, people.known).fit(disp=False)
+    model = TreatmentEffect(OLS(y, people.known), t, results_select=select)
+    difference, other, exposed = model.aipw(return_results=False)
+    chance = np.asarray(select.predict())
+    one, none = (r.predict(people.known) for r in (model.results1, model.results0))
+    influence = one - none + t * (y - one) / chance - (1 - t) * (y - none) / (1 - chance)
+    se = float(influence.std() / np.sqrt(len(y)))
+    found = {"exposed_rate": float(exposed), "other_rate": float(other)}
+    found |= {"difference": float(difference), "low": float(difference - Z95 * se)}
+    p_value = float(2 * norm.sf(abs(difference) / se)) if se > 0 else np.nan
+    return found | {"high": float(difference + Z95 * se), "p_value": p_value}
+
+
+# ──── landmarks
+#
+# Who is looked at at a landmark: those who have not converted by then and are followed to the end.
+#
+# Whoever has converted before is not in it, and how many these are is said.
+
+
+ACTIVITY: Final = "activity"
+
+
+def mature_users(log: EventLog, horizon_us: int, start: str | None) -> set[str]:
+    """Users whose whole horizon the log covers."""
+    last = log.covers_until_us - horizon_us
+
+    def users(shard: Shard) -> list[str]:
+        first = entry_rows(shard, log=log, start=start)
+        early = np.flatnonzero(first >= 0)
+        early = early[shard.time[first[early]] <= last]
+        return shard.users.take(early).to_pylist()
+
+    return {name for part in engine.over(log.shards, users) for name in part}
+
+
+def at_landmark(rows: pd.DataFrame, micro: str, adjust: list[str]) -> People:
+    """Everybody at risk at the landmark, and whether they converted later.
+
+    Parameters
+    ----------
+    rows : as `person_periods` gives them; the first period is up to the landmark.
+    """
+    later = rows[rows["period"] >= 1]
+    converted = later.groupby(USER, sort=False)["converted"].any()
+    here = later[later["period"] == 1]
+    columns = [np.ones(len(here))]
+    if ACTIVITY in adjust:
+        activity = np.log1p(here[ACTIVITY].to_numpy(float))
+        columns += [activity, activity**2]
+    for name in adjust:
+        if name != ACTIVITY:
+            levels = here[name].astype(str)
+            counts = levels.value_counts()
+            # The most frequent value is what the others are compared with.
+            columns += [
+                (levels == level).to_numpy(float)
+                for level in counts.index[1:]
+                if counts[level] >= MIN_PEOPLE
+            ]
+    exposed = here[micro].to_numpy(bool)
+    outcome = converted.reindex(here[USER]).to_numpy(bool)
+    return People(exposed, outcome, np.column_stack(columns))
+
+
+def said_of_early(came: pd.Series, landmark_us: int, min_cell: int) -> list[str]:
+    """How many conversions a landmark throws away; `came` is the cell of each."""
+    early = int((came == 0).sum())
+    if len(came) < max(min_cell, 1):
+        return []
+    gone = share(early, len(came), early / len(came))
+    if small([early, len(came) - early], min_cell).any():
+        gone = f"Fewer than {min_cell}, or all but so few, of {count(len(came))}"
+    return [
+        f"{gone} of the conversions come before the landmark, within "
+        f"{human_duration(landmark_us)} of entry: they are left out."
+    ]
+
+
+# ──── doubly_robust
+
 
 _BINS = 20
 

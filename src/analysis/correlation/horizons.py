@@ -17,21 +17,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.ratio_words import with_interval
-from analysis.core.result import Result
+from analysis.core.result import Result, records, small
 from analysis.core.schema import VALUE, UsageError, duration_us, human_duration
-from analysis.core.wording import count, listed
-from analysis.correlation.correlation import MicroToMacroResult, micro_to_macro
-from analysis.correlation.exposure_firsts import NEVER, entry_rows, first_times
-from analysis.correlation.figures_horizons import horizon_forest
-from analysis.correlation.micro_cells import small
-from analysis.correlation.plan import ExposurePlan, exposure_plan
-from analysis.correlation.result import ASSOCIATION, judged
-from analysis.correlation.verdict import VerdictLimits
+from analysis.core.wording import count, listed, with_interval
+from analysis.correlation.figures_checks import horizon_forest
+from analysis.correlation.plan import NEVER, ExposurePlan, entry_rows, exposure_plan, first_times
+from analysis.correlation.result import MicroToMacroResult, micro_to_macro
+from analysis.correlation.verdict import ASSOCIATION, VerdictLimits, judged
 from analysis.eventlog import parallel as engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
-from analysis.plotting.theme import records
 from analysis.statistics.odds_ratios import Z95
 
 WORTH: Final = "value"

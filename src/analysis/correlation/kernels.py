@@ -14,27 +14,389 @@ none, and in a cell more than there are.
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 
-from analysis.correlation.kernels_before_macros import by_event, shortly_before, wait
-from analysis.correlation.kernels_cells import cell_of
-from analysis.correlation.kernels_exposure import ACTIVITY_BINS, BINS, LEVELS, MOST_COUNTED, NEVER
-from analysis.correlation.kernels_exposure_layout import (
-    CONVERTERS,
-    COUNTED,
-    DOSE,
-    FIRST_CELL,
-    LINES,
-    MATURE,
-    NEAR,
-    ORDER,
-    ROW,
-    TIMES,
-    UNITS,
-)
+# ──── passes.cells
+#
+# Which cell of time since entry an instant lies in: a look, where a search would guess wrong.
+#
+# A binary search is a chain of branches that nobody can foresee. Here the leading bits of a time
+# name a cell that does not lie behind it, and the right one is mostly no step away: leading bits
+# are fine where times are short, and so are the cells of the first minutes.
+
+
+# Of a float64's 52 bits of fraction 6 stay: 64 steps from 2^n to 2^(n + 1).
+_DROPPED = np.int64(46)
+
+
+_LEAST = np.int64(np.float64(1).view(np.int64) >> 46)
+
+
+_STEPS = 8
+
+
+@nb.njit(cache=True, nogil=True, forceinline=True)
+def _leading_bits(since):
+    """A number that grows with `since` ≥ 0, from 0."""
+    return (np.float64(since + 1).view(np.int64) >> _DROPPED) - _LEAST
+
+
+@nb.njit(cache=True, nogil=True)
+def with_guesses(edges):
+    """`edges`, and behind them per leading bits of a time a cell that does not lie behind it."""
+    guesses = np.zeros(_leading_bits(edges[-1]) + 1, np.int64)
+    for cell in range(edges.size - 1):
+        guesses[_leading_bits(edges[cell]) + 1 :] = cell
+    return np.concatenate((edges, guesses))
+
+
+@nb.njit(cache=True, nogil=True, forceinline=True)
+def cell_of(since, cells, width):
+    """The cell of `since`, at least 0 and before the last edge.
+
+    `cells` are the `width` edges `with_guesses`.
+    """
+    low = cells[width + _leading_bits(since)]
+    step = 1
+    while low + step < width and since >= cells[low + step]:
+        low += step
+        step *= 2
+    while step > 1:
+        step //= 2
+        if low + step < width and since >= cells[low + step]:
+            low += step
+    return low
+
+
+# ──── passes.exposure
+#
+# When a unit enters, when it converts, how long it is watched; and how activity is binned.
+#
+# What is counted of them stands in `exposure_counts` and `before_macros`.
+
+
+NEVER = np.int64(2**62)
+
+
+LEVELS = 4
+
+
+ACTIVITY_BINS = 11
+
+
+MOST_COUNTED = 2 ** (ACTIVITY_BINS - 3) + 1
+
+
+BINS = np.array([0, *(int(n - 1).bit_length() + 1 for n in range(1, MOST_COUNTED + 1))], np.int64)
+"""The bin of a number of context events: 0, 1, 2, 3-4, 5-8, …; the last holds all above 256."""
+
+
+@nb.njit(cache=True, nogil=True)
+def first_shown(event, offsets, names):
+    """The first row of each unit whose code is below `names`, or −1."""
+    out = np.full(offsets.size - 1, -1, np.int64)
+    for u in range(offsets.size - 1):
+        for i in range(offsets[u], offsets[u + 1]):
+            if event[i] < names:
+                out[u] = i
+                break
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def second_sessions(time, event, session, offsets, names):
+    """When each unit's second session begins, or `NEVER`; rows without a session have no say."""
+    out = np.full(offsets.size - 1, NEVER, np.int64)
+    for u in range(offsets.size - 1):
+        own = np.int64(-1)
+        for i in range(offsets[u], offsets[u + 1]):
+            if event[i] >= names or session[i] < 0:
+                continue
+            if own < 0:
+                own = np.int64(session[i])
+            elif session[i] != own:
+                out[u] = time[i]
+                break
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def first_macros(time, offsets, first, macros, horizon, covers):
+    """The row of each unit's first macro conversion, or −1; `macros` are the rows of all of them.
+
+    It counts within `horizon` of the row at which the unit enters, and before `covers`.
+    """
+    out = np.full(first.size, -1, np.int64)
+    m = 0
+    for u in range(first.size):
+        start = first[u]
+        if start < 0:
+            continue
+        while m < macros.size and macros[m] < start:
+            m += 1
+        if m == macros.size:
+            break
+        row = macros[m]
+        if row < offsets[u + 1] and time[row] < min(time[start] + horizon, covers):
+            out[u] = row
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def observed_cells(entry, horizon, covers, edges):
+    """How many cells since `entry` the log covers whole."""
+    if covers - entry >= horizon:
+        return edges.size - 1
+    return max(np.searchsorted(edges, covers - entry, side="right") - 1, 0)
+
+
+# ──── passes.firsts
+#
+# When each unit first did each of some events: one visit to the rows of those who may have.
+
+
+NEVER_firsts = np.int64(np.iinfo(np.int64).max)
+
+
+@nb.njit(cache=True, nogil=True)
+def first_times(time, event, offsets, masks, bits, first, end, place, kinds):
+    """The instants of first times, from the row at which a unit enters up to its end, excluded.
+
+    Parameters
+    ----------
+    masks, bits : units whose mask has none of the bits are not visited.
+    first, end : per unit the row at which it enters, −1 is none, and the instant at which looking
+        ends. place : per event code, and one more for hidden rows, the row of the answer, or −1.
+    kinds : how many rows the answer has.
+
+    Returns
+    -------
+    int64 array (kinds, units) of microseconds, or `NEVER`.
+    """
+    out = np.full((kinds, first.size), NEVER_firsts, np.int64)
+    for u in range(first.size):
+        if first[u] < 0 or not masks[u] & bits:
+            continue
+        for i in range(first[u], offsets[u + 1]):
+            if time[i] >= end[u]:
+                break
+            k = place[event[i]]
+            if k >= 0 and out[k, u] == NEVER_firsts:
+                out[k, u] = time[i]
+    return out
+
+
+# ──── passes.exposure_layout
+#
+# Where the counts of exposure lie in one array, and what is known of one person while counting.
+
+
+TIMES, ORDER, ROW, DOSE, NEAR, LINES = range(6)
+"""Lines of what one person has done. By kind: how often (`TIMES`), and whether shortly before the
+macro conversion (`NEAR`). By the order of first times: the event (`ORDER`), its row (`ROW`), and
+the dose of it that the tables have (`DOSE`)."""
+
+
+UNITS, MATURE, CONVERTERS, COUNTED, FIRST_CELL = range(5)
+"""Places of `Tables.totals`."""
+
+
+class Layout(NamedTuple):
+    """What is asked, and where in one array of counts each table begins.
+
+    `asked` is K; `width` cells + 1; `strata` all of them, with bins of activity where `binned`.
+    Tables in one array, because references to many would be counted at every use.
+    """
+
+    asked: int
+    width: int
+    groups: int
+    strata: int
+    binned: bool
+    totals: int
+    did: int
+    changes: int
+    macros: int
+    done_changes: int
+    done_macros: int
+    active: int
+    trials: int
+    shortly: int
+
+
+class Tables(NamedTuple):
+    """The tables in an array of counts, int32. An event is the last axis of all that have one,
+    because what one person has done is written together.
+
+    totals (5,); did (2, K): units that did it, without and with a macro conversion.
+    changes (groups, strata, cells + 1) and done_changes (…, 4, K): of the people at risk from one
+    cell to the next, all, and by dose and event; macros and done_macros: alike, those who convert
+    in the cell. Dose 0 and the last cell mean nothing.
+    active (cells + 1, bins, bins, 2): people in trials, without and with a macro conversion
+    later; trials (…, 2, K): of these, who do the event in the cell, and who did it before. The
+    last cell means nothing.
+    shortly (K,): converters with the event shortly before, see `before_macros`.
+    """
+
+    totals: np.ndarray
+    did: np.ndarray
+    changes: np.ndarray
+    macros: np.ndarray
+    done_changes: np.ndarray
+    done_macros: np.ndarray
+    active: np.ndarray
+    trials: np.ndarray
+    shortly: np.ndarray
+
+
+def no_counts(*, asked, cells, groups, strata, binned):
+    """The layout of the tables, an array of counts, all 0, and the tables in it."""
+    width = cells + 1
+    people = (groups, strata, width)
+    done = (*people, LEVELS, asked)
+    active = (width, ACTIVITY_BINS, ACTIVITY_BINS, 2)
+    shapes = ((5,), (2, asked), people, people, done, done, active, (*active, 2, asked), (asked,))
+    sizes = [math.prod(shape) for shape in shapes]
+    starts = [0, *itertools.accumulate(sizes)]
+    counts = np.zeros(starts[-1], np.int32)
+    layout = Layout(asked, width, groups, strata, binned, *starts[:-1])
+    parts = zip(itertools.pairwise(starts), shapes, strict=True)
+    return layout, counts, Tables(*(counts[a:b].reshape(shape) for (a, b), shape in parts))
+
+
+# ──── passes.person_periods
+#
+# One row per unit and cell at risk: the long way, a look at every cell of everybody.
+#
+# Kept apart from `passes.exposure`, which counts the same without going through the cells, so that
+# each can judge the other.
+
+
+@nb.njit(cache=True, nogil=True)
+def _cells_at_risk(time, first, bought, horizon, covers, edges, u):
+    """(cells at risk, cell of the macro conversion or −1) of one unit."""
+    if first[u] < 0:
+        return np.int64(0), np.int64(-1)
+    entry = time[first[u]]
+    cells = observed_cells(entry, horizon, covers, edges)
+    if bought[u] < 0:
+        return cells, np.int64(-1)
+    for p in range(cells):
+        if time[bought[u]] < entry + edges[p + 1]:
+            return np.int64(p + 1), np.int64(p)
+    return cells, np.int64(-1)
+
+
+@nb.njit(cache=True, nogil=True)
+def rows_at_risk(time, first, bought, horizon, covers, edges):
+    """How many rows `fill` writes for a shard."""
+    rows = 0
+    for u in range(first.size):
+        rows += _cells_at_risk(time, first, bought, horizon, covers, edges, u)[0]
+    return rows
+
+
+@nb.njit(cache=True, nogil=True)
+def fill(time, event, offsets, first, bought, kind, horizon, covers, edges, out):
+    """Write the rows of a shard, unit by unit and cell by cell.
+
+    Parameters
+    ----------
+    kind : per event code, and one more for hidden rows: 0 … K − 1 are the events asked about, K
+        is context, K + 1 anything else.
+    out : (unit, cell, converted, context, events): room for the rows; `context` and `events`
+        (rows, K) are how often each was done strictly before the cell starts.
+    """
+    unit, period, converted, context, events = out
+    asked = events.shape[1]
+    row = 0
+    for u in range(first.size):
+        cells, macro_cell = _cells_at_risk(time, first, bought, horizon, covers, edges, u)
+        i = first[u]
+        for p in range(cells):
+            start = time[first[u]] + edges[p]
+            if p > 0:
+                context[row] = context[row - 1]
+                events[row] = events[row - 1]
+            while i < offsets[u + 1] and time[i] < start:
+                k = kind[event[i]]
+                if k == asked:
+                    context[row] += 1
+                elif k < asked:
+                    events[row, k] += 1
+                i += 1
+            unit[row] = u
+            period[row] = p
+            converted[row] = p == macro_cell
+            row += 1
+
+
+# ──── passes.before_macros
+#
+# What a converter did before the macro conversion: how long before, and what shortly before.
+
+
+@nb.njit(cache=True, nogil=True, forceinline=True)
+def shortly_before(time, event, session, kind, deeds, span, gap):
+    """Note the kinds in the session of the macro conversion, at most `gap` earlier.
+
+    An event at its very instant counts in whichever order the two arrived. `span` is the person's
+    first row, the row after the last, and that of the macro conversion.
+    """
+    start, stop, macro = span
+    own, at = session[macro], time[macro]
+    if own < 0:
+        return
+    i = np.uint64(macro + 1)
+    while i < stop and time[i] == at:
+        i += np.uint64(1)
+    while i > start and time[i - np.uint64(1)] >= at - gap:
+        i -= np.uint64(1)
+        if session[i] == own:
+            deeds[NEAR, kind[event[i]]] = np.uint64(1)
+
+
+@nb.njit(cache=True, nogil=True, forceinline=True)
+def wait(time, deeds, found, waits, wait_of, waiting):
+    """Append how long it is from the first time of each event to the macro conversion.
+
+    `found` is how many events are known, and the row of the macro conversion. As they stand in the
+    order of first times, those that come with it or after it are the last.
+    """
+    known, macro = found
+    for j in range(known):
+        ahead = time[macro] - time[deeds[ROW, j]]
+        if ahead <= 0:
+            break
+        waits[waiting] = ahead
+        wait_of[waiting] = deeds[ORDER, j]
+        waiting += 1
+    return waiting
+
+
+@nb.njit(cache=True, nogil=True)
+def by_event(waits, wait_of, asked):
+    """The waits event by event, and where those of each begin and end."""
+    ends = np.zeros(asked + 1, np.int64)
+    for k in wait_of:
+        ends[k + 1] += 1
+    ends = np.cumsum(ends)
+    free = ends.copy()
+    out = np.empty(waits.size, np.int64)
+    for i in range(waits.size):
+        k = wait_of[i]
+        out[free[k]] = waits[i]
+        free[k] += 1
+    return out, ends
+
+
+# ──── passes.exposure_counts
+
 
 # Unsigned, because a signed index may be one from the end, which costs a look each time.
 _NONE, _ONE, _MOST = np.uint64(0), np.uint64(1), np.uint64(LEVELS - 1)

@@ -19,19 +19,17 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.ratio_words import chance, with_interval
-from analysis.core.result import Result
+from analysis.core.checks import checked_cell
+from analysis.core.result import Result, records
 from analysis.core.schema import ALL, UsageError
-from analysis.core.wording import count, group_name, listed
+from analysis.core.wording import chance, count, group_name, listed, with_interval
 from analysis.correlation.counts import ExposureCounts, exposure_counts
-from analysis.correlation.figures_stability import stability_forest
-from analysis.correlation.micro_cells import checked_cell, hide_small_groups
-from analysis.correlation.micro_ratios import arms, group_names, q_values
-from analysis.correlation.result import ASSOCIATION, first_period_notes
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
-from analysis.plotting.theme import records
+from analysis.correlation.figures_checks import stability_forest
+from analysis.correlation.table import arms, group_names, hide_small_groups
+from analysis.correlation.verdict import ASSOCIATION, first_period_notes
+from analysis.eventlog.log import EventLog, hindsight
 from analysis.statistics.odds_ratios import OddsRatio, cochran_q, mantel_haenszel
+from analysis.statistics.rates import q_values
 
 DIMENSIONS: Final = ("week", "device", "channel", "returning")
 

@@ -18,39 +18,267 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.schema import ALL
+from analysis.core.result import records, small, with_another
+from analysis.core.schema import ALL, US_PER_SECOND
+from analysis.core.wording import count
 from analysis.correlation.counts import ExposureCounts
-from analysis.correlation.micro_ratios import (
-    Ratios,
-    arms,
-    by_level,
-    calibrated,
-    group_names,
-    median_seconds,
-    q_values,
-    ratios,
-)
-from analysis.correlation.on_the_way import OnTheWay
 from analysis.correlation.verdict import (
     CONTROL,
     INVERSE,
     LEADS,
+    NOT_ENOUGH,
     STRUCTURAL,
     Facts,
+    OnTheWay,
     Verdict,
     VerdictLimits,
     verdict_of,
 )
-from analysis.plotting.theme import records
-from analysis.statistics.dose import mantel_trend
-from analysis.statistics.odds_ratios import OddsRatio, e_value, excess_per_1000, mantel_haenszel
-from analysis.statistics.stats import CONFIDENCE, wilson
+from analysis.statistics.calibration import (
+    Controls,
+    calibrate,
+    calibrate_each_by_the_others,
+    controls_of,
+)
+from analysis.statistics.odds_ratios import (
+    OddsRatio,
+    e_value,
+    excess_per_1000,
+    mantel_haenszel,
+    mantel_trend,
+)
+from analysis.statistics.rates import CONFIDENCE, q_values, wilson
+
+# ──── micro_cells
+#
+# What is about fewer people than may be told: hidden, and so that no sum gives it away.
+#
+# A row of which one count is small loses all its numbers: ratio, interval and p-value would give
+# the
+# count back. Where only one of several groups or levels would be hidden, the difference between
+# everybody and the others would tell it, so the smallest of the others is hidden with it.
+
+
+_KEPT = {"event", "label", "role", "group", "verdict", "reason", "controls", "only_after"}
+
+
+def hide_small_rows(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `micro_table` without the numbers of few people.
+
+    Parameters
+    ----------
+    min_cell : rows with a count of fewer people, but of some, are hidden; 1 hides none.
+    """
+    if min_cell == 1 or not len(table):
+        return table
+    others = table["macros"] - table["exposed_macros"]
+    unreached = table["converters"] - table["reach_k"]
+    counts = [table[name] for name in ("users", "exposed_users", "reach_k", "exposed_macros")]
+    hidden = np.any([small(x, min_cell) for x in (*counts, others, unreached)], axis=0)
+    groups = (table["group"] != ALL).to_numpy()
+    size = table["exposed_macros"].to_numpy()
+    for event in table["event"].unique():
+        own = np.flatnonzero(groups & (table["event"] == event).to_numpy())
+        hidden[own] = with_another(hidden[own], size[own])
+    numbers = [name for name in table if name not in _KEPT]
+    out = table.astype(dict.fromkeys(numbers, float))
+    out.loc[hidden, numbers] = np.nan
+    told = hidden & ~(table["role"] == "milestone").to_numpy()
+    out.loc[told & ~table["verdict"].isin([CONTROL]).to_numpy(), "reason"] = _too_few(
+        table["converters"].max(), min_cell
+    )
+    out.loc[hidden, "only_after"] = None
+    judged = hidden & ~table["verdict"].isin([CONTROL, STRUCTURAL]).to_numpy()
+    out.loc[judged, "verdict"] = NOT_ENOUGH
+    return out
+
+
+def _too_few(converters: float, min_cell: int) -> str:
+    """Why nothing is told, with the number that limits it where that may be told."""
+    said = f"Too few people to show: one of its numbers is of fewer than {min_cell}"
+    return (
+        f"{said}, of {count(converters)} who converted." if converters >= min_cell else f"{said}."
+    )
+
+
+def hide_small_levels(doses: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `dose_table` without the numbers of few people."""
+    if min_cell == 1 or not len(doses):
+        return doses
+    numbers = ["k", "n", "odds_ratio", "low", "high", "rising"]
+    out = doses.astype(dict.fromkeys(numbers, float))
+    few = small(doses["k"], min_cell) | small(doses["n"], min_cell)
+    for event in doses["event"].unique():
+        own = np.flatnonzero((doses["event"] == event).to_numpy())
+        few[own] = with_another(few[own], doses["k"].to_numpy()[own])
+    out.loc[few, numbers] = np.nan
+    # The curve runs through all levels, so a hidden one would show in those beside it.
+    out.loc[out["event"].isin(doses.loc[few, "event"]), "rising"] = np.nan
+    return out
+
+
+def hide_small_groups(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `stability` without the numbers of few people."""
+    if min_cell == 1 or not len(table):
+        return table
+    others = table["macros"] - table["exposed_macros"]
+    few = small(table["exposed_macros"], min_cell) | small(others, min_cell)
+    for dimension in table["dimension"].unique():
+        own = np.flatnonzero((table["dimension"] == dimension).to_numpy())
+        few[own] = with_another(few[own], table["exposed_macros"].to_numpy()[own])
+    numbers = ["macros", "exposed_macros", "odds_ratio", "low", "high", "se"]
+    out = table.astype(dict.fromkeys(numbers, float))
+    out.loc[few, numbers] = np.nan
+    out.loc[few, "enough"] = False
+    return out
+
+
+def hide_small_arms(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `doubly_robust` without the numbers of few people.
+
+    Of crude and doubly robust the one would give the other away, so both go.
+    """
+    if min_cell == 1 or not len(table):
+        return table
+    counts = [table[f"{arm}_{what}"] for arm in ("exposed", "other") for what in ("k", "n")]
+    left = [table[f"{arm}_n"] - table[f"{arm}_k"] for arm in ("exposed", "other")]
+    few = np.any([small(x, min_cell) for x in (*counts, *left)], axis=0)
+    if "basis" in table:
+        few[:] = few.any()
+    numbers = [name for name in table if name not in ("basis", "event")]
+    out = table.astype(dict.fromkeys(numbers, float))
+    out.loc[few, numbers] = np.nan
+    return out
+
+
+def hide_small_bins(overlap: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The bins of `doubly_robust` without those of few people."""
+    out = overlap.copy()
+    for name in ("exposed", "other", "trimmed") if min_cell > 1 else ():
+        few = with_another(small(overlap[name], min_cell), overlap[name].to_numpy())
+        out[name] = overlap[name].astype(float).mask(few)
+    return out
+
+
+# ──── micro_ratios
+#
+# Odds ratios from the counts: crude, adjusted, and calibrated by the controls, by group.
+#
+# The counts hold conversions and people at risk by event, dose, group, period and stratum. Adding
+# up
+# over one of these answers another question, so there is one place that does it.
+
+
+class Arms(NamedTuple):
+    """Exposed and others in every stratum: conversions and people at risk, of shape (events,
+    groups, strata); the first group is everybody."""
+
+    exposed_k: np.ndarray
+    exposed_n: np.ndarray
+    other_k: np.ndarray
+    other_n: np.ndarray
+
+
+class Ratios(NamedTuple):
+    """Odds ratios of shape (events, groups), and what the controls say in each group."""
+
+    crude: OddsRatio
+    adjusted: OddsRatio
+    controls: list[Controls]
+    eligible: np.ndarray
+
+
+def by_level(counts: ExposureCounts) -> tuple[np.ndarray, np.ndarray]:
+    """Conversions and people at risk, of shape (events, levels, groups, strata).
+
+    Where there are several groups, all of them together stand before them.
+    """
+    events, levels, groups, periods, strata = counts.macros.shape
+    shape = (events, levels, groups, periods * strata)
+    flat = [x.reshape(shape) for x in (counts.macros, counts.at_risk)]
+    if len(counts.groups) > 1:
+        flat = [np.concatenate([x.sum(2, keepdims=True), x], 2) for x in flat]
+    return flat[0], flat[1]
+
+
+def group_names(counts: ExposureCounts) -> list[Any]:
+    """The groups in the order of `by_level`."""
+    return [ALL, *counts.groups] if len(counts.groups) > 1 else [ALL]
+
+
+def arms(counts: ExposureCounts) -> Arms:
+    """Those who had done it before the period, once or more, against the others."""
+    k, n = by_level(counts)
+    return Arms(k[:, 1:].sum(1), n[:, 1:].sum(1), k[:, 0], n[:, 0])
+
+
+def ratios(counts: ExposureCounts, limits: VerdictLimits, confidence: float) -> Ratios:
+    """Crude and adjusted odds ratios, and the controls that are precise enough to calibrate by."""
+    people = arms(counts)
+    crude = mantel_haenszel(*(x.sum(-1, keepdims=True) for x in people), confidence=confidence)
+    adjusted = mantel_haenszel(*people, confidence=confidence)
+    is_control = np.isin(counts.events, counts.controls)[:, None]
+    # As precise as the rule asks of a micro conversion.
+    eligible = is_control & (adjusted.high < adjusted.low * limits.widest_factor)
+    logs = np.log(adjusted.estimate)
+    found = [controls_of(logs[use, g], adjusted.se[use, g]) for g, use in enumerate(eligible.T)]
+    return Ratios(crude, adjusted, found, eligible)
+
+
+def calibrated(found: Ratios, limits: VerdictLimits, confidence: float) -> dict[str, np.ndarray]:
+    """The calibrated odds ratios by name of column, of shape (events, groups).
+
+    A control that takes part is calibrated by the other ones.
+    """
+    logs, se = np.log(found.adjusted.estimate), found.adjusted.se
+    options: dict[str, Any] = {"min_controls": limits.min_controls, "confidence": confidence}
+    columns = []
+    for g, controls in enumerate(found.controls):
+        one = [np.array(x, float) for x in calibrate(logs[:, g], se[:, g], controls, **options)]
+        own = np.flatnonzero(found.eligible[:, g])
+        for event, other in zip(
+            own, calibrate_each_by_the_others(logs[own, g], se[own, g], **options), strict=True
+        ):
+            for column, value in zip(one, other, strict=True):
+                column[event] = value
+        columns.append(one)
+    names = ("calibrated", "calibrated_low", "calibrated_high", "p_value", "variance", "lasting")
+    return {name: np.stack([c[i] for c in columns], 1) for i, name in enumerate(names)}
+
+
+def median_seconds(waits_us: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, ...]:
+    """The median of sorted waits in seconds, and its interval by order statistics.
+
+    Notes
+    -----
+    The limits are the waits of ranks that a binomial count of n halves does not reach with more
+    than (1 − confidence)/2 (David & Nagaraja 2003, *Order Statistics*, section 7.1); NaN where
+    there are too few.
+
+    Examples
+    --------
+    >>> median_seconds(np.arange(1, 12) * 1_000_000)
+    (6.0, 2.0, 10.0)
+    """
+    from scipy.stats import binom
+
+    n = len(waits_us)
+    if not n:
+        return math.nan, math.nan, math.nan
+    seconds = np.asarray(waits_us) / US_PER_SECOND
+    rank = int(binom.ppf((1 - confidence) / 2, n, 0.5))
+    if rank < 1 or 2 * rank > n:
+        return float(np.median(seconds)), math.nan, math.nan
+    return float(np.median(seconds)), float(seconds[rank - 1]), float(seconds[n - rank])
+
+
+# ──── micro_table
 
 
 def micro_table(

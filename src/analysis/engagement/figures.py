@@ -8,29 +8,28 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.core.result import records
 from analysis.core.wording import count, percent, share
-from analysis.plotting.figures_rows import (
-    AXIS,
-    edge_note,
-    heading_notes,
-    percent_axis,
-    row_axis,
-    row_lines,
-    rows,
-)
 from analysis.plotting.theme import (
+    AXIS,
     DOWN,
     REST,
     UP,
+    Bar,
+    bars_under_headings,
+    edge_note,
     empty,
     finished,
+    heading_notes,
+    percent_axis,
     plain,
-    records,
+    row_axis,
+    row_lines,
+    rows,
     safe,
     safe_lines,
     short,
 )
-from analysis.segments.figures import Bar, bars_under_headings
 
 _NAME = 30
 

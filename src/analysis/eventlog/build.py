@@ -1,22 +1,35 @@
-"""From a table of events to shards: who belongs where, in which order, with which codes.
+"""From columns of any type to the two kinds of cell a log has: text and numbers.
 
-The input is a *canonical table*: ``user`` (text), ``time`` (int64 microseconds UTC), ``event``
-(text), optionally ``session`` (text), then properties as text or float64. The readers make it;
-nothing here knows where it came from. A shard holds a range of the users' hashes, so the number
-of shards is free to choose and neighboring ranges can be joined.
+Ids are text, always: an id that is read as a number loses its leading zeros and, beyond
+2**53, its last digits. Truth values are the text ``"true"`` and ``"false"``, so that they group
+and filter like any other property; dates in properties are ISO text.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as kind
 
-from analysis.core.schema import EVENT, SESSION, TIME, USER, UsageError
+from analysis.core.schema import (
+    EVENT,
+    SESSION,
+    TIME,
+    US_PER_SECOND,
+    USER,
+    DataError,
+    UsageError,
+    did_you_mean,
+)
 from analysis.eventlog import kernels as ordering
+from analysis.eventlog import parallel as engine
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import (
     Column,
@@ -27,6 +40,259 @@ from analysis.eventlog.shard import (
     string_hashes,
     text_column,
 )
+
+# ──── eventlog.canonical
+
+
+_EXACT = 2**53
+
+
+def arrow_table(frame: Any) -> pa.Table:
+    """An Arrow table of a pandas, polars or pyarrow frame.
+
+    Raises
+    ------
+    UsageError
+        If `frame` is none of these, or holds what Arrow has no column for.
+    """
+    if isinstance(frame, pa.Table):
+        return frame
+    if isinstance(frame, pa.RecordBatch):
+        return pa.Table.from_batches([frame])
+    if isinstance(frame, pd.DataFrame):
+        named = frame.rename(columns=str)
+        _refuse_twins(list(named.columns))
+        try:
+            return pa.Table.from_pandas(_plain_objects(named), preserve_index=False)
+        except (pa.ArrowException, TypeError, UnicodeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(
+                f"from_frame: a column cannot be read ({reason}). "
+                "Convert it to text or numbers first, or drop it."
+            ) from error
+    if hasattr(frame, "collect") and hasattr(frame, "collect_schema"):
+        frame = frame.collect()
+    if hasattr(frame, "to_arrow"):
+        return frame.to_arrow()
+    raise UsageError(
+        f"from_frame: got {type(frame).__name__}. Allowed: a pandas, polars or pyarrow table."
+    )
+
+
+def canonical_table(
+    table: pa.Table, *, user: str, time: str, event: str, session: str | None
+) -> pa.Table:
+    """Rename and convert the columns of `table` to those of a log.
+
+    A naive time is taken as UTC. Columns that are not named become properties.
+
+    Raises
+    ------
+    UsageError
+        If a named column is missing, a column is there twice or cannot be read, or a property
+        would be called like a column of the log.
+    DataError
+        If a row has no user, time or event.
+    """
+    _refuse_twins(table.column_names)
+    named = {USER: user, TIME: time, EVENT: event}
+    if session is not None:
+        named[SESSION] = session
+    for column in named.values():
+        if column not in table.column_names:
+            raise UsageError(
+                f"from_frame: there is no column {column!r}."
+                f"{did_you_mean(column, table.column_names)} Columns: "
+                f"{', '.join(map(repr, table.column_names))}. "
+                "Say which is which: EventLog.from_frame(df, user=…, time=…, event=…)."
+            )
+    ways: dict[str, _Way] = {
+        USER: (text_cells, user),
+        TIME: (time_cells, time),
+        EVENT: (text_cells, event),
+    }
+    cells = _converted(table, ways)
+    _refuse_gaps(cells)
+    if session is None and SESSION in table.column_names:
+        session = SESSION
+    more: dict[str, _Way] = {} if session is None else {SESSION: (text_cells, session)}
+    taken = {user, time, event, session}
+    for name in table.column_names:
+        if name in taken:
+            continue
+        if name in cells or name in more:
+            raise UsageError(
+                f"from_frame: column {name!r} would become a property, but a log has a column of "
+                f"that name. Rename it: df.rename(columns={{{name!r}: 'my_{name}'}})."
+            )
+        more[name] = (property_cells, name)
+    return pa.table(cells | _converted(table, more))
+
+
+_Way = tuple[Callable[[pa.ChunkedArray, str], pa.ChunkedArray], str]
+"""How a column of a log is made, and of which column of the table."""
+
+
+def _converted(table: pa.Table, ways: Mapping[str, _Way]) -> dict[str, pa.ChunkedArray]:
+    """The columns of a log, in threads: giving text its codes is most of the work."""
+    cells = engine.over(ways.values(), lambda way: way[0](table.column(way[1]), way[1]))
+    return dict(zip(ways, cells, strict=True))
+
+
+def text_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Any column as dictionary-encoded text; missing stays missing.
+
+    Raises
+    ------
+    UsageError
+        If the column holds what has no text.
+    """
+    try:
+        return _encoded_text(column)
+    except pa.ArrowException as error:
+        raise UsageError(
+            f"from_frame: column {name!r} holds {column.type}, which is no text. "
+            f"Convert it first: df[{name!r}].astype(str), or drop it."
+        ) from error
+
+
+def _encoded_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if kind.is_boolean(column.type):
+        column = pc.if_else(column, "true", "false")
+    elif kind.is_timestamp(column.type):
+        column = _iso_text(column)
+    cells = column.combine_chunks()
+    if isinstance(cells, pa.ChunkedArray):  # more text than one array can hold
+        return cells.cast(pa.large_string())
+    if kind.is_dictionary(cells.type):
+        known = cells.dictionary
+        if known.null_count or pc.count_distinct(known).as_py() < len(known):
+            cells = cells.cast(known.type).dictionary_encode()
+    else:
+        # Encoding first means that only distinct values are turned into text.
+        cells = cells.dictionary_encode()
+    text = cells.dictionary.cast(pa.large_string())
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(cells.indices, text)])
+
+
+def _iso_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.type.tz is None:
+        return pc.strftime(column, format="%Y-%m-%dT%H:%M:%S")
+    # In local time the hour that clocks repeat would be one text for two instants.
+    utc = column.cast(pa.timestamp(column.type.unit, "UTC"))
+    return pc.strftime(utc, format="%Y-%m-%dT%H:%M:%SZ")
+
+
+def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """A property's cells: float64 for numbers that float64 holds exactly, else text.
+
+    A length of time is a number of seconds.
+
+    Raises
+    ------
+    UsageError
+        If the column holds lists or structures, which have no single value per event, or what
+        has no text.
+    """
+    of = column.type
+    if kind.is_integer(of):
+        bounds = pc.min_max(column)
+        low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
+        exact = low >= -_EXACT and high <= _EXACT
+        return column.cast(pa.float64()) if exact else text_cells(column, name)
+    if kind.is_duration(of):
+        us = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
+        column = pc.divide(us.cast(pa.float64(), safe=False), US_PER_SECOND)
+    if kind.is_floating(column.type) or kind.is_decimal(of):
+        return pc.fill_null(column.cast(pa.float64()), np.nan)
+    if kind.is_nested(of):
+        raise UsageError(
+            f"from_frame: column {name!r} holds {of}, a property has one value per event. "
+            "Flatten it first, or drop the column."
+        )
+    if kind.is_null(of):
+        return pa.chunked_array([pa.nulls(len(column), pa.large_string())])
+    return text_cells(column, name)
+
+
+def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Instants as int64 microseconds since 1970 UTC; naive ones are taken as UTC.
+
+    Raises
+    ------
+    UsageError
+        If the column holds bare numbers, which have no unit.
+    DataError
+        If a text is no ISO 8601 time.
+    """
+    of = column.type
+    if kind.is_dictionary(of):
+        column, of = column.cast(of.value_type), of.value_type
+    if kind.is_date(of):
+        column, of = column.cast(pa.timestamp("us")), pa.timestamp("us")
+    if kind.is_null(of):
+        column, of = column.cast(pa.timestamp("us")), pa.timestamp("us")
+    if kind.is_string(of) or kind.is_large_string(of) or kind.is_string_view(of):
+        series = column.to_pandas()
+        stamps = pd.to_datetime(series, utc=True, format="ISO8601", errors="coerce")
+        bad = stamps.isna() & series.notna()
+        if bad.any():
+            raise DataError(
+                f"from_frame: {int(bad.sum())} of {len(bad)} values of {name!r} are no ISO 8601 "
+                f"time, the first is {series[bad].iloc[0]!r}. Convert them with pandas.to_datetime."
+            )
+        column = pa.chunked_array([pa.array(stamps.dt.as_unit("us"))])
+    elif not kind.is_timestamp(of):
+        raise UsageError(
+            f"from_frame: column {name!r} holds {of}, a time needs its unit. "
+            f"Convert it first: pandas.to_datetime(df[{name!r}], unit='ms', utc=True)."
+        )
+    return column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
+
+
+def _refuse_twins(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(
+                f"from_frame: there are {names.count(name)} columns {name!r}. Keep one: "
+                "df.loc[:, ~df.columns.duplicated()]."
+            )
+
+
+def _refuse_gaps(cells: dict[str, pa.ChunkedArray]) -> None:
+    for name, column in cells.items():
+        if column.null_count:
+            first = pc.index(column.is_null(), True).as_py()
+            raise DataError(
+                f"from_frame: {column.null_count} of {len(column)} rows have no {name}, the first "
+                f"is row {first}. Leave them out first: df.dropna(subset=[…])."
+            )
+
+
+def _plain_objects(frame: pd.DataFrame) -> pd.DataFrame:
+    # A column of mixed Python objects (an id that is sometimes a number) is text.
+    mixed = {}
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype == object and pd.api.types.infer_dtype(column) not in (
+            "string",
+            "empty",
+        ):
+            present = column.dropna()
+            if len(set(present.map(type))) > 1:
+                mixed[name] = column.map(str, na_action="ignore")
+    return frame.assign(**mixed) if mixed else frame
+
+
+# ──── eventlog.build
+#
+# From a table of events to shards: who belongs where, in which order, with which codes.
+#
+# The input is a *canonical table*: ``user`` (text), ``time`` (int64 microseconds UTC), ``event``
+# (text), optionally ``session`` (text), then properties as text or float64. The readers make it;
+# nothing here knows where it came from. A shard holds a range of the users' hashes, so the number
+# of shards is free to choose and neighboring ranges can be joined.
+
 
 ROWS_PER_SHARD = 2_000_000
 

@@ -14,6 +14,9 @@ that has such a file mapped keeps it: only its name goes.
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -25,9 +28,196 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from analysis.core.schema import USER
-from analysis.eventlog.arrow_files import write_table
-from analysis.eventlog.shard import Shard, content_sum, string_hashes, write_shard
+from analysis.core.schema import USER, DataError, UsageError
+from analysis.eventlog.shard import Shard, content_sum, string_hashes, write_shard, write_table
+
+# ──── eventlog.unit_folders
+#
+# Where a log keeps itself regrouped, and when that may go.
+#
+# ::
+#
+#     shop/units/account-1f0c…-<fingerprint>/    the log of accounts, as any other log's folder
+#
+# The name holds the fingerprint of the log it was made from, so one that belongs to an older state
+# is never taken for the present one. Builders wait for each other; readers wait for nobody.
+
+
+UNITS: Final = "units"
+
+
+_LOCK: Final = ".lock"
+
+
+_LONGEST: Final = 40
+
+
+def unit_folder(folder: Path, name: str, fingerprint: str) -> Path:
+    """Where the log in `folder`, in the state of that fingerprint, keeps itself by a property.
+
+    Examples
+    --------
+    >>> unit_folder(Path("shop"), "account id", "00ff").name
+    'account-id-62c33706-00ff'
+    """
+    plain = re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")[:_LONGEST]
+    apart = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return folder / UNITS / f"{plain}-{apart}-{fingerprint}"
+
+
+@contextlib.contextmanager
+def building(place: Path) -> Iterator[Path]:
+    """Be the only builder; yields a folder to fill, which becomes `place` when all went well.
+
+    What builders that died have left behind goes, and so does what was made from another state
+    of the log.
+    """
+    units = place.parent
+    units.mkdir(exist_ok=True)
+    with _locked(units, wait=True):
+        _sweep(units, keep=place.name.rsplit("-", 1)[1], drafts=True)
+        draft = units / f".{secrets.token_hex(4)}.tmp"
+        try:
+            yield draft
+            if draft.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                os.replace(draft, place)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def drop_units(folder: Path, *, keep: str | None = None) -> None:
+    """Remove what the log in `folder` keeps of itself, but for the state of fingerprint `keep`.
+
+    A reader that has it mapped keeps it; only its names go. A builder at work is not disturbed:
+    it sees for itself that the log has changed.
+    """
+    units = folder / UNITS
+    if not units.is_dir():
+        return
+    with _locked(units, wait=False) as alone:
+        _sweep(units, keep=keep, drafts=alone)
+        if alone and keep is None:
+            shutil.rmtree(units, ignore_errors=True)
+
+
+def _sweep(units: Path, *, keep: str | None, drafts: bool) -> None:
+    for place in units.iterdir():
+        if place.name.startswith("."):
+            gone = drafts and place.name != _LOCK
+        else:
+            gone = keep is None or not place.name.endswith(f"-{keep}")
+        if gone:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(units: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the lock; yields whether we do, which without `wait` somebody may prevent."""
+    handle = os.open(units / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
+
+
+# ──── eventlog.lock
+#
+# One writer at a time: whoever changes a log's folder holds its lock meanwhile.
+#
+# The lock is the operating system's (flock) on a file in the folder. It goes with the process that
+# holds it, however that ends, so there is never a lock to remove by hand. Readers do not know it:
+# they see the log as it was until the manifest is replaced, and then as it is.
+
+
+LOCK: Final = ".lock"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which is made if it is not there and goes again if left empty.
+
+    Raises
+    ------
+    UsageError
+        If there can be no folder in that place.
+    DataError
+        If another process holds it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "log"
+    >>> with locked(folder):
+    ...     with locked(folder):
+    ...         pass
+    Traceback (most recent call last):
+    analysis.DataError: another process writes '...'. Wait until it is done, then try again.
+    >>> folder.exists()
+    False
+    """
+    made: list[Path] = []
+    try:
+        _make(folder, made)
+        handle = _taken(folder)
+        try:
+            yield
+        finally:
+            # First the name, then the lock: whoever waits for neither finds the one they locked
+            # nameless, and takes the next.
+            (folder / LOCK).unlink(missing_ok=True)
+            os.close(handle)
+    finally:
+        for place in made:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    """Make a folder; `made` gets what was not there, even where this ends in an error."""
+    try:
+        made.extend(place for place in (folder, *folder.parents) if not place.exists())
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise  # the disk's fault: another place need not be better
+        raise UsageError(
+            f"'{folder}' cannot be a log's folder ({error.strerror}). Name another."
+        ) from error
+
+
+def _taken(folder: Path) -> int:
+    while True:
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _still_there(folder, handle):
+                return handle
+        except BlockingIOError as error:
+            os.close(handle)
+            raise DataError(
+                f"another process writes '{folder}'. Wait until it is done, then try again."
+            ) from error
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _still_there(folder: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(folder / LOCK))
+    except FileNotFoundError:
+        return False
+
+
+# ──── eventlog.versions
+
 
 KEYS_FILE: Final = "keys.arrow"
 

@@ -5,6 +5,199 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+# ──── passes.counting
+#
+# How often and by how many: the counts behind a log's summary.
+
+
+@nb.njit(cache=True, nogil=True)
+def per_event(time, event, offsets, names):
+    """Rows, users, first and last instant of every event name of one shard.
+
+    Codes from `names` on are hidden rows and count nowhere.
+
+    Returns
+    -------
+    int64 array of shape (names, 4): rows, users, first and last instant in microseconds.
+    """
+    out = np.zeros((names, 4), np.int64)
+    out[:, 2] = np.iinfo(np.int64).max
+    out[:, 3] = np.iinfo(np.int64).min
+    seen = np.full(names, -1, np.int64)
+    for u in range(offsets.size - 1):
+        for i in range(offsets[u], offsets[u + 1]):
+            e = event[i]
+            if e >= names:
+                continue
+            out[e, 0] += 1
+            if seen[e] != u:
+                seen[e] = u
+                out[e, 1] += 1
+            out[e, 2] = min(out[e, 2], time[i])
+            out[e, 3] = max(out[e, 3], time[i])
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def users_and_sessions(event, session, offsets, names):
+    """Users with a shown row, and distinct (user, session) pairs among shown rows.
+
+    Sessions of one user may overlap (two devices at once), so a pair counts when it is first
+    seen for its user, not when the code changes. Rows without a session are in none.
+    """
+    users = 0
+    sessions = 0
+    size = 0
+    for i in range(session.size):
+        size = max(size, session[i] + 1)
+    seen = np.full(size, -1, np.int64)
+    for u in range(offsets.size - 1):
+        any_row = False
+        for i in range(offsets[u], offsets[u + 1]):
+            if event[i] >= names:
+                continue
+            any_row = True
+            s = session[i]
+            if s >= 0 and seen[s] != u:
+                seen[s] = u
+                sessions += 1
+        users += any_row
+    return users, sessions
+
+
+@nb.njit(cache=True, nogil=True)
+def money_per_event(event, numbers, names, scale):
+    """Sum of a number over the rows of each event name, in integers of 1 / `scale`.
+
+    Returns
+    -------
+    (sums, sizes) : int64 and float64 arrays; the sizes are the sums of the absolute values. Where
+        a size is beyond what an int64 holds the sum has no meaning.
+    """
+    out = np.zeros(names, np.int64)
+    sizes = np.zeros(names, np.float64)
+    for i in range(event.size):
+        if event[i] < names and not np.isnan(numbers[i]):
+            scaled = np.rint(numbers[i] * scale)
+            sizes[event[i]] += abs(scaled)
+            if sizes[event[i]] < 2.0**62:
+                out[event[i]] += np.int64(scaled)
+    return out, sizes
+
+
+# ──── passes.hashing
+#
+# Hashes of text and rows that are the same on every machine and every version.
+#
+# They decide which shard a user belongs to and make up the content fingerprint. Two independent
+# 64-bit lanes are kept everywhere, so a fingerprint has 128 bits. Not cryptographic: they find
+# changes, they do not resist an adversary.
+
+
+_M1 = np.uint64(0x9E3779B97F4A7C15)
+
+
+_M2 = np.uint64(0xBF58476D1CE4E5B9)
+
+
+_M3 = np.uint64(0x94D049BB133111EB)
+
+
+_LANE = np.uint64(0xD6E8FEB86659FD93)
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def mix(x):
+    """One round of splitmix64's finalizer: every input bit reaches every output bit."""
+    x = (x ^ (x >> np.uint64(30))) * _M2
+    x = (x ^ (x >> np.uint64(27))) * _M3
+    return x ^ (x >> np.uint64(31))
+
+
+@nb.njit(cache=True, nogil=True)
+def hash_strings(data, offsets, seed):
+    """Two 64-bit hashes of each string of an Arrow string array.
+
+    Parameters
+    ----------
+    data : uint8 array, the bytes of all strings; offsets : int32 or int64 array, one more than
+    there are strings; seed : uint64, tells columns apart.
+
+    Returns
+    -------
+    uint64 array of shape (strings, 2).
+    """
+    n = offsets.size - 1
+    out = np.empty((n, 2), np.uint64)
+    for i in range(n):
+        start = offsets[i]
+        stop = offsets[i + 1]
+        a = mix(seed + _M1)
+        b = mix(seed + _LANE)
+        word = np.uint64(0)
+        filled = 0
+        for j in range(start, stop):
+            word |= np.uint64(data[j]) << np.uint64(8 * filled)
+            filled += 1
+            if filled == 8:
+                a = mix((a ^ word) + _M1)
+                b = mix((b ^ word) * _LANE + _M1)
+                word = np.uint64(0)
+                filled = 0
+        length = np.uint64(stop - start)
+        out[i, 0] = mix((a ^ word) + length * _M1)
+        out[i, 1] = mix((b ^ word) * _LANE + length * _M1 + _M1)
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def add_coded_cells(rows, codes, value_hashes, missing):
+    """Add to each row's hashes the hash of its coded cell; code −1 is a missing cell."""
+    for i in range(rows.shape[0]):
+        code = codes[i]
+        if code < 0:
+            rows[i, 0] += missing
+            rows[i, 1] += missing * _LANE
+        else:
+            rows[i, 0] += value_hashes[code, 0]
+            rows[i, 1] += value_hashes[code, 1]
+
+
+@nb.njit(cache=True, nogil=True)
+def add_word_cells(rows, words, seed):
+    """Add to each row's hashes the hash of a cell held in 64 bits (a time, a number)."""
+    for i in range(rows.shape[0]):
+        rows[i, 0] += mix((words[i] ^ seed) * _M1 + _M2)
+        rows[i, 1] += mix((words[i] ^ seed) * _LANE + _M3)
+
+
+@nb.njit(cache=True, nogil=True)
+def sum_user_hashes(rows, shown, offsets, user_hashes):
+    """Sum over users of the hash of the user's sequence of rows: two uint64 that add up.
+
+    Within a user the order of rows counts; between users it does not, so neither the number of
+    shards nor the order of users changes the sum. Rows that `shown` hides do not take part, and
+    a user with no shown row adds nothing.
+    """
+    low = np.uint64(0)
+    high = np.uint64(0)
+    for u in range(offsets.size - 1):
+        a = user_hashes[u, 0]
+        b = user_hashes[u, 1]
+        any_row = False
+        for i in range(offsets[u], offsets[u + 1]):
+            if shown[i]:
+                any_row = True
+                a = mix(a * _M1 + mix(rows[i, 0]))
+                b = mix(b * _LANE + mix(rows[i, 1]))
+        if any_row:
+            low += mix(a)
+            high += mix(b)
+    return low, high
+
+
+# ──── passes.ordering
+
 
 @nb.njit(cache=True, nogil=True)
 def user_time_order(ranks, time, users):
@@ -146,4 +339,83 @@ def taken(lookup, codes, order):
     out = np.empty(order.size, lookup.dtype)
     for i in range(order.size):
         out[i] = lookup[codes[order[i]]]
+    return out
+
+
+# ──── passes.sessions
+#
+# Cutting a user's rows into sessions.
+
+
+@nb.njit(cache=True, nogil=True)
+def by_rules(time, event, offsets, names, gap, days, campaigns):
+    """Number each row's session within its user, from 0, by pauses, days and campaigns.
+
+    A session ends with a pause longer than `gap`, at the first instant of a day, and where a row
+    names another campaign than the last one named in the session. Hidden rows have no say.
+
+    Parameters
+    ----------
+    event : codes; `names` and above are hidden rows.
+    days : int64 array, instants at which a day starts, ascending; empty: days do not matter.
+    campaigns : a code per row, −1 is missing; empty: campaigns do not matter.
+
+    Returns
+    -------
+    int64 array; a hidden row has the number of the shown row before it, or 0.
+    """
+    out = np.empty(time.size, np.int64)
+    for u in range(offsets.size - 1):
+        number = 0
+        before = np.int64(-1)
+        day = np.int64(0)
+        campaign = np.int64(-1)
+        for i in range(offsets[u], offsets[u + 1]):
+            if event[i] >= names:
+                out[i] = number
+                continue
+            named = np.int64(campaigns[i]) if campaigns.size else np.int64(-1)
+            if before < 0:
+                day = np.searchsorted(days, time[i], "right")
+            else:
+                cut = time[i] - time[before] > gap
+                if day < days.size and time[i] >= days[day]:
+                    day = np.searchsorted(days, time[i], "right")
+                    cut = True
+                if campaign >= 0 and named >= 0 and named != campaign:
+                    cut = True
+                if cut:
+                    number += 1
+                    campaign = np.int64(-1)
+            if named >= 0:
+                campaign = named
+            before = i
+            out[i] = number
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def by_first_seen(visits, offsets, size):
+    """Number the visits of each unit, from 0, in the order of their first row.
+
+    Parameters
+    ----------
+    visits : int64 array, below `size`; −1 is missing and stays so. One visit may be seen in more
+        than one unit, and has a number of its own in each.
+    """
+    out = np.empty(visits.size, np.int64)
+    unit_of = np.full(size, -1, np.int64)
+    number_of = np.empty(size, np.int64)
+    for u in range(offsets.size - 1):
+        known = 0
+        for i in range(offsets[u], offsets[u + 1]):
+            visit = visits[i]
+            if visit < 0:
+                out[i] = -1
+                continue
+            if unit_of[visit] != u:
+                unit_of[visit] = u
+                number_of[visit] = known
+                known += 1
+            out[i] = number_of[visit]
     return out

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from pandas.api.typing import NaTType
 
 from analysis.core.schema import (
     EVENT,
+    MONEY_SCALE,
     SESSION,
     TIME,
     USER,
@@ -31,13 +32,198 @@ from analysis.core.schema import (
     instant_us,
     timestamp,
 )
-from analysis.eventlog import build, counts, predicates, rows, store, units
+from analysis.eventlog import build, store, units
 from analysis.eventlog import filters as people
+from analysis.eventlog import filters as predicates
+from analysis.eventlog import kernels as counting
 from analysis.eventlog import parallel as engine
-from analysis.eventlog.canonical import arrow_table, canonical_table
-from analysis.eventlog.hindsight import picked_after
-from analysis.eventlog.opening import open_shards
-from analysis.eventlog.shard import Shard, content_sum
+from analysis.eventlog.build import arrow_table, canonical_table
+from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, content_sum
+from analysis.eventlog.store import open_shards
+
+# ──── eventlog.hindsight
+#
+# Were the people of a view picked by what happens in it? Then what picked them is no finding.
+#
+# A view of a segment's people remembers the instant its rule was asked at. Whoever looks at rows
+# from before that instant looks at what the rule has seen: buyers have bought, whatever they are
+# like. That is no error, it may be just what is wanted, but it must be said.
+
+
+UNKNOWN = 2**62
+"""The instant of a mask that says none."""
+
+
+class Picked(Protocol):
+    """What is asked of a log here."""
+
+    @property
+    def picked_at_us(self) -> int | None:
+        """When it was known whom the view shows; None for everybody, `UNKNOWN` for a bare mask."""
+
+    @property
+    def start(self) -> Any:
+        """The first instant shown."""
+
+
+def picked_after(before: int | None, mask: Any) -> int:
+    """When it was known whom a mask leaves of people who had been picked `before`.
+
+    A bare mask says no instant; people picked twice are known when the last one was asked.
+
+    Examples
+    --------
+    >>> picked_after(None, [True, False]) == UNKNOWN
+    True
+    """
+    found = getattr(mask, "at_us", None)
+    found = getattr(mask, "attrs", {}).get("at_us") if found is None else found
+    instant = UNKNOWN if found is None else int(found)
+    return instant if before is None else max(before, instant)
+
+
+def hindsight(log: Picked, since: int | None = None) -> tuple[str, ...]:
+    """What to say where a question looks at rows from before its people were picked.
+
+    Parameters
+    ----------
+    since : the first instant that the question looks at, in microseconds; default: the first row.
+    """
+    picked = log.picked_at_us
+    if picked is None:
+        return ()
+    if picked == UNKNOWN:
+        return (
+            "The people shown were picked by a mask that says no instant: whatever picked them "
+            "differs by construction. picked(log, mask, at=...) says when it was known.",
+        )
+    shown = log.start
+    if shown is pd.NaT or max(instant_us(shown), -UNKNOWN if since is None else since) >= picked:
+        return ()
+    return (
+        f"The people shown were picked by what they did before {timestamp(picked):%Y-%m-%d %H:%M} "
+        "UTC, and this looks at that time too: whatever picked them differs by construction. Look "
+        "from then on, or pick them at an earlier instant.",
+    )
+
+
+def must_know(log: Picked, instant: int, what: str) -> None:
+    """Refuse a question as of an instant at which nobody knew yet whom the view shows.
+
+    Raises
+    ------
+    UsageError
+        If the people were picked later: the answer would look into its future.
+    """
+    picked = log.picked_at_us
+    if picked is not None and picked != UNKNOWN and picked > instant:
+        raise UsageError(
+            f"{what} is as of {timestamp(instant)}, and the log shows people picked as of "
+            f"{timestamp(picked)}: the answer would look into its future. Pick them at "
+            f"{timestamp(instant)} or earlier, or ask as of a later instant."
+        )
+
+
+# ──── eventlog.counts
+#
+# How often, by how many, from when to when, for how much: the totals behind a log's summary.
+
+
+def per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
+    """Rows, users, first and last instant (microseconds) of each event name: int64 (names, 4).
+
+    A name without a row has the largest int64 as its first instant and the smallest as its last.
+    """
+
+    def count(shard: Shard) -> np.ndarray:
+        return counting.per_event(shard.time, shard.event, shard.offsets, names)
+
+    total = np.zeros((names, 4), np.int64)
+    total[:, 2], total[:, 3] = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+    for part in engine.over(shards, count):
+        total[:, :2] += part[:, :2]
+        total[:, 2] = np.minimum(total[:, 2], part[:, 2])
+        total[:, 3] = np.maximum(total[:, 3], part[:, 3])
+    return total
+
+
+def users_and_sessions(shards: Sequence[Shard], names: int) -> tuple[int, int]:
+    """Users with a shown row, and sessions: distinct pairs of user and session."""
+
+    def count(shard: Shard) -> tuple[int, int]:
+        column = shard.columns[SESSION]
+        assert isinstance(column, TextColumn)
+        return counting.users_and_sessions(shard.event, column.codes, shard.offsets, names)
+
+    parts = engine.over(shards, count)
+    return sum(users for users, _ in parts), sum(sessions for _, sessions in parts)
+
+
+def money_per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
+    """Sum of the property ``value`` of each event name; adds in millionths, so it is exact.
+
+    NaN where the values are too large to add (beyond 4.6 million millions) or infinite.
+    """
+
+    def add(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+        column = shard.columns[VALUE]
+        assert isinstance(column, NumberColumn)
+        return counting.money_per_event(shard.event, column.numbers, names, MONEY_SCALE)
+
+    total, sizes = np.zeros(names, np.int64), np.zeros(names)
+    for own, size in engine.over(shards, add):
+        total, sizes = total + own, sizes + size
+    return np.where(sizes < 2.0**62, total / MONEY_SCALE, np.nan)
+
+
+# ──── eventlog.rows
+#
+# The rows of shards as one table again, sorted by user and time.
+
+
+def table_of(
+    shards: Sequence[Shard], event_names: Sequence[str], kinds: Mapping[str, str]
+) -> pa.Table:
+    """The shown rows as a canonical table; `kinds` are the columns where there is no shard."""
+    parts = engine.over(shards, partial(_shard_table, event_names=event_names))
+    if not parts:
+        return _empty(kinds)
+    table = pa.concat_tables(parts, promote_options="default")
+    # Within a shard users ascend already, and sorting by user is stable.
+    return table.take(pc.sort_indices(table.column(USER))) if len(parts) > 1 else table
+
+
+def _empty(kinds: Mapping[str, str]) -> pa.Table:
+    cells: dict[str, Any] = {
+        USER: pa.array([], pa.large_string()),
+        TIME: pa.array([], pa.int64()),
+        EVENT: pa.array([], pa.large_string()),
+    }
+    for name, of in kinds.items():
+        cells[name] = pa.array([], pa.float64() if of == "number" else pa.large_string())
+    return pa.table(cells)
+
+
+def _shard_table(shard: Shard, *, event_names: Sequence[str]) -> pa.Table:
+    rows = np.flatnonzero(shard.event < len(event_names))
+    user = np.repeat(np.arange(len(shard.users)), np.diff(shard.offsets))[rows]
+    names = pa.array(event_names, pa.large_string())
+    cells: dict[str, Any] = {
+        USER: shard.users.take(pa.array(user)),
+        TIME: pa.array(shard.time[rows]),
+        EVENT: names.take(pa.array(shard.event[rows].astype(np.int64))),
+    }
+    for name, column in shard.columns.items():
+        if isinstance(column, NumberColumn):
+            cells[name] = pa.array(column.numbers[rows])
+        else:
+            assert isinstance(column, TextColumn)
+            codes = column.codes[rows].astype(np.int64)
+            cells[name] = column.values.take(pa.array(codes, mask=codes < 0))
+    return pa.table(cells)
+
+
+# ──── eventlog.log
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -356,17 +542,17 @@ class EventLog:
 
     @cached_property
     def _counts(self) -> np.ndarray:
-        return counts.per_event(self.shards, len(self.event_names))
+        return per_event(self.shards, len(self.event_names))
 
     @cached_property
     def _people(self) -> tuple[int, int]:
-        return counts.users_and_sessions(self.shards, len(self.event_names))
+        return users_and_sessions(self.shards, len(self.event_names))
 
     @cached_property
     def _money(self) -> np.ndarray:
         if self.kinds.get(VALUE) != "number":
             return np.full(len(self.event_names), np.nan)
-        return counts.money_per_event(self.shards, len(self.event_names))
+        return money_per_event(self.shards, len(self.event_names))
 
     def _table(self) -> pa.Table:
-        return rows.table_of(self.shards, self.event_names, self.kinds)
+        return table_of(self.shards, self.event_names, self.kinds)

@@ -6,21 +6,56 @@ is written where there are none.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.core.schema import DataError, UsageError
-from analysis.sources.batch import BadRecord
-from analysis.sources.files import readable
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.folder import (
+    QUARANTINE,
+    Part,
+    new_version,
+    staged_quarantine,
+    user_homes,
+    workspace,
+    write_part,
+)
+from analysis.eventlog.shard import Column, NumberColumn, Shard, readable, text_column
+from analysis.eventlog.store import (
+    Manifest,
+    file_facts,
+    publish,
+    read_manifest,
+    read_sound_part,
+    sound_keys,
+    writing,
+)
+
+# ──── sources.batch
+
+
+class BadRecord(NamedTuple):
+    """A record that becomes no row: its number, why, and its content as JSON text."""
+
+    row: int
+    reason: str
+    content: str
+
+
+# ──── eventlog.quarantine
+
 
 _SCHEMA: Final = pa.schema(
     [("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())]
@@ -202,3 +237,215 @@ def _naming(user: str) -> re.Pattern[str]:
     once = json.dumps(user, ensure_ascii=False)[1:-1]
     forms = {user, once, json.dumps(once, ensure_ascii=False)[1:-1]}
     return re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(forms)))
+
+
+# ──── eventlog.check
+#
+# Is every file of a log what was written? Sizes and checksums against the manifest.
+#
+# Opening a log notices files that are missing or cut short; a bit that a disk has changed is only
+# noticed by reading everything, so that is done when somebody asks.
+
+
+class Damage(NamedTuple):
+    """A file that is not what was written, and why."""
+
+    file: str
+    reason: str
+
+
+class Checked(NamedTuple):
+    """What was read, and what of it is damaged."""
+
+    files: int
+    bytes: int
+    damaged: tuple[Damage, ...]
+
+
+def check(folder: Path | str) -> Checked:
+    """Is every file of the log in a folder what was written?
+
+    Raises
+    ------
+    DataError
+        If there is no log, or its manifest cannot be read.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile
+    >>> from analysis.eventlog.log import EventLog
+    >>> day = pd.Timestamp("2026-01-01")
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     frame = pd.DataFrame({"user": ["ann"], "time": [day], "event": ["visit"]})
+    ...     EventLog.from_frame(frame).save(place)
+    ...     check(place).damaged
+    ()
+    """
+    place = Path(folder)
+    manifest = read_manifest(place)
+    while True:
+        found = _checked(place, manifest)
+        newer = read_manifest(place)
+        if not found.damaged or newer == manifest:
+            return found
+        manifest = newer  # what was missing may have been replaced meanwhile
+
+
+def _checked(folder: Path, manifest: Manifest) -> Checked:
+    files = {
+        f"{entry['path']}/{name}": facts
+        for entry in manifest.shards
+        for name, facts in entry.get("files", {}).items()
+    }
+    damaged = [
+        Damage(entry["path"], "has no checksum: an earlier version wrote it. Import again.")
+        for entry in manifest.shards
+        if not entry.get("files")
+    ]
+    if manifest.quarantine is not None:
+        # After a crash it may still lie where the next writer will put it into place.
+        staged = staged_quarantine(folder, manifest.version).name
+        name = staged if (folder / staged).exists() else QUARANTINE
+        files[name] = manifest.quarantine
+    reasons = engine.over(files.items(), lambda of: _reason(folder / of[0], of[1]))
+    damaged += [Damage(name, why) for name, why in zip(files, reasons, strict=True) if why]
+    size = sum(facts["bytes"] for facts in files.values())
+    return Checked(len(files), size, tuple(damaged))
+
+
+def _reason(path: Path, facts: Mapping[str, Any]) -> str:
+    try:
+        found = file_facts(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}."
+    if found["bytes"] != facts["bytes"]:
+        return f"has {found['bytes']:,} bytes, it was written with {facts['bytes']:,}."
+    return "" if found["blake2b"] == facts["blake2b"] else "has other content than was written."
+
+
+# ──── eventlog.forget
+#
+# Removing people from a log, as if they had never been in it.
+#
+# Only the shards that hold them are written anew. What they alone had goes with them: the values of
+# their properties, the bad rows that name them, and what was cached of the log. The names of events
+# stay, and so do the import's counts of duplicates. Nothing of the log keeps the version before;
+# copies and the files that were imported are out of reach, and importing these again brings the
+# people back.
+
+
+class Forgotten(NamedTuple):
+    """What was removed: people, their events, and bad rows that named them."""
+
+    users: int
+    events: int
+    quarantined: int
+
+
+def forget(folder: Path | str, users: Sequence[str]) -> Forgotten:
+    """Remove people from the log in a folder, in one step.
+
+    Raises
+    ------
+    UsageError
+        If nobody is named.
+    DataError
+        If somebody is neither in the log nor in its quarantine, or nobody would be left; then
+        nothing is changed.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile
+    >>> from analysis.eventlog.log import EventLog
+    >>> day = pd.Timestamp("2026-01-01")
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     frame = pd.DataFrame({"user": ["ann", "bob"], "time": [day, day], "event": ["x", "x"]})
+    ...     EventLog.from_frame(frame).save(place)
+    ...     forget(place, ["ann"]), EventLog.open(place).users
+    (Forgotten(users=1, events=1, quarantined=0), 1)
+    """
+    place, wanted = Path(folder), sorted(set(users))
+    if not wanted:
+        raise UsageError("forget: nobody is named. Name at least one user.")
+    read_manifest(place)
+    with writing(place) as manifest:
+        if manifest is None:
+            raise DataError(f"'{place}' was removed meanwhile. There is nobody to forget.")
+        with workspace(place) as room:
+            return _forget(place, manifest, wanted, room / QUARANTINE)
+
+
+def _forget(folder: Path, manifest: Manifest, users: list[str], staged: Path) -> Forgotten:
+    version = new_version(folder)
+    entries, found = _shards_without(folder, manifest, users, version)
+    bad, named = leave_out(folder / QUARANTINE, users, staged)
+    missing = [user for user in users if user not in found | named]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(users)} users are not found in '{folder}', the first is "
+            f"{missing[0]!r}. Nobody was removed. Ids are compared letter by letter."
+        )
+    if not entries:
+        raise DataError(f"nobody else is in '{folder}'. Nobody was removed; remove the folder.")
+    events = manifest.events - sum(entry["events"] for entry in entries)
+    gone = {"rows_in": events + bad, "rows_kept": events, "rows_quarantined": bad}
+    draft = dataclasses.replace(
+        manifest,
+        shards=entries,
+        rows={name: count - gone.get(name, 0) for name, count in manifest.rows.items()},
+        quarantine=None if bad and not staged.exists() else manifest.quarantine,
+    )
+    publish(folder, version, draft, quarantine=staged if staged.exists() else None)
+    return Forgotten(len(users), events, bad)
+
+
+def _shards_without(
+    folder: Path, manifest: Manifest, users: list[str], version: Path
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """Entries of the shards, those with one of the users written anew; and who was there."""
+    gone = pa.array(users, pa.large_string())
+    homes = user_homes(gone)
+    entries: list[dict[str, Any]] = []
+    found: set[str] = set()
+    for entry in manifest.shards:
+        low, high = entry.get("homes", (0, 2**32))
+        mine = gone.filter(pa.array((homes >= low) & (homes <= high)))
+        # Of the shards that cannot hold them nothing is read.
+        shard = read_sound_part(folder, entry) if len(mine) else None
+        leave = None if shard is None else pc.is_in(shard.users, mine).to_numpy(False)
+        if shard is None or leave is None or not leave.any():
+            entries.append(entry)
+            continue
+        found.update(shard.users.filter(pa.array(leave)).to_pylist())
+        part = _without(shard, leave, sound_keys(folder, entry))
+        if part.shard.rows:
+            entries.append(write_part(part, version, len(entries), manifest.event_names))
+    return entries, found
+
+
+def _without(shard: Shard, leave: np.ndarray, keys: pa.Table | None) -> Part:
+    """A shard without some of its users, and the keys of the rows that stay."""
+    counts = np.diff(shard.offsets)
+    stay = np.repeat(~leave, counts)
+    if keys is not None:
+        row = keys.column("row").to_numpy()
+        keys = keys.filter(pa.array(stay[row]))
+        moved = (np.cumsum(stay) - 1)[keys.column("row").to_numpy()]
+        keys = keys.set_column(0, "row", pa.array(moved))
+    kept = Shard(
+        users=shard.users.filter(pa.array(~leave)),
+        offsets=np.concatenate([[0], np.cumsum(counts[~leave])]).astype(np.int64),
+        time=shard.time[stay],
+        event=shard.event[stay],
+        masks=shard.masks[~leave],
+        columns={name: _cells(column, stay) for name, column in shard.columns.items()},
+    )
+    return Part(kept, keys)
+
+
+def _cells(column: Column, stay: np.ndarray) -> Column:
+    if isinstance(column, NumberColumn):
+        return NumberColumn(column.numbers[stay])
+    codes = column.codes[stay].astype(np.int32)
+    cells = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), column.values)
+    return text_column(cells)

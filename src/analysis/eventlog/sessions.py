@@ -12,7 +12,7 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -28,13 +28,9 @@ from analysis.core.schema import (
     duration_us,
     time_zone_of,
 )
-from analysis.eventlog import kernels_sessions as passes
+from analysis.eventlog import kernels as passes
 from analysis.eventlog import parallel as engine
-from analysis.eventlog.shard import Column, Shard, TextColumn, narrow
-
-if TYPE_CHECKING:
-    from analysis.eventlog.log import EventLog
-
+from analysis.eventlog.shard import AnyLog, Column, Shard, TextColumn, narrow
 
 CAMPAIGN: Final = "campaign"
 
@@ -93,12 +89,12 @@ def session_rule(
 
 
 def sessionize(
-    log: EventLog,
+    log: AnyLog,
     *,
     gap: Any = "30min",
     cut_at_campaign: bool | str = False,
     cut_at_midnight: str | None = None,
-) -> EventLog:
+) -> Any:
     """The same log with its events cut into sessions anew.
 
     Parameters
@@ -140,7 +136,7 @@ def sessionize(
         return dataclasses.replace(shard, columns={**shard.columns, SESSION: numbered})
 
     _check_campaign(rule, log.properties)
-    return dataclasses.replace(log, shards=tuple(engine.over(log.shards, cut)))
+    return dataclasses.replace(cast(Any, log), shards=tuple(engine.over(log.shards, cut)))
 
 
 def session_column(shard: Shard, rule: SessionRule, *, names: int) -> TextColumn:

@@ -18,20 +18,82 @@ On disk a shard is two uncompressed Arrow files that are mapped, not read: openi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import hashlib
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as kind
 
-from analysis.core.schema import EVENT, TIME, USER
+from analysis.core.schema import EVENT, TIME, USER, DataError, UsageError
+from analysis.eventlog import kernels as hashing
 from analysis.eventlog import kernels as ordering
-from analysis.eventlog import kernels_hashing as hashing
-from analysis.eventlog.arrow_files import map_table, write_table
+
+# ──── eventlog.arrow_files
+#
+# Uncompressed Arrow files: written with a checksum, read by mapping.
+
+
+def write_table(path: Path, table: pa.Table) -> dict[str, Any]:
+    """Write an uncompressed Arrow file; returns its size in ``bytes`` and its ``blake2b``.
+
+    The checksum is taken of what is handed over, before any disk or cable can change it.
+    """
+    with path.open("wb", buffering=0) as handle:
+        sink = _Summed(handle)
+        with (
+            pa.PythonFile(sink, "w") as stream,
+            pa.ipc.new_file(stream, table.schema) as writer,
+        ):
+            writer.write_table(table.combine_chunks())
+        os.fsync(handle.fileno())
+    return {"bytes": sink.bytes, "blake2b": sink.digest.hexdigest()}
+
+
+class _Summed:
+    """A file that keeps the sum of what is written to it."""
+
+    closed = False
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self.bytes = 0
+        self.digest = hashlib.blake2b(digest_size=16)
+
+    def write(self, content: Any) -> int:
+        view = memoryview(content).cast("B")
+        self.digest.update(view)
+        self.bytes += len(view)
+        rest = view
+        while len(rest):  # a raw file may take a part
+            rest = rest[self._handle.write(rest) :]
+        return len(view)
+
+    def tell(self) -> int:
+        return self.bytes
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def map_table(path: Path) -> pa.Table:
+    """The table of an Arrow file, mapped."""
+    return pa.ipc.open_file(pa.memory_map(str(path), "rb")).read_all()
+
+
+# ──── eventlog.shard
+
 
 ROWS_FILE = "rows.arrow"
 
@@ -315,3 +377,113 @@ def _single(chunked: pa.ChunkedArray) -> pa.Array:
     if chunked.num_chunks == 1:
         return chunked.chunk(0)
     return chunked.combine_chunks()
+
+
+# ──── sources.cells
+
+
+TEXT: Final = pa.large_string()
+
+
+CODED: Final = pa.dictionary(pa.int32(), TEXT)
+"""Text as codes into its distinct values: what is done to a value is done once."""
+
+
+EXACT: Final = 2**53
+"""Integers beyond this lose digits as float64."""
+
+
+def number_as_text(number: float) -> str:
+    """A number as a person writes it: integers without a point, else the shortest text.
+
+    Examples
+    --------
+    >>> number_as_text(123456789012345.0), number_as_text(0.1)
+    ('123456789012345', '0.1')
+    """
+    if float(number).is_integer() and abs(number) < EXACT:
+        return str(int(number))
+    return repr(number)
+
+
+def numbers_as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Float cells as text; NaN is missing."""
+    encoded = column.dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+    words = [None if math.isnan(x) else number_as_text(x) for x in encoded.dictionary.to_pylist()]
+    return pa.array(words, TEXT).take(encoded.indices)
+
+
+def plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The cells themselves, where they are codes into distinct values."""
+    return column.cast(column.type.value_type) if kind.is_dictionary(column.type) else column
+
+
+# ──── sources.files
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what readers raise on damaged files into one-line errors with the file's name.
+
+    Raises
+    ------
+    DataError
+        Instead of the operating system's and the readers' own errors.
+    """
+    try:
+        yield
+    except (DataError, UsageError):
+        raise
+    except UnicodeDecodeError as error:
+        raise not_utf8(path) from error
+    except MemoryError as error:
+        raise DataError(
+            f"there is not enough memory to read '{path}' ({error}). Close other programs, or "
+            "export the file in smaller row groups or shorter lines."
+        ) from error
+    except (OSError, pa.ArrowException) as error:
+        if "UTF8" in str(error):
+            raise not_utf8(path) from error
+        raise DataError(f"'{path}' {_damage(error)}") from error
+
+
+def not_utf8(path: Path) -> DataError:
+    """The error of a text file in another encoding."""
+    return DataError(
+        f"'{path}' is not UTF-8 text. Convert it, for example with: "
+        "iconv -f LATIN1 -t UTF-8 OLD > NEW (or -f UTF-16)."
+    )
+
+
+def _damage(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}. Check the file and your permissions."
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "Truncated compressed" in text:
+        return "is cut short: its compressed data end too early. Download or copy it again."
+    if "inflate" in text or "zlib" in text:
+        return f"is damaged gzip ({text}). Download or copy it again."
+    return f"is damaged or cut short ({text}). Download or export it again."
+
+
+class AnyLog(Protocol):
+    """What is asked of a log by whatever makes another log of it."""
+
+    @property
+    def shards(self) -> tuple[Shard, ...]: ...
+    @property
+    def event_names(self) -> tuple[str, ...]: ...
+    @property
+    def properties(self) -> tuple[str, ...]: ...
+    @property
+    def covers_until_us(self) -> int: ...
+    @property
+    def picked_at_us(self) -> int | None: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def folder(self) -> Path | None: ...
+    @property
+    def fingerprint(self) -> str: ...

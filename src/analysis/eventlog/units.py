@@ -13,24 +13,29 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 
 from analysis.core.schema import EVENT, SESSION, TIME, USER, DataError, UsageError, did_you_mean
 from analysis.eventlog import filters as people
-from analysis.eventlog import kernels_sessions as sessions
+from analysis.eventlog import kernels as sessions
 from analysis.eventlog import store
 from analysis.eventlog.build import build_shard, shard_of
-from analysis.eventlog.shard import Column, NumberColumn, Shard, TextColumn, narrow
+from analysis.eventlog.folder import building, unit_folder
+from analysis.eventlog.shard import (
+    TEXT,
+    AnyLog,
+    Column,
+    NumberColumn,
+    Shard,
+    TextColumn,
+    narrow,
+    numbers_as_text,
+    plain,
+)
 from analysis.eventlog.spill import Spill
-from analysis.eventlog.unit_folders import building, unit_folder
-from analysis.sources.cells import TEXT, numbers_as_text, plain
-
-if TYPE_CHECKING:
-    from analysis.eventlog.log import EventLog
-
 
 _PERSON: Final = "\0person"
 
@@ -45,11 +50,11 @@ _NOT_WRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
 class Units(NamedTuple):
     """A log regrouped by a property, and how many rows had no value of it."""
 
-    log: EventLog
+    log: Any
     rows_left_out: int
 
 
-def units(log: EventLog, by: str) -> Units:
+def units(log: AnyLog, by: str) -> Units:
     """The same events, with what a property names in the place of the users.
 
     Parameters
@@ -105,7 +110,7 @@ def units(log: EventLog, by: str) -> Units:
     return Units(made, log.events - made.events)
 
 
-def _kept(log: EventLog, folder: Path, by: str) -> EventLog:
+def _kept(log: AnyLog, folder: Path, by: str) -> Any:
     place = unit_folder(folder, by, log.fingerprint)
     if _fingerprint(folder) != log.fingerprint:
         return _in_memory(log, by)  # the folder is ahead of us, and keeps what fits its own state
@@ -130,10 +135,10 @@ def _kept(log: EventLog, folder: Path, by: str) -> EventLog:
     return _in_memory(log, by) if found is None else found
 
 
-def _opened(log: EventLog, place: Path) -> EventLog | None:
+def _opened(log: AnyLog, place: Path) -> Any:
     """The log kept there; a damaged one counts as none."""
     try:
-        found = type(log).open(place)
+        found = cast(Any, type(log)).open(place)
     except DataError:
         return None
     fingerprint = found.fingerprint
@@ -149,15 +154,15 @@ def _fingerprint(folder: Path) -> str | None:
         return None
 
 
-def _in_memory(log: EventLog, by: str) -> EventLog:
-    return type(log).from_shards(
+def _in_memory(log: AnyLog, by: str) -> Any:
+    return cast(Any, type(log)).from_shards(
         list(_shards(log, by, None)),
         event_names=log.event_names,
         covers_until=log.covers_until_us,
     )
 
 
-def _shards(log: EventLog, by: str, aside: Path | None) -> Iterator[Shard]:
+def _shards(log: AnyLog, by: str, aside: Path | None) -> Iterator[Shard]:
     """The regrouped shards, as many as the log has; rows wait in `aside`, or in memory."""
     count = max(len(log.shards), 1)
     waiting: list[list[pa.Table]] = [[] for _ in range(count)]
@@ -185,7 +190,7 @@ def _shards(log: EventLog, by: str, aside: Path | None) -> Iterator[Shard]:
             yield _built(pa.concat_tables(tables), log, visits)
 
 
-def _built(table: pa.Table, log: EventLog, visits: int) -> Shard:
+def _built(table: pa.Table, log: AnyLog, visits: int) -> Shard:
     # People are spread over shards; in the order of their ids the number of shards has no say.
     order = np.argsort(table.column(_PERSON).to_numpy(), kind="stable")
     table = table.drop_columns([_PERSON]).take(pa.array(order))
@@ -202,7 +207,7 @@ def _built(table: pa.Table, log: EventLog, visits: int) -> Shard:
 
 
 def _regrouped(
-    log: EventLog, shard: Shard, by: str, before: tuple[np.ndarray, int]
+    log: AnyLog, shard: Shard, by: str, before: tuple[np.ndarray, int]
 ) -> tuple[pa.Table, int]:
     """The shown rows that have a unit, and how many visits there are by now.
 

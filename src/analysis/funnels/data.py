@@ -7,19 +7,76 @@ same chains that made the table, in the groups of the table, so none can disagre
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Hashable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.core.schema import USER, UsageError, did_you_mean
+from analysis.core.result import Result
+from analysis.core.schema import SESSION, USER, UsageError, did_you_mean
+from analysis.eventlog.groups import Groups, number_name
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import Column, TextColumn
+from analysis.funnels.chains import ShardChains, chains_of
+from analysis.funnels.counts import FunnelSums, groups_of
+from analysis.funnels.search.blocks import NOT_DONE
+from analysis.funnels.spec import Question, Step
 
-if TYPE_CHECKING:
-    from analysis.eventlog.log import EventLog
-    from analysis.funnels.funnel_result import FunnelResult
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FunnelData(Result):
+    """What a funnel has found, before anything is said of it: what every view reads."""
+
+    steps: tuple[Step, ...]
+    window_us: int
+    immature: int
+    tied: int
+    question: Question = field(repr=False)
+    log: EventLog = field(repr=False)
+    ask: Callable[..., FunnelData] = field(repr=False)
+    sums: FunnelSums = field(repr=False)
+
+    @cached_property
+    def parts(self) -> list[ShardChains]:
+        """The chains, shard by shard. The table needs none; they are found when first asked for."""
+        return chains_of(self.log, self.question)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The group of each chain of `parts`, in the order of the table."""
+        return groups_of(self.parts, self.question)
+
+    @cached_property
+    def attempts(self) -> pd.DataFrame:
+        """A row per unit that entered (or per attempt): its best chain among all entries.
+
+        Columns: ``unit`` (and ``user`` where units lie inside users), ``group``, ``entered_at``,
+        ``reach`` (the highest step done; in any order how many), ``step_1`` … (NaT where not
+        done), ``excluded`` (ended by an excluded event), ``mature``, ``censored`` (immature and
+        not converted), ``tied`` (would reach less far if steps had to be strictly later than one
+        another).
+        """
+        return self._frame(lambda part: part.chosen)
+
+    @cached_property
+    def mature_attempts(self) -> pd.DataFrame:
+        """A row per unit with a mature entry: its best chain among mature entries.
+
+        Rates, intervals and waits are those of these chains; the columns are those of
+        `attempts`. A unit whose best chain is immature stands in both with different chains.
+        """
+        return self._frame(lambda part: part.mature)
+
+    def _frame(self, keep: Any) -> pd.DataFrame:
+        return attempts_frame(self.parts, self.groups, self.question, keep)
+
+
+# ──── funnel_lookup
 
 
 NEVER = np.iinfo(np.int64).min
@@ -34,23 +91,23 @@ class Located(NamedTuple):
     users: np.ndarray
 
 
-def required_steps(result: FunnelResult) -> list[int]:
+def required_steps(result: FunnelData) -> list[int]:
     """The numbers of the steps that may not be skipped, from 1; the last one converts."""
     return [k for k, step in enumerate(result.steps, start=1) if not step.optional]
 
 
-def next_required(result: FunnelResult, step: int) -> int:
+def next_required(result: FunnelData, step: int) -> int:
     """The number of the first step after `step` that may not be skipped."""
     return next(k for k in required_steps(result) if k > step)
 
 
-def step_name(result: FunnelResult, step: int) -> str:
+def step_name(result: FunnelData, step: int) -> str:
     """What the table calls the step."""
     table = result.table
     return str(table["event"].to_numpy()[(table["step"] == step).to_numpy()][0])
 
 
-def step_number(result: FunnelResult, step: int | str, what: str, allowed: Collection[int]) -> int:
+def step_number(result: FunnelData, step: int | str, what: str, allowed: Collection[int]) -> int:
     """The number of a step that is given by its number or its name.
 
     Raises
@@ -73,12 +130,12 @@ def step_number(result: FunnelResult, step: int | str, what: str, allowed: Colle
     return found[0]
 
 
-def group_names(result: FunnelResult) -> list[Hashable]:
+def group_names(result: FunnelData) -> list[Hashable]:
     """The groups of the table, in its order."""
     return list(dict.fromkeys(result.table["group"]))
 
 
-def group_number(result: FunnelResult, group: Any, what: str) -> int:
+def group_number(result: FunnelData, group: Any, what: str) -> int:
     """The place of a group in the table.
 
     Raises
@@ -96,7 +153,7 @@ def group_number(result: FunnelResult, group: Any, what: str) -> int:
     )
 
 
-def group_codes(result: FunnelResult, attempts: pd.DataFrame) -> np.ndarray:
+def group_codes(result: FunnelData, attempts: pd.DataFrame) -> np.ndarray:
     """Each attempt's group as its place in the table; −1 for an attempt that is in none."""
     place = {name: code for code, name in enumerate(group_names(result))}
     local, names = pd.factorize(attempts["group"])
@@ -159,3 +216,77 @@ def first_not_before(
         low[unsure] = np.where(early, middle + 1, low[unsure])
         high[unsure] = np.where(early, high[unsure], middle)
     return low
+
+
+# ──── funnel_attempts
+#
+# The chains of a funnel as rows of a table: who entered when, and how far they got.
+
+
+def attempts_frame(
+    parts: Sequence[ShardChains],
+    groups: Groups,
+    question: Question,
+    keep: Callable[[ShardChains], np.ndarray],
+) -> pd.DataFrame:
+    """A row per chain that `keep` keeps; the columns are those of `FunnelResult.attempts`."""
+    frames = [
+        _rows(part, codes, keep(part), question)
+        for part, codes in zip(parts, groups.codes, strict=True)
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    names = np.empty(len(groups.names), object)
+    names[:] = groups.names
+    frame["group"] = names[frame["group"].to_numpy()]
+    order = ["unit", "entered_at"] if not question.inside_user else [USER, "unit", "entered_at"]
+    return frame.sort_values(order, kind="stable", ignore_index=True)
+
+
+def _rows(
+    part: ShardChains, codes: np.ndarray, keep: np.ndarray, question: Question
+) -> pd.DataFrame:
+    """The chains of one shard; ``group`` is still a group's number."""
+    steps = len(question.steps)
+    times = np.full((len(part.reach), steps), NOT_DONE)
+    far = part.reach > 1
+    entered = part.shard.time[part.entries]
+    times[:, 0] = entered
+    times[far] = part.times
+    times = times[keep]
+    users = part.shard.users.take(pa.array(part.users[keep])).to_pandas()
+    columns: dict[str, Any] = {"unit": users}
+    if question.inside_user:
+        columns = {"unit": _units(part, keep, question, users), USER: users}
+    columns["group"] = codes[keep]
+    columns["entered_at"] = _instants(entered[keep])
+    columns["reach"] = part.reach[keep].astype(np.int64)
+    for k in range(steps):
+        columns[f"step_{k + 1}"] = _instants(times[:, k])
+    columns["excluded"] = part.excluded[keep]
+    columns["mature"] = part.mature[keep]
+    converted = part.reach[keep] >= (steps if question.order == "any" else question.last_required)
+    columns["censored"] = ~columns["mature"] & ~converted
+    columns["tied"] = part.tied[keep]
+    return pd.DataFrame(columns)
+
+
+def _instants(stamps: np.ndarray) -> pd.DatetimeIndex:
+    # NOT_DONE is what NaT is made of.
+    return pd.DatetimeIndex(stamps.view("datetime64[us]")).tz_localize("UTC")
+
+
+def _units(part: ShardChains, keep: np.ndarray, question: Question, users: pd.Series) -> np.ndarray:
+    """What a unit inside a user is called: the session's id, or a tuple with the values held."""
+    rows = part.entries[keep]
+    values = {name: _texts(part.shard.columns[name], rows) for name in question.inside_user}
+    names = [values.get(SESSION, users.tolist()) if question.unit == SESSION else users.tolist()]
+    names += [values[name] for name in question.hold]
+    units = np.empty(len(rows), object)
+    units[:] = names[0] if len(names) == 1 else list(zip(*names, strict=True))
+    return units
+
+
+def _texts(column: Column, rows: np.ndarray) -> list[str]:
+    if isinstance(column, TextColumn):
+        return column.values.take(pa.array(column.codes[rows])).to_pylist()
+    return [number_name(number) for number in column.numbers[rows]]

@@ -11,30 +11,36 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.core.schema import ALL
-from analysis.core.wording import count, group_name, label, percent, share
-from analysis.plotting.figures_rows import (
-    AXIS,
-    ROW,
-    Rows,
-    heading_notes,
-    percent_axis,
-    row_axis,
-    rows,
-    shown_groups,
-)
+from analysis.core.result import records
+from analysis.core.schema import ALL, OTHER, US_PER_SECOND, human_duration
+from analysis.core.wording import UNDEFINED, count, group_name, label, percent, share
 from analysis.plotting.theme import (
+    AXIS,
+    GAP,
+    HEADING,
     INK,
+    PALETTE,
+    REST,
+    ROW,
     TOO_FEW,
+    Rows,
     empty,
     finished,
     group_colors,
+    heading_notes,
     ink_on,
+    percent_axis,
     plain,
-    records,
+    row_axis,
+    rows,
     safe,
     safe_lines,
+    short,
+    shown_groups,
 )
+
+# ──── figures.funnel
+
 
 _INSIDE = 0.55
 """Above this rate the words fit into the bar and no longer behind it."""
@@ -205,3 +211,342 @@ def _step_words(row: Any) -> str:
         return f"{label(row.event)}: {_beside(row)}"
     interval = f"interval {percent(row.rate_low)} to {percent(row.rate_high)}"
     return f"{label(row.event)}: {share(row.k, row.n_first, row.rate)}, {interval}"
+
+
+# ──── figures.funnel_next
+#
+# After which step people stopped, and what they did next: a block of bars per step.
+#
+# What follows a stop is no reason for it: the words say "next" and never "because".
+
+
+_NAME = 20
+
+
+_CHARACTER = 5.8
+
+
+_ROOM = 1.25
+"""How much wider than the longest bar the axis is, for the words behind it."""
+
+
+_INSIDE_funnel_next = 0.6
+"""From this share of the longest bar on the words fit into it."""
+
+
+def drop_off_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """How many stopped after each step, and what was the next thing they did?
+
+    Parameters
+    ----------
+    table : as `FunnelResult.next_events` or `FunnelResult.drop_offs` return it: ``step, after,
+        reached, event, k, n, share, low, high, median_seconds``.
+    title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "step": 1, "after": "cart", "reached": 100, "event": ["help", "(nothing more)"],
+    ...     "k": [8, 32], "n": 40, "share": [0.2, 0.8], "low": [0.105, 0.652],
+    ...     "high": [0.348, 0.895], "median_seconds": [300.0, None]})
+    >>> drop_off_bars(table).layout.meta["alt"]
+    'After Cart 40.0% (40 of 100) stopped. Next: Help 20.0% (8 of 40), after 5 min in the median; \
+nothing more 80.0% (32 of 40).'
+    """
+    table = table[table["n"] > 0].reset_index(drop=True)
+    if not len(table):
+        return empty("Nobody stopped on the way.", title=title)
+    blocks = [own for _, own in table.groupby("step", sort=True)]
+    place = _places([len(own) for own in blocks])
+    y = [center for centers in place.centers for center in centers]
+    table = pd.concat(blocks, ignore_index=True)
+    upper = float(table["high"].max())
+    notes = heading_notes(place, [_heading(own.iloc[0]) for own in blocks])
+    # Headings begin where the names do, so that they have the whole width of a phone.
+    indent = int(_CHARACTER * max(len(short(_name(event), _NAME)) for event in table["event"]))
+    layout = {
+        "xaxis": percent_axis(upper) | {"range": [0, upper * _ROOM]},
+        "yaxis": {
+            "range": [place.height, 0],
+            "tickvals": y,
+            "ticktext": [safe(short(_name(event), _NAME)) for event in table["event"]],
+            "showgrid": False,
+            "zeroline": False,
+            "ticks": "",
+        },
+        "annotations": [note | {"xshift": -indent} for note in notes],
+    }
+    alt = " ".join(_said(own) for own in blocks)
+    height = int(place.height) + AXIS
+    return finished(
+        [_bars(table, y), _words_funnel_next(table, y)], layout, title=title, alt=alt, height=height
+    )
+
+
+def _places(sizes: list[int]) -> Rows:
+    """As `rows.rows`, for blocks of different sizes."""
+    centers, headings, top = [], [], 0.0
+    for size in sizes:
+        headings.append(top + HEADING / 2)
+        centers.append([top + HEADING + (j + 0.5) * ROW for j in range(size)])
+        top += HEADING + size * ROW + GAP
+    return Rows(centers, headings, top)
+
+
+def _name(event: Any) -> str:
+    return str(event).strip("()") if str(event).startswith("(") else label(event)
+
+
+def _wait(row: Any) -> str:
+    return human_duration(row.median_seconds * US_PER_SECOND)
+
+
+def _heading(row: Any) -> str:
+    stopped = f"{percent(row['n'] / row['reached'])} of {count(row['reached'])}"
+    return f"<b>{stopped}</b> stopped after <b>{safe(label(row['after']))}</b>"
+
+
+def _colors(table: pd.DataFrame) -> list[str]:
+    return [REST if str(event).startswith("(") else PALETTE[0] for event in table["event"]]
+
+
+def _bars(table: pd.DataFrame, y: list[float]) -> go.Bar:
+    return go.Bar(
+        orientation="h",
+        x=plain(table["share"]),
+        y=y,
+        width=ROW - 6,
+        marker={"color": _colors(table), "line": {"width": 0}},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": plain(table["high"] - table["share"]),
+            "arrayminus": plain(table["share"] - table["low"]),
+            "color": INK,
+            "thickness": 1.4,
+            "width": 4,
+        },
+        hovertext=[safe_lines(_told_funnel_next(row)) for row in records(table)],
+        hoverinfo="text",
+    )
+
+
+def _words_funnel_next(table: pd.DataFrame, y: list[float]) -> go.Scatter:
+    texts = []
+    for row in records(table):
+        text = f"{percent(row.share)} · {count(row.k)}"
+        late = "" if pd.isna(row.median_seconds) else f" · {_wait(row)}"
+        texts.append(f"&nbsp;&nbsp;{safe(text + late)}&nbsp;&nbsp;")
+    inside = table["high"] > _INSIDE_funnel_next * table["high"].max()
+    inks = [
+        ink_on(color) if own else INK for color, own in zip(_colors(table), inside, strict=True)
+    ]
+    return go.Scatter(
+        mode="text",
+        x=plain(table["low"].where(inside, table["high"])),
+        y=y,
+        text=texts,
+        textposition=["middle left" if own else "middle right" for own in inside],
+        textfont={"size": 12, "color": inks},
+        hoverinfo="skip",
+        cliponaxis=False,
+    )
+
+
+def _told_funnel_next(row: Any) -> list[str]:
+    what = "other events" if row.event == OTHER else _name(row.event)
+    lines = [
+        f"{what}, next after {label(row.after)}",
+        f"of those who stopped there: {share(row.k, row.n, row.share)}",
+        f"95% interval {percent(row.low)} to {percent(row.high)}",
+    ]
+    return lines if pd.isna(row.median_seconds) else [*lines, f"median wait {_wait(row)}"]
+
+
+def _said(own: pd.DataFrame) -> str:
+    first = own.iloc[0]
+    stopped = share(first["n"], first["reached"], first["n"] / first["reached"])
+    said = []
+    for row in records(own):
+        text = f"{_name(row.event)} {share(row.k, row.n, row.share)}"
+        said.append(
+            text if pd.isna(row.median_seconds) else f"{text}, after {_wait(row)} in the median"
+        )
+    return f"After {label(first['after'])} {stopped} stopped. Next: {'; '.join(said)}."
+
+
+# ──── figures.funnel_value
+#
+# What each group loses at each step against the best group: bars of worth, or of conversions.
+#
+# The words say "if it did as well", because groups differ in who comes: it is a bound on what is
+# worth looking at and no promise.
+
+
+_BOUND = "if it did as well as the best group there; no promise"
+
+
+_AXIS = "if as good as the best group"
+
+
+def value_lost_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """Where would doing as well as the best group be worth most?
+
+    Parameters
+    ----------
+    table : as `FunnelResult.value_lost` returns it. The bars are of ``lost_value`` where the log
+        knows it and of ``lost_conversions`` elsewhere; whiskers hold the chance in the step's
+        rate only. Beyond six groups only the first are drawn.
+    title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "group": ["mobile"], "step": [2], "event": ["purchase"], "n_previous": [200],
+    ...     "step_rate": [0.25], "best_group": ["desktop"], "best_rate": [0.5],
+    ...     "lost_units": [50.0], "lost_units_low": [31.0], "lost_units_high": [68.0],
+    ...     "lost_conversions": [50.0], "lost_value": [500.0], "currency": ["EUR"]})
+    >>> value_lost_bars(table).layout.meta["alt"]
+    'Purchase, mobile: 25.0% of 200, the best group desktop 50.0%: 50 more (95% interval 31 to \
+68), 50 conversions, 500 EUR, if it did as well as the best group there; no promise.'
+    """
+    if not len(table) or not table["lost_conversions"].notna().any():
+        return empty("There is no group to compare with.", title=title)
+    groups, note = shown_groups(list(dict.fromkeys(table["group"])))
+    table = _drawn(table[[group in groups for group in table["group"]]])
+    steps = table.drop_duplicates("step").sort_values("step")
+    place = rows(len(steps), len(groups))
+    at = dict(zip(steps["step"], place.centers, strict=True))
+    y = [at[row.step][groups.index(row.group)] for row in records(table)]
+    unit = "conversions" if not table["lost_value"].notna().any() else _currency(table) or "worth"
+    headings = [_heading_funnel_value(row) for row in records(steps)]
+    left, right = _ends(table)
+    layout = {
+        "xaxis": {
+            "range": [left, right],
+            "nticks": 6,
+            "title": {"text": f"{safe(unit)}, {_AXIS}", "standoff": 4},
+            "zeroline": True,
+        },
+        "yaxis": row_axis(place, [group_name(group) for group in groups]),
+        "annotations": heading_notes(place, headings),
+    }
+    alt = " ".join(f"{_said_funnel_value(row)}." for row in records(table)) + (
+        f" {note}" if note else ""
+    )
+    height = int(place.height) + AXIS + 18
+    traces = [_bars_funnel_value(table, y), _words_funnel_value(table, y)]
+    return finished(traces, layout, title=title, alt=alt, height=height)
+
+
+def _drawn(table: pd.DataFrame) -> pd.DataFrame:
+    """With the bar and its limits: the limits of the units, on the scale of the bar."""
+    worth = table["lost_value"].notna().any()
+    bar = table["lost_value"] if worth else table["lost_conversions"]
+    scale = (bar / table["lost_units"]).where(table["lost_units"] != 0, 0.0)
+    low, high = (table[f"lost_units_{side}"] * scale for side in ("low", "high"))
+    return table.assign(bar=bar, bar_low=low, bar_high=high)
+
+
+def _currency(table: pd.DataFrame) -> str:
+    named = table["currency"].dropna()
+    return str(named.iloc[0]) if len(named) else ""
+
+
+def _heading_funnel_value(row: Any) -> str:
+    text = f"<b>{safe(label(row.event))}</b>"
+    if pd.isna(row.best_rate):
+        return text
+    return f"{text}  best: {safe(group_name(row.best_group))} {percent(row.best_rate)}"
+
+
+def _ends(table: pd.DataFrame) -> tuple[float, float]:
+    """The ends of the axis, with room for the words behind the longest whisker."""
+    low = min(0.0, float(table[["bar", "bar_low"]].min().min()))
+    high = max(0.0, float(table[["bar", "bar_high"]].max().max()))
+    wide = (high - low) or 1.0
+    return low - 0.04 * wide, high + 1.2 * wide
+
+
+def _bars_funnel_value(table: pd.DataFrame, y: list[float]) -> go.Bar:
+    colors = group_colors(list(dict.fromkeys(table["group"])))
+    return go.Bar(
+        orientation="h",
+        x=plain(table["bar"]),
+        y=y,
+        width=ROW - 6,
+        marker={"color": [colors[group] for group in table["group"]], "line": {"width": 0}},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": plain(table["bar_high"] - table["bar"]),
+            "arrayminus": plain(table["bar"] - table["bar_low"]),
+            "color": INK,
+            "thickness": 1.4,
+            "width": 4,
+        },
+        hovertext=[safe_lines(_told_funnel_value(row)) for row in records(table)],
+        hoverinfo="text",
+    )
+
+
+def _words_funnel_value(table: pd.DataFrame, y: list[float]) -> go.Scatter:
+    ends = table[["bar", "bar_high"]].max(axis=1).clip(lower=0).fillna(0)
+    return go.Scatter(
+        mode="text",
+        x=plain(ends),
+        y=y,
+        text=[f"&nbsp;&nbsp;{safe(_beside_funnel_value(row))}" for row in records(table)],
+        textposition="middle right",
+        textfont={"size": 12, "color": INK},
+        hoverinfo="skip",
+        cliponaxis=False,
+    )
+
+
+def _beside_funnel_value(row: Any) -> str:
+    if pd.isna(row.bar):
+        return UNDEFINED
+    rate = f"{percent(row.step_rate)} of {count(row.n_previous)}"
+    if row.best_group == row.group:
+        return f"the best: {rate}"
+    return f"{_amount(row)} · {rate}"
+
+
+def _amount(row: Any) -> str:
+    if pd.isna(row.lost_value):
+        return f"{count(row.lost_conversions)} conversions"
+    return f"{count(row.lost_value)} {'' if pd.isna(row.currency) else row.currency}".strip()
+
+
+def _told_funnel_value(row: Any) -> list[str]:
+    head = f"{label(row.event)}, {group_name(row.group)}"
+    if pd.isna(row.bar):
+        return [head, UNDEFINED]
+    lines = [head, f"{percent(row.step_rate)} of {count(row.n_previous)} at the step before"]
+    if row.best_group == row.group:
+        return [*lines, "the best group"]
+    units = f"{count(row.lost_units_low)} to {count(row.lost_units_high)}"
+    return [
+        *lines,
+        f"the best group {group_name(row.best_group)} {percent(row.best_rate)}",
+        f"{count(row.lost_units)} more at this step (95% interval {units})",
+        f"{count(row.lost_conversions)} more conversions",
+        *([] if pd.isna(row.lost_value) else [f"worth {_amount(row)}"]),
+        _BOUND,
+    ]
+
+
+def _said_funnel_value(row: Any) -> str:
+    head = f"{label(row.event)}, {group_name(row.group)}: "
+    if pd.isna(row.bar):
+        return head + UNDEFINED
+    own = f"{percent(row.step_rate)} of {count(row.n_previous)}"
+    if row.best_group == row.group:
+        return f"{head}{own}, the best group"
+    best = f"the best group {group_name(row.best_group)} {percent(row.best_rate)}"
+    limits = f"95% interval {count(row.lost_units_low)} to {count(row.lost_units_high)}"
+    more = f"{count(row.lost_units)} more ({limits}), {count(row.lost_conversions)} conversions"
+    if not pd.isna(row.lost_value):
+        more += f", {_amount(row)}"
+    return f"{head}{own}, {best}: {more}, {_BOUND}"

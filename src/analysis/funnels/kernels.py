@@ -9,6 +9,48 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+# ──── passes.between
+#
+# What people did between two instants of theirs.
+
+
+@nb.njit(cache=True, nogil=True)
+def done_between(time, event, offsets, users, after, before, names):
+    """In how many of these stretches of time was each event done?
+
+    Parameters
+    ----------
+    time, event, offsets : the shard's arrays.
+    users, after, before : per stretch the index of its user and two instants; what counts lies
+        strictly between them.
+    names : codes from here on are hidden rows.
+
+    Returns
+    -------
+    int64 array of `names`: stretches with the event, however often in each.
+    """
+    out = np.zeros(names, np.int64)
+    seen = np.full(names, -1, np.int64)
+    for j in range(users.size):
+        low, stop = offsets[users[j]], offsets[users[j] + 1]
+        high = stop
+        while low < high:
+            middle = (low + high) // 2
+            if time[middle] > after[j]:
+                high = middle
+            else:
+                low = middle + 1
+        while low < stop and time[low] < before[j]:
+            e = event[low]
+            if e < names and seen[e] != j:
+                seen[e] = j
+                out[e] += 1
+            low += 1
+    return out
+
+
+# ──── passes.lookback
+
 
 @nb.njit(cache=True, nogil=True)
 def _before(time, event, start, stop, macro, window):
@@ -87,3 +129,63 @@ def leads(time, event, offsets, masks, macro, window, place, wide):
                 out[row, column] = time[last - 1] - time[i]
         row += first < last
     return out[:row]
+
+
+# ──── passes.selection
+#
+# The middle of many numbers that lie in several arrays, without bringing them together.
+#
+# Numbers are counted in classes that are narrow where numbers are small: a class is what the first
+# bits of a number as a float say. So one look tells in which class the middle lies, and a second
+# one fetches the few numbers of that class.
+
+
+_MANTISSA_BITS = 6
+
+
+_SHIFT = np.int64(52 - _MANTISSA_BITS)
+
+
+_FIRST = (np.int64(1023) << np.int64(_MANTISSA_BITS)) - 1
+
+
+CLASSES = (64 << _MANTISSA_BITS) + 2
+"""How many classes there are."""
+
+
+@nb.njit(cache=True, nogil=True)
+def class_of(number):
+    """The class of a number that is not negative; never less for a greater number."""
+    if number < 1:
+        return np.int64(0)
+    return (np.float64(number).view(np.int64) >> _SHIFT) - _FIRST
+
+
+@nb.njit(cache=True, nogil=True)
+def tally(numbers, owners, group_of, classes, totals):
+    """Count numbers in their classes and add them up, by group.
+
+    `owners` are the numbers' own groups, of size 0 where all are of the first; `group_of` the group
+    that each of these is counted in. `classes`: int64 (groups, CLASSES); `totals`: int64 (groups,).
+    """
+    for i in range(numbers.size):
+        group = group_of[owners[i] if owners.size else 0]
+        classes[group, class_of(numbers[i])] += 1
+        totals[group] += numbers[i]
+
+
+@nb.njit(cache=True, nogil=True)
+def fetch(numbers, owners, group_of, group, first, last):
+    """The numbers of a group whose class is in [first, last]."""
+    out = np.empty(16, np.int64)
+    n = 0
+    for i in range(numbers.size):
+        own = class_of(numbers[i])
+        if first <= own <= last and group_of[owners[i] if owners.size else 0] == group:
+            if n == out.size:
+                longer = np.empty(4 * n, np.int64)
+                longer[:n] = out
+                out = longer
+            out[n] = numbers[i]
+            n += 1
+    return out[:n]

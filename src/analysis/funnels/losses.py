@@ -9,19 +9,34 @@ What this module refuses to do: call what came next a reason for stopping.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.core.schema import OTHER, US_PER_SECOND, USER, UsageError
+from analysis.core.schema import (
+    MISSING,
+    MONEY_SCALE,
+    OTHER,
+    US_PER_SECOND,
+    USER,
+    VALUE,
+    UsageError,
+    did_you_mean,
+)
+from analysis.eventlog import groups as breakdown
 from analysis.eventlog import parallel as engine
-from analysis.eventlog.shard import Shard
+from analysis.eventlog.groups import CURRENCY
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.funnels.data import (
     NEVER,
+    FunnelData,
     Located,
     first_not_before,
     group_codes,
+    group_names,
     group_number,
     located,
     microseconds,
@@ -30,10 +45,10 @@ from analysis.funnels.data import (
     step_name,
     step_number,
 )
-from analysis.statistics.stats import effective_size, wilson
+from analysis.funnels.spec import ANY_EVENT, Step
+from analysis.statistics.rates import difference_limits, effective_size, wilson
 
-if TYPE_CHECKING:
-    from analysis.funnels.funnel_result import FunnelResult
+# ──── funnel_next
 
 
 NOTHING = "(nothing more)"
@@ -43,7 +58,7 @@ _COLUMNS = ["step", "after", "reached", "event", "k", "n", "share", "low", "high
 
 
 def units(
-    result: FunnelResult, step: int | str, *, converted: bool = False, group: Any = None
+    result: FunnelData, step: int | str, *, converted: bool = False, group: Any = None
 ) -> pd.DataFrame:
     """Who stopped after a step, or who went on from it?
 
@@ -82,7 +97,7 @@ def units(
 
 
 def next_events(
-    result: FunnelResult, step: int | str, *, top: int = 10, group: Any = None
+    result: FunnelData, step: int | str, *, top: int = 10, group: Any = None
 ) -> pd.DataFrame:
     """What did those who stopped after a step do next?
 
@@ -124,7 +139,7 @@ def next_events(
     return _tables(result, attempts, [k], top, "next_events")
 
 
-def drop_offs(result: FunnelResult, *, top: int = 5, group: Any = None) -> pd.DataFrame:
+def drop_offs(result: FunnelData, *, top: int = 5, group: Any = None) -> pd.DataFrame:
     """How many stopped after each step, and what did they do next?
 
     Parameters
@@ -159,22 +174,20 @@ def drop_offs(result: FunnelResult, *, top: int = 5, group: Any = None) -> pd.Da
     return _tables(result, attempts, steps, top, "drop_offs")
 
 
-def _mature(
-    result: FunnelResult, step: int | str, group: Any, what: str
-) -> tuple[pd.DataFrame, int]:
+def _mature(result: FunnelData, step: int | str, group: Any, what: str) -> tuple[pd.DataFrame, int]:
     """The mature attempts of a group, or of all that the table counts; the step's number."""
     k = step_number(result, step, what, range(1, max(required_steps(result))))
     return _attempts(result, group, what), k
 
 
-def _attempts(result: FunnelResult, group: Any, what: str) -> pd.DataFrame:
+def _attempts(result: FunnelData, group: Any, what: str) -> pd.DataFrame:
     attempts = result.mature_attempts
     codes = group_codes(result, attempts)
     return attempts[codes >= 0 if group is None else codes == group_number(result, group, what)]
 
 
 def _tables(
-    result: FunnelResult, attempts: pd.DataFrame, steps: list[int], top: int, what: str
+    result: FunnelData, attempts: pd.DataFrame, steps: list[int], top: int, what: str
 ) -> pd.DataFrame:
     """The rows of `next_events` for each of the steps."""
     if not isinstance(top, int) or top < 1:
@@ -197,7 +210,7 @@ def _tables(
 
 
 def _next(
-    result: FunnelResult, stopped: pd.DataFrame, steps: list[int]
+    result: FunnelData, stopped: pd.DataFrame, steps: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each one's next event as its code, the number of names where there is none; and the wait."""
     log, reach = result.log, stopped["reach"].to_numpy()
@@ -263,3 +276,300 @@ def _shares(
 
 def _median(waits: np.ndarray) -> float:
     return float(np.median(waits)) / US_PER_SECOND if len(waits) else np.nan
+
+
+# ──── funnel_worth
+#
+# What were the conversions of a funnel worth, by group?
+#
+# The worth is a property of the event that converted. The rows of a chain are found again from its
+# user and its instants: the first row at the instant that matches the step.
+
+
+_MOST = 2.0**62
+
+
+class Worth(NamedTuple):
+    """Per group of the table: how many mature conversions have a worth (`n`), and its sum.
+
+    ``currency`` is None where the log does not say; ``missing`` says why there is no worth to
+    tell, or is empty.
+    """
+
+    n: np.ndarray
+    total: np.ndarray
+    currency: str | None
+    missing: str
+
+
+def worth_of_conversions(result: FunnelData, value: str) -> Worth:
+    """How much were the mature conversions of each group worth?
+
+    Parameters
+    ----------
+    value : a property with numbers; a log without it has no worth.
+
+    Notes
+    -----
+    Sums are of millionths, as integers, so that no order of the rows changes a digit. Worths in
+    several currencies are not added up. In any order the converting event is the last one done,
+    which may be any of the steps.
+    """
+    size = len(group_names(result))
+    nothing = np.zeros(size)
+    if result.log.kinds.get(value) != "number":
+        return Worth(nothing, nothing, None, f"the log has no property {value!r}")
+    last = max(required_steps(result))
+    attempts = result.mature_attempts
+    codes = group_codes(result, attempts)
+    done = attempts[f"step_{last}"].notna().to_numpy() & (codes >= 0)
+    converted, codes = attempts[done], codes[done]
+    instants = microseconds(converted, f"step_{last}")
+    parts = located(result.log, converted)
+    any_order = result.parameters["order"] == "any"
+    steps = result.steps if any_order else result.steps[last - 1 : last]
+    find = partial(_rows, result.log, steps, instants)
+    rows = engine.over(parts, find)
+    numbers = np.full(len(converted), np.nan)
+    for part, own in zip(parts, rows, strict=True):
+        column = result.log.shards[part.shard].columns[value]
+        assert isinstance(column, NumberColumn)  # the log says that it holds numbers
+        numbers[part.rows] = column.numbers[own]
+    known = np.isfinite(numbers)
+    valued = [own[known[part.rows]] for part, own in zip(parts, rows, strict=True)]
+    currencies = _currencies(result.log, parts, valued)
+    unit = ", ".join(currencies) or None
+    if len(currencies) > 1:
+        return Worth(nothing, nothing, unit, "worth in several currencies")
+    return _summed(numbers[known], codes[known], size, unit)
+
+
+def _summed(numbers: np.ndarray, codes: np.ndarray, size: int, unit: str | None) -> Worth:
+    millionths = np.rint(numbers * MONEY_SCALE)
+    # Beyond this size the integers would overflow, and the sum would mean nothing.
+    if float(np.abs(millionths).sum()) >= _MOST:
+        return Worth(np.zeros(size), np.zeros(size), unit, "worth too large to add up")
+    total = np.zeros(size, np.int64)
+    np.add.at(total, codes, millionths.astype(np.int64))
+    return Worth(np.bincount(codes, minlength=size), total / MONEY_SCALE, unit, "")
+
+
+def _rows(
+    log: EventLog, steps: tuple[Step, ...], instants: np.ndarray, part: Located
+) -> np.ndarray:
+    """The row of each chain's converting event."""
+    shard = log.shards[part.shard]
+    instant, end = instants[part.rows], shard.offsets[part.users + 1]
+    row = first_not_before(shard.time, shard.offsets[part.users], end, instant)
+    matching = np.flatnonzero(_matches(log, steps, part.shard))
+    found = matching[np.searchsorted(matching, row)]
+    assert (found < end).all()  # a chain ends at a row that matches
+    return found
+
+
+def _matches(log: EventLog, steps: tuple[Step, ...], number: int) -> np.ndarray:
+    """Which rows of a shard match one of the steps, its conditions on properties too?"""
+    names = log.event_names
+    found = np.zeros(log.shards[number].rows, np.bool_)
+    for step in steps:
+        wanted = [step.events == (ANY_EVENT,) or name in step.events for name in names]
+        shard: Shard = (log.where(**step.where) if step.where else log).shards[number]
+        found |= np.array([*wanted, False])[shard.event]
+    return found
+
+
+def _currencies(log: EventLog, parts: list[Located], rows: list[np.ndarray]) -> list[str]:
+    if log.kinds.get(CURRENCY) != "text" or not parts:
+        return []
+    shards = [log.shards[part.shard] for part in parts]
+    names = breakdown.groups_of(shards, rows, [CURRENCY]).names
+    return sorted({str(name) for name in names} - {MISSING})
+
+
+# ──── funnel_value
+#
+# What would each step bring if every group did as well there as the best one?
+#
+# An upper bound of what is worth looking at, step by step: the people that a group loses against
+# the best group, carried on at the group's own later rates, at the worth of its own conversions.
+# The best group is the one whose rate is surely high and not the one whose rate is highest, so that
+# luck in a small group does not lead the table.
+#
+# What this module refuses to do: promise. Groups differ in who comes, so no group need be able to
+# do
+# as well as another; the table says where the distance is worth most.
+
+
+_COLUMNS_funnel_value = [
+    "group",
+    "step",
+    "event",
+    "n_previous",
+    "step_rate",
+    "best_group",
+    "best_rate",
+    "lost_units",
+    "lost_units_low",
+    "lost_units_high",
+    "lost_conversions",
+    "value_per_conversion",
+    "value_of",
+    "lost_value",
+    "currency",
+    "note",
+]
+
+
+def value_lost(
+    result: FunnelData, *, value: str = VALUE, min_n: int = 100, min_conversions: int = 30
+) -> pd.DataFrame:
+    """What does each group lose at each step against the group that does best there?
+
+    Parameters
+    ----------
+    value : the property of the converting event that holds its worth; a log without ``"value"``
+        has no worth and loses units and conversions only.
+    min_n : with fewer at the step before, a group is not taken as the best.
+    min_conversions : with fewer that have a worth, a group's conversions are given the mean of
+        all groups.
+
+    Returns
+    -------
+    A row per group and required step from the second on: ``group, step, event, n_previous,
+    step_rate``; ``best_group``, whose step rate has the highest lower limit among the groups of
+    at least `min_n` (``"(other)"`` and ``"(missing)"`` are no groups to learn from), with
+    ``best_rate``; ``lost_units = n_previous · (best_rate − step_rate)`` with 95 % limits,
+    negative where the group's own rate is higher; ``lost_conversions``, those units at the
+    group's own rate from this step to the last; ``lost_value``, those conversions at
+    ``value_per_conversion``, the mean of ``value_of`` (the group, or all groups), in
+    ``currency`` (missing where the log does not say). What is undefined is NaN and ``note``
+    says why.
+
+    Raises
+    ------
+    UsageError
+        If there is no breakdown, a property of that name holds no numbers, or a limit is not
+        positive.
+
+    Notes
+    -----
+    The limits are those of Newcombe's interval of the difference of the two rates (1998, *Stat
+    Med* 17:873) times ``n_previous``. They do not hold the chance in which group is the best,
+    nor that in the later rates and the worth.
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> from analysis.funnels.result import funnel
+    >>> rows = [(f"u{i}", "cart", "mobile" if i < 200 else "desktop", None) for i in range(400)]
+    >>> rows += [(f"u{i}", "purchase", "", 10.0) for i in (*range(50), *range(200, 300))]
+    >>> log = EventLog.from_frame(
+    ...     pd.DataFrame(rows, columns=["user", "event", "device", "value"]).assign(
+    ...         time=pd.Timestamp("2026-01-01")), covers_until="2026-02-01")
+    >>> lost = value_lost(funnel(log, ["cart", "purchase"], by="device"))
+    >>> lost[["group", "step_rate", "best_group", "lost_units", "lost_value"]]
+         group  step_rate best_group  lost_units  lost_value
+    0  desktop       0.50    desktop         0.0         0.0
+    1   mobile       0.25    desktop        50.0       500.0
+    """
+    for name, given in (("min_n", min_n), ("min_conversions", min_conversions)):
+        if not isinstance(given, int) or given < 1:
+            raise UsageError(f"value_lost: {name}={given!r}. Allowed: a whole number from 1.")
+    if len(group_names(result)) < 2 and not result.parameters["by"]:
+        raise UsageError(
+            "value_lost: the funnel has no groups to compare. Ask for it with by='device' or "
+            "another property."
+        )
+    _check_value(result, value)
+    worth = worth_of_conversions(result, value)
+    table, later = result.table, _later_rates(result)
+    rows = []
+    for step in required_steps(result)[1:]:
+        at: list[dict[Any, Any]] = table[table["step"] == step].to_dict("records")
+        best = _best(at, min_n)
+        for code, row in enumerate(at):
+            said = {"code": code} | {name: row[name] for name in _COLUMNS_funnel_value[:5]}
+            said |= _against(row, best, later[code, step - 1], min_n)
+            said |= _worth_of(worth, code, min_conversions)
+            said["note"] = "; ".join(filter(None, [said["note"], said.pop("no_worth")]))
+            rows.append(said)
+    lost = pd.DataFrame(
+        rows, columns=["code", *(n for n in _COLUMNS_funnel_value if n != "lost_value")]
+    )
+    lost["lost_value"] = lost["lost_conversions"] * lost["value_per_conversion"]
+    return lost.sort_values(["code", "step"], ignore_index=True)[_COLUMNS_funnel_value]
+
+
+def _check_value(result: FunnelData, value: str) -> None:
+    kinds = result.log.kinds
+    if kinds.get(value) == "number" or (value == VALUE and value not in kinds):
+        return
+    numbers = [name for name, kind in kinds.items() if kind == "number"]
+    why = "holds text" if value in kinds else "is no property of this log"
+    raise UsageError(
+        f"value_lost: value={value!r} {why}.{did_you_mean(value, numbers)} "
+        f"Properties with numbers: {', '.join(map(repr, numbers)) or 'none'}."
+    )
+
+
+def _later_rates(result: FunnelData) -> np.ndarray:
+    """The share of those at each step that converted, (groups, steps); where nobody of a group
+    got to a step, that of all groups together.
+    """
+    k = result.table["k"].to_numpy(float).reshape(-1, len(result.steps))
+    last = max(required_steps(result)) - 1
+    whole = k.sum(axis=0)
+    everybody = np.divide(whole[last], whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return np.divide(k[:, [last]], k, out=np.tile(everybody, (len(k), 1)), where=k > 0)
+
+
+def _best(rows: list[dict[Any, Any]], min_n: int) -> dict[Any, Any] | None:
+    named = [row for row in rows if not _nameless(row["group"]) and row["n_previous"] >= min_n]
+    # Of equal limits the group that the table names first.
+    return max(named, key=lambda row: row["low"]) if named else None
+
+
+def _nameless(group: Any) -> bool:
+    values = set(group) if isinstance(group, tuple) else {group}
+    return group == OTHER or values == {MISSING}
+
+
+def _against(
+    row: dict[Any, Any], best: dict[Any, Any] | None, later: float, min_n: int
+) -> dict[str, Any]:
+    """What a group loses at a step against the best group."""
+    n, nothing = row["n_previous"], np.nan
+    if best is None or not n:
+        why = f"no group of {min_n} or more at the step before" if best is None else ""
+        lost, name, rate = (nothing, nothing, nothing), None, nothing
+        if best is not None:
+            name, rate, why = best["group"], best["step_rate"], "nobody at the step before"
+    elif row is best:
+        lost, name, rate, why = (0.0, 0.0, 0.0), row["group"], row["step_rate"], ""
+    else:
+        one, other = ((own["step_rate"], own["low"], own["high"]) for own in (best, row))
+        low, high = difference_limits(one, other)
+        lost = (n * (one[0] - other[0]), n * low, n * high)
+        name, rate, why = best["group"], best["step_rate"], ""
+    return {
+        "best_group": name,
+        "best_rate": rate,
+        "lost_units": lost[0],
+        "lost_units_low": lost[1],
+        "lost_units_high": lost[2],
+        "lost_conversions": lost[0] * later,
+        "note": why,
+    }
+
+
+def _worth_of(worth: Worth, code: int, min_conversions: int) -> dict[str, Any]:
+    """The mean worth of a conversion of a group, or of all where it has few."""
+    own = bool(worth.n[code] >= min_conversions)
+    n, total = (worth.n[code], worth.total[code]) if own else (worth.n.sum(), worth.total.sum())
+    known = n > 0 and not worth.missing
+    return {
+        "value_per_conversion": total / n if known else np.nan,
+        "value_of": ("the group" if own else "all groups") if known else None,
+        "currency": worth.currency,
+        "no_worth": worth.missing or ("" if known else "no conversion has a worth"),
+    }

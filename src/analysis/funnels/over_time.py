@@ -10,14 +10,29 @@ a rate for a time that nobody has been watched for yet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import itertools
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import NaTType
 
-from analysis.core.schema import US_PER_SECOND, one_of
+from analysis.core.checks import entry_range
+from analysis.core.schema import (
+    OTHER,
+    US_PER_SECOND,
+    human_duration,
+    instant_us,
+    one_of,
+    time_zone_of,
+    timestamp,
+)
+from analysis.eventlog.log import EventLog
+from analysis.funnels.counts import _size
 from analysis.funnels.data import (
     NEVER,
+    FunnelData,
     group_codes,
     group_names,
     microseconds,
@@ -26,11 +41,10 @@ from analysis.funnels.data import (
     step_name,
     step_number,
 )
-from analysis.statistics.kaplan_meier import Curve, share_by_time
-from analysis.statistics.stats import wilson
+from analysis.statistics.rates import ratio, wilson
+from analysis.statistics.survival import Curve, share_by_time
 
-if TYPE_CHECKING:
-    from analysis.funnels.funnel_result import FunnelResult
+# ──── funnel_times
 
 
 QUANTILES = {"median": 0.5, "p10": 0.1, "p25": 0.25, "p75": 0.75, "p90": 0.9}
@@ -40,7 +54,7 @@ _MOST_POINTS = 240
 
 
 def times(
-    result: FunnelResult, step: int | str | None = None, *, since: str = "previous"
+    result: FunnelData, step: int | str | None = None, *, since: str = "previous"
 ) -> pd.DataFrame:
     """How long did those who did a step take for it?
 
@@ -101,7 +115,7 @@ def _quantiles(waits: np.ndarray) -> dict[str, float]:
     return said | {"mean_seconds": int(waits.sum()) / len(waits) / US_PER_SECOND}
 
 
-def time_curve(result: FunnelResult, step: int | str | None = None) -> pd.DataFrame:
+def time_curve(result: FunnelData, step: int | str | None = None) -> pd.DataFrame:
     """Which share of all who entered has reached a step by which time since their entry?
 
     Parameters
@@ -178,7 +192,7 @@ class FollowUp(NamedTuple):
     reached: np.ndarray
 
 
-def follow_up(result: FunnelResult, attempts: pd.DataFrame, step: int) -> FollowUp:
+def follow_up(result: FunnelData, attempts: pd.DataFrame, step: int) -> FollowUp:
     """How long was each attempt watched, and did it reach the step by then?
 
     What the log holds beyond the instant that it covers is not complete and not used.
@@ -194,7 +208,7 @@ def _entered(attempts: pd.DataFrame) -> np.ndarray:
     return microseconds(attempts, "entered_at")
 
 
-def _step_with_wait(result: FunnelResult, step: int | str | None, what: str) -> int:
+def _step_with_wait(result: FunnelData, step: int | str | None, what: str) -> int:
     default = max(required_steps(result)) if step is None else step
     return step_number(result, default, what, range(2, len(result.steps) + 1))
 
@@ -225,3 +239,238 @@ def _kept(seconds: np.ndarray, rate: np.ndarray) -> np.ndarray:
         near = [np.searchsorted(rate[rises], wanted), np.searchsorted(spread, waits)]
         rises = rises[np.unique(np.minimum(np.concatenate(near), len(rises) - 1))]
     return np.unique(np.concatenate([[0], rises, [len(rate) - 1]]))
+
+
+# ──── funnel_table
+
+
+def conversion_sizes(result: FunnelData) -> np.ndarray:
+    """Per group how many independent units stand behind the rate from the first step to the
+    conversion; see `stats.effective_size`.
+    """
+    sums, last = result.sums, result.question.conversion - 1
+    if not result.question.repeats_users:
+        return sums.counts[1, :, 0].astype(float)
+    return np.array([_size(sums, group, last, 0) for group in range(len(sums.names))])
+
+
+# ──── funnel_trend
+#
+# How a funnel's rate develops by the period in which units enter.
+
+
+EVERY_GROUP: Final = 2**31
+
+
+_FREQUENCIES = {"D": "D", "W": "W-SUN", "M": "M", "day": "D", "week": "W-SUN", "month": "M"}
+
+
+class _Counts(NamedTuple):
+    """All entries, conversions and mature entries; how many independent entries the last are."""
+
+    entered: int = 0
+    k: int = 0
+    n: int = 0
+    size: float = 0.0
+
+
+def trend(result: FunnelData, freq: str = "W", time_zone: str = "UTC") -> pd.DataFrame:
+    """How did the rate develop by period of entry?
+
+    A unit counts once in each period that it enters, as if the funnel ran with ``entered=`` that
+    period; where the funnel has an ``entered=`` of its own, entries outside it count nowhere.
+
+    Parameters
+    ----------
+    freq : ``"D"``, ``"W"`` (weeks from Monday) or ``"M"``; or day, week, month.
+    time_zone : whose midnights bound the periods.
+
+    Returns
+    -------
+    A row per period and group, in every period the same groups: ``group``, ``start``, ``end``
+    (UTC), ``entered`` (all entries), ``k``, ``n``, ``rate``, ``low``, ``high`` (mature entries;
+    the limits as in the funnel's table), ``mature`` (every entry of the period can be).
+
+    Raises
+    ------
+    UsageError
+        If the frequency or the time zone is unknown.
+    """
+    one_of("trend: freq", freq, _FREQUENCIES)
+    zone = time_zone_of(time_zone, "trend: time_zone")
+    periods = _periods(result.log, _FREQUENCIES[freq], zone, result.parameters["entered"])
+    counted = [_counted(result, period) for period in periods]
+    names = dict.fromkeys([*result.sums.names, *itertools.chain(*counted)])
+    rows = []
+    for (start, end), counts in zip(periods, counted, strict=True):
+        mature = instant_us(end) + result.window_us <= result.log.covers_until_us
+        rows += [(name, start, end, *counts.get(name, _Counts()), mature) for name in names]
+    columns = ["group", "start", "end", "entered", "k", "n", "size", "mature"]
+    table = pd.DataFrame(rows, columns=columns)
+    table[["start", "end"]] = table[["start", "end"]].apply(pd.to_datetime, utc=True)
+    kinds = {"entered": np.int64, "k": np.int64, "n": np.int64, "size": float, "mature": bool}
+    table = table.astype(kinds)
+    k, n = table["k"].to_numpy(), table["n"].to_numpy()
+    size = table.pop("size").to_numpy()
+    table["rate"] = ratio(k, n)
+    table["low"], table["high"] = wilson(k * np.nan_to_num(ratio(size, n)), size)
+    return table[[*table.columns.drop("mature"), "mature"]]
+
+
+def _counted(result: FunnelData, period: tuple[pd.Timestamp, pd.Timestamp]) -> dict[Any, _Counts]:
+    """The counts of a period, by the groups of the table."""
+    own = result.ask(entered=period, top=EVERY_GROUP)
+    last = own.question.conversion
+    firsts, lasts = (own.table[own.table["step"] == step] for step in (1, last))
+    numbers = zip(
+        firsts["group"],
+        firsts["count"],
+        lasts["k"],
+        firsts["k"],
+        conversion_sizes(own),
+        strict=True,
+    )
+    kept = result.sums.names
+    counts: dict[Any, _Counts] = {}
+    for name, *row in numbers:
+        if any(row):
+            shown = OTHER if OTHER in kept and name not in kept else name
+            before = counts.get(shown, _Counts())
+            counts[shown] = _Counts(*(a + b for a, b in zip(before, row, strict=True)))
+    return counts
+
+
+def _periods(
+    log: EventLog, freq: str, zone: ZoneInfo, entered: tuple[Any, Any] | None
+) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """The periods of the log's events, cut to the entries asked for; UTC."""
+    start, end = log.start, log.end
+    if isinstance(start, NaTType) or isinstance(end, NaTType):
+        return []
+    first, last = (t.tz_convert(zone).tz_localize(None).to_period(freq) for t in (start, end))
+    low, high = entry_range(entered)
+    # A midnight that the clocks skip is the next instant there is; one that comes twice, the first.
+    bounds = [
+        instant_us(p.start_time.tz_localize(zone, nonexistent="shift_forward", ambiguous=True))
+        for p in pd.period_range(first, last + 1)
+    ]
+    cut = [(max(a, low), min(b, high)) for a, b in itertools.pairwise(bounds)]
+    return [(timestamp(a), timestamp(b)) for a, b in cut if a < b]
+
+
+# ──── funnel_recent
+#
+# What will the rate of the last few periods be, when their windows are over?
+#
+# A recent period's rate so far leaves out everybody whose window is still open. Where some of its
+# entries have been watched for the whole window, Kaplan & Meier's estimate tells the final rate
+# from all of its entries, each for as long as they were watched. It is an estimate and is called
+# one wherever it is shown.
+#
+# What this module refuses to do: extend a curve beyond the time for which the period has been
+# watched, or end it on the last few people watched longest, whose next step would move it by much.
+
+
+_NUMBERS = ["km_rate", "km_low", "km_high", "km_seconds"]
+
+
+_SO_FAR = ["km_so_far", "km_so_far_low", "km_so_far_high", "km_at_risk"]
+
+
+_STILL_WATCHED = 0.1
+"""The share of the entries that a curve may rest on."""
+
+
+FINAL, NOBODY = "the rate is final", "nobody has entered"
+
+
+def with_estimates(result: FunnelData, trend: pd.DataFrame) -> pd.DataFrame:
+    """Which final rate do the periods that are not final yet point to?
+
+    Parameters
+    ----------
+    trend : what ``result.trend(freq, time_zone)`` gives; any of its rows.
+
+    Returns
+    -------
+    The trend with more columns. For periods that are not ``mature``: ``km_rate, km_low, km_high``,
+    the Kaplan-Meier estimate of the rate within the whole window, from all entries of the period
+    (``entered``); ``km_seconds``, how far the curve looks: as long as a tenth of them has been
+    watched, at most the window; ``km_so_far, km_so_far_low, km_so_far_high``, the estimate within
+    that time, with ``km_at_risk`` watched until then without a conversion before. Where the curve
+    does not get to the end of the window ``km_rate`` is NaN and ``km_reason`` says why; for
+    mature periods all of them are NaN.
+
+    Notes
+    -----
+    Kaplan & Meier 1958, *JASA* 53:457; see `kaplan_meier.share_by_time`. A curve is not read
+    where only a few are left (Pocock, Clayton & Altman 2002, *Lancet* 359:1686, advise to stop
+    at 10 to 20 % of the sample). It takes it that those who entered late in the period convert
+    like those who entered early.
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> from analysis.funnels.result import funnel
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann", "ann", "bob", "cy"], "event": ["cart", "purchase", "cart", "cart"],
+    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-03", "2026-01-01", "2026-01-04"])}),
+    ...     covers_until="2026-01-05")
+    >>> result = funnel(log, ["cart", "purchase"], window="2d")
+    >>> with_estimates(result, result.trend("W"))[["entered", "n", "rate", "km_rate"]]
+       entered  n  rate  km_rate
+    0        3  2   0.5      0.5
+    """
+    found = {}
+    young = trend[~trend["mature"]]
+    for start, end in young[["start", "end"]].drop_duplicates().itertuples(index=False):
+        groups = list(young.loc[young["start"] == start, "group"])
+        for name, row in _estimates(result, (start, end), groups).items():
+            found[name, start] = row
+    none = dict.fromkeys([*_NUMBERS, *_SO_FAR], np.nan) | {"km_reason": FINAL}
+    rows = [found.get(key, none) for key in zip(trend["group"], trend["start"], strict=True)]
+    columns = [*_NUMBERS, *_SO_FAR, "km_reason"]
+    return trend.join(pd.DataFrame(rows, index=trend.index, columns=columns))
+
+
+def _estimates(
+    result: FunnelData, period: tuple[pd.Timestamp, pd.Timestamp], groups: list[Any]
+) -> dict[Any, dict[str, Any]]:
+    """The estimates of one period, by the groups of the trend."""
+    own = result.ask(entered=period, top=EVERY_GROUP)
+    attempts = own.attempts
+    seen = follow_up(own, attempts, max(required_steps(own)))
+    # The trend keeps the groups of the whole funnel; what is none of them is the rest.
+    place = {name: i for i, name in enumerate(groups)}
+    rest = place.get(OTHER, -1)
+    lookup = np.array([*(place.get(name, rest) for name in group_names(own)), -1], np.int64)
+    codes = np.where(seen.watched < 0, -1, lookup[group_codes(own, attempts)])
+    return {
+        name: _estimate(FollowUp(*(cells[codes == i] for cells in seen)), result.window_us)
+        for name, i in place.items()
+    }
+
+
+def _estimate(seen: FollowUp, window_us: int) -> dict[str, Any]:
+    """The estimate of some entries of a period, as far as enough of them were watched."""
+    n, window = len(seen.time), human_duration(window_us)
+    if not n:
+        return dict.fromkeys([*_NUMBERS, *_SO_FAR], np.nan) | {"km_reason": NOBODY}
+    curve = share_by_time(seen.time, seen.reached)
+    far = np.sort(seen.watched)[n - max(int(np.ceil(_STILL_WATCHED * n)), 1)]
+    place = max(int(np.searchsorted(curve.time, far, side="right")) - 1, 0)
+    # Once all have converted there is nothing left to wait for; else the curve ends with the
+    # last one watched.
+    if place == len(curve.time) - 1 and curve.rate[place] < 1:
+        far = curve.time[place]
+    why = ""
+    if far < window_us:
+        few = seen.watched >= window_us
+        why = f"{few.sum():,} of {n:,} were watched for {window}, fewer than {_STILL_WATCHED:.0%}"
+        if few.mean() >= _STILL_WATCHED:
+            why = f"all who were watched for {window} have converted"
+    at = [float(cells[place]) for cells in (curve.rate, curve.low, curve.high)]
+    numbers = dict(zip(_NUMBERS, at if not why else [np.nan] * 3, strict=False))
+    numbers["km_seconds"] = float(far) / US_PER_SECOND
+    left = int((seen.time >= far).sum())
+    return numbers | dict(zip(_SO_FAR, [*at, left], strict=True)) | {"km_reason": why}

@@ -17,18 +17,190 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from analysis.core.schema import SESSION, USER
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
+import numpy as np
+import pandas as pd
+
+from analysis.core.checks import entry_range
+from analysis.core.schema import SESSION, USER, VALUE, human_duration
+from analysis.eventlog.log import EventLog, hindsight
 from analysis.eventlog.units import units
-from analysis.funnels.counts import sums_of
-from analysis.funnels.funnel_result import FunnelResult
-from analysis.funnels.funnel_steps import Exclusion
-from analysis.funnels.funnel_table import funnel_table
-from analysis.funnels.funnel_words import funnel_warnings
-from analysis.funnels.spec import Question, entry_range, question_of
+from analysis.funnels import losses as funnel_next
+from analysis.funnels import over_time as funnel_times
+from analysis.funnels import over_time as funnel_trend
+from analysis.funnels.compare import compare
+from analysis.funnels.counts import FunnelSums, funnel_table, sums_of
+from analysis.funnels.data import FunnelData
+from analysis.funnels.figures import funnel_bars
+from analysis.funnels.losses import value_lost
+from analysis.funnels.over_time import with_estimates
+from analysis.funnels.spec import Exclusion, Question, question_of
+from analysis.statistics.rates import wilson
+
+# ──── funnel_words
+#
+# What a funnel says in words: its sentence, and the caveats that travel with its numbers.
+
+
+def noun(question: Question) -> str:
+    """What is counted, in the plural."""
+    if question.attempts:
+        return "attempts"
+    if question.hold:
+        return f"units ({', '.join((question.unit, *question.hold))})"
+    return {USER: "users", SESSION: "sessions"}.get(question.unit, f"units ({question.unit})")
+
+
+def funnel_warnings(sums: FunnelSums, question: Question, rows_left_out: int) -> tuple[str, ...]:
+    """What a reader of the numbers must know; `rows_left_out` had no value of the unit."""
+    entered, immature, tied = sums.entered, sums.immature, sums.tied
+    who = noun(question)
+    said = []
+    if immature:
+        said.append(
+            f"{immature:,} of {entered:,} {who} entered less than "
+            f"{human_duration(question.window_us)} before the log ends: they are counted, and left "
+            "out of every rate."
+        )
+    if tied:
+        said.append(
+            f"{tied:,} of {entered:,} {who} got as far as they did only because events at the "
+            "same instant count in whichever order helps (ties='strict' tells without them)."
+        )
+    without = rows_left_out + sums.left_out
+    if without:
+        missing = question.inside_user or (question.unit,)
+        said.append(
+            f"{without:,} {'row' if without == 1 else 'rows'} without a value of "
+            f"{', '.join(map(repr, missing))} belong to no unit: left out."
+        )
+    if sums.ungrouped:
+        said.append(
+            f"{sums.ungrouped:,} {who} never reach step {question.by_at}, whose "
+            f"{', '.join(map(repr, question.by))} makes the groups: they are in none."
+        )
+    if question.repeats_users:
+        said.append(
+            f"One user can be several {who}: the intervals take users as the independent units."
+        )
+    return tuple(said)
+
+
+def funnel_sentence(table: pd.DataFrame, question: Question, immature: int) -> str:
+    """How many of those who entered converted, with the interval, and where most were lost."""
+    totals = table.groupby("step")["k"].sum().to_numpy()
+    names = table["event"].iloc[: len(totals)].tolist()
+    who = noun(question)
+    last = question.conversion
+    n, k = int(totals[0]), int(totals[last - 1])
+    if not n:
+        why = "entered so long ago that their window is over" if immature else "entered"
+        none = "No user" if who == "users" else f"None of the {who}"
+        return f"{none} {why}: there is no rate to tell ({names[0]} to {names[last - 1]})."
+    if last == 1:
+        return f"{n:,} {who} did {names[0]}."
+    reached = f" that reached step {question.by_at}" if isinstance(question.by_at, int) else ""
+    said = (
+        f"{k / n:.1%} of {n:,} {who}{reached} got from {names[0]} to {names[last - 1]} "
+        f"within {human_duration(question.window_us)}{_interval(table, question, k, n, last)}."
+    )
+    required = [i for i, step in enumerate(question.steps) if not step.optional]
+    lost = totals[required][:-1] - totals[required][1:]
+    worst = int(np.argmax(lost)) if len(lost) else 0
+    if len(lost) and lost[worst]:
+        of = int(totals[required[worst]])
+        said += (
+            f" Most were lost between {names[required[worst]]} and {names[required[worst + 1]]}: "
+            f"{lost[worst]:,} of {of:,} ({lost[worst] / of:.1%})."
+        )
+    return said
+
+
+def _interval(table: pd.DataFrame, question: Question, k: int, n: int, last: int) -> str:
+    """The interval of the rate of all groups together."""
+    mine = table[table["step"] == last]
+    if len(mine) == 1:
+        low, high = mine["rate_low"].iloc[0], mine["rate_high"].iloc[0]
+    elif question.repeats_users:
+        return ""
+    else:
+        low, high = (float(limit) for limit in wilson(k, n))
+    return f" (95 % interval {low:.1%} to {high:.1%})"
+
+
+# ──── funnel_result
+#
+# The answer of a funnel: its table, its chains, its trend, its sentence and its figure.
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FunnelResult(FunnelData):
+    """The answer of `funnel`.
+
+    ``table`` has a row per group and step: ``group, step, event, count, k, n_first, n_previous,
+    rate, rate_low, rate_high, step_rate, low, high, median_seconds, mean_seconds``. ``count``:
+    units that did the step, all entries. ``k``, ``n_first``, ``n_previous``: the same among
+    mature entries, the last two for the first step and for the required step before; ``rate = k /
+    n_first`` and ``step_rate = k / n_previous`` with Wilson intervals, which take users as the
+    independent units. The waits are those since the step done before, among mature units that did
+    the step.
+    """
+
+    @property
+    def counted(self) -> str:
+        """What is counted, in the plural: users, sessions, attempts …"""
+        return noun(self.question)
+
+    def sentence(self) -> str:
+        """How many of those who entered converted, and where the most were lost."""
+        return funnel_sentence(self.table, self.question, self.immature)
+
+    def figure(self) -> Any:
+        """Bars per step, by group, with rates, counts and intervals."""
+        return funnel_bars(self.table, noun=self.counted)
+
+    def trend(self, freq: str = "W", time_zone: str = "UTC") -> pd.DataFrame:
+        """How did the rate develop by period of entry? See `funnel_trend.trend`."""
+        return funnel_trend.trend(self, freq, time_zone)
+
+    def recent(self, freq: str = "W", time_zone: str = "UTC") -> pd.DataFrame:
+        """The trend, with a Kaplan-Meier estimate where a period is too young for a rate.
+
+        See `funnel_recent.with_estimates` for the columns that are added.
+        """
+        return with_estimates(self, self.trend(freq, time_zone))
+
+    def times(self, step: int | str | None = None, *, since: str = "previous") -> pd.DataFrame:
+        """How long do units take to a step? Median and quantiles; see `funnel_times.times`."""
+        return funnel_times.times(self, step, since=since)
+
+    def time_curve(self, step: int | str | None = None) -> pd.DataFrame:
+        """What share has reached a step by which time? See `funnel_times.time_curve`."""
+        return funnel_times.time_curve(self, step)
+
+    def next_events(self, step: int | str, *, top: int = 10) -> pd.DataFrame:
+        """What did units do next that stopped after a step? See `funnel_next.next_events`."""
+        return funnel_next.next_events(self, step, top=top)
+
+    def units(self, step: int | str, *, converted: bool = False) -> pd.DataFrame:
+        """Who stopped after a step, or went on? See `funnel_next.units`."""
+        return funnel_next.units(self, step, converted=converted)
+
+    def compare(self, a: Any, b: Any) -> pd.DataFrame:
+        """Where do two groups, or two funnels, differ? See `funnel_compare.compare`."""
+        return compare(self, a, b)
+
+    def value_lost(self, *, value: str = VALUE, min_n: int = 100) -> pd.DataFrame:
+        """What would each step bring if every group did as well as the best one?
+
+        See `funnel_value.value_lost`.
+        """
+        return value_lost(self, value=value, min_n=min_n)
+
+
+# ──── funnels
 
 
 def funnel(

@@ -13,22 +13,226 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import NaTType
 
 from analysis.catalog import Catalog
 from analysis.core.result import Result
-from analysis.core.schema import UsageError, did_you_mean, duration_us, human_duration
+from analysis.core.schema import (
+    US_PER_SECOND,
+    UsageError,
+    did_you_mean,
+    duration_us,
+    human_duration,
+    instant_us,
+)
 from analysis.core.wording import count, listed, percent, share
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.shard import Shard
 from analysis.funnels import figures_steps as suggested
-from analysis.funnels import funnel_orders as orders
-from analysis.funnels import funnel_suggest_words as words
-from analysis.funnels.funnel_orders import MOST_COLUMNS, Before, Order
-from analysis.funnels.funnel_suggest_words import ARROW
+from analysis.funnels import kernels as lookback
+from analysis.statistics.rates import shares_funnel_orders, wilson
+
+# ──── funnel_orders
+#
+# In which order did converters first do things? The numbers behind a suggested funnel.
+#
+# A converter is a user with the macro; what counts lies in a window before their first one. All of
+# it follows from one matrix, a row per converter and a column per event: how long before the macro
+# they first did it. Counts of shards add and their rows concatenate, and nothing here depends on
+# the order of the rows.
+
+
+MOST_COLUMNS = 15
+"""An order of so many events fits into one integer."""
+
+
+class Before(NamedTuple):
+    """How many converters there are, how many did each event before, whose look-back is cut."""
+
+    n: int
+    users: dict[str, int]
+    cut: int
+
+
+class Order(NamedTuple):
+    """An order of the columns, and how many have it."""
+
+    columns: tuple[int, ...]
+    k: int
+
+
+def users_before(log: EventLog, macro: str, window_us: int) -> Before:
+    """How many converters did each event in the window before their first macro?"""
+    names, start = log.event_names, log.start
+    if macro not in names or isinstance(start, NaTType):
+        return Before(0, dict.fromkeys(names, 0), 0)
+    code, known_from = names.index(macro), instant_us(start)
+
+    def counted(shard: Shard) -> np.ndarray:
+        arrays = shard.time, shard.event, shard.offsets, shard.masks
+        return lookback.users_before(*arrays, code, window_us, len(names), known_from)
+
+    counts = sum(engine.over(log.shards, counted), np.zeros(len(names) + 1, np.int64))
+    users = dict(zip(names, map(int, counts), strict=False))
+    return Before(users[macro], users, int(counts[-1]))
+
+
+def leads(log: EventLog, macro: str, events: Sequence[str], window_us: int) -> np.ndarray:
+    """A row per converter, a column per event: microseconds to the macro, −1 if not done."""
+    place = np.full(len(log.event_names) + 1, -1, np.int64)
+    for column, name in enumerate(events):
+        place[log.event_names.index(name)] = column
+    code = log.event_names.index(macro)
+
+    def measured(shard: Shard) -> np.ndarray:
+        arrays = shard.time, shard.event, shard.offsets, shard.masks
+        return lookback.leads(*arrays, code, window_us, place, len(events))
+
+    return np.concatenate(engine.over(log.shards, measured))
+
+
+def common_orders(lead: np.ndarray) -> list[Order]:
+    """The orders of those who did everything, most common first.
+
+    Events at one instant stand in the order of the columns; equally common orders in that of
+    their column numbers.
+
+    Examples
+    --------
+    >>> common_orders(np.array([[9, 5], [8, 8], [1, 2], [7, -1]]))
+    [Order(columns=(0, 1), k=2), Order(columns=(1, 0), k=1)]
+    """
+    wide = lead.shape[1]
+    if not 0 < wide <= MOST_COLUMNS:
+        return []
+    complete = lead[(lead >= 0).all(axis=1)]
+    ranked = np.argsort(-complete, axis=1, kind="stable")
+    weights = wide ** np.arange(wide - 1, -1, -1, dtype=np.int64)
+    codes, k = np.unique(ranked @ weights, return_counts=True)
+    columns = codes[:, None] // weights % wide
+    common = np.argsort(-k, kind="stable")
+    return [Order(tuple(map(int, columns[i])), int(k[i])) for i in common]
+
+
+def by_median(lead: np.ndarray) -> tuple[int, ...]:
+    """The columns by the median time before the macro, longest first."""
+    middle = [np.median(own[own >= 0]) if (own >= 0).any() else -1.0 for own in lead.T]
+    return tuple(int(i) for i in np.argsort(-np.array(middle), kind="stable"))
+
+
+def step_numbers(lead: np.ndarray) -> pd.DataFrame:
+    """What is told of each step, for columns in their proposed order.
+
+    Returns
+    -------
+    A row per column: ``k, n, rate, low, high`` (did it), ``median_position`` (from 1, among the
+    columns that the converter did), ``median_seconds_before``, and ``k_after, n_after,
+    after_rate, after_low, after_high``: of those who did it and the column before, how many did
+    it after that or at the same instant; NaN at the first.
+    """
+    did = lead >= 0
+    table = shares_funnel_orders(did.sum(axis=0), len(lead))
+    position, seconds = [], []
+    for column in range(lead.shape[1]):
+        own = lead[did[:, column]]
+        earlier = (own > own[:, [column]]).sum(axis=1)
+        position.append(float(np.median(earlier)) + 1 if len(own) else np.nan)
+        seconds.append(np.median(own[:, column]) / US_PER_SECOND if len(own) else np.nan)
+    table["median_position"], table["median_seconds_before"] = position, seconds
+    both = did[:, 1:] & did[:, :-1]
+    agree = both & (lead[:, 1:] <= lead[:, :-1])
+    first = {name: [np.nan] for name in ("k", "n", "rate", "low", "high")}
+    after = pd.concat(
+        [pd.DataFrame(first), shares_funnel_orders(agree.sum(axis=0), both.sum(axis=0))]
+    )
+    names = {"k": "k_after", "n": "n_after", "rate": "after_rate"}
+    names |= {"low": "after_low", "high": "after_high"}
+    after = after.rename(columns=names).reset_index(drop=True)
+    return pd.concat([table, after.iloc[: len(table)]], axis=1)
+
+
+# ──── funnel_suggest_words
+#
+# What has to be said beside a suggested funnel: who is left out, and how sure the order is.
+
+
+ARROW = " → "
+
+
+FEW = 30
+
+
+NEARLY = 0.8
+
+
+_NAMED = 8
+
+
+def left_out_words(left: pd.DataFrame, catalog: Catalog, given: Mapping[str, Any]) -> list[str]:
+    """Who is no step, and why; of a long list the first ones."""
+    least, most = given["least"], given["most"]
+    few = left["rate"] < least
+    said = []
+    for rows, why in (
+        (left[few], f"done by fewer than {percent(least)} of the converters before"),
+        (left[~few], f"more would be over {most} steps (most={most})"),
+    ):
+        named = [
+            f"{catalog.label(event)} {share(k, n, rate)}"
+            for event, k, n, rate in rows[["event", "k", "n", "rate"]].head(_NAMED).to_numpy()
+        ]
+        if len(rows) > _NAMED:
+            named.append(f"{len(rows) - _NAMED} more")
+        if named:
+            said.append(f"Left out, {why}: {listed(named)}.")
+    return said
+
+
+def order_words(found: Sequence[Order], labels: Sequence[str], n: int) -> list[str]:
+    """Caveats of the order: nobody did everything, few did, or two orders are as common."""
+    if not labels:
+        return ["There is no event that enough converters did before: only the macro is left."]
+    if not found:
+        return [
+            f"None of the {count(n)} converters did all of {listed(list(labels))}: the order is "
+            "that of the median time before the macro. Fewer steps (most=) may be clearer."
+        ]
+    said = []
+    did_all = sum(order.k for order in found)
+    if did_all < FEW:
+        said.append(f"The order rests on {count(did_all)} of {count(n)} converters who did all.")
+    if len(found) > 1:
+        first, second = found[:2]
+        low, _ = wilson(first.k, first.k + second.k)
+        other = ARROW.join(labels[i] for i in second.columns)
+        against = f"{count(second.k)} against {count(first.k)} of {count(did_all)} converters"
+        if second.k >= NEARLY * first.k:
+            said.append(f"The order is ambiguous: {other} is nearly as common ({against}).")
+        elif float(low) <= 0.5:
+            said.append(
+                f"The order is ambiguous: too few converters to tell it from {other} ({against})."
+            )
+    return said
+
+
+def cut_words(before: Before, window_us: int) -> list[str]:
+    """How many converted so early that the log does not know their whole look-back."""
+    if not before.cut:
+        return []
+    return [
+        f"{share(before.cut, before.n, before.cut / before.n)} of the converters converted less "
+        f"than {human_duration(window_us)} after the log begins: what they did before is not all "
+        "seen, so the shares may be too low."
+    ]
+
+
+# ──── funnel_suggest
+
 
 MOST = MOST_COLUMNS + 1
 
@@ -148,21 +352,21 @@ def suggest(
     _check(most, least)
     goal = _macro(log, catalog, macro)
     given = {"macro": goal, "window": str(window), "most": most, "least": least}
-    before = orders.users_before(log, goal, window_us)
+    before = users_before(log, goal, window_us)
     if not before.n:
         return _nothing(log, catalog, given, window_us)
     candidates, said = _considered(log, catalog, goal, before.users)
     often = [name for name in candidates if before.users[name] >= least * before.n]
     ranked = sorted(often, key=lambda name: -before.users[name])[: most - 1]
     kept = [name for name in candidates if name in ranked]
-    lead = orders.leads(log, goal, kept, window_us)
-    found = orders.common_orders(lead)
-    order = list(found[0].columns if found else orders.by_median(lead))
+    lead = leads(log, goal, kept, window_us)
+    found = common_orders(lead)
+    order = list(found[0].columns if found else by_median(lead))
     proposed = [kept[i] for i in order]
     left_out = _left_out([name for name in candidates if name not in kept], before)
-    said += words.left_out_words(left_out, catalog, given)
-    said += words.order_words(found, [catalog.label(name) for name in kept], before.n)
-    said += words.cut_words(before, window_us)
+    said += left_out_words(left_out, catalog, given)
+    said += order_words(found, [catalog.label(name) for name in kept], before.n)
+    said += cut_words(before, window_us)
     return SuggestResult(
         table=_table(proposed, goal, lead[:, order], catalog),
         parameters=given,
@@ -213,7 +417,7 @@ def _considered(
 
 
 def _table(kept: Sequence[str], macro: str, lead: np.ndarray, catalog: Catalog) -> pd.DataFrame:
-    numbers = orders.step_numbers(lead)
+    numbers = step_numbers(lead)
     whole = {"k": len(lead), "n": len(lead), "rate": 1.0, "low": 1.0, "high": 1.0}
     last = {"median_position": len(kept) + 1.0, "median_seconds_before": 0.0}
     table = pd.concat([numbers, pd.DataFrame([whole | last])], ignore_index=True)
@@ -228,12 +432,12 @@ def _orders_table(found: Sequence[Order], kept: Sequence[str]) -> pd.DataFrame:
     named = [ARROW.join(kept[i] for i in order.columns) for order in found]
     ks = [order.k for order in found]
     return pd.concat(
-        [pd.DataFrame({"order": named}, dtype="str"), orders.shares(ks, sum(ks))], axis=1
+        [pd.DataFrame({"order": named}, dtype="str"), shares_funnel_orders(ks, sum(ks))], axis=1
     )
 
 
 def _left_out(names: Sequence[str], before: Before) -> pd.DataFrame:
-    table = orders.shares([before.users[name] for name in names], before.n)
+    table = shares_funnel_orders([before.users[name] for name in names], before.n)
     table.insert(0, "event", pd.Series(list(names), dtype="str"))
     return table.sort_values("k", ascending=False, kind="stable", ignore_index=True)
 
@@ -250,6 +454,6 @@ def _nothing(
         warnings=(said, *hindsight(log)),
         steps=(),
         orders=_orders_table([], []),
-        left_out=_left_out([], orders.Before(0, {}, 0)),
+        left_out=_left_out([], Before(0, {}, 0)),
         window_us=window_us,
     )

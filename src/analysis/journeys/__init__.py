@@ -12,8 +12,7 @@ None of them says why anybody went where: an order in time is not a cause.
 """
 
 from analysis.journeys.distance import DistanceResult, distance_to_macro
-from analysis.journeys.flows import TransitionsResult, transitions
-from analysis.journeys.journey_steps import StepMatrixResult, step_matrix
+from analysis.journeys.flows import StepMatrixResult, TransitionsResult, step_matrix, transitions
 from analysis.journeys.order import OrderResult, event_order
 from analysis.journeys.routes import PathsResult, paths
 

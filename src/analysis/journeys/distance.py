@@ -15,25 +15,24 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
+from analysis.core.checks import check_event
 from analysis.core.result import Result
 from analysis.core.schema import SESSION, US_PER_SECOND, USER, DataError, human_duration
 from analysis.core.wording import count, listed, percent, share
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
+from analysis.eventlog.log import EventLog, hindsight
 from analysis.journeys import kernels as passes
-from analysis.journeys.figures_journeys import distance_bars
+from analysis.journeys.figures import distance_bars
 from analysis.journeys.sequences import (
     DEPENDENT,
     Entered,
     Groups,
     begun,
     check,
-    check_event,
     grouped,
     over_lines,
     told,
 )
-from analysis.statistics.stats import wilson
+from analysis.statistics.rates import wilson
 
 _ROLES: Final = ("milestone", "secondary", "control", "adverse")
 

@@ -13,27 +13,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.core.checks import check_event
 from analysis.core.result import Result
 from analysis.core.schema import USER, UsageError
 from analysis.core.wording import count, percent, share
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
+from analysis.eventlog.log import EventLog, hindsight
 from analysis.journeys import kernels as passes
-from analysis.journeys.figures import order_map
-from analysis.journeys.figures_journeys import order_bars
+from analysis.journeys.figures import order_bars, order_map
 from analysis.journeys.sequences import (
     Entered,
     Groups,
     begun,
     check,
-    check_event,
     grouped,
     over_lines,
     told,
     unit_word,
 )
-from analysis.statistics.contrasts import judged
-from analysis.statistics.stats import CONFIDENCE, wilson
+from analysis.statistics.rates import CONFIDENCE, judged, wilson
 
 _NOT_CAUSED = (
     "An event that comes first does not cause the other by that: a frequent event comes before a "

@@ -15,13 +15,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.core.checks import check_event
 from analysis.core.result import Result
 from analysis.core.schema import SESSION, UsageError
 from analysis.core.wording import count, percent, share
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
+from analysis.eventlog.log import EventLog, hindsight
 from analysis.journeys import kernels as passes
-from analysis.journeys.figures_journeys import path_bars
+from analysis.journeys.figures import path_bars
 from analysis.journeys.sequences import (
     DEPENDENT,
     START,
@@ -30,13 +30,12 @@ from analysis.journeys.sequences import (
     Lines,
     begun,
     check,
-    check_event,
     grouped,
     over_lines,
     told,
     unit_word,
 )
-from analysis.statistics.stats import wilson
+from analysis.statistics.rates import wilson
 
 ARROW: Final = " → "
 

@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from analysis.core.schema import OTHER, SESSION, USER, DataError, UsageError, did_you_mean, one_of
+from analysis.core.checks import entry_range
+from analysis.core.schema import OTHER, SESSION, USER, DataError, UsageError, one_of
 from analysis.eventlog import parallel as engine
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
-from analysis.funnels.spec import entry_range
 from analysis.journeys import kernels as paths
 
 Found = TypeVar("Found")
@@ -72,22 +72,6 @@ def check(log: EventLog, what: str, within: str, **numbers: int) -> None:
             raise UsageError(f"{what}: {name}={number!r}. Allowed: a whole number from 1.")
     if not len(log.shards) or not log.event_names:
         raise DataError(f"{what}: the log is empty. Import events first: workbook import FILE.")
-
-
-def check_event(log: EventLog, what: str, event: str) -> str:
-    """`event` if the log knows it.
-
-    Raises
-    ------
-    UsageError
-        If it does not.
-    """
-    if event not in log.event_names:
-        raise UsageError(
-            f"{what}: {event!r} is no event of this log.{did_you_mean(event, log.event_names)} "
-            f"{len(log.event_names)} events: log.summary()"
-        )
-    return event
 
 
 def grouped(log: EventLog, top: int, keep: Sequence[str] = ()) -> Groups:

@@ -8,12 +8,16 @@ figure reads in a light and in a dark theme.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+
+# ──── figures.theme
+
 
 PALETTE = ("#0072B2", "#D98C00", "#009E73", "#C9659C", "#4AA3DF", "#C14F00")
 """Blue, orange, green, purple, sky blue, vermilion; six groups are as many as an eye can hold."""
@@ -54,11 +58,6 @@ def safe(text: Any) -> str:
     """
     printable = "".join(c if c.isprintable() else " " for c in str(text))
     return "".join(_ENTITIES.get(c, c) for c in printable)
-
-
-def records(table: pd.DataFrame) -> list[Any]:
-    """The rows of a table, with their cells as attributes."""
-    return list(table.itertuples())
 
 
 def safe_lines(lines: list[str]) -> str:
@@ -172,3 +171,207 @@ def empty(reason: str, *, title: str | None) -> go.Figure:
         "yaxis": hidden,
     }
     return finished([], layout, title=title, alt=reason, height=80)
+
+
+# ──── figures.rows
+#
+# Rows of bars or points under headings: the layout that the figures share.
+#
+# A heading stands above its rows, not beside them, so a long name costs no width on a phone. The
+# vertical axis is measured in pixels: a row is as high with three groups as with six, and the
+# figure grows downwards, where a page has room.
+
+
+ROW, HEADING, GAP, AXIS = 22, 22, 10, 34
+
+
+MOST_GROUPS = 6
+
+
+_NAME = 15
+
+
+class Rows(NamedTuple):
+    """Where each row and heading stands, in pixels from the top."""
+
+    centers: list[list[float]]
+    headings: list[float]
+    height: float
+
+
+def rows(headings: int, per_heading: int) -> Rows:
+    """Places for `per_heading` rows under each of so many headings."""
+    block = HEADING + per_heading * ROW + GAP
+    tops = [i * block for i in range(headings)]
+    centers = [[t + HEADING + (j + 0.5) * ROW for j in range(per_heading)] for t in tops]
+    return Rows(centers, [t + HEADING / 2 for t in tops], headings * block)
+
+
+def row_axis(place: Rows, names: Sequence[str]) -> dict[str, Any]:
+    """The vertical axis: each row named; a single unnamed row has no label."""
+    named = [name for _ in place.centers for name in names]
+    flat = [y for centers in place.centers for y in centers]
+    shown = len(names) > 1 or bool(names and names[0])
+    return {
+        "range": [place.height, 0],
+        "tickvals": flat if shown else [],
+        "ticktext": [safe(short(name, _NAME)) for name in named] if shown else [],
+        "showgrid": False,
+        "zeroline": False,
+        "ticks": "",
+    }
+
+
+def heading_notes(place: Rows, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Annotations with the headings; the texts are escaped already."""
+    return [
+        {
+            "text": text,
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "xshift": -2,
+            "y": y,
+            "yanchor": "middle",
+            "showarrow": False,
+            "align": "left",
+        }
+        for y, text in zip(place.headings, texts, strict=True)
+    ]
+
+
+def row_lines(place: Rows, at: float, *, dash: str = "solid") -> list[dict[str, Any]]:
+    """A vertical line at a value, through the rows and not through the headings."""
+    line = {"color": INK, "width": 1.2, "dash": dash}
+    ends = [(own[0] - ROW / 2, own[-1] + ROW / 2) for own in place.centers]
+    return [
+        {"type": "line", "x0": at, "x1": at, "y0": top, "y1": end, "line": line, "layer": "below"}
+        for top, end in ends
+    ]
+
+
+def percent_axis(upper: float) -> dict[str, Any]:
+    """A horizontal axis of percent from 0 to `upper`, a fraction, with round ticks."""
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.25, 1) if upper / s <= 6)
+    ticks = [round(i * step, 2) for i in range(int(upper / step + 1e-9) + 1)]
+    return {
+        "range": [0, upper],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:.0%}" for tick in ticks],
+        "zeroline": True,
+    }
+
+
+def shown_groups(groups: Sequence[Any]) -> tuple[list[Any], str]:
+    """The groups that fit, in their order, and a note on those that do not."""
+    if len(groups) <= MOST_GROUPS:
+        return list(groups), ""
+    return list(groups[:MOST_GROUPS]), f"The {MOST_GROUPS} largest of {len(groups)} groups."
+
+
+def edge_note(text: str, at: float, *, reach: int = 0, strong: bool = False) -> dict[str, Any]:
+    """Words at the right edge, at a height in pixels; those above the rows (a negative height) end
+    `reach` pixels beside it, the others begin beside it.
+    """
+    above = at < 0
+    return {
+        "text": f"<b>{safe(text)}</b>" if strong else safe(text),
+        "x": 1,
+        "xref": "paper",
+        "xanchor": "right" if above else "left",
+        "xshift": reach if above else 6,
+        "y": at,
+        "yanchor": "middle",
+        "showarrow": False,
+        "font": {"size": 12},
+    }
+
+
+# ──── figures.segments
+
+
+_UNITS = {"recency": "days ago", "frequency": "times", "monetary": ""}
+
+
+_NAME_segments = 22
+
+
+_HEADING = 26
+
+
+class Bar(NamedTuple):
+    """One row: its name, its length with perhaps an interval, its words and its hover lines."""
+
+    name: str
+    at: float
+    low: float
+    high: float
+    words: str
+    told: list[str]
+
+
+def bars_under_headings(
+    blocks: Sequence[tuple[str, list[Bar]]], axis: dict[str, Any], *, alt: str, title: str | None
+) -> go.Figure:
+    """Named bars with their words, in blocks of a heading each."""
+    place = _places([len(bars) for _, bars in blocks])
+    flat = [bar for _, bars in blocks for bar in bars]
+    y = [at for centers in place.centers for at in centers]
+    named = row_axis(place, [""])
+    named |= {"tickvals": y, "ticktext": [safe(short(bar.name, _NAME_segments)) for bar in flat]}
+    ends = pd.DataFrame(flat)
+    trace = go.Bar(
+        orientation="h",
+        x=plain(ends["at"]),
+        y=y,
+        width=ROW - 6,
+        marker={"color": PALETTE[4], "line": {"width": 0}},
+        error_x=_whiskers(ends) if ends["low"].notna().any() else None,
+        hovertext=[safe_lines(bar.told) for bar in flat],
+        hoverinfo="text",
+    )
+    words = go.Scatter(
+        mode="text",
+        x=plain(ends["high"].fillna(ends["at"]).fillna(0)),
+        y=y,
+        text=[f"&nbsp;&nbsp;{safe(bar.words)}" for bar in flat],
+        textposition="middle right",
+        textfont={"size": 12, "color": INK},
+        hoverinfo="skip",
+        cliponaxis=False,
+    )
+    headings = heading_notes(place, [f"<b>{safe(name)}</b>" for name, _ in blocks])
+    layout = {"xaxis": axis, "yaxis": named, "annotations": headings}
+    height = int(place.height) + AXIS + (14 if "title" in axis else 0)
+    return finished([trace, words], layout, title=title, alt=alt, height=height)
+
+
+def _whiskers(ends: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": plain(ends["high"] - ends["at"]),
+        "arrayminus": plain(ends["at"] - ends["low"]),
+        "color": INK,
+        "thickness": 1.4,
+        "width": 4,
+    }
+
+
+def _places(sizes: Sequence[int]) -> Rows:
+    """Places for blocks of different sizes, one under the other."""
+    single = [rows(1, size) for size in sizes]
+    tops = np.cumsum([0, *(place.height for place in single)])
+    centers = [
+        [float(top) + at for at in place.centers[0]]
+        for top, place in zip(tops, single, strict=False)
+    ]
+    headings = [float(top) + place.headings[0] for top, place in zip(tops, single, strict=False)]
+    return Rows(centers, headings, float(tops[-1]))
+
+
+def _span(measure: str, low: float, high: float) -> str:
+    ends = [f"{end:,.1f}".removesuffix(".0") for end in (low, high)]
+    unit = "time" if measure == "frequency" and high == 1 else _UNITS.get(measure, "")
+    said = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    return f"{said} {unit}".strip()

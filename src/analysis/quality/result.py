@@ -16,31 +16,45 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
+from analysis.core.periods import Period, period_of
 from analysis.core.result import Result
-from analysis.core.schema import one_of, time_zone_of
-from analysis.core.wording import count
-from analysis.eventlog.log import EventLog
-from analysis.quality import quality_cells, quality_names, quality_orders
-from analysis.quality import row_checks as quality_rows
-from analysis.quality import time_checks as quality_volume
-from analysis.quality.figures import audit_rows, hours_of_day, value_classes
-from analysis.quality.figures_quality_days import daily_volume, missing_cells, silences
-from analysis.quality.quality_words import (
-    FAIL,
-    NOT_APPLICABLE,
-    PASS,
-    WARN,
-    Finding,
-    Limits,
-    not_applicable,
+from analysis.core.schema import (
+    duration_us,
+    human_duration,
+    instant_us,
+    one_of,
+    time_zone_of,
+    timestamp,
 )
-from analysis.quality.scan import days_of, scan
+from analysis.core.wording import count, day, days
+from analysis.eventlog.groups import totals
+from analysis.eventlog.log import EventLog
+from analysis.quality import row_checks as quality_cells
+from analysis.quality import row_checks as quality_orders
+from analysis.quality import row_checks as quality_rows
+from analysis.quality import time_checks as quality_names
+from analysis.quality import time_checks as quality_volume
+from analysis.quality.figures import (
+    audit_rows,
+    daily_volume,
+    hours_of_day,
+    missing_cells,
+    silences,
+    value_classes,
+)
+from analysis.quality.scan import FAIL as FAIL_quality
+from analysis.quality.scan import NOT_APPLICABLE, Finding, Limits, days_of, not_applicable, scan
+from analysis.quality.scan import PASS as PASS_quality
+from analysis.quality.scan import WARN as WARN_quality
+
+# ──── eventlog.quality
+
 
 ENTRY = ("page_view", "session_start", "screen_view", "first_visit", "first_open")
 
@@ -78,19 +92,27 @@ class AuditResult(Result):
     def verdict(self) -> str:
         """The worst of all checks: ``pass``, ``warn`` or ``fail``."""
         found = set(self.table["verdict"])
-        return FAIL if FAIL in found else WARN if WARN in found else PASS
+        return (
+            FAIL_quality
+            if FAIL_quality in found
+            else WARN_quality
+            if WARN_quality in found
+            else PASS_quality
+        )
 
     def sentence(self) -> str:
         """How many checks passed, and what the others found."""
         many = Counter(self.table["verdict"])
         parts = [
-            f"{count(many[PASS])} of {count(len(self.table))} checks passed",
-            *([f"{count(many[WARN])} warn"] if many[WARN] else []),
-            *([f"{count(many[FAIL])} fail"] if many[FAIL] else []),
+            f"{count(many[PASS_quality])} of {count(len(self.table))} checks passed",
+            *([f"{count(many[WARN_quality])} warn"] if many[WARN_quality] else []),
+            *([f"{count(many[FAIL_quality])} fail"] if many[FAIL_quality] else []),
             *([f"{count(many[NOT_APPLICABLE])} do not apply"] if many[NOT_APPLICABLE] else []),
         ]
-        worst_first = sorted(self.table.itertuples(), key=lambda row: row.verdict != FAIL)
-        said = [str(row.finding) for row in worst_first if row.verdict in (FAIL, WARN)]
+        worst_first = sorted(self.table.itertuples(), key=lambda row: row.verdict != FAIL_quality)
+        said = [
+            str(row.finding) for row in worst_first if row.verdict in (FAIL_quality, WARN_quality)
+        ]
         return " ".join([", ".join(parts) + ".", *said])
 
     def figure(self, check: str | None = None) -> Any:
@@ -174,7 +196,9 @@ def audit(
         table=pd.DataFrame(findings),
         details=details,
         parameters={"limits": asdict(lines), "entry": list(entry), "time_zone": time_zone},
-        warnings=tuple(f"{f.check}: {f.finding}" for f in findings if f.verdict in (WARN, FAIL)),
+        warnings=tuple(
+            f"{f.check}: {f.finding}" for f in findings if f.verdict in (WARN_quality, FAIL_quality)
+        ),
     )
 
 
@@ -212,3 +236,150 @@ def _of_rows(
         "time zone": hours,
         "revenue outliers": classes,
     }
+
+
+# ──── gate
+#
+# May these data be used for this report? Checked before anything is said.
+#
+# A gate that fails means: do not read on, the numbers below are about nothing, about the wrong time
+# or of a log that is broken. A gate that warns means: read on, with this in mind. Whether the log
+# holds the period is looked at here; whether the log can be believed is what `audit` says.
+
+
+PASS, WARN, FAIL = "pass", "warn", "fail"
+
+
+class Check(NamedTuple):
+    """One fact: what was looked at, ``pass``, ``warn`` or ``fail``, and what was found."""
+
+    check: str
+    status: str
+    finding: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GateResult(Result):
+    """The answer of `gate`: ``table`` has a row per check (``check, status, finding``)."""
+
+    @property
+    def status(self) -> str:
+        """The worst of all checks: ``pass``, ``warn`` or ``fail``."""
+        found = set(self.table["status"])
+        return FAIL if FAIL in found else WARN if WARN in found else PASS
+
+    def sentence(self) -> str:
+        """What the gate says, and why where it does not let pass."""
+        said = {
+            PASS: "The data check passed.",
+            WARN: "The data check passed with remarks:",
+            FAIL: "The data check FAILED; do not use the numbers of this report:",
+        }
+        odd = self.table[self.table["status"] == self.status]
+        why = [] if self.status == PASS else list(odd["finding"])
+        return " ".join([said[self.status], *why])
+
+
+def gate(
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    period: tuple[Any, Any],
+    window: Any = "7d",
+    time_zone: str = "UTC",
+) -> GateResult:
+    """May this log be used for a report on this period?
+
+    It fails where the period lies outside the log, or where what pays never happened in it. It
+    warns where the period or its follow-up is not over yet, or where nobody converted in it. Its
+    last check is the audit of the log as a whole, and fails or warns as that does.
+
+    Parameters
+    ----------
+    period : (start, end), `end` excluded; naive instants are local times of `time_zone`.
+    window : how long people are followed after they enter.
+
+    Raises
+    ------
+    UsageError
+        If the period, the window or the time zone cannot be read.
+
+    Examples
+    --------
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann"], "time": pd.to_datetime(["2026-01-01"]), "event": ["purchase"]}))
+    >>> shop = Catalog.from_mapping({"name": "shop", "events": {"purchase": {"role": "macro"}}})
+    >>> gate(log, shop, period=("2026-03-01", "2026-03-08")).status
+    'fail'
+    """
+    asked = period_of(period, time_zone, "gate: period")
+    window_us = duration_us(window, "gate: window")
+    checks = [
+        _content(log, asked),
+        _period(log, asked),
+        _follow_up(log, asked, window_us),
+        _macro(log, catalog, asked),
+        _quality(log, catalog, time_zone),
+    ]
+    return GateResult(
+        table=pd.DataFrame(checks),
+        parameters={
+            "period": [str(asked.start), str(asked.end)],
+            "window": str(window),
+            "time_zone": time_zone,
+        },
+        warnings=tuple(f"{c.check}: {c.finding}" for c in checks if c.status != PASS),
+    )
+
+
+def _content(log: EventLog, asked: Period) -> Check:
+    if not log.events:
+        return Check("Log", FAIL, "The log is empty.")
+    first: Any = log.start
+    last: Any = log.end
+    span = days(
+        first.tz_convert(asked.time_zone), last.tz_convert(asked.time_zone) + pd.Timedelta(1, "us")
+    )
+    return Check("Log", PASS, f"{count(log.events)} events of {count(log.users)} users, {span}.")
+
+
+def _period(log: EventLog, asked: Period) -> Check:
+    covered = timestamp(log.covers_until_us).tz_convert(asked.time_zone)
+    until = day(covered, year=True)
+    first: Any = log.start
+    if instant_us(asked.start) >= log.covers_until_us:
+        return Check("Period", FAIL, f"{asked.name} lies after the log, which ends on {until}.")
+    if log.events and asked.end <= first:
+        begins = day(first.tz_convert(asked.time_zone), year=True)
+        return Check("Period", FAIL, f"{asked.name} lies before the log, which begins on {begins}.")
+    if instant_us(asked.end) > log.covers_until_us:
+        return Check("Period", WARN, f"{asked.name} is not over: the log ends on {until}.")
+    if log.events and asked.start < first.tz_convert(asked.time_zone).normalize():
+        begins = day(first.tz_convert(asked.time_zone), year=True)
+        return Check("Period", WARN, f"{asked.name} is not whole: the log begins on {begins}.")
+    return Check("Period", PASS, f"{asked.name} is complete.")
+
+
+def _follow_up(log: EventLog, asked: Period, window_us: int) -> Check:
+    final = timestamp(instant_us(asked.end) + window_us)
+    said = human_duration(window_us)
+    if instant_us(final) <= log.covers_until_us:
+        return Check("Follow-up", PASS, f"Everybody who entered was followed for {said}.")
+    when = day(final.tz_convert(asked.time_zone), year=True)
+    finding = f"The last to enter have not had their {said} yet; the rates are final on {when}."
+    return Check("Follow-up", WARN, finding)
+
+
+def _macro(log: EventLog, catalog: Catalog, asked: Period) -> Check:
+    name = catalog.label(catalog.macro)
+    if not totals(log, catalog.macro).events:
+        return Check("Macro conversion", FAIL, f"“{name}” ({catalog.macro}) is never in the log.")
+    inside = totals(log, catalog.macro, period=asked.bounds)
+    if not inside.events:
+        return Check("Macro conversion", WARN, f"“{name}” did not happen in {asked.name}.")
+    return Check("Macro conversion", PASS, f"“{name}” happened in {asked.name}.")
+
+
+def _quality(log: EventLog, catalog: Catalog, time_zone: str) -> Check:
+    audited = audit(log, catalog, time_zone=time_zone)
+    return Check("Data quality", audited.verdict, audited.sentence())

@@ -2,12 +2,306 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
+from typing import NamedTuple
 
-from analysis.core.schema import human_duration, timestamp
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from analysis.catalog import Catalog
+from analysis.core.schema import MISSING, VALUE, human_duration, timestamp
 from analysis.core.wording import count, day, listed, percent, share
-from analysis.quality.quality_words import PASS, WARN, Finding, Limits, judged, not_applicable
-from analysis.quality.scan import Counts, Days
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.log import EventLog
+from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, string_hashes
+from analysis.quality.scan import (
+    PASS,
+    WARN,
+    Counts,
+    Days,
+    Finding,
+    Limits,
+    judged,
+    not_applicable,
+    verdict_of,
+)
+
+# ──── eventlog.quality_orders
+#
+# Do the orders have values and numbers that can be believed?
+#
+# Values are judged on the logarithm, because orders spread by factors, and by median and median
+# absolute deviation, which a few wrong values cannot move. Currencies are judged each on its own.
+
+
+ORDER_ID, CURRENCY = "order_id", "currency"
+
+
+_TO_SIGMA = 1.4826
+
+
+_LEAST_SIGMA = 0.1
+
+
+_FEWEST = 20
+
+
+class Orders(NamedTuple):
+    """All rows of the events that pay: values (NaN is missing), two hashes of each order's
+    number, whether it has one, and currencies. Sorted by value, so that shards do not show."""
+
+    values: np.ndarray
+    ids: np.ndarray
+    currencies: np.ndarray
+
+
+def orders_of(log: EventLog, catalog: Catalog) -> Orders:
+    """The rows of all events that have the role macro."""
+    codes = [i for i, name in enumerate(log.event_names) if name in catalog.with_role("macro")]
+    parts = engine.over(log.shards, partial(_orders, codes=codes))
+    values = np.concatenate([part.values for part in parts])
+    ids = np.concatenate([part.ids for part in parts])
+    currencies = np.concatenate([part.currencies for part in parts])
+    order = np.lexsort((currencies.astype(str), values))
+    return Orders(values[order], ids, currencies[order])
+
+
+def _orders(shard: Shard, *, codes: list[int]) -> Orders:
+    rows = np.flatnonzero(np.isin(shard.event, codes))
+    value = shard.columns.get(VALUE)
+    values = value.numbers[rows] if isinstance(value, NumberColumn) else np.full(len(rows), np.nan)
+    number, unit = shard.columns.get(ORDER_ID), shard.columns.get(CURRENCY)
+    ids: np.ndarray = np.empty((0, 2), np.uint64)
+    if isinstance(number, TextColumn):
+        own = number.codes[rows].astype(np.int64)
+        own, where = np.unique(own[own >= 0], return_inverse=True)
+        ids = string_hashes(number.values.take(pa.array(own)), ORDER_ID)[where]
+    elif isinstance(number, NumberColumn):
+        own_numbers = number.numbers[rows]
+        words = (own_numbers[~np.isnan(own_numbers)] + 0.0).view(np.uint64)
+        ids = np.stack([words, words], axis=1)
+    currencies = np.full(len(rows), MISSING, object)
+    if isinstance(unit, TextColumn):
+        names = np.array([*unit.values.to_pylist(), MISSING], object)
+        currencies = names[unit.codes[rows].astype(np.int64)]
+    return Orders(values, ids, currencies)
+
+
+def without_value(orders: Orders, log: EventLog, catalog: Catalog, limits: Limits) -> Finding:
+    """Orders whose value is missing, zero or negative."""
+    check, n = "orders without value", len(orders.values)
+    if log.kinds.get(VALUE) != "number":
+        return not_applicable(check, "The log has no property value that is a number.")
+    if not n:
+        return not_applicable(check, "There is no order in the log.")
+    k = int(n - (orders.values > 0).sum())
+    if k == n and catalog.currency is None:
+        why = "No order has a value, and the catalog names no currency."
+        return not_applicable(check, why)
+    negative = int((orders.values < 0).sum())
+    finding = f"{share(k, n, k / n)} of the orders have no value above zero."
+    finding += f" {count(negative)} of them are negative." if negative else ""
+    advice = "Map the column that holds the value; refunds are events of their own."
+    return judged(check, limits.orders_without_value, k=k, n=n, finding=finding, advice=advice)
+
+
+def order_ids(orders: Orders, log: EventLog, limits: Limits) -> Finding:
+    """Orders that are there more than once, by their number."""
+    check, n = "duplicate orders", len(orders.ids)
+    if ORDER_ID not in log.kinds:
+        return not_applicable(check, f"The log has no property {ORDER_ID}.")
+    if not n:
+        return not_applicable(check, f"No order of the log has an {ORDER_ID}.")
+    k = n - len(np.unique(np.ascontiguousarray(orders.ids).view("u8,u8")))
+    finding = f"{share(k, n, k / n)} of the orders with a number have one that was there before."
+    finding = finding if k else f"Each of {count(n)} orders with a number has its own."
+    advice = f'Import with [duplicates] purchase = ["{ORDER_ID}"], which keeps one event of each.'
+    return judged(check, limits.duplicate_orders, k=k, n=n, finding=finding, advice=advice)
+
+
+def outliers(orders: Orders, limits: Limits) -> tuple[Finding, pd.DataFrame]:
+    """Orders of values so far from the others that they are mistakes or not people.
+
+    Returns
+    -------
+    The finding, and a row per class of values: ``low, high`` (a factor of 10 ** 0.1 apart),
+    ``count``, ``odd`` (how many of them are outliers).
+    """
+    usable = (orders.values > 0) & np.isfinite(orders.values)
+    values, currencies = orders.values[usable], orders.currencies[usable]
+    n = len(values)
+    if n < _FEWEST:
+        why = f"An unusual value takes {_FEWEST} usual ones; the log has {n} orders with a value."
+        return not_applicable("revenue outliers", why), _histogram(values[:0], values[:0] > 0)
+    level = np.log(values)
+    z = np.zeros(n)
+    for unit in np.unique(currencies.astype(str)):
+        mine = currencies == unit
+        middle = np.median(level[mine])
+        scatter = _TO_SIGMA * np.median(np.abs(level[mine] - middle))
+        z[mine] = (level[mine] - middle) / max(scatter, _LEAST_SIGMA)
+    odd = np.abs(z) >= limits.outlier_z
+    finding = f"None of {count(n)} orders has a value far from the others."
+    money = float(values[odd].sum() / values.sum())
+    if odd.any():
+        ends = f"{values[odd].min():,.2f} to {values[odd].max():,.2f}"
+        finding = (
+            f"{share(odd.sum(), n, odd.mean())} of the orders ({ends}) are far from the median of "
+            f"{np.median(values):,.2f}; they hold {percent(money)} of the revenue."
+        )
+    # The larger of two shares: one order may hold most of the revenue, or many hold little.
+    value = max(money, float(odd.mean()))
+    verdict = verdict_of(value, limits.outliers)
+    advice = "Look at them: test orders, cents read as euros, or business customers?"
+    numbers = (value, limits.outliers[0], int(odd.sum()), n)
+    advice = "" if verdict == PASS else advice
+    return Finding("revenue outliers", verdict, *numbers, finding, advice), _histogram(values, odd)
+
+
+def _histogram(values: np.ndarray, odd: np.ndarray) -> pd.DataFrame:
+    place = np.floor(10 * np.log10(values)).astype(np.int64)
+    classes = np.arange(place.min(), place.max() + 1) if len(place) else np.arange(0)
+    at = place - (classes[0] if len(classes) else 0)
+    many = np.bincount(at, minlength=len(classes))
+    strange = np.bincount(at[odd], minlength=len(classes))
+    low, high = 10 ** (classes / 10), 10 ** ((classes + 1) / 10)
+    return pd.DataFrame({"low": low, "high": high, "count": many, "odd": strange})
+
+
+# ──── eventlog.quality_cells
+#
+# Did a property begin to be missing, or to be there?
+#
+# How often a property should be there nobody can tell from the log: a search has no price. But it
+# does not change overnight by itself. So each event's share of missing cells is held against its
+# own
+# median over time, in robust standard deviations of a share that scatters more than chance alone,
+# because one person's rows are alike (Laney 2002, *Qual Eng* 14:531: moving ranges of the
+# z-scores).
+# The scatter is that of as many people as there are, not rows. Rare events are looked at in blocks
+# of days that hold enough people.
+
+
+_PEOPLE = 50
+
+
+_FEWEST_BLOCKS = 8
+
+
+_TO_SIGMA_quality_cells = (
+    1.0483  # the median of the difference of two normal values is 0.954 of their sigma
+)
+
+
+_FAR = 6.0
+
+
+_MOST = 6
+
+
+def missing(
+    counts: Counts, days: Days, names: tuple[str, ...], properties: tuple[str, ...], limits: Limits
+) -> tuple[Finding, pd.DataFrame]:
+    """Properties whose share of missing cells changed suddenly.
+
+    Returns
+    -------
+    The finding, and a row per event, property and block of days of each pair that changed:
+    ``event, property, date, k, n, rate, usual, odd``.
+    """
+    tested = 0
+    parts = []
+    for e, name in enumerate(names):
+        block = _blocks(counts.daily_users[e])
+        if block is None:
+            continue
+        people = np.bincount(block, counts.daily_users[e])
+        n = np.bincount(block, counts.daily[e])
+        starts = days.dates[np.unique(block, return_index=True)[1]]
+        for p, own in enumerate(properties):
+            k = np.bincount(block, counts.missing[p, e])
+            tested += 1
+            rate = k / n
+            odd = _odd(rate, people, limits.null_change)
+            if odd.any():
+                columns = {"date": starts, "k": k, "n": n, "rate": rate, "usual": np.median(rate)}
+                frame = pd.DataFrame({"event": name, "property": own, **columns, "odd": odd})
+                parts.append(frame)
+    if not tested:
+        why = f"No event has {_FEWEST_BLOCKS} times {_PEOPLE} people-days and a property."
+        return not_applicable("missing cells", why), _table(parts)
+    return _finding(parts, tested, limits), _table(parts)
+
+
+def _blocks(people: np.ndarray) -> np.ndarray | None:
+    """The number of the block of every day, from 0 without a gap; None where there are too few."""
+    before = np.cumsum(people) - people
+    if people.sum() < _PEOPLE * _FEWEST_BLOCKS:
+        return None
+    # A day opens a block once the block before has its people.
+    block = np.zeros(len(people), np.int64)
+    number, opened = 0, 0
+    for d in range(len(people)):
+        if before[d] - opened >= _PEOPLE:
+            number, opened = number + 1, int(before[d])
+        block[d] = number
+    if people.sum() - opened < _PEOPLE:
+        block = np.minimum(block, max(number - 1, 0))
+    return block if block[-1] + 1 >= _FEWEST_BLOCKS else None
+
+
+def _odd(rate: np.ndarray, n: np.ndarray, change: float) -> np.ndarray:
+    usual = np.median(rate)
+    far = np.abs(rate - usual) >= change
+    if not far.any():
+        return far
+    # Where nothing was ever missing the rate is still not known to be exactly 0.
+    known = np.clip(usual, 1 / (n + 2), 1 - 1 / (n + 2))
+    z = (rate - usual) / np.sqrt(known * (1 - known) / n)
+    scatter = max(1.0, _TO_SIGMA_quality_cells * float(np.median(np.abs(np.diff(z)))))
+    return far & (np.abs(z) >= _FAR * scatter)
+
+
+def _finding(parts: list[pd.DataFrame], tested: int, limits: Limits) -> Finding:
+    largest = [float((part["rate"] - part["usual"]).abs().max()) for part in parts]
+    if not parts:
+        finding = f"None of {count(tested)} pairs of event and property changed suddenly."
+        return Finding("missing cells", PASS, 0.0, limits.null_change, 0, tested, finding)
+    order = np.argsort(largest)[::-1]
+    said = [_said(parts[i]) for i in order[:_MOST]]
+    said += [f"{len(parts) - _MOST} more pairs"] if len(parts) > _MOST else []
+    return Finding(
+        "missing cells",
+        WARN,
+        max(largest),
+        limits.null_change,
+        len(parts),
+        tested,
+        "; ".join(said) + ".",
+        "Ask what was released then; breakdowns by these properties hold for the other days only.",
+    )
+
+
+def _said(part: pd.DataFrame) -> str:
+    odd = part[part["odd"]]
+    row = odd.iloc[int((odd["rate"] - odd["usual"]).abs().argmax())]
+    return (
+        f"{row['property']} of {row['event']}: missing in {percent(row['rate'])} "
+        f"({count(row['k'])} of {count(row['n'])}) on {day(row['date'], year=True)}, "
+        f"usual is {percent(row['usual'])}"
+    )
+
+
+def _table(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    columns = ["event", "property", "date", "k", "n", "rate", "usual", "odd"]
+    return pd.DataFrame(columns=columns)
+
+
+# ──── eventlog.quality_rows
+
 
 _FEW = 100
 
@@ -15,7 +309,7 @@ _FEW = 100
 _QUIET = 6
 
 
-_FEWEST = 1000
+_FEWEST_quality_rows = 1000
 
 
 _FLAT = 0.6
@@ -132,8 +426,10 @@ def entries(
 def night(counts: Counts, days: Days, limits: Limits) -> Finding:
     """Do people sleep at night? Where the quietest hours lie by day, times are off by hours."""
     hours, n = counts.hours[:24], int(counts.hours[:24].sum())
-    if n < _FEWEST:
-        return not_applicable("time zone", f"A daily rhythm takes {count(_FEWEST)} events or more.")
+    if n < _FEWEST_quality_rows:
+        return not_applicable(
+            "time zone", f"A daily rhythm takes {count(_FEWEST_quality_rows)} events or more."
+        )
     if hours.max() > _ONE_HOUR * n:
         k = int(hours.max())
         why = f"{share(k, n, k / n)} of the events are in one hour of the day: dates without time?"

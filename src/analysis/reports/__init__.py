@@ -7,6 +7,9 @@
 - ``publish``, ``index``, ``runs``: put the pages where people find them, whole or not at all
 """
 
-from analysis.reports.numbers import emit
+# Notebooks of version 0.1 import these names; they go with the next version.
+from analysis.reports import blocks as funnel_told
+from analysis.reports import blocks as pieces
+from analysis.reports.render import emit
 
-__all__ = ["emit"]
+__all__ = ["emit", "funnel_told", "pieces"]

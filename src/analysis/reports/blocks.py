@@ -1,8 +1,8 @@
-"""The parts of a report that are no table and no figure: headline, key numbers, data check, notes.
+"""A funnel of one period as a report tells it: headline, numbers, caveats, small cells hidden.
 
-Each is text and HTML at once: a notebook shows the HTML, a test compares the text. Everything
-that comes from outside is escaped here. The few inline styles are for the notebook; the report's
-page takes them off and dresses the same classes in its own style sheet.
+Whatever a funnel was asked for (units, order, exclusions), its conversion rate is set beside the
+one of the period before, by the same question. Where a number is about so few that it would
+point at them, the headline says that instead.
 """
 
 from __future__ import annotations
@@ -10,15 +10,183 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from analysis.core.periods import Period, period_before, period_of
+from analysis.core.schema import UsageError, instant_us
 from analysis.core.wording import UNDEFINED, count, percent, points, relative
-from analysis.eventlog.totals import Totals
-from analysis.funnels.period_result import PeriodResult
-from analysis.funnels.period_words import before_words
-from analysis.quality.gate import GateResult
+from analysis.eventlog.groups import Totals
+from analysis.funnels import periods as period_words
+from analysis.funnels.compare import FROM_FIRST, compare, suppressed
+from analysis.funnels.periods import PeriodResult, before_words
+from analysis.funnels.result import FunnelResult, noun
+from analysis.quality.result import GateResult
+
+# ──── reports.funnel_told
+
+
+class Told(NamedTuple):
+    """What `emit` takes: the headline, numbers by name, and caveats."""
+
+    headline: str
+    numbers: dict[str, dict[str, Any]]
+    warnings: tuple[str, ...]
+
+
+def funnel_told(result: FunnelResult, *, time_zone: str = "UTC", min_cell: int = 5) -> Told:
+    """How many converted in the period, and how does that compare with the period before?
+
+    Parameters
+    ----------
+    result : a funnel without a breakdown, with the period in ``entered``.
+    time_zone : whose dates the period has.
+    min_cell : what is about fewer than this is not told.
+
+    Raises
+    ------
+    UsageError
+        If the funnel has a breakdown or no whole period.
+
+    Notes
+    -----
+    The change has the interval of `funnel_compare.compare` (Newcombe 1998, *Stat Med* 17:873).
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> from analysis.funnels.result import funnel
+    >>> rows = [(f"u{i}", "2026-01-08", "cart") for i in range(8)]
+    >>> rows += [(f"u{i}", "2026-01-09", "purchase") for i in range(6)]
+    >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    >>> log = EventLog.from_frame(frame.assign(time=pd.to_datetime(frame.time)),
+    ...                           covers_until="2026-02-01")
+    >>> told = funnel_told(funnel(log, ["cart", "purchase"], entered=("2026-01-08", "2026-01-15")))
+    >>> told.numbers["macro_rate"]["value"], told.numbers["macro_rate"]["n"]
+    (0.75, 8)
+    """
+    entered = result.parameters["entered"]
+    if result.question.by or entered is None or None in entered:
+        raise UsageError(
+            "funnel_told: the funnel has a breakdown or no whole period. Ask with entered=(start, "
+            "end) and without by."
+        )
+    now = period_of(entered, time_zone, "funnel_told: entered")
+    ago = period_before(now)
+    before = result.ask(entered=ago.bounds, top=1)
+    tables = suppressed(result.table, min_cell), suppressed(before.table, min_cell)
+    if instant_us(now.end) > result.log.covers_until_us:
+        numbers, change = _numbers(result, tables, None), ""
+    else:
+        compared = compare(result, None, before) if len(result.steps) > 1 else None
+        numbers = _numbers(result, tables, compared)
+        change = _change(numbers["macro_rate"], ago)
+    said = _headline(result, tables[0], min_cell) + change
+    return Told(said, numbers, (*result.warnings, *_caveats(result, now, ago)))
+
+
+def _headline(result: FunnelResult, shown: pd.DataFrame, min_cell: int) -> str:
+    who, whole = noun(result.question), result.table
+    if len(shown) and not shown["k"].isna().any():
+        return result.sentence()
+    if not whole["count"].iloc[0]:
+        return result.sentence()
+    first = whole["event"].iloc[0]
+    if not len(shown) or np.isnan(shown["k"].iloc[0]):
+        return f"Fewer than {min_cell} {who} did {first}: too few to tell a rate."
+    few = shown.loc[shown["k"].isna(), "event"].iloc[0]
+    return (
+        f"{count(shown['k'].iloc[0])} {who} did {first}, and fewer than {min_cell} of them "
+        f"{few}: too few to tell more."
+    )
+
+
+def _change(rate: dict[str, Any], ago: Period) -> str:
+    if rate["change"] is None:
+        return ""
+    low, high = points(rate["change_low"]), points(rate["change_high"])
+    return (
+        f" Against {ago.name} ({percent(rate['previous'])} of {count(rate['previous_n'])}) the "
+        f"rate changed by {points(rate['change'])} points (95 % interval {low} to {high})."
+    )
+
+
+def _numbers(
+    result: FunnelResult, tables: tuple[pd.DataFrame, pd.DataFrame], compared: pd.DataFrame | None
+) -> dict[str, dict[str, Any]]:
+    any_order = result.question.order == "any"
+    last = len(result.steps) if any_order else result.question.last_required
+    entries = [table["count"].iloc[0] if len(table) else np.nan for table in tables]
+    over = compared is not None or len(result.steps) == 1
+    said = {
+        "macro_rate": _rate(tables, last, ("rate", "rate_low", "rate_high", "n_first"), compared),
+        "entered": {
+            "value": _whole(entries[0]),
+            "previous": _whole(entries[1]),
+            "change": _whole(entries[0] - entries[1]) if over else None,
+        },
+    }
+    for number, step in enumerate(result.steps[1:], start=2):
+        name = f"step_{number}" if any_order else "_or_".join(step.events).replace("*", "any_event")
+        key = f"{name}_rate" if f"{name}_rate" not in said else f"{name}_{number}_rate"
+        said[key] = _rate(tables, number, ("step_rate", "low", "high", "n_previous"), compared)
+    return said
+
+
+def _rate(
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    step: int,
+    columns: tuple[str, str, str, str],
+    compared: pd.DataFrame | None,
+) -> dict[str, Any]:
+    """One rate of both periods with its interval and change; undefined or hidden is None."""
+    nothing = pd.Series(np.nan, index=[*columns, "k"])
+    now, before = (
+        table[table["step"] == step].iloc[0] if (table["step"] == step).any() else nothing
+        for table in tables
+    )
+    value, low, high = (_plain(now[name]) for name in columns[:3])
+    said = {"value": value, "low": low, "high": high, "k": _whole(now["k"])}
+    said["n"] = _whole(now[columns[3]])
+    said |= {"previous": _plain(before[columns[0]]), "previous_n": _whole(before[columns[3]])}
+    changed: dict[str, Any] = dict.fromkeys(["change", "change_low", "change_high"])
+    if compared is not None and value is not None and said["previous"] is not None:
+        of_all = compared["denominator"] == FROM_FIRST
+        own = of_all if columns[0] == "rate" else ~of_all & (compared["step"] == step)
+        row = compared[own].iloc[0]
+        names = zip(changed, ("difference", "low", "high"), strict=True)
+        changed = {key: _plain(row[name]) for key, name in names}
+    return said | changed
+
+
+def _caveats(result: FunnelResult, now: Period, before: Period) -> list[str]:
+    said = []
+    if instant_us(now.end) > result.log.covers_until_us:
+        said.append(period_words.not_over(now, result.log.covers_until))
+    first: Any = result.log.start
+    if result.log.events and before.start < first.tz_convert(before.time_zone).normalize():
+        said.append(period_words.begins_late(before, first))
+    return said
+
+
+def _plain(number: Any) -> float | None:
+    return None if pd.isna(number) else float(number)
+
+
+def _whole(number: Any) -> int | None:
+    return None if pd.isna(number) else int(number)
+
+
+# ──── reports.pieces
+#
+# The parts of a report that are no table and no figure: headline, key numbers, data check, notes.
+#
+# Each is text and HTML at once: a notebook shows the HTML, a test compares the text. Everything
+# that comes from outside is escaped here. The few inline styles are for the notebook; the report's
+# page takes them off and dresses the same classes in its own style sheet.
+
 
 _LARGE = "font-size:1.35em;line-height:1.4;max-width:46em"
 

@@ -8,6 +8,7 @@ letters, digits, ``-`` and ``_``; that also keeps a name from reaching outside i
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 import zoneinfo
@@ -16,9 +17,232 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from analysis.core.schema import DataError, UsageError, did_you_mean, one_of
 from analysis.eventlog.store import replace_file
-from analysis.reports.parameters import plain
+
+# ──── reports.parameters
+#
+# What a notebook can be asked: its parameters cell, read without running it.
+#
+# The cell tagged ``parameters`` is Python, so it is read by Python's own parser: names, annotations
+# and defaults come out exactly, also for ``x: str | None`` and for text that holds ``=``, which
+# reading line by line gets wrong. Values are checked against the annotation before anything runs,
+# because a notebook that gets a wrong value fails late and far from the cause, and one that gets an
+# unknown name fails not at all: it quietly answers the question it was not asked.
+#
+# Values are plain data: text, numbers, true and false, lists and tables of these. Whatever else a
+# program might pass (sets, dates, None) has no form in a definition file and is refused, since a
+# notebook would receive its text instead.
+
+
+TAG = "parameters"
+
+
+_PLAIN_ALLOWED = "Allowed: text, numbers, true/false, lists and tables of these"
+
+
+_NAMED = {"str": str, "bool": bool, "list": list, "dict": dict, "Mapping": dict}
+
+
+_LISTS = frozenset({"list", "List", "Sequence", "Iterable", "tuple", "Tuple"})
+
+
+_TABLES = frozenset({"dict", "Dict", "Mapping"})
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell: its name, its annotation as text, its default."""
+
+    name: str
+    annotation: str
+    default: Any = None
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a plain value fits the annotation; where that says nothing, everything does.
+
+        Examples
+        --------
+        >>> Parameter("by", "str | None").accepts("device"), Parameter("n", "int").accepts("5")
+        (True, False)
+        """
+        return not self.annotation or _fits(ast.parse(self.annotation, mode="eval").body, value)
+
+
+def read_parameters(notebook: Mapping[str, Any], name: str) -> dict[str, Parameter]:
+    """Which parameters does a notebook have, of which type, with which default?
+
+    Parameters
+    ----------
+    notebook : the notebook as nbformat reads it; name : what to call it in an error.
+
+    Returns
+    -------
+    A `Parameter` per assignment of the first cell tagged ``parameters``, by name.
+
+    Raises
+    ------
+    UsageError
+        If no cell has the tag, or the cell is not Python.
+
+    Examples
+    --------
+    >>> cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]},
+    ...         "source": 'by: str | None = "a=b"'}
+    >>> read_parameters({"cells": [cell]}, "weekly")["by"]
+    Parameter(name='by', annotation='str | None', default='a=b')
+    """
+    try:
+        body = ast.parse(_parameters_source(notebook, name)).body
+    except SyntaxError as error:
+        raise UsageError(
+            f"{name}: the parameters cell is not Python (line {error.lineno}: {error.msg}). "
+            "Mend the cell, then run again."
+        ) from error
+    found: dict[str, Parameter] = {}
+    for line in body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            default = _literal(line.value) if line.value is not None else None
+            found[line.target.id] = Parameter(line.target.id, ast.unparse(line.annotation), default)
+        elif isinstance(line, ast.Assign):
+            default = _literal(line.value)
+            for target in line.targets:
+                if isinstance(target, ast.Name):
+                    found[target.id] = Parameter(target.id, _type_name(default), default)
+    return found
+
+
+def check_values(
+    values: Mapping[str, Any], parameters: Mapping[str, Parameter], where: str
+) -> dict[str, Any]:
+    """The values as plain data, once every name and type fits the notebook's parameters.
+
+    Raises
+    ------
+    UsageError
+        If a name is no parameter of the notebook, or a value is of another type.
+
+    Examples
+    --------
+    >>> known = {"window": Parameter("window", "str", "7d")}
+    >>> check_values({"windw": "7d"}, known, "weekly")
+    Traceback (most recent call last):
+    analysis.UsageError: weekly: 'windw' is no parameter of the notebook. Did you mean \
+'window'? Allowed: 'window'.
+    """
+    checked = {}
+    for name, value in values.items():
+        if name not in parameters:
+            allowed = ", ".join(map(repr, parameters)) or "none, its parameters cell is empty"
+            raise UsageError(
+                f"{where}: {name!r} is no parameter of the notebook."
+                f"{did_you_mean(name, parameters)} Allowed: {allowed}."
+            )
+        checked[name] = plain(value, f"{where}: parameter {name!r}")
+        if not parameters[name].accepts(checked[name]):
+            raise UsageError(
+                f"{where}: parameter {name!r} = {value!r} is of type {type(value).__name__}, "
+                f"the notebook wants {parameters[name].annotation}. Change the value."
+            )
+    return checked
+
+
+def plain(value: Any, what: str) -> Any:
+    """A value as plain data: numpy's numbers and tuples become Python's numbers and lists.
+
+    Raises
+    ------
+    UsageError
+        If the value has no form in a definition file: a set, a date, None, any other object.
+
+    Examples
+    --------
+    >>> plain((np.int64(1), "a"), "steps")
+    [1, 'a']
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    # Exact copies of the built-in types: TOML libraries hand out subclasses with baggage.
+    for kind in (bool, str, int, float):
+        if isinstance(value, kind):
+            return value if kind is bool else kind(value)
+    if isinstance(value, (list, tuple)):
+        return [plain(item, what) for item in value]
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise UsageError(f"{what} has a key that is no text. {_PLAIN_ALLOWED}.")
+        return {str(key): plain(item, what) for key, item in value.items()}
+    raise UsageError(
+        f"{what} = {value!r} is of type {type(value).__name__}. {_PLAIN_ALLOWED}: write it as one."
+    )
+
+
+def _parameters_source(notebook: Mapping[str, Any], name: str) -> str:
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and TAG in cell["metadata"].get("tags", []):
+            return str(cell["source"])
+    raise UsageError(
+        f"{name}: the notebook has no cell with the tag '{TAG}', so nothing can be set in it. "
+        "Add the tag to the cell that assigns the parameters."
+    )
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _type_name(default: Any) -> str:
+    return "" if default is None else type(default).__name__
+
+
+def _fits(node: ast.expr, value: Any) -> bool:
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, str):
+            return Parameter("", node.value).accepts(value)
+        return value is node.value
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _fits(node.left, value) or _fits(node.right, value)
+    if isinstance(node, ast.Subscript):
+        return _fits_subscript(_name(node.value), node.slice, value)
+    return _fits_name(_name(node), value)
+
+
+def _fits_name(name: str, value: Any) -> bool:
+    if name == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if name == "float":
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if name in _LISTS:
+        return isinstance(value, list)
+    return isinstance(value, _NAMED.get(name, object))
+
+
+def _fits_subscript(name: str, inner: ast.expr, value: Any) -> bool:
+    parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+    if name == "Literal":
+        return any(isinstance(p, ast.Constant) and p.value == value for p in parts)
+    if name in ("Optional", "Union"):
+        return any(_fits(part, value) for part in parts)
+    if name in _LISTS:
+        return isinstance(value, list) and all(_fits(parts[0], item) for item in value)
+    if name in _TABLES:
+        return isinstance(value, dict) and all(_fits(parts[-1], v) for v in value.values())
+    return True
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+# ──── reports.definition
+
 
 FOLDER = "definitions"
 

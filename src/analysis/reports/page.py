@@ -16,6 +16,8 @@ import base64
 import gzip
 import hashlib
 import html
+import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -23,8 +25,168 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from analysis.reports.charts import PLOTLY, chart
-from analysis.reports.sanitize import clean, from_markdown
+# ──── reports.sanitize
+#
+# HTML from cells and outputs, cut down to what cannot do anything.
+#
+# An allow-list, because the list of what can go wrong in HTML is never complete. There are no
+# addresses in it: a page that stakeholders open must not lead them anywhere that a property's value
+# chose, and must not load anything.
+
+
+_TEXT = {"abbr", "b", "br", "cite", "code", "del", "em", "i", "kbd", "mark", "q", "s", "samp"}
+
+
+_TEXT |= {"small", "span", "strong", "sub", "sup", "u", "var", "a"}
+
+
+_BLOCKS = {"blockquote", "dd", "details", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6"}
+
+
+_BLOCKS |= {"hr", "li", "ol", "p", "pre", "summary", "ul"}
+
+
+_TABLES = {"caption", "col", "colgroup", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
+
+
+_TAGS = frozenset(_TEXT | _BLOCKS | _TABLES)
+
+
+_SPANS = frozenset({"colspan", "rowspan", "scope"})
+
+
+_CLASS = re.compile(r"(?:wb-[a-z-]+|dataframe)")
+
+
+# What stands in these is no text for readers, so it goes with them.
+_NOT_TEXT = re.compile(
+    r"<(script|style|template|iframe|title|textarea)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
+)
+
+
+def clean(markup: str) -> str:
+    """The markup with harmless elements only; tables scroll sideways where they are wide.
+
+    Examples
+    --------
+    >>> clean('<p onclick="x()">a<script>x()</script><img src=x onerror=x()> <b>c</b></p>')
+    '<p>a <b>c</b></p>'
+    """
+    import bleach  # type: ignore[import-untyped]
+
+    safe = bleach.clean(
+        _NOT_TEXT.sub("", markup), tags=_TAGS, attributes=_allowed, strip=True, strip_comments=True
+    )
+    # Text never holds a bare "<" any more, so this finds elements only.
+    safe = safe.replace("<table", '<div class="table"><table').replace("</table>", "</table></div>")
+    return str(safe).strip()
+
+
+def from_markdown(source: str) -> str:
+    """Markdown as harmless HTML.
+
+    Examples
+    --------
+    >>> from_markdown("## Where\\n[a link](https://example.org) and `code`")
+    '<h2>Where</h2>\\n<p><a>a link</a> and <code>code</code></p>'
+    """
+    import mistune
+
+    render = mistune.create_markdown(escape=False, plugins=["table", "strikethrough"])
+    return clean(str(render(source)))
+
+
+def _allowed(tag: str, name: str, value: str) -> bool:
+    if name == "class":
+        return all(_CLASS.fullmatch(part) for part in value.split())
+    return name in _SPANS and tag in ("td", "th", "col", "colgroup")
+
+
+# ──── reports.charts
+#
+# A plotly figure as part of a page: its data, its title as a heading, and its numbers in words.
+#
+# Titles become HTML, because they wrap on a phone and plotly's do not. The words stand where the
+# chart will be until it is drawn, so that a browser that cannot draw shows the numbers all the
+# same.
+
+
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+DEFAULT_HEIGHT = 420
+
+
+_TITLE_HEIGHT = 32
+
+
+# Inside a script element only these could end it or be read as something else.
+_JSON = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def chart(bundle: Mapping[str, Any], *, number: int) -> str:
+    """The figure element of a plotly bundle; ``<!--caption-->`` in it is for its caption.
+
+    Parameters
+    ----------
+    number : the figure's place on the page, from 1.
+
+    Examples
+    --------
+    >>> shown = chart({"data": [], "layout": {"meta": {"alt": "2 < 3"}}}, number=1)
+    >>> 'aria-label="2 &lt; 3"' in shown
+    True
+    """
+    layout = dict(bundle.get("layout", {}))
+    heading = _heading(layout)
+    meta = layout.get("meta")
+    words = meta.get("alt") if isinstance(meta, Mapping) else None
+    words = str(words or re.sub(r"<[^>]*>", "", heading) or f"Figure {number}")
+    height = layout.setdefault("height", DEFAULT_HEIGHT)
+    if not isinstance(height, (int, float)):
+        height = layout["height"] = DEFAULT_HEIGHT
+    layout.pop("width", None)
+    data = _script_json({"data": bundle.get("data", []), "layout": layout})
+    title = f"<h3>{heading}</h3>\n" if heading else ""
+    return (
+        f'<figure class="chart" id="figure-{number}">\n{title}'
+        f'<div class="plot" role="img" aria-label="{html.escape(words)}" '
+        f'style="height:{int(height)}px"><p class="words">{html.escape(words)}</p></div>\n'
+        f'<script type="application/json">{data}</script>\n'
+        "<figcaption><!--caption--></figcaption>\n</figure>"
+    )
+
+
+def _heading(layout: dict[str, Any]) -> str:
+    """Take the title out of the layout, with the room it had; it is HTML of plotly's kind."""
+    title = layout.pop("title", None)
+    text = title.get("text") if isinstance(title, Mapping) else title
+    if not text:
+        return ""
+    if isinstance(layout.get("height"), (int, float)):
+        layout["height"] -= _TITLE_HEIGHT
+    margin = layout.get("margin")
+    if isinstance(margin, Mapping) and isinstance(margin.get("t"), (int, float)):
+        layout["margin"] = {**margin, "t": max(0, margin["t"] - _TITLE_HEIGHT)}
+    return clean(str(text))
+
+
+def _script_json(value: Any) -> str:
+    text = json.dumps(_finite(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "".join(_JSON.get(c, c) for c in text)
+
+
+def _finite(value: Any) -> Any:
+    """The value without NaN and infinities, which no browser reads as JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(cell) for key, cell in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(cell) for cell in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# ──── reports.html
+
 
 REMOVED_TAGS = frozenset({"parameters", "injected-parameters", "interactive", "remove"})
 

@@ -9,28 +9,246 @@ is another module's work.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import json
+import math
 import os
 import platform
+import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from analysis.core.periods import Period, what_is_immature
-from analysis.core.schema import DataError, UsageError, duration_us, timestamp
+import numpy as np
+import pandas as pd
+
+from analysis.core.schema import DataError, ReportError, UsageError, duration_us, one_of, timestamp
 from analysis.eventlog.store import Manifest, read_manifest
-from analysis.reports.definition import RESERVED, Definition
-from analysis.reports.execution import CELL_TIMEOUT_SECONDS, execute, read_notebook
-from analysis.reports.numbers import ReportError, collect
-from analysis.reports.parameters import Parameter, check_values, read_parameters
-from analysis.reports.provenance import (
-    as_json,
-    checksums,
-    code_version,
-    notebook_checksum,
-    package_versions,
+from analysis.reports.definition import (
+    RESERVED,
+    Definition,
+    Parameter,
+    check_values,
+    read_parameters,
 )
+from analysis.reports.execution import CELL_TIMEOUT_SECONDS, execute, read_notebook
+from analysis.reports.period import Period, what_is_immature
+
+# ──── reports.provenance
+#
+# Which code, which packages, which bytes: what a report's manifest says of its making.
+#
+# Enough to make the report again, and nothing of the machine: no path, no host, no user, no hour.
+
+
+_DISTRIBUTION = "micro-conversion-workbook"
+
+
+_COMPUTING = ("numpy", "numba", "pandas", "pyarrow", "scipy", "statsmodels")
+
+
+_DRAWING = ("plotly", "papermill", "nbconvert")
+
+
+def code_version() -> dict[str, str | None]:
+    """The package's version, and the commit where it runs from a git checkout (else None)."""
+    root = Path(__file__).parents[3]
+    commit = None
+    # A package installed inside somebody's checkout must not take that checkout's commit.
+    if (root / "pyproject.toml").exists() and (root / ".git").exists():
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        commit = _said(command, cwd=root)
+    return {"version": importlib.metadata.version(_DISTRIBUTION), "commit": commit}
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """JSON with sorted keys, one fact a line: equal content is equal text.
+
+    Examples
+    --------
+    >>> print(as_json({"b": 1, "a": "ü"}), end="")
+    {
+     "a": "ü",
+     "b": 1
+    }
+    """
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n"
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of the packages that can change a number or a picture."""
+    return {name: importlib.metadata.version(name) for name in _COMPUTING + _DRAWING}
+
+
+def checksums(files: Mapping[str, str]) -> dict[str, str]:
+    """The SHA-256 of each file's text, by name."""
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+
+
+def notebook_checksum(notebook: Path) -> str:
+    """The SHA-256 of what runs in a notebook; the outputs it was committed with do not count."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    parts = [[cell["cell_type"], "".join(cell["source"])] for cell in cells]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _said(command: list[str], *, cwd: Path) -> str | None:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() or None
+
+
+# ──── reports.numbers
+#
+# How a notebook hands its numbers to its report: one call, one MIME bundle.
+#
+# A notebook calls `emit` in a cell. The numbers travel as an output of that cell, in a format that
+# no browser shows, so they are kept with the notebook that made them, are compared when it is
+# tested, and need no file and no shared folder. `collect` takes them out of the finished notebook.
+#
+# Numbers are rounded to ten significant digits: what differs beyond is the order of a sum, not the
+# world, and it would make two equal reports differ. Undefined (NaN) becomes null. Only aggregates
+# come this way; nothing here looks at users.
+
+
+MIME_TYPE = "application/vnd.workbook.numbers+json"
+
+
+GATES = ("pass", "warn", "fail")
+
+
+SIGNIFICANT_DIGITS = 10
+
+
+class _HasFingerprint(Protocol):
+    @property
+    def fingerprint(self) -> str: ...
+
+
+def emit(
+    *,
+    headline: str,
+    numbers: Mapping[str, Any],
+    warnings: Iterable[str] = (),
+    gate: str = "pass",
+    log: _HasFingerprint | None = None,
+) -> None:
+    """Hand the report its headline and numbers; called once, in a cell of the notebook.
+
+    Parameters
+    ----------
+    headline : the answer in one or two plain sentences.
+    numbers : name → number, or name → ``{"value": …, "low": …, "high": …, "n": …, …}``; rates
+        are fractions, undefined is NaN or None.
+    warnings : caveats in plain words; they go wherever the numbers go.
+    gate : what the quality gate says: ``pass``, ``warn`` or ``fail``; a report that fails does
+        not replace the last good one.
+    log : the log the numbers come from; its fingerprint goes with them.
+
+    Raises
+    ------
+    UsageError
+        If the headline is empty, or a number is none.
+    """
+    from IPython.display import display
+
+    payload = {
+        "headline": _text(headline, "headline"),
+        "numbers": {_text(k, "numbers"): number(v, str(k)) for k, v in numbers.items()},
+        "warnings": [_text(warning, "warnings") for warning in warnings],
+        "gate": one_of("emit: gate", gate, GATES),
+        "log": None if log is None else log.fingerprint,
+    }
+    display({MIME_TYPE: payload}, raw=True)
+
+
+def collect(notebook: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What the notebook emitted: ``headline``, ``numbers``, ``warnings``, ``gate``, ``log``.
+
+    Raises
+    ------
+    ReportError
+        If it emitted nothing, or more than once.
+
+    Examples
+    --------
+    >>> collect({"cells": []}, "weekly")
+    Traceback (most recent call last):
+    analysis.core.schema.ReportError: weekly: the notebook emitted no numbers. Call \
+analysis.reports.emit(headline=…, numbers=…) once, in a cell that runs when report is True.
+    """
+    found = [
+        output["data"][MIME_TYPE]
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", [])
+        if MIME_TYPE in output.get("data", {})
+    ]
+    if len(found) == 1:
+        return dict(found[0])
+    what = f"emitted numbers {len(found)} times" if found else "emitted no numbers"
+    raise ReportError(
+        f"{name}: the notebook {what}. Call analysis.reports.emit(headline=…, numbers=…) once, "
+        "in a cell that runs when report is True."
+    )
+
+
+def number(value: Any, name: str) -> dict[str, Any]:
+    """A number with its fields as plain data, rounded to ten significant digits.
+
+    Examples
+    --------
+    >>> number({"value": 1 / 3, "n": np.int64(7), "low": np.nan}, "rate")
+    {'value': 0.3333333333, 'n': 7, 'low': None}
+    >>> number(12, "entered")
+    {'value': 12}
+    """
+    fields = value if isinstance(value, Mapping) else {"value": value}
+    if "value" not in fields:
+        raise UsageError(
+            f"emit: numbers[{name!r}] has no 'value', only {', '.join(map(repr, fields))}. "
+            "Add it; use NaN where it is undefined."
+        )
+    return {_text(key, "numbers"): _rounded(cell, f"{name}.{key}") for key, cell in fields.items()}
+
+
+def _rounded(value: Any, what: str) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, str):
+        return _text(value, what)
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        rounded = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+        # The largest floats round beyond what a float holds. Adding 0.0 makes -0.0 plain 0.0.
+        kept = rounded if math.isfinite(rounded) else value
+        return kept + 0.0 if math.isfinite(value) else None
+    raise UsageError(
+        f"emit: numbers: {what} = {value!r} is of type {type(value).__name__}. "
+        "Allowed: a number, text, true/false, or NaN where it is undefined."
+    )
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"emit: {what} = {value!r} must be text. Write what a reader should read.")
+    # Half a surrogate pair is text to Python and to nobody else; it must not break the files.
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+# ──── reports.render
+
 
 PAGE, NUMBERS, MANIFEST = "index.html", "numbers.json", "manifest.json"
 

@@ -1,6 +1,6 @@
 """Who are they?"""
 
-from analysis.segments.result import Segment, picked
+from analysis.segments.result import Segment, catalog_segments, picked, segment
 from analysis.segments.rules import (
     abandoned,
     did,
@@ -13,7 +13,6 @@ from analysis.segments.rules import (
     tenure,
     value,
 )
-from analysis.segments.segments import catalog_segments, segment
 from analysis.segments.written import as_rule, as_table
 
 __all__ = [

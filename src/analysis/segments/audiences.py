@@ -11,33 +11,122 @@ write a file over another one halfway.
 
 from __future__ import annotations
 
+import csv
+import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analysis.core.checks import few
 from analysis.core.result import Result
-from analysis.core.schema import USER, UsageError, timestamp
+from analysis.core.schema import USER, DataError, UsageError, did_you_mean, timestamp
 from analysis.core.wording import count, percent, share
 from analysis.eventlog import filters as people
 from analysis.eventlog import parallel as engine
-from analysis.eventlog.consent import GRANTED, Consent, granted_rows
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
+from analysis.eventlog.filters import GRANTED, Consent, granted_rows
+from analysis.eventlog.log import EventLog, hindsight
 from analysis.eventlog.shard import Shard, TextColumn, string_hashes
 from analysis.segments import kernels as passes
-from analysis.segments.audience_file import target_of, write
-from analysis.segments.evaluate import Look, asked, keeps
-from analysis.segments.figures_audience import audience_rates
+from analysis.segments.evaluate import Look, asked, check_rule, keeps
+from analysis.segments.figures import audience_rates
 from analysis.segments.result import Segment, as_segment
-from analysis.segments.rules import did, last
-from analysis.segments.segment_checks import check_rule
-from analysis.segments.segment_rules import Did
-from analysis.segments.segment_values import few
-from analysis.statistics.stats import wilson
+from analysis.segments.rules import Did, did, last
+from analysis.statistics.rates import wilson
+
+# ──── audience_file
+#
+# An audience as a file: whole or not at all, and nothing in it that a spreadsheet would run.
+#
+# Ids come from other people's browsers. A CSV cell that begins with ``=``, ``+``, ``-`` or ``@`` is
+# a formula to a spreadsheet, so such an id gets an apostrophe before it, and whoever asked is told:
+# the id then matches nothing until the apostrophe is off again. Parquet has no formulas, and every
+# id as it is.
+
+
+FORMATS: Final = (".csv", ".parquet")
+
+
+_FORMULA: Final = r"^(?:\s*[=+\-@＝＋－＠]|[\t\r\n])"
+
+
+def target_of(path: Path | str | None) -> Path | None:
+    """The file to write, checked before anything is asked.
+
+    Raises
+    ------
+    UsageError
+        If it is neither CSV nor Parquet, or its folder is not there.
+
+    Examples
+    --------
+    >>> target_of("people.csv").suffix
+    '.csv'
+    """
+    if path is None:
+        return None
+    target = Path(path)
+    if target.suffix.lower() not in FORMATS:
+        near = did_you_mean(target.suffix, FORMATS)
+        raise UsageError(
+            f"audience: path={str(path)!r} ends in {target.suffix!r}.{near} "
+            f"Allowed: {', '.join(FORMATS)}."
+        )
+    if not target.parent.is_dir():
+        raise UsageError(
+            f"audience: path={str(path)!r}: there is no folder {str(target.parent)!r}. Make it, or "
+            "choose another."
+        )
+    return target
+
+
+def write(frame: pd.DataFrame, target: Path) -> tuple[str, ...]:
+    """Write the people, replacing the file in one step; what must be said about it.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    said: tuple[str, ...] = ()
+    try:
+        if target.suffix.lower() == ".csv":
+            said = _write_csv(frame, beside)
+        else:
+            frame.to_parquet(beside, index=False)
+        os.replace(beside, target)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise DataError(
+            f"audience: cannot write '{target}': {error.strerror}. Choose another place."
+        ) from error
+    return said
+
+
+def _write_csv(frame: pd.DataFrame, target: Path) -> tuple[str, ...]:
+    ids = frame[USER].astype("str")
+    runs = ids.str.contains(_FORMULA, regex=True).to_numpy(bool)
+    # A carriage return ends a line for most readers, and csv does not quote it by itself.
+    broken = bool(ids.str.contains("\r", regex=False).any())
+    shown = frame.assign(**{USER: ids.where(~runs, "'" + ids)})
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if broken else csv.QUOTE_MINIMAL
+    shown.to_csv(target, index=False, quoting=quoting)
+    if not runs.any():
+        return ()
+    k = int(runs.sum())
+    return (
+        f"{count(k)} of the ids begin like a formula, so the CSV file has an apostrophe before "
+        f"{'it' if k == 1 else 'them'}: take it off to match, or write a .parquet file.",
+    )
+
+
+# ──── audiences
+
 
 AUDIENCE, HOLDOUT, ALL = "audience", "holdout", "all"
 
@@ -124,7 +213,7 @@ def audience(
     Examples
     --------
     >>> from analysis.segments.rules import did
-    >>> from analysis.segments.segments import segment
+    >>> from analysis.segments.result import segment
     >>> log = EventLog.from_frame(pd.DataFrame({
     ...     "user": ["ann", "bob", "bob"], "event": ["cart", "cart", "purchase"],
     ...     "time": pd.to_datetime(["2026-01-01", "2026-01-01", "2026-01-05"])}))

@@ -12,31 +12,247 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from analysis.core.checks import few, names_of, share_between
 from analysis.core.result import Result
-from analysis.core.schema import UsageError, human_duration, instant_us, one_of, timestamp
-from analysis.core.wording import count, percent, points
-from analysis.eventlog import filters as people
-from analysis.eventlog.hindsight import must_know
-from analysis.eventlog.log import EventLog
-from analysis.funnels.funnel_steps import Step
-from analysis.plotting.figures_differences import chance, share_differences, thing
-from analysis.segments.comparison_words import readable_rows
-from analysis.segments.result import Segment, as_segment
-from analysis.segments.segment_profiles import (
-    TwoGroups,
-    event_rows,
-    funnel_rows,
-    property_rows,
-    time_rows,
+from analysis.core.schema import (
+    MISSING,
+    UsageError,
+    did_you_mean,
+    human_duration,
+    instant_us,
+    one_of,
+    timestamp,
 )
-from analysis.segments.segment_rules import properties_of
-from analysis.segments.segment_values import few, names_of, share_between
-from analysis.statistics.contrasts import judged, shares
+from analysis.core.wording import UNDEFINED, count, percent, points, share, thing
+from analysis.core.wording import q_words as chance
+from analysis.eventlog import filters as people
+from analysis.eventlog import groups as breakdown
+from analysis.eventlog import parallel as engine
+from analysis.eventlog.log import EventLog, must_know
+from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.funnels.result import funnel
+from analysis.funnels.spec import Step
+from analysis.plotting.intervals import share_differences
+from analysis.segments import kernels as passes
+from analysis.segments.evaluate import Look, asked
+from analysis.segments.result import Segment, as_segment
+from analysis.segments.rules import Matching, properties_of
+from analysis.statistics.rates import LATER, judged, shares, waits
+
+# ──── comparison_words
+#
+# A comparison of two groups as a table for people: what differs, by how much, how sure.
+
+
+FEW = "too few people to show"
+
+
+_COLUMNS = ("what differs", "kind", "difference", "effect size", "chance")
+
+
+def readable_rows(table: pd.DataFrame, names: tuple[str, str], *, most: int) -> pd.DataFrame:
+    """The clearest rows as text.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({
+    ...     "kind": ["time"], "name": ["cart"], "value": [""], "unit": ["later"], "k_a": [20],
+    ...     "n_a": [20], "k_b": [30], "n_b": [30], "rate_a": [None], "rate_b": [None],
+    ...     "median_days_a": [2.0], "median_days_b": [5.5], "difference": [-0.2], "low": [-0.3],
+    ...     "high": [-0.1], "effect": [-0.4], "q_value": [0.004]})
+    >>> readable_rows(rows, ("carts", "readers"), most=10).iloc[0].to_list()
+    ['time', '2.0 (20 people)', '5.5 (30 people)', '−20.0 points \
+(95% −30.0 to −10.0)', '−0.40 (delta)', 'q = 0.004']
+    """
+    rows = [_row(row) for row in table.head(most).itertuples()]
+    titles = [*_COLUMNS[:2], *_titles(names), *_COLUMNS[2:]]
+    return pd.DataFrame(rows, columns=titles, dtype=str).set_index(titles[0])
+
+
+def _titles(names: tuple[str, str]) -> list[str]:
+    one, two = names
+    return [one, two if two != one else f"{two} (second)"]
+
+
+def _row(row: Any) -> list[str]:
+    waits = row.unit == LATER
+    what = thing(row.kind, row.name, row.value)
+    said = [f"days until {what}" if waits else what, row.kind]
+    if pd.isna(row.k_a):
+        return [*said, FEW, FEW, UNDEFINED, UNDEFINED, UNDEFINED]
+    for group in "ab":
+        k, n = getattr(row, f"k_{group}"), getattr(row, f"n_{group}")
+        if waits:
+            middle = getattr(row, f"median_days_{group}")
+            said.append(f"{middle:.1f} ({k:,.0f} people)" if k else "nobody")
+        else:
+            said.append(share(k, n, getattr(row, f"rate_{group}")) if n else "nobody")
+    if pd.isna(row.difference):
+        return [*said, UNDEFINED, UNDEFINED, UNDEFINED]
+    interval = f" (95% {points(row.low)} to {points(row.high)})" if row.low == row.low else ""
+    effect = f"{row.effect:+.2f}".replace("-", "−") + (" (delta)" if waits else " (h)")
+    sure = UNDEFINED if pd.isna(row.q_value) else chance(row.q_value)
+    return [*said, f"{points(row.difference)} points{interval}", effect, sure]
+
+
+# ──── segment_profiles
+#
+# What two groups of people did in a period, and who they were: the counts behind a comparison.
+
+
+MOST_VALUES: Final = 20
+
+
+class TwoGroups(NamedTuple):
+    """Per shard who is in a and who in b, the period, and the instant both were known at.
+
+    Instants are microseconds; the end is excluded.
+    """
+
+    log: EventLog
+    a: list[np.ndarray]
+    b: list[np.ndarray]
+    start: int
+    end: int
+    instant: int
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many people are in each."""
+        a, b = (sum(int(own.sum()) for own in group) for group in (self.a, self.b))
+        return a, b
+
+    def over(self, run: Any) -> list[Any]:
+        """`run` of each shard with the people of both groups in it."""
+        parts = list(zip(self.log.shards, self.a, self.b, strict=True))
+        return engine.over(parts, lambda part: run(*part))
+
+
+def event_rows(groups: TwoGroups) -> pd.DataFrame:
+    """How many of each group did each event in the period?"""
+    names, n = groups.log.event_names, groups.sizes
+
+    def did_it(shard: Shard, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        rows = (shard.time, shard.event, shard.offsets, len(names))
+        done = passes.tallied(*rows, groups.start, groups.end) > 0
+        return np.stack([done[a].sum(axis=0), done[b].sum(axis=0)])
+
+    counts = sum(groups.over(did_it), np.zeros((2, len(names)), np.int64))
+    table = pd.DataFrame({"kind": "event", "name": names, "value": ""})
+    return table.assign(k_a=counts[0], n_a=n[0], k_b=counts[1], n_b=n[1])
+
+
+def property_rows(groups: TwoGroups, properties: Sequence[str] | None) -> pd.DataFrame:
+    """How many of each group had each value of a property, as last known at the instant?
+
+    Raises
+    ------
+    UsageError
+        If the log has no such property.
+    """
+    log, n = groups.log, groups.sizes
+    for name in properties or ():
+        if name not in log.kinds:
+            raise UsageError(
+                f"compare_segments: {name!r} is no property of this log."
+                f"{did_you_mean(name, log.kinds)} "
+                f"Properties: {', '.join(map(repr, log.properties))}."
+            )
+    texts = [name for name in log.properties if log.kinds[name] == "text"]
+    rows: list[dict[str, Any]] = []
+    for name in texts if properties is None else properties:
+        counts = _values(groups, name)
+        if properties is None and len(counts) > MOST_VALUES:
+            continue
+        for value in sorted(counts):
+            a, b = counts[value]
+            rows.append({"kind": "property", "name": name, "value": value, "k_a": a, "k_b": b})
+    table = pd.DataFrame(rows, columns=["kind", "name", "value", "k_a", "k_b"])
+    return table.assign(n_a=n[0], n_b=n[1])
+
+
+def _values(groups: TwoGroups, name: str) -> dict[str, tuple[int, int]]:
+    """People of each group by their last known value; those without one are ``(missing)``."""
+
+    def last_known(shard: Shard, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        look = Look(shard, groups.log.event_names, groups.instant, shard.masks).at_users(a | b)
+        column = shard.columns[name]
+        shown = shard.event < len(groups.log.event_names)
+        known = ~np.isnan(column.numbers) if isinstance(column, NumberColumn) else column.codes >= 0
+        codes = (shown & known).view(np.uint8)
+        lut, low = np.array([0, 1], np.uint8), -int(passes.EVER)
+        rows = (shard.time, codes, shard.offsets, look.masks, lut, ~np.uint64(0))
+        return passes.found_last(*rows, low, look.at)
+
+    found = groups.over(last_known)
+    rows = [row[row >= 0] for row in found]
+    values = breakdown.groups_of(groups.log.shards, rows, [name])
+    counts = np.zeros((2, len(values.names)), np.int64)
+    for row, codes, *members in zip(found, values.codes, groups.a, groups.b, strict=True):
+        for which, own in enumerate(members):
+            counts[which] += np.bincount(codes[own[row >= 0]], minlength=len(values.names))
+    named = {str(v): (int(a), int(b)) for v, a, b in zip(values.names, *counts, strict=True)}
+    missing = [n - int(own.sum()) for n, own in zip(groups.sizes, counts, strict=True)]
+    if any(missing):
+        named[MISSING] = (missing[0], missing[1])
+    return named
+
+
+def funnel_rows(groups: TwoGroups, steps: Sequence[Any], window: Any) -> pd.DataFrame:
+    """How many of each group that reached a step reached the next? Entries in the period."""
+    low = None if groups.start <= -passes.EVER else timestamp(groups.start)
+    tables = []
+    for own in (groups.a, groups.b):
+        people = Segment(
+            rule=None,
+            at_us=groups.instant,
+            by_shard=tuple(own),
+            seen_by_shard=tuple(own),
+            log=groups.log,
+        )
+        view = groups.log.in_segment(people)
+        table = funnel(view, steps, window=window, entered=(low, timestamp(groups.end))).table
+        tables.append(table[table["step"] > 1].reset_index(drop=True))
+    a, b = tables
+    numbers = [f"step {step}" for step in a["step"]]
+    table = pd.DataFrame({"kind": "funnel", "name": a["event"], "value": numbers})
+    columns = {"k_a": a["k"], "n_a": a["n_previous"], "k_b": b["k"], "n_b": b["n_previous"]}
+    return table.assign(**columns)
+
+
+def time_rows(groups: TwoGroups, look_back: bool) -> pd.DataFrame:
+    """Who waits longer until they first do each event? Among those who do it in the period.
+
+    Looking back it is the time since they last did it.
+    """
+    rows = [_waits(groups, name, look_back) for name in groups.log.event_names]
+    table = pd.DataFrame(rows)
+    return table[(table["k_a"] > 0) | (table["k_b"] > 0)] if len(table) else table
+
+
+def _waits(groups: TwoGroups, name: str, look_back: bool) -> dict[str, object]:
+    match = Matching((name,))
+    find = passes.found_last if look_back else passes.found_first
+
+    def of_shard(shard: Shard, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        look = Look(shard, groups.log.event_names, groups.end, shard.masks).at_users(a | b)
+        row = asked(look, match, find, since=groups.start)
+        edge = groups.end if look_back else groups.start
+        one, two = (np.abs(shard.time[row[own & (row >= 0)]] - edge) for own in (a, b))
+        return one, two
+
+    parts = groups.over(of_shard)
+    a, b = (np.concatenate([part[which] for part in parts]) for which in (0, 1))
+    return waits(name, a, b)
+
+
+# ──── segment_comparison
+
 
 KINDS = ("event", "property", "funnel", "time")
 
@@ -156,7 +372,7 @@ def compare_segments(
     Examples
     --------
     >>> from analysis.segments.rules import did
-    >>> from analysis.segments.segments import segment
+    >>> from analysis.segments.result import segment
     >>> from analysis.simulation.log import simulate
     >>> log = simulate(users=2_000).log
     >>> watched = segment(log, did("video_start"), at="2026-10-15")

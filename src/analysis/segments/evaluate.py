@@ -12,18 +12,23 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from analysis.core.checks import check_property
 from analysis.core.schema import (
+    EVENT,
     MONEY_SCALE,
     SESSION,
     US_PER_DAY,
+    USER,
     DataError,
     UsageError,
+    did_you_mean,
     duration_us,
 )
-from analysis.eventlog.predicates import matching_rows, matching_values
+from analysis.eventlog.filters import matching_rows, matching_values
+from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, event_dtype
 from analysis.segments import kernels as passes
-from analysis.segments.segment_rules import (
+from analysis.segments.rules import (
     ANY_EVENT,
     EVER,
     FIRST,
@@ -39,8 +44,13 @@ from analysis.segments.segment_rules import (
     Rule,
     Since,
     Value,
+    leaves,
 )
-from analysis.segments.segment_rules import Sequence as Steps
+from analysis.segments.rules import Sequence as Sequence_segment_checks
+from analysis.segments.rules import Sequence as Steps
+
+# ──── segment_people
+
 
 MOST_CONDITIONS: Final = 8
 
@@ -273,3 +283,41 @@ _LEAVES: Final[dict[type[Rule], Callable[[Look, Any], np.ndarray]]] = {
     Value: _value,
     Abandoned: _abandoned,
 }
+
+
+# ──── segment_checks
+#
+# Does the log know what a rule speaks of? Asked before a single row is read.
+
+
+def check_rule(log: EventLog, rule: Rule, what: str = "segment") -> None:
+    """Raise a `UsageError` for an event or property that the log does not know."""
+    for leaf in leaves(rule):
+        for match in _matches(leaf):
+            _check_match(log, match, what)
+        if isinstance(leaf, (Holds, Value)):
+            check_property(log, leaf.property, what)
+        if isinstance(leaf, Value) and log.kinds[leaf.property] != "number":
+            raise UsageError(
+                f"{what}: value({leaf.property!r}), but {leaf.property!r} holds text. "
+                "Allowed: a property of numbers."
+            )
+
+
+def _matches(leaf: Rule) -> tuple[Matching, ...]:
+    if isinstance(leaf, Sequence_segment_checks):
+        return leaf.steps
+    found = [getattr(leaf, name, None) for name in ("match", "without")]
+    return tuple(match for match in found if match is not None)
+
+
+def _check_match(log: EventLog, match: Matching, what: str) -> None:
+    for name in match.events:
+        if name != ANY_EVENT and name not in log.event_names:
+            raise UsageError(
+                f"{what}: {name!r} is no event of this log.{did_you_mean(name, log.event_names)} "
+                f"{len(log.event_names)} events: log.summary()"
+            )
+    for name, _ in match.where:
+        if name not in (EVENT, USER):
+            check_property(log, name, what)

@@ -1,55 +1,41 @@
-"""Groups of people as bars under headings: their scores, and what sets clusters apart."""
+"""Who is in which sets at once? UpSet: a row per combination, its sets as dots, its size as a bar.
+
+Lex, Gehlenborg, Strobelt, Vuillemot & Pfister 2014, *IEEE TVCG* 20:1983, turned so that rows run
+down a page: beyond three sets overlapping circles cannot be drawn to size, and rows can.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.core.wording import count, label, percent, share
-from analysis.plotting.figures_rows import (
-    AXIS,
-    ROW,
-    Rows,
-    heading_notes,
-    percent_axis,
-    row_axis,
-    rows,
-)
+from analysis.core.result import records
+from analysis.core.wording import count, label, listed, percent, share
 from analysis.plotting.theme import (
+    _HEADING,
+    AXIS,
+    GRID,
     INK,
     PALETTE,
+    ROW,
     TOO_FEW,
+    Bar,
+    _span,
+    bars_under_headings,
     empty,
     finished,
+    percent_axis,
     plain,
-    records,
     safe,
     safe_lines,
     short,
 )
 
-_UNITS = {"recency": "days ago", "frequency": "times", "monetary": ""}
-
-
-_NAME = 22
-
-
-_HEADING = 26
-
-
-class Bar(NamedTuple):
-    """One row: its name, its length with perhaps an interval, its words and its hover lines."""
-
-    name: str
-    at: float
-    low: float
-    high: float
-    words: str
-    told: list[str]
+# ──── figures.segments
+#
+# Groups of people as bars under headings: their scores, and what sets clusters apart.
 
 
 def score_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -138,68 +124,207 @@ def cluster_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)
 
 
-def bars_under_headings(
-    blocks: Sequence[tuple[str, list[Bar]]], axis: dict[str, Any], *, alt: str, title: str | None
-) -> go.Figure:
-    """Named bars with their words, in blocks of a heading each."""
-    place = _places([len(bars) for _, bars in blocks])
-    flat = [bar for _, bars in blocks for bar in bars]
-    y = [at for centers in place.centers for at in centers]
-    named = row_axis(place, [""])
-    named |= {"tickvals": y, "ticktext": [safe(short(bar.name, _NAME)) for bar in flat]}
-    ends = pd.DataFrame(flat)
-    trace = go.Bar(
+# ──── figures.upset
+
+
+MOST_ROWS = 20
+
+
+_MATRIX = 0.34
+
+
+_HEAD = 112
+
+
+_NAME = 20
+
+
+def upset(table: pd.DataFrame, sets: tuple[str, ...], *, title: str | None = None) -> go.Figure:
+    """How many people are in each combination of sets, and in no other?
+
+    Parameters
+    ----------
+    table : a row per combination, largest first: a boolean column per set, numbered ``set_1`` …,
+        and ``k, n, rate, low, high``. sets : their names. title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"set_1": [True, True], "set_2": [False, True], "k": [30, 10],
+    ...     "n": 100, "rate": [0.3, 0.1], "low": [0.22, 0.06], "high": [0.4, 0.17]})
+    >>> upset(table, ("Carts", "Readers")).layout.meta["alt"]
+    'Only Carts: 30.0% (30 of 100). Carts and Readers: 10.0% (10 of 100).'
+    """
+    if not len(table):
+        return empty("Nobody is in any of these sets.", title=title)
+    shown = table.head(MOST_ROWS)
+    y = [(i + 0.5) * ROW for i in range(len(shown))]
+    upper = float(shown["high"].max())
+    layout = {
+        "xaxis": {"domain": [0, _MATRIX], "range": [-0.6, len(sets) - 0.4], "visible": False},
+        "xaxis2": _axis(upper if upper == upper else 1.0),
+        "yaxis": {"range": [len(shown) * ROW, 0], "visible": False},
+        "annotations": _names(sets),
+        "bargap": 0.3,
+    }
+    traces = [_rest(len(sets), y), *_dots(shown, len(sets), y), *_bars(shown, sets, y)]
+    alt = " ".join(f"{_who(row, sets)}: {_many(row)}." for row in records(shown))
+    rest = len(table) - len(shown)
+    alt += f" {rest} smaller combinations are not drawn." if rest else ""
+    figure = finished(traces, layout, title=title, alt=alt, height=len(shown) * ROW + AXIS + _HEAD)
+    return figure.update_layout(margin_t=_HEAD + (40 if title else 8))
+
+
+def _axis(upper: float) -> dict[str, Any]:
+    # Room for the words behind the longest whisker.
+    room = {"domain": [_MATRIX + 0.02, 1], "range": [0, upper * 1.7], "anchor": "y"}
+    return percent_axis(max(upper, 0.01)) | room
+
+
+def _names(sets: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "text": safe(short(label(name), _NAME)),
+            "x": i,
+            "xref": "x",
+            "y": 1,
+            "yref": "paper",
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "textangle": -50,
+            "xshift": -4,
+            "showarrow": False,
+            "font": {"size": 12},
+        }
+        for i, name in enumerate(sets)
+    ]
+
+
+def _rest(sets: int, y: list[float]) -> go.Scatter:
+    return go.Scatter(
+        mode="markers",
+        x=[i for _ in y for i in range(sets)],
+        y=[at for at in y for _ in range(sets)],
+        marker={"size": 9, "color": GRID},
+        hoverinfo="skip",
+    )
+
+
+def _dots(table: pd.DataFrame, sets: int, y: list[float]) -> list[Any]:
+    traces = []
+    for row, at in zip(records(table), y, strict=True):
+        inside = [i for i in range(sets) if getattr(row, f"set_{i + 1}")]
+        traces.append(
+            go.Scatter(
+                mode="lines+markers",
+                x=inside,
+                y=[at] * len(inside),
+                marker={"size": 10, "color": PALETTE[0]},
+                line={"width": 2.5, "color": PALETTE[0]},
+                hoverinfo="skip",
+            )
+        )
+    return traces
+
+
+def _bars(table: pd.DataFrame, sets: tuple[str, ...], y: list[float]) -> list[Any]:
+    bars = go.Bar(
         orientation="h",
-        x=plain(ends["at"]),
+        x=plain(table["rate"]),
         y=y,
-        width=ROW - 6,
+        xaxis="x2",
+        width=ROW - 7,
         marker={"color": PALETTE[4], "line": {"width": 0}},
-        error_x=_whiskers(ends) if ends["low"].notna().any() else None,
-        hovertext=[safe_lines(bar.told) for bar in flat],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": plain(table["high"] - table["rate"]),
+            "arrayminus": plain(table["rate"] - table["low"]),
+            "color": INK,
+            "thickness": 1.4,
+            "width": 4,
+        },
+        hovertext=[safe_lines(_told(row, sets)) for row in records(table)],
         hoverinfo="text",
     )
     words = go.Scatter(
         mode="text",
-        x=plain(ends["high"].fillna(ends["at"]).fillna(0)),
+        x=plain(table["high"].fillna(0)),
         y=y,
-        text=[f"&nbsp;&nbsp;{safe(bar.words)}" for bar in flat],
+        xaxis="x2",
+        text=[f"&nbsp;&nbsp;{safe(_beside(row))}" for row in records(table)],
         textposition="middle right",
         textfont={"size": 12, "color": INK},
         hoverinfo="skip",
         cliponaxis=False,
     )
-    headings = heading_notes(place, [f"<b>{safe(name)}</b>" for name, _ in blocks])
-    layout = {"xaxis": axis, "yaxis": named, "annotations": headings}
-    height = int(place.height) + AXIS + (14 if "title" in axis else 0)
-    return finished([trace, words], layout, title=title, alt=alt, height=height)
+    return [bars, words]
 
 
-def _whiskers(ends: pd.DataFrame) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": plain(ends["high"] - ends["at"]),
-        "arrayminus": plain(ends["at"] - ends["low"]),
-        "color": INK,
-        "thickness": 1.4,
-        "width": 4,
-    }
+def _beside(row: Any) -> str:
+    return TOO_FEW if pd.isna(row.k) else f"{percent(row.rate)} · {count(row.k)}"
 
 
-def _places(sizes: Sequence[int]) -> Rows:
-    """Places for blocks of different sizes, one under the other."""
-    single = [rows(1, size) for size in sizes]
-    tops = np.cumsum([0, *(place.height for place in single)])
-    centers = [
-        [float(top) + at for at in place.centers[0]]
-        for top, place in zip(tops, single, strict=False)
-    ]
-    headings = [float(top) + place.headings[0] for top, place in zip(tops, single, strict=False)]
-    return Rows(centers, headings, float(tops[-1]))
+def _many(row: Any) -> str:
+    return TOO_FEW if pd.isna(row.k) else share(row.k, row.n, row.rate)
 
 
-def _span(measure: str, low: float, high: float) -> str:
-    ends = [f"{end:,.1f}".removesuffix(".0") for end in (low, high)]
-    unit = "time" if measure == "frequency" and high == 1 else _UNITS.get(measure, "")
-    said = ends[0] if ends[0] == ends[1] else " to ".join(ends)
-    return f"{said} {unit}".strip()
+def _who(row: Any, sets: tuple[str, ...]) -> str:
+    inside = [label(name) for i, name in enumerate(sets) if getattr(row, f"set_{i + 1}")]
+    if len(inside) == 1:
+        return f"Only {inside[0]}"
+    return listed(inside) if inside else "None of them"
+
+
+def _told(row: Any, sets: tuple[str, ...]) -> list[str]:
+    lines = [_who(row, sets), _many(row)]
+    if not pd.isna(row.k):
+        lines.append(f"95% interval {percent(row.low)} to {percent(row.high)}")
+    return lines
+
+
+# ──── figures.audience
+#
+# How often the groups of an audience convert: before the instant, and since.
+
+
+_ENDS = (("", "since then"), ("_before", "before"))
+
+
+def audience_rates(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """How many of each group did the macro conversion, since the instant and before it?
+
+    Parameters
+    ----------
+    table : a row per group: ``group, users``, and ``k, rate, low, high`` since the instant; the
+        same with ``_before``. Undefined rates are left out.
+    title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "group": ["all"], "users": [40], "k": [10], "rate": [0.25], "low": [0.14],
+    ...     "high": [0.4], "k_before": [4], "rate_before": [0.1], "low_before": [0.04],
+    ...     "high_before": [0.23]})
+    >>> audience_rates(table).layout.meta["alt"]
+    'All, since then: 25.0% (10 of 40). All, before: 10.0% (4 of 40).'
+    """
+    if not len(table) or not table["users"].max():
+        return empty("Nobody is in this audience.", title=title)
+    blocks, alt = [], []
+    for row in records(table[table["users"] > 0]):
+        bars = []
+        for ends, name in _ENDS:
+            k, rate, low, high = (getattr(row, f"{c}{ends}") for c in ("k", "rate", "low", "high"))
+            if pd.isna(rate):
+                continue
+            many = share(k, row.users, rate)
+            interval = f"95% interval {percent(low)} to {percent(high)}"
+            told = [f"{label(row.group)}, {name}", many, interval]
+            bars.append(Bar(name, rate, low, high, many, told))
+            alt.append(f"{label(row.group)}, {name}: {many}.")
+        blocks.append((f"{label(row.group)}: {count(row.users)} people", bars))
+    if not any(bars for _, bars in blocks):
+        return empty("There are too few people to show.", title=title)
+    upper = float(table[["high", "high_before"]].max().max())
+    axis = percent_axis(min(1.0, max(upper, 0.01))) | {"range": [0, max(upper, 0.01) * 1.7]}
+    return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)

@@ -17,23 +17,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.core.checks import few, whole
 from analysis.core.result import Result
 from analysis.core.schema import MONEY_SCALE, US_PER_DAY, UsageError, timestamp
 from analysis.core.wording import count, percent, share
 from analysis.eventlog import filters as people
 from analysis.eventlog import parallel as engine
-from analysis.eventlog.hindsight import hindsight
-from analysis.eventlog.log import EventLog
+from analysis.eventlog.groups import totals
+from analysis.eventlog.log import EventLog, hindsight
 from analysis.eventlog.shard import NumberColumn, Shard
-from analysis.eventlog.totals import totals
 from analysis.segments import kernels as passes
-from analysis.segments.evaluate import Look, asked
+from analysis.segments.evaluate import Look, asked, check_rule
 from analysis.segments.figures import score_bars
 from analysis.segments.result import Segment, instant_of, picked
 from analysis.segments.rules import did
-from analysis.segments.segment_checks import check_rule
-from analysis.segments.segment_values import few, whole
-from analysis.statistics.stats import wilson
+from analysis.statistics.rates import wilson
 
 MEASURES = {"recency": "recency_days", "frequency": "frequency", "monetary": "value"}
 

@@ -1,1 +1,5 @@
-"""simulation."""
+"""A shop whose truth is known."""
+
+from analysis.simulation.log import simulate
+
+__all__ = ["simulate"]

@@ -15,21 +15,339 @@ This module does not imitate any real shop, and a rate found in it says nothing 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from analysis.core.schema import USER, UsageError, instant_us
+from analysis.eventlog import kernels as ordering
 from analysis.eventlog.build import default_shards
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.shard import Shard, string_hashes
+from analysis.eventlog.shard import (
+    Column,
+    NumberColumn,
+    Shard,
+    TextColumn,
+    event_dtype,
+    narrow,
+    string_hashes,
+)
 from analysis.eventlog.store import replace_file, write_log
-from analysis.simulation import kernels_shopping as shopping
-from analysis.simulation import shop_form, shop_rows, shop_tables
+from analysis.simulation import kernels as shopping
+from analysis.simulation import shop as shop_form
+from analysis.simulation.kernels import EVENTS
 from analysis.simulation.shop import SHOP, Shop, truth
+
+# ──── shop_tables
+#
+# The demo shop as arrays: from the parameters a person reads to the tables a pass looks up.
+#
+# Numbers that pass through a logarithm or an exponential are rounded here, once, so that two
+# machines whose libraries differ in the last bit still build the same shop. Waits are quantiles of
+# a log-normal distribution in whole milliseconds, prices in whole cents: drawing one is a look-up
+# by a uniform draw, which is the inverse of the distribution function.
+
+
+MS_PER_HOUR = 3_600_000
+
+
+US_PER_MS = 1_000
+
+
+STORIES = ("delivery", "gift-ideas", "how-we-make-it", "returns", "sizes")
+
+
+CATEGORIES = ("bags", "boots", "coats", "dresses", "knitwear", "sale", "shirts", "trousers")
+
+
+_QUANTILES = 4096
+
+
+ROW = np.dtype(
+    [
+        *(("time", "i8"), ("hazard", "f8"), ("cents", "i4"), ("order", "i4"), ("session", "i4")),
+        *(("page", "i2"), ("item", "i2"), ("done", "i2"), ("event", "u1"), ("device", "i1")),
+        *(("source", "i1"), ("outcome", "i1"), ("field", "i1")),
+    ],
+    align=True,
+)
+
+
+VISITOR = np.dtype(
+    [(name, "f8") for name in ("activity", "fondness", "personal", "ratio")]
+    + [(name, "i8") for name in ("first_row", "row", "clock", "came", "cart", "done")]
+    + [(name, "i4") for name in ("session", "orders", "pieces", "page", "item", "last", "kind")]
+    + [(name, "i1") for name in ("level", "trait", "acquired", "source", "country")]
+    + [(name, "i1") for name in ("main", "second", "third", "device", "subscribed", "once")],
+    align=True,
+)
+
+
+class Tables(NamedTuple):
+    """What the pass reads.
+
+    `world` is one record: `week`, the shop's own clock (ms from Monday, 00:00 UTC, per hour of
+    the week), which runs fast when people are awake; cumulative chances (`sources`, `returning`,
+    `devices`, `device_counts`, `countries`, `next_page` by page before, `micros` by place:
+    elsewhere, item page); factors (`activity` by level; `interest` and `fondness`, what sharing
+    is proportional to, by level and trait; `source_hazard`, `device_hazard`, `ratios` by micro);
+    chances (`leave` by moment and level, `proceed` by step and device, `share` and the plain
+    numbers of the `Shop`); `waits` in ms, `prices` in cents, and instants in ms since 1970 UTC.
+
+    `hours` holds, per hour of the period and at its end, the instant (ms) and the cumulative
+    weight of first visits until then: int64 of shape (2, hours + 1).
+    """
+
+    world: np.ndarray
+    hours: np.ndarray
+
+
+_PLAIN = (
+    *("base_hazard", "leave_after_abandoning", "forget_cart", "refill_kept_cart"),
+    *("another_item", "look_at_cart", "remove_item", "unsubscribe", "visit_once"),
+    *("same_source", "visits_rate", "visits_scale_seconds"),
+)
+
+
+def shop_arrays(shop: Shop, start_ms: int, end_ms: int) -> Tables:
+    """The shop as the arrays that the pass reads, for a period in milliseconds since 1970 UTC."""
+    since, until = shop.incident.bounds_us() if shop.incident else (0, 0)
+    cells: dict[str, Any] = {
+        "end": end_ms,
+        "period_seconds": (end_ms - start_ms) / 1000.0,
+        "incident_since": since // US_PER_MS,
+        "incident_until": until // US_PER_MS,
+        "incident_ratio": shop.incident.hazard_ratio if shop.incident else 1.0,
+        "week": _week(shop),
+        **{name: getattr(shop, name) for name in _PLAIN},
+        **_visitors(shop),
+        **_behavior(shop),
+    }
+    shapes = [(name, np.asarray(cell).dtype, np.shape(cell)) for name, cell in cells.items()]
+    world = np.zeros(1, np.dtype(shapes, align=True))
+    for name, cell in cells.items():
+        world[name] = cell
+    return Tables(world, _hours(shop, start_ms, end_ms))
+
+
+def item_names(shop: Shop) -> list[str]:
+    """Ids of the items, in the order of the pass's numbers for them."""
+    return [f"sku-{number:04d}" for number in range(1, shop.items + 1)]
+
+
+def page_names(shop: Shop) -> list[str]:
+    """Paths of the pages, in the order of the pass's numbers for them."""
+    return [
+        *("/", "/search", "/cart", "/checkout", "/checkout/shipping", "/checkout/payment"),
+        *("/thank-you", *(f"/magazine/{story}" for story in STORIES)),
+        *(f"/c/{category}" for category in CATEGORIES),
+        *(f"/p/{item}" for item in item_names(shop)),
+    ]
+
+
+def _visitors(shop: Shop) -> dict[str, Any]:
+    z = _normal_scores(shop.levels)
+    activity = _mean_one(np.exp(shop.activity_spread * z))
+    trait = _mean_one(np.exp(shop.interest_spread * z))
+    sources = (*shop.sources, shop.newsletter_source)
+    interest = _mean_one(np.outer(activity**shop.interest_by_activity, trait))
+    return {
+        "activity": activity,
+        "interest": interest,
+        "fondness": np.round(activity[:, None] * interest**shop.share_by_interest, 6),
+        "leave": _leave(shop, activity),
+        "sources": _cumulative([source.share for source in sources]),
+        "returning": _cumulative([source.returning for source in sources]),
+        "source_hazard": np.array([source.hazard for source in sources]),
+        "devices": _cumulative([share for _, share, _ in shop.devices]),
+        "device_counts": _cumulative(shop.device_counts),
+        "device_hazard": np.array([hazard for _, _, hazard in shop.devices]),
+        "countries": _cumulative([share for _, share in shop.countries]),
+    }
+
+
+def _behavior(shop: Shop) -> dict[str, Any]:
+    micros = [[m.elsewhere for m in shop.micros], [m.on_item_page for m in shop.micros]]
+    return {
+        "next_page": np.array([_cumulative(row) for row in shop.next_page]),
+        "micros": np.round(np.cumsum(micros, axis=1), 9),
+        "share": shop.share.on_item_page,
+        "ratios": np.array([micro.hazard_ratio for micro in shop.micros]),
+        "newsletter_visits": shop.micros[0].visit_ratio,
+        "proceed": np.array(shop.proceed),
+        "waits": _waits(),
+        "prices": _prices(shop),
+    }
+
+
+def _normal_scores(count: int) -> np.ndarray:
+    """The middles of `count` equally likely slices of a standard normal distribution."""
+    normal = NormalDist()
+    return np.array([normal.inv_cdf((i + 0.5) / count) for i in range(count)])
+
+
+def _mean_one(values: np.ndarray) -> np.ndarray:
+    return np.round(values / values.mean(), 6)
+
+
+def _cumulative(shares: Sequence[float]) -> np.ndarray:
+    total = np.cumsum(shares)
+    return np.round(total / total[-1], 9)
+
+
+def _hours(shop: Shop, start_ms: int, end_ms: int) -> np.ndarray:
+    """Hours of the period and the cumulative weight of first visits, in whole numbers."""
+    edges = np.append(np.arange(start_ms, end_ms, MS_PER_HOUR), end_ms)
+    growth = 1.0 + shop.growth * (edges[:-1] - start_ms) / (end_ms - start_ms)
+    of_week = (edges[:-1] // MS_PER_HOUR + 72) % 168  # 1970 began on a Thursday
+    weight = growth * np.array(_hour_weights(shop))[of_week] * np.diff(edges) / MS_PER_HOUR
+    return np.array([edges, np.append(0, np.cumsum(np.rint(weight * 1e6).astype(np.int64)))])
+
+
+def _hour_weights(shop: Shop) -> list[float]:
+    return [day * hour for day in shop.weekdays for hour in shop.hours]
+
+
+def _week(shop: Shop) -> np.ndarray:
+    """The shop's own clock at every hour of the week: milliseconds from Monday, 00:00 UTC."""
+    elapsed = np.cumsum([0.0, *_hour_weights(shop)])
+    return np.rint(elapsed / elapsed[-1] * 168 * MS_PER_HOUR).astype(np.int64)
+
+
+def _leave(shop: Shop, activity: np.ndarray) -> np.ndarray:
+    """Chance to leave after the first moment of a visit and after a later one, by level."""
+    first = shop.leave_first * activity**-0.4
+    later = shop.leave_later * activity**-0.2
+    return np.round(np.clip([first, later], 0.02, 0.9), 6)
+
+
+def _waits() -> np.ndarray:
+    """Quantiles of the four kinds of wait in ms, as rows: blink, read, dwell, form."""
+    z = _normal_scores(_QUANTILES)
+    medians, spreads = (0.4, 8.0, 24.0, 18.0), (0.8, 0.8, 1.0, 0.6)
+    seconds = [np.exp(np.log(m) + s * z) for m, s in zip(medians, spreads, strict=True)]
+    waits = np.rint(np.clip(seconds, 0.001, 900.0) * 1000.0).astype(np.int64)
+    # Some tags fire in the same millisecond as the page they belong to.
+    waits[0, : _QUANTILES // 16] = 0
+    return waits
+
+
+def _prices(shop: Shop) -> np.ndarray:
+    """Prices in cents of the items, most popular first; popularity and price are unrelated."""
+    z = _normal_scores(shop.items)
+    euros = np.exp(np.log(shop.price) + shop.price_spread * z)
+    shuffled = euros[np.arange(shop.items) * 47 % shop.items]
+    return np.rint(shuffled).astype(np.int64) * 100 - 5
+
+
+# ──── shop_rows
+#
+# From the rows that the demo shop's pass made to a shard of the event log.
+
+
+CURRENCY = "EUR"
+
+
+def event_names(shop: Shop) -> tuple[str, ...]:
+    """Names of the events, in the order of the rows' codes for them."""
+    return EVENTS if shop.form is None else (*EVENTS, *shop_form.EVENTS)
+
+
+def ids(numbers: np.ndarray, users: int) -> pa.Array:
+    """Ids such as ``u0000123``, of one width, so that their order is that of the numbers."""
+    digits = max(7, len(str(users - 1)))
+    text = np.empty((len(numbers), digits + 1), np.uint8)
+    text[:, 0] = ord("u")
+    rest = numbers.astype(np.int64)
+    for place in range(digits, 0, -1):
+        text[:, place] = ord("0") + rest % 10
+        rest = rest // 10
+    offsets = np.arange(len(numbers) + 1, dtype=np.int64) * (digits + 1)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    return pa.Array.from_buffers(pa.large_string(), len(numbers), buffers)
+
+
+def shard(
+    rows: np.ndarray, people: np.ndarray, numbers: np.ndarray, users: int, shop: Shop
+) -> Shard:
+    """A shard of rows that lie person by person: sort the people, keep their rows together.
+
+    Parameters
+    ----------
+    rows : array of shop_tables.ROW. people : array of shop_tables.VISITOR, in the order in which
+        their rows lie. numbers : the person's number, of `users` in the whole log.
+    """
+    ranks = np.argsort(numbers)
+    counts = people["row"] - people["first_row"]
+    starts = np.cumsum(counts) - counts
+    offsets = np.append(0, np.cumsum(counts[ranks]))
+    rows = rows[np.repeat(starts[ranks] - offsets[:-1], counts[ranks]) + np.arange(len(rows))]
+    event = rows["event"].astype(event_dtype(len(event_names(shop))))
+    country = np.repeat(people["country"][ranks], counts[ranks])
+    return Shard(
+        users=ids(numbers[ranks], users),
+        offsets=offsets,
+        time=rows["time"] * 1000,
+        event=event,
+        masks=ordering.event_masks(event, offsets),
+        columns=_columns(rows, country, np.repeat(numbers[ranks], counts[ranks]), shop),
+    )
+
+
+def _columns(
+    rows: np.ndarray, country: np.ndarray, user: np.ndarray, shop: Shop
+) -> dict[str, Column]:
+    sources = (*shop.sources, shop.newsletter_source)
+    bought = rows["order"] > 0
+    orders = np.full(len(rows), -1, np.int32)
+    orders[bought] = np.arange(bought.sum())
+    labels = [f"T{who:07d}-{n}" for who, n in zip(user[bought], rows["order"][bought], strict=True)]
+    most = int(rows["session"].max())
+    visits = pa.array([str(number) for number in range(1, most + 1)], pa.large_string())
+    return {
+        "session": TextColumn(narrow(rows["session"] - 1, most), visits),
+        "device": _labels(rows["device"], [name for name, _, _ in shop.devices]),
+        **{
+            name: _labels(rows["source"], [getattr(source, name) for source in sources])
+            for name in ("channel", "source", "medium", "campaign")
+        },
+        "country": _labels(country, [name for name, _ in shop.countries]),
+        "page": _labels(rows["page"], page_names(shop)),
+        "item_id": _labels(rows["item"], [*item_names(shop), None]),
+        "value": NumberColumn(np.where(bought, rows["cents"] / 100.0, np.nan)),
+        "currency": _labels(bought.view(np.int8), [None, CURRENCY]),
+        "order_id": TextColumn(narrow(orders, len(labels)), pa.array(labels, pa.large_string())),
+        **_form_columns(rows, shop),
+    }
+
+
+def _form_columns(rows: np.ndarray, shop: Shop) -> dict[str, Column]:
+    if shop.form is None:
+        return {}
+    outside = rows["event"] < len(EVENTS)
+    return {
+        "form": _labels(-outside.astype(np.int8), [shop.form.name, None]),
+        "field": _labels(rows["field"], [*(field.name for field in shop.form.fields), None]),
+    }
+
+
+def _labels(codes: np.ndarray, names: Sequence[str | None]) -> TextColumn:
+    """Text cells from codes into `names`, −1 being the last; the dictionary holds those in use."""
+    used = np.zeros(len(names), np.bool_)
+    used[codes] = True
+    values = sorted({name for name, use in zip(names, used, strict=True) if use and name})
+    place = {name: code for code, name in enumerate(values)}
+    translate = narrow(np.array([place.get(name or "", -1) for name in names]), len(values))
+    return TextColumn(translate[codes], pa.array(values, pa.large_string()))
+
+
+# ──── simulate
+
 
 PARTITIONS = 1024
 
@@ -96,7 +414,7 @@ def simulate(
     plan = _plan(seed, users, start=start, end=end, shards=shards, shop=shop)
     log = EventLog.from_shards(
         list(_shards(plan)),
-        event_names=shop_rows.event_names(shop),
+        event_names=event_names(shop),
         covers_until=plan.end * 1000,
     )
     return Simulation(log, truth(shop), _form_truth(shop))
@@ -131,7 +449,7 @@ def write_simulation(
     50
     """
     plan = _plan(seed, users, start=start, end=end, shards=shards, shop=SHOP)
-    names = shop_rows.event_names(SHOP)
+    names = event_names(SHOP)
     write_log(_shards(plan), folder, event_names=names, covers_until=plan.end * 1000)
     facts = truth(SHOP)
     records, fields = (
@@ -165,7 +483,7 @@ def _plan(seed: int, users: int, *, start: Any, end: Any, shards: int | None, sh
 
 def _shards(plan: Plan) -> Iterator[Shard]:
     """The shards of a log one after the other; empty ones are left out."""
-    tables = shop_tables.tables(plan.shop, plan.start, plan.end)
+    tables = shop_arrays(plan.shop, plan.start, plan.end)
     partition = _partitions(plan.users)
     order = np.argsort(partition, kind="stable")
     bounds = np.searchsorted(partition[order], np.arange(PARTITIONS + 1))
@@ -178,7 +496,7 @@ def _shards(plan: Plan) -> Iterator[Shard]:
                 made = shop_form.with_form(
                     plan.shop.form, made, partition[mine], seed=plan.seed, end=plan.end
                 )
-            yield shop_rows.shard(*made, mine, plan.users, plan.shop)
+            yield shard(*made, mine, plan.users, plan.shop)
 
 
 def _form_truth(shop: Shop) -> pd.DataFrame:
@@ -190,20 +508,16 @@ def _partitions(users: int) -> np.ndarray:
     """The partition of every user: the upper ten bits of the hash that decides on shards."""
     step = 1 << 20
     hashes = [
-        string_hashes(shop_rows.ids(np.arange(first, min(first + step, users)), users), USER)[:, 0]
+        string_hashes(ids(np.arange(first, min(first + step, users)), users), USER)[:, 0]
         for first in range(0, users, step)
     ]
     return (np.concatenate(hashes) >> np.uint64(54)).astype(np.int16)
 
 
-def _lives(
-    tables: shop_tables.Tables, seed: int, partition: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _lives(tables: Tables, seed: int, partition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and people of the users of ascending partitions, in that order."""
-    people = np.zeros(len(partition), shop_tables.VISITOR)
-    rows = np.empty(
-        2 * EVENTS_PER_USER * len(partition) + shopping.ROWS_PER_VISITOR, shop_tables.ROW
-    )
+    people = np.zeros(len(partition), VISITOR)
+    rows = np.empty(2 * EVENTS_PER_USER * len(partition) + shopping.ROWS_PER_VISITOR, ROW)
     cuts = np.flatnonzero(np.diff(partition)) + 1
     used = 0
     for low, high in zip([0, *cuts], [*cuts, len(partition)], strict=True):

@@ -7,7 +7,7 @@ of these: which users they hold, how many rows, which keys, and how their column
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +15,171 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from analysis.core.schema import SESSION, DataError
+from analysis.core.schema import EVENT, SESSION, TIME, USER, DataError, UsageError, human_duration
+from analysis.eventlog.filters import Consent
 from analysis.eventlog.folder import user_homes
-from analysis.eventlog.opening import read_part, read_sound_part, sound_keys
-from analysis.eventlog.sessions import SessionRule
-from analysis.eventlog.shard import Shard
-from analysis.eventlog.store import Manifest
-from analysis.sources.plain_numbers import NO_NUMBERS, Look, words_of
-from analysis.sources.stored import has_computed_sessions, stored_table
+from analysis.eventlog.sessions import SessionRule, session_column
+from analysis.eventlog.shard import TEXT, Column, NumberColumn, Shard, TextColumn
+from analysis.eventlog.store import Manifest, read_part, read_sound_part, sound_keys
+from analysis.sources.cells import NO_NUMBERS, Look, words_of
+from analysis.sources.mapping import ColumnMapping
+from analysis.sources.privacy import read_key
+
+# ──── eventlog.stored
+#
+# A shard's rows as a table again, so that later rows can be merged into them.
+#
+# The table is what the import once had before the shard was built, in the columns that the log has
+# by now: a property that has appeared since is missing, and one that has turned out to be text is
+# written as its file wrote it.
+
+
+Words = Callable[[str, Sequence[float]], list[str | None]]
+
+
+def stored_table(
+    shard: Shard, event_names: Sequence[str], kinds: Mapping[str, pa.DataType], words: Words
+) -> pa.Table:
+    """The rows in their order, text dictionary-encoded.
+
+    Parameters
+    ----------
+    kinds : the columns beside user, time and event: text or float64. A session that is not among
+        them is left out: it is computed anew.
+    words : the texts of a column's numbers, where that has become text.
+    """
+    user = np.repeat(np.arange(len(shard.users)), np.diff(shard.offsets))
+    names = pa.array(event_names, TEXT)
+    cells = {
+        USER: _coded(user, shard.users),
+        TIME: pa.array(shard.time),
+        EVENT: _coded(shard.event.astype(np.int64), names),
+    }
+    for name, kind in kinds.items():
+        cells[name] = _cells(name, shard.columns.get(name), kind, shard.rows, words)
+    return pa.table(cells)
+
+
+def has_computed_sessions(shard: Shard, rule: SessionRule, *, names: int) -> bool:
+    """Are a shard's sessions those that the rule makes? Then they were not given.
+
+    `names` is how many event names the log has.
+    """
+    column = shard.columns.get(SESSION)
+    if not isinstance(column, TextColumn):
+        return False
+    computed = session_column(shard, rule, names=names)
+    same_names = column.values.to_pylist() == computed.values.to_pylist()
+    return same_names and bool(np.array_equal(column.codes, computed.codes))
+
+
+def _cells(
+    name: str, column: Column | None, kind: pa.DataType, rows: int, words: Words
+) -> pa.Array:
+    if isinstance(column, TextColumn):
+        return _coded(column.codes.astype(np.int64), column.values)
+    if isinstance(column, NumberColumn) and kind != TEXT:
+        return pa.array(column.numbers)
+    if isinstance(column, NumberColumn):
+        numbers, codes = np.unique(column.numbers, return_inverse=True)
+        texts = words(name, numbers.tolist())
+        codes = np.where(np.isnan(column.numbers), -1, codes)
+        return _coded(codes, pa.array([text for text in texts if text is not None], TEXT))
+    if kind != TEXT:
+        return pa.array(np.full(rows, np.nan))
+    return _coded(np.full(rows, -1), pa.array([], TEXT))
+
+
+def _coded(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
+    indices = pa.array(codes.astype(np.int32), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, values)
+
+
+# ──── eventlog.terms
+#
+# Under which terms a log was imported, so that what is added later agrees with it.
+#
+# One person must not have two ids in one log, and a row's session must not depend on which file it
+# came in. So the manifest has the mark of the key (never the key), where sessions end, and which
+# column holds consent; an append takes these over, or is refused.
+
+
+def terms_of(mapping: ColumnMapping) -> dict[str, Any]:
+    """What the manifest keeps of a mapping.
+
+    Examples
+    --------
+    >>> terms_of(ColumnMapping(consent=Consent("cookies", ("all",))))
+    {'consent': {'column': 'cookies', 'granted': ['all']}}
+    """
+    terms: dict[str, Any] = {}
+    if mapping.key is not None:
+        terms["ids"] = mapping.key.mark
+    if mapping.sessions is not None:
+        terms["sessions"] = dataclasses.asdict(mapping.sessions)
+    if mapping.consent is not None:
+        consent = mapping.consent
+        terms["consent"] = {"column": consent.column, "granted": list(consent.granted)}
+    return terms
+
+
+def agreed(mapping: ColumnMapping, before: Mapping[str, Any] | None, log: Path) -> ColumnMapping:
+    """The mapping with its key read, and with the terms of the log it adds to.
+
+    Parameters
+    ----------
+    before : what the log's manifest keeps; None: there is no log.
+    log : its folder.
+
+    Raises
+    ------
+    UsageError
+        If the key cannot be used, or key or sessions are others than the log's.
+    """
+    if mapping.hash_key_file is not None:
+        mapping = dataclasses.replace(mapping, key=read_key(mapping.hash_key_file, log=log))
+    if before is None:
+        return mapping
+    mark = mapping.key.mark if mapping.key is not None else None
+    if mark != before.get("ids"):
+        has = "not hashed" if "ids" not in before else "hashed with another key"
+        then = "without --hash-ids" if "ids" not in before else "with --hash-ids and that key"
+        raise UsageError(
+            f"the ids of the log in '{log}' are {has}: the same people would be there under two "
+            f"ids. Add to it {then}, or import all files into a new folder."
+        )
+    mapping = _same_sessions(mapping, before.get("sessions"), log)
+    if mapping.consent is None and "consent" in before:
+        column, granted = before["consent"]["column"], before["consent"]["granted"]
+        mapping = dataclasses.replace(mapping, consent=Consent(column, tuple(granted)))
+    return mapping
+
+
+def _same_sessions(
+    mapping: ColumnMapping, before: Mapping[str, Any] | None, log: Path
+) -> ColumnMapping:
+    rule = None if before is None else SessionRule(**before)
+    if mapping.sessions is None and rule is not None and mapping.session is None:
+        return dataclasses.replace(mapping, sessions=rule)
+    if mapping.sessions != rule:
+        there = "come from a column, or from pauses of 30 min"
+        if rule is not None:
+            there = f"were computed ({_words(rule)})"
+        raise UsageError(
+            f"the sessions of the log in '{log}' {there}. Add to it without naming sessions, or "
+            "import all files into a new folder."
+        )
+    return mapping
+
+
+def _words(rule: SessionRule) -> str:
+    words = [f"gap {human_duration(rule.gap_us)}"]
+    words += [f"campaign {rule.campaign!r}"] if rule.campaign else []
+    words += [f"midnight {rule.midnight}"] if rule.midnight else []
+    return ", ".join(words)
+
+
+# ──── eventlog.ground
 
 
 class KeyedRows(NamedTuple):

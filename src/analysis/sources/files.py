@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from analysis.core.schema import DataError, UsageError, did_you_mean
+from analysis.eventlog.shard import readable
 
 CSV: Final = "CSV"
 
@@ -140,32 +141,6 @@ def _source_file(path: Path) -> SourceFile:
 
 
 @contextlib.contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn what readers raise on damaged files into one-line errors with the file's name.
-
-    Raises
-    ------
-    DataError
-        Instead of the operating system's and the readers' own errors.
-    """
-    try:
-        yield
-    except (DataError, UsageError):
-        raise
-    except UnicodeDecodeError as error:
-        raise not_utf8(path) from error
-    except MemoryError as error:
-        raise DataError(
-            f"there is not enough memory to read '{path}' ({error}). Close other programs, or "
-            "export the file in smaller row groups or shorter lines."
-        ) from error
-    except (OSError, pa.ArrowException) as error:
-        if "UTF8" in str(error):
-            raise not_utf8(path) from error
-        raise DataError(f"'{path}' {_damage(error)}") from error
-
-
-@contextlib.contextmanager
 def checksum(path: Path) -> Iterator[Future[str]]:
     """A file's BLAKE2b, 32 hexadecimal digits, taken in a thread beside what is done meanwhile.
 
@@ -191,25 +166,6 @@ def checksum(path: Path) -> Iterator[Future[str]]:
             yield beside.submit(taken)
         finally:
             left.set()
-
-
-def not_utf8(path: Path) -> DataError:
-    """The error of a text file in another encoding."""
-    return DataError(
-        f"'{path}' is not UTF-8 text. Convert it, for example with: "
-        "iconv -f LATIN1 -t UTF-8 OLD > NEW (or -f UTF-16)."
-    )
-
-
-def _damage(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read: {error.strerror}. Check the file and your permissions."
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if "Truncated compressed" in text:
-        return "is cut short: its compressed data end too early. Download or copy it again."
-    if "inflate" in text or "zlib" in text:
-        return f"is damaged gzip ({text}). Download or copy it again."
-    return f"is damaged or cut short ({text}). Download or export it again."
 
 
 def _refuse_other_content(file: SourceFile) -> None:

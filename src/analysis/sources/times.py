@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.types as kind
 
 from analysis.core.schema import US_PER_SECOND, UsageError, did_you_mean, one_of
-from analysis.sources.cells import TEXT
+from analysis.eventlog.shard import TEXT
 
 UNITS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 

@@ -1,1 +1,1 @@
-"""statistics."""
+"""Estimators that know no log: numbers in, numbers out, each with its paper."""

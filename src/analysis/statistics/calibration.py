@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.statistics.stats import CONFIDENCE
+from analysis.statistics.rates import CONFIDENCE
 
 MIN_CONTROLS = 3
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.statistics.stats import CONFIDENCE
+from analysis.statistics.rates import CONFIDENCE
 
 _SHRINKAGES: Final = 24
 

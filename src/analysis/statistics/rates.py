@@ -1,16 +1,294 @@
-"""Events per session and left carts per cart, by level: rates, intervals, trends.
+"""Intervals for rates and their differences, as thin calls of statsmodels.
 
-People differ in how often they do a thing, and the sessions of one person are alike, so whatever
-is counted in sessions or carts has an interval over people: the person is what was drawn.
+A rate without its n and interval is not shown anywhere in this project, so these are on every
+path. Undefined is NaN, never 0: a rate of nothing has no value.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
 
-from analysis.statistics.stats import CONFIDENCE, wilson
+from analysis.core.schema import US_PER_DAY
+
+if TYPE_CHECKING:
+    pass
+
+
+# ──── stats
+
+
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """An estimate between two limits; fractions for rates and their differences."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def wilson(
+    k: ArrayLike, n: ArrayLike, *, confidence: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Between which limits does the rate k / n lie? Wilson's interval, NaN where n is 0.
+
+    Parameters
+    ----------
+    k, n : successes and trials, of equal shape; trials are independent of each other.
+
+    Notes
+    -----
+    Wilson 1927, *JASA* 22:209; recommended by Brown, Cai & DasGupta 2001, *Stat Sci* 16:101.
+    The limits solve ``|k/n − p| = z·sqrt(p(1 − p)/n)``; computed by statsmodels.
+
+    Examples
+    --------
+    >>> low, high = wilson(8, 40)
+    >>> round(float(low), 4), round(float(high), 4)
+    (0.105, 0.3476)
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    successes, trials = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
+    asked = np.where(trials > 0, trials, 1.0)
+    low, high = proportion_confint(
+        np.where(trials > 0, successes, 0.0), asked, alpha=1 - confidence, method="wilson"
+    )
+    # Rounding may leave −1e−19 where the limit is exactly 0, or lie above 1 by as little.
+    low = np.where(trials > 0, np.where(successes == 0, 0.0, np.clip(low, 0, 1)), np.nan)
+    high = np.where(trials > 0, np.where(successes == trials, 1.0, np.clip(high, 0, 1)), np.nan)
+    return low, high
+
+
+def effective_size(k: ArrayLike, n: ArrayLike) -> float:
+    """How many independent trials is a rate worth whose trials come in clusters?
+
+    Parameters
+    ----------
+    k, n : per cluster (a user) its successes and trials; clusters without a trial do not count.
+
+    Returns
+    -------
+    The number of trials over the design effect, and never more than the trials; where the rate is
+    0 or 1, or clusters do not differ at all, the number of clusters, because nothing can be said
+    about their likeness.
+
+    Notes
+    -----
+    With p = Σk / Σn the linearized variance of a ratio of sums is Σ(k − p·n)² / (Σn)², and the
+    design effect is that over p(1 − p)/Σn (Kish 1965, *Survey Sampling*, 8.2). Wilson's limits at
+    the effective size follow Franco et al. 2019, *J Surv Stat Methodol* 7:334, its truncation
+    Korn & Graubard 1998, *Surv Methodol* 24:193.
+
+    Examples
+    --------
+    Two trials of each user that always end alike are worth one:
+
+    >>> effective_size([2, 0, 2, 0], [2, 2, 2, 2])
+    4.0
+    """
+    hits, trials = np.asarray(k, np.int64), np.asarray(n, np.int64)
+    squares = int(hits @ hits), int(hits @ trials), int(trials @ trials)
+    clusters = int((trials > 0).sum())
+    return effective_size_of(int(hits.sum()), int(trials.sum()), squares=squares, clusters=clusters)
+
+
+def effective_size_of(k: int, n: int, *, squares: tuple[int, int, int], clusters: int) -> float:
+    """`effective_size` of clusters of which only the sums are known.
+
+    Parameters
+    ----------
+    k, n : all successes and all trials.
+    squares : the sums over clusters of k², of k·n, and of n².
+    clusters : how many have a trial.
+
+    Examples
+    --------
+    >>> effective_size_of(4, 8, squares=(8, 8, 16), clusters=4)
+    4.0
+    """
+    hits, total = int(k), int(n)  # whole numbers without a limit
+    kk, kn, nn = map(int, squares)
+    if not total:
+        return 0.0
+    # Whole numbers, so that likeness of all clusters is seen as such: (Σn)²·Σ(k − p·n)².
+    spread = total**2 * kk - 2 * hits * total * kn + hits**2 * nn
+    if not spread or hits in (0, total):
+        return float(clusters)
+    return float(min(hits * (total - hits) * total**2 / spread, total))
+
+
+def newcombe(
+    k: int, n: int, k_before: int, n_before: int, *, confidence: float = CONFIDENCE
+) -> Interval:
+    """By how much does k / n differ from k_before / n_before? Newcombe's hybrid score interval.
+
+    Notes
+    -----
+    Newcombe 1998, *Stat Med* 17:873, method 10: the squares of the distances from each rate to
+    its Wilson limits add up. Computed by statsmodels. NaN where one of the rates is undefined.
+
+    Examples
+    --------
+    >>> change = newcombe(56, 70, 48, 80)
+    >>> round(change.estimate, 4), round(change.low, 4), round(change.high, 4)
+    (0.2, 0.0524, 0.3339)
+    """
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
+    if not n or not n_before:
+        return Interval(np.nan, np.nan, np.nan)
+    low, high = confint_proportions_2indep(
+        k, n, k_before, n_before, method="newcomb", compare="diff", alpha=1 - confidence
+    )
+    return Interval(k / n - k_before / n_before, float(low), float(high))
+
+
+# ──── contrasts
+#
+# Two groups of people, one thing after the other: how far apart, and how sure is it?
+#
+# Shares are compared by their difference with Newcombe's interval, waits by how often somebody of
+# the one group waits longer than somebody of the other. Looking at many things finds some by
+# chance,
+# so every p-value has a q-value beside it, over all that one call looked at.
+
+
+SHARE, LATER = "share", "later"
+
+
+COLUMNS: Final = [
+    "kind", "name", "value", "unit", "k_a", "n_a", "rate_a", "low_a", "high_a", "k_b", "n_b",
+    "rate_b", "low_b", "high_b", "median_days_a", "median_days_b", "difference", "low", "high",
+    "effect", "p_value", "q_value", "clear",
+]  # fmt: skip
+
+
+_FEWEST_EXPECTED = 5
+
+
+_FEWEST_WAITS = 5
+
+
+def shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Do these shares differ? A row per thing, with `k_a` of `n_a` against `k_b` of `n_b`.
+
+    Returns
+    -------
+    The table with rates and their Wilson intervals, ``difference`` (a − b, a fraction) with
+    ``low`` and ``high``, ``effect`` (Cohen's h) and ``p_value``; NaN where a group is empty.
+
+    Notes
+    -----
+    p: pooled two-proportion z test; Fisher's exact test where fewer than 5 are expected in a cell.
+    ``h = 2·asin(√rate_a) − 2·asin(√rate_b)``: Cohen 1988, *Statistical Power Analysis*, ch. 6.
+
+    Examples
+    --------
+    >>> found = shares(pd.DataFrame({"k_a": [56], "n_a": [70], "k_b": [48], "n_b": [80]}))
+    >>> found[["difference", "low", "high", "effect", "p_value"]].round(4).values.tolist()
+    [[0.2, 0.0524, 0.3339, 0.4421, 0.008]]
+    """
+    found = table.assign(unit=SHARE)
+    for group in "ab":
+        k, n = found[f"k_{group}"], found[f"n_{group}"]
+        found[f"rate_{group}"] = k / n.where(n > 0)
+        found[f"low_{group}"], found[f"high_{group}"] = wilson(k, n)
+    counts = found[["k_a", "n_a", "k_b", "n_b"]].to_numpy(np.int64)
+    rows = [newcombe(*(int(cell) for cell in row)) for row in counts]
+    found[["difference", "low", "high"]] = np.array(rows, float).reshape(-1, 3)
+    angles = 2 * np.arcsin(np.sqrt(found[["rate_a", "rate_b"]].to_numpy(float)))
+    found["effect"] = angles[:, 0] - angles[:, 1]
+    found["p_value"] = [_p_value(*row) for row in counts]
+    return found
+
+
+def _p_value(k_a: int, n_a: int, k_b: int, n_b: int) -> float:
+    from scipy import stats
+
+    if not n_a or not n_b:
+        return np.nan
+    pooled = (k_a + k_b) / (n_a + n_b)
+    if pooled in (0.0, 1.0):
+        return 1.0
+    if min(n_a, n_b) * min(pooled, 1 - pooled) < _FEWEST_EXPECTED:
+        return float(stats.fisher_exact(np.array([[k_a, n_a - k_a], [k_b, n_b - k_b]])).pvalue)
+    z = (k_a / n_a - k_b / n_b) / np.sqrt(pooled * (1 - pooled) * (1 / n_a + 1 / n_b))
+    return float(2 * stats.norm.sf(abs(z)))
+
+
+def waits(name: str, a: np.ndarray, b: np.ndarray) -> dict[str, object]:
+    """Do the ones wait longer than the others? One row; waits in microseconds.
+
+    Returns
+    -------
+    ``median_days_a``, ``median_days_b``, and ``difference`` = P(a waits longer) + ½P(as long) − ½
+    with its interval; ``effect`` is twice that (Cliff's delta). Left out with fewer than 5 waits
+    in a group; without interval and test where the groups do not overlap.
+
+    Notes
+    -----
+    Brunner & Munzel 2000, *Biom J* 42:17, by statsmodels.
+    """
+    from statsmodels.stats.nonparametric import rank_compare_2indep
+
+    row: dict[str, object] = {"kind": "time", "name": name, "value": "", "unit": LATER}
+    row |= {"k_a": len(a), "n_a": len(a), "k_b": len(b), "n_b": len(b)}
+    row |= {
+        f"median_days_{group}": float(np.median(own)) / US_PER_DAY if len(own) else np.nan
+        for group, own in (("a", a), ("b", b))
+    }
+    if min(len(a), len(b)) < _FEWEST_WAITS or len(np.unique(np.concatenate([a, b]))) == 1:
+        return row
+    if max(a) < min(b) or max(b) < min(a):
+        # Without any overlap the estimated variance is 0: there is no interval and no test.
+        later = 1.0 if min(a) > max(b) else 0.0
+        return row | {"difference": later - 0.5, "effect": 2 * later - 1}
+    found = rank_compare_2indep(a, b)
+    low, high = found.conf_int(alpha=1 - CONFIDENCE)
+    half = {"difference": found.prob1 - 0.5, "low": low - 0.5, "high": high - 0.5}
+    return row | half | {"effect": 2 * (found.prob1 - 0.5), "p_value": float(found.pvalue)}
+
+
+def judged(table: pd.DataFrame, most_false: float) -> pd.DataFrame:
+    """The table with q-values over all its p-values, and whether each is clear of chance.
+
+    Notes
+    -----
+    Benjamini & Hochberg 1995, *J R Stat Soc B* 57:289, by scipy.
+
+    Examples
+    --------
+    >>> judged(pd.DataFrame({"p_value": [0.01, 0.5, float("nan")]}), 0.05)["q_value"].tolist()
+    [0.02, 0.5, nan]
+    """
+    from scipy.stats import false_discovery_control
+
+    found = table.reindex(columns=COLUMNS) if "kind" in table else table.copy()
+    p_values = found["p_value"].to_numpy(float)
+    known = ~np.isnan(p_values)
+    q_values = np.full(len(found), np.nan)
+    if known.any():
+        q_values[known] = false_discovery_control(p_values[known], method="bh")
+    found["q_value"] = q_values
+    found["clear"] = q_values < most_false
+    return found
+
+
+# ──── engagement_rates
+#
+# Events per session and left carts per cart, by level: rates, intervals, trends.
+#
+# People differ in how often they do a thing, and the sessions of one person are alike, so whatever
+# is counted in sessions or carts has an interval over people: the person is what was drawn.
+
 
 PER: Final = 100
 
@@ -147,3 +425,76 @@ def _z() -> float:
     from scipy.stats import norm
 
     return float(norm.ppf((1 + CONFIDENCE) / 2))
+
+
+# ──── funnel_orders
+
+
+def shares_funnel_orders(
+    k: Sequence[int] | np.ndarray, n: Sequence[int] | np.ndarray | int
+) -> pd.DataFrame:
+    """Counts as rates with Wilson intervals: ``k, n, rate, low, high``; NaN where n is 0."""
+    hits, of = np.broadcast_arrays(np.asarray(k, np.int64), np.asarray(n, np.int64))
+    rate = np.divide(hits, of, out=np.full(len(hits), np.nan), where=of > 0)
+    low, high = wilson(hits, of)
+    return pd.DataFrame({"k": hits, "n": of, "rate": rate, "low": low, "high": high})
+
+
+# ──── funnel_table
+
+
+def ratio(k: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """k / n, NaN where n is 0."""
+    return np.divide(k, n, out=np.full(k.shape, np.nan), where=n > 0)
+
+
+# ──── funnel_compare
+
+
+def difference_limits(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
+    """Between which limits does the difference of two rates lie, given the limits of each?
+
+    Parameters
+    ----------
+    a, b : rate, lower and upper limit.
+
+    Notes
+    -----
+    Newcombe 1998, *Stat Med* 17:873, method 10, where the limits are Wilson's: the squares of
+    the distances from each rate to its limits add up.
+
+    Examples
+    --------
+    >>> from analysis.statistics.rates import wilson
+    >>> a, b = (0.8, *wilson(56, 70)), (0.6, *wilson(48, 80))
+    >>> low, high = difference_limits(a, b)
+    >>> round(low, 4), round(high, 4)
+    (0.0524, 0.3339)
+    """
+    below = math.hypot(a[0] - a[1], b[2] - b[0])
+    above = math.hypot(a[2] - a[0], b[0] - b[1])
+    return a[0] - b[0] - below, a[0] - b[0] + above
+
+
+# ──── micro_ratios
+
+
+def q_values(p_value: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Benjamini and Hochberg's q-values over the family of those counted; NaN for the rest.
+
+    Notes
+    -----
+    Benjamini & Hochberg 1995, *J R Stat Soc B* 57:289–300; computed by scipy.
+
+    Examples
+    --------
+    >>> q_values(np.array([0.01, 0.04, np.nan, 0.5]), np.array([True, True, True, False]))
+    array([0.02, 0.04,  nan,  nan])
+    """
+    from scipy.stats import false_discovery_control
+
+    q = np.full(p_value.shape, np.nan)
+    family = counted & np.isfinite(p_value)
+    if family.any():
+        q[family] = false_discovery_control(p_value[family], method="bh")
+    return q

@@ -1,6 +1,10 @@
 """How long does it take?"""
 
-from analysis.timing.result import conversion_curve, time_to_convert
-from analysis.timing.timing_result import CurveResult, TimeToConvertResult
+from analysis.timing.result import (
+    CurveResult,
+    TimeToConvertResult,
+    conversion_curve,
+    time_to_convert,
+)
 
 __all__ = ["CurveResult", "TimeToConvertResult", "conversion_curve", "time_to_convert"]

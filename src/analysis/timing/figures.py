@@ -13,26 +13,24 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.core.result import records
 from analysis.core.schema import ALL, US_PER_DAY, human_duration
 from analysis.core.wording import UNDEFINED, count, group_name, percent, share
-from analysis.plotting.figures_rows import (
-    AXIS,
-    heading_notes,
-    percent_axis,
-    row_axis,
-    rows,
-    shown_groups,
-)
 from analysis.plotting.theme import (
+    AXIS,
     INK,
     TOO_FEW,
     empty,
     finished,
     group_colors,
+    heading_notes,
+    percent_axis,
     plain,
-    records,
+    row_axis,
+    rows,
     safe,
     safe_lines,
+    shown_groups,
 )
 
 _TICKS = {

@@ -6,25 +6,40 @@ seen in a panel can be had without it, by the arguments that the panel tells, an
 as a report with the same arguments.
 """
 
-from analysis.widgets.contents import content_panel
 from analysis.widgets.correlation import CorrelationPanel, correlation_panel
-from analysis.widgets.forms import form_panel
 from analysis.widgets.funnels import FunnelPanel, funnel_panel
-from analysis.widgets.groups import clusters_panel, engagement_panel, levels_panel, rfm_panel
+from analysis.widgets.groups import (
+    clusters_panel,
+    content_panel,
+    engagement_panel,
+    levels_panel,
+    rfm_panel,
+)
 from analysis.widgets.journeys import (
     distance_panel,
+    form_panel,
     order_panel,
     paths_panel,
     steps_panel,
     transitions_panel,
 )
-from analysis.widgets.panel import QuestionPanel
-from analysis.widgets.people import AudiencePanel, audience_panel, overlaps_panel
-from analysis.widgets.saving import SaveTo
-from analysis.widgets.segments import SegmentsPanel, segments_panel
-from analysis.widgets.tables import readable_verdicts, reasons, verdicts_by_group
+from analysis.widgets.panel import QuestionPanel, SaveTo
+from analysis.widgets.segments import (
+    AudiencePanel,
+    SegmentsPanel,
+    audience_panel,
+    overlaps_panel,
+    segments_panel,
+)
+from analysis.widgets.tables import (
+    difference_sentence,
+    readable,
+    readable_verdicts,
+    reasons,
+    trend_sentence,
+    verdicts_by_group,
+)
 from analysis.widgets.timing import timing_panel
-from analysis.widgets.words import difference_sentence, readable, trend_sentence
 
 __all__ = [
     "AudiencePanel",

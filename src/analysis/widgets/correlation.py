@@ -19,19 +19,20 @@ import ipywidgets
 from analysis.catalog import Catalog
 from analysis.core import wording
 from analysis.core.schema import ALL, WorkbookError, duration_us, human_duration
-from analysis.correlation.correlation import MicroToMacroResult, micro_to_macro
+from analysis.correlation.result import MicroToMacroResult, micro_to_macro
 from analysis.eventlog.log import EventLog
-from analysis.widgets.choices import (
+from analysis.widgets.controls import (
+    APART,
     FIRST_EVENT,
     Choice,
     breakdown_choices,
+    dropdown,
     event_choices,
+    several,
     window_choices,
 )
-from analysis.widgets.controls import APART, dropdown, several
-from analysis.widgets.drawing import bundle
-from analysis.widgets.saving import Draft, SaveForm, SaveTo, check_answered
-from analysis.widgets.words import alert, answer, note
+from analysis.widgets.panel import Draft, SaveForm, SaveTo, bundle, check_answered
+from analysis.widgets.tables import alert, answer, note
 
 ACTIVITY = "activity"
 

@@ -2,15 +2,207 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
 import traitlets
 
-from analysis.funnels.funnel_steps import Step
-from analysis.widgets.choices import NO_LIMIT, Choice, window_choices
-from analysis.widgets.conditions import conditions, where_field
+from analysis.core.schema import UsageError
+from analysis.funnels.spec import Exclusion, Step
+from analysis.reports.definition import plain
+from analysis.widgets.controls import NO_LIMIT, Choice, step_choices, window_choices
+
+# ──── widgets.conditions
+#
+# Conditions on properties in a field of text, spelled as a report definition spells them.
+#
+# One line of TOML, such as ``device = "mobile", value = ">= 50"``: what is typed here is what
+# stands in the definition later, types included.
+
+
+EXAMPLE = 'device = "mobile", value = ">= 50"'
+
+
+def conditions(text: str) -> dict[str, Any] | None:
+    """The conditions that a line of text spells; nothing is None.
+
+    Raises
+    ------
+    UsageError
+        If the text cannot be read.
+
+    Examples
+    --------
+    >>> conditions('device = ["mobile", "tablet"], value = ">= 50"')
+    {'device': ['mobile', 'tablet'], 'value': '>= 50'}
+    """
+    if not text.strip():
+        return None
+    try:
+        read = tomllib.loads(f"where = {{{text}}}")
+    except tomllib.TOMLDecodeError:
+        read = {}
+    if list(read) != ["where"] or "\n" in text:
+        raise UsageError(
+            f"funnel_panel: where: {text!r} cannot be read. Allowed: property = value, texts in "
+            f"quotes, such as {EXAMPLE}."
+        )
+    found: dict[str, Any] = read["where"]
+    return found or None
+
+
+def spelled(where: Mapping[str, Any] | None) -> str:
+    """Conditions as a line of text; `conditions` reads it back.
+
+    Raises
+    ------
+    UsageError
+        If a value is neither text, number, true or false, nor a list of these.
+
+    Examples
+    --------
+    >>> spelled({"device": ("mobile", "tablet"), "value": ">= 50"})
+    'device = ["mobile", "tablet"], value = ">= 50"'
+    """
+    import tomlkit
+
+    if not where:
+        return ""
+    table = tomlkit.inline_table()
+    table.update(plain(where, "funnel_panel: where"))
+    return table.as_string().strip().removeprefix("{").removesuffix("}").strip()
+
+
+def where_field(where: Mapping[str, Any] | None) -> ipywidgets.Text:
+    """A field for conditions; it tells of a change when Enter is pressed or it is left."""
+    return ipywidgets.Text(
+        value=spelled(where),
+        description="Only where",
+        placeholder=EXAMPLE,
+        continuous_update=False,
+        style={"description_width": "6rem"},
+        layout=ipywidgets.Layout(width="24rem"),
+    )
+
+
+# ──── widgets.exclusions
+#
+# What may not happen on the way, as controls: an event between two steps, one row each.
+
+
+WHOLE = 0
+"""Stands for a step that is not named: the first one after, the last one before."""
+
+
+class ExclusionRow(ipywidgets.HBox):
+    """One exclusion; its parts are `event`, `after`, `before`, `where`, and `gone` removes it."""
+
+    def __init__(self, options: Sequence[Choice], given: Exclusion, steps: int) -> None:
+        names = given.events
+        event = names[0] if len(names) == 1 else names
+        known: list[tuple[str, Any]] = list(options)
+        if event not in [value for _, value in known]:
+            known.append((" or ".join(names), event))
+        self.event = ipywidgets.Dropdown(
+            options=known,
+            value=event,
+            style={"description_width": "4.5rem"},
+            layout=ipywidgets.Layout(width="22rem"),
+        )
+        self.after = _step("After", given.after or WHOLE, steps, "first step")
+        self.before = _step("Before", given.before or WHOLE, steps, "last step")
+        self.where = where_field(given.where)
+        self.gone = ipywidgets.Button(icon="times", layout=ipywidgets.Layout(width="2.4rem"))
+        super().__init__(
+            [self.event, self.after, self.before, self.where, self.gone],
+            layout=ipywidgets.Layout(flex_flow="row wrap"),
+        )
+
+    def number(self, number: int) -> None:
+        """Say which exclusion it is."""
+        self.event.description = f"Exclude {number}"
+        self.gone.tooltip = f"Remove exclusion {number}"
+
+    def exclusion(self) -> dict[str, Any]:
+        """The exclusion as `funnel` takes it, plain."""
+        event = self.event.value
+        return Exclusion(
+            event,
+            after=self.after.value or None,
+            before=self.before.value or None,
+            where=conditions(self.where.value),
+        ).plain()
+
+
+class ExclusionList(ipywidgets.VBox):
+    """Exclusions to choose; `moves` counts the changes and can be observed.
+
+    Parameters
+    ----------
+    options : (label, event) of everything that can be excluded.
+    given : the exclusions to begin with.
+    steps : how many steps the funnel has.
+    """
+
+    moves = traitlets.Int(0)
+
+    def __init__(self, options: Sequence[Choice], given: Sequence[Exclusion], steps: int) -> None:
+        self._options, self._steps = list(options), steps
+        self._add = ipywidgets.Button(
+            description="Exclude an event", icon="ban", layout=ipywidgets.Layout(width="auto")
+        )
+        self._add.on_click(lambda _: self.add(Exclusion(self._options[0][1])))
+        super().__init__()
+        self._rows = [self._row(one) for one in given]
+        self._arrange()
+
+    def exclusions(self) -> list[dict[str, Any]]:
+        """The exclusions as `funnel` takes them, plain."""
+        return [row.exclusion() for row in self._rows]
+
+    def add(self, exclusion: Exclusion) -> None:
+        """Add an exclusion at the end."""
+        self._rows.append(self._row(exclusion))
+        self._arrange()
+
+    def remove(self, number: int) -> None:
+        """Remove an exclusion, counted from 1."""
+        row = self._rows.pop(number - 1)
+        self._arrange()
+        for part in (*row.children, row):
+            part.close()
+
+    def _row(self, exclusion: Exclusion) -> ExclusionRow:
+        row = ExclusionRow(self._options, exclusion, self._steps)
+        row.gone.on_click(lambda _: self.remove(self._rows.index(row) + 1))
+        for control in (row.event, row.after, row.before, row.where):
+            control.observe(lambda _: self._moved(), "value")
+        return row
+
+    def _arrange(self) -> None:
+        for number, row in enumerate(self._rows, start=1):
+            row.number(number)
+        self.children = (*self._rows, self._add)
+        self._moved()
+
+    def _moved(self) -> None:
+        self.moves += 1
+
+
+def _step(said: str, given: int, steps: int, whole: str) -> ipywidgets.Dropdown:
+    return ipywidgets.Dropdown(
+        options=step_choices(steps, given, [(whole, WHOLE)]),
+        value=given,
+        description=said,
+        style={"description_width": "3.5rem"},
+        layout=ipywidgets.Layout(width="11rem"),
+    )
+
+
+# ──── widgets.step_row
+
 
 _STYLE = {"description_width": "6rem"}
 
@@ -128,3 +320,84 @@ class StepRow(ipywidgets.HBox):
 
 def _icon(name: str) -> ipywidgets.Button:
     return ipywidgets.Button(icon=name, layout=ipywidgets.Layout(width="2.4rem"))
+
+
+# ──── widgets.step_list
+#
+# The steps of a funnel as controls: one row each, with Add and Remove.
+#
+# Dropdowns, because each has a label of its own that a screen reader and a test can find, which a
+# field of tags does not. Rows are kept when others come and go, so the keyboard's focus stays.
+
+
+class StepList(ipywidgets.VBox):
+    """Steps to choose; `moves` counts the changes and can be observed.
+
+    Parameters
+    ----------
+    options : (label, event) of everything that can be chosen.
+    chosen : the steps to begin with, at least one.
+    labels : what people call events.
+    most : no more steps than this can be added.
+    """
+
+    moves = traitlets.Int(0)
+
+    def __init__(
+        self,
+        options: Sequence[Choice],
+        chosen: Sequence[Step],
+        *,
+        labels: Mapping[str, str],
+        most: int,
+    ) -> None:
+        self._options, self._labels, self._most = list(options), labels, most
+        self._rows: list[StepRow] = []
+        self._add = ipywidgets.Button(
+            description="Add step", icon="plus", layout=ipywidgets.Layout(margin="2px 2px 2px 5rem")
+        )
+        self._add.on_click(lambda _: self.add(self._unused()))
+        super().__init__()
+        self._rows = [self._row(step) for step in chosen]
+        self._arrange()
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The event of each step; the first one where a step has alternatives."""
+        return tuple(row.event.value for row in self._rows)
+
+    def steps(self, *, short: bool = False) -> list[Any]:
+        """The steps as `funnel` takes them, plain; `short` leaves out what the catalog says."""
+        return [row.step(short=short) for row in self._rows]
+
+    def add(self, event: str) -> None:
+        """Add a step at the end."""
+        self._rows.append(self._row(Step(event)))
+        self._arrange()
+
+    def remove(self, number: int) -> None:
+        """Remove a step, counted from 1."""
+        row = self._rows.pop(number - 1)
+        self._arrange()
+        for part in (*row.details.children, *row.children, row):
+            part.close()
+
+    def _row(self, step: Step) -> StepRow:
+        row = StepRow(self._options, step, self._labels)
+        row.observe(lambda _: self._moved(), "moves")
+        row.gone.on_click(lambda _: self.remove(self._rows.index(row) + 1))
+        return row
+
+    def _arrange(self) -> None:
+        for number, row in enumerate(self._rows, start=1):
+            row.number(number, alone=len(self._rows) == 1)
+        self._add.disabled = len(self._rows) >= self._most
+        self.children = (*self._rows, self._add)
+        self._moved()
+
+    def _moved(self) -> None:
+        self.moves += 1
+
+    def _unused(self) -> str:
+        known = [event for _, event in self._options]
+        return next((event for event in known if event not in self.events), known[0])

@@ -10,11 +10,15 @@ from analysis.catalog import Catalog
 from analysis.core.schema import UsageError, duration_us
 from analysis.eventlog.log import EventLog
 from analysis.timing.result import conversion_curve
-from analysis.widgets.choices import FIRST_EVENT, breakdown_choices, event_choices, window_choices
-from analysis.widgets.controls import dropdown
-from analysis.widgets.entry_range import EntryRange
-from analysis.widgets.panel import QuestionPanel
-from analysis.widgets.saving import SaveTo, draft_of
+from analysis.widgets.controls import (
+    FIRST_EVENT,
+    EntryRange,
+    breakdown_choices,
+    dropdown,
+    event_choices,
+    window_choices,
+)
+from analysis.widgets.panel import QuestionPanel, SaveTo, draft_of
 
 
 def timing_panel(

@@ -1,1 +1,1 @@
-"""funnels/search."""
+"""The chain search: of all chains of a unit the one that counts."""

@@ -13,10 +13,155 @@ many of them at once, and not for each user's in turn.
 
 from __future__ import annotations
 
+import numba as nb
 import numpy as np
 
-from analysis.funnels.search.kernels_chain_block import CHOSEN, MATURE
-from analysis.funnels.search.kernels_chain_state import FOREVER, reader
+from analysis.funnels.search.blocks import (
+    CHOSEN,
+    MATURE,
+    TIED,
+    USERS,
+    add,
+    add_entries,
+    new_block,
+    new_list,
+    new_sums,
+    resized,
+    write,
+)
+from analysis.funnels.search.state import FOREVER, has, inner, reader
+
+# ──── passes.plain_chains
+#
+# The best chain of one user where no event matches two steps.
+#
+# The rule is that of `chains`; without shared events there is nothing to match at one instant, so
+# each row is one step number and each look at the rows is a plain loop.
+
+
+NEVER = np.int64(-(2**62))
+
+
+_ONE = np.uint64(1)
+
+
+@reader
+def _instant_steps(step, first, last):
+    """The steps found at one instant, as bits (step k is bit k − 1)."""
+    union = np.uint64(0)
+    for i in range(first, last):
+        union |= _ONE << np.uint64(step[i] - 1)
+    return union
+
+
+@reader
+def furthest(latest, rows, step, m, time, edges, strict):
+    """The furthest step that any chain of these rows reaches, and the first instant of that.
+
+    `rows[:m]` are row numbers in order, `step[:m]` their steps from 1; `edges` is
+    (window, lo, hi): entries are in [lo, hi). `latest` is room for an int64 per step and one.
+    """
+    window, lo, hi = edges
+    latest[:] = NEVER
+    steps = latest.size - 1
+    best = 0
+    end = NEVER
+    r = 0
+    while r < m and best < steps:
+        t = time[rows[r]]
+        stop = r + 1
+        while stop < m and time[rows[stop]] == t:
+            stop += 1
+        if stop == r + 1:
+            k = step[r]
+            if k == 1:
+                if lo <= t < hi:
+                    latest[1] = t
+                    if best == 0:
+                        best, end = 1, t
+            elif latest[k - 1] >= t - window:
+                latest[k] = latest[k - 1]
+                if k > best:
+                    best, end = np.int64(k), t
+        else:
+            union = _instant_steps(step, r, stop)
+            for j in range(1, steps + 1):
+                # Strict: later steps first, so that one instant never serves two steps.
+                k = steps + 1 - j if strict else j
+                if not (union >> np.uint64(k - 1)) & _ONE:
+                    continue
+                if k == 1:
+                    if lo <= t < hi:
+                        latest[1] = t
+                        if best == 0:
+                            best, end = 1, t
+                elif latest[k - 1] >= t - window:
+                    latest[k] = latest[k - 1]
+                    if k > best:
+                        best, end = k, t
+        r = stop
+    return best, end
+
+
+@reader
+def _step_rows(rows, step, m, time, edges, strict, reach, own):
+    """The row of each step, at its earliest time: each step's first at or after the one before."""
+    _, lo, hi = edges
+    done = 0
+    r = 0
+    while r < m and done < reach:
+        t = time[rows[r]]
+        stop = r + 1
+        while stop < m and time[rows[stop]] == t:
+            stop += 1
+        if t >= lo:
+            union = _instant_steps(step, r, stop)
+            while done < reach and (union >> np.uint64(done)) & _ONE and (done or t < hi):
+                row = r
+                while step[row] != done + 1:
+                    row += 1
+                own[done] = rows[row]
+                done += 1
+                if strict:
+                    break
+        r = stop
+
+
+@reader
+def choose(latest, rows, step, m, time, edges, strict, own):
+    """The best chain: (reach, does it depend on a tie). Fills `own[:reach]` with its rows."""
+    reach, end = furthest(latest, rows, step, m, time, edges, strict)
+    if reach == 0:
+        return 0, False
+    window, lo, hi = edges
+    r = m - 1
+    if reach == 1:
+        # Of several entries at one instant the last to arrive counts.
+        while time[rows[r]] != end or step[r] != 1:
+            r -= 1
+        own[0] = rows[r]
+        return 1, False
+    near = (window, max(lo, end - window), hi)
+    _step_rows(rows, step, m, time, near, strict, reach, own)
+    second = time[own[1]]
+    while (
+        step[r] != 1
+        or time[rows[r]] > second
+        or time[rows[r]] >= hi
+        or (strict and time[rows[r]] == second)
+    ):
+        r -= 1
+    own[0] = rows[r]
+    tied = False
+    for k in range(1, reach):
+        if time[own[k]] == time[own[k - 1]]:
+            far, _ = furthest(latest, rows, step, m, time, edges, True)
+            tied = far < reach
+            break
+    return reach, tied
+
+
+# ──── passes.first_looks
 
 
 @reader
@@ -190,3 +335,145 @@ def check(columns, numbers, limits, block, n):
         block.reach[j] = block.reach[j] if fits else 0
         block.marks[j] = CHOSEN + MATURE if entered <= mature_until else CHOSEN
         block.group[j] = block.rows[j, 0]
+
+
+# ──── passes.chains
+#
+# The funnel's pass: the best sequential chain of every user.
+#
+# What is kept while a user's rows go by is, for each step k, ``latest[k]``: the latest entry of any
+# chain that has reached k. A later entry leaves more of the window, so one number per step is
+# enough: an event of step k can extend a chain exactly if ``latest[k − 1]`` is still inside the
+# window. The first instant at which the furthest step is reached is the chain's end; a second look,
+# confined to entries inside the window before that end, gives the earliest time of every step, and
+# the entry is the latest one that leaves those times possible.
+#
+# Few users need all that: `first_looks` tells the chain of nearly everybody from one look at the
+# events. Rows of one instant are taken together. Lenient ties let them count in any order, strict
+# ties let a chain use at most one row of an instant. No event matches two steps here: that, and
+# every other option of a funnel, is the business of `unit_chains`.
+
+
+MASK_BITS = 64
+
+
+@inner
+def _step_numbers(lut, steps):
+    """The step of each event code, 0 for none."""
+    numbers = np.zeros(lut.size, np.uint8)
+    for code in range(lut.size):
+        for k in range(1, steps + 1):
+            if has(lut[code], k):
+                numbers[code] = k
+    return numbers
+
+
+@reader
+def _masks_are_exact(event, lut):
+    """Does every bit of a user's mask stand for one event that the user has?"""
+    names, most = lut.size - 1, 0
+    for i in range(event.size):
+        most = max(most, event[i])
+    return names <= MASK_BITS and most < names
+
+
+@reader
+def _gather(event, numbers, start, stop, rows, found):
+    """Write the rows that match a step, and which step; how many there are."""
+    m = 0
+    # No branch: whether a row matters is as good as random.
+    for i in range(start, stop):
+        step = numbers[event[i]]
+        rows[m] = i
+        found[m] = step
+        m += step != 0
+    return m
+
+
+@reader
+def _most(offsets, masks, wanted):
+    """How many chains get beyond their entry at most, and how many rows the longest user has."""
+    second = wanted[2] if wanted.size > 2 else np.uint64(0)
+    beyond, longest = 0, 0
+    for u in range(offsets.size - 1):
+        longest = max(longest, offsets[u + 1] - offsets[u])
+        beyond += ((masks[u] & wanted[1]) != 0) & ((masks[u] & second) != 0)
+    return beyond, longest
+
+
+@reader
+def _search(columns, numbers, limits, strict, block, n, room):
+    """Find the chains for which one look was not enough; how many the block has now."""
+    time, event, offsets, _ = columns
+    window, lo, hi, mature_until = limits
+    latest, rows, step, own = room
+    last = n
+    for j in range(n):
+        if block.reach[j]:
+            continue
+        u, place, kind, end = block.user[j], j, CHOSEN, hi
+        m = _gather(event, numbers, offsets[u], offsets[u + 1], rows, step)
+        while True:
+            edges = (window, lo, end)
+            reach, tied = choose(latest, rows, step, m, time, edges, strict, own)
+            block.user[place], block.reach[place], block.marks[place] = u, reach, 0
+            if reach == 0:
+                break
+            for k in range(reach):
+                block.rows[place, k], block.times[place, k] = own[k], time[own[k]]
+            mature = time[own[0]] <= mature_until
+            block.marks[place] = kind + (MATURE if mature else 0) + (TIED if tied else 0)
+            block.group[place] = own[0]
+            if mature or kind == 0 or time[rows[0]] > mature_until:
+                break
+            place, kind, end = last, np.uint8(0), min(hi, mature_until + 1)
+            last += 1
+    return last
+
+
+@nb.njit(cache=True, nogil=True)
+def best_chains(columns, ends, lut, wanted, limits, strict, grouping, keep):
+    """The best chain of each user of a shard among all entries, and among mature ones.
+
+    Parameters
+    ----------
+    columns : (time, event, offsets, masks), the shard's arrays. ends : its `last_instants`.
+    lut : uint64 per event code (and one for hidden rows); bit k − 1 says that the event
+        matches step k. No event matches two.
+    wanted : uint64 array, per step (from index 1) the bits that a user's mask must share.
+    limits : (window, lo, hi, mature_until) in microseconds: entries are in [lo, hi) and mature
+        up to `mature_until` included.
+    strict : do ties have to wait.
+    grouping : see `chain_sums.Grouping`.
+    keep : is the list of the chains wanted, too.
+
+    Returns
+    -------
+    (sums, list), the list empty where it is not wanted. A user whose best chain is immature has a
+    second one for the best mature chain, if there is one.
+    """
+    offsets, steps = columns[2], wanted.size - 1
+    beyond, longest = _most(offsets, columns[3], wanted)
+    sums = new_sums(grouping.values + 1, steps, 2 * beyond, False)
+    kept = new_list(0, 0, steps)
+    block = new_block(2 * USERS, steps)
+    room = (
+        np.empty(steps + 1, np.int64),
+        np.empty(longest + 1, np.int64),
+        np.empty(longest + 1, np.uint8),
+        np.empty(steps, np.int64),
+    )
+    numbers = _step_numbers(lut, steps)
+    bounded = limits[1] > -FOREVER or limits[2] < FOREVER
+    if keep or grouping.width or bounded or not _masks_are_exact(columns[1], lut):
+        ends = ends[:0]
+    for first in range(0, offsets.size - 1, USERS):
+        users = (first, min(first + USERS, offsets.size - 1))
+        n, counted = look(columns, numbers, wanted, limits, users, ends, block)
+        add_entries(sums, counted)
+        check(columns, numbers, limits, block, n)
+        n = _search(columns, numbers, limits, strict, block, n, room)
+        add(sums, block, n, grouping)
+        if keep:
+            kept = write(kept, block, n)
+    return sums, resized(kept, kept.sizes[0], kept.sizes[1])

@@ -11,7 +11,7 @@ for everything else: ties, optional steps, and limits of single steps when times
 
 from __future__ import annotations
 
-from analysis.funnels.search.kernels_chain_state import (
+from analysis.funnels.search.state import (
     ACTIVE,
     AFTER,
     BARRED,
@@ -34,13 +34,13 @@ from analysis.funnels.search.kernels_chain_state import (
     USED,
     WITHIN,
     bit,
+    can_seat,
     has,
     highest,
     reader,
     step_of,
     time_of,
 )
-from analysis.funnels.search.kernels_seating import can_seat
 
 # Columns of `levels`, a line per step: the instants of the entry and of the last step of the
 # chain that has done it, then its rows.

@@ -1,0 +1,320 @@
+"""Journeys against plain Python, line by line; and where bad input is told in one line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import journey_oracle as oracle
+from scipy import stats
+
+from analysis.catalog import Catalog
+from analysis.core.schema import DataError, UsageError
+from analysis.eventlog.log import EventLog
+from analysis.journeys.distance import distance_to_macro
+from analysis.journeys.flows import step_matrix, transitions
+from analysis.journeys.order import event_order, lift_interval
+from analysis.journeys.routes import paths
+from analysis.simulation.log import simulate
+
+CATALOG = Catalog.from_mapping(
+    {
+        "name": "letters",
+        "events": {
+            "d": {"role": "macro"},
+            "a": {"role": "milestone"},
+            "b": {"role": "secondary"},
+            "c": {"role": "control"},
+        },
+    }
+)
+within = st.sampled_from(["session", "user"])
+shards = st.sampled_from([1, 4])
+
+
+@given(oracle.frames(), within, shards)
+def test_transitions_are_those_counted_by_hand(frame, within, shards):
+    log = EventLog.from_frame(frame, shards=shards)
+    wanted = oracle.transitions(oracle.lines(frame, within))
+    table = transitions(log, within=within, min_cell=1).table
+    found = {(row.event, row.next_event): row for row in table.itertuples()}
+    assert set(found) == set(wanted)
+    for pair, own in wanted.items():
+        row = found[pair]
+        assert (row.k, row.n) == (own["k"], own["n"])
+        assert row.rate == own["k"] / own["n"]
+        if pair[1] != "(end)":
+            assert row.users == own["users"]
+        assert row.median_seconds == pytest.approx(own["median"], nan_ok=True)
+    quick = transitions(log, within=within, gaps=False, min_cell=1).table
+    shared = ["event", "next_event", "k", "n", "rate", "low", "high"]
+    pd.testing.assert_frame_equal(quick[shared], table[shared])
+
+
+@given(oracle.frames(), within)
+def test_a_view_has_its_own_transitions(frame, within):
+    shown = frame[frame["event"] != "b"]
+    view = EventLog.from_frame(frame).where(event=["a", "c", "d"])
+    if len(view):
+        wanted = oracle.transitions(oracle.lines(shown, within))
+        table = transitions(view, within=within, min_cell=1).table
+        pairs = zip(table["event"], table["next_event"], strict=True)
+        assert dict(zip(pairs, table["k"], strict=True)) == {
+            pair: own["k"] for pair, own in wanted.items()
+        }
+
+
+def test_rare_events_are_one_and_pairs_of_few_people_hidden():
+    frame = pd.DataFrame(
+        {
+            "user": ["u"] * 6 + list("vwxyz"),
+            "time": pd.to_datetime(["2026-01-01"] * 11),
+            "event": ["a", "b", "a", "c", "a", "d"] + ["a"] * 5,
+        }
+    )
+    log = EventLog.from_frame(frame)
+    table = transitions(log, top=2, min_cell=1).table
+    assert set(table["event"]) == {"(start)", "a", "b", "(other)"}
+    assert table.set_index(["event", "next_event"]).loc[("a", "(other)"), "k"] == 2
+    found = transitions(log, min_cell=5)
+    shown = found.table.dropna(subset=["k"])
+    assert set(zip(shown["event"], shown["next_event"], strict=True)) == {
+        ("(start)", "a"),
+        ("a", "(end)"),
+    }
+    assert "Hidden, of fewer than 5 people: 6 of 8 pairs." in found.warnings
+
+
+@given(oracle.frames(), within, st.sampled_from([None, "a"]), st.sampled_from([None, "d"]))
+def test_positions_are_those_counted_by_hand(frame, within, start, to):
+    names = set(frame["event"])
+    start, to = (event if event in names else None for event in (start, to))
+    log = EventLog.from_frame(frame, shards=2)
+    table = step_matrix(log, start=start, to=to, steps=3, within=within, min_cell=1).table
+    lines = oracle.lines(frame, within)
+    for direction, anchor in (("from", start), ("to", to)):
+        own = table[table["direction"] == direction]
+        if direction == "to" and to is None:
+            assert not len(own)
+            continue
+        wanted, units = oracle.positions(lines, anchor, 3, back=direction == "to")
+        pairs = zip(own["position"], own["event"], strict=True)
+        assert dict(zip(pairs, own["k"], strict=True)) == dict(wanted)
+        assert (own["n"] == units).all()
+        sums = own.groupby("position")["rate"].sum()
+        assert sums.to_numpy() == pytest.approx(np.ones(len(sums)))
+
+
+@settings(max_examples=150)
+@given(
+    oracle.frames(),
+    within,
+    st.tuples(st.sampled_from([None, *"ad"]), st.sampled_from([None, *"ad"])),
+    st.integers(1, 4),
+    st.booleans(),
+)
+def test_paths_are_those_walked_by_hand(frame, within, ends, length, collapse):
+    names = set(frame["event"])
+    start, to = (event if event in names else None for event in ends)
+    log = EventLog.from_frame(frame, shards=2)
+    options = {"length": length, "collapse": collapse}
+    found = paths(log, to=to, start=start, within=within, top=999, min_cell=1, **options).table
+    wanted = oracle.paths(oracle.lines(frame, within), (start, to), length, collapse=collapse)
+    assert set(found["events"]) == set(wanted)
+    assert found["count"].is_monotonic_decreasing
+    for row in found.itertuples():
+        own = wanted[row.events]
+        assert row.n == own["n"]
+        assert found.loc[row.Index, "count"] == own["count"]
+        assert row.lines == sum(path["count"] for path in wanted.values())
+        if to is not None:
+            assert (row.k, row.rate) == (own["k"], own["k"] / own["n"])
+        else:
+            assert np.isnan(row.k)
+
+
+@given(oracle.frames(), within, st.sampled_from([None, *"ad"]))
+def test_orders_are_those_seen_by_hand(frame, within, about):
+    about = about if about in set(frame["event"]) else None
+    lines = oracle.lines(frame, within)
+    wanted = {
+        pair: own for pair, own in oracle.orders(lines).items() if about is None or about in pair
+    }
+    log = EventLog.from_frame(frame, shards=2)
+    table = event_order(log, about=about, within=within, min_cell=1).table
+    assert len(table) == len(wanted)
+    for row in table.itertuples():
+        one, two, same = wanted[min(row.a, row.b), max(row.a, row.b)]
+        mine = one if row.a < row.b else two
+        assert (row.k, row.n, row.same_instant) == (mine, one + two, same)
+        assert row.k * 2 >= row.n
+        if row.n:
+            assert row.p_value == pytest.approx(stats.binomtest(int(row.k), int(row.n)).pvalue)
+        has = [sum(event in {r.event for r in line} for line in lines) for event in (row.a, row.b)]
+        assert [row.n_a, row.n_b, row.lines] == [*has, len(lines)]
+        assert row.lift == pytest.approx(row.both * len(lines) / (has[0] * has[1]))
+
+
+def test_lift_covers_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    shares = [0.2, 0.2, 0.1, 0.5]
+    drawn = rng.multinomial(400, shares, 2_000)
+    both = drawn[:, 0]
+    _, low, high = lift_interval(both, both + drawn[:, 1], both + drawn[:, 2], 400)
+    truth = 0.2 / (0.4 * 0.3)
+    inside = int(((low <= truth) & (truth <= high)).sum())
+    assert stats.binomtest(inside, 2_000, 0.95).pvalue > 1e-3
+
+
+@given(oracle.frames(), within)
+def test_distances_are_those_measured_by_hand(frame, within):
+    names = set(frame["event"])
+    log = EventLog.from_frame(frame, shards=2)
+    if "d" not in names or names == {"d"}:
+        with pytest.raises((UsageError, DataError)):
+            distance_to_macro(log, CATALOG)
+        return
+    lines = oracle.lines(frame, within)
+    wanted = oracle.distances(lines, "d")
+    converters = sum("d" in {row.event for row in line} for line in lines)
+    table = distance_to_macro(log, CATALOG, within=within, near=2, min_cell=1).table
+    for row in table[table["n"] > 0].itertuples():
+        own = wanted[row.event]
+        assert (row.k, row.n, row.converters) == (own["k"], own["n"], converters)
+        if own["k"]:
+            assert row.coverage == own["k"] / converters
+            assert row.k_near == sum(far <= 2 for far in own["steps"])
+            assert row.median_steps == pd.Series(own["steps"]).median()
+            assert row.steps_high_quartile == pd.Series(own["steps"]).quantile(0.75)
+            assert row.median_seconds == pytest.approx(pd.Series(own["seconds"]).median())
+    assert set(table[table["n"] > 0]["event"]) == set(wanted)
+
+
+def test_in_the_shop_milestones_are_on_the_way_and_the_footer_is_not():
+    log = simulate(users=4_000).log
+    found = distance_to_macro(log, Catalog.load("data/catalogs/ecommerce.toml"))
+    behaves = found.table.set_index("event")["behaves"]
+    assert behaves["begin_checkout"] == behaves["add_payment_info"] == "like a milestone"
+    assert (behaves[found.table.set_index("event")["role"] == "control"] != behaves.iloc[0]).all()
+    roles = found.table.set_index("event")["role"]
+    assert set(roles[behaves == "like a milestone"]) == {"milestone"}
+    assert found.table["event"].iloc[0] == "add_payment_info"
+    assert "95% interval" in found.sentence()
+    assert "add_payment_info" in found.sentence()
+
+
+def test_answers_are_said_with_their_numbers():
+    log = simulate(users=2_000).log
+    answers = [
+        transitions(log),
+        step_matrix(log, to="purchase"),
+        paths(log, to="purchase"),
+        paths(log, start="view_item"),
+        event_order(log),
+        event_order(log, about="purchase"),
+        distance_to_macro(log, Catalog.load("data/catalogs/ecommerce.toml")),
+    ]
+    for answer in answers:
+        assert "95% interval" in answer.sentence()
+        assert " of " in answer.sentence()
+        assert answer.figure().layout.meta["alt"]
+        assert answer.parameters
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda log: transitions(log, within="week"), "within='week'"),
+        (lambda log: transitions(log, top=0), "top=0"),
+        (lambda log: paths(log, to="bb"), "'bb' is no event"),
+        (lambda log: paths(log, length=60), "Allowed: up to"),
+        (lambda log: paths(log, length=True), "length=True"),
+        (lambda log: step_matrix(log, start="aa"), "'aa' is no event"),
+        (lambda log: event_order(log, most_false=2), "most_false=2"),
+        (lambda log: event_order(log, about="aa"), "'aa' is no event"),
+        (lambda log: step_matrix(log, entered="2026"), "step_matrix: entered='2026'"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(ask, said):
+    frame = pd.DataFrame(
+        {"user": ["u", "u"], "time": pd.to_datetime(["2026-01-01"] * 2), "event": ["a", "b"]}
+    )
+    with pytest.raises(UsageError, match=r"Allowed|summary") as error:
+        ask(EventLog.from_frame(frame))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_empty_log_says_what_to_do():
+    frame = pd.DataFrame({"user": ["u"], "time": pd.to_datetime(["2026-01-01"]), "event": ["a"]})
+    empty = EventLog.from_frame(frame.iloc[:0])
+    with pytest.raises(DataError, match="workbook import"):
+        transitions(empty)
+    nothing = EventLog.from_frame(frame).between("2027-01-01")
+    assert not len(transitions(nothing).table)
+    assert "No transition" in transitions(nothing).sentence()
+    assert "No path" in paths(nothing).sentence()
+    assert "Too few" in step_matrix(nothing).sentence()
+    assert "None of 0" in event_order(nothing).sentence()
+
+
+@given(
+    oracle.frames(),
+    within,
+    st.tuples(st.sampled_from([None, 0, 1, 60]), st.sampled_from([None, 61, 7200])),
+)
+def test_a_line_belongs_to_the_range_in_which_it_begins(frame, within, seconds):
+    begin = pd.Timestamp("2026-03-01", tz="UTC")
+    ends = [None if s is None else begin + pd.Timedelta(s, unit="s") for s in seconds]
+    log = EventLog.from_frame(frame, shards=2)
+    lines = [
+        line
+        for line in oracle.lines(frame, within)
+        if (ends[0] is None or line[0].time >= ends[0])
+        and (ends[1] is None or line[0].time < ends[1])
+    ]
+    asked = {"within": within, "entered": tuple(ends), "min_cell": 1}
+    table = transitions(log, **asked).table
+    pairs = zip(table["event"], table["next_event"], strict=True)
+    assert dict(zip(pairs, table["k"], strict=True)) == {
+        pair: own["k"] for pair, own in oracle.transitions(lines).items()
+    }
+    wanted, units = oracle.positions(lines, None, 2, back=False)
+    matrix = step_matrix(log, steps=2, **asked).table
+    places = zip(matrix["position"], matrix["event"], strict=True)
+    assert dict(zip(places, matrix["k"], strict=True)) == dict(wanted)
+    assert (matrix["n"] == units).all()
+    walked = paths(log, length=2, top=99, **asked).table
+    assert dict(zip(walked["events"], walked["count"], strict=True)) == {
+        path: own["count"]
+        for path, own in oracle.paths(lines, (None, None), 2, collapse=True).items()
+    }
+    assert len(event_order(log, **asked).table) == len(oracle.orders(lines))
+
+
+def test_numbers_of_few_people_are_told_nowhere():
+    """Of 60 who looked, three bought: two after the cart, and one without."""
+    rows = [(f"u{k:02}", 0, "a") for k in range(60)] + [(f"u{k:02}", 1, "b") for k in range(10)]
+    rows += [("u00", 2, "d"), ("u01", 2, "d"), ("u20", 2, "d")]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="min")
+    log = EventLog.from_frame(frame)
+    ways = paths(log, start="a", to="d")
+    assert ways.table["n"].tolist() == [60, 10]
+    assert ways.table["k"].isna().all()
+    assert ways.table["rate"].isna().all()
+    assert "Hidden, where fewer than 5 came to d: how many; 2 of 2 paths." in ways.warnings
+    assert "came to d" not in ways.sentence()
+    assert "too few people to show" in ways.figure().layout.meta["alt"]
+    away = distance_to_macro(log, CATALOG)
+    known = away.table.drop(columns=["event", "role", "behaves", "n"])
+    assert known.isna().all(axis=None)
+    assert set(away.table["behaves"]) == {"unclear"}
+    assert "Too few came to d" in away.sentence()
+    assert np.isnan(away.numbers()["macro_rate"]["value"])
+    told = event_order(log).table
+    told = told[["k", "n", "n_a", "n_b", "both", "same_instant"]]
+    assert not ((told >= 1) & (told < 5)).any(axis=None)
+    assert (told["n"] == 10).sum() == 1  # a before b

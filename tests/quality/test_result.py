@@ -1,0 +1,457 @@
+"""The audit: it finds every planted fault, and is silent on a clean log of many seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import Catalog, EventLog, Limits, UsageError, audit, simulate
+from analysis.quality.result import gate
+
+SHOP = Catalog.load("data/catalogs/ecommerce.toml")
+
+
+WHOLE = "2026-11-23"
+
+
+LATE = pd.Timestamp("2026-10-20", tz="UTC")
+
+
+HOUR = pd.Timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def clean() -> pd.DataFrame:
+    return simulate(7, 3000).log.to_frame()
+
+
+def audited(frame: pd.DataFrame, *, covers_until=WHOLE, catalog=SHOP, **options):
+    return audit(EventLog.from_frame(frame, covers_until=covers_until), catalog, **options)
+
+
+def rows(result) -> pd.DataFrame:
+    return result.table.set_index("check")
+
+
+def sample(frame: pd.DataFrame, share: float) -> pd.Series:
+    return pd.Series(np.random.default_rng(1).random(len(frame)) < share, index=frame.index)
+
+
+def renamed(frame):
+    names = frame["event"].where(frame["event"] != "add_to_cart", "add_to_crt")
+    return frame.assign(event=names)
+
+
+def some_renamed(frame):
+    slip = (frame["event"] == "add_to_cart") & sample(frame, 0.1)
+    return frame.assign(event=frame["event"].where(~slip, "AddToCart"))
+
+
+def without_macro(frame):
+    return frame[frame["event"] != "purchase"]
+
+
+def new_name(frame):
+    return frame[(frame["event"] != "search") | (frame["time"] >= LATE)]
+
+
+def vanished_name(frame):
+    return frame[(frame["event"] != "search") | (frame["time"] < LATE)]
+
+
+def paused_name(frame):
+    pause = frame["time"].between(LATE, LATE + 14 * 24 * HOUR)
+    return frame[(frame["event"] != "search") | ~pause]
+
+
+def lost_day(frame):
+    return frame[~frame["time"].between(LATE, LATE + 24 * HOUR)]
+
+
+def busy_day(frame):
+    day = frame[frame["time"].between(LATE, LATE + 24 * HOUR)]
+    copies = [day.assign(user=day["user"] + f"-{k}") for k in range(5)]
+    return pd.concat([frame, *copies])
+
+
+def most_lost_from_a_day_on(frame):
+    kept = frame["user"].isin(frame["user"].unique()[::4]) | (frame["time"] < LATE)
+    return frame[kept]
+
+
+def last_day_cut(frame):
+    return frame[frame["time"] < pd.Timestamp("2026-11-22 05:00", tz="UTC")]
+
+
+def no_device_from_a_day_on(frame):
+    lost = (frame["time"] >= LATE) & sample(frame, 0.7)
+    return frame.assign(device=frame["device"].where(~lost))
+
+
+def some_twice(frame):
+    return pd.concat([frame, frame[sample(frame, 0.02)]])
+
+
+def half_twice(frame):
+    return pd.concat([frame, frame[sample(frame, 0.5)]])
+
+
+def fires_twice(frame):
+    again = frame[sample(frame, 0.2)]
+    return pd.concat([frame, again.assign(time=again["time"] + pd.Timedelta(milliseconds=40))])
+
+
+def clocks_of_1970(frame):
+    wrong = sample(frame, 0.001)
+    moved = frame["time"].where(~wrong, frame["time"] - pd.Timedelta(days=20_000))
+    return frame.assign(time=moved)
+
+
+def after_the_end(frame):
+    wrong = sample(frame, 0.001)
+    return frame.assign(time=frame["time"].where(~wrong, frame["time"] + pd.Timedelta(days=300)))
+
+
+def monitor(frame):
+    times = pd.date_range("2026-09-01", "2026-09-20", freq="10min", tz="UTC")
+    return pd.concat([frame, robot(times)])
+
+
+def scraper(frame):
+    times = pd.date_range("2026-09-01 10:00", periods=3000, freq="200ms", tz="UTC")
+    return pd.concat([frame, robot(times)])
+
+
+def robot(times):
+    pages = [f"/p/{k}" for k in range(len(times))]
+    return pd.DataFrame({"user": "robot", "time": times, "event": "page_view", "page": pages})
+
+
+def no_landings(frame):
+    lost = (frame["event"] == "page_view") & frame["user"].isin(frame["user"].unique()[::3])
+    return frame[~lost]
+
+
+def eight_hours_off(frame):
+    return frame.assign(time=frame["time"] + 8 * HOUR)
+
+
+def no_values(frame):
+    orders = (frame["event"] == "purchase") & sample(frame, 0.3)
+    return frame.assign(value=frame["value"].where(~orders))
+
+
+def orders_twice(frame):
+    orders = frame[frame["event"] == "purchase"].head(5)
+    return pd.concat([frame, orders.assign(user="u0000001", time=orders["time"] + HOUR)])
+
+
+def cents_as_euros(frame):
+    orders = frame.index[frame["event"] == "purchase"][:3]
+    values = frame["value"].where(~frame.index.isin(orders), 250_000.0)
+    return frame.assign(value=values)
+
+
+FAULTS = [
+    (renamed, "planned, never seen", "add_to_cart (is it 'add_to_crt'?)"),
+    (renamed, "seen, not planned", "'add_to_crt'"),
+    (some_renamed, "seen, not planned", "did they mean 'add_to_cart'?"),
+    (without_macro, "planned, never seen", "purchase"),
+    (new_name, "new and vanished names", "search is new since 20 Oct 2026"),
+    (vanished_name, "new and vanished names", "search vanished after 19 Oct 2026"),
+    (paused_name, "new and vanished names", "search paused from 20 Oct to 2 Nov 2026"),
+    (lost_day, "daily volume", "20 Oct 2026: 0 of all events"),
+    (busy_day, "daily volume", "20 Oct 2026"),
+    (most_lost_from_a_day_on, "daily volume", "all events changed lastingly about"),
+    (last_day_cut, "last day", "22 Nov 2026 looks incomplete"),
+    (no_device_from_a_day_on, "missing cells", "device of "),
+    (some_twice, "duplicates", "2.0%"),
+    (half_twice, "duplicates", "33."),
+    (fires_twice, "bursts", "within 1 s, cell for cell"),
+    (clocks_of_1970, "clock", "before 17 Aug 2026"),
+    (after_the_end, "clock", "after 2026-11-23"),
+    (monitor, "bots", "active in 20 or more hours"),
+    (scraper, "bots", "at most 300"),
+    (no_landings, "sessions without an entry", "have no page_view"),
+    (eight_hours_off, "time zone", "The quietest hours are 8 to 14 o'clock"),
+    (no_values, "orders without value", "no value above zero"),
+    (orders_twice, "duplicate orders", "(5 of "),
+    (cents_as_euros, "revenue outliers", "250,000.00 to 250,000.00"),
+]
+
+
+FAILING = {without_macro, half_twice, cents_as_euros}
+
+
+@pytest.mark.parametrize(("fault", "check", "words"), FAULTS)
+def test_finds_what_was_planted(clean, fault, check, words):
+    result = audited(fault(clean))
+    found = rows(result).loc[check]
+    assert found["verdict"] == ("fail" if fault in FAILING else "warn"), found["finding"]
+    assert words in found["finding"]
+    assert found["finding"] in result.sentence()
+    assert f"{check}: {found['finding']}" in result.warnings
+    assert found["advice"]
+    assert result.verdict in ("warn", "fail")
+
+
+def test_passes_a_clean_log(clean):
+    result = audited(clean)
+    assert set(result.table["verdict"]) == {"pass"}
+    assert result.sentence() == "15 of 15 checks passed."
+    assert not result.warnings
+    assert not result.table["advice"].any()
+
+
+def test_every_check_has_a_fault_that_it_finds(clean):
+    assert {check for _, check, _ in FAULTS} == set(audited(clean).table["check"])
+
+
+def test_cries_wolf_hardly_ever():
+    """Clean logs of 40 seeds: not one failure, and hardly a warning of 600 checks."""
+    alarms = []
+    for seed in range(40):
+        table = rows(audit(simulate(seed, 600).log, SHOP))
+        assert not (table["verdict"] == "fail").any()
+        alarms += list(table.index[table["verdict"] == "warn"])
+    # In so small a log a rare event may really never happen.
+    assert len([check for check in alarms if check != "planned, never seen"]) <= 2
+
+
+@pytest.mark.parametrize("fault", [half_twice, fires_twice, clocks_of_1970, orders_twice, monitor])
+def test_shards_change_no_digit(clean, fault):
+    frame = fault(clean)
+    one, two, fifty = (
+        audit(EventLog.from_frame(frame, covers_until=WHOLE, shards=n), SHOP) for n in (1, 2, 50)
+    )
+    for other in (two, fifty):
+        pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
+        for check, table in one.details.items():
+            pd.testing.assert_frame_equal(table, other.details[check], check_exact=True)
+
+
+def test_the_counts_are_those_of_plain_pandas(clean):
+    frame = fires_twice(half_twice(orders_twice(clean)))
+    found = rows(audited(frame))
+    # The session is made from user and time, so it adds nothing to the other cells.
+    assert found.loc["duplicates", "k"] == frame.drop(columns="session").duplicated().sum()
+    assert found.loc["duplicates", "n"] == len(frame)
+    orders = frame.loc[frame["event"] == "purchase", "order_id"].dropna()
+    assert found.loc["duplicate orders", "k"] == orders.duplicated().sum()
+    ordered = frame.sort_values(["user", "event", "time"], kind="stable")
+    pairs = ordered.drop(columns=["time", "session"]).astype(object)
+    pairs = pairs.where(pairs.notna(), "?")
+    same = (pairs == pairs.shift()).all(axis=1)
+    pause = ordered["time"].diff()
+    close = (pause > pd.Timedelta(0)) & (pause <= pd.Timedelta(seconds=1))
+    assert found.loc["bursts", "k"] == (same & close).sum()
+
+
+def test_what_differs_in_one_cell_is_no_duplicate(clean):
+    other = clean.assign(page=clean["page"].astype(object).where(clean["page"].isna(), "/other"))
+    other = other[clean["page"].notna()].head(5000)
+    assert rows(audited(pd.concat([clean, other]))).loc["duplicates", "k"] == 0
+
+
+def test_other_numbers_make_other_names():
+    events = {f"checkout_step_{k}": {"role": "milestone"} for k in (1, 2)}
+    shop = Catalog.from_mapping({"name": "x", "events": {"buy": {"role": "macro"}, **events}})
+    names = ["checkout_step_1", "checkout_step_2", "checkout_step_3", "buy"]
+    frame = pd.DataFrame({"user": "ann", "event": names, "time": pd.Timestamp("2026-01-01")})
+    result = audit(EventLog.from_frame(frame), shop)
+    assert rows(result).loc["seen, not planned", "verdict"] == "pass"
+
+
+def test_currencies_are_judged_each_on_its_own(clean):
+    orders = clean["event"] == "purchase"
+    yen = orders & sample(clean, 0.4)
+    values = clean["value"].where(~yen, clean["value"] * 160_000)
+    mixed = clean.assign(value=values, currency=clean["currency"].where(~yen, "IDR"))
+    found = rows(audited(mixed)).loc["revenue outliers"]
+    assert (found["verdict"], found["k"]) == ("pass", 0)
+
+
+def test_an_order_of_zero_has_no_value(clean):
+    free = clean.index[clean["event"] == "purchase"][:9]
+    values = clean["value"].where(~clean.index.isin(free), 0.0)
+    assert rows(audited(clean.assign(value=values))).loc["orders without value", "k"] == 9
+
+
+def test_says_when_it_began(clean):
+    series = audited(most_lost_from_a_day_on(clean)).details["daily volume"]
+    began = series.loc[series["shift"] & (series["series"] == "all events"), "date"].item()
+    assert abs(began - LATE.tz_localize(None)) <= pd.Timedelta(days=3)
+
+
+def test_the_first_week_and_the_last_day_are_no_odd_days(clean):
+    early = clean["time"].between("2026-08-19", "2026-08-20")
+    found = rows(audited(last_day_cut(clean[~early])))
+    assert found["verdict"].loc[["daily volume", "last day"]].tolist() == ["pass", "warn"]
+
+
+def test_a_view_is_audited_as_the_log_it_shows(clean):
+    log = EventLog.from_frame(clean, covers_until=WHOLE)
+    mobile = clean[clean["device"] == "mobile"]
+    view, own = audit(log.where(device="mobile"), SHOP), audited(mobile)
+    pd.testing.assert_frame_equal(view.table, own.table, check_exact=True)
+
+
+def test_what_cannot_be_checked_says_why():
+    frame = pd.DataFrame({"user": "ann", "time": pd.to_datetime(["2026-01-01"]), "event": "hop"})
+    shop = Catalog.from_mapping({"name": "x", "events": {"hop": {"role": "macro"}}})
+    table = rows(audit(EventLog.from_frame(frame), shop))
+    idle = table[table["verdict"] == "not applicable"]
+    assert len(idle) == 10
+    assert idle[["value", "limit", "k", "n"]].isna().all(axis=None)
+    assert idle["finding"].str.endswith((".", "?")).all()
+    empty = audit(EventLog.from_frame(frame).where(event="nothing"), shop)
+    assert (empty.verdict, set(rows(empty)["finding"].iloc[2:])) == ("fail", {"The log is empty."})
+
+
+def test_a_stray_event_does_not_stretch_the_log(clean):
+    stray = clean.head(1).assign(time=pd.Timestamp("2099-01-01", tz="UTC"))
+    found = rows(audited(pd.concat([clean, stray]), covers_until=None))
+    assert found.loc["clock", "verdict"] == "warn"
+    assert "--covers-until" in found.loc["clock", "advice"]
+    assert found.loc["daily volume", "n"] == 98
+
+
+def test_times_of_another_zone_pass_where_people_live(clean):
+    assert rows(audited(eight_hours_off(clean))).loc["time zone", "verdict"] == "warn"
+    there = audited(eight_hours_off(clean), time_zone="America/Los_Angeles")
+    assert rows(there).loc["time zone", "verdict"] == "pass"
+    dates = clean.assign(time=clean["time"].dt.normalize())
+    assert "dates without time" in rows(audited(dates)).loc["time zone", "finding"]
+
+
+def test_days_of_23_and_25_hours_are_days(clean):
+    found = rows(audited(clean, covers_until="2026-11-23T00:00+01:00", time_zone="Europe/Berlin"))
+    assert set(found.loc[["daily volume", "last day"], "verdict"]) == {"pass"}
+
+
+def test_limits_move_the_lines(clean):
+    twice = some_twice(clean)
+    table = rows(audited(twice, limits=Limits(duplicates=(0.05, 0.5))))
+    assert table.loc["duplicates", ["verdict", "limit"]].tolist() == ["pass", 0.05]
+    table = rows(audited(twice, limits=Limits(duplicates=(0.001, 0.005))))
+    assert table.loc["duplicates", "verdict"] == "fail"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"duplicates": 0.1}, {"duplicates": (0.2, 0.1)}, {"silence": -1}, {"volume_z": "high"}],
+)
+def test_limits_out_of_range(wrong):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        Limits(**wrong)
+
+
+def test_wrong_use(clean):
+    log = EventLog.from_frame(clean.head(100))
+    with pytest.raises(UsageError, match="Did you mean 'Europe/Berlin'"):
+        audit(log, SHOP, time_zone="Europe/Berlim")
+    with pytest.raises(UsageError, match="Did you mean 'daily volume'"):
+        audit(log, SHOP).figure("daily volum")
+
+
+def test_every_figure_can_be_drawn_and_the_answer_is_escaped(clean):
+    evil = renamed(clean).replace({"event": {"add_to_crt": "<b>add_to_cart</b>"}})
+    result = audited(evil)
+    for check in (None, *result.details):
+        assert len(result.figure(check).layout.meta["alt"]) > 20
+    assert "<b>add_to_cart" not in result._repr_html_()
+
+
+def test_the_gate_rests_on_the_audit(clean):
+    week = ("2026-10-05", "2026-10-12")
+    log = EventLog.from_frame(clean, covers_until=WHOLE)
+    assert gate(log, SHOP, period=week).status == "pass"
+    broken = EventLog.from_frame(half_twice(clean), covers_until=WHOLE)
+    stopped = gate(broken, SHOP, period=week)
+    assert stopped.status == "fail"
+    assert audit(broken, SHOP).sentence() in stopped.sentence()
+
+
+# ── What the gate lets pass, what it remarks on, what it stops.
+
+
+SHOP_OF_GATE = Catalog.from_mapping(
+    {"name": "shop", "events": {"buy": {"role": "macro"}, "look": {"role": "milestone"}}}
+)
+
+
+def log_of(*events: tuple[str, str], covers_until: str = "2026-12-01") -> EventLog:
+    frame = pd.DataFrame(events, columns=["time", "event"]).assign(user="ann")
+    return EventLog.from_frame(
+        frame.assign(time=pd.to_datetime(frame.time)), covers_until=covers_until
+    )
+
+
+WHOLE_OF_GATE = [("2026-11-01", "look"), ("2026-11-10", "buy"), ("2026-11-25", "look")]
+
+
+@pytest.mark.parametrize(
+    ("log", "period", "status", "words"),
+    [
+        (log_of(*WHOLE_OF_GATE), ("2026-11-09", "2026-11-16"), "pass", "The data check passed."),
+        (log_of(*WHOLE_OF_GATE), ("2026-12-01", "2026-12-08"), "fail", "lies after the log"),
+        (log_of(*WHOLE_OF_GATE), ("2026-10-01", "2026-10-08"), "fail", "lies before the log"),
+        (log_of(*WHOLE_OF_GATE), ("2026-11-26", "2026-12-03"), "warn", "is not over"),
+        (log_of(*WHOLE_OF_GATE), ("2026-10-28", "2026-11-04"), "warn", "is not whole"),
+        (log_of(*WHOLE_OF_GATE), ("2026-11-23", "2026-11-30"), "warn", "final on 7 Dec 2026"),
+        (
+            log_of(*WHOLE_OF_GATE),
+            ("2026-11-16", "2026-11-23"),
+            "warn",
+            "“Buy” did not happen in 16 to 22",
+        ),
+        (
+            log_of(WHOLE_OF_GATE[0], WHOLE_OF_GATE[2]),
+            ("2026-11-09", "2026-11-16"),
+            "fail",
+            "is never in the log",
+        ),
+        (
+            log_of(("2026-11-01", "x"), WHOLE_OF_GATE[1]),
+            ("2026-11-09", "2026-11-16"),
+            "warn",
+            "Never seen",
+        ),
+    ],
+)
+def test_findings(log, period, status, words):
+    result = gate(log, SHOP_OF_GATE, period=period)
+    assert result.status == status
+    assert words in result.sentence()
+    assert bool(result.warnings) == (status != "pass")
+    assert len(result.table) == 5
+
+
+def test_an_empty_log_fails():
+    empty = log_of(*WHOLE_OF_GATE).where(event="nothing")
+    assert gate(empty, SHOP_OF_GATE, period=("2026-11-09", "2026-11-16")).status == "fail"
+
+
+def test_follow_up_is_as_long_as_the_window():
+    log, period = log_of(*WHOLE_OF_GATE, covers_until="2026-11-23"), ("2026-11-09", "2026-11-16")
+    assert gate(log, SHOP_OF_GATE, period=period, window="7d").status == "pass"
+    assert gate(log, SHOP_OF_GATE, period=period, window="8d").status == "warn"
+
+
+def test_midnights_are_local():
+    log, period = log_of(*WHOLE_OF_GATE, covers_until="2026-11-23"), ("2026-11-09", "2026-11-16")
+    assert gate(log, SHOP_OF_GATE, period=period, time_zone="America/New_York").status == "warn"
+
+
+def test_wrong_use_in_gate():
+    with pytest.raises(UsageError, match="gate: window"):
+        gate(
+            log_of(*WHOLE_OF_GATE), SHOP_OF_GATE, period=("2026-11-09", "2026-11-16"), window="soon"
+        )
+
+
+def test_the_answer_is_shown_as_html_that_is_escaped():
+    evil = Catalog.from_mapping({"name": "x", "events": {"<b>buy": {"role": "macro"}}})
+    page = gate(log_of(*WHOLE_OF_GATE), evil, period=("2026-11-09", "2026-11-16"))._repr_html_()
+    assert "<b>buy" not in page

@@ -1,0 +1,275 @@
+"""The page: complete, harmless, the same every time, whatever the notebook holds."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import shutil
+
+import lxml.html
+import nbformat.v4 as v4
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.funnels.figures import funnel_bars
+from analysis.reports.blocks import headline
+from analysis.reports.page import chart_library, clean, from_markdown, to_html
+
+SCRIPT = '<script>alert("x")</script>'
+EVIL = [
+    SCRIPT,
+    "<img src=x onerror=alert(1)>",
+    '"><svg/onload=alert(1)>',
+    "</script><script>alert(1)</script>",
+    "<scr<script></script>ipt>alert(1)</scr<style></style>ipt>",
+    "</p></div></main><iframe src=https://evil.example></iframe>",
+    '<a href="javascript:alert(1)">x</a>',
+    "<style>body{background:url(https://evil.example/x)}</style>",
+    "<!--caption--> $title $scripts ${body}",
+    "<form action=https://evil.example><input name=q></form>",
+]
+URL = "https://evil.example"
+
+
+def code(*data: dict, tags: tuple[str, ...] = (), source: str = "secret_code()"):
+    outputs = [v4.new_output("display_data", data=bundle) for bundle in data]
+    return v4.new_code_cell(source, outputs=outputs, metadata={"tags": list(tags)})
+
+
+def bundle(figure: go.Figure) -> dict:
+    return {"application/vnd.plotly.v1+json": json.loads(figure.to_json()), "text/plain": "Figure"}
+
+
+def funnel(names: list[str]) -> go.Figure:
+    table = pd.DataFrame({"group": "all", "step": [1, 2], "event": names, "count": [40, 8]})
+    table = table.assign(k=[40, 8], n_first=40, n_previous=40, rate=[1, 0.2], step_rate=[None, 0.2])
+    table = table.assign(rate_low=[0.9, 0.105], rate_high=[1, 0.348], low=0.105, high=0.348)
+    return funnel_bars(table)
+
+
+def page_of(*cells, **words: str) -> str:
+    return to_html(v4.new_notebook(cells=list(cells)), **({"title": "A report"} | words))
+
+
+def parsed(page: str):
+    return lxml.html.document_fromstring(page)
+
+
+ACTIVE = {"iframe", "object", "embed", "form", "input", "link", "base", "svg", "math"}
+ADDRESSES = ("src", "href", "action", "formaction", "data", "srcset", "poster", "background")
+
+
+def assert_harmless(page: str) -> None:
+    document = parsed(page)
+    for element in document.iter():
+        if not isinstance(element.tag, str):
+            continue
+        assert element.tag not in ACTIVE
+        assert not [name for name in element.attrib if name.startswith("on")]
+        for name in ADDRESSES:
+            assert element.get(name, "data:image/").startswith("data:image/")
+        if element.tag == "style":
+            assert element.getparent().tag == "head"
+        if element.tag == "script" and element.get("type") is None:
+            assert "alert(" not in element.text
+        elif element.tag == "script":
+            assert element.get("type") in ("application/json", "text/plain")
+            assert "<" not in element.text
+    refresh = [m.get("http-equiv") for m in document.iter("meta") if m.get("http-equiv")]
+    assert refresh == ["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_text_from_the_data_does_nothing_wherever_it_stands(evil):
+    frame = pd.DataFrame({evil: [evil], "n": [1]})
+    own = go.Figure(go.Bar(x=[evil], y=[1], name=evil), {"title": {"text": evil}})
+    page = page_of(
+        v4.new_markdown_cell(f"# {evil}\n\n{evil}\n\n- {evil}\n"),
+        code({"text/html": frame.to_html(), "text/plain": evil}),
+        code({"text/html": frame.to_html(escape=False), "text/plain": evil}),
+        code({"text/html": evil}),
+        code({"text/markdown": evil}),
+        code({"text/plain": evil}),
+        code({"text/html": headline(evil)._repr_html_()}),
+        code(bundle(funnel([evil, "b"])), bundle(own)),
+        v4.new_markdown_cell(evil, metadata={"tags": ["caption"]}),
+        v4.new_code_cell(outputs=[v4.new_output("stream", name="stdout", text=evil)]),
+        v4.new_code_cell(outputs=[v4.new_output("error", ename="E", evalue=evil)]),
+        title=evil,
+        subtitle=evil,
+        footer=evil,
+    )
+    assert_harmless(page)
+    assert len(re.findall("<script", page)) == 2 + 2 + 1  # early, drawing; two charts; the library
+
+
+ELEMENTS = ["<b>", "</b>", "<script>", "</script>", "<style>", "</style>", "<table>", "</td>"]
+ELEMENTS += ["<p/onclick=x>", "<a/href='", "'>", "<svg/", "<math><mtext>", "<!--", "-->", "x"]
+ELEMENTS += ["<img/src=", "<template>", "<textarea>"]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(ELEMENTS) | st.text(max_size=4), max_size=12).map("".join))
+def test_cleaned_html_has_harmless_elements_only(markup):
+    for cleaned in (clean(markup), from_markdown(markup)):
+        root = lxml.html.fragment_fromstring(cleaned, create_parent="div")
+        for element in root.iter():
+            assert isinstance(element.tag, str)
+            assert element.tag not in {"script", "style", "svg", "img", "math", "iframe"}
+            assert set(element.attrib) <= {"class", "colspan", "rowspan", "scope"}
+
+
+def test_the_policy_allows_exactly_the_scripts_that_are_there():
+    page = page_of(code(bundle(funnel(["a", "b"]))))
+    policy = parsed(page).xpath("//meta[@http-equiv]/@content")[0]
+    scripts = [s.text for s in parsed(page).iter("script") if s.get("type") is None]
+    packed = parsed(page).get_element_by_id("chart-library").text
+    library = gzip.decompress(base64.b64decode(packed)).decode("utf-8")
+    assert library == chart_library()
+    assert base64.b64decode(packed)[4:8] == bytes(4)  # no time of packing
+    for text in (*scripts, library):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert policy.count("sha256-") == 3
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert directives["default-src"] == "'none'"
+    assert directives["img-src"] == "data:"
+    assert "unsafe" not in directives["script-src"]
+    assert set(directives) == {
+        "default-src", "script-src", "style-src", "img-src", "base-uri", "form-action",
+    }  # fmt: skip
+
+
+def test_without_charts_there_is_no_library():
+    page = page_of(v4.new_markdown_cell("Words."))
+    assert len(page) < 20_000
+    assert "chart-library" not in page
+
+
+def test_the_same_notebook_gives_the_same_bytes():
+    cells = [v4.new_markdown_cell("Hello"), code(bundle(funnel(["a", "b"])))]
+    assert page_of(*cells) == page_of(*cells)
+
+
+def test_code_prompts_and_tagged_cells_are_left_out():
+    page = page_of(
+        code({"text/plain": "kept"}),
+        code({"text/plain": "gone 1"}, tags=("parameters",)),
+        code({"text/plain": "gone 2"}, tags=("injected-parameters",)),
+        code({"text/plain": "gone 3"}, tags=("interactive",)),
+        v4.new_markdown_cell("gone 4", metadata={"tags": ["interactive"]}),
+        code({"application/vnd.workbook.numbers+json": {"headline": "gone 5"}}),
+        v4.new_code_cell(outputs=[v4.new_output("stream", name="stderr", text="gone 6")]),
+        code({"application/vnd.jupyter.widget-view+json": {"model_id": "gone 7"}}),
+    )
+    assert "kept" in page
+    assert "gone" not in page
+    assert "secret_code" not in page
+    assert "In [" not in page
+
+
+def test_figures_carry_their_words_their_caption_and_their_title():
+    figure = funnel(["view_item", "purchase"]).update_layout(title_text="How <b>far</b> &lt;x&gt;")
+    caption = v4.new_markdown_cell("Read it *so*.", metadata={"tags": ["caption"]})
+    document = parsed(page_of(code(bundle(figure)), caption, v4.new_markdown_cell("After.")))
+    (element,) = document.find_class("chart")
+    assert element.find("h3").text_content() == "How far <x>"
+    assert "20.0% (8 of 40)" in element.find("div").get("aria-label")
+    assert "20.0% (8 of 40)" in element.find_class("words")[0].text
+    assert element.find("figcaption").text_content() == "Read it so."
+    assert [p.text for p in document.xpath("//main/p[not(@class)]")] == ["After."]
+    layout = json.loads(element.find("script").text)["layout"]
+    assert "title" not in layout
+    assert "width" not in layout
+
+
+def test_a_figure_without_words_of_its_own_still_has_a_name():
+    unnamed, named = go.Figure(go.Bar(y=[1])), go.Figure(layout_title="Mine")
+    page = page_of(code(bundle(unnamed)), code(bundle(named)))
+    labels = parsed(page).xpath("//div[@role='img']/@aria-label")
+    assert labels == ["Figure 1", "Mine"]
+
+
+def test_undefined_numbers_are_json():
+    data = {"data": [{"y": [float("nan"), float("inf"), 1.5]}], "layout": {}}
+    page = page_of(code({"application/vnd.plotly.v1+json": data}))
+    (script,) = [s for s in parsed(page).iter("script") if s.get("type") == "application/json"]
+    assert json.loads(script.text, parse_constant=pytest.fail)["data"][0]["y"] == [None, None, 1.5]
+
+
+def test_wide_tables_scroll_and_keep_their_text():
+    frame = pd.DataFrame({"a < b": ["x & y"]})
+    document = parsed(page_of(code({"text/html": frame.to_html(index=False)})))
+    (table,) = document.iter("table")
+    assert table.getparent().get("class") == "table"
+    assert table.text_content().split() == ["a", "<", "b", "x", "&", "y"]
+
+
+def test_the_first_heading_gives_way_to_the_title_and_only_the_first():
+    page = page_of(v4.new_markdown_cell("# Notebook\n\nWords."), v4.new_markdown_cell("# Second"))
+    assert [h.text for h in parsed(page).iter("h1")] == ["A report", "Second"]
+
+
+def test_images_stand_inside_the_page():
+    dot = base64.b64encode(b"\x89PNG fake").decode()
+    vector = f"<svg xmlns='x'><script>alert(1)</script>{URL}</svg>"
+    page = page_of(code({"image/png": dot + "\n"}), code({"image/svg+xml": vector}))
+    sources = parsed(page).xpath("//img/@src")
+    assert sources[0] == f"data:image/png;base64,{dot}"
+    assert base64.b64decode(sources[1].split(",")[1]).decode() == vector
+    assert URL not in page
+
+
+def test_half_a_surrogate_pair_does_not_stop_the_report():
+    page_of(code({"text/plain": "\ud83d"}), title="\udc00").encode("utf-8")
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_the_page_fits_every_width_and_speaks_without_scripts(tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    file = tmp_path / "page.html"
+    wide = pd.DataFrame([range(40)], columns=[f"column {i}" for i in range(40)])
+    cells = [code(bundle(funnel([f"{EVIL[0]} and a long name", EVIL[2]])))]
+    cells.append(code({"text/html": wide.to_html()}))
+    file.write_text(page_of(*cells), encoding="utf-8")
+    heard: list[str] = []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        context = browser.new_context(offline=True, viewport={"width": 360, "height": 700})
+        page = context.new_page()
+        page.on("console", lambda message: heard.append(message.text))
+        page.on("pageerror", lambda error: heard.append(str(error)))
+        page.on("request", lambda request: heard.append(request.url))
+        page.goto(file.as_uri())
+        page.wait_for_selector("html[data-charts=drawn]")
+        for width in (360, 1280):
+            page.set_viewport_size({"width": width, "height": 700})
+            page.wait_for_timeout(300)
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            chart = page.locator("svg.main-svg").first.bounding_box()
+            assert 300 < chart["width"] <= min(width, 1000)
+        page.emulate_media(media="print")
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        page.wait_for_function("document.querySelector('svg.main-svg').clientWidth === 660")
+        assert page.locator("figure.chart svg a").count() == 0
+        assert heard == [file.as_uri()]
+        quiet = browser.new_context(java_script_enabled=False).new_page()
+        quiet.goto(file.as_uri())
+        assert quiet.get_by_text("20.0% (8 of 40)").is_visible()
+        assert quiet.get_by_text("The charts need JavaScript").is_visible()
+        browser.close()

@@ -1,0 +1,377 @@
+"""CSV and Parquet, judged by the standard library's csv module and by pandas."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.core.schema import DataError
+from analysis.sources import readers as json_lines
+from analysis.sources import readers as tables
+from analysis.sources.files import expand
+from analysis.sources.readers import read
+
+# Text of any kind but NUL and the carriage return, of which CSV readers disagree.
+CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=8)
+
+
+ROWS = st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=6)
+
+
+def file_of(folder, content, name="x.csv"):
+    path = folder / name
+    path.write_bytes(content)
+    return expand([path])[0]
+
+
+def everything(file, **options):
+    batches = list(read(file, **options))
+    rows = [row for batch in batches for row in batch.cells.to_pylist()]
+    numbers = [int(row) for batch in batches for row in batch.rows]
+    return rows, numbers, [bad for batch in batches for bad in batch.bad]
+
+
+@given(ROWS, st.sampled_from(",;\t"), st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_what_python_writes_is_read(tmp_path_factory, rows, delimiter, end, bom):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end)
+    writer.writerows([["user", "time", "a b"], *rows])
+    content = text.getvalue().encode("utf-8-sig" if bom else "utf-8")
+    found, numbers, bad = everything(file_of(tmp_path_factory.mktemp("csv"), content))
+    assert [tuple(cell or "" for cell in row.values()) for row in found] == rows
+    assert list(found[0]) == ["user", "time", "a b"]
+    assert numbers == list(range(2, len(rows) + 2))
+    assert not bad
+
+
+@given(st.lists(st.integers(1, 5), max_size=40))
+def test_records_of_another_length_are_bad_and_all_numbers_are_right(tmp_path_factory, lengths):
+    lines = ["a,b,c", *(",".join(f"{row}" for _ in range(n)) for row, n in enumerate(lengths, 2))]
+    folder = tmp_path_factory.mktemp("csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "CSV_BLOCK", 64)
+        file = file_of(folder, "\n".join(lines).encode())
+        found, numbers, bad = everything(file)
+    assert numbers == [row for row, n in enumerate(lengths, 2) if n == 3]
+    assert [row["a"] for row in found] == [str(row) for row in numbers]
+    assert [record.row for record in bad] == [row for row, n in enumerate(lengths, 2) if n != 3]
+    for record in bad:
+        assert record.reason == f"has {lengths[record.row - 2]} cells, the header has 3"
+
+
+def test_a_missing_cell_is_the_empty_one_or_one_of_the_words(tmp_path):
+    file = file_of(tmp_path, b'a,b,c\n"",(not set),007\n')
+    assert everything(file)[0] == [{"a": None, "b": "(not set)", "c": "007"}]
+    assert everything(file, missing=["(not set)"])[0] == [{"a": None, "b": None, "c": "007"}]
+
+
+def test_only_the_columns_that_are_needed_are_read(tmp_path):
+    file = file_of(tmp_path, b"a,b,c\n1,2,3\n")
+    (batch,) = read(file, columns={"c", "a", "z"})
+    assert batch.cells.to_pylist() == [{"a": "1", "c": "3"}]
+    assert batch.columns == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (b'a,b\n1,"never closed\n2,3\n', 1),
+        (b'a,b\n1,2\n3,"x\n4,5\n6,7', 2),
+        (b'a,b\n1,2\n3,"', 2),
+        (b'a,b\n1,"he said ""no\n', 1),
+    ],
+)
+def test_a_quote_that_is_never_closed_swallows_nothing(tmp_path, content, rows):
+    with pytest.raises(DataError, match=f"ends within quotes.* record {rows + 1} "):
+        everything(file_of(tmp_path, content))
+
+
+def test_quotes_that_are_fine(tmp_path):
+    content = b'a,b\n1,5" screen\n2,"x\ny"\n3,"end"'
+    rows, numbers, bad = everything(file_of(tmp_path, content))
+    assert [row["b"] for row in rows] == ['5" screen', "x\ny", "end"]
+    assert (numbers, bad) == ([2, 3, 4], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,é\n".encode("latin-1"), "not UTF-8 text.*iconv"),
+        ("é,b\n1,2\n".encode("latin-1"), "not UTF-8 text.*iconv"),
+        (b"\x89PNG\r\n\x1a\n\0", "not UTF-8 text"),
+        (b"a,a\n1,2\n", "more than one column called 'a'"),
+        (b"a|b\n1|2\n", "has a single column, 'a|b'.*semicolon"),
+        (b"a,b\n1," + b"x" * 100_000 + b"\n", "damaged or cut short"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, monkeypatch, content, message):
+    monkeypatch.setattr(tables, "CSV_BLOCK", 10_000)
+    with pytest.raises(DataError, match=message):
+        everything(file_of(tmp_path, content))
+
+
+def test_a_header_without_rows_has_none(tmp_path):
+    assert everything(file_of(tmp_path, b"a,b\n")) == ([], [], [])
+    assert everything(file_of(tmp_path, b"a,b")) == ([], [], [])
+
+
+def test_blank_lines_are_no_records_and_the_index_of_pandas_is_a_column(tmp_path):
+    rows, numbers, _ = everything(file_of(tmp_path, b"\n,a\n0,x\n\n1,y\n\n"))
+    assert rows == [{"unnamed": "0", "a": "x"}, {"unnamed": "1", "a": "y"}]
+    assert numbers == [2, 3]
+
+
+@given(st.data())
+def test_a_cut_in_gzip_is_always_an_error(tmp_path_factory, data):
+    rows = "".join(f"u{n},2026-01-01T00:00Z,e{n * n}\n" for n in range(300))
+    content = gzip.compress(f"user,time,event\n{rows}".encode(), mtime=0)
+    cut = data.draw(st.integers(2, len(content) - 1))
+    with pytest.raises(DataError, match="cut short"):
+        everything(file_of(tmp_path_factory.mktemp("gz"), content[:cut], "x.csv.gz"))
+
+
+def test_a_changed_byte_in_gzip_is_an_error(tmp_path):
+    content = bytearray(
+        gzip.compress(b"user,time,event\n" + b"u,2026-01-01T00:00Z,e\n" * 99, mtime=0)
+    )
+    content[-6] ^= 1  # in the checksum
+    with pytest.raises(DataError, match="damaged gzip"):
+        everything(file_of(tmp_path, bytes(content), "x.csv.gz"))
+
+
+def test_parquet_keeps_its_types_and_is_flattened(tmp_path):
+    frame = pd.DataFrame({"user": ["a", "b"], "n": [1, 2], "s": [{"x": 1}, {"x": None}]})
+    frame.to_parquet(tmp_path / "x.parquet")
+    (file,) = expand([tmp_path / "x.parquet"])
+    rows, numbers, _ = everything(file)
+    assert rows == [{"user": "a", "n": 1, "s.x": 1}, {"user": "b", "n": 2, "s.x": None}]
+    assert numbers == [1, 2]
+    (batch,) = read(file, columns={"user", "s.x"})
+    assert batch.cells.to_pylist() == [{"user": "a", "s.x": 1}, {"user": "b", "s.x": None}]
+    assert batch.columns == ["user", "n", "s.x"]
+
+
+def test_parquet_comes_in_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "PARQUET_ROWS", 10)
+    pq.write_table(pa.table({"n": range(95)}), tmp_path / "x.parquet", row_group_size=33)
+    (file,) = expand([tmp_path / "x.parquet"])
+    rows, numbers, _ = everything(file)
+    assert [row["n"] for row in rows] == list(range(95))
+    assert numbers == list(range(1, 96))
+    assert max(len(batch.rows) for batch in read(file)) <= 10
+
+
+@pytest.mark.parametrize("keep", [5, 100, -1, -20])
+def test_parquet_that_is_cut_short_is_an_error(tmp_path, keep):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"n": range(95)}), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match="damaged or cut short"):
+        everything(expand([path])[0])
+
+
+def test_parquet_takes_no_more_memory_the_longer_the_file_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "PARQUET_ROWS", 2_000)
+    path, rows = tmp_path / "x.parquet", 2_000
+    cells = pa.array([f"{n:0400d}" for n in range(rows)])
+    with pq.ParquetWriter(path, pa.schema([("url", pa.string())]), compression="none") as writer:
+        for _ in range(40):
+            writer.write_table(pa.table({"url": cells}))
+    assert path.stat().st_size > 30_000_000
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in read(expand([path])[0]):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert 0 < most < 10_000_000
+
+
+def test_parquet_text_is_read_as_it_lies(tmp_path):
+    many = [f"https://shop.example/item/{n:06d}" for n in range(5_000)]
+    table = pa.table({"few": ["a", "b", None, "c"] * 1_250, "many": many})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=1_000)
+    batches = [batch.cells for batch in read(expand([tmp_path / "x.parquet"])[0])]
+    for batch in batches:
+        assert pa.types.is_dictionary(batch.column("few").type)
+        assert not pa.types.is_dictionary(batch.column("many").type)
+    assert [row for batch in batches for row in batch.to_pylist()] == table.to_pylist()
+
+
+# ── JSON lines, judged by the standard library's json module.
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**66), 2**66),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["2026-01-01", "2026-01-01T00:00:00Z", "5", "", "é", "\u2028", "\x00"]),
+    st.text(max_size=4),
+)
+
+
+CELLS = st.one_of(
+    SCALARS,
+    st.lists(SCALARS, max_size=2),
+    st.dictionaries(st.sampled_from("pq"), SCALARS, max_size=2),
+)
+
+
+RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), CELLS), min_size=1, max_size=6)
+
+
+FLAT = st.lists(
+    st.fixed_dictionaries(
+        {"n": st.integers(-9, 9), "t": st.sampled_from(["2026-01-01", "x", "2026-01-01T00:00:00"])},
+        optional={"f": st.floats(-1, 1), "d": st.fixed_dictionaries({"t": st.just("2026-01-02")})},
+    ),
+    min_size=1,
+)
+
+
+def block_of(records):
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+
+def cells_of(batch):
+    return [
+        {name: cell for name, cell in row.items() if cell is not None} for row in batch.to_pylist()
+    ]
+
+
+def file_of_of_json_lines(folder, content, name="x.jsonl"):
+    path = folder / name
+    path.write_bytes(content)
+    return expand([path])[0]
+
+
+@given(RECORDS)
+def test_both_ways_of_reading_yield_the_same_cells(records):
+    block = block_of(records)
+    fast, _ = json_lines._read_block(block, pa.schema([]))
+    slow, rows, bad = json_lines._read_lines(block)
+    assert list(rows) == list(range(len(records)))
+    assert not bad
+    if fast is not None:
+        assert cells_of(fast[0]) == cells_of(slow)
+
+
+@given(FLAT)
+def test_plain_objects_go_the_fast_way_and_keep_their_texts(records):
+    fast, hints = json_lines._read_block(block_of(records), pa.schema([]))
+    assert fast is not None
+    flat = [{k: v for k, v in record.items() if k != "d"} for record in records]
+    for record, row in zip(records, flat, strict=True):
+        if "d" in record:
+            row["d.t"] = record["d"]["t"]
+    assert cells_of(fast[0]) == flat
+    again, _ = json_lines._read_block(block_of(records), hints)
+    assert again is not None
+    assert cells_of(again[0]) == flat
+
+
+def test_text_that_looks_like_a_time_stays_as_it_is():
+    block = block_of([{"a": "2026-01-01", "b": {"c": "2026-01-01T00:00:00Z", "d": 1}}])
+    fast, _ = json_lines._read_block(block, pa.schema([]))
+    assert fast is not None
+    assert fast[0].to_pylist() == [{"a": "2026-01-01", "b.c": "2026-01-01T00:00:00Z", "b.d": 1}]
+
+
+def test_integers_of_twenty_digits_keep_them(tmp_path):
+    file = file_of_of_json_lines(tmp_path, b'{"user": 12345678901234567890}\n{"user": 7}\n')
+    assert next(read(file)).cells.column("user").to_pylist() == ["12345678901234567890", "7"]
+
+
+def test_bad_lines_have_their_number_and_a_reason(tmp_path):
+    lines = [b'{"a": 1}', b"", b"{broken", b"[1]", b"5", b'{"a": "\xff"}', b'{"a": "\\ud800"}']
+    file = file_of_of_json_lines(tmp_path, b"\xef\xbb\xbf" + b"\n".join([*lines, b'{"a": 2}']))
+    (batch,) = read(file)
+    assert batch.cells.column("a").to_pylist() == [1, 2]
+    assert batch.rows.tolist() == [1, 8]
+    assert [(bad.row, bad.reason) for bad in batch.bad] == [
+        (3, "is no JSON"),
+        (4, "is no JSON object"),
+        (5, "is no JSON object"),
+        (6, "is not UTF-8 text"),
+        (7, "is not UTF-8 text"),
+    ]
+    assert json.loads(batch.bad[0].content) == "{broken"
+
+
+def test_two_objects_on_a_line_are_a_bad_line(tmp_path):
+    (batch,) = read(file_of_of_json_lines(tmp_path, b'{"a": 1}{"a": 2}\n{"a": 3}\n'))
+    assert batch.rows.tolist() == [2]
+    assert [bad.row for bad in batch.bad] == [1]
+
+
+def test_blank_lines_count_as_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_lines, "JSON_BLOCK", 40)
+    lines = [b"" if n % 3 else b'{"n": %d}' % n for n in range(1, 60)]
+    batches = list(read(file_of_of_json_lines(tmp_path, b"\n".join(lines))))
+    assert len(batches) > 3
+    found = [row for batch in batches for row in batch.rows.tolist()]
+    assert found == [n for n in range(1, 60) if n % 3 == 0]
+    assert found == [row["n"] for batch in batches for row in batch.cells.to_pylist()]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_blocks_do_not_show(tmp_path, monkeypatch, compressed):
+    monkeypatch.setattr(json_lines, "JSON_BLOCK", 64)
+    records = [{"n": n, "text": "x" * (n % 90)} for n in range(50)]
+    content = block_of(records)[:-1]  # the last line has no end
+    content = gzip.compress(content, mtime=0) if compressed else content
+    file = file_of_of_json_lines(tmp_path, content, "x.jsonl.gz" if compressed else "x.jsonl")
+    batches = list(read(file))
+    assert len(batches) > 10
+    assert [row for batch in batches for row in batch.cells.to_pylist()] == records
+    assert [row for batch in batches for row in batch.rows] == list(range(1, 51))
+
+
+def test_an_endless_line_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_lines, "JSON_BLOCK", 64)
+    monkeypatch.setattr(json_lines, "LONGEST_LINE", 500)
+    with pytest.raises(DataError, match="has a line of more than"):
+        list(read(file_of_of_json_lines(tmp_path, b'{"a": "' + b"x" * 1000 + b'"}')))
+
+
+@given(RECORDS, st.integers(0, 3))
+def test_an_array_is_read_element_by_element(tmp_path_factory, records, indent):
+    folder = tmp_path_factory.mktemp("array")
+    file = file_of_of_json_lines(
+        folder, json.dumps([*records, 5], indent=indent).encode(), "x.json"
+    )
+    (batch,) = read(file)
+    slow, _, _ = json_lines._read_lines(block_of(records))
+    assert cells_of(batch.cells) == cells_of(slow)
+    assert batch.rows.tolist() == list(range(1, len(records) + 1))
+    assert [(bad.row, bad.reason) for bad in batch.bad] == [(len(records) + 1, "is no JSON object")]
+
+
+def test_an_array_longer_than_a_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_lines, "JSON_BLOCK", 50)
+    monkeypatch.setattr(json_lines, "ELEMENTS", 7)
+    records = [{"n": n, "text": "é" * (n % 60)} for n in range(50)]
+    content = json.dumps(records, ensure_ascii=False).encode()
+    batches = list(read(file_of_of_json_lines(tmp_path, content, "x.json")))
+    assert [row for batch in batches for row in batch.cells.to_pylist()] == records
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"a": 1}, {"a"', "element 2 is broken or cut short"),
+        (b'[{"a": 1}', "element 2 is broken or cut short"),
+        (b'[{"a": 1} oops]', "element 2 is broken"),
+        (b'[{"a": 1}]\n[{"a": 2}]', "something follows its end, after element 1"),
+    ],
+)
+def test_a_broken_array_is_an_error(tmp_path, content, message):
+    with pytest.raises(DataError, match=message):
+        list(read(file_of_of_json_lines(tmp_path, content, "x.json")))
