@@ -49,9 +49,11 @@ notebooks: demo
 	$(BIN)/workbook notebooks
 
 lint: $(READY)
+	@mkdir -p build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > build/imports.txt || { cat build/imports.txt; exit 1; }
 
 test: lint demo
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
@@ -78,6 +80,8 @@ lock: $(READY)
 	  --python-version 3.11 --group dev --upgrade pyproject.toml --output-file requirements.lock
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --group bench --constraint requirements.lock --upgrade --output-file requirements-bench.lock
+	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate pyproject.toml \
+	  --python-version 3.11 --group docs --constraint requirements.lock --upgrade --output-file requirements-docs.lock
 
 clean:
 	rm -rf .venv build data/demo reports/index.html $(filter-out reports/definitions/,$(wildcard reports/*/))
