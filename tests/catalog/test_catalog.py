@@ -117,7 +117,7 @@ MISTAKES: list[tuple[tuple[str, ...], Any, str]] = [
     (("events", "comment", "role"), ["secondary"], "Allowed: 'macro'"),
     (("events", "donate"), {"role": "milestone"}, "no event has the role 'macro'"),
     (("events", "lapsed"), {"role": "adverse"}, "Rename the derived one"),
-    (("derived", "lapsed", "wait"), "soon", "derived.lapsed.wait='soon' is no duration"),
+    (("derived", "lapsed", "wait"), "soon", "derived.lapsed.wait='soon' is not a duration"),
     (("derived", "lapsed"), {"after": "comment", "role": "adverse"}, "has no without"),
     (("derived", "lapsed", "role"), "averse", "Did you mean 'adverse'?"),
     (("funnels", "giving", "steps"), [], "funnels.giving.steps=[] must be a list"),

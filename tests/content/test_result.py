@@ -233,7 +233,7 @@ def test_nobody_and_nothing_is_said():
     ("arguments", "message"),
     [
         ({"property": "pag"}, "Did you mean 'page'"),
-        ({"property": "value"}, "no property of this log"),
+        ({"property": "value"}, "not a property of this log"),
         ({"to": "signup"}, "Did you mean 'sign_up'"),
         ({"to": "*"}, "is no conversion"),
         ({"macro": "purchas"}, "Did you mean 'purchase'"),

@@ -120,7 +120,7 @@ def test_an_instant_is_its_microseconds(moment: datetime) -> None:
     ],
 )
 def test_what_is_no_instant(wrong: object) -> None:
-    with pytest.raises(UsageError, match=r"^start=.* is no time\. Times look like") as caught:
+    with pytest.raises(UsageError, match=r"^start=.* is not a time\. Times look like") as caught:
         schema.instant_us(wrong, "start")  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 

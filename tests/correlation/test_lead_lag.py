@@ -123,7 +123,7 @@ def test_no_macro_at_all_is_a_result_with_a_warning_and_nan():
     assert result.rates["micro_rate"].notna().all()
     assert result.warnings[0] == "“Buy” is never in this log: its rate is undefined (NaN)."
     assert "not enough data" in result.sentence()
-    with pytest.raises(UsageError, match="'by' is no event of this log"):
+    with pytest.raises(UsageError, match="'by' is not an event of this log"):
         lead_lag(leading(1), CATALOG, "share", macro="by")
 
 

@@ -394,7 +394,7 @@ def test_nobody_there_is_said():
         ({"cuts": (60, 40)}, "two rising scores"),
         ({"cuts": 40}, "two rising scores"),
         ({"until": "2020-01-01"}, "is not after at="),
-        ({"until": "soon"}, "no time"),
+        ({"until": "soon"}, "not a time"),
         ({"events": []}, "leave it out for all"),
         ({"events": "vide"}, "Did you mean 'video'"),
         ({"events": ["vide"]}, "Did you mean 'video'"),

@@ -136,8 +136,11 @@ def test_conditions_of_any_form(conditions: dict[str, Any], count: int) -> None:
 @pytest.mark.parametrize(
     ("conditions", "said"),
     [
-        ({"devise": "x"}, r"where: 'devise' is no property of this log\. Did you mean 'device'\?"),
-        ({"time": "x"}, r"where: 'time' is no property of this log\."),
+        (
+            {"devise": "x"},
+            r"where: 'devise' is not a property of this log\. Did you mean 'device'\?",
+        ),
+        ({"time": "x"}, r"where: 'time' is not a property of this log\."),
         ({"value": "=> 1"}, r"where: value='=> 1', but 'value' holds numbers\. Allowed: a number"),
         ({"value": None}, r"where: value=None, but 'value' holds numbers"),
         ({"value": [1, "x"]}, r"where: value='x', but"),
@@ -155,7 +158,7 @@ def test_a_log_without_properties_says_none() -> None:
         pd.DataFrame({"user": ["u"], "time": [pd.Timestamp(0)], "event": ["a"]})
     )
     with pytest.raises(
-        UsageError, match=r"'device' is no property of this log\. Properties: 'session'"
+        UsageError, match=r"'device' is not a property of this log\. Properties: 'session'"
     ):
         bare.where(device="x")
 
@@ -169,8 +172,8 @@ def test_a_log_without_properties_says_none() -> None:
             r"between: end='2026-01-02' is not after start='2026-01-02'\. Swap",
         ),
         ("2026-01-02", "2026-01-01", "is not after"),
-        ("soon", None, "between: start='soon' is no time"),
-        (None, 20260101, "between: end=20260101 is no time"),
+        ("soon", None, "between: start='soon' is not a time"),
+        (None, 20260101, "between: end=20260101 is not a time"),
     ],
 )
 def test_ranges_that_cannot_be(start: Any, end: Any, said: str) -> None:

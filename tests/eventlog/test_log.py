@@ -388,7 +388,7 @@ BOUNDED: dict[str, Callable[[EventLog, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", BOUNDED)
-def test_what_looks_from_then_on_is_no_hindsight(name: str, log) -> None:
+def test_what_looks_from_then_on_does_not_warn(name: str, log) -> None:
     viewers = log.in_segment(segment(log, did("view_item"), at=AT))
     later = BOUNDED[name](viewers, (AT, "2026-11-09"))
     assert not any("picked by" in one for one in later.warnings)
@@ -396,7 +396,7 @@ def test_what_looks_from_then_on_is_no_hindsight(name: str, log) -> None:
     assert any(SAID in one for one in earlier.warnings)
 
 
-def test_entries_from_then_on_are_no_hindsight(log, buyers) -> None:
+def test_entries_from_then_on_do_not_warn(log, buyers) -> None:
     for found in (
         funnel(buyers, STEPS, entered=(AT, None)),
         conversion_curve(buyers, "view_item", "purchase", entered=(AT, "2026-11-10")),

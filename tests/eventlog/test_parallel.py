@@ -14,7 +14,7 @@ import pytest
 from numba.core.registry import CPUDispatcher
 
 from analysis import eventlog as passes
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_results_come_in_the_order_of_the_parts(two_cores: None, parts: int) -> 
             second.set()
         return part * part
 
-    assert engine.over(iter(range(parts)), run) == [part * part for part in range(parts)]
+    assert parallel.map_shards(iter(range(parts)), run) == [part * part for part in range(parts)]
 
 
 def test_parts_run_at_the_same_time_in_several_threads(two_cores: None) -> None:
@@ -46,14 +46,14 @@ def test_parts_run_at_the_same_time_in_several_threads(two_cores: None) -> None:
         both.wait()
         return threading.get_ident()
 
-    assert len(set(engine.over([1, 2], meet))) == 2
+    assert len(set(parallel.map_shards([1, 2], meet))) == 2
 
 
 @pytest.mark.parametrize("cores", [1, None])
 def test_one_core_needs_no_thread(monkeypatch: pytest.MonkeyPatch, cores: int | None) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     here = threading.get_ident()
-    assert engine.over([1, 2], lambda part: threading.get_ident()) == [here, here]
+    assert parallel.map_shards([1, 2], lambda part: threading.get_ident()) == [here, here]
 
 
 @pytest.mark.parametrize(("parts", "first"), [(1, 0), (5, 0), (5, 1), (5, 4)])
@@ -64,7 +64,7 @@ def test_the_first_error_reaches_the_caller(two_cores: None, parts: int, first: 
         return part
 
     with pytest.raises(LookupError, match=f"part {first}"):
-        engine.over(range(parts), fail)
+        parallel.map_shards(range(parts), fail)
 
 
 # ── the GIL ─────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +100,7 @@ def test_compiled_code_of_two_parts_runs_at_the_same_time(two_cores: None) -> No
     here = np.zeros(2, np.int64)
     _meets(here.copy(), 0, 1)  # compiled before, so that only the loop is on trial
     # Holding the GIL, the first would come to the end of its tries alone.
-    assert engine.over([0, 1], lambda own: _meets(here, own, 10**11)) == [True, True]
+    assert parallel.map_shards([0, 1], lambda own: _meets(here, own, 10**11)) == [True, True]
 
 
 # ── ahead ───────────────────────────────────────────────────────────────────────────────────────
@@ -114,7 +114,7 @@ def test_items_made_ahead_come_in_order_and_their_error_where_it_happened() -> N
 
     found = []
     with pytest.raises(ValueError, match="third"):
-        found.extend(engine.ahead(made()))
+        found.extend(parallel.prefetch(made()))
     assert found == [1, 2]
 
 
@@ -127,7 +127,7 @@ def test_items_made_ahead_are_closed_when_nobody_wants_more() -> None:
         finally:
             closed.append(True)
 
-    items = engine.ahead(made())
+    items = parallel.prefetch(made())
     assert next(items) == 0
     items.close()
     assert closed == [True]

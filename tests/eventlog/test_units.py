@@ -209,7 +209,7 @@ def test_numbers_can_be_units() -> None:
 
 @pytest.mark.parametrize("name", ["acount", "session", "user"])
 def test_what_is_no_property_is_said(name: str) -> None:
-    with pytest.raises(UsageError, match=r"is no property of this log.*'account'"):
+    with pytest.raises(UsageError, match=r"is not a property of this log.*'account'"):
         small().by_unit(name)
 
 

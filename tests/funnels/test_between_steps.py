@@ -252,7 +252,7 @@ def test_alternative_names_of_a_step_are_no_candidates():
     ("steps", "options", "said"),
     [
         (["cart"], {}, "hidden_steps: one step has nothing between. Give at least two"),
-        (["cart", "bye"], {}, "'bye' is no event of this log. Did you mean 'buy'?"),
+        (["cart", "bye"], {}, "'bye' is not an event of this log. Did you mean 'buy'?"),
         (["cart", "buy"], {"top": 0}, "top=0. Allowed: a whole number from 1."),
         (["cart", "buy"], {"top": 1.5}, "top=1.5. Allowed"),
         (["cart", "buy"], {"window": "0d"}, "must be longer than zero"),

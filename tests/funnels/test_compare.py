@@ -154,7 +154,7 @@ def test_the_size_behind_limits(k: int, n: int) -> None:
 @pytest.mark.parametrize(
     ("a", "b", "said"),
     [
-        ("mobil", "desktop", r"'mobil' is no group of this funnel. Did you mean 'mobile'\?"),
+        ("mobil", "desktop", r"'mobil' is not a group of this funnel. Did you mean 'mobile'\?"),
         ("mobile", "mobile", "a and b are both 'mobile'"),
         ("mobile", 3, "3 is no group"),
     ],

@@ -220,7 +220,9 @@ def test_bad_questions() -> None:
     result = funnel(log, STEPS, by="device")
     with pytest.raises(UsageError, match="has no groups to compare"):
         value_lost(funnel(log, STEPS))
-    with pytest.raises(UsageError, match=r"value='valu' is no property of this log. Did you mean"):
+    with pytest.raises(
+        UsageError, match=r"value='valu' is not a property of this log. Did you mean"
+    ):
         value_lost(result, value="valu")
     with pytest.raises(UsageError, match="value='device' holds text"):
         value_lost(result, value="device")
@@ -438,7 +440,7 @@ def test_bad_questions_in_funnel_next(ask: Any) -> None:
     result = funnel(view_log(1), STEPS, by="device")
     with pytest.raises(UsageError, match=r"step=3 is not one it can be asked of. Allowed: 1"):
         ask(result, 3)
-    with pytest.raises(UsageError, match="'tablet' is no group of this funnel"):
+    with pytest.raises(UsageError, match="'tablet' is not a group of this funnel"):
         ask(result, 1, group="tablet")
     with pytest.raises(UsageError, match="a funnel of one step"):
         ask(funnel(view_log(1), ["a"]), 1)

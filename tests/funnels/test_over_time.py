@@ -207,7 +207,7 @@ def test_a_long_curve_is_thinned_and_stays_true() -> None:
     [
         (1, r"step=1 is not one it can be asked of. Allowed: 2 \(b\), 3 \(c\)."),
         (4, "step=4 is no step of this funnel."),
-        ("cc", "step='cc' is no step of this funnel."),
+        ("cc", "step='cc' is not a step of this funnel."),
         (True, "step=True is no step"),
     ],
 )

@@ -371,7 +371,7 @@ def test_numbers_are_plain():
         ({"min_cell": 0}, "whole number from 1"),
         ({"period": ("2026-11-16", "2026-11-09")}, "ends before it starts"),
         ({"period": "2026-W46"}, "(start, end)"),
-        ({"period": ("2026-11-09", "soon")}, "is no time"),
+        ({"period": ("2026-11-09", "soon")}, "is not a time"),
         ({"time_zone": "Mars/Olympus"}, "is unknown"),
         ({"by": "devize"}, "Did you mean 'device'"),
     ],

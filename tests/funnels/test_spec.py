@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.core.checks import EVER, entry_range
+from analysis.core import checks
+from analysis.core.checks import EVER
 from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
 from analysis.funnels.result import funnel
@@ -78,18 +79,18 @@ def refusal(steps: Any, **options: Any) -> str:
         ({"window": None}, "window=None"),
         ({"top": 0}, r"top=0\. Allowed: a whole number from 1"),
         ({"top": 2.5}, r"top=2\.5\."),
-        ({"by": "devise"}, r"by='devise' is no property of this log\. Did you mean 'device'\?"),
+        ({"by": "devise"}, r"by='devise' is not a property of this log\. Did you mean 'device'\?"),
         (
             {"by": ["device", "zzz"]},
-            r"by='zzz' is no property.*Properties: 'session', 'device', 'value'",
+            r"by='zzz' is not a property.*Properties: 'session', 'device', 'value'",
         ),
-        ({"by": "event"}, "by='event' is no property.*'event' is a column, not a property"),
+        ({"by": "event"}, "by='event' is not a property.*'event' is a column, not a property"),
         (
             {"entered": "2026-11-02"},
             r"entered='2026-11-02'\. Allowed: \(start, end\), end excluded",
         ),
-        ({"entered": ("soon", None)}, r"entered start='soon' is no time"),
-        ({"entered": (None, "soon")}, r"entered end='soon' is no time"),
+        ({"entered": ("soon", None)}, r"entered start='soon' is not a time"),
+        ({"entered": (None, "soon")}, r"entered end='soon' is not a time"),
         (
             {"entered": ("2026-11-03", "2026-11-03")},
             r"entered=.* ends before it starts\. Swap the two",
@@ -108,8 +109,11 @@ def test_options_that_are_none(options: dict[str, Any], said: str) -> None:
         ({"order": "any_order"}, "Allowed: 'sequential', 'strict', 'any'."),
         ({"unit": "sesion"}, "no unit of this log. Did you mean 'session'? Allowed: 'user', 's"),
         ({"unit": None}, "unit=None is no unit of this log. Allowed: 'user', 'session', 'device'"),
-        ({"unit": "event"}, "unit='event' is no unit"),
-        ({"hold": ["devise"]}, "hold='devise' is no property of this log. Did you mean 'device'?"),
+        ({"unit": "event"}, "unit='event' is not a unit"),
+        (
+            {"hold": ["devise"]},
+            "hold='devise' is not a property of this log. Did you mean 'device'?",
+        ),
         ({"hold": "time"}, "'time' is a column, not a property. Properties: "),
         ({"by_at": 1}, "by_at=1 without by. Name the property whose value is meant: by=..."),
         ({"by_at": "first_touch"}, "by_at='first_touch' without by."),
@@ -129,8 +133,11 @@ def test_options_that_are_none(options: dict[str, Any], said: str) -> None:
         ({"by": 7}, "by=7. Allowed: "),
         ({"entered": 5}, "entered=5. Allowed: (start, end), end excluded."),
         ({"window": "-1d"}, "window='-1d' must be longer than zero"),
-        ({"window": "a week"}, "window='a week' is no duration"),
-        ({"exclude": ["ad_to_cart"]}, "'ad_to_cart' is no event of this log. Did you mean 'add_"),
+        ({"window": "a week"}, "window='a week' is not a duration"),
+        (
+            {"exclude": ["ad_to_cart"]},
+            "'ad_to_cart' is not an event of this log. Did you mean 'add_",
+        ),
         (
             {"exclude": [Exclusion("purchase", after=3)]},
             "exclusion 1 lies after step 3 and before step 3, and the funnel has 3 steps. "
@@ -143,7 +150,7 @@ def test_options_that_are_none(options: dict[str, Any], said: str) -> None:
         ({"exclude": [{"event": "*", "before": 2.0}]}, "before step 2.0"),
         (
             {"exclude": [Exclusion("*", where={"devise": "m"})]},
-            "where of exclusion 1: 'devise' is no property of this log. Did you mean 'device'?",
+            "where of exclusion 1: 'devise' is not a property of this log. Did you mean 'device'?",
         ),
         ({"exclude": [Exclusion("*", where="device")]}, "where='device' of exclusion 1 is no dict"),  # type: ignore[arg-type]
     ],
@@ -171,7 +178,7 @@ def test_options_that_make_no_sense(options: dict[str, Any], said: str) -> None:
         (
             ["view_item", Step("purchase", where={"valeu": 1})],
             {},
-            "where of step 2: 'valeu' is no property of this log. Did you mean 'value'?",
+            "where of step 2: 'valeu' is not a property of this log. Did you mean 'value'?",
         ),
         ([Step("purchase", where=["value"])], {}, "where=['value'] of step 1 is no dict. Allowed:"),  # type: ignore[arg-type]
         (["view_item"], {"exclude": ["purchase"]}, "and the funnel has 1 step. Allowed: "),
@@ -228,10 +235,10 @@ def test_where_an_exclusion_holds() -> None:
 
 
 def test_entry_ranges() -> None:
-    low, high = entry_range(None)
+    low, high = checks.entry_range("funnel", None)
     assert low < np.iinfo(np.int32).min * 10**6 < np.iinfo(np.int32).max * 10**6 < high
-    assert entry_range(("1970-01-01", "1970-01-02")) == (0, 86_400_000_000)
-    assert entry_range((None, "1970-01-02")) == (low, 86_400_000_000)
+    assert checks.entry_range("funnel", ("1970-01-01", "1970-01-02")) == (0, 86_400_000_000)
+    assert checks.entry_range("funnel", (None, "1970-01-02")) == (low, 86_400_000_000)
 
 
 def test_an_empty_log_is_the_data_s_fault() -> None:
@@ -267,9 +274,9 @@ LOG_OF_FUNNEL_STEPS = EventLog.from_frame(
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ("view_item", r"steps='view_item' is no list\. Allowed: a list of event names\."),
+        ("view_item", r"steps='view_item' is not a list\. Allowed: a list of event names\."),
         (None, "steps=None is no list"),
-        ({"event": "view_item"}, "is no list"),
+        ({"event": "view_item"}, "is not a list"),
         ([], r"steps is empty\. Give at least one event: log\.summary\(\)\."),
         (["view_item"] * 65, r"65 steps\. Allowed: up to 64"),
         ([7], r"step 1 is 7\. Allowed: an event name, a list of alternative names"),
@@ -282,10 +289,13 @@ LOG_OF_FUNNEL_STEPS = EventLog.from_frame(
             [{"event": "purchase", "lable": "x"}],
             r"step 1 has a key 'lable'\. Did you mean 'label'\?",
         ),
-        (["view_itm"], r"'view_itm' is no event of this log\. Did you mean 'view_item'\? 3 events"),
+        (
+            ["view_itm"],
+            r"'view_itm' is not an event of this log\. Did you mean 'view_item'\? 3 events",
+        ),
         (
             ["view_item", ["purchase", "zzz"]],
-            r"'zzz' is no event of this log\. 3 events: log\.summ",
+            r"'zzz' is not an event of this log\. 3 events: log\.summ",
         ),
     ],
 )

@@ -228,12 +228,12 @@ def test_answers_are_said_with_their_numbers():
     [
         (lambda log: transitions(log, within="week"), "within='week'"),
         (lambda log: transitions(log, top=0), "top=0"),
-        (lambda log: paths(log, to="bb"), "'bb' is no event"),
+        (lambda log: paths(log, to="bb"), "'bb' is not an event"),
         (lambda log: paths(log, length=60), "Allowed: up to"),
         (lambda log: paths(log, length=True), "length=True"),
-        (lambda log: step_matrix(log, start="aa"), "'aa' is no event"),
+        (lambda log: step_matrix(log, start="aa"), "'aa' is not an event"),
         (lambda log: event_order(log, most_false=2), "most_false=2"),
-        (lambda log: event_order(log, about="aa"), "'aa' is no event"),
+        (lambda log: event_order(log, about="aa"), "'aa' is not an event"),
         (lambda log: step_matrix(log, entered="2026"), "step_matrix: entered='2026'"),
     ],
 )

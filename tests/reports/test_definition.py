@@ -120,7 +120,7 @@ def test_a_definition_is_not_overwritten_unless_told_to(tmp_path):
     ],
 )
 def test_names_stay_in_their_folder(tmp_path, name):
-    with pytest.raises(UsageError, match="is no name of a report"):
+    with pytest.raises(UsageError, match="is not a name of a report"):
         save_definition(tmp_path, name, **PARTS)
     assert not list(tmp_path.iterdir())
 
@@ -138,7 +138,7 @@ def test_a_wrong_name_is_told_a_right_one():
         (toml(period='"weekly"'), "Did you mean 'week'?"),
         (toml(time_zone='"Europe/Berlim"'), "Did you mean 'Europe/Berlin'?"),
         (toml(time_zone='"../UTC"'), "time_zone = '../UTC' is unknown"),
-        (toml(notebook='"../other"'), "is no name of a notebook"),
+        (toml(notebook='"../other"'), "is not a name of a notebook"),
         (toml(notebook='"90_weekly_report.ipynb"'), "without .ipynb"),
         (toml(title='"a\\nb"'), "must be text in one line"),
         (toml(title="3"), "must be text in one line"),

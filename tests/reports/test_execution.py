@@ -129,7 +129,7 @@ def test_a_missing_notebook_names_the_nearest(tmp_path):
 def test_what_is_no_notebook_is_told(tmp_path, content):
     path = tmp_path / "tiny.ipynb"
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(ReportError, match="is no notebook") as caught:
+    with pytest.raises(ReportError, match="is not a notebook") as caught:
         read_notebook(path)
     assert "\n" not in str(caught.value)
 

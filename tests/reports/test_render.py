@@ -156,7 +156,9 @@ def test_the_follow_up_is_the_definitions_window_or_the_notebooks(tmp_path):
 
 def test_what_cannot_be_rendered_is_said_before_anything_runs(tmp_path):
     root = write_project(tmp_path, parameters="windw = 3")
-    with pytest.raises(UsageError, match=r"tiny: 'windw' is no parameter.*Did you mean 'window'"):
+    with pytest.raises(
+        UsageError, match=r"tiny: 'windw' is not a parameter.*Did you mean 'window'"
+    ):
         source(root)
     write_notebook(root / "notebooks", parameters='data: str = ""')
     with pytest.raises(UsageError, match="has no parameter 'period_start', 'period_end'"):

@@ -192,7 +192,7 @@ def test_few_people_are_hidden():
         ({"most_false": 1.0}, "between 0 and 1"),
         ({"min_cell": 0}, "whole number from 1"),
         ({"steps": ["visit", "by"]}, "Did you mean 'buy'"),
-        ({"since": "soon"}, "no time"),
+        ({"since": "soon"}, "not a time"),
     ],
 )
 def test_wrong_use(arguments, message):

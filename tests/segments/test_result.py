@@ -180,13 +180,13 @@ def test_an_empty_log_has_nobody():
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (did("crt"), r"'crt' is no event of this log\. Did you mean 'cart'\? 3 events"),
-        (did("cart", where={"devise": "x"}), r"'devise' is no property.*'device'"),
-        (sequence(["cart", "buy"]), "'buy' is no event"),
+        (did("crt"), r"'crt' is not an event of this log\. Did you mean 'cart'\? 3 events"),
+        (did("cart", where={"devise": "x"}), r"'devise' is not a property.*'device'"),
+        (sequence(["cart", "buy"]), "'buy' is not an event"),
         (abandoned("cart", without="purchas", wait="1d"), "Did you mean 'purchase'"),
-        (first("chanel", "x"), "'chanel' is no property"),
+        (first("chanel", "x"), "'chanel' is not a property"),
         (value("device", at_least=1), "holds text"),
-        (value("worth", at_least=1), "'worth' is no property"),
+        (value("worth", at_least=1), "'worth' is not a property"),
         (last("value", "much"), "'value' holds numbers"),
         ({"did": "cart", "atleast": 2}, r"no key 'atleast'\. Did you mean 'at_least'"),
         ("carts", "no catalog with segments"),
@@ -287,9 +287,9 @@ def test_the_shipped_segments_on_the_demo_shop():
     "ask", [audience, compare_segments, lambda log, it: overlaps(log, {"a": it, "b": it})]
 )
 def test_a_mask_without_an_instant_is_no_segment(ask):
-    with pytest.raises(UsageError, match=r"ndarray is no segment.*or picked\(log, mask, at="):
+    with pytest.raises(UsageError, match=r"ndarray is not a segment.*or picked\(log, mask, at="):
         ask(small(), np.array([True, False, True]))
-    with pytest.raises(UsageError, match="Did is no segment"):
+    with pytest.raises(UsageError, match="Did is not a segment"):
         ask(small(), did("cart"))
 
 

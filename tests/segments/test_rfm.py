@@ -139,7 +139,7 @@ def test_the_upper_two_fifths_of_two_scores_are_the_better_one():
     ("arguments", "message"),
     [
         ({"event": "purchas"}, "Did you mean 'purchase'"),
-        ({"value": "worth"}, r"no property of numbers. Give one of \['value'\]"),
+        ({"value": "worth"}, r"not a property of numbers. Give one of \['value'\]"),
         ({"scores": 1}, "from 2 to 10"),
         ({"scores": True}, "from 2 to 10"),
         ({"at": "2027"}, "after what the log covers"),

@@ -84,7 +84,7 @@ def test_abandoners_wait_as_long_as_the_derived_events_say():
     ("written", "message"),
     [
         ({}, "Give one of all, any, not, did"),
-        ("did", "is no rule"),
+        ("did", "is not a rule"),
         ({"dd": "a"}, "Did you mean 'did'"),
         ({"did": "a", "recency": "b"}, r"the keys \['did', 'recency'\] together"),
         ({"did": 5}, "event=5"),
@@ -93,17 +93,17 @@ def test_abandoners_wait_as_long_as_the_derived_events_say():
         ({"did": "a", "at_least": True}, "whole number from 1"),
         ({"did": "a", "at_least": 3, "at_most": 2}, "Swap"),
         ({"did": "a", "within": "30"}, "no unit"),
-        ({"did": "a", "within": "soon"}, "no duration"),
+        ({"did": "a", "within": "soon"}, "not a duration"),
         ({"did": "a", "where": "x"}, "a table such as"),
         ({"did": "a", "where": {"x": []}}, "values="),
         ({"all": []}, "one at least"),
         ({"any": {"did": "a"}}, "a list of rules"),
-        ({"not": [{"did": "a"}]}, "is no rule"),
+        ({"not": [{"did": "a"}]}, "is not a rule"),
         ({"before": [{"did": "a"}]}, "two did-rules"),
         ({"before": [{"did": "a"}, {"recency": "b", "at_most": "1d"}]}, "two did-rules"),
         ({"before": [{"did": "a", "at_most": 2}, {"did": "b"}]}, "no meaning in an order"),
         ({"sequence": ["a"]}, "1 steps"),
-        ({"sequence": "ab"}, "no list"),
+        ({"sequence": "ab"}, "not a list"),
         ({"sequence": [{"evnt": "a"}, "b"]}, "Did you mean 'event'"),
         ({"first": "device"}, "has no values"),
         ({"recency": "a"}, "at_least and at_most are missing"),
@@ -126,7 +126,7 @@ def test_a_mistake_is_one_line(written, message):
 def test_rules_are_neither_true_nor_false():
     with pytest.raises(UsageError, match="instead of and, or and not"):
         bool(did("a"))
-    with pytest.raises(UsageError, match="is no rule"):
+    with pytest.raises(UsageError, match="is not a rule"):
         did("a") & "b"
 
 

@@ -193,7 +193,7 @@ def test_a_short_odd_period_is_filled_and_not_left() -> None:
         ({"seed": -1}, "seed=-1 is negative"),
         ({"users": 0}, "users=0"),
         ({"start": "2026-11-23"}, "not after start='2026-11-23'"),
-        ({"end": "soon"}, "'soon' is no time"),
+        ({"end": "soon"}, "'soon' is not a time"),
         ({"shards": 3}, "shards=3. Allowed: a power of two"),
         ({"shards": 2048}, "shards=2048"),
         ({"shards": 0}, "shards=0"),

@@ -415,7 +415,7 @@ def test_sessions_of_an_import(tmp_path: Path, rule: SessionRule, shards: int) -
 
 def test_sessions_by_a_property_that_is_not_there(tmp_path: Path) -> None:
     frame = shop().assign(user="ann").drop(columns="campaign")
-    with pytest.raises(UsageError, match="'campaign' is no property"):
+    with pytest.raises(UsageError, match="'campaign' is not a property"):
         import_files(
             [csv(tmp_path, frame)],
             ColumnMapping(sessions=SessionRule(campaign="campaign")),

@@ -255,10 +255,10 @@ def test_refusals(tmp_path):
     before = tree(tmp_path)
     for to, options, message in (
         ("log", {}, "there is a log in"),
-        ("log", {"max_bad": "some"}, "max_bad='some' is no share of rows"),
+        ("log", {"max_bad": "some"}, "max_bad='some' is not a share of rows"),
         ("in/a.csv", {}, "is a file; a log is a folder"),
         ("new", {"shards": 0}, "shards=0 is out of range"),
-        ("new", {"covers_until": "soon"}, "covers_until='soon' is no time"),
+        ("new", {"covers_until": "soon"}, "covers_until='soon' is not a time"),
     ):
         with pytest.raises(UsageError, match=message):
             import_files([folder], ColumnMapping(), tmp_path / to, **options)

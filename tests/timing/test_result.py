@@ -383,9 +383,9 @@ def test_a_macro_that_was_never_recorded_is_undefined_where_a_catalog_names_it()
         assert result.sentence()
         assert result.figure().layout.meta["alt"]
     assert waits.table["days"].isna().all()
-    with pytest.raises(UsageError, match="'purchase' is no event of this log"):
+    with pytest.raises(UsageError, match="'purchase' is not an event of this log"):
         conversion_curve(log, "cart", "purchase")
-    with pytest.raises(UsageError, match="'purchse' is no event of this log"):
+    with pytest.raises(UsageError, match="'purchse' is not an event of this log"):
         conversion_curve(log, "cart", "purchse", catalog=shop)
 
 
@@ -425,15 +425,15 @@ def test_a_group_that_came_late_is_not_followed_to_the_end() -> None:
 
 
 CASES: list[tuple[dict[str, Any], str]] = [
-    ({"start": "vist"}, "'vist' is no event of this log. Did you mean 'visit'?"),
-    ({"macro": "by"}, "'by' is no event of this log. Did you mean 'buy'?"),
+    ({"start": "vist"}, "'vist' is not an event of this log. Did you mean 'visit'?"),
+    ({"macro": "by"}, "'by' is not an event of this log. Did you mean 'buy'?"),
     ({"start": "buy"}, "'buy' is the start and the macro."),
-    ({"by": "devise"}, "by='devise' is no property of this log. Did you mean 'device'?"),
+    ({"by": "devise"}, "by='devise' is not a property of this log. Did you mean 'device'?"),
     ({"horizon": "30"}, "horizon='30' has no unit."),
     ({"horizon": "-1d"}, "must be longer than zero"),
     ({"entered": "2026"}, "entered='2026'. Allowed: (start, end)"),
     ({"entered": ("2026-02-01", "2026-01-01")}, "ends before it starts"),
-    ({"entered": ("never", None)}, "entered start='never' is no time"),
+    ({"entered": ("never", None)}, "entered start='never' is not a time"),
     ({"min_cell": 0}, "min_cell=0. Allowed: a whole number from 1."),
 ]
 

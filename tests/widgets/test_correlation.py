@@ -194,9 +194,9 @@ def test_saves_its_arguments_as_a_report(log: EventLog, shop: Catalog, tmp_path:
 
 
 def test_what_cannot_start_says_why(log: EventLog, shop: Catalog) -> None:
-    with pytest.raises(UsageError, match="correlation_panel: horizon='soon' is no duration"):
+    with pytest.raises(UsageError, match="correlation_panel: horizon='soon' is not a duration"):
         correlation_panel(log, shop, horizon="soon")
-    with pytest.raises(UsageError, match="correlation_panel: period='often' is no duration"):
+    with pytest.raises(UsageError, match="correlation_panel: period='often' is not a duration"):
         correlation_panel(log, shop, period="often")
 
 

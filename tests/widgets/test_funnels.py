@@ -350,7 +350,7 @@ def test_days_of_another_time_zone_stay_days_of_it(log: EventLog) -> None:
         ({"steps": ["purchase"], "ordr": "any"}, "Did you mean 'order'"),
         ({"steps": ["purchase"], "by": ["device", "shop", "page"]}, "two properties at most"),
         ({"steps": []}, "steps is empty"),
-        ({"steps": ["purchase"], "window": "soon"}, "is no duration"),
+        ({"steps": ["purchase"], "window": "soon"}, "is not a duration"),
         ({"steps": ["purchase"], "entered": ("2026-11-02T08:00", None)}, "whole days"),
         ({"steps": ["purchase"], "entered": "2026-11-02"}, "end excluded"),
     ],

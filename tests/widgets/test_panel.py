@@ -272,7 +272,7 @@ def test_what_a_panel_cannot_open_with(log) -> None:
         overlaps_panel(log, SHOP, segments=["subscriber", "at_risk"])
     with pytest.raises(UsageError, match="audience_panel: segment='nobody'"):
         audience_panel(log, SHOP, segment="nobody")
-    with pytest.raises(UsageError, match="no midnight UTC"):
+    with pytest.raises(UsageError, match="not a midnight UTC"):
         rfm_panel(log, at="2026-10-26T08:00")
     with pytest.raises(UsageError, match="Allowed: a day"):
         rfm_panel(log, at="soon")

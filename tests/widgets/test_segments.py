@@ -145,7 +145,7 @@ def test_saves_what_was_tuned(
         ({"funnel": "chekout"}, "Did you mean 'checkout'"),
         ({"b": "nobody"}, "segments_panel: b='nobody'"),
         ({"at": "soon"}, "Allowed: a day"),
-        ({"at": "2026-10-26T08:00"}, "no midnight UTC"),
+        ({"at": "2026-10-26T08:00"}, "not a midnight UTC"),
     ],
 )
 def test_what_a_panel_cannot_open_with(log: EventLog, arguments: dict[str, Any], said: str) -> None:

@@ -133,5 +133,5 @@ def test_saves_its_arguments_as_a_report(log: EventLog, tmp_path: Path) -> None:
 def test_what_cannot_start_says_why(log: EventLog) -> None:
     with pytest.raises(UsageError, match="timing_panel: no macro"):
         timing_panel(log)
-    with pytest.raises(UsageError, match="timing_panel: horizon='soon' is no duration"):
+    with pytest.raises(UsageError, match="timing_panel: horizon='soon' is not a duration"):
         timing_panel(log, macro="purchase", horizon="soon")

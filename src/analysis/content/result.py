@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.content.figures import pooled_rates
-from analysis.core.checks import check_property, few
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import (
     UsageError,
@@ -31,8 +31,8 @@ from analysis.core.schema import (
     timestamp,
 )
 from analysis.core.wording import count, label, percent, share
-from analysis.eventlog import parallel as engine
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog import parallel
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard, TextColumn
 from analysis.segments import kernels as passes
 from analysis.segments.evaluate import check_rule
@@ -196,7 +196,7 @@ def check(log: EventLog, asked: Asked) -> None:
             raise UsageError(f"{_WHAT}: {name}='*' is no conversion. Give one event's name.")
     for event in (asked.to, asked.macro, asked.event):
         check_rule(log, did(event), _WHAT)
-    check_property(log, asked.property, _WHAT)
+    checks.property_name(_WHAT, log, asked.property)
     if log.kinds[asked.property] != "text":
         texts = [name for name in log.properties if log.kinds[name] == "text"]
         raise UsageError(
@@ -237,7 +237,7 @@ def counts_of(log: EventLog, asked: Asked) -> tuple[list[str], np.ndarray, np.nd
         found = passes.led(*rows, *events, asked.window, asked.bounds, asked.first)
         return column.values.to_pylist(), found
 
-    parts = engine.over(log.shards, counted)
+    parts = parallel.map_shards(log.shards, counted)
     cells = pd.DataFrame(np.concatenate([found[:-1] for _, found in parts]))
     cells = cells.groupby(np.array([v for values, _ in parts for v in values], object)).sum()
     cells = cells[(cells > 0).any(axis=1)]
@@ -372,7 +372,7 @@ def content_conversion(
     True
     """
     one_of("content_conversion: touch", touch, TOUCHES)
-    least = few(min_cell, "content_conversion")
+    least = checks.min_cell("content_conversion", min_cell)
     asked = Asked(
         property,
         to,
@@ -401,7 +401,7 @@ def content_conversion(
         },
         warnings=(
             *content_warnings(table, everybody, asked.first, hidden=hidden, min_cell=least),
-            *hindsight(log, int(asked.bounds[0])),
+            *look_ahead_warnings(log, int(asked.bounds[0])),
         ),
         typical=typical,
         everybody=everybody,

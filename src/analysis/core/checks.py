@@ -1,4 +1,22 @@
-"""Is what a person wrote what a question can take? One checker per kind of argument."""
+"""Is what a person wrote what a question can take? One checker per kind of argument.
+
+Each takes the name of whoever asks first (``"funnel"``, or ``"rfm: macro"`` where several arguments
+are alike), returns the value in the form the code works with, and raises a `UsageError` that says
+what · got · allowed · what to do next. Arguments that many questions share mean the same in all of
+them:
+
+``by``
+    A property, or a list of them: one answer per group of people. Text groups by value.
+``min_cell``
+    Nothing is shown about fewer people than this. 5 by default.
+``start``, ``end``, ``entered``
+    Instants: text with a zone, a date (its first instant in UTC), or a timestamp. Starts are
+    included, ends are not.
+``unit``
+    What is counted once: ``"user"``, ``"session"``, or whatever the log was regrouped by.
+``log``
+    An `EventLog`, whole or a view; a view hides rows and people, and no answer sees them.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +26,10 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from analysis.core.schema import (
-    UsageError,
-    did_you_mean,
-    instant_us,
-)
+from analysis.core.schema import UsageError, did_you_mean, instant_us
+
+EVER: Final = 2**62
+"""Later than any instant of a log, in microseconds; minus this is earlier than any."""
 
 
 class Named(Protocol):
@@ -25,44 +42,73 @@ class Named(Protocol):
     def kinds(self) -> Mapping[str, str]: ...
 
 
-# ──── segment_values
+def event_name(what: str, log: Named, event: str) -> str:
+    """An event that the log knows."""
+    if event not in log.event_names:
+        raise UsageError(
+            f"{what}: {event!r} is not an event of this log.{did_you_mean(event, log.event_names)} "
+            f"{len(log.event_names)} events: log.summary()"
+        )
+    return event
 
 
-def whole(number: Any, what: str, least: int) -> int:
-    """A whole number, not below `least`."""
-    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
-        raise UsageError(f"{what}={number!r}. Allowed: a whole number from {least}.")
-    return int(number)
+def property_name(what: str, log: Named, name: str) -> str:
+    """A property that the log knows."""
+    if name not in log.kinds:
+        raise UsageError(
+            f"{what}: {name!r} is not a property of this log.{did_you_mean(name, log.kinds)} "
+            f"Properties: {', '.join(map(repr, log.kinds))}."
+        )
+    return name
 
 
-def names_of(given: Any, what: str) -> list[str] | None:
-    """One name or a list of them as a list; None stays None.
+def property_text(what: str, name: Any) -> str:
+    """Text that can be a property's name, where no log is there yet to ask."""
+    if not isinstance(name, str) or not name:
+        raise UsageError(
+            f"{what}: {name!r} is not a property's name. Allowed: text, such as 'device'."
+        )
+    return name
+
+
+def names(what: str, given: Any) -> list[str] | None:
+    """One name or several as a list; None stays None.
 
     Examples
     --------
-    >>> names_of("share", "clusters: events"), names_of(None, "clusters: events")
+    >>> names("clusters: events", "share"), names("clusters: events", None)
     (['share'], None)
     """
     if given is None:
         return None
-    names = [given] if isinstance(given, str) else list(given) if _several(given) else []
-    if not names:
+    several = isinstance(given, Iterable) and not isinstance(given, Mapping)
+    found = [given] if isinstance(given, str) else list(given) if several else []
+    if not found:
         raise UsageError(
             f"{what}={given!r}. Allowed: a name, or a list of names; leave it out for all."
         )
-    return [str(name) for name in names]
+    return [str(name) for name in found]
 
 
-def _several(given: Any) -> bool:
-    return isinstance(given, Iterable) and not isinstance(given, Mapping)
+def whole(what: str, given: Any, *, least: int) -> int:
+    """A whole number from `least`."""
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < least:
+        raise UsageError(f"{what}={given!r}. Allowed: a whole number from {least}.")
+    return int(given)
 
 
-def few(min_cell: Any, what: str) -> int:
-    """The number of people below which nothing is shown, checked."""
-    return whole(min_cell, f"{what}: min_cell", 1)
+def min_cell(what: str, given: Any) -> int:
+    """The number of people below which nothing is shown.
+
+    Examples
+    --------
+    >>> min_cell("micro_to_macro", 5)
+    5
+    """
+    return whole(f"{what}: min_cell", given, least=1)
 
 
-def number(given: Any, what: str) -> float:
+def number(what: str, given: Any) -> float:
     """A number that is neither infinite nor undefined."""
     kinds = (int, float, np.integer, np.floating)
     if isinstance(given, bool) or not isinstance(given, kinds) or not math.isfinite(given):
@@ -70,7 +116,7 @@ def number(given: Any, what: str) -> float:
     return float(given)
 
 
-def share_between(given: Any, what: str) -> float:
+def share(what: str, given: Any) -> float:
     """A share above 0 and below 1, such as a false discovery rate."""
     kinds = (int, float, np.integer, np.floating)
     if isinstance(given, bool) or not isinstance(given, kinds) or not 0 < given < 1:
@@ -78,57 +124,27 @@ def share_between(given: Any, what: str) -> float:
     return float(given)
 
 
-def text(name: Any, what: str) -> str:
-    """The name of a property."""
-    if not isinstance(name, str) or not name:
-        raise UsageError(
-            f"{what}: {name!r} is no property's name. Allowed: text, such as 'device'."
-        )
-    return name
-
-
-def ordered(low: float | None, high: float | None, what: str) -> None:
-    """Raise a `UsageError` if the upper bound is below the lower one."""
+def ordered(what: str, low: float | None, high: float | None) -> None:
+    """An upper bound that is not below the lower one; either may be missing."""
     if low is not None and high is not None and high < low:
         raise UsageError(f"{what}: at_most is below at_least, so nobody is in. Swap the two.")
 
 
-def bounded(low: float | None, high: float | None, what: str, example: str) -> None:
-    """Raise a `UsageError` if there is no bound at all, or the two are the wrong way round."""
+def bounded(what: str, low: float | None, high: float | None, example: str) -> None:
+    """At least one bound, the two the right way round."""
     if low is None and high is None:
         raise UsageError(f"{what}: at_least and at_most are missing. Give one, such as {example}.")
-    ordered(low, high, what)
+    ordered(what, low, high)
 
 
-# ──── micro_cells
-
-
-def checked_cell(min_cell: Any, what: str) -> int:
-    """`min_cell` if it is a whole number from 1, else an error.
+def entry_range(what: str, entered: tuple[Any, Any] | None) -> tuple[int, int]:
+    """From when (included) to when (excluded) an entry counts, in microseconds.
 
     Examples
     --------
-    >>> checked_cell(5, "micro_to_macro")
-    5
-    """
-    if isinstance(min_cell, bool) or not isinstance(min_cell, int) or min_cell < 1:
-        raise UsageError(f"{what}: min_cell={min_cell!r}. Allowed: a whole number from 1.")
-    return min_cell
-
-
-# ──── funnel_options
-
-
-EVER: Final = 2**62
-
-
-def entry_range(entered: tuple[Any, Any] | None, what: str = "funnel") -> tuple[int, int]:
-    """From when (included) to when (excluded) an entry counts, in microseconds.
-
-    Raises
-    ------
-    UsageError
-        If `entered` is no pair of instants, or ends before it starts.
+    >>> low, high = entry_range("funnel", ("1970-01-02", None))
+    >>> low, high == EVER
+    (86400000000, True)
     """
     if entered is None:
         return -EVER, EVER
@@ -140,34 +156,3 @@ def entry_range(entered: tuple[Any, Any] | None, what: str = "funnel") -> tuple[
     if high <= low:
         raise UsageError(f"{what}: entered={entered!r} ends before it starts. Swap the two.")
     return low, high
-
-
-# ──── segment_checks
-
-
-def check_property(log: Named, name: str, what: str) -> None:
-    """Raise a `UsageError` for a property that the log does not have."""
-    if name not in log.kinds:
-        raise UsageError(
-            f"{what}: {name!r} is no property of this log.{did_you_mean(name, log.kinds)} "
-            f"Properties: {', '.join(map(repr, log.kinds))}."
-        )
-
-
-# ──── journey_lines
-
-
-def check_event(log: Named, what: str, event: str) -> str:
-    """`event` if the log knows it.
-
-    Raises
-    ------
-    UsageError
-        If it does not.
-    """
-    if event not in log.event_names:
-        raise UsageError(
-            f"{what}: {event!r} is no event of this log.{did_you_mean(event, log.event_names)} "
-            f"{len(log.event_names)} events: log.summary()"
-        )
-    return event

@@ -131,7 +131,7 @@ def _local(instant: Any, time_zone: str, what: str) -> pd.Timestamp:
 
 
 def _no_time(instant: Any, what: str) -> UsageError:
-    return UsageError(f"{what}: {instant!r} is no time. Times look like '2026-11-09'.")
+    return UsageError(f"{what}: {instant!r} is not a time. Times look like '2026-11-09'.")
 
 
 def _place(naive: pd.Timestamp, time_zone: str) -> pd.Timestamp:

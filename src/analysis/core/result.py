@@ -18,9 +18,6 @@ def records(table: pd.DataFrame) -> list[Any]:
     return list(table.itertuples())
 
 
-# ──── results
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
     """The answer to one question; frozen.
@@ -50,9 +47,6 @@ class Result:
         return "\n".join([*lines, self.table.to_html(index=False, escape=True)])
 
 
-# ──── micro_cells
-
-
 def small(count: Any, min_cell: int) -> np.ndarray:
     """Is the count that of some people, and of fewer than `min_cell`?
 
@@ -63,6 +57,38 @@ def small(count: Any, min_cell: int) -> np.ndarray:
     """
     number = np.asarray(count, float)
     return (number > 0) & (number < min_cell)
+
+
+def suppress(
+    table: pd.DataFrame, *, min_cell: int, counts: list[str], columns: list[str]
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Hide what is about fewer than `min_cell` people: every cell that would give the count away.
+
+    Parameters
+    ----------
+    counts : columns that count people. A row is hidden where one of them is small.
+    columns : what a hidden row loses; numbers become NaN.
+
+    Returns
+    -------
+    The table, and which of its rows lost their numbers.
+
+    Examples
+    --------
+    >>> shown, hidden = suppress(pd.DataFrame({"n": [3, 90], "rate": [1.0, 0.5]}), min_cell=5,
+    ...                          counts=["n"], columns=["n", "rate"])
+    >>> shown["rate"].tolist(), hidden.tolist()
+    ([nan, 0.5], [True, False])
+    """
+    hidden = np.zeros(len(table), bool)
+    for name in counts:
+        hidden |= small(table[name], min_cell)
+    if not hidden.any():
+        return table, hidden
+    table = table.copy()
+    table[columns] = table[columns].astype(float)
+    table.loc[hidden, columns] = np.nan
+    return table, hidden
 
 
 def with_another(hidden: np.ndarray, size: np.ndarray) -> np.ndarray:

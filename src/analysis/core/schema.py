@@ -134,7 +134,7 @@ def duration_us(value: str | timedelta | np.timedelta64, what: str = "duration")
     Raises
     ------
     UsageError
-        If `value` is no duration, is shorter than a microsecond, or is a bare number (which has
+        If `value` is not a duration, is shorter than a microsecond, or is a bare number (which has
         no unit).
 
     Examples
@@ -151,7 +151,7 @@ def duration_us(value: str | timedelta | np.timedelta64, what: str = "duration")
         # pandas wants its days in a capital letter.
         delta = pd.Timedelta(_DAYS.sub("D", value) if isinstance(value, str) else value)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{what}={value!r} is no duration. {_DURATIONS}") from error
+        raise UsageError(f"{what}={value!r} is not a duration. {_DURATIONS}") from error
     if pd.isna(delta) or delta <= pd.Timedelta(0):
         raise UsageError(f"{what}={value!r} must be longer than zero. {_DURATIONS}")
     us = int(delta.to_timedelta64().astype("timedelta64[us]").astype(np.int64))
@@ -175,7 +175,7 @@ def instant_us(value: str | datetime | np.datetime64, what: str = "time") -> int
     86400000000
     """
     refused = UsageError(
-        f"{what}={value!r} is no time. Times look like '2026-11-09' or '2026-11-09T08:00Z'."
+        f"{what}={value!r} is not a time. Times look like '2026-11-09' or '2026-11-09T08:00Z'."
     )
     clock = isinstance(value, str) and not _YEAR.search(value)
     if clock or isinstance(value, (int, float, np.number)):

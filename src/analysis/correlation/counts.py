@@ -57,7 +57,7 @@ from analysis.correlation.plan import (
     exposure_plan,
     strata_of,
 )
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import TextColumn
 
@@ -100,12 +100,12 @@ def tables_of(log: EventLog, plan: ExposurePlan, strata: Strata) -> Tables:
     numbers = iter(range(len(log.shards)))
     workers = min(len(log.shards), os.cpu_count() or 1)
     run = partial(_count, log=log, plan=plan, strata=strata)
-    whole, *others = engine.over([numbers] * workers, run)
+    whole, *others = parallel.map_shards([numbers] * workers, run)
     for part in others:
         whole.counts[:] += part.counts
         whole.waits.extend(part.waits)
     found = whole.tables
-    waits = engine.over(range(len(plan.events)), partial(_sorted_waits, whole.waits))
+    waits = parallel.map_shards(range(len(plan.events)), partial(_sorted_waits, whole.waits))
     users, macros = _trials(found.active[:-1], found.trials[:-1])
     before = np.array([len(own) for own in waits], np.int64)
     return Tables(
@@ -261,7 +261,7 @@ def person_periods(
             "period or a shorter horizon, or fewer people: log.in_segment(mask)."
         )
     run = partial(_rows, log=log, plan=plan, strata=strata)
-    parts = engine.over(zip(numbers, bought, sizes, strict=True), run)
+    parts = parallel.map_shards(zip(numbers, bought, sizes, strict=True), run)
     return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
 

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.checks import checked_cell
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.wording import between, chance, count, with_interval
 from analysis.correlation.counts import ExposureCounts, exposure_counts
 from analysis.correlation.figures import dose_curves
 from analysis.correlation.table import by_level, hide_small_levels
 from analysis.correlation.verdict import ASSOCIATION, first_period_notes
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.statistics.odds_ratios import Trend, isotonic, mantel_haenszel, mantel_trend
 from analysis.statistics.rates import CONFIDENCE
 
@@ -103,7 +103,7 @@ def dose_response(
     >>> result.table["level"].to_list()
     ['0', '1', '2', '3+']
     """
-    few = checked_cell(min_cell, "dose_response")
+    few = checks.min_cell("dose_response", min_cell)
     counts = exposure_counts(
         log,
         catalog,
@@ -132,7 +132,12 @@ def dose_response(
             "min_cell": few,
             "start": start,
         },
-        warnings=(*counts.warnings, *first_period_notes(counts, few), ASSOCIATION, *hindsight(log)),
+        warnings=(
+            *counts.warnings,
+            *first_period_notes(counts, few),
+            ASSOCIATION,
+            *look_ahead_warnings(log),
+        ),
         label=catalog.label(micro),
         macros=int(own["k"].sum()),
         at_risk=int(own["n"].sum()),

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.checks import checked_cell
+from analysis.core import checks
 from analysis.core.result import Result, small
 from analysis.core.schema import US_PER_DAY, USER, UsageError, duration_us, human_duration
 from analysis.core.wording import count, points, share
@@ -29,8 +29,8 @@ from analysis.correlation.figures_checks import overlap_bars
 from analysis.correlation.plan import AUTO, entry_rows
 from analysis.correlation.table import hide_small_arms, hide_small_bins
 from analysis.correlation.verdict import ASSOCIATION
-from analysis.eventlog import parallel as engine
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog import parallel
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.statistics.odds_ratios import Z95
 from analysis.statistics.rates import newcombe
@@ -181,7 +181,7 @@ def mature_users(log: EventLog, horizon_us: int, start: str | None) -> set[str]:
         early = early[shard.time[first[early]] <= last]
         return shard.users.take(early).to_pylist()
 
-    return {name for part in engine.over(log.shards, users) for name in part}
+    return {name for part in parallel.map_shards(log.shards, users) for name in part}
 
 
 def at_landmark(rows: pd.DataFrame, micro: str, adjust: list[str]) -> People:
@@ -338,7 +338,7 @@ def doubly_robust(
     ['crude', 'doubly robust']
     """
     looked, end = _bounds(landmark, horizon, trim)
-    few = checked_cell(min_cell, "doubly_robust")
+    few = checks.min_cell("doubly_robust", min_cell)
     chosen = [adjust] if isinstance(adjust, str) else list(adjust)
     rows = person_periods(
         log,
@@ -373,7 +373,7 @@ def doubly_robust(
             "start": start,
             "min_cell": few,
         },
-        warnings=(*early, *said, ASSOCIATION, *hindsight(log)),
+        warnings=(*early, *said, ASSOCIATION, *look_ahead_warnings(log)),
         label=catalog.label(micro),
         overlap=hide_small_bins(_overlap(people.exposed, chances, kept), few),
         controls=hide_small_arms(_of_controls(placebos, found), few),

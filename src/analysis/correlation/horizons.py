@@ -24,7 +24,7 @@ from analysis.correlation.figures_checks import horizon_forest
 from analysis.correlation.plan import NEVER, ExposurePlan, entry_rows, exposure_plan, first_times
 from analysis.correlation.result import MicroToMacroResult, micro_to_macro
 from analysis.correlation.verdict import ASSOCIATION, VerdictLimits, judged
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.statistics.odds_ratios import Z95
@@ -224,7 +224,9 @@ def _worth(
     log: EventLog, catalog: Catalog, plan: ExposurePlan, value: str, events: list[str]
 ) -> pd.DataFrame:
     """Mean value of the conversions after each event over that of the others."""
-    parts = engine.over(log.shards, partial(_sales, log=log, plan=plan, names=events, value=value))
+    parts = parallel.map_shards(
+        log.shards, partial(_sales, log=log, plan=plan, names=events, value=value)
+    )
     values = np.concatenate([part.value for part in parts])
     before = np.concatenate([part.before for part in parts])
     rows = []

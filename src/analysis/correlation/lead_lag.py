@@ -23,8 +23,8 @@ from analysis.core.result import Result, records
 from analysis.core.schema import DataError, UsageError, did_you_mean, instant_us, one_of
 from analysis.core.wording import chance, coefficient, count
 from analysis.correlation.figures_checks import lag_bars
-from analysis.eventlog import parallel as engine
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog import parallel
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.statistics.rates import CONFIDENCE, wilson
 
@@ -254,7 +254,7 @@ change.'
             "permutations": permutations,
             "rng": seed,
         },
-        warnings=(*warnings, *hindsight(log)),
+        warnings=(*warnings, *look_ahead_warnings(log)),
         label=catalog.label(micro),
         rates=rates,
     )
@@ -277,7 +277,8 @@ def _check(
     for name in names:
         if name not in log.event_names:
             raise UsageError(
-                f"lead_lag: {name!r} is no event of this log.{did_you_mean(name, log.event_names)}"
+                f"lead_lag: {name!r} is not an event of this "
+                f"log.{did_you_mean(name, log.event_names)}"
                 f" {len(log.event_names)} events: log.summary()"
             )
     limits = {"max_lag": (max_lag, 0, 13), "block": (block, 1, 26)}
@@ -301,7 +302,7 @@ def _rates(log: EventLog, names: list[str], freq: str) -> pd.DataFrame:
         hidden=len(place),
         bounds=bounds,
     )
-    counts = sum(engine.over(log.shards, counting), np.zeros((3, whole), np.int64))
+    counts = sum(parallel.map_shards(log.shards, counting), np.zeros((3, whole), np.int64))
     table = pd.DataFrame({"start": starts[:whole], "end": starts[1 : whole + 1], "n": counts[0]})
     for which, name, k in zip(_SERIES, names, counts[1:], strict=True):
         # Of an event that is not recorded nobody knows the rate.

@@ -34,7 +34,7 @@ from analysis.core.schema import (
 from analysis.correlation import kernels as firsts
 from analysis.correlation import kernels as passes
 from analysis.eventlog import groups as breakdown
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.groups import Groups
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
@@ -289,7 +289,7 @@ def _events(
         own = (macro, start)
         return tuple(name for name in default if name in log.event_names and name not in own)
     if isinstance(given, str):
-        raise UsageError(f"exposure: {given!r} is no list. Allowed: a list of event names.")
+        raise UsageError(f"exposure: {given!r} is not a list. Allowed: a list of event names.")
     names = tuple(dict.fromkeys(given))
     if macro in names:
         raise UsageError(
@@ -309,7 +309,7 @@ def _events(
 
 def _unknown(log: EventLog, name: object, what: str) -> UsageError:
     return UsageError(
-        f"exposure: {what}={name!r} is no event of this log."
+        f"exposure: {what}={name!r} is not an event of this log."
         f"{did_you_mean(name, log.event_names)} {len(log.event_names)} events: log.summary()"
     )
 
@@ -326,7 +326,7 @@ def _property(log: EventLog, name: str, what: str, words: Sequence[str]) -> str:
     hint = f" {name!r} is a column, not a property." if column else ""
     hint = hint or did_you_mean(name, [*words, *log.kinds])
     raise UsageError(
-        f"exposure: {what}={name!r} is no property of this log.{hint} "
+        f"exposure: {what}={name!r} is not a property of this log.{hint} "
         f"Allowed: {', '.join(map(repr, [*words, *log.properties]))}."
     )
 
@@ -452,7 +452,7 @@ class Strata:
 def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     """The group and the stratum of every unit of a log."""
     names = len(log.event_names)
-    first = engine.over(log.shards, partial(entry_rows, log=log, start=plan.start))
+    first = parallel.map_shards(log.shards, partial(entry_rows, log=log, start=plan.start))
     turns = [_NO_TURNS] * len(log.shards)
     by = plan.by
     if by is None:
@@ -460,7 +460,7 @@ def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     elif by in log.kinds:
         groups = _property_exposure_strata(log, first, by)
     elif by == RETURNING:
-        turns = engine.over(log.shards, partial(_second_sessions, names=names))
+        turns = parallel.map_shards(log.shards, partial(_second_sessions, names=names))
         codes = [_back(s, *own) for s, *own in zip(log.shards, first, turns, strict=True)]
         groups = Groups(codes, [NEW, RETURNING])
     else:

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.checks import checked_cell
+from analysis.core import checks
 from analysis.core.result import Result, records
 from analysis.core.schema import ALL, UsageError
 from analysis.core.wording import count, listed, times, with_interval
@@ -55,7 +55,7 @@ from analysis.correlation.verdict import (
     judged,
     on_the_way,
 )
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.statistics.calibration import unlike_the_others, unmoved_by_adjustment
 from analysis.statistics.odds_ratios import Z95
 
@@ -362,7 +362,7 @@ def micro_to_macro(
             f"micro_to_macro: limits={limits!r}. Allowed: wb.VerdictLimits(max_q=0.05), or others "
             "of its thresholds."
         )
-    few = checked_cell(min_cell, "micro_to_macro")
+    few = checks.min_cell("micro_to_macro", min_cell)
     options: dict[str, Any] = {"macro": macro, "micros": micros, "controls": controls}
     options |= {"period": period, "horizon": horizon, "adjust": adjust, "by": by, "start": start}
     counts = exposure_counts(log, catalog, **options)
@@ -384,7 +384,7 @@ def micro_to_macro(
             "min_cell": few,
             "start": start,
         },
-        warnings=(*notes(table, counts, limits, few), *hindsight(log)),
+        warnings=(*notes(table, counts, limits, few), *look_ahead_warnings(log)),
         counts=counts,
         catalog=catalog,
     )

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.checks import checked_cell
+from analysis.core import checks
 from analysis.core.result import Result, records
 from analysis.core.schema import ALL, UsageError
 from analysis.core.wording import chance, count, group_name, listed, with_interval
@@ -27,7 +27,7 @@ from analysis.correlation.counts import ExposureCounts, exposure_counts
 from analysis.correlation.figures_checks import stability_forest
 from analysis.correlation.table import arms, group_names, hide_small_groups
 from analysis.correlation.verdict import ASSOCIATION, first_period_notes
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.statistics.odds_ratios import OddsRatio, cochran_q, mantel_haenszel
 from analysis.statistics.rates import q_values
 
@@ -160,7 +160,7 @@ def stability(
     """
     if isinstance(min_macros, bool) or not isinstance(min_macros, int) or min_macros < 1:
         raise UsageError(f"stability: min_macros={min_macros!r}. Allowed: a whole number from 1.")
-    few = checked_cell(min_cell, "stability")
+    few = checks.min_cell("stability", min_cell)
     if isinstance(dimensions, str):
         dimensions = [dimensions]
     if dimensions is None:
@@ -196,7 +196,7 @@ def stability(
             *(w for w in first.warnings if "control" not in w),
             *first_period_notes(first, few),
             ASSOCIATION,
-            *hindsight(log),
+            *look_ahead_warnings(log),
         ),
         label=catalog.label(micro),
         dimensions=_dimensions(table, asked),

@@ -34,7 +34,7 @@ from analysis.core.schema import ALL, UsageError, human_duration
 from analysis.core.wording import between, chance, count, share, times, with_interval
 from analysis.correlation.counts import ExposureCounts
 from analysis.correlation.plan import NEVER, ExposurePlan, entry_rows, first_times
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.statistics.calibration import MIN_CONTROLS
@@ -364,7 +364,7 @@ def on_the_way(
     if not steps or not events:
         return {}
     names = list(dict.fromkeys([*events, *steps]))
-    parts = engine.over(log.shards, partial(_before, log=log, plan=plan, names=names))
+    parts = parallel.map_shards(log.shards, partial(_before, log=log, plan=plan, names=names))
     first = np.concatenate(parts, axis=1)
     did = first < NEVER
     found = {}

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.checks import few, names_of, share_between
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import US_PER_DAY, UsageError, instant_us, one_of, timestamp
 from analysis.core.wording import count, percent, share
@@ -40,7 +40,7 @@ from analysis.engagement.scores import (
     scores,
     trend_rows,
 )
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.segments.kernels import EVER
 from analysis.segments.result import Segment, instant_of, picked
 from analysis.statistics.rates import LEVELS, wilson
@@ -322,7 +322,7 @@ def engagement_levels(
     micros = micro_events(log, catalog)
     instant = instant_of(log, at, "engagement")
     own, given = left_out(log, without), checked_cuts(cuts)
-    least = few(min_cell, "engagement")
+    least = checks.min_cell("engagement", min_cell)
     found = activity(log, instant)
     scored = scores(log, micros, found, instant=instant, without=own, cuts=given)
     users = _users(log, scored)
@@ -335,7 +335,7 @@ def engagement_levels(
             "micros": micros,
             "min_cell": least,
         },
-        warnings=(*_level_warnings(users, given is None), *hindsight(log)),
+        warnings=(*_level_warnings(users, given is None), *look_ahead_warnings(log)),
         users=users,
         cut_points=scored.cuts,
         at=timestamp(instant),
@@ -386,11 +386,11 @@ def engagement_table(
     >>> found.table["level"].tolist(), found.trends["trend"].item()
     (['low', 'medium', 'high'], 'rises')
     """
-    share_between(most_false, "engagement: most_false")
-    few(min_cell, "engagement")
+    checks.share("engagement: most_false", most_false)
+    checks.min_cell("engagement", min_cell)
     micros = micro_events(log, catalog)
     instant, given = instant_of(log, at, "engagement"), checked_cuts(cuts)
-    asked = questions(log, catalog, names_of(events, "engagement: events"))
+    asked = questions(log, catalog, checks.names("engagement: events", events))
     period = _period(log, instant, until)
     found = activity(log, instant)
     counted = found if until is None else activity(log, period[1], period[0])
@@ -415,7 +415,7 @@ def engagement_table(
         warnings=(
             *table_warnings(trends, hidden=hidden, unplaced=unplaced, min_cell=min_cell),
             period_note(None if until is None else period),
-            *hindsight(log),
+            *look_ahead_warnings(log),
         ),
         trends=trends,
         at=timestamp(instant),

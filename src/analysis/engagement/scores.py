@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.catalog import Catalog
 from analysis.core.schema import UsageError, duration_us, one_of
 from analysis.eventlog import filters as people
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.segments import kernels as passes
@@ -121,7 +121,7 @@ def activity(log: EventLog, instant: int, since: int = -int(passes.EVER)) -> Act
         visits = _sessions(Look(shard, names, instant, shard.masks), names, since)
         return np.column_stack([tally, visits])
 
-    cells = _in_order(log, engine.over(log.shards, counted), len(names) + 1)
+    cells = _in_order(log, parallel.map_shards(log.shards, counted), len(names) + 1)
     return Activity(cells[:, :-1], cells[:, -1])
 
 
@@ -154,7 +154,7 @@ def scores(
         ago[rows >= 0] = instant - shard.time[rows[rows >= 0]]
         return np.column_stack([visits, ago])
 
-    cells = _in_order(log, engine.over(log.shards, looked), 2)
+    cells = _in_order(log, parallel.map_shards(log.shards, looked), 2)
     codes = [log.event_names.index(name) for name in micros if name not in without]
     own = found.tally[:, codes]
     frequency, recency = cells[:, 0], cells[:, 1]
@@ -352,6 +352,6 @@ def _carts(
         start, end = (np.column_stack(passes.carts(*rows, instant)) for instant in period)
         return end - start
 
-    parts = engine.over(log.shards, counted)
+    parts = parallel.map_shards(log.shards, counted)
     cells = people.in_order(log.shards, len(log.event_names), parts).reshape(-1, 2)
     return cells[:, 0].astype(np.int64), cells[:, 1].astype(np.int64)

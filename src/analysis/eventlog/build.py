@@ -29,7 +29,7 @@ from analysis.core.schema import (
     did_you_mean,
 )
 from analysis.eventlog import kernels as ordering
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import (
     Column,
@@ -135,7 +135,7 @@ _Way = tuple[Callable[[pa.ChunkedArray, str], pa.ChunkedArray], str]
 
 def _converted(table: pa.Table, ways: Mapping[str, _Way]) -> dict[str, pa.ChunkedArray]:
     """The columns of a log, in threads: giving text its codes is most of the work."""
-    cells = engine.over(ways.values(), lambda way: way[0](table.column(way[1]), way[1]))
+    cells = parallel.map_shards(ways.values(), lambda way: way[0](table.column(way[1]), way[1]))
     return dict(zip(ways, cells, strict=True))
 
 

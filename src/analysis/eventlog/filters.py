@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.core.schema import EVENT, USER, UsageError, did_you_mean
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.shard import Column, Shard, TextColumn
 
 # ──── sources.consent
@@ -202,7 +202,7 @@ def _present(shards: Sequence[Shard], names: int) -> list[np.ndarray]:
             return np.zeros(0, np.bool_)
         return np.logical_or.reduceat(shard.event < names, shard.offsets[:-1])
 
-    return engine.over(shards, shown)
+    return parallel.map_shards(shards, shown)
 
 
 def _in_order(
@@ -246,7 +246,7 @@ def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> dic
     for name in where:
         if name not in names and name not in (EVENT, USER):
             raise UsageError(
-                f"{what}: {name!r} is no property of this log.{did_you_mean(name, names)} "
+                f"{what}: {name!r} is not a property of this log.{did_you_mean(name, names)} "
                 f"Properties: {', '.join(map(repr, names)) or 'none'}."
             )
     return {name: _as_list(wanted) for name, wanted in where.items()}

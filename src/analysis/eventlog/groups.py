@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.core.schema import ALL, MISSING, MONEY_SCALE, OTHER, VALUE, UsageError, instant_us
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Column, NumberColumn, Shard
 
@@ -192,7 +192,7 @@ def totals(
         raise UsageError(f"totals: period={period!r} ends before it starts. Swap the two.")
     code = log.event_names.index(event) if event in log.event_names else -1
     find = partial(_rows, code=code, low=low, high=high)
-    rows = engine.over(log.shards, find)
+    rows = parallel.map_shards(log.shards, find)
     users = sum(_users(shard, own) for shard, own in zip(log.shards, rows, strict=True))
     currencies = _currencies(log, rows)
     unit = ", ".join(currencies) or None

@@ -32,11 +32,10 @@ from analysis.core.schema import (
     instant_us,
     timestamp,
 )
-from analysis.eventlog import build, store, units
+from analysis.eventlog import build, parallel, store, units
 from analysis.eventlog import filters as people
 from analysis.eventlog import filters as predicates
 from analysis.eventlog import kernels as counting
-from analysis.eventlog import parallel as engine
 from analysis.eventlog.build import arrow_table, canonical_table
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, content_sum
 from analysis.eventlog.store import open_shards
@@ -82,7 +81,7 @@ def picked_after(before: int | None, mask: Any) -> int:
     return instant if before is None else max(before, instant)
 
 
-def hindsight(log: Picked, since: int | None = None) -> tuple[str, ...]:
+def look_ahead_warnings(log: Picked, since: int | None = None) -> tuple[str, ...]:
     """What to say where a question looks at rows from before its people were picked.
 
     Parameters
@@ -140,7 +139,7 @@ def per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
 
     total = np.zeros((names, 4), np.int64)
     total[:, 2], total[:, 3] = np.iinfo(np.int64).max, np.iinfo(np.int64).min
-    for part in engine.over(shards, count):
+    for part in parallel.map_shards(shards, count):
         total[:, :2] += part[:, :2]
         total[:, 2] = np.minimum(total[:, 2], part[:, 2])
         total[:, 3] = np.maximum(total[:, 3], part[:, 3])
@@ -155,7 +154,7 @@ def users_and_sessions(shards: Sequence[Shard], names: int) -> tuple[int, int]:
         assert isinstance(column, TextColumn)
         return counting.users_and_sessions(shard.event, column.codes, shard.offsets, names)
 
-    parts = engine.over(shards, count)
+    parts = parallel.map_shards(shards, count)
     return sum(users for users, _ in parts), sum(sessions for _, sessions in parts)
 
 
@@ -171,7 +170,7 @@ def money_per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
         return counting.money_per_event(shard.event, column.numbers, names, MONEY_SCALE)
 
     total, sizes = np.zeros(names, np.int64), np.zeros(names)
-    for own, size in engine.over(shards, add):
+    for own, size in parallel.map_shards(shards, add):
         total, sizes = total + own, sizes + size
     return np.where(sizes < 2.0**62, total / MONEY_SCALE, np.nan)
 
@@ -185,7 +184,7 @@ def table_of(
     shards: Sequence[Shard], event_names: Sequence[str], kinds: Mapping[str, str]
 ) -> pa.Table:
     """The shown rows as a canonical table; `kinds` are the columns where there is no shard."""
-    parts = engine.over(shards, partial(_shard_table, event_names=event_names))
+    parts = parallel.map_shards(shards, partial(_shard_table, event_names=event_names))
     if not parts:
         return _empty(kinds)
     table = pa.concat_tables(parts, promote_options="default")
@@ -247,7 +246,9 @@ class EventLog:
     kinds: Mapping[str, str]
     filtered: bool = False
     terms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    picked_at_us: int | None = None  # when it was known whom a view shows; see `hindsight`
+    picked_at_us: int | None = (
+        None  # when it was known whom a view shows; see `look_ahead_warnings`
+    )
 
     # ── making ──────────────────────────────────────────────────────────────────────────────
 
@@ -436,7 +437,7 @@ class EventLog:
             event = np.where(rows_of(shard), shard.event, shard.event.dtype.type(hidden))
             return dataclasses.replace(shard, event=event)
 
-        shards = tuple(engine.over(self.shards, view))
+        shards = tuple(parallel.map_shards(self.shards, view))
         return dataclasses.replace(self, shards=shards, filtered=True)
 
     # ── facts ───────────────────────────────────────────────────────────────────────────────
@@ -501,7 +502,7 @@ class EventLog:
         def content(shard: Shard) -> tuple[int, int]:
             return content_sum(shard, names, shard.event < hidden if self.filtered else None)
 
-        return store.fingerprint_of(engine.over(self.shards, content), self.kinds)
+        return store.fingerprint_of(parallel.map_shards(self.shards, content), self.kinds)
 
     def summary(self) -> pd.DataFrame:
         """Which events are there, how often, by how many, from when to when?

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.core.schema import DataError, UsageError
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.folder import (
     QUARANTINE,
     Part,
@@ -165,7 +165,7 @@ def share(text: str | float) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number <= 1:
-        raise UsageError(f"max_bad={text!r} is no share of rows. Allowed: '1%', or 0 to 1.")
+        raise UsageError(f"max_bad={text!r} is not a share of rows. Allowed: '1%', or 0 to 1.")
     return number
 
 
@@ -307,7 +307,7 @@ def _checked(folder: Path, manifest: Manifest) -> Checked:
         staged = staged_quarantine(folder, manifest.version).name
         name = staged if (folder / staged).exists() else QUARANTINE
         files[name] = manifest.quarantine
-    reasons = engine.over(files.items(), lambda of: _reason(folder / of[0], of[1]))
+    reasons = parallel.map_shards(files.items(), lambda of: _reason(folder / of[0], of[1]))
     damaged += [Damage(name, why) for name, why in zip(files, reasons, strict=True) if why]
     size = sum(facts["bytes"] for facts in files.values())
     return Checked(len(files), size, tuple(damaged))

@@ -21,14 +21,14 @@ Summary = TypeVar("Summary")
 _END: Final[Any] = object()
 
 
-def ahead(items: Iterable[Part]) -> Generator[Part]:
+def prefetch(items: Iterable[Part]) -> Generator[Part]:
     """The items, the next one made in a thread while one is being worked on.
 
     An error in the making is raised where the item would have come.
 
     Examples
     --------
-    >>> list(ahead(n * n for n in range(4)))
+    >>> list(prefetch(n * n for n in range(4)))
     [0, 1, 4, 9]
     """
     iterator = iter(items)
@@ -43,12 +43,12 @@ def ahead(items: Iterable[Part]) -> Generator[Part]:
             iterator.close()
 
 
-def over(parts: Iterable[Part], run: Callable[[Part], Summary]) -> list[Summary]:
+def map_shards(parts: Iterable[Part], run: Callable[[Part], Summary]) -> list[Summary]:
     """`run` on every part, in threads; the results in the order of the parts.
 
     Examples
     --------
-    >>> over([1, 2, 3], lambda part: part * part)
+    >>> map_shards([1, 2, 3], lambda part: part * part)
     [1, 4, 9]
     """
     waiting = list(parts)

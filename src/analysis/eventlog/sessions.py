@@ -29,7 +29,7 @@ from analysis.core.schema import (
     time_zone_of,
 )
 from analysis.eventlog import kernels as passes
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.shard import AnyLog, Column, Shard, TextColumn, narrow
 
 CAMPAIGN: Final = "campaign"
@@ -69,7 +69,7 @@ def session_rule(
     Raises
     ------
     UsageError
-        If `gap` is no duration, `midnight` no time zone, or `campaign` neither a property's name
+        If `gap` is not a duration, `midnight` no time zone, or `campaign` neither a property's name
         nor a truth value.
 
     Examples
@@ -136,7 +136,7 @@ def sessionize(
         return dataclasses.replace(shard, columns={**shard.columns, SESSION: numbered})
 
     _check_campaign(rule, log.properties)
-    return dataclasses.replace(cast(Any, log), shards=tuple(engine.over(log.shards, cut)))
+    return dataclasses.replace(cast(Any, log), shards=tuple(parallel.map_shards(log.shards, cut)))
 
 
 def session_column(shard: Shard, rule: SessionRule, *, names: int) -> TextColumn:
@@ -236,7 +236,7 @@ def _check_campaign(rule: SessionRule, properties: Any) -> None:
     if rule.campaign is not None and rule.campaign not in properties:
         names = [name for name in properties if name != SESSION]
         raise UsageError(
-            f"sessions: {rule.campaign!r} is no property of this log."
+            f"sessions: {rule.campaign!r} is not a property of this log."
             f"{did_you_mean(rule.campaign, names)} "
             f"Properties: {', '.join(map(repr, names)) or 'none'}."
         )

@@ -330,7 +330,9 @@ def read_shard(folder: Path) -> Shard:
     rows = map_table(folder / ROWS_FILE)
     people = map_table(folder / USERS_FILE)
     if not pa.types.is_dictionary(rows.schema.field(EVENT).type):
-        raise ValueError(f"{ROWS_FILE} is no shard's: {EVENT} is {rows.schema.field(EVENT).type}")
+        raise ValueError(
+            f"{ROWS_FILE} is not a shard's: {EVENT} is {rows.schema.field(EVENT).type}"
+        )
     columns: dict[str, Column] = {}
     for field in rows.schema:
         if field.name not in (TIME, EVENT):

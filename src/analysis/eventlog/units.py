@@ -92,7 +92,7 @@ def units(log: AnyLog, by: str) -> Units:
     """
     if by not in log.properties:
         raise UsageError(
-            f"by_unit: {by!r} is no property of this log.{did_you_mean(by, log.properties)} "
+            f"by_unit: {by!r} is not a property of this log.{did_you_mean(by, log.properties)} "
             f"Properties: {', '.join(map(repr, log.properties)) or 'none'}. A session lies inside "
             "one user and is no unit."
         )

@@ -18,12 +18,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from analysis.core.checks import check_event
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import SESSION, US_PER_SECOND, UsageError, did_you_mean
 from analysis.core.wording import UNDEFINED, count, estimate, percent, share
-from analysis.eventlog import parallel as engine
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog import parallel
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard, TextColumn
 from analysis.forms import kernels as passes
 from analysis.forms.figures import form_bars
@@ -228,7 +228,7 @@ def kinds_of(log: EventLog, events: Mapping[str, str]) -> Groups:
             lut[log.event_names.index(name)] = order.index(kind)
         elif events is not EVENTS:
             raise UsageError(
-                f"form_fields: {name!r} is no event of this log."
+                f"form_fields: {name!r} is not an event of this log."
                 f"{did_you_mean(name, log.event_names)} {len(log.event_names)} events: "
                 "log.summary()"
             )
@@ -250,7 +250,7 @@ def check_property(log: EventLog, name: str) -> None:
     """
     if log.kinds.get(name) != "text":
         raise UsageError(
-            f"form_fields: {name!r} is no property of text of this log."
+            f"form_fields: {name!r} is not a property of text of this log."
             f"{did_you_mean(name, log.properties)} "
             f"Properties: {', '.join(map(repr, log.properties)) or 'none'}."
         )
@@ -448,14 +448,16 @@ def form_fields(
     known = values_of(log.shards, form_property)
     if form not in known:
         raise UsageError(
-            f"form_fields: {form!r} is no form of this log.{did_you_mean(form, known)} "
+            f"form_fields: {form!r} is not a form of this log.{did_you_mean(form, known)} "
             f"Forms: {', '.join(map(repr, known[:12])) or 'none'}."
         )
-    goal = -1 if macro is None else log.event_names.index(check_event(log, "form_fields", macro))
+    goal = (
+        -1 if macro is None else log.event_names.index(checks.event_name("form_fields", log, macro))
+    )
     names = values_of(log.shards, field_property)
     places = (form_property, field_property)
     shown = begun(log, "form_fields", within, entered)
-    parts = engine.over(
+    parts = parallel.map_shards(
         list(zip(shown.shards, log.shards, strict=True)),
         lambda shard: shard_fields(shard, kinds, (form, places, names), within, goal),
     )
@@ -475,7 +477,7 @@ def form_fields(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=(*_caveats(macro, within, hidden, min_cell), *hindsight(shown)),
+        warnings=(*_caveats(macro, within, hidden, min_cell), *look_ahead_warnings(shown)),
         form=form,
         within=within,
         macro=macro,

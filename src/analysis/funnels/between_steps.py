@@ -25,8 +25,8 @@ from analysis.core.periods import Period, period_of
 from analysis.core.result import Result
 from analysis.core.schema import US_PER_SECOND, UsageError, human_duration, instant_us
 from analysis.core.wording import count, label, listed, points, share
-from analysis.eventlog import parallel as engine
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog import parallel
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.funnels import figures_steps as suggested
 from analysis.funnels import kernels as between
@@ -125,7 +125,7 @@ def _pair(
             counts[row, names] = keep.sum()
         return counts
 
-    counts = sum(engine.over(stretches, counted), np.zeros((3, names + 1), np.int64))
+    counts = sum(parallel.map_shards(stretches, counted), np.zeros((3, names + 1), np.int64))
     went_on, stopped = map(int, counts[:2, names])
     both = {name for number in neighbors for name in steps[number - 1].events}
     free = [name not in both and ANY_EVENT not in both for name in log.event_names]
@@ -457,7 +457,7 @@ def micro_shares(
         bounds=(instant_us(asked.start), instant_us(asked.end)),
         last=len(entered.steps),
     )
-    counts = sum(engine.over(entered.parts, counting), np.zeros((len(names), 3), np.int64))
+    counts = sum(parallel.map_shards(entered.parts, counting), np.zeros((len(names), 3), np.int64))
     everybody = entered.table[["k"]].to_numpy()[[0, -1], 0]
     table = _table([catalog.label(name) for name in names], counts, everybody, min_cell)
     return MicroSharesResult(
@@ -471,7 +471,7 @@ def micro_shares(
         },
         warnings=(
             *_warnings(catalog, names, table, min_cell),
-            *hindsight(log, instant_us(asked.start)),
+            *look_ahead_warnings(log, instant_us(asked.start)),
         ),
         period=asked,
         window_us=entered.window_us,

@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.core.checks import EVER
 from analysis.core.schema import UsageError
 from analysis.eventlog import filters as predicates
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Column, Shard, TextColumn
 from analysis.funnels.search import blocks as chain_block
@@ -320,7 +320,9 @@ def chains_of(
     else:
         _check_held(log, question, codes)
         run = partial(_with_options, log=log, question=question, codes=codes)
-    return engine.over(log.shards, lambda shard: run(shard, keep=keep, grouping=_codes(shard, by)))
+    return parallel.map_shards(
+        log.shards, lambda shard: run(shard, keep=keep, grouping=_codes(shard, by))
+    )
 
 
 def _codes(shard: Shard, by: str | None) -> Grouping:
@@ -395,7 +397,7 @@ def _check_held(log: EventLog, question: Question, codes: Codes) -> None:
         def valued(shard: Shard, name: str = name) -> bool:
             return bool(np.any(has_value(shard, [name]) & (codes.steps[shard.event] != 0)))
 
-        if not any(engine.over(log.shards, valued)):
+        if not any(parallel.map_shards(log.shards, valued)):
             names = ", ".join(step.name for step in question.steps)
             raise UsageError(
                 f"funnel: hold={name!r}: no event of the steps ({names}) has a value of it. "

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis.core.schema import ALL, MISSING, US_PER_SECOND
 from analysis.eventlog import groups as breakdown
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.groups import Groups
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import TextColumn
@@ -170,7 +170,7 @@ def waits_of(sums: FunnelSums) -> tuple[np.ndarray, np.ndarray]:
     Two float arrays (groups, steps), NaN where nobody did the step, and at step 1.
     """
     groups, steps = len(sums.names), sums.counts.shape[2]
-    columns = engine.over(range(1, steps), lambda k: _step_waits(sums, k))
+    columns = parallel.map_shards(range(1, steps), lambda k: _step_waits(sums, k))
     nothing = np.full((groups, 2), np.nan)
     median, mean = np.stack([nothing, *columns], axis=-1).transpose(1, 0, 2)
     return median, mean

@@ -148,7 +148,7 @@ def group_number(result: FunnelData, group: Any, what: str) -> int:
         return names.index(group)
     near = did_you_mean(group, map(str, names))
     raise UsageError(
-        f"{what}: {group!r} is no group of this funnel.{near} "
+        f"{what}: {group!r} is not a group of this funnel.{near} "
         f"Groups: {', '.join(map(repr, names))}."
     )
 

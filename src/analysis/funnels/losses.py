@@ -26,7 +26,7 @@ from analysis.core.schema import (
     did_you_mean,
 )
 from analysis.eventlog import groups as breakdown
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
@@ -226,7 +226,7 @@ def _next(
         found = _in_shard(log.shards[part.shard], part.users, after[own], until[own], codes[own])
         codes[own], waits[own] = found
 
-    engine.over(located(log, stopped), look)
+    parallel.map_shards(located(log, stopped), look)
     return codes, waits
 
 
@@ -329,7 +329,7 @@ def worth_of_conversions(result: FunnelData, value: str) -> Worth:
     any_order = result.parameters["order"] == "any"
     steps = result.steps if any_order else result.steps[last - 1 : last]
     find = partial(_rows, result.log, steps, instants)
-    rows = engine.over(parts, find)
+    rows = parallel.map_shards(parts, find)
     numbers = np.full(len(converted), np.nan)
     for part, own in zip(parts, rows, strict=True):
         column = result.log.shards[part.shard].columns[value]

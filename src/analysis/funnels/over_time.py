@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.typing import NaTType
 
-from analysis.core.checks import entry_range
+from analysis.core import checks
 from analysis.core.schema import (
     OTHER,
     US_PER_SECOND,
@@ -348,7 +348,7 @@ def _periods(
     if isinstance(start, NaTType) or isinstance(end, NaTType):
         return []
     first, last = (t.tz_convert(zone).tz_localize(None).to_period(freq) for t in (start, end))
-    low, high = entry_range(entered)
+    low, high = checks.entry_range("funnel", entered)
     # A midnight that the clocks skip is the next instant there is; one that comes twice, the first.
     bounds = [
         instant_us(p.start_time.tz_localize(zone, nonexistent="shift_forward", ambiguous=True))

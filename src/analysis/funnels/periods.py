@@ -14,7 +14,7 @@ from analysis.core.periods import Period, period_before, period_of, surrounding
 from analysis.core.result import Result
 from analysis.core.schema import ALL, UsageError, human_duration, instant_us, timestamp
 from analysis.core.wording import count, day, group_name, label, percent, points
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.funnels.compare import FUNNEL, STEP, change_rows, suppressed
 from analysis.funnels.data import FunnelData
 from analysis.funnels.figures import funnel_bars
@@ -458,7 +458,9 @@ def _warnings(
 ) -> list[str]:
     now, before = periods
     # The earlier period may lie before what picked them where the later one does not.
-    said = list(dict.fromkeys([*views[0].warnings, *hindsight(log, instant_us(before.start))]))
+    said = list(
+        dict.fromkeys([*views[0].warnings, *look_ahead_warnings(log, instant_us(before.start))])
+    )
     if instant_us(now.end) > log.covers_until_us:
         said.append(not_over(now, log.covers_until))
     first: Any = log.start

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.core.checks import entry_range
+from analysis.core import checks
 from analysis.core.schema import SESSION, USER, VALUE, human_duration
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.units import units
 from analysis.funnels import losses as funnel_next
 from analysis.funnels import over_time as funnel_times
@@ -306,7 +306,9 @@ def _answer(
     sums = sums_of(log, question)
 
     def ask(*, entered: tuple[Any, Any], top: int = question.top) -> FunnelResult:
-        changed = dataclasses.replace(question, entered=entry_range(entered), top=top)
+        changed = dataclasses.replace(
+            question, entered=checks.entry_range("funnel", entered), top=top
+        )
         return _answer(log, changed, {**options, "entered": entered, "top": top}, rows_left_out)
 
     return FunnelResult(
@@ -314,7 +316,7 @@ def _answer(
         parameters=options,
         warnings=(
             *funnel_warnings(sums, question, rows_left_out),
-            *hindsight(log, question.entered[0]),
+            *look_ahead_warnings(log, question.entered[0]),
         ),
         steps=question.steps,
         window_us=question.window_us,

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeVar
 
-from analysis.core.checks import EVER, entry_range
+from analysis.core import checks
+from analysis.core.checks import EVER
 from analysis.core.schema import (
     EVENT,
     SESSION,
@@ -126,7 +127,7 @@ def as_steps(steps: Sequence[Any]) -> tuple[Step, ...]:
         If there is no step, more than 64, or one that is none of these.
     """
     if isinstance(steps, str) or not isinstance(steps, Sequence):
-        raise UsageError(f"funnel: steps={steps!r} is no list. Allowed: a list of event names.")
+        raise UsageError(f"funnel: steps={steps!r} is not a list. Allowed: a list of event names.")
     if not steps:
         raise UsageError("funnel: steps is empty. Give at least one event: log.summary().")
     if len(steps) > MOST_STEPS:
@@ -147,7 +148,9 @@ def as_exclusions(exclude: Any) -> tuple[Exclusion, ...]:
     if isinstance(exclude, (str, Mapping, Exclusion)):
         exclude = [exclude]
     if not isinstance(exclude, Sequence):
-        raise UsageError(f"funnel: exclude={exclude!r} is no list. Allowed: a list of Exclusion.")
+        raise UsageError(
+            f"funnel: exclude={exclude!r} is not a list. Allowed: a list of Exclusion."
+        )
     if len(exclude) > MOST_STEPS:
         raise UsageError(f"funnel: {len(exclude)} exclusions. Allowed: up to {MOST_STEPS}.")
     return tuple(
@@ -277,7 +280,7 @@ def question_of(log: EventLog, steps: Sequence[Any], options: Mapping[str, Any])
         by_at=options["by_at"],
         top=options["top"],
         strict=options["ties"] == "strict",
-        entered=entry_range(options["entered"]),
+        entered=checks.entry_range("funnel", options["entered"]),
     )
     _check_together(question)
     return question
@@ -317,7 +320,7 @@ def _check_properties(log: EventLog, names: Iterable[Any], option: str) -> None:
                 else did_you_mean(name, log.kinds)
             )
             raise UsageError(
-                f"funnel: {option}={name!r} is no property of this log.{hint} "
+                f"funnel: {option}={name!r} is not a property of this log.{hint} "
                 f"Properties: {', '.join(map(repr, log.kinds))}."
             )
 
@@ -326,7 +329,7 @@ def _check_unit(log: EventLog, unit: Any) -> None:
     allowed = [USER, SESSION, *log.properties]
     if unit not in allowed:
         raise UsageError(
-            f"funnel: unit={unit!r} is no unit of this log.{did_you_mean(unit, allowed)} "
+            f"funnel: unit={unit!r} is not a unit of this log.{did_you_mean(unit, allowed)} "
             f"Allowed: {', '.join(map(repr, allowed))}."
         )
 
@@ -334,7 +337,7 @@ def _check_unit(log: EventLog, unit: Any) -> None:
 def _check_event(log: EventLog, name: str) -> None:
     if name != ANY_EVENT and name not in log.event_names:
         raise UsageError(
-            f"funnel: {name!r} is no event of this log.{did_you_mean(name, log.event_names)} "
+            f"funnel: {name!r} is not an event of this log.{did_you_mean(name, log.event_names)} "
             f"{len(log.event_names)} events: log.summary()"
         )
 

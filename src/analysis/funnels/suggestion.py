@@ -30,8 +30,8 @@ from analysis.core.schema import (
     instant_us,
 )
 from analysis.core.wording import count, listed, percent, share
-from analysis.eventlog import parallel as engine
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog import parallel
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.funnels import figures_steps as suggested
 from analysis.funnels import kernels as lookback
@@ -77,7 +77,7 @@ def users_before(log: EventLog, macro: str, window_us: int) -> Before:
         arrays = shard.time, shard.event, shard.offsets, shard.masks
         return lookback.users_before(*arrays, code, window_us, len(names), known_from)
 
-    counts = sum(engine.over(log.shards, counted), np.zeros(len(names) + 1, np.int64))
+    counts = sum(parallel.map_shards(log.shards, counted), np.zeros(len(names) + 1, np.int64))
     users = dict(zip(names, map(int, counts), strict=False))
     return Before(users[macro], users, int(counts[-1]))
 
@@ -93,7 +93,7 @@ def leads(log: EventLog, macro: str, events: Sequence[str], window_us: int) -> n
         arrays = shard.time, shard.event, shard.offsets, shard.masks
         return lookback.leads(*arrays, code, window_us, place, len(events))
 
-    return np.concatenate(engine.over(log.shards, measured))
+    return np.concatenate(parallel.map_shards(log.shards, measured))
 
 
 def common_orders(lead: np.ndarray) -> list[Order]:
@@ -323,7 +323,7 @@ def suggest(
     Raises
     ------
     UsageError
-        If `macro` is no event of the log, or another argument is out of range.
+        If `macro` is not an event of the log, or another argument is out of range.
 
     Notes
     -----
@@ -370,7 +370,7 @@ def suggest(
     return SuggestResult(
         table=_table(proposed, goal, lead[:, order], catalog),
         parameters=given,
-        warnings=(*said, *hindsight(log)),
+        warnings=(*said, *look_ahead_warnings(log)),
         steps=(*proposed, goal),
         orders=_orders_table(found, kept),
         left_out=left_out,
@@ -391,7 +391,7 @@ def _macro(log: EventLog, catalog: Catalog, macro: str | None) -> str:
     """The event that ends the funnel; one that was asked for by name must be known."""
     if macro is not None and macro not in log.event_names:
         raise UsageError(
-            f"suggest: macro={macro!r} is no event of this log."
+            f"suggest: macro={macro!r} is not an event of this log."
             f"{did_you_mean(macro, log.event_names)} {len(log.event_names)} events: log.summary()"
         )
     return catalog.macro if macro is None else macro
@@ -451,7 +451,7 @@ def _nothing(
     return SuggestResult(
         table=_table([], goal, np.empty((0, 0), np.int64), catalog).iloc[:0],
         parameters=given,
-        warnings=(said, *hindsight(log)),
+        warnings=(said, *look_ahead_warnings(log)),
         steps=(),
         orders=_orders_table([], []),
         left_out=_left_out([], Before(0, {}, 0)),

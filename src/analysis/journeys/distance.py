@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.checks import check_event
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import SESSION, US_PER_SECOND, USER, DataError, human_duration
 from analysis.core.wording import count, listed, percent, share
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.journeys import kernels as passes
 from analysis.journeys.figures import distance_bars
 from analysis.journeys.sequences import (
@@ -165,7 +165,7 @@ def distance_to_macro(
     """
     check(log, "distance_to_macro", within, near=near, min_cell=min_cell)
     log = begun(log, "distance_to_macro", within, entered)
-    macro = check_event(log, "distance_to_macro", catalog.macro)
+    macro = checks.event_name("distance_to_macro", log, catalog.macro)
     roles = {
         name: role for role in _ROLES for name in catalog.with_role(role) if name in log.event_names
     }
@@ -196,7 +196,7 @@ def distance_to_macro(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *hindsight(log)),
+        warnings=(*said, *look_ahead_warnings(log)),
         macro=macro,
         within=within,
         converters=converters,

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.core.checks import check_event
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import SESSION, US_PER_SECOND, human_duration
 from analysis.core.wording import count, estimate
-from analysis.eventlog import parallel as engine
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog import parallel
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.journeys import kernels as passes
 from analysis.journeys.figures import position_map, transition_flows, transition_map
@@ -143,7 +143,7 @@ def transitions(
     check(log, "transitions", within, top=top, min_cell=min_cell)
     log = begun(log, "transitions", within, entered)
     groups = grouped(log, top)
-    counts = engine.over(log.shards, lambda shard: _counts(shard, groups, within))
+    counts = parallel.map_shards(log.shards, lambda shard: _counts(shard, groups, within))
     total = np.sum(counts, axis=0)
     users = np.full(total.shape, np.nan)
     medians = np.full((len(groups.names),) * 2, np.nan)
@@ -167,7 +167,7 @@ def transitions(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *hindsight(log)),
+        warnings=(*said, *look_ahead_warnings(log)),
         within=within,
     )
 
@@ -193,13 +193,13 @@ def _gaps(
         )
         return users, found, ends
 
-    parts = engine.over(list(zip(log.shards, counts, strict=True)), measure)
+    parts = parallel.map_shards(list(zip(log.shards, counts, strict=True)), measure)
 
     def median(pair: int) -> float:
         own = [found[ends[pair - 1] if pair else 0 : ends[pair]] for _, found, ends in parts]
         return _median(np.concatenate(own))
 
-    medians = np.array(engine.over(range(size * size), median)).reshape(size, size)
+    medians = np.array(parallel.map_shards(range(size * size), median)).reshape(size, size)
     return np.sum([users for users, _, _ in parts], axis=0).astype(float), medians
 
 
@@ -343,7 +343,9 @@ def step_matrix(
     check(log, "step_matrix", within, steps=steps, top=top, min_cell=min_cell)
     log = begun(log, "step_matrix", within, entered)
     named = [
-        check_event(log, "step_matrix", event) for event in dict.fromkeys((start, to)) if event
+        checks.event_name("step_matrix", log, event)
+        for event in dict.fromkeys((start, to))
+        if event
     ]
     groups = grouped(log, top, named)
     tables = [_rows(log, groups, within, (start, steps, False))]
@@ -367,7 +369,7 @@ def step_matrix(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *hindsight(log)),
+        warnings=(*said, *look_ahead_warnings(log)),
         within=within,
         anchors=(start or "", to),
     )

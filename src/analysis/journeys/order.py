@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.core.checks import check_event
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import USER, UsageError
 from analysis.core.wording import count, percent, share
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.journeys import kernels as passes
 from analysis.journeys.figures import order_bars, order_map
 from analysis.journeys.sequences import (
@@ -107,7 +107,7 @@ def event_order(
     Raises
     ------
     UsageError
-        If `about` is no event of the log, or another argument is not allowed.
+        If `about` is not an event of the log, or another argument is not allowed.
     DataError
         If the log is empty.
 
@@ -135,7 +135,7 @@ def event_order(
         raise UsageError(
             f"event_order: most_false={most_false!r}. Allowed: a share between 0 and 1."
         )
-    keep = [] if about is None else [check_event(log, "event_order", about)]
+    keep = [] if about is None else [checks.event_name("event_order", log, about)]
     groups = grouped(log, top, keep)
     table = _table(groups, *_counted(log, groups, within))
     asked = table["both"] > 0
@@ -166,7 +166,7 @@ def event_order(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *hindsight(log)),
+        warnings=(*said, *look_ahead_warnings(log)),
         within=within,
     )
 

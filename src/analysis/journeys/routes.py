@@ -15,11 +15,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.core.checks import check_event
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import SESSION, UsageError
 from analysis.core.wording import count, percent, share
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.journeys import kernels as passes
 from analysis.journeys.figures import path_bars
 from analysis.journeys.sequences import (
@@ -148,7 +148,7 @@ def paths(
     log = begun(log, "paths", within, entered)
     for event in (start, to):
         if event is not None:
-            check_event(log, "paths", event)
+            checks.event_name("paths", log, event)
     groups = grouped(log, len(log.event_names))
     _check_length(length, len(groups.names))
     asked = Asked(
@@ -179,7 +179,7 @@ def paths(
             "entered": told(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *hindsight(log)),
+        warnings=(*said, *look_ahead_warnings(log)),
         within=within,
         ends=(start, to),
     )

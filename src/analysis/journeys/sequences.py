@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from analysis.core.checks import entry_range
+from analysis.core import checks
 from analysis.core.schema import OTHER, SESSION, USER, DataError, UsageError, one_of
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
 from analysis.journeys import kernels as paths
@@ -97,11 +97,11 @@ def begun(log: EventLog, what: str, within: str, entered: Entered) -> EventLog:
     Raises
     ------
     UsageError
-        If `entered` is no range.
+        If `entered` is not a range.
     """
     if entered is None:
         return log
-    low, high = entry_range(entered, what)
+    low, high = checks.entry_range(what, entered)
     hidden = len(log.event_names)
     lut = np.append(np.zeros(hidden, np.int64), -1)
 
@@ -114,7 +114,7 @@ def begun(log: EventLog, what: str, within: str, entered: Entered) -> EventLog:
         event[rows[kept]] = shard.event[rows[kept]]
         return dataclasses.replace(shard, event=event)
 
-    shards = tuple(engine.over(log.shards, view))
+    shards = tuple(parallel.map_shards(log.shards, view))
     return dataclasses.replace(log, shards=shards, filtered=True)
 
 
@@ -143,7 +143,7 @@ def over_lines(
     log: EventLog, groups: Groups, within: str, run: Callable[[Lines], Found]
 ) -> list[Found]:
     """`run` on the lines of every shard, in threads."""
-    return engine.over(log.shards, lambda shard: run(lines_of(shard, groups, within)))
+    return parallel.map_shards(log.shards, lambda shard: run(lines_of(shard, groups, within)))
 
 
 def unit_word(within: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from analysis.catalog import Catalog
 from analysis.core.schema import MISSING, VALUE, human_duration, timestamp
 from analysis.core.wording import count, day, listed, percent, share
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, string_hashes
 from analysis.quality.scan import (
@@ -59,7 +59,7 @@ class Orders(NamedTuple):
 def orders_of(log: EventLog, catalog: Catalog) -> Orders:
     """The rows of all events that have the role macro."""
     codes = [i for i, name in enumerate(log.event_names) if name in catalog.with_role("macro")]
-    parts = engine.over(log.shards, partial(_orders, codes=codes))
+    parts = parallel.map_shards(log.shards, partial(_orders, codes=codes))
     values = np.concatenate([part.values for part in parts])
     ids = np.concatenate([part.ids for part in parts])
     currencies = np.concatenate([part.currencies for part in parts])

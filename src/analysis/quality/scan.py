@@ -24,7 +24,7 @@ from analysis.core.schema import (
     time_zone_of,
     timestamp,
 )
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn
 from analysis.quality import kernels as quality
@@ -218,7 +218,7 @@ def _bulk(log: EventLog) -> tuple[int, int]:
     first, bins = (first, bins) if bins <= _MOST_DAYS else (_EARLIEST, _MOST_DAYS)
     names = len(log.event_names)
     count = partial(_per_utc_day, names=names, first=first, bins=int(bins))
-    total = sum(engine.over(log.shards, count))
+    total = sum(parallel.map_shards(log.shards, count))
     low, high = _without_strays(np.asarray(total))
     start, until = first + low * US_PER_DAY, first + high * US_PER_DAY
     covered = log.covers_until_us
@@ -249,7 +249,7 @@ def scan(log: EventLog, days: Days, *, entry: tuple[str, ...], limits: Limits) -
     """Look at every shard once."""
     is_entry = np.array([name in entry for name in log.event_names], np.bool_)
     look = partial(_look, days=days, is_entry=is_entry, limits=limits)
-    parts = engine.over(log.shards, look)
+    parts = parallel.map_shards(log.shards, look)
     total = {}
     for field in fields(Counts):
         stack = np.stack([getattr(part, field.name) for part in parts])

@@ -129,7 +129,7 @@ def check_values(
     >>> known = {"window": Parameter("window", "str", "7d")}
     >>> check_values({"windw": "7d"}, known, "weekly")
     Traceback (most recent call last):
-    analysis.UsageError: weekly: 'windw' is no parameter of the notebook. Did you mean \
+    analysis.UsageError: weekly: 'windw' is not a parameter of the notebook. Did you mean \
 'window'? Allowed: 'window'.
     """
     checked = {}
@@ -137,7 +137,7 @@ def check_values(
         if name not in parameters:
             allowed = ", ".join(map(repr, parameters)) or "none, its parameters cell is empty"
             raise UsageError(
-                f"{where}: {name!r} is no parameter of the notebook."
+                f"{where}: {name!r} is not a parameter of the notebook."
                 f"{did_you_mean(name, parameters)} Allowed: {allowed}."
             )
         checked[name] = plain(value, f"{where}: parameter {name!r}")
@@ -294,7 +294,8 @@ class Definition:
                 )
         if not _STEM.fullmatch(self.notebook):
             raise UsageError(
-                f"{self.name}: notebook = {self.notebook!r} is no name of a notebook. Name a file "
+                f"{self.name}: notebook = {self.notebook!r} is not a name of a notebook. "
+                "Name a file "
                 "of notebooks/ without folder and without .ipynb, such as '90_weekly_report'."
             )
         one_of(f"{self.name}: period", self.period, PERIODS)
@@ -420,7 +421,7 @@ def check_name(name: str) -> str:
     --------
     >>> check_name("../../etc")
     Traceback (most recent call last):
-    analysis.UsageError: '../../etc' is no name of a report. Did you mean 'etc'? Allowed: \
+    analysis.UsageError: '../../etc' is not a name of a report. Did you mean 'etc'? Allowed: \
 up to 64 lower-case letters, digits, '-' and '_'.
     """
     if isinstance(name, str) and _SLUG.fullmatch(name) and name != FOLDER:
@@ -428,7 +429,7 @@ up to 64 lower-case letters, digits, '-' and '_'.
     nearest = re.sub(r"[^a-z0-9_]+", "-", str(name).lower()).strip("-_")[:64]
     hint = f" Did you mean {nearest!r}?" if nearest and nearest != FOLDER else ""
     raise UsageError(
-        f"{name!r} is no name of a report.{hint} "
+        f"{name!r} is not a name of a report.{hint} "
         "Allowed: up to 64 lower-case letters, digits, '-' and '_'."
     )
 

@@ -131,7 +131,7 @@ def read_notebook(path: Path) -> Any:
         nbformat.validate(notebook)
     except (ValueError, TypeError, nbformat.ValidationError) as error:
         raise ReportError(
-            f"'{path.name}' is no notebook: {_one_line(str(error))} Restore the file."
+            f"'{path.name}' is not a notebook: {_one_line(str(error))} Restore the file."
         ) from error
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     if language != "python":

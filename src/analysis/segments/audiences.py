@@ -22,14 +22,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analysis.core.checks import few
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import USER, DataError, UsageError, did_you_mean, timestamp
 from analysis.core.wording import count, percent, share
 from analysis.eventlog import filters as people
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.filters import GRANTED, Consent, granted_rows
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard, TextColumn, string_hashes
 from analysis.segments import kernels as passes
 from analysis.segments.evaluate import Look, asked, check_rule, keeps
@@ -225,14 +225,14 @@ def audience(
     target = target_of(path)
     _check(holdout, seed)
     check_rule(log, did(macro), "audience: macro")
-    least = few(min_cell, "audience")
+    least = checks.min_cell("audience", min_cell)
     granted = _granted(log, consent)
     chosen = people.chosen(log.shards, len(log.event_names), segment)
 
     def rows_of(pair: tuple[Shard, np.ndarray]) -> np.ndarray:
         return _people(pair[0], pair[1], log, segment.at_us, did(macro), granted)
 
-    parts = engine.over(list(zip(log.shards, chosen, strict=True)), rows_of)
+    parts = parallel.map_shards(list(zip(log.shards, chosen, strict=True)), rows_of)
     cells = people.in_order(log.shards, len(log.event_names), parts).reshape(-1, 4)
     kept = cells[:, 0] & cells[:, 1]
     ids = log.user_ids[kept]
@@ -355,7 +355,7 @@ def _hidden(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
 def _warnings(
     log: EventLog, segment: Segment, consent: str | Consent | None, without: int
 ) -> tuple[str, ...]:
-    said = [*segment.warnings, *hindsight(log, segment.at_us)]
+    said = [*segment.warnings, *look_ahead_warnings(log, segment.at_us)]
     if without:
         said.append(f"{count(without)} people left out: their last known word is no consent.")
     named = [name for name in log.properties if "consent" in name.lower()]

@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.core.checks import few, names_of
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import DataError, UsageError, one_of, timestamp
 from analysis.core.wording import count, label, listed, percent, share
 from analysis.eventlog import filters as people
-from analysis.eventlog import parallel as engine
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog import parallel
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.segments import kernels as passes
 from analysis.segments.evaluate import Look, asked
@@ -85,7 +85,7 @@ def points(log: EventLog, names: list[str], instant: int, min_events: int) -> Po
         visits = asked(look, match, passes.sessions, column.codes, len(column.values))
         return np.column_stack([counts, visits])
 
-    parts = engine.over(log.shards, tallied)
+    parts = parallel.map_shards(log.shards, tallied)
     cells = people.in_order(log.shards, len(log.event_names), parts).reshape(-1, len(codes) + 1)
     done = cells[:, :-1].sum(axis=1)
     kept = done >= min_events
@@ -266,8 +266,8 @@ def behavioral_clusters(
     (3, True)
     """
     _check(clusters, min_events, draws, seed)
-    least = few(min_cell, "clusters")
-    names = names_of(events, "clusters: events") or list(log.event_names)
+    least = checks.min_cell("clusters", min_cell)
+    names = checks.names("clusters: events", events) or list(log.event_names)
     for name in names:
         one_of("clusters: events", name, log.event_names)
     instant = instant_of(log, at, "clusters")
@@ -296,7 +296,7 @@ def behavioral_clusters(
             "seed": seed,
             "min_cell": least,
         },
-        warnings=(*_warnings(found, float(rand.mean()), min_events), *hindsight(log)),
+        warnings=(*_warnings(found, float(rand.mean()), min_events), *look_ahead_warnings(log)),
         users=pd.DataFrame({"user": found.users, "cluster": np.array(titles)[place]}),
         stability=float(rand.mean()),
         stability_low=float(low),

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.core.checks import few, names_of, share_between
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import (
     MISSING,
@@ -32,7 +32,7 @@ from analysis.core.wording import UNDEFINED, count, percent, points, share, thin
 from analysis.core.wording import q_words as chance
 from analysis.eventlog import filters as people
 from analysis.eventlog import groups as breakdown
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, must_know
 from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.funnels.result import funnel
@@ -130,7 +130,7 @@ class TwoGroups(NamedTuple):
     def over(self, run: Any) -> list[Any]:
         """`run` of each shard with the people of both groups in it."""
         parts = list(zip(self.log.shards, self.a, self.b, strict=True))
-        return engine.over(parts, lambda part: run(*part))
+        return parallel.map_shards(parts, lambda part: run(*part))
 
 
 def event_rows(groups: TwoGroups) -> pd.DataFrame:
@@ -159,7 +159,7 @@ def property_rows(groups: TwoGroups, properties: Sequence[str] | None) -> pd.Dat
     for name in properties or ():
         if name not in log.kinds:
             raise UsageError(
-                f"compare_segments: {name!r} is no property of this log."
+                f"compare_segments: {name!r} is not a property of this log."
                 f"{did_you_mean(name, log.kinds)} "
                 f"Properties: {', '.join(map(repr, log.properties))}."
             )
@@ -380,9 +380,9 @@ def compare_segments(
     >>> sorted(set(found.table["kind"]))
     ['event', 'property', 'time']
     """
-    share_between(most_false, "compare_segments: most_false")
-    few(min_cell, "compare_segments")
-    compared = names_of(properties, "compare_segments: properties")
+    checks.share("compare_segments: most_false", most_false)
+    checks.min_cell("compare_segments", min_cell)
+    compared = checks.names("compare_segments: properties", properties)
     for one in (a,) if b is None else (a, b):
         as_segment(one, "compare_segments")
     start, end, instant = _period(log, a, b, (since, until), look_back)

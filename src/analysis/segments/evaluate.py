@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from analysis.core.checks import check_property
+from analysis.core import checks
 from analysis.core.schema import (
     EVENT,
     MONEY_SCALE,
@@ -296,7 +296,7 @@ def check_rule(log: EventLog, rule: Rule, what: str = "segment") -> None:
         for match in _matches(leaf):
             _check_match(log, match, what)
         if isinstance(leaf, (Holds, Value)):
-            check_property(log, leaf.property, what)
+            checks.property_name(what, log, leaf.property)
         if isinstance(leaf, Value) and log.kinds[leaf.property] != "number":
             raise UsageError(
                 f"{what}: value({leaf.property!r}), but {leaf.property!r} holds text. "
@@ -315,9 +315,10 @@ def _check_match(log: EventLog, match: Matching, what: str) -> None:
     for name in match.events:
         if name != ANY_EVENT and name not in log.event_names:
             raise UsageError(
-                f"{what}: {name!r} is no event of this log.{did_you_mean(name, log.event_names)} "
+                f"{what}: {name!r} is not an event of this "
+                f"log.{did_you_mean(name, log.event_names)} "
                 f"{len(log.event_names)} events: log.summary()"
             )
     for name, _ in match.where:
         if name not in (EVENT, USER):
-            check_property(log, name, what)
+            checks.property_name(what, log, name)

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.checks import few
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import UsageError, instant_us, one_of, timestamp
 from analysis.core.wording import count, label, listed, percent, share
 from analysis.eventlog import filters as people
-from analysis.eventlog import parallel as engine
-from analysis.eventlog.log import EventLog, hindsight, must_know
+from analysis.eventlog import parallel
+from analysis.eventlog.log import EventLog, look_ahead_warnings, must_know
 from analysis.eventlog.shard import Shard
 from analysis.segments.evaluate import Look, check_rule, keeps, there
 from analysis.segments.figures import upset
@@ -153,7 +153,8 @@ def as_segment(given: Any, what: str) -> Segment:
     """
     if not isinstance(given, Segment):
         raise UsageError(
-            f"{what}: {type(given).__name__} is no segment. Allowed: segment(log, rule, at=...), "
+            f"{what}: {type(given).__name__} is not a segment. Allowed: segment(log, "
+            "rule, at=...), "
             "or picked(log, mask, at=...) for people picked otherwise."
         )
     return given
@@ -186,7 +187,7 @@ def picked(log: EventLog, mask: Any, *, at: Any, name: str | None = None) -> Seg
     def seen_by(shard: Shard) -> np.ndarray:
         return there(Look(shard, log.event_names, instant, shard.masks))
 
-    seen = tuple(engine.over(log.shards, seen_by))
+    seen = tuple(parallel.map_shards(log.shards, seen_by))
     own = tuple(chose & here for chose, here in zip(chosen, seen, strict=True))
     return Segment(rule=None, at_us=instant, by_shard=own, seen_by_shard=seen, log=log, name=name)
 
@@ -284,7 +285,7 @@ def overlaps(
             f"overlaps: {len(segments)} segments. Allowed: 2 to {MOST_SETS}, by name: "
             "{'carts': segment(log, ...), 'readers': segment(log, ...)}."
         )
-    few(min_cell, "overlaps")
+    checks.min_cell("overlaps", min_cell)
     first, *others = (as_segment(one, "overlaps") for one in segments.values())
     for name, other in segments.items():
         if other.at_us != first.at_us:
@@ -305,7 +306,7 @@ def overlaps(
             "segments": {name: one.parameters for name, one in segments.items()},
             "min_cell": min_cell,
         },
-        warnings=(*((said,) if hidden.any() else ()), *hindsight(log, first.at_us)),
+        warnings=(*((said,) if hidden.any() else ()), *look_ahead_warnings(log, first.at_us)),
         sets=names,
         pairs=_pairs(codes, names, min_cell),
     )
@@ -318,7 +319,7 @@ def _codes(log: EventLog, first: Segment, segments: list[Segment]) -> tuple[np.n
     def seen_by(shard: Shard) -> np.ndarray:
         return there(Look(shard, log.event_names, first.at_us, shard.masks))
 
-    seen = engine.over(log.shards, seen_by)
+    seen = parallel.map_shards(log.shards, seen_by)
     bits = [np.zeros(len(own), np.int64) for own in seen]
     for place, one in enumerate(segments):
         chosen = people.chosen(log.shards, names, one)
@@ -431,7 +432,7 @@ def segment(
         seen = there(look)
         return keeps(look.at_users(seen), wanted) & seen, seen
 
-    parts = engine.over(log.shards, who)
+    parts = parallel.map_shards(log.shards, who)
     return Segment(
         rule=wanted,
         at_us=instant,

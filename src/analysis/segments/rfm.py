@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.core.checks import few, whole
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import MONEY_SCALE, US_PER_DAY, UsageError, timestamp
 from analysis.core.wording import count, percent, share
 from analysis.eventlog import filters as people
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.groups import totals
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.segments import kernels as passes
 from analysis.segments.evaluate import Look, asked, check_rule
@@ -61,7 +61,7 @@ class RFMResult(Result):
         given = {"r": r, "f": f, "m": m}
         least = {letter: bound for letter, bound in given.items() if bound is not None}
         for letter, bound in least.items():
-            if whole(bound, f"rfm: {letter}", 1) > self.scores:
+            if checks.whole(f"rfm: {letter}", bound, least=1) > self.scores:
                 raise UsageError(
                     f"rfm: {letter}={bound}. Allowed: a score from 1 to {self.scores}."
                 )
@@ -141,10 +141,10 @@ def rfm(
     check_rule(log, did(event), "rfm")
     if value is not None and log.kinds.get(value) != "number":
         raise UsageError(
-            f"rfm: value={value!r} is no property of numbers. Give one of "
+            f"rfm: value={value!r} is not a property of numbers. Give one of "
             f"{[n for n, kind in log.kinds.items() if kind == 'number']}, or value=None."
         )
-    instant, least = instant_of(log, at, "rfm"), few(min_cell, "rfm")
+    instant, least = instant_of(log, at, "rfm"), checks.min_cell("rfm", min_cell)
     warnings = []
     if value is not None:
         currencies = totals(log, event).currency
@@ -164,7 +164,7 @@ def rfm(
     return RFMResult(
         table=_table(buyers, least),
         parameters=parameters,
-        warnings=(*warnings, *hindsight(log)),
+        warnings=(*warnings, *look_ahead_warnings(log)),
         users=buyers,
         cut_points=cuts,
         scores=scores,
@@ -191,7 +191,7 @@ def _buyers(log: EventLog, event: str, value: str | None, instant: int) -> pd.Da
             cells[:, 2] = np.where(sizes < 2.0**62, sums / MONEY_SCALE, np.nan)
         return cells
 
-    parts = engine.over(log.shards, shard_buyers)
+    parts = parallel.map_shards(log.shards, shard_buyers)
     cells = people.in_order(log.shards, len(log.event_names), parts).reshape(-1, 3)
     bought = cells[:, 1] > 0
     return pd.DataFrame(

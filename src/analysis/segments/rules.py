@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from analysis.core.checks import bounded, number, ordered, text, whole
+from analysis.core import checks
 from analysis.core.schema import (
     US_PER_DAY,
     US_PER_MINUTE,
@@ -196,7 +196,7 @@ class Not(Rule):
 def _rule(other: Any) -> Rule:
     if not isinstance(other, Rule):
         raise UsageError(
-            f"segment: {other!r} is no rule. Allowed: did(...), recency(...), and so on."
+            f"segment: {other!r} is not a rule. Allowed: did(...), recency(...), and so on."
         )
     return other
 
@@ -267,7 +267,10 @@ def matching(event: Any, where: Mapping[str, Any] | None, what: str) -> Matching
         raise UsageError(f"{what}: event={event!r}. Allowed: an event's name, or a list of names.")
     if where is not None and not isinstance(where, Mapping):
         raise UsageError(f"{what}: where={where!r}. Allowed: a table such as {{'value': '>= 50'}}.")
-    kept = {text(name, what): values_of(wanted, what) for name, wanted in (where or {}).items()}
+    kept = {
+        checks.property_text(what, name): values_of(wanted, what)
+        for name, wanted in (where or {}).items()
+    }
     return Matching(names, tuple(sorted(kept.items())))
 
 
@@ -329,9 +332,9 @@ def did(
     >>> rule.rules[0].at_least
     2
     """
-    least = whole(at_least, "did: at_least", 1)
-    most = None if at_most is None else whole(at_most, "did: at_most", 1)
-    ordered(least, most, "did")
+    least = checks.whole("did: at_least", at_least, least=1)
+    most = None if at_most is None else checks.whole("did: at_most", at_most, least=1)
+    checks.ordered("did", least, most)
     return Did(matching(event, where, "did"), least, most, span(within, "did: within"))
 
 
@@ -350,7 +353,9 @@ def sequence(steps: Iterable[Any], *, within: Any = None) -> Sequence:
     3
     """
     if isinstance(steps, (str, Mapping)) or not isinstance(steps, Iterable):
-        raise UsageError(f"sequence: steps={steps!r} is no list. Allowed: a list of event names.")
+        raise UsageError(
+            f"sequence: steps={steps!r} is not a list. Allowed: a list of event names."
+        )
     found = tuple(_step(step) for step in steps)
     if not 2 <= len(found) <= MOST_STEPS:
         raise UsageError(
@@ -452,10 +457,10 @@ def frequency(
     """
     one_of("frequency: unit", unit, UNITS)
     low, high = (
-        None if bound is None else whole(bound, f"frequency: {name}", 0)
+        None if bound is None else checks.whole(f"frequency: {name}", bound, least=0)
         for name, bound in (("at_least", at_least), ("at_most", at_most))
     )
-    bounded(low, high, "frequency", "at_least=3")
+    checks.bounded("frequency", low, high, "at_least=3")
     back = span(within, "frequency: within")
     return Frequency(unit, matching(event, where, "frequency"), low, high, back)
 
@@ -477,12 +482,14 @@ def value(
     100.0
     """
     low, high = (
-        None if bound is None else number(bound, f"value: {name}")
+        None if bound is None else checks.number(f"value: {name}", bound)
         for name, bound in (("at_least", at_least), ("at_most", at_most))
     )
-    bounded(low, high, "value", "at_least=100")
+    checks.bounded("value", low, high, "at_least=100")
     back = span(within, "value: within")
-    return Value(text(property, "value"), matching(event, where, "value"), low, high, back)
+    return Value(
+        checks.property_text("value", property), matching(event, where, "value"), low, high, back
+    )
 
 
 def abandoned(
@@ -527,11 +534,11 @@ def _step(step: Any) -> Matching:
 
 
 def _holds(which: str, property: str, values: Any) -> Holds:
-    return Holds(which, text(property, which), values_of(values, which))
+    return Holds(which, checks.property_text(which, property), values_of(values, which))
 
 
 def _since(which: str, what: str, match: Matching, bounds: tuple[Any, Any]) -> Since:
     low, high = span(bounds[0], f"{what}: at_least"), span(bounds[1], f"{what}: at_most")
     least, most = (None if end is None else duration_us(end) for end in (low, high))
-    bounded(least, most, what, "at_most='30d'")
+    checks.bounded(what, least, most, "at_most='30d'")
     return Since(which, match, low, high)

@@ -204,7 +204,7 @@ def as_rule(written: Any, source: str = "segment") -> Rule:
         return written
     if not isinstance(written, Mapping):
         raise UsageError(
-            f"{source}: {written!r} is no rule. Allowed: did(...), or a table such as "
+            f"{source}: {written!r} is not a rule. Allowed: did(...), or a table such as "
             "{did = 'purchase'}."
         )
     found = [key for key in written if key in _KINDS]

@@ -32,7 +32,7 @@ from analysis.core.schema import (
 from analysis.eventlog.build import default_shards, shard_of, split_table
 from analysis.eventlog.folder import QUARANTINE, Part, new_version, workspace, write_part
 from analysis.eventlog.maintenance import Quarantine, share
-from analysis.eventlog.parallel import ahead
+from analysis.eventlog.parallel import prefetch
 from analysis.eventlog.shard import TEXT, event_dtype
 from analysis.eventlog.spill import Spill
 from analysis.eventlog.store import Manifest, covered_until, day_end, file_facts, publish, writing
@@ -129,7 +129,7 @@ class Intake:
         """
         before = self.rows_in
         with checksum(file.path) as digest:
-            for batch, rows in ahead(self._rows(file)):
+            for batch, rows in prefetch(self._rows(file)):
                 self._columns.update(batch.columns)
                 self.rows_in += len(batch.rows) + len(batch.bad)
                 self._excluded += rows.excluded
@@ -144,7 +144,7 @@ class Intake:
         """The batches of a file, the next one read in a thread, and their rows."""
         mapping, first = self._mapping, True
         batches = read(file, columns=mapping.columns, missing=mapping.missing)
-        with contextlib.closing(ahead(batches)) as coming:
+        with contextlib.closing(prefetch(batches)) as coming:
             for batch in coming:
                 if first:
                     check_columns(mapping, batch.columns, file.path, sparse=file.kind == JSON)
@@ -235,7 +235,7 @@ class Intake:
         `progress` gets the rows that are done and all rows.
         """
         names, sessions = self.event_names, self._mapping.sessions
-        with contextlib.closing(ahead(self._groups(progress))) as groups:
+        with contextlib.closing(prefetch(self._groups(progress))) as groups:
             for group in groups:
                 if isinstance(group, dict):
                     yield group
@@ -447,7 +447,7 @@ def _write(
     def written(done: int, total: int) -> None:
         tell(Progress(WRITING, done, total, done))
 
-    for part in ahead(intake.shards(written)):
+    for part in prefetch(intake.shards(written)):
         entry = part if isinstance(part, dict) else write_part(part, version, len(entries), names)
         entries.append(entry)
     counts = intake.counts(sum(entry["events"] for entry in entries))

@@ -28,7 +28,7 @@ from analysis.core.result import Result
 from analysis.core.schema import ALL, US_PER_DAY, US_PER_SECOND, duration_us, time_zone_of
 from analysis.core.wording import label, share
 from analysis.eventlog.groups import totals
-from analysis.eventlog.log import EventLog, hindsight
+from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.plotting.curves import conversion_curves
 from analysis.plotting.trend import rate_trend
 from analysis.statistics.rates import Interval
@@ -464,7 +464,7 @@ def _followed(asked: _Asked, waits: Waits) -> _Found:
         own = quantile_rows(waits, curves, horizon_us, origin=origin, min_cell=asked.min_cell)
         rows = pd.concat([rows, own], ignore_index=True)
     medians = rows[(rows["of"] == CONVERTERS) & (rows["quantile"] == 0.5)]
-    said += hindsight(asked.log, waits.bounds_us[0] if waits.bounds_us else None)
+    said += look_ahead_warnings(asked.log, waits.bounds_us[0] if waits.bounds_us else None)
     return _Found(overall, curves, medians.reset_index(drop=True), said)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis.core.schema import ALL, SESSION, DataError, UsageError, did_you_mean, instant_us
 from analysis.eventlog import groups as breakdown
-from analysis.eventlog import parallel as engine
+from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
 from analysis.timing import kernels as passes
@@ -100,7 +100,7 @@ def waits_of(
     Raises
     ------
     UsageError
-        If an event or property is unknown, the macro is the start, or `entered` is no range.
+        If an event or property is unknown, the macro is the start, or `entered` is not a range.
     DataError
         If the log is empty.
     """
@@ -114,7 +114,7 @@ def waits_of(
     bounds = _entry_range(entered, what)
     properties = _properties(log, by, what)
     run = partial(_shard_waits, names=len(names), codes=codes, until=log.covers_until_us)
-    parts = [_entered(part, bounds) for part in engine.over(log.shards, run)]
+    parts = [_entered(part, bounds) for part in parallel.map_shards(log.shards, run)]
     groups = breakdown.groups_of(log.shards, [rows for _, rows, *_ in parts], properties)
     sizes = sum(
         (np.bincount(own, minlength=len(groups.names)) for own in groups.codes),
@@ -185,7 +185,7 @@ def _large_enough(found: Waits, min_cell: int) -> Waits:
 
 
 def _check_cell(min_cell: int, what: str) -> None:
-    """Raise a `UsageError` where `min_cell` is no whole number from 1."""
+    """Raise a `UsageError` where `min_cell` is not a whole number from 1."""
     if not isinstance(min_cell, int) or isinstance(min_cell, bool) or min_cell < 1:
         raise UsageError(f"{what}: min_cell={min_cell!r}. Allowed: a whole number from 1.")
 
@@ -196,7 +196,7 @@ def _check_events(
     for name in (macro,) if start is None else (start, macro):
         if name not in log.event_names and not (name == macro and name in planned):
             raise UsageError(
-                f"{what}: {name!r} is no event of this log."
+                f"{what}: {name!r} is not an event of this log."
                 f"{did_you_mean(name, log.event_names)} "
                 f"{len(log.event_names)} events: log.summary()"
             )
@@ -212,7 +212,8 @@ def _properties(log: EventLog, by: str | Sequence[str] | None, what: str) -> tup
     for name in names:
         if name not in log.kinds:
             raise UsageError(
-                f"{what}: by={name!r} is no property of this log.{did_you_mean(name, log.kinds)} "
+                f"{what}: by={name!r} is not a property of this "
+                f"log.{did_you_mean(name, log.kinds)} "
                 f"Properties: {', '.join(map(repr, log.kinds))}."
             )
     return names

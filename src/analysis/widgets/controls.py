@@ -93,7 +93,7 @@ def window_choices(given: str, *, none: Choice | None = None) -> tuple[list[Choi
     Raises
     ------
     UsageError
-        If `given` is no duration.
+        If `given` is not a duration.
 
     Examples
     --------
@@ -289,7 +289,7 @@ def day_of(at: Any, what: str) -> datetime.date | None:
     utc = stamp if stamp.tz is None else stamp.tz_convert("UTC")
     if pd.isna(stamp) or utc != utc.normalize():
         raise UsageError(
-            f"{what}={at!r} is no midnight UTC. Give a day such as '2026-10-26', or call the "
+            f"{what}={at!r} is not a midnight UTC. Give a day such as '2026-10-26', or call the "
             "function, which takes any instant."
         )
     return utc.date()
@@ -315,7 +315,7 @@ class EntryRange(ipywidgets.VBox):
     Raises
     ------
     UsageError
-        If `given` is no range of whole days of one time zone.
+        If `given` is not a range of whole days of one time zone.
     """
 
     entered = traitlets.Any(None, allow_none=True)

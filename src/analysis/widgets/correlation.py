@@ -174,7 +174,7 @@ def correlation_panel(
     Raises
     ------
     UsageError
-        If `horizon` or `period` is no duration. Whatever else `micro_to_macro` does not accept is
+        If `horizon` or `period` is not a duration. Whatever else `micro_to_macro` refuses is
         said in the panel.
 
     Examples

@@ -184,7 +184,7 @@ def segments_panel(
     Raises
     ------
     UsageError
-        If the catalog has no segments or not these, or `at` is no day. Whatever else the two
+        If the catalog has no segments or not these, or `at` is not a day. Whatever else the two
         functions do not accept is said in the panel.
 
     Examples
