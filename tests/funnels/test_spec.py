@@ -107,8 +107,8 @@ def test_options_that_are_none(options: dict[str, Any], said: str) -> None:
     ("options", "said"),
     [
         ({"order": "any_order"}, "Allowed: 'sequential', 'strict', 'any'."),
-        ({"unit": "sesion"}, "no unit of this log. Did you mean 'session'? Allowed: 'user', 's"),
-        ({"unit": None}, "unit=None is no unit of this log. Allowed: 'user', 'session', 'device'"),
+        ({"unit": "sesion"}, "not a unit of this log. Did you mean 'session'? Allowed: 'user', 's"),
+        ({"unit": None}, "unit=None is not a unit of this log. Allowed: 'user', 'session', 'device'"),
         ({"unit": "event"}, "unit='event' is not a unit"),
         (
             {"hold": ["devise"]},
@@ -275,7 +275,7 @@ LOG_OF_FUNNEL_STEPS = EventLog.from_frame(
     ("steps", "said"),
     [
         ("view_item", r"steps='view_item' is not a list\. Allowed: a list of event names\."),
-        (None, "steps=None is no list"),
+        (None, "steps=None is not a list"),
         ({"event": "view_item"}, "is not a list"),
         ([], r"steps is empty\. Give at least one event: log\.summary\(\)\."),
         (["view_item"] * 65, r"65 steps\. Allowed: up to 64"),
@@ -379,8 +379,8 @@ def test_the_ways_to_write_an_exclusion() -> None:
 @pytest.mark.parametrize(
     ("exclude", "said"),
     [
-        (7, r"exclude=7 is no list\. Allowed: a list of Exclusion\."),
-        (None, "exclude=None is no list"),
+        (7, r"exclude=7 is not a list\. Allowed: a list of Exclusion\."),
+        (None, "exclude=None is not a list"),
         ([7], r"exclusion 1 is 7\. Allowed: an event name.* or a dict with the arguments of Excl"),
         (["a", {}], r"exclusion 2 has no event\. Give \{'event': 'name'\}"),
         ([{"event": "a", "befor": 2}], "exclusion 1 has a key 'befor'. Did you mean 'before'"),
