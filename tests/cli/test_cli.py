@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from analysis import cli
-from analysis.cli import commands as console
-from analysis.cli import run
+from analysis.cli import run, terminal
 
 ROW = "ann,2026-01-01T00:00Z,visit,2.50\n"
 TEXT = f"user,time,event,value\n{ROW}{ROW}"
@@ -201,7 +200,7 @@ def test_the_command_in_a_process_of_its_own(clicks, tmp_path):
 
 def test_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with console.progress() as tell:
+    with terminal.progress() as tell:
         for done in (0, 50, 100):
             tell("reading", done, 100, done)
     out, err = capsys.readouterr()

@@ -16,11 +16,10 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from analysis.cli import commands as console
+from analysis.cli.terminal import complain
 from analysis.core.schema import WorkbookError
 
 INTERRUPTED = 130
-
 
 app = typer.Typer(
     help="Funnels, segments and micro-to-macro answers on your own event log.",
@@ -30,10 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-
 Folder = Annotated[Path, typer.Argument(help="The folder of a log.", show_default=False)]
-
-
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -62,20 +58,20 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments), prog_name="workbook", standalone_mode=False)
     except WorkbookError as error:
-        console.complain(command, error)
+        complain(command, error)
         return error.exit_code
     except TyperException as error:
         message = error.format_message().rstrip(".")
         stop = "" if message.endswith("?") else "."
-        console.complain(command, f"{message}{stop} See: {command} --help")
+        complain(command, f"{message}{stop} See: {command} --help")
         return error.exit_code
     except BrokenPipeError:
         return 1
     except OSError as error:
-        console.complain(command, f"{error.strerror or error}: {error.filename or ''}")
+        complain(command, f"{error.strerror or error}: {error.filename or ''}")
         return 1
     if code == INTERRUPTED:
-        console.complain(command, "interrupted. Nothing was published.")
+        complain(command, "interrupted. Nothing was published.")
     return code or 0
 
 
@@ -126,10 +122,10 @@ def import_(
 
     Example: `workbook import "exports/*.csv.gz" --user client_id --time ts --to data/shop`
     """
-    from analysis.cli import commands as log_commands
+    from analysis.cli.commands import mapping_from, run_import
 
     columns = {"user": user, "time": time, "event": event, "session": session, "value": value}
-    mapping = log_commands.mapping_from(
+    mapping = mapping_from(
         source,
         columns | {"event_id": event_id},
         zone=time_zone,
@@ -138,7 +134,7 @@ def import_(
         hash_key_file=hash_ids,
         session_gap=session_gap,
     )
-    log_commands.run_import(
+    run_import(
         paths,
         mapping,
         to,
@@ -202,6 +198,19 @@ def demo(
     from analysis.cli.commands import run_demo
 
     run_demo(to, users=users, seed=seed, as_json=as_json)
+
+
+@app.command("new")
+def new(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
+) -> None:
+    """Make a project: notebooks, catalogs, a report definition, and the file that marks its root.
+
+    Example: `workbook new my-project`
+    """
+    from analysis.cli.commands import run_new
+
+    run_new(folder)
 
 
 @app.command("report")

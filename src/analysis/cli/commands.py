@@ -1,27 +1,24 @@
-"""What the commands about logs do: import one, show one, simulate one.
+"""What each command does and prints; `analysis.cli` says which options it has.
 
-The command line declares the options; here they become calls of the library, and its results
-become JSON for a program or a table for a person.
+A person gets tables, the path of a page, headlines and caveats; a program gets the same as JSON
+(``--json``). What goes on meanwhile goes to standard error. The exit code is 1 as soon as one
+report could not be made or its quality gate said no, so that the caller of the command notices.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import os
+import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
-
+from analysis.cli.project import new_project
+from analysis.cli.terminal import complain, print_json, print_table, printable, progress
 from analysis.core.schema import EVENT, UsageError
 from analysis.eventlog.filters import consent_of
 from analysis.eventlog.folder import QUARANTINE
@@ -30,113 +27,11 @@ from analysis.eventlog.maintenance import check, forget
 from analysis.reports.definition import FOLDER, definition_names
 from analysis.reports.publish import Busy
 from analysis.reports.runs import REPORTS, Outcome, project_root, report_due, report_period
-from analysis.sources.ingest import Progress as Progress_log_commands
-from analysis.sources.ingest import import_files
+from analysis.simulation.log import write_simulation
+from analysis.sources.ingest import Progress, import_files
 from analysis.sources.mapping import ColumnMapping, load_mapping
 
-# ──── console
-#
-# What commands say to a person: one line when something is wrong, a bar while they wait.
-#
-# Text that comes from data may hold anything, so whatever cannot be printed is shown as an escape,
-# and nothing is taken as markup. Results go to standard output and everything else to standard
-# error, so that a program can read the one and a person the other.
-
-
-Step = TypeVar("Step")
-
-
-Tell = Callable[[str, int, int, int], None]
-"""Gets a stage's name, how much is done, of how much, and how many rows that was."""
-
-
-def printable(text: object) -> str:
-    r"""A text on one line that changes nothing but the cursor.
-
-    Examples
-    --------
-    >>> print(printable("a\x1b[31m b\nc"))
-    a\x1b[31m b c
-    """
-    words = " ".join(str(text).split())
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in words
-    )
-
-
-def complain(command: str, message: object) -> None:
-    """Print what is wrong to standard error, on one line."""
-    print(f"{command}: {printable(message)}", file=sys.stderr)
-
-
-def print_json(content: Any) -> None:
-    """Print what a program reads to standard output."""
-    print(json.dumps(content, indent=2, allow_nan=False))
-
-
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table to standard output; the first column is text, the others are numbers."""
-    table = Table(title=Text(printable(title)), title_justify="left", title_style="bold")
-    for place, column in enumerate(columns):
-        table.add_column(Text(column), justify="right" if place else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_cell(cell)) for cell in row))
-    Console().print(table)
-
-
-def _cell(cell: Any) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell, int):
-        return f"{cell:,}"
-    return f"{cell:,.2f}" if isinstance(cell, float) else printable(cell)
-
-
-@contextlib.contextmanager
-def progress() -> Iterator[Tell]:
-    """A bar with rows per second and the time left on a terminal, a plain line per tenth elsewhere.
-
-    Both on standard error.
-    """
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
-        TextColumn("{task.fields[rate]:,.0f} rows/s"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bar:
-        tasks: dict[str, Any] = {}
-
-        def tell(stage: str, done: int, total: int, rows: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, rows=0, rate=0)
-            seconds = next(task.elapsed for task in bar.tasks if task.id == tasks[stage])
-            rate = rows / seconds if seconds else 0
-            bar.update(tasks[stage], completed=done, total=total, rows=rows, rate=rate)
-
-        yield tell
-
-
-def _lines() -> Tell:
-    said: dict[str, int] = {}
-
-    def tell(stage: str, done: int, total: int, rows: int) -> None:
-        tenth = 10 * done // max(total, 1)
-        if tenth > said.get(stage, 0):
-            said[stage] = tenth
-            print(f"{stage}: {10 * tenth} %, {rows:,} rows", file=sys.stderr)
-
-    return tell
-
-
-# ──── log_commands
+_REPORT = "workbook report"
 
 
 def mapping_from(
@@ -176,7 +71,7 @@ def run_import(
     """Import files, with a progress bar, and print how the rows add up."""
     with progress() as tell:
 
-        def told(step: Progress_log_commands) -> None:
+        def show(step: Progress) -> None:
             tell(step.stage, step.done, step.total, step.rows)
 
         counts = import_files(
@@ -186,7 +81,7 @@ def run_import(
             append=append,
             covers_until=covers_until,
             max_bad=max_bad,
-            progress=told,
+            progress=show,
         )
     if as_json:
         print_json(counts._asdict())
@@ -220,10 +115,16 @@ def run_forget(folder: Path, users: Sequence[str], *, as_json: bool) -> None:
     print_table(f"Removed from {folder}", ["what", "count"], list(gone.items()))
 
 
+def run_new(folder: Path) -> None:
+    """Make a project and print what to do in it."""
+    made = new_project(folder)
+    print(f"{printable(folder)}: {len(made)} files. Next:")
+    for command in (f"cd {shlex.quote(str(folder))}", "workbook demo", "workbook lab"):
+        print(f"  {printable(command)}")
+
+
 def run_demo(to: Path, *, users: int, seed: int, as_json: bool) -> None:
     """Write the simulated shop and print what is in it."""
-    from analysis.simulation.log import write_simulation
-
     write_simulation(to, seed=seed, users=users)
     run_info(to, as_json=as_json)
 
@@ -272,22 +173,10 @@ def facts_of(log: EventLog) -> dict[str, Any]:
     }
 
 
-# ──── reports.command
-#
-# ``workbook report``: what is asked, and how the answer is told.
-#
-# A person gets the page's path, the headline and the caveats; a program gets the same as JSON. What
-# is going on while it runs goes to standard error. The exit code is 1 as soon as one report could
-# not be made or its quality gate said no, so that whatever called the command notices.
-
-
-COMMAND = "workbook report"
-
-
 def run_report(
     name: str | None, *, period: str | None, due: bool, as_json: bool = False, **where: Any
 ) -> int:
-    """Render what is asked for, tell what came of it, and return the exit code.
+    """Render what is asked for, print what came of it, and return the exit code.
 
     Parameters
     ----------
@@ -313,7 +202,7 @@ def run_report(
     try:
         outcomes = report_due(name, root=root, say=_timed(), **where)
     except Busy as error:
-        complain(COMMAND, error)
+        complain(_REPORT, error)
         return 0
     if as_json:
         print_json({"reports": [_plain(made) for made in outcomes]})
@@ -328,7 +217,7 @@ def _tell(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
         if made.error:
             about = " ".join([made.report, made.period]).strip()
             page = f" ({_shown(made.page)})" if made.page else ""
-            complain(COMMAND, f"{about}{page}: {made.error}")
+            complain(_REPORT, f"{about}{page}: {made.error}")
         elif not as_json:
             print(_shown(made.page))
             print(f"  {printable(made.headline)}")
@@ -365,5 +254,5 @@ def _what_to_say(root: Path) -> str:
     names = ", ".join(definition_names(root / REPORTS / FOLDER)) or "none yet"
     return (
         "name a report and a period, or say --due. Defined in "
-        f"{REPORTS}/{FOLDER}: {names}. For example: {COMMAND} weekly --period 2026-W46."
+        f"{REPORTS}/{FOLDER}: {names}. For example: {_REPORT} weekly --period 2026-W46."
     )

@@ -16,11 +16,12 @@ import difflib
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 # ──── schema
 
@@ -142,6 +143,9 @@ def duration_us(value: str | timedelta | np.timedelta64, what: str = "duration")
     >>> duration_us("30min")
     1800000000
     """
+    import numpy as np
+    import pandas as pd
+
     bare = isinstance(value, (int, float, np.number)) and not isinstance(value, np.timedelta64)
     if isinstance(value, str):
         bare = value.strip().lstrip("+-").replace(".", "").isdigit()
@@ -174,6 +178,9 @@ def instant_us(value: str | datetime | np.datetime64, what: str = "time") -> int
     >>> instant_us("1970-01-02")
     86400000000
     """
+    import numpy as np
+    import pandas as pd
+
     refused = UsageError(
         f"{what}={value!r} is not a time. Times look like '2026-11-09' or '2026-11-09T08:00Z'."
     )
@@ -220,6 +227,8 @@ def timestamp(us: int) -> pd.Timestamp:
     >>> timestamp(86_400_000_000)
     Timestamp('1970-01-02 00:00:00+0000', tz='UTC')
     """
+    import pandas as pd
+
     return pd.Timestamp(int(us), unit="us", tz="UTC")
 
 

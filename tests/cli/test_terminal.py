@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.cli import commands as console
+from analysis.cli import terminal
 
 
 @given(st.text())
 def test_text_is_one_line_of_printable_letters(text):
-    shown = console.printable(text)
+    shown = terminal.printable(text)
     assert shown.isprintable()
     assert not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in shown)
     if text.isprintable():
@@ -27,7 +27,7 @@ def test_text_is_one_line_of_printable_letters(text):
 
 
 def test_a_table_shows_data_as_they_are(capsys):
-    console.print_table(
+    terminal.print_table(
         "[b]Log[/b]", ["what", "is"], [["[red]x\x1b[0m", 12345], ["y", 2.5], ["z", None]]
     )
     out = capsys.readouterr().out
@@ -39,14 +39,14 @@ def test_a_table_shows_data_as_they_are(capsys):
 
 
 def test_json_has_no_word_for_what_is_no_number(capsys):
-    console.print_json({"é": 1})
+    terminal.print_json({"é": 1})
     assert json.loads(capsys.readouterr().out) == {"é": 1}
     with pytest.raises(ValueError, match="not JSON compliant"):
-        console.print_json({"x": float("nan")})
+        terminal.print_json({"x": float("nan")})
 
 
 def test_plain_lines_come_at_every_tenth(capsys):
-    with console.progress() as tell:
+    with terminal.progress() as tell:
         for done in range(0, 1001, 7):
             tell("reading", done, 1000, done * 2)
         tell("writing", 5, 5, 9)
@@ -59,8 +59,8 @@ def test_plain_lines_come_at_every_tenth(capsys):
 
 _SLOW_WORK = """
 import time
-from analysis.cli import commands as console
-with console.progress() as tell:
+from analysis.cli import terminal
+with terminal.progress() as tell:
     for done in range(11):
         tell("reading", done * 100, 1000, done * 500)
         time.sleep(0.1)
