@@ -3,7 +3,7 @@
 #   make test     sets up .venv, runs every quick test, the linter and the type checker
 # and make bench compares its speed with other engines' (tests/benchmarks/README.md).
 .DEFAULT_GOAL := setup
-.PHONY: setup demo report lab lint test test-slow bench notebooks lock clean
+.PHONY: setup demo report lab lint test-quick test test-slow coverage bench docs notebooks lock clean
 
 PERIOD ?= 2026-W46
 PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -73,6 +73,18 @@ $(BENCH)/ready: $(READY) requirements-bench.lock
 	$(UV) venv --clear --python $(BIN)/python $(BENCH)
 	$(UV) pip sync --python $(BENCH)/bin/python --require-hashes --compile-bytecode requirements.lock requirements-bench.lock
 	$(UV) pip install --python $(BENCH)/bin/python --no-deps --no-build-isolation --compile-bytecode --editable .
+	@touch $@
+
+# The site: guide, notebooks and API, from the docstrings and the committed notebooks.
+DOCS := build/docs-venv
+
+docs: $(DOCS)/ready demo
+	$(DOCS)/bin/python docs/build.py build/site
+
+$(DOCS)/ready: $(READY) requirements-docs.lock
+	$(UV) venv --clear --python $(BIN)/python $(DOCS)
+	$(UV) pip sync --python $(DOCS)/bin/python --require-hashes requirements.lock requirements-docs.lock
+	$(UV) pip install --python $(DOCS)/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 lock: $(READY)
