@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import hash_oracle as oracle
@@ -256,8 +256,7 @@ def test_a_log_replaced_while_it_is_opened_is_opened_anew(
 
 def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
     OLD.save(tmp_path)
-    with (tmp_path / LOCK).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(tmp_path / LOCK):
         before = listing(tmp_path)
         with pytest.raises(DataError, match=r"^another process writes .* try again\.$") as e:
             NEW.save(tmp_path)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -27,6 +26,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from filelock import BaseFileLock, FileLock, Timeout
 
 from analysis.core.schema import USER, DataError, UsageError
 from analysis.eventlog.shard import Shard, content_sum, string_hashes, write_shard, write_table
@@ -44,9 +44,6 @@ from analysis.eventlog.shard import Shard, content_sum, string_hashes, write_sha
 
 
 UNITS: Final = "units"
-
-
-_LOCK: Final = ".lock"
 
 
 _LONGEST: Final = 40
@@ -74,7 +71,7 @@ def building(place: Path) -> Iterator[Path]:
     """
     units = place.parent
     units.mkdir(exist_ok=True)
-    with _locked(units, wait=True):
+    with locked(units / LOCK, wait=True):
         _sweep(units, keep=place.name.rsplit("-", 1)[1], drafts=True)
         draft = units / f".{secrets.token_hex(4)}.tmp"
         try:
@@ -95,7 +92,7 @@ def drop_units(folder: Path, *, keep: str | None = None) -> None:
     units = folder / UNITS
     if not units.is_dir():
         return
-    with _locked(units, wait=False) as alone:
+    with locked(units / LOCK) as alone:
         _sweep(units, keep=keep, drafts=alone)
         if alone and keep is None:
             shutil.rmtree(units, ignore_errors=True)
@@ -104,42 +101,21 @@ def drop_units(folder: Path, *, keep: str | None = None) -> None:
 def _sweep(units: Path, *, keep: str | None, drafts: bool) -> None:
     for place in units.iterdir():
         if place.name.startswith("."):
-            gone = drafts and place.name != _LOCK
+            gone = drafts and place.name != LOCK
         else:
             gone = keep is None or not place.name.endswith(f"-{keep}")
         if gone:
             shutil.rmtree(place, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _locked(units: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold the lock; yields whether we do, which without `wait` somebody may prevent."""
-    handle = os.open(units / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    finally:
-        os.close(handle)
-
-
-# ──── eventlog.lock
-#
-# One writer at a time: whoever changes a log's folder holds its lock meanwhile.
-#
-# The lock is the operating system's (flock) on a file in the folder. It goes with the process that
-# holds it, however that ends, so there is never a lock to remove by hand. Readers do not know it:
-# they see the log as it was until the manifest is replaced, and then as it is.
-
+# One writer at a time: whoever changes a log's folder holds its lock meanwhile. Readers do not know
+# it: they see the log as it was until the manifest is replaced, and then as it is.
 
 LOCK: Final = ".lock"
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, which is made if it is not there and goes again if left empty.
 
     Raises
@@ -153,8 +129,8 @@ def locked(folder: Path) -> Iterator[None]:
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "log"
-    >>> with locked(folder):
-    ...     with locked(folder):
+    >>> with only_writer(folder):
+    ...     with only_writer(folder):
     ...         pass
     Traceback (most recent call last):
     analysis.DataError: another process writes '...'. Wait until it is done, then try again.
@@ -164,14 +140,12 @@ def locked(folder: Path) -> Iterator[None]:
     made: list[Path] = []
     try:
         _make(folder, made)
-        handle = _taken(folder)
-        try:
+        with locked(folder / LOCK) as alone:
+            if not alone:
+                raise DataError(
+                    f"another process writes '{folder}'. Wait until it is done, then try again."
+                )
             yield
-        finally:
-            # First the name, then the lock: whoever waits for neither finds the one they locked
-            # nameless, and takes the next.
-            (folder / LOCK).unlink(missing_ok=True)
-            os.close(handle)
     finally:
         for place in made:
             with contextlib.suppress(OSError):
@@ -191,29 +165,53 @@ def _make(folder: Path, made: list[Path]) -> None:
         ) from error
 
 
-def _taken(folder: Path) -> int:
-    while True:
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _still_there(folder, handle):
-                return handle
-        except BlockingIOError as error:
-            os.close(handle)
-            raise DataError(
-                f"another process writes '{folder}'. Wait until it is done, then try again."
-            ) from error
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock on a file, which is made for it and goes again; is it held?
 
+    The lock is the operating system's. It goes with the process that holds it, however that
+    ends, so there is never a lock to remove by hand.
 
-def _still_there(folder: Path, handle: int) -> bool:
+    Parameters
+    ----------
+    wait : wait for whoever holds the lock. Without it the answer is then False, and the lock is
+        not held.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / ".lock"
+    >>> with locked(path) as first, locked(path) as second:
+    ...     first, second, path.exists()
+    (True, False, True)
+    >>> path.exists()
+    False
+    """
+    lock = FileLock(path, mode=0o644)
+    if not _taken(lock, path, wait=wait):
+        yield False
+        return
     try:
-        return os.path.samestat(os.fstat(handle), os.stat(folder / LOCK))
-    except FileNotFoundError:
-        return False
+        yield True
+    finally:
+        # First the name, then the lock: whoever gets hold of a file without a name takes the
+        # next. Where an open file keeps its name (Windows), the lock removes it.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+def _taken(lock: BaseFileLock, path: Path, *, wait: bool) -> bool:
+    while True:
+        try:
+            lock.acquire(blocking=wait)
+        except Timeout:
+            if path.exists():
+                return False
+        except FileNotFoundError:
+            pass  # the folder went with the lock of its last writer, and is made anew
+        else:
+            return True
 
 
 # ──── eventlog.versions

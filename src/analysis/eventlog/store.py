@@ -26,8 +26,8 @@ from analysis.eventlog.folder import (
     Part,
     drop,
     drop_units,
-    locked,
     new_version,
+    only_writer,
     own_names,
     settle,
     staged_quarantine,
@@ -145,7 +145,7 @@ def writing(folder: Path) -> Iterator[Manifest | None]:
     DataError
         If another process writes there.
     """
-    with locked(folder):
+    with only_writer(folder):
         there, before = own_names(folder), _inode(folder / MANIFEST)
         try:
             yield _settled(folder)
