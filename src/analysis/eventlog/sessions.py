@@ -12,7 +12,7 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -28,16 +28,11 @@ from analysis.core.schema import (
     duration_us,
     time_zone_of,
 )
-from analysis.eventlog import kernels as passes
-from analysis.eventlog import parallel
-from analysis.eventlog.shard import AnyLog, Column, Shard, TextColumn, narrow
+from analysis.eventlog import kernels, parallel
+from analysis.eventlog.shard import TEXT, Column, Log, Shard, TextColumn, narrow
 
 CAMPAIGN: Final = "campaign"
-
-
 _EPOCH: Final = datetime(1970, 1, 1)
-
-
 _UTC: Final = ZoneInfo("UTC")
 
 
@@ -64,7 +59,7 @@ def session_rule(
     midnight: str | None = None,
     what: str = "sessionize",
 ) -> SessionRule:
-    """The rule that someone wrote down, checked.
+    """The rule of some arguments, checked.
 
     Raises
     ------
@@ -89,12 +84,12 @@ def session_rule(
 
 
 def sessionize(
-    log: AnyLog,
+    log: Log,
     *,
     gap: Any = "30min",
     cut_at_campaign: bool | str = False,
     cut_at_midnight: str | None = None,
-) -> Any:
+) -> Log:
     """The same log with its events cut into sessions anew.
 
     Parameters
@@ -136,7 +131,7 @@ def sessionize(
         return dataclasses.replace(shard, columns={**shard.columns, SESSION: numbered})
 
     _check_campaign(rule, log.properties)
-    return dataclasses.replace(cast(Any, log), shards=tuple(parallel.map_shards(log.shards, cut)))
+    return log.derive(shards=tuple(parallel.map_shards(log.shards, cut)))
 
 
 def session_column(shard: Shard, rule: SessionRule, *, names: int) -> TextColumn:
@@ -158,11 +153,11 @@ def session_column(shard: Shard, rule: SessionRule, *, names: int) -> TextColumn
     campaigns = np.empty(0, np.int8)
     if rule.campaign is not None:
         campaigns = _codes(shard.columns[rule.campaign])
-    numbers = passes.by_rules(
+    numbers = kernels.by_rules(
         shard.time, shard.event, shard.offsets, names, rule.gap_us, days, campaigns
     )
     most = int(numbers.max(initial=-1)) + 1
-    texts = pa.array([str(n) for n in range(1, most + 1)], pa.large_string())
+    texts = pa.array([str(n) for n in range(1, most + 1)], TEXT)
     return TextColumn(narrow(numbers, most), texts)
 
 
