@@ -52,37 +52,6 @@ class SessionRule:
     midnight: str | None = None
 
 
-def session_rule(
-    *,
-    gap: Any = timedelta(microseconds=SESSION_GAP_US),
-    campaign: bool | str | None = False,
-    midnight: str | None = None,
-    what: str = "sessionize",
-) -> SessionRule:
-    """The rule of some arguments, checked.
-
-    Raises
-    ------
-    UsageError
-        If `gap` is not a duration, `midnight` no time zone, or `campaign` neither a property's name
-        nor a truth value.
-
-    Examples
-    --------
-    >>> session_rule(gap="45min", campaign=True)
-    SessionRule(gap_us=2700000000, campaign='campaign', midnight=None)
-    """
-    if campaign is not None and (not isinstance(campaign, (bool, str)) or campaign == ""):
-        raise UsageError(
-            f"{what}: campaign={campaign!r}. Allowed: true (the property {CAMPAIGN!r}), false, or "
-            "the name of a property."
-        )
-    if midnight is not None:
-        time_zone_of(midnight, f"{what}: midnight")
-    name = campaign if isinstance(campaign, str) else (CAMPAIGN if campaign else None)
-    return SessionRule(duration_us(gap, f"{what}: gap"), name, midnight)
-
-
 def sessionize(
     log: Log,
     *,
@@ -134,6 +103,37 @@ def sessionize(
     return log.derive(shards=tuple(parallel.map_shards(log.shards, cut)))
 
 
+def session_rule(
+    *,
+    gap: Any = timedelta(microseconds=SESSION_GAP_US),
+    campaign: bool | str | None = False,
+    midnight: str | None = None,
+    what: str = "sessionize",
+) -> SessionRule:
+    """The rule of some arguments, checked.
+
+    Raises
+    ------
+    UsageError
+        If `gap` is not a duration, `midnight` no time zone, or `campaign` neither a property's name
+        nor a truth value.
+
+    Examples
+    --------
+    >>> session_rule(gap="45min", campaign=True)
+    SessionRule(gap_us=2700000000, campaign='campaign', midnight=None)
+    """
+    if campaign is not None and (not isinstance(campaign, (bool, str)) or campaign == ""):
+        raise UsageError(
+            f"{what}: campaign={campaign!r}. Allowed: true (the property {CAMPAIGN!r}), false, or "
+            "the name of a property."
+        )
+    if midnight is not None:
+        time_zone_of(midnight, f"{what}: midnight")
+    name = campaign if isinstance(campaign, str) else (CAMPAIGN if campaign else None)
+    return SessionRule(duration_us(gap, f"{what}: gap"), name, midnight)
+
+
 def session_column(shard: Shard, rule: SessionRule, *, names: int) -> TextColumn:
     """The sessions of a shard's rows, ``"1"``, ``"2"``, … within each user.
 
@@ -159,6 +159,23 @@ def session_column(shard: Shard, rule: SessionRule, *, names: int) -> TextColumn
     most = int(numbers.max(initial=-1)) + 1
     texts = pa.array([str(n) for n in range(1, most + 1)], TEXT)
     return TextColumn(narrow(numbers, most), texts)
+
+
+def _check_campaign(rule: SessionRule, properties: Any) -> None:
+    if rule.campaign is not None and rule.campaign not in properties:
+        names = [name for name in properties if name != SESSION]
+        raise UsageError(
+            f"sessions: {rule.campaign!r} is not a property of this log."
+            f"{did_you_mean(rule.campaign, names)} "
+            f"Properties: {', '.join(map(repr, names)) or 'none'}."
+        )
+
+
+def _codes(column: Column) -> np.ndarray:
+    if isinstance(column, TextColumn):
+        return column.codes
+    codes = np.unique(column.numbers, return_inverse=True)[1]
+    return np.where(np.isnan(column.numbers), -1, codes)
 
 
 @lru_cache(maxsize=64)
@@ -218,20 +235,3 @@ def _offset(us: int, place: ZoneInfo) -> int:
 
 def _local_day(us: int, place: ZoneInfo) -> int:
     return (us + _offset(us, place)) // US_PER_DAY
-
-
-def _codes(column: Column) -> np.ndarray:
-    if isinstance(column, TextColumn):
-        return column.codes
-    codes = np.unique(column.numbers, return_inverse=True)[1]
-    return np.where(np.isnan(column.numbers), -1, codes)
-
-
-def _check_campaign(rule: SessionRule, properties: Any) -> None:
-    if rule.campaign is not None and rule.campaign not in properties:
-        names = [name for name in properties if name != SESSION]
-        raise UsageError(
-            f"sessions: {rule.campaign!r} is not a property of this log."
-            f"{did_you_mean(rule.campaign, names)} "
-            f"Properties: {', '.join(map(repr, names)) or 'none'}."
-        )

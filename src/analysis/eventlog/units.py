@@ -1,8 +1,8 @@
-"""The log of other units than people: accounts, devices, whatever a property names.
+"""The log of other units than people: accounts, devices, any property's values.
 
 Every pass asks about one user at a time, so an account is made a user: the log is regrouped once
 and everything else stays as it is. A log in a folder keeps the result there. Rows without a value
-belong to nobody; they are left out and counted.
+belong to no unit; they are left out and counted.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ from analysis.eventlog.shard import (
 )
 from analysis.eventlog.spill import Spill
 
+# Columns of the regrouped rows, named as no property is.
 _PERSON: Final = "\0person"
 _VISIT: Final = "\0visit"
 
 _NOT_WRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
-"""A folder that is read-only, or gone: a log that is mapped can still be regrouped in memory."""
+"""The folder is read-only or gone: a log that is mapped can still be regrouped in memory."""
 
 
 class Units(NamedTuple, Generic[Log]):
@@ -64,9 +65,9 @@ def units(log: Log, by: str) -> Units[Log]:
     are numbered in the order of their first event. Events of one unit at one instant are in the
     order of the people's ids, then of arrival.
 
-    The first call builds it; a log in a folder keeps it there (in ``units/``) until the log
-    changes. A view, a log in memory and one in a folder that cannot be written build it in
-    memory.
+    The first call regroups the rows; a log in a folder keeps the result there (in ``units/``)
+    until the log changes. A view, a log in memory and one in a folder that cannot be written are
+    regrouped in memory, every time.
 
     Raises
     ------
@@ -183,22 +184,6 @@ def _shards(log: AnyLog, by: str, aside: Path | None) -> Iterator[Shard]:
             yield _built(pa.concat_tables(tables), log, visits)
 
 
-def _built(table: pa.Table, log: AnyLog, visits: int) -> Shard:
-    # People are spread over shards; in the order of their ids the number of shards has no say.
-    order = np.argsort(table.column(_PERSON).to_numpy(), kind="stable")
-    table = table.drop_columns([_PERSON]).take(pa.array(order))
-    shard = build_shard(table, event_names=log.event_names)
-    columns = dict(shard.columns)
-    visit = columns.pop(_VISIT)
-    assert isinstance(visit, NumberColumn)
-    own = visit.numbers.astype(np.int64)
-    numbers = kernels.by_first_seen(own, shard.offsets, visits)
-    most = int(numbers.max(initial=-1)) + 1
-    names = pa.array([str(n) for n in range(1, most + 1)], TEXT)
-    columns[SESSION] = TextColumn(narrow(numbers, most), names)
-    return dataclasses.replace(shard, columns=columns)
-
-
 def _regrouped(
     log: AnyLog, shard: Shard, by: str, before: tuple[np.ndarray, int]
 ) -> tuple[pa.Table, int]:
@@ -241,3 +226,19 @@ def _as_text(column: Column) -> TextColumn:
 def _coded(column: TextColumn, rows: np.ndarray) -> pa.DictionaryArray:
     codes = column.codes[rows].astype(np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), column.values)
+
+
+def _built(table: pa.Table, log: AnyLog, visits: int) -> Shard:
+    # People are spread over shards; in the order of their ids the number of shards has no say.
+    order = np.argsort(table.column(_PERSON).to_numpy(), kind="stable")
+    table = table.drop_columns([_PERSON]).take(pa.array(order))
+    shard = build_shard(table, event_names=log.event_names)
+    columns = dict(shard.columns)
+    visit = columns.pop(_VISIT)
+    assert isinstance(visit, NumberColumn)
+    own = visit.numbers.astype(np.int64)
+    numbers = kernels.by_first_seen(own, shard.offsets, visits)
+    most = int(numbers.max(initial=-1)) + 1
+    names = pa.array([str(n) for n in range(1, most + 1)], TEXT)
+    columns[SESSION] = TextColumn(narrow(numbers, most), names)
+    return dataclasses.replace(shard, columns=columns)
