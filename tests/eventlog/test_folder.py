@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from filelock import FileLock, Timeout
 from support.killed_writer import MAPPING, start, write
 
 from analysis.core.schema import DataError
-from analysis.eventlog.folder import LOCK, locked
+from analysis.eventlog.folder import LOCK, locked, only_writer
 from analysis.eventlog.log import EventLog
 from analysis.sources.ingest import import_files
 
@@ -41,23 +48,62 @@ def test_a_second_writer_is_told_and_a_reader_is_not(log):
 
 def test_the_lock_goes_with_an_error_and_so_does_the_folder_made_for_it(tmp_path):
     def fail():
-        with locked(tmp_path / "a" / "b"):
+        with only_writer(tmp_path / "a" / "b"):
             assert (tmp_path / "a" / "b" / LOCK).exists()
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
     assert not (tmp_path / "a").exists()
-    with locked(tmp_path):
+    with only_writer(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_whoever_locked_a_file_that_is_gone_locks_the_next(tmp_path, monkeypatch):
-    from analysis.eventlog import folder as lock
+def test_a_lock_whose_file_goes_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    path, real, left = tmp_path / "made" / LOCK, FileLock.acquire, ["name", "folder"]
 
-    answers = [False, True]
-    real = lock._still_there
-    monkeypatch.setattr(lock, "_still_there", lambda *of: answers.pop(0) and real(*of))
-    with locked(tmp_path):
-        assert answers == []
+    def acquire(lock, **options):
+        """Fail as where the writer before removes the name, then the folder, meanwhile."""
+        gone = left.pop(0) if left else ""
+        if gone:
+            raise Timeout(str(path)) if gone == "name" else FileNotFoundError(path)
+        return real(lock, **options)
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    with locked(path) as alone:
+        assert (alone, left, path.exists()) == (True, [], True)
+    assert not path.exists()
+
+
+def test_who_waits_gets_the_lock_when_its_holder_removes_it(tmp_path):
+    path = tmp_path / LOCK
+
+    def wait():
+        with locked(path, wait=True) as alone:
+            return alone and path.exists()
+
+    with ThreadPoolExecutor(2) as pool:
+        with locked(path) as alone:
+            waiting = [pool.submit(wait) for _ in range(2)]
+            time.sleep(0.1)
+            assert (alone, [w.done() for w in waiting]) == (True, [False, False])
+        assert [w.result(timeout=60) for w in waiting] == [True, True]
+    assert not path.exists()
+
+
+def test_the_library_runs_where_the_system_has_no_fcntl(tmp_path):
+    code = """
+        import sys
+        sys.modules["fcntl"] = None
+        import pandas as pd
+        import analysis
+        log = analysis.EventLog.from_frame(pd.DataFrame(
+            {"user": ["ann", "bob"], "time": pd.to_datetime(["2026-01-01"] * 2), "event": "visit"}))
+        log.save(sys.argv[1])
+        log.save(sys.argv[1])
+        print(analysis.EventLog.open(sys.argv[1]).events)
+    """
+    run = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "log")]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "2\n"
+    assert not (tmp_path / "log" / LOCK).exists()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.core.schema import UsageError
-from analysis.eventlog import groups as breakdown
+from analysis.eventlog import groups
 from analysis.eventlog.groups import Groups, Totals, groups_of, largest, number_name, totals
 from analysis.eventlog.log import EventLog
 
@@ -83,7 +83,7 @@ def test_pairs_have_places_or_are_sorted_alike(monkeypatch: pytest.MonkeyPatch) 
     texts = [None, "x", "y", "x", None, "y", "x"]
     log = EventLog.from_frame(frame_of(p=texts, q=[1.0, 2.0, math.nan, 2.0, 1.0, 3.0, 1.0]))
     placed = names_by_user(log, ["p", "q"])
-    monkeypatch.setattr(breakdown, "_MOST_PLACES", 0)
+    monkeypatch.setattr(groups, "_MOST_PLACES", 0)
     assert names_by_user(log, ["p", "q"]) == placed
     assert list(placed.values())[:3] == [("(missing)", "1"), ("x", "2"), ("y", "(missing)")]
 

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles.hash_oracle import FIRST, FULL, GOLDEN, LANE, SECOND, hash_text, mix
 
-from analysis.eventlog import kernels as counting
-from analysis.eventlog import kernels as hashing
+from analysis.eventlog import kernels
 from analysis.eventlog.kernels import (
     by_first_seen,
     by_rules,
@@ -39,7 +38,7 @@ SPLITMIX = [
 
 def test_mix_is_the_published_one() -> None:
     states = [(1234567 + k * GOLDEN) & FULL for k in range(1, 6)]
-    assert [int(hashing.mix(np.uint64(state))) for state in states] == SPLITMIX
+    assert [int(kernels.mix(np.uint64(state))) for state in states] == SPLITMIX
     assert [mix(state) for state in states] == SPLITMIX
 
 
@@ -84,10 +83,10 @@ def test_cells_add_up_in_any_order_of_columns() -> None:
     missing = np.uint64(7)
     words = np.array([5, 6, 2**63], np.uint64)
     rows, other = np.zeros((2, 3, 2), np.uint64)
-    hashing.add_coded_cells(rows, codes, values, missing)
-    hashing.add_word_cells(rows, words, np.uint64(3))
-    hashing.add_word_cells(other, words, np.uint64(3))
-    hashing.add_coded_cells(other, codes, values, missing)
+    kernels.add_coded_cells(rows, codes, values, missing)
+    kernels.add_word_cells(rows, words, np.uint64(3))
+    kernels.add_word_cells(other, words, np.uint64(3))
+    kernels.add_coded_cells(other, codes, values, missing)
     assert rows.tolist() == other.tolist()
     cell = [[mix((w ^ 3) * GOLDEN + FIRST), mix((w ^ 3) * LANE + SECOND)] for w in words.tolist()]
     text = [values[0].tolist(), [7, 7 * LANE & FULL], values[1].tolist()]
@@ -107,7 +106,7 @@ def test_the_order_of_rows_counts_within_a_user_and_not_between() -> None:
         row_order: list[int], user_order: list[int], seen: np.ndarray = shown
     ) -> tuple[int, ...]:
         return tuple(
-            map(int, hashing.sum_user_hashes(rows[row_order], seen, offsets, users[user_order]))
+            map(int, kernels.sum_user_hashes(rows[row_order], seen, offsets, users[user_order]))
         )
 
     whole = total([0, 1, 2, 3], [0, 1])
@@ -116,7 +115,7 @@ def test_the_order_of_rows_counts_within_a_user_and_not_between() -> None:
     assert total([2, 3, 0, 1], [0, 1]) != whole
     # A user without a shown row adds nothing.
     half = np.array([True, True, False, False])
-    alone = hashing.sum_user_hashes(rows[:2], shown[:2], offsets[:2], users[:1])
+    alone = kernels.sum_user_hashes(rows[:2], shown[:2], offsets[:2], users[:1])
     assert total([0, 1, 2, 3], [0, 1], half) == tuple(map(int, alone))
     assert total([0, 1, 2, 3], [0, 1], ~shown) == (0, 0)
 
@@ -158,7 +157,7 @@ def arrays(people: list[list[Row]]) -> tuple[np.ndarray, ...]:
 @given(people_rows)
 def test_rows_users_and_instants_per_event(people: list[list[Row]]) -> None:
     time, event, _, _, offsets = arrays(people)
-    found = counting.per_event(time, event, offsets, NAMES)
+    found = kernels.per_event(time, event, offsets, NAMES)
     for code in range(NAMES):
         own = [(u, r[0]) for u, rows in enumerate(people) for r in rows if r[1] == code]
         assert found[code, :2].tolist() == [len(own), len({u for u, _ in own})]
@@ -174,19 +173,19 @@ def test_sessions_are_pairs_of_user_and_session(people: list[list[Row]]) -> None
     shown = [(u, r[2]) for u, rows in enumerate(people) for r in rows if r[1] < NAMES]
     users = len({u for u, _ in shown})
     sessions = len({pair for pair in shown if pair[1] >= 0})
-    assert counting.users_and_sessions(event, session, offsets, NAMES) == (users, sessions)
+    assert kernels.users_and_sessions(event, session, offsets, NAMES) == (users, sessions)
 
 
 def test_sessions_of_one_user_may_overlap() -> None:
     event = np.zeros(6, np.uint8)
     session = np.array([0, 1, 0, 1, 0, 2], np.int8)
-    assert counting.users_and_sessions(event, session, np.array([0, 4, 6]), 1) == (2, 4)
+    assert kernels.users_and_sessions(event, session, np.array([0, 4, 6]), 1) == (2, 4)
 
 
 @given(people_rows)
 def test_money_adds_up_exactly(people: list[list[Row]]) -> None:
     _, event, _, numbers, _ = arrays(people)
-    found, sizes = counting.money_per_event(event, numbers, NAMES, 1_000_000)
+    found, sizes = kernels.money_per_event(event, numbers, NAMES, 1_000_000)
     for code in range(NAMES):
         own = [r[3] for rows in people for r in rows if r[1] == code and not math.isnan(r[3])]
         assert found[code] == sum(round(value * 1_000_000) for value in own)
@@ -197,14 +196,14 @@ def test_money_does_not_depend_on_the_order() -> None:
     numbers = np.array([0.1] * 10 + [1e11, -1e11, 19.99])
     assert sum(numbers) != sum(numbers[::-1])
     for order in (numbers, numbers[::-1].copy()):
-        total, _ = counting.money_per_event(np.zeros(13, np.uint8), order, 1, 1_000_000)
+        total, _ = kernels.money_per_event(np.zeros(13, np.uint8), order, 1, 1_000_000)
         assert total.tolist() == [20_990_000]
 
 
 @pytest.mark.parametrize("cell", [1e13, -1e300, math.inf])
 def test_what_is_too_large_to_add_has_a_size_that_says_so(cell: float) -> None:
     numbers = np.array([cell, 1.0, 2.0])
-    total, sizes = counting.money_per_event(np.array([0, 0, 1], np.uint8), numbers, 2, 1_000_000)
+    total, sizes = kernels.money_per_event(np.array([0, 0, 1], np.uint8), numbers, 2, 1_000_000)
     assert sizes[0] >= 2.0**62
     assert (total[1], sizes[1]) == (2_000_000, 2_000_000)
 
@@ -297,11 +296,7 @@ def test_codes_are_looked_up_and_the_missing_one_is_the_last(codes, random) -> N
 
 
 GAP = 5
-
-
 NEVER = 10**6
-
-
 NO_DAYS, NO_CAMPAIGNS = np.empty(0, np.int64), np.empty(0, np.int8)
 
 

@@ -271,18 +271,23 @@ def test_a_log_cannot_be_changed() -> None:
         log.event_names = ()  # type: ignore[misc]
 
 
+def test_a_derived_log_is_of_no_folder_and_keeps_the_fingerprint_with_the_shards(tmp_path) -> None:
+    frame = pd.DataFrame({"user": ["u"], "time": [pd.Timestamp(0)], "event": ["a"]})
+    EventLog.from_frame(frame).save(tmp_path)
+    log = EventLog.open(tmp_path)
+    later = log.derive(covers_until_us=log.covers_until_us + 1)
+    assert (later.folder, later.covers_until_us) == (None, log.covers_until_us + 1)
+    assert "fingerprint" in vars(later)
+    assert later.fingerprint == log.fingerprint
+    assert "fingerprint" not in vars(log.derive(shards=log.shards, filtered=True))
+
+
 # ── Whoever was picked by what came before is not looked at there without a word.
 
 
 AT, EARLIER = "2026-10-26", "2026-10-01"
-
-
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
-
-
 STEPS = ["view_item", "add_to_cart", "purchase"]
-
-
 SAID = "picked by what they did before 2026-10-26 00:00 UTC"
 
 

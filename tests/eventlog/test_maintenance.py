@@ -20,11 +20,7 @@ from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
 
 HEADER = "user,time,event,note,order,size\n"
-
-
 MAPPING = ColumnMapping(duplicates={"buy": ("order",)})
-
-
 ROWS = st.lists(
     st.tuples(
         st.sampled_from(["ann", "bob", "cy", "dee", "eve"]),
@@ -144,11 +140,7 @@ def test_the_command(tmp_path, capsys):
 
 
 HEADER_OF_CHECK = "user,time,event,order\n"
-
-
 TEXT = HEADER_OF_CHECK + "ann,2026-01-01T00:00Z,buy,o1\nbob,2026-01-01T00:00Z,x,\ncy,never,x,\n"
-
-
 FILES = ["rows.arrow", "users.arrow", "keys.arrow", "quarantine.parquet"]
 
 
@@ -229,16 +221,16 @@ def test_a_log_without_checksums_says_so(tmp_path):
 
 
 def test_a_reader_follows_a_writer_that_replaces_what_it_was_about_to_open(tmp_path, monkeypatch):
-    from analysis.eventlog import store as opening
+    from analysis.eventlog import store
 
     log = made(tmp_path)
     old = read_manifest(log)
     (tmp_path / "b.csv").write_text("user,time,event\nann,2026-01-02T00:00Z,x\n")
     import_files([tmp_path / "b.csv"], ColumnMapping(), log, append=True)
     answers = [old]
-    now = opening.read_manifest
+    now = store.read_manifest
     monkeypatch.setattr(
-        opening, "read_manifest", lambda folder: answers.pop() if answers else now(folder)
+        store, "read_manifest", lambda folder: answers.pop() if answers else now(folder)
     )
     assert EventLog.open(log).events == 3
 

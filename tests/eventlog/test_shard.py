@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.log_frames import cells, frames
 
-from analysis.eventlog import shard as shard_module
+from analysis.eventlog import shard as module
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import (
     NumberColumn,
@@ -197,5 +197,5 @@ def test_a_fingerprint_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) ->
     )
     (shard,) = EventLog.from_frame(frame).shards
     whole = content_sum(shard, ["a", "b"])
-    monkeypatch.setattr(shard_module, "_BLOCK", 7)
+    monkeypatch.setattr(module, "_BLOCK", 7)
     assert content_sum(shard, ["a", "b"]) == whole

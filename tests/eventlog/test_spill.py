@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.eventlog import spill as vocabulary
+from analysis.eventlog import spill as module
 from analysis.eventlog.shard import CODED, TEXT
 from analysis.eventlog.spill import Spill, Vocabulary, encoded_text, text_from
 
@@ -47,7 +47,7 @@ def test_many_rows_keep_their_order(tmp_path):
 
 
 def test_text_that_is_nearly_never_the_same_comes_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(vocabulary, "MOST", 3)
+    monkeypatch.setattr(module, "MOST", 3)
     batches = [["a", "b", "c", "d"], ["a", None, "a", "z", "ä"], [None], ["b", "b"]]
     with Spill(tmp_path / "rows", 2) as spill:
         for cells in batches:
@@ -92,7 +92,7 @@ def test_cells_come_back(batches):
 
 
 def test_a_full_vocabulary_says_so_and_forgets_nothing(monkeypatch):
-    monkeypatch.setattr(vocabulary, "MOST", 3)
+    monkeypatch.setattr(module, "MOST", 3)
     words = Vocabulary()
     first = words.codes(*encoded_text(pa.chunked_array([["x", "y", "x", "z"]])))
     assert words.codes(*encoded_text(pa.chunked_array([["x", "w"]]))) is None
@@ -101,7 +101,7 @@ def test_a_full_vocabulary_says_so_and_forgets_nothing(monkeypatch):
 
 
 def test_rows_survive_a_vocabulary_that_fills_on_the_way(tmp_path, monkeypatch):
-    monkeypatch.setattr(vocabulary, "MOST", 5)
+    monkeypatch.setattr(module, "MOST", 5)
     batches = [[f"id {n % 4}" for n in range(6)], [f"id {n}" for n in range(9)], ["id 1", None]]
     with Spill(tmp_path / "rows", 2) as spill:
         for batch in batches:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import hash_oracle as oracle
@@ -25,9 +25,8 @@ from support.log_frames import KINDS_OF_FRAME, cells, cells_of, expected, frames
 
 from analysis.cli import run
 from analysis.core.schema import DataError, UsageError
-from analysis.eventlog import folder as versions
+from analysis.eventlog import folder as module
 from analysis.eventlog import store
-from analysis.eventlog import store as opening
 from analysis.eventlog.folder import LOCK
 from analysis.eventlog.log import EventLog
 from analysis.sources.ingest import import_files
@@ -70,12 +69,12 @@ def failing(real: Callable[..., Any], at: int, error: BaseException) -> Callable
 
 
 STEPS: list[tuple[Any, str]] = [
-    (versions, "write_shard"),
-    (versions, "content_sum"),
-    (versions.os, "fsync"),
-    (versions.os, "replace"),
+    (module, "write_shard"),
+    (module, "content_sum"),
+    (module.os, "fsync"),
+    (module.os, "replace"),
     (store.json, "dumps"),
-    (versions.shutil, "rmtree"),
+    (module.shutil, "rmtree"),
 ]
 
 
@@ -183,14 +182,14 @@ def test_a_failed_first_write_leaves_no_folder(
 KILLED = """
 import os, sys
 import pandas as pd
-from analysis.eventlog import folder as versions
+from analysis.eventlog import folder as module
 from analysis.eventlog.log import EventLog
-real, moment = versions.os.replace, sys.argv[2]
+real, moment = module.os.replace, sys.argv[2]
 def replace(*args):
     if moment == "after":
         real(*args)
     os._exit(7)
-versions.os.replace = replace
+module.os.replace = replace
 frame = pd.DataFrame({"user": ["k"], "time": [pd.Timestamp(0)], "event": ["killed"]})
 EventLog.from_frame(frame).save(sys.argv[1])
 """
@@ -241,14 +240,14 @@ def test_a_log_replaced_while_it_is_opened_is_opened_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     OLD.save(tmp_path)
-    real, saves = opening.read_shard, iter([NEW])
+    real, saves = store.read_shard, iter([NEW])
 
     def slow(place: Path) -> Any:
         for log in saves:
             log.save(tmp_path)
         return real(place)
 
-    monkeypatch.setattr(opening, "read_shard", slow)
+    monkeypatch.setattr(store, "read_shard", slow)
     log = EventLog.open(tmp_path)
     assert log.fingerprint == NEW.fingerprint
     assert cells_of(log.to_frame()) == cells_of(NEW.to_frame())
@@ -256,8 +255,7 @@ def test_a_log_replaced_while_it_is_opened_is_opened_anew(
 
 def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
     OLD.save(tmp_path)
-    with (tmp_path / LOCK).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(tmp_path / LOCK):
         before = listing(tmp_path)
         with pytest.raises(DataError, match=r"^another process writes .* try again\.$") as e:
             NEW.save(tmp_path)

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.quality import kernels as quality
+from analysis.quality import kernels
 
 NAMES = 3
 """Codes 0 to 2 are events, 3 is a hidden row."""
@@ -49,20 +49,20 @@ def day_by_hand(time):
 @given(people_rows)
 def test_days_hours_and_missing_cells(people):
     time, event, session, _ = arrays(people)
-    day = quality.day_of(time, event, NAMES, MIDNIGHTS)
+    day = kernels.day_of(time, event, NAMES, MIDNIGHTS)
     expected = [
         day_by_hand(t) if e < NAMES else -1 for t, e in zip(time.tolist(), event, strict=True)
     ]
     assert day.tolist() == expected
     rows = [(int(e), d) for e, d in zip(event, expected, strict=True) if d >= 0]
-    assert _cells(quality.per_day(event, day, NAMES, 3)) == Counter(rows)
+    assert _cells(kernels.per_day(event, day, NAMES, 3)) == Counter(rows)
     gone = [
         (int(e), d) for e, d, s in zip(event, expected, session, strict=True) if d >= 0 and s < 0
     ]
-    assert _cells(quality.missing_codes(event, day, session, NAMES, 3)) == Counter(gone)
+    assert _cells(kernels.missing_codes(event, day, session, NAMES, 3)) == Counter(gone)
     numbers = np.where(session < 0, np.nan, session.astype(float))
-    assert _cells(quality.missing_numbers(event, day, numbers, NAMES, 3)) == Counter(gone)
-    hours, sharp = quality.per_hour(time, day, MIDNIGHTS)
+    assert _cells(kernels.missing_numbers(event, day, numbers, NAMES, 3)) == Counter(gone)
+    hours, sharp = kernels.per_hour(time, day, MIDNIGHTS)
     since = [t - MIDNIGHTS[d] for t, d in zip(time.tolist(), expected, strict=True) if d >= 0]
     by_hand = Counter(min(int(s // HOUR), 23) for s in since)
     assert {h: int(k) for h, k in enumerate(hours) if k} == by_hand
@@ -72,8 +72,8 @@ def test_days_hours_and_missing_cells(people):
 @given(people_rows)
 def test_users_per_day_and_their_squares(people):
     time, event, _, offsets = arrays(people)
-    day = quality.day_of(time, event, NAMES, MIDNIGHTS)
-    users, squares = quality.users_per_day(event, day, offsets, NAMES, 3)
+    day = kernels.day_of(time, event, NAMES, MIDNIGHTS)
+    users, squares = kernels.users_per_day(event, day, offsets, NAMES, 3)
     many = Counter()
     for u, own in enumerate(shown(people)):
         for t, e, _ in own:
@@ -95,7 +95,7 @@ def test_rows_outside(people, low, width):
         before, after = before + early, after + late
         some += early + late > 0
         only += 0 < early + late == len(own)
-    found = quality.outside(time, event, offsets, NAMES, low, high)
+    found = kernels.outside(time, event, offsets, NAMES, low, high)
     assert found.tolist() == [before, after, some, only]
 
 
@@ -107,14 +107,14 @@ def test_entries(people):
     entered = {
         (u, s) for u, own in enumerate(shown(people)) for _, e, s in own if s >= 0 and is_entry[e]
     }
-    found = quality.entries(event, session, offsets, NAMES, is_entry)
+    found = kernels.entries(event, session, offsets, NAMES, is_entry)
     assert found == (len(sessions), len(entered))
 
 
 @given(people_rows, st.integers(1, 4), st.integers(1, 4))
 def test_haste(people, per_minute, hours):
     time, event, _, offsets = arrays(people)
-    day = quality.day_of(time, event, NAMES, MIDNIGHTS)
+    day = kernels.day_of(time, event, NAMES, MIDNIGHTS)
     by_hand = [0] * 6
     for own in shown(people):
         times = [t for t, _, _ in own if day_by_hand(t) >= 0]
@@ -133,7 +133,7 @@ def test_haste(people, per_minute, hours):
             max(by_hand[4], fastest),
             max(by_hand[5], longest),
         ]
-    found = quality.haste(time, event, day, offsets, MIDNIGHTS, per_minute, hours)
+    found = kernels.haste(time, event, day, offsets, MIDNIGHTS, per_minute, hours)
     assert found.tolist() == by_hand
 
 
@@ -149,14 +149,14 @@ def test_rows_of_one_instant_and_repeats(people, gap):
             earlier = [j for j in mine if j < i and event[j] == event[i]]
             if earlier and 0 < time[i] - time[earlier[-1]] <= gap:
                 before[i] = earlier[-1]
-    assert quality.shared_instants(time, event, offsets, NAMES).tolist() == first.tolist()
-    assert quality.repeats(time, event, offsets, NAMES, gap).tolist() == before.tolist()
+    assert kernels.shared_instants(time, event, offsets, NAMES).tolist() == first.tolist()
+    assert kernels.repeats(time, event, offsets, NAMES, gap).tolist() == before.tolist()
 
 
 @given(people_rows, st.integers(-3, 3))
 def test_rows_per_utc_day(people, first):
     time, event, _, _ = arrays(people)
-    found = quality.per_utc_day(time, event, NAMES, first * 24 * HOUR, 4)
+    found = kernels.per_utc_day(time, event, NAMES, first * 24 * HOUR, 4)
     days = [min(max(t // (24 * HOUR) - first, 0), 3) for own in shown(people) for t, _, _ in own]
     assert {d: int(k) for d, k in enumerate(found) if k} == Counter(days)
 

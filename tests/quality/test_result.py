@@ -10,14 +10,8 @@ from analysis import Catalog, EventLog, Limits, UsageError, audit, simulate
 from analysis.quality.result import gate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
-
-
 WHOLE = "2026-11-23"
-
-
 LATE = pd.Timestamp("2026-10-20", tz="UTC")
-
-
 HOUR = pd.Timedelta(hours=1)
 
 

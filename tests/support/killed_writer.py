@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from analysis.eventlog.folder import locked
+from analysis.eventlog.folder import only_writer
 from analysis.eventlog.maintenance import forget
 from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
@@ -53,7 +53,7 @@ def _work(kind: str, folder: Path, pipe: Any, options: dict[str, Any]) -> None:
     pipe.send("begin")
     try:
         if kind == "hold":
-            with locked(folder):
+            with only_writer(folder):
                 pipe.send("held")
                 signal.pause()
         write(kind, folder)

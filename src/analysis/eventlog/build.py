@@ -1,8 +1,15 @@
-"""From columns of any type to the two kinds of cell a log has: text and numbers.
+"""From a table of events to shards: which cells, which shard, in which order, with which codes.
 
-Ids are text, always: an id that is read as a number loses its leading zeros and, beyond
-2**53, its last digits. Truth values are the text ``"true"`` and ``"false"``, so that they group
-and filter like any other property; dates in properties are ISO text.
+A log has two kinds of cell: text and numbers. Ids are text, always: an id that is read as a number
+loses its leading zeros and, beyond 2**53, its last digits. Truth values are the text ``"true"`` and
+``"false"``, so that they group and filter like any other property; dates in properties are ISO
+text.
+
+A *canonical table* has ``user`` (text), ``time`` (int64 microseconds UTC), ``event`` (text),
+optionally ``session`` (text), then properties as text or float64. `canonical_table` makes it of a
+frame, the readers of `sources` make it of files; `build_shards` knows nothing of either. A shard
+holds a range of the users' hashes, so the number of shards is free to choose, and neighboring
+ranges can be joined.
 """
 
 from __future__ import annotations
@@ -10,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -18,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kind
 
+from analysis.core.checks import whole
 from analysis.core.schema import (
     EVENT,
     SESSION,
@@ -28,23 +36,27 @@ from analysis.core.schema import (
     UsageError,
     did_you_mean,
 )
-from analysis.eventlog import kernels as ordering
-from analysis.eventlog import parallel
+from analysis.eventlog import kernels, parallel
+from analysis.eventlog.folder import user_homes
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import (
+    EXACT,
+    TEXT,
     Column,
     NumberColumn,
     Shard,
     encode,
     event_dtype,
-    string_hashes,
     text_column,
 )
 
-# ──── eventlog.canonical
+ROWS_PER_SHARD: Final = 2_000_000
+
+_Way = tuple[Callable[[pa.ChunkedArray, str], pa.ChunkedArray], str]
+"""How a column of the log is made, and of which column of the table."""
 
 
-_EXACT = 2**53
+# ── from a frame to a canonical table ────────────────────────────────────────────────────────────
 
 
 def arrow_table(frame: Any) -> pa.Table:
@@ -77,6 +89,30 @@ def arrow_table(frame: Any) -> pa.Table:
     raise UsageError(
         f"from_frame: got {type(frame).__name__}. Allowed: a pandas, polars or pyarrow table."
     )
+
+
+def _plain_objects(frame: pd.DataFrame) -> pd.DataFrame:
+    # A column of mixed Python objects (an id that is sometimes a number) is text.
+    mixed = {}
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype == object and pd.api.types.infer_dtype(column) not in (
+            "string",
+            "empty",
+        ):
+            present = column.dropna()
+            if len(set(present.map(type))) > 1:
+                mixed[name] = column.map(str, na_action="ignore")
+    return frame.assign(**mixed) if mixed else frame
+
+
+def _refuse_twins(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(
+                f"from_frame: there are {names.count(name)} columns {name!r}. Keep one: "
+                "df.loc[:, ~df.columns.duplicated()]."
+            )
 
 
 def canonical_table(
@@ -129,14 +165,20 @@ def canonical_table(
     return pa.table(cells | _converted(table, more))
 
 
-_Way = tuple[Callable[[pa.ChunkedArray, str], pa.ChunkedArray], str]
-"""How a column of a log is made, and of which column of the table."""
-
-
 def _converted(table: pa.Table, ways: Mapping[str, _Way]) -> dict[str, pa.ChunkedArray]:
-    """The columns of a log, in threads: giving text its codes is most of the work."""
+    """The columns of the log, each in a thread: giving text its codes is most of the work."""
     cells = parallel.map_shards(ways.values(), lambda way: way[0](table.column(way[1]), way[1]))
     return dict(zip(ways, cells, strict=True))
+
+
+def _refuse_gaps(cells: dict[str, pa.ChunkedArray]) -> None:
+    for name, column in cells.items():
+        if column.null_count:
+            first = pc.index(column.is_null(), True).as_py()
+            raise DataError(
+                f"from_frame: {column.null_count} of {len(column)} rows have no {name}, the first "
+                f"is row {first}. Leave them out first: df.dropna(subset=[…])."
+            )
 
 
 def text_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -163,7 +205,7 @@ def _encoded_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         column = _iso_text(column)
     cells = column.combine_chunks()
     if isinstance(cells, pa.ChunkedArray):  # more text than one array can hold
-        return cells.cast(pa.large_string())
+        return cells.cast(TEXT)
     if kind.is_dictionary(cells.type):
         known = cells.dictionary
         if known.null_count or pc.count_distinct(known).as_py() < len(known):
@@ -171,7 +213,7 @@ def _encoded_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     else:
         # Encoding first means that only distinct values are turned into text.
         cells = cells.dictionary_encode()
-    text = cells.dictionary.cast(pa.large_string())
+    text = cells.dictionary.cast(TEXT)
     return pa.chunked_array([pa.DictionaryArray.from_arrays(cells.indices, text)])
 
 
@@ -181,38 +223,6 @@ def _iso_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     # In local time the hour that clocks repeat would be one text for two instants.
     utc = column.cast(pa.timestamp(column.type.unit, "UTC"))
     return pc.strftime(utc, format="%Y-%m-%dT%H:%M:%SZ")
-
-
-def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """A property's cells: float64 for numbers that float64 holds exactly, else text.
-
-    A length of time is a number of seconds.
-
-    Raises
-    ------
-    UsageError
-        If the column holds lists or structures, which have no single value per event, or what
-        has no text.
-    """
-    of = column.type
-    if kind.is_integer(of):
-        bounds = pc.min_max(column)
-        low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
-        exact = low >= -_EXACT and high <= _EXACT
-        return column.cast(pa.float64()) if exact else text_cells(column, name)
-    if kind.is_duration(of):
-        us = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
-        column = pc.divide(us.cast(pa.float64(), safe=False), US_PER_SECOND)
-    if kind.is_floating(column.type) or kind.is_decimal(of):
-        return pc.fill_null(column.cast(pa.float64()), np.nan)
-    if kind.is_nested(of):
-        raise UsageError(
-            f"from_frame: column {name!r} holds {of}, a property has one value per event. "
-            "Flatten it first, or drop the column."
-        )
-    if kind.is_null(of):
-        return pa.chunked_array([pa.nulls(len(column), pa.large_string())])
-    return text_cells(column, name)
 
 
 def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -250,65 +260,39 @@ def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     return column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
 
 
-def _refuse_twins(names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(
-                f"from_frame: there are {names.count(name)} columns {name!r}. Keep one: "
-                "df.loc[:, ~df.columns.duplicated()]."
-            )
+def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """A property's cells: float64 for numbers that float64 holds exactly, else text.
 
+    A length of time is a number of seconds.
 
-def _refuse_gaps(cells: dict[str, pa.ChunkedArray]) -> None:
-    for name, column in cells.items():
-        if column.null_count:
-            first = pc.index(column.is_null(), True).as_py()
-            raise DataError(
-                f"from_frame: {column.null_count} of {len(column)} rows have no {name}, the first "
-                f"is row {first}. Leave them out first: df.dropna(subset=[…])."
-            )
-
-
-def _plain_objects(frame: pd.DataFrame) -> pd.DataFrame:
-    # A column of mixed Python objects (an id that is sometimes a number) is text.
-    mixed = {}
-    for name in frame.columns:
-        column = frame[name]
-        if column.dtype == object and pd.api.types.infer_dtype(column) not in (
-            "string",
-            "empty",
-        ):
-            present = column.dropna()
-            if len(set(present.map(type))) > 1:
-                mixed[name] = column.map(str, na_action="ignore")
-    return frame.assign(**mixed) if mixed else frame
-
-
-# ──── eventlog.build
-#
-# From a table of events to shards: who belongs where, in which order, with which codes.
-#
-# The input is a *canonical table*: ``user`` (text), ``time`` (int64 microseconds UTC), ``event``
-# (text), optionally ``session`` (text), then properties as text or float64. The readers make it;
-# nothing here knows where it came from. A shard holds a range of the users' hashes, so the number
-# of shards is free to choose and neighboring ranges can be joined.
-
-
-ROWS_PER_SHARD = 2_000_000
-
-
-def shard_of(users: pa.Array, shards: int) -> np.ndarray:
-    """Which of `shards` shards each user id belongs to: an int64 per id.
-
-    Examples
-    --------
-    >>> shard_of(pa.array(["anna", "ben"]), 1)
-    array([0, 0])
+    Raises
+    ------
+    UsageError
+        If the column holds lists or structures, which have no single value per event, or what
+        has no text.
     """
-    if pa.types.is_dictionary(users.type):  # every id is hashed once
-        return shard_of(users.dictionary, shards)[users.indices.to_numpy(zero_copy_only=False)]
-    high = string_hashes(users, USER)[:, 0] >> np.uint64(32)
-    return ((high * np.uint64(shards)) >> np.uint64(32)).astype(np.int64)
+    of = column.type
+    if kind.is_integer(of):
+        bounds = pc.min_max(column)
+        low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
+        exact = low >= -EXACT and high <= EXACT
+        return column.cast(pa.float64()) if exact else text_cells(column, name)
+    if kind.is_duration(of):
+        us = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
+        column = pc.divide(us.cast(pa.float64(), safe=False), US_PER_SECOND)
+    if kind.is_floating(column.type) or kind.is_decimal(of):
+        return pc.fill_null(column.cast(pa.float64()), np.nan)
+    if kind.is_nested(of):
+        raise UsageError(
+            f"from_frame: column {name!r} holds {of}, a property has one value per event. "
+            "Flatten it first, or drop the column."
+        )
+    if kind.is_null(of):
+        return pa.chunked_array([pa.nulls(len(column), TEXT)])
+    return text_cells(column, name)
+
+
+# ── from a canonical table to shards ─────────────────────────────────────────────────────────────
 
 
 def default_shards(rows: int) -> int:
@@ -316,26 +300,9 @@ def default_shards(rows: int) -> int:
     return 1 << max(0, int(np.ceil(np.log2(max(rows, 1) / ROWS_PER_SHARD))))
 
 
-def split_table(table: pa.Table) -> list[pa.Table]:
-    """The table, or, where it has more than twice the rows of a shard, a table for each shard.
-
-    Each has the users of a range of hashes, as shards have, and rows keep their order.
-    """
-    if len(table) <= 2 * ROWS_PER_SHARD:
-        return [table]
-    codes, users = encode(table.column(USER))
-    home = string_hashes(users, USER)[:, 0] >> np.uint64(32)
-    low, width = home.min(), home.max() - home.min() + np.uint64(1)
-    count = default_shards(len(table))
-    piece = ((home - low) * np.uint64(count) // width)[codes]
-    return [table.filter(pa.array(piece == number)) for number in range(count)]
-
-
 def checked(shards: int, what: str) -> int:
-    """The number of shards, if it is one; raises a `UsageError` if it is not."""
-    if not isinstance(shards, (int, np.integer)) or shards < 1:
-        raise UsageError(f"{what}: shards={shards!r}. Allowed: a whole number from 1.")
-    return int(shards)
+    """A number of shards that somebody has asked for."""
+    return whole(f"{what}: shards", shards, least=1)
 
 
 def build_shards(table: pa.Table, *, event_names: Sequence[str], shards: int) -> Iterator[Shard]:
@@ -353,6 +320,34 @@ def build_shards(table: pa.Table, *, event_names: Sequence[str], shards: int) ->
             yield build_shard(part, event_names=event_names)
 
 
+def shard_of(users: pa.Array, shards: int) -> np.ndarray:
+    """The number of the shard, of `shards`, to which each user id belongs (int64).
+
+    Examples
+    --------
+    >>> shard_of(pa.array(["anna", "ben"]), 1)
+    array([0, 0])
+    """
+    if pa.types.is_dictionary(users.type):  # every id is hashed once
+        return shard_of(users.dictionary, shards)[users.indices.to_numpy(zero_copy_only=False)]
+    return ((user_homes(users) * np.uint64(shards)) >> np.uint64(32)).astype(np.int64)
+
+
+def split_table(table: pa.Table) -> list[pa.Table]:
+    """The table, or, where it has more than twice the rows of a shard, a table for each shard.
+
+    Each has the users of a range of hashes, as shards have, and rows keep their order.
+    """
+    if len(table) <= 2 * ROWS_PER_SHARD:
+        return [table]
+    codes, users = encode(table.column(USER))
+    home = user_homes(users)
+    low, width = home.min(), home.max() - home.min() + np.uint64(1)
+    count = default_shards(len(table))
+    number_of_row = ((home - low) * np.uint64(count) // width)[codes]
+    return [table.filter(pa.array(number_of_row == number)) for number in range(count)]
+
+
 def build_shard(
     table: pa.Table, *, event_names: Sequence[str], sessions: SessionRule | None = None
 ) -> Shard:
@@ -364,7 +359,7 @@ def build_shard(
     """
     codes, users = encode(table.column(USER))
     time = table.column(TIME).to_numpy()
-    order, offsets = ordering.user_time_order(codes, time, len(users))
+    order, offsets = kernels.user_time_order(codes, time, len(users))
     time = time[order]
     event = _event_codes(table.column(EVENT), event_names)[order]
     columns = {
@@ -377,7 +372,7 @@ def build_shard(
         offsets=offsets,
         time=time,
         event=event,
-        masks=ordering.event_masks(event, offsets),
+        masks=kernels.event_masks(event, offsets),
         columns=columns,
     )
     if SESSION in columns:

@@ -1,8 +1,16 @@
-"""Who is in a log, and which of them a mask names.
+"""Which rows match conditions, which people are in a mask, and whose rows may be used at all.
+
+Conditions are equality, a list of values, or a comparison. They are plain data (``{"device":
+"mobile", "value": ">= 50"}``), so a report's definition can hold them. A missing value never
+matches.
 
 A mask is a truth value per user: in the order of `user_ids`, or a pandas Series that names its
 users itself and may then come from another view of the log. A mask that knows its shards
 (`ByShard`) costs no look at any id.
+
+Where a mapping names a consent column, a row counts as consented if its cell is one of the granted
+words; an empty cell, any other word and a file without the column are a no. Rows without consent
+are counted, and nothing else of them is read or kept.
 """
 
 from __future__ import annotations
@@ -20,73 +28,101 @@ import pyarrow.compute as pc
 
 from analysis.core.schema import EVENT, USER, UsageError, did_you_mean
 from analysis.eventlog import parallel
-from analysis.eventlog.shard import Column, Shard, TextColumn
-
-# ──── sources.consent
-#
-# Whose rows may be used? Only those that say yes.
-#
-# Where a mapping names a consent column, a row counts as consented if its cell is one of the
-# granted words; an empty cell, any other word and a file without the column are a no. Rows without
-# consent are counted, and then nothing of them is read any further or kept anywhere.
-
+from analysis.eventlog.shard import TEXT, Column, Shard, TextColumn
 
 GRANTED: Final = ("yes", "true", "granted", "1")
+_COMPARISON: Final = re.compile(r"\s*(>=|<=|!=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
+
+_OPERATORS: Final[dict[str, Callable[[Any, float], Any]]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "!=": operator.ne,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
 
 
-@dataclass(frozen=True)
-class Consent:
-    """The column that holds consent, and the words that grant it (upper or lower case)."""
-
-    column: str
-    granted: tuple[str, ...] = GRANTED
-
-    def __post_init__(self) -> None:
-        if not self.column or not self.granted or not all(map(str.strip, self.granted)):
-            raise UsageError(
-                f"consent: column {self.column!r}, granted {list(self.granted)}. Name a column and "
-                "at least one word that means yes: --consent COLUMN=yes,granted."
-            )
+# ── rows by conditions ───────────────────────────────────────────────────────────────────────────
 
 
-def consent_of(text: str) -> Consent:
-    """What the option says: ``COLUMN`` or ``COLUMN=VALUE,VALUE``.
+def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> dict[str, list[Any]]:
+    """The conditions with their values as lists; one value is a list of one.
 
     Raises
     ------
     UsageError
-        If the column or a value is empty.
-
-    Examples
-    --------
-    >>> consent_of("analytics_storage=G111,G101")
-    Consent(column='analytics_storage', granted=('G111', 'G101'))
-    >>> consent_of("consent").granted
-    ('yes', 'true', 'granted', '1')
+        If the log does not have a property.
     """
-    column, given, words = text.partition("=")
-    return Consent(column, tuple(words.split(","))) if given else Consent(column)
+    names = list(properties)
+    for name in where:
+        if name not in names and name not in (EVENT, USER):
+            raise UsageError(
+                f"{what}: {name!r} is not a property of this log.{did_you_mean(name, names)} "
+                f"Properties: {', '.join(map(repr, names)) or 'none'}."
+            )
+    return {name: _as_list(wanted) for name, wanted in where.items()}
 
 
-def granted_rows(cells: pa.Array, consent: Consent) -> np.ndarray:
-    """A boolean per row: does the text cell of the consent column grant it?
+def matching_rows(
+    shard: Shard, where: Mapping[str, Sequence[Any]], event_names: Sequence[str]
+) -> np.ndarray:
+    """A boolean per row of the shard: every condition of `where`, as `check` gives it, holds."""
+    shown = np.ones(shard.rows, np.bool_)
+    for name, wanted in where.items():
+        if name == EVENT:
+            hits = [e in _as_texts(wanted) for e in event_names] + [False]
+            shown &= np.array(hits)[shard.event]
+        elif name == USER:
+            people = pc.is_in(shard.users, pa.array(_as_texts(wanted), TEXT))
+            shown &= np.repeat(people.to_numpy(zero_copy_only=False), np.diff(shard.offsets))
+        else:
+            shown &= _matching_cells(shard.columns[name], wanted, name)
+    return shown
 
-    Examples
-    --------
-    >>> granted_rows(pa.array(["Yes", "no", None, ""]), Consent("consent"))
-    array([ True, False, False, False])
-    """
-    encoded = cells.dictionary_encode()
-    words = {word.strip().casefold() for word in consent.granted}
-    known = encoded.dictionary.to_pylist()
-    hits = pa.array([str(word).strip().casefold() in words for word in known], pa.bool_())
-    return pc.fill_null(hits.take(encoded.indices), False).to_numpy(zero_copy_only=False)
+
+def _matching_cells(column: Column, wanted: Sequence[Any], name: str) -> np.ndarray:
+    if isinstance(column, TextColumn):
+        # One more entry, for the missing: code −1 reads the last.
+        return np.append(matching_values(column, wanted), False)[column.codes]
+    shown = np.zeros(len(column.numbers), np.bool_)
+    for one in wanted:
+        found = _COMPARISON.fullmatch(one) if isinstance(one, str) else None
+        if found:
+            hits = _OPERATORS[found[1]](column.numbers, float(found[2]))
+            shown |= hits & ~np.isnan(column.numbers)
+        else:
+            shown |= column.numbers == _number(one, name)
+    return shown
 
 
-# ──── eventlog.people
+def matching_values(column: TextColumn, wanted: Sequence[Any]) -> np.ndarray:
+    """A boolean per value of a text column: is it one of those wanted?"""
+    hits = pc.is_in(column.values, pa.array(_as_texts(wanted), TEXT))
+    return hits.to_numpy(zero_copy_only=False)
 
 
-_TEXT = pa.large_string()
+def _number(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"where: {name}={value!r}, but {name!r} holds numbers. "
+            "Allowed: a number, a list of numbers, or a comparison such as '>= 50'."
+        ) from error
+
+
+def _as_list(wanted: Any) -> list[Any]:
+    if isinstance(wanted, Iterable) and not isinstance(wanted, (str, bytes, Mapping)):
+        return list(wanted)
+    return [wanted]
+
+
+def _as_texts(wanted: Sequence[Any]) -> list[str]:
+    return [str(v).lower() if isinstance(v, (bool, np.bool_)) else str(v) for v in wanted]
+
+
+# ── people by a mask ─────────────────────────────────────────────────────────────────────────────
 
 
 @runtime_checkable
@@ -103,34 +139,6 @@ class ByShard(Protocol):
 
     def series(self) -> pd.Series:
         """The same mask, indexed by user."""
-
-
-def user_ids(shards: Sequence[Shard], names: int) -> pd.Index:
-    """Ids of the users with a shown row, in ascending order of their bytes.
-
-    Parameters
-    ----------
-    names : how many event names the log has; rows with a code beyond are hidden.
-    """
-    ids, order = _in_order(shards, _present(shards, names))
-    return pd.Index(ids.take(pa.array(order)).to_pandas(), name="user", dtype="str")
-
-
-def in_order(shards: Sequence[Shard], names: int, by_shard: Sequence[np.ndarray]) -> np.ndarray:
-    """A value per user of each shard as one array, in the order of `user_ids`."""
-    present = _present(shards, names)
-    _, order = _in_order(shards, present)
-    cells = [own[here] for own, here in zip(by_shard, present, strict=True)]
-    return np.concatenate(cells)[order] if cells else np.empty(0, np.bool_)
-
-
-def ranks(shards: Sequence[Shard]) -> list[np.ndarray]:
-    """Per shard the place of each of its users among all of them (int64), by their bytes."""
-    everybody = [np.ones(len(shard.users), np.bool_) for shard in shards]
-    _, order = _in_order(shards, everybody)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return np.split(rank, np.cumsum([len(shard.users) for shard in shards])[:-1])
 
 
 def chosen(shards: Sequence[Shard], names: int, mask: Any) -> list[np.ndarray]:
@@ -173,7 +181,7 @@ def chosen(shards: Sequence[Shard], names: int, mask: Any) -> list[np.ndarray]:
 def _named(shards: Sequence[Shard], truths: np.ndarray, index: pd.Index) -> list[np.ndarray]:
     if not index.is_unique:
         raise UsageError("in_segment: the mask names a user twice. Give one value per user.")
-    names = pa.array(index.astype(str), _TEXT)
+    names = pa.array(index.astype(str), TEXT)
     known = [pc.is_in(names, shard.users).to_numpy(zero_copy_only=False) for shard in shards]
     if len(names) and not any(own.any() for own in known):
         raise UsageError(
@@ -196,6 +204,34 @@ def _truths(mask: Any) -> np.ndarray:
     return truths
 
 
+def user_ids(shards: Sequence[Shard], names: int) -> pd.Index:
+    """Ids of the users with a shown row, in ascending order of their bytes.
+
+    Parameters
+    ----------
+    names : how many event names the log has; rows with a code beyond are hidden.
+    """
+    ids, order = _in_order(shards, _present(shards, names))
+    return pd.Index(ids.take(pa.array(order)).to_pandas(), name="user", dtype="str")
+
+
+def in_order(shards: Sequence[Shard], names: int, by_shard: Sequence[np.ndarray]) -> np.ndarray:
+    """A value per user of each shard as one array, in the order of `user_ids`."""
+    present = _present(shards, names)
+    _, order = _in_order(shards, present)
+    cells = [own[here] for own, here in zip(by_shard, present, strict=True)]
+    return np.concatenate(cells)[order] if cells else np.empty(0, np.bool_)
+
+
+def ranks(shards: Sequence[Shard]) -> list[np.ndarray]:
+    """Per shard the place of each of its users among all of them (int64), by their bytes."""
+    everybody = [np.ones(len(shard.users), np.bool_) for shard in shards]
+    _, order = _in_order(shards, everybody)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return np.split(rank, np.cumsum([len(shard.users) for shard in shards])[:-1])
+
+
 def _present(shards: Sequence[Shard], names: int) -> list[np.ndarray]:
     def shown(shard: Shard) -> np.ndarray:
         if not len(shard.users):
@@ -209,102 +245,57 @@ def _in_order(
     shards: Sequence[Shard], present: Sequence[np.ndarray]
 ) -> tuple[pa.Array, np.ndarray]:
     parts = [s.users.filter(pa.array(own)) for s, own in zip(shards, present, strict=True)]
-    ids = pa.chunked_array(parts, _TEXT).combine_chunks()
+    ids = pa.chunked_array(parts, TEXT).combine_chunks()
     return ids, pc.sort_indices(ids).to_numpy()
 
 
-# ──── eventlog.predicates
-#
-# Which rows of a shard match a filter: equality, a list of values, or a comparison.
-#
-# A filter is plain data (``{"device": "mobile", "value": ">= 50"}``), so a report definition can
-# hold it. A missing value never matches.
+# ── rows by consent ──────────────────────────────────────────────────────────────────────────────
 
 
-_COMPARISON = re.compile(r"\s*(>=|<=|!=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
+@dataclass(frozen=True)
+class Consent:
+    """The column that holds consent, and the words that grant it (upper or lower case)."""
+
+    column: str
+    granted: tuple[str, ...] = GRANTED
+
+    def __post_init__(self) -> None:
+        if not self.column or not self.granted or not all(map(str.strip, self.granted)):
+            raise UsageError(
+                f"consent: column {self.column!r}, granted {list(self.granted)}. Name a column and "
+                "at least one word that means yes: --consent COLUMN=yes,granted."
+            )
 
 
-_OPERATORS: dict[str, Callable[[Any, float], Any]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "!=": operator.ne,
-    "==": operator.eq,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-
-
-def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> dict[str, list[Any]]:
-    """The conditions with their values as lists; one value is a list of one.
+def consent_of(text: str) -> Consent:
+    """The consent that the option ``COLUMN`` or ``COLUMN=VALUE,VALUE`` asks for.
 
     Raises
     ------
     UsageError
-        If the log does not have a property.
+        If the column or a value is empty.
+
+    Examples
+    --------
+    >>> consent_of("analytics_storage=G111,G101")
+    Consent(column='analytics_storage', granted=('G111', 'G101'))
+    >>> consent_of("consent").granted
+    ('yes', 'true', 'granted', '1')
     """
-    names = list(properties)
-    for name in where:
-        if name not in names and name not in (EVENT, USER):
-            raise UsageError(
-                f"{what}: {name!r} is not a property of this log.{did_you_mean(name, names)} "
-                f"Properties: {', '.join(map(repr, names)) or 'none'}."
-            )
-    return {name: _as_list(wanted) for name, wanted in where.items()}
+    column, given, words = text.partition("=")
+    return Consent(column, tuple(words.split(","))) if given else Consent(column)
 
 
-def matching_rows(
-    shard: Shard, where: Mapping[str, Sequence[Any]], event_names: Sequence[str]
-) -> np.ndarray:
-    """A boolean per row of the shard: every condition of `where`, as `check` gives it, holds."""
-    shown = np.ones(shard.rows, np.bool_)
-    for name, wanted in where.items():
-        if name == EVENT:
-            hits = [e in _as_texts(wanted) for e in event_names] + [False]
-            shown &= np.array(hits)[shard.event]
-        elif name == USER:
-            people = pc.is_in(shard.users, pa.array(_as_texts(wanted), pa.large_string()))
-            shown &= np.repeat(people.to_numpy(zero_copy_only=False), np.diff(shard.offsets))
-        else:
-            shown &= _matching_cells(shard.columns[name], wanted, name)
-    return shown
+def granted_rows(cells: pa.Array, consent: Consent) -> np.ndarray:
+    """A boolean per row: does the text cell of the consent column grant it?
 
-
-def matching_values(column: TextColumn, wanted: Sequence[Any]) -> np.ndarray:
-    """A boolean per value of a text column: is it one of those wanted?"""
-    hits = pc.is_in(column.values, pa.array(_as_texts(wanted), pa.large_string()))
-    return hits.to_numpy(zero_copy_only=False)
-
-
-def _matching_cells(column: Column, wanted: Sequence[Any], name: str) -> np.ndarray:
-    if isinstance(column, TextColumn):
-        # One more entry, for the missing: code −1 reads the last.
-        return np.append(matching_values(column, wanted), False)[column.codes]
-    shown = np.zeros(len(column.numbers), np.bool_)
-    for one in wanted:
-        found = _COMPARISON.fullmatch(one) if isinstance(one, str) else None
-        if found:
-            hits = _OPERATORS[found[1]](column.numbers, float(found[2]))
-            shown |= hits & ~np.isnan(column.numbers)
-        else:
-            shown |= column.numbers == _number(one, name)
-    return shown
-
-
-def _number(value: Any, name: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"where: {name}={value!r}, but {name!r} holds numbers. "
-            "Allowed: a number, a list of numbers, or a comparison such as '>= 50'."
-        ) from error
-
-
-def _as_list(wanted: Any) -> list[Any]:
-    if isinstance(wanted, Iterable) and not isinstance(wanted, (str, bytes, Mapping)):
-        return list(wanted)
-    return [wanted]
-
-
-def _as_texts(wanted: Sequence[Any]) -> list[str]:
-    return [str(v).lower() if isinstance(v, (bool, np.bool_)) else str(v) for v in wanted]
+    Examples
+    --------
+    >>> granted_rows(pa.array(["Yes", "no", None, ""]), Consent("consent"))
+    array([ True, False, False, False])
+    """
+    encoded = cells.dictionary_encode()
+    words = {word.strip().casefold() for word in consent.granted}
+    known = encoded.dictionary.to_pylist()
+    hits = pa.array([str(word).strip().casefold() in words for word in known], pa.bool_())
+    return pc.fill_null(hits.take(encoded.indices), False).to_numpy(zero_copy_only=False)

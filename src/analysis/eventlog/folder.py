@@ -1,21 +1,28 @@
-"""Version folders: where new shards are written, and what may go once nobody needs it.
+"""A log's folder: who may write, where new shards go, and what may be removed.
 
 ::
 
-    shop/manifest.json            names the shards and everything about them
-    shop/v0001-…/00000/           rows.arrow, users.arrow, and keys.arrow where orders have ids
-    shop/v0002-…/00000/           what an append has written anew; the rest stays where it is
+    shop/manifest.json                        names the shards and everything about them
+    shop/v0001-…/00000/                       rows.arrow, users.arrow, keys.arrow (of order ids)
+    shop/v0002-…/00000/                       what an append has written anew; the rest stays
+    shop/units/account-1f0c…-<fingerprint>/   the log of accounts, a log's folder like any other
 
-A manifest may name shards of several version folders. Whatever it does not name belongs to an
-older version or to a writer that died, and goes when the next writer starts or ends. A reader
-that has such a file mapped keeps it: only its name goes.
+One writer at a time holds the folder's lock. Readers do not need it: they see the log as it was
+until the manifest is replaced, and then as it is.
+
+A manifest may name shards of several version folders. Shards that it does not name belong to an
+older version or to a writer that died; they are removed when the next writer starts or ends. A
+reader that has such a file mapped keeps it: only its name goes.
+
+The name of a regrouped log holds the fingerprint of the log it was made from, so one that belongs
+to an older state is never taken for the present one. Builders wait for each other, readers for
+nobody.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -27,120 +34,27 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from filelock import BaseFileLock, FileLock, Timeout
 
 from analysis.core.schema import USER, DataError, UsageError
 from analysis.eventlog.shard import Shard, content_sum, string_hashes, write_shard, write_table
 
-# ──── eventlog.unit_folders
-#
-# Where a log keeps itself regrouped, and when that may go.
-#
-# ::
-#
-#     shop/units/account-1f0c…-<fingerprint>/    the log of accounts, as any other log's folder
-#
-# The name holds the fingerprint of the log it was made from, so one that belongs to an older state
-# is never taken for the present one. Builders wait for each other; readers wait for nobody.
-
-
+LOCK: Final = ".lock"
+KEYS_FILE: Final = "keys.arrow"
+QUARANTINE: Final = "quarantine.parquet"
 UNITS: Final = "units"
-
-
-_LOCK: Final = ".lock"
-
-
+_VERSION: Final = re.compile(r"v(\d{4,})-[0-9a-f]{6}$")
+_WORKSPACE: Final = re.compile(r"\.import-[0-9a-f]{8}$")
+_TEMPORARY: Final = re.compile(r"\.(manifest\.json|truth\.json|quarantine\.parquet)\.[\w-]+\.tmp$")
 _LONGEST: Final = 40
 
 
-def unit_folder(folder: Path, name: str, fingerprint: str) -> Path:
-    """Where the log in `folder`, in the state of that fingerprint, keeps itself by a property.
-
-    Examples
-    --------
-    >>> unit_folder(Path("shop"), "account id", "00ff").name
-    'account-id-62c33706-00ff'
-    """
-    plain = re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")[:_LONGEST]
-    apart = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
-    return folder / UNITS / f"{plain}-{apart}-{fingerprint}"
+# ── one writer at a time ─────────────────────────────────────────────────────────────────────────
 
 
 @contextlib.contextmanager
-def building(place: Path) -> Iterator[Path]:
-    """Be the only builder; yields a folder to fill, which becomes `place` when all went well.
-
-    What builders that died have left behind goes, and so does what was made from another state
-    of the log.
-    """
-    units = place.parent
-    units.mkdir(exist_ok=True)
-    with _locked(units, wait=True):
-        _sweep(units, keep=place.name.rsplit("-", 1)[1], drafts=True)
-        draft = units / f".{secrets.token_hex(4)}.tmp"
-        try:
-            yield draft
-            if draft.exists():
-                shutil.rmtree(place, ignore_errors=True)
-                os.replace(draft, place)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-
-
-def drop_units(folder: Path, *, keep: str | None = None) -> None:
-    """Remove what the log in `folder` keeps of itself, but for the state of fingerprint `keep`.
-
-    A reader that has it mapped keeps it; only its names go. A builder at work is not disturbed:
-    it sees for itself that the log has changed.
-    """
-    units = folder / UNITS
-    if not units.is_dir():
-        return
-    with _locked(units, wait=False) as alone:
-        _sweep(units, keep=keep, drafts=alone)
-        if alone and keep is None:
-            shutil.rmtree(units, ignore_errors=True)
-
-
-def _sweep(units: Path, *, keep: str | None, drafts: bool) -> None:
-    for place in units.iterdir():
-        if place.name.startswith("."):
-            gone = drafts and place.name != _LOCK
-        else:
-            gone = keep is None or not place.name.endswith(f"-{keep}")
-        if gone:
-            shutil.rmtree(place, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _locked(units: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold the lock; yields whether we do, which without `wait` somebody may prevent."""
-    handle = os.open(units / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    finally:
-        os.close(handle)
-
-
-# ──── eventlog.lock
-#
-# One writer at a time: whoever changes a log's folder holds its lock meanwhile.
-#
-# The lock is the operating system's (flock) on a file in the folder. It goes with the process that
-# holds it, however that ends, so there is never a lock to remove by hand. Readers do not know it:
-# they see the log as it was until the manifest is replaced, and then as it is.
-
-
-LOCK: Final = ".lock"
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which is made if it is not there and goes again if left empty.
+def only_writer(folder: Path) -> Iterator[None]:
+    """Be the only writer of a folder, which is made if need be and removed again if left empty.
 
     Raises
     ------
@@ -153,8 +67,8 @@ def locked(folder: Path) -> Iterator[None]:
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "log"
-    >>> with locked(folder):
-    ...     with locked(folder):
+    >>> with only_writer(folder):
+    ...     with only_writer(folder):
     ...         pass
     Traceback (most recent call last):
     analysis.DataError: another process writes '...'. Wait until it is done, then try again.
@@ -164,14 +78,12 @@ def locked(folder: Path) -> Iterator[None]:
     made: list[Path] = []
     try:
         _make(folder, made)
-        handle = _taken(folder)
-        try:
+        with locked(folder / LOCK) as alone:
+            if not alone:
+                raise DataError(
+                    f"another process writes '{folder}'. Wait until it is done, then try again."
+                )
             yield
-        finally:
-            # First the name, then the lock: whoever waits for neither finds the one they locked
-            # nameless, and takes the next.
-            (folder / LOCK).unlink(missing_ok=True)
-            os.close(handle)
     finally:
         for place in made:
             with contextlib.suppress(OSError):
@@ -191,52 +103,72 @@ def _make(folder: Path, made: list[Path]) -> None:
         ) from error
 
 
-def _taken(folder: Path) -> int:
-    while True:
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _still_there(folder, handle):
-                return handle
-        except BlockingIOError as error:
-            os.close(handle)
-            raise DataError(
-                f"another process writes '{folder}'. Wait until it is done, then try again."
-            ) from error
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock on a file, which is made for it and removed after; yields whether it is held.
 
+    The lock is the operating system's. It goes with the process that holds it, however that
+    ends, so there is never a lock to remove by hand.
 
-def _still_there(folder: Path, handle: int) -> bool:
+    Parameters
+    ----------
+    wait : wait while another process holds the lock. Without it, yield False at once; the lock is
+        then not held.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / ".lock"
+    >>> with locked(path) as first, locked(path) as second:
+    ...     first, second, path.exists()
+    (True, False, True)
+    >>> path.exists()
+    False
+    """
+    lock = FileLock(path, mode=0o644)
+    if not _taken(lock, path, wait=wait):
+        yield False
+        return
     try:
-        return os.path.samestat(os.fstat(handle), os.stat(folder / LOCK))
-    except FileNotFoundError:
-        return False
+        yield True
+    finally:
+        # First the name, then the lock: whoever gets hold of a file without a name takes the
+        # next. Where an open file keeps its name (Windows), the lock removes it.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
 
 
-# ──── eventlog.versions
+def _taken(lock: BaseFileLock, path: Path, *, wait: bool) -> bool:
+    while True:
+        try:
+            lock.acquire(blocking=wait)
+        except Timeout:
+            if path.exists():
+                return False
+        except FileNotFoundError:
+            pass  # the folder went with the lock of its last writer, and is made anew
+        else:
+            return True
 
 
-KEYS_FILE: Final = "keys.arrow"
+# ── version folders ──────────────────────────────────────────────────────────────────────────────
 
 
-QUARANTINE: Final = "quarantine.parquet"
-
-
-_VERSION: Final = re.compile(r"v(\d{4,})-[0-9a-f]{6}$")
-
-
-_WORKSPACE: Final = re.compile(r"\.import-[0-9a-f]{8}$")
-
-
-_TEMPORARY: Final = re.compile(r"\.(manifest\.json|truth\.json|quarantine\.parquet)\.[\w-]+\.tmp$")
+def new_version(folder: Path) -> Path:
+    """A version folder that did not exist before."""
+    numbers = [int(found[1]) for found in map(_VERSION.match, _names(folder)) if found]
+    version = folder / f"v{max(numbers, default=0) + 1:04d}-{secrets.token_hex(3)}"
+    version.mkdir()
+    return version
 
 
 class Part(NamedTuple):
-    """A shard to write, and of its rows that have a key (an order id): row, time, bare (has no
-    value), low, high."""
+    """A shard to write, and its rows that have a key (an order id).
+
+    The columns of `keys` are ``row``, ``time``, ``bare`` (the row has no value), ``low`` and
+    ``high`` (the key's hash).
+    """
 
     shard: Shard
     keys: pa.Table | None
@@ -245,7 +177,7 @@ class Part(NamedTuple):
 def write_part(
     part: Part, version: Path, number: int, event_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Write a part into a version folder; returns its entry for the manifest."""
+    """Write a part into a version folder; returns the manifest's entry of it."""
     shard, place = part.shard, version / f"{number:05d}"
     files = write_shard(shard, place, event_names)
     if part.keys is not None and len(part.keys):
@@ -273,17 +205,9 @@ def user_homes(users: pa.Array) -> np.ndarray:
     return string_hashes(users, USER)[:, 0] >> np.uint64(32)
 
 
-def new_version(folder: Path) -> Path:
-    """A version folder that did not exist before."""
-    numbers = [int(found[1]) for found in map(_VERSION.match, _names(folder)) if found]
-    version = folder / f"v{max(numbers, default=0) + 1:04d}-{secrets.token_hex(3)}"
-    version.mkdir()
-    return version
-
-
 @contextlib.contextmanager
 def workspace(folder: Path) -> Iterator[Path]:
-    """A folder in the log's own, on the same disk; gone afterwards."""
+    """A folder to work in, on the log's disk; removed afterwards."""
     place = folder / f".import-{secrets.token_hex(4)}"
     place.mkdir()
     try:
@@ -293,18 +217,18 @@ def workspace(folder: Path) -> Iterator[Path]:
 
 
 def staged_quarantine(folder: Path, version: str) -> Path:
-    """Where the quarantine of a version lies until its manifest is published."""
+    """The file that holds the quarantine of a version until its manifest is published."""
     return folder / f".{QUARANTINE}.{version}.tmp"
 
 
 def settle(folder: Path, named: Sequence[str], version: str, *, quarantine: bool) -> None:
-    """Finish what the published version has begun, and remove what no manifest names.
+    """Put the published version's quarantine in place, and remove what no manifest names.
 
     Parameters
     ----------
     named : paths of the shards that the manifest names.
-    version : the one that the manifest is; its quarantine is put in place.
-    quarantine : whether it has one.
+    version : the version that the manifest describes.
+    quarantine : whether that version has one.
     """
     staged = staged_quarantine(folder, version)
     if quarantine and staged.exists():
@@ -322,27 +246,27 @@ def settle(folder: Path, named: Sequence[str], version: str, *, quarantine: bool
     sync(folder)
 
 
-def own_names(folder: Path) -> set[str]:
-    """What writers have put into a log's folder beside the files that every log has."""
-    kinds = (_VERSION, _WORKSPACE, _TEMPORARY)
-    return {name for name in _names(folder) if any(kind.match(name) for kind in kinds)}
-
-
-def drop(folder: Path, names: Iterable[str]) -> None:
-    """Remove these of a log's own files and folders."""
-    for name in names:
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name, ignore_errors=True)
-        else:
-            (folder / name).unlink(missing_ok=True)
-
-
 def _keep(version: Path, named: set[str]) -> None:
     for name in _names(version):
         if f"{version.name}/{name}" not in named:
             shutil.rmtree(version / name, ignore_errors=True)
     if not named:
         shutil.rmtree(version, ignore_errors=True)
+
+
+def own_names(folder: Path) -> set[str]:
+    """Names of what writers have put into the folder: versions, workspaces and temporary files."""
+    kinds = (_VERSION, _WORKSPACE, _TEMPORARY)
+    return {name for name in _names(folder) if any(kind.match(name) for kind in kinds)}
+
+
+def drop(folder: Path, names: Iterable[str]) -> None:
+    """Remove these files and folders of a log."""
+    for name in names:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name, ignore_errors=True)
+        else:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _names(folder: Path) -> list[str]:
@@ -357,3 +281,64 @@ def sync(*paths: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+# ── the log regrouped by a property ──────────────────────────────────────────────────────────────
+
+
+def unit_folder(folder: Path, name: str, fingerprint: str) -> Path:
+    """The folder of the log of `folder` regrouped by a property, in the state of a fingerprint.
+
+    Examples
+    --------
+    >>> unit_folder(Path("shop"), "account id", "00ff").name
+    'account-id-62c33706-00ff'
+    """
+    readable = re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")[:_LONGEST]
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return folder / UNITS / f"{readable}-{digest}-{fingerprint}"
+
+
+@contextlib.contextmanager
+def building(place: Path) -> Iterator[Path]:
+    """Be the only builder; yields a folder to fill, which becomes `place` if no error comes.
+
+    Drafts of builders that died are removed, and so is what was made from another state of the log.
+    """
+    units = place.parent
+    units.mkdir(exist_ok=True)
+    with locked(units / LOCK, wait=True):
+        _sweep(units, keep=place.name.rsplit("-", 1)[1], drafts=True)
+        draft = units / f".{secrets.token_hex(4)}.tmp"
+        try:
+            yield draft
+            if draft.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                os.replace(draft, place)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def drop_units(folder: Path, *, keep: str | None = None) -> None:
+    """Remove the regrouped logs of `folder`, but for those made in the state of fingerprint `keep`.
+
+    A reader that has one mapped keeps it; only its names go. A builder at work is not disturbed: it
+    sees for itself that the log has changed.
+    """
+    units = folder / UNITS
+    if not units.is_dir():
+        return
+    with locked(units / LOCK) as alone:
+        _sweep(units, keep=keep, drafts=alone)
+        if alone and keep is None:
+            shutil.rmtree(units, ignore_errors=True)
+
+
+def _sweep(units: Path, *, keep: str | None, drafts: bool) -> None:
+    for place in units.iterdir():
+        if place.name.startswith("."):
+            gone = drafts and place.name != LOCK
+        else:
+            gone = keep is None or not place.name.endswith(f"-{keep}")
+        if gone:
+            shutil.rmtree(place, ignore_errors=True)

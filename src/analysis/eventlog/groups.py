@@ -1,33 +1,41 @@
-"""Which group does each chain, person or row belong to?
+"""Which group does each chain, person or row belong to, and how often did an event happen in all?
 
-A shard has dictionaries of its own, so groups meet by their names. Names are text: a number is
-written without a trailing ``.0``, a missing value is ``"(missing)"``, and several properties
-make a tuple.
+A shard has dictionaries of its own, so groups of different shards meet by their names. Names are
+text: a number is written without a trailing ``.0``, a missing value is ``"(missing)"``, and several
+properties make a tuple.
+
+Totals are plain counts of a period, whoever people are and whenever they came first: the numbers of
+the books, and so not those of a funnel. Money adds up in millionths, so that the order of rows does
+not change it; several currencies are not added up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from analysis.core.checks import EVER
+from analysis.core.result import small
 from analysis.core.schema import ALL, MISSING, MONEY_SCALE, OTHER, VALUE, UsageError, instant_us
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Column, NumberColumn, Shard
 
-# ──── breakdown
+CURRENCY: Final = "currency"
+
+_MOST_PLACES: Final = 1_000_000
+"""More combinations of values than this are sorted; fewer have a place each."""
 
 
-_MOST_PLACES = 1_000_000
-"""Up to how many combinations of values have a place each."""
+# ── which group a row belongs to ─────────────────────────────────────────────────────────────────
 
 
 class Groups(NamedTuple):
-    """Group numbers (one array per shard) into `names`."""
+    """Per shard the group of each row, as a number into `names`."""
 
     codes: list[np.ndarray]
     names: list[Hashable]
@@ -61,24 +69,19 @@ def groups_of(shards: Sequence[Shard], rows: Sequence[np.ndarray], by: Sequence[
     return Groups(codes, list(place))
 
 
-def largest(groups: Groups, sizes: np.ndarray, top: int) -> Groups:
-    """Keep the `top` largest groups, largest first; the rest becomes ``"(other)"``.
-
-    Equal sizes are ordered by name, so that the answer does not depend on the order of shards.
-    """
-    if not groups.names:
-        return Groups(groups.codes, [ALL])
-    order = sorted(range(len(sizes)), key=lambda g: (-sizes[g], str(groups.names[g])))
-    kept, rest = order[:top], order[top:]
-    names = [groups.names[g] for g in kept]
-    lookup = np.empty(len(order), np.int64)
-    lookup[kept] = np.arange(len(kept))
-    if rest:
-        # A property's own value "(other)" is one group with the rest, not a second of the name.
-        if OTHER not in names:
-            names.append(OTHER)
-        lookup[rest] = names.index(OTHER)
-    return Groups([lookup[part] for part in groups.codes], names)
+def _cells(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Hashable]]:
+    if isinstance(column, NumberColumn):
+        cells = np.where(rows < 0, np.nan, column.numbers[rows])
+        numbers, local = np.unique(cells, return_inverse=True)
+        return local, [number_name(number) for number in numbers]
+    codes = np.where(rows < 0, -1, column.codes[rows])
+    size = len(column.values)
+    if size <= 4096:
+        # Code −1, a missing value, reads the last name.
+        return codes, [*column.values.to_pylist(), MISSING]
+    used, local = np.unique(codes, return_inverse=True)
+    texts = column.values.take(pa.array(used, mask=used < 0)).to_pylist()
+    return local, [MISSING if text is None else text for text in texts]
 
 
 def number_name(value: float) -> str:
@@ -94,21 +97,6 @@ def number_name(value: float) -> str:
     return (
         str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
     )
-
-
-def _cells(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Hashable]]:
-    if isinstance(column, NumberColumn):
-        cells = np.where(rows < 0, np.nan, column.numbers[rows])
-        numbers, local = np.unique(cells, return_inverse=True)
-        return local, [number_name(number) for number in numbers]
-    codes = np.where(rows < 0, -1, column.codes[rows])
-    size = len(column.values)
-    if size <= 4096:
-        # Code −1, a missing value, reads the last name.
-        return codes, [*column.values.to_pylist(), MISSING]
-    used, local = np.unique(codes, return_inverse=True)
-    texts = column.values.take(pa.array(used, mask=used < 0)).to_pylist()
-    return local, [MISSING if text is None else text for text in texts]
 
 
 def _tuples(
@@ -134,23 +122,31 @@ def _tuples(
     return local.reshape(-1), list(names)
 
 
-# ──── totals
-#
-# How often did it happen, by how many people, and what was it worth?
-#
-# Plain counts of a period, whoever they are and whenever they came first: what the books show, and
-# so not what a funnel counts. Money adds up in millionths, so that no order of the rows changes it,
-# and is not added up over several currencies.
+def largest(groups: Groups, sizes: np.ndarray, top: int) -> Groups:
+    """Keep the `top` largest groups, largest first; the rest becomes ``"(other)"``.
+
+    Equal sizes are ordered by name, so that the answer does not depend on the order of shards.
+    """
+    if not groups.names:
+        return Groups(groups.codes, [ALL])
+    order = sorted(range(len(sizes)), key=lambda g: (-sizes[g], str(groups.names[g])))
+    kept, rest = order[:top], order[top:]
+    names = [groups.names[g] for g in kept]
+    lookup = np.empty(len(order), np.int64)
+    lookup[kept] = np.arange(len(kept))
+    if rest:
+        # A property's own value "(other)" is one group with the rest, not a second of the name.
+        if OTHER not in names:
+            names.append(OTHER)
+        lookup[rest] = names.index(OTHER)
+    return Groups([lookup[part] for part in groups.codes], names)
 
 
-CURRENCY = "currency"
-
-
-_MOST = 2.0**62
+# ── totals ───────────────────────────────────────────────────────────────────────────────────────
 
 
 class Totals(NamedTuple):
-    """Counts of one event; what is about too few users to show is NaN.
+    """Counts of one event; NaN where they are about too few users to show.
 
     ``value`` is NaN too where the log has none, or has it in several currencies, which
     ``currency`` then lists; ``currency`` is None where the log does not say.
@@ -187,7 +183,7 @@ def totals(
     >>> totals(log, "purchase")
     Totals(events=3, users=2, value=20.0, currency=None)
     """
-    low, high = (-(2**62), 2**62) if period is None else map(instant_us, period)
+    low, high = (-EVER, EVER) if period is None else map(instant_us, period)
     if high <= low:
         raise UsageError(f"totals: period={period!r} ends before it starts. Swap the two.")
     code = log.event_names.index(event) if event in log.event_names else -1
@@ -196,7 +192,7 @@ def totals(
     users = sum(_users(shard, own) for shard, own in zip(log.shards, rows, strict=True))
     currencies = _currencies(log, rows)
     unit = ", ".join(currencies) or None
-    if 0 < users < min_cell:
+    if small(users, min_cell):
         return Totals(np.nan, np.nan, np.nan, unit)
     value = np.nan
     if log.kinds.get(VALUE) == "number" and len(currencies) < 2:
@@ -214,6 +210,14 @@ def _users(shard: Shard, rows: np.ndarray) -> int:
     return len(np.unique(np.searchsorted(shard.offsets, rows, side="right")))
 
 
+def _currencies(log: EventLog, rows: list[np.ndarray]) -> list[str]:
+    if log.kinds.get(CURRENCY) != "text" or not rows:
+        return []
+    groups = groups_of(log.shards, rows, [CURRENCY])
+    used = np.unique(np.concatenate(groups.codes))
+    return sorted({str(groups.names[code]) for code in used} - {MISSING})
+
+
 def _values(shard: Shard, rows: np.ndarray) -> np.ndarray:
     column = shard.columns[VALUE]
     assert isinstance(column, NumberColumn)
@@ -223,14 +227,6 @@ def _values(shard: Shard, rows: np.ndarray) -> np.ndarray:
 
 def _money(parts: list[np.ndarray]) -> float:
     # Beyond this size the integers would overflow, and the sum would mean nothing.
-    if sum(float(np.abs(part).sum()) for part in parts) >= _MOST:
+    if sum(float(np.abs(part).sum()) for part in parts) >= EVER:
         return np.nan
     return sum(int(part.astype(np.int64).sum()) for part in parts) / MONEY_SCALE
-
-
-def _currencies(log: EventLog, rows: list[np.ndarray]) -> list[str]:
-    if log.kinds.get(CURRENCY) != "text" or not rows:
-        return []
-    groups = groups_of(log.shards, rows, [CURRENCY])
-    used = np.unique(np.concatenate(groups.codes))
-    return sorted({str(groups.names[code]) for code in used} - {MISSING})

@@ -1,202 +1,25 @@
-"""Sorting rows by user and time, stably: rows of one instant keep the order of their arrival."""
+"""Compiled loops over the rows of a shard: sort, cut into sessions, count, hash.
+
+Rows are sorted stably by user and time: rows of one instant keep the order of their arrival. Event
+codes from `names` on are hidden rows; they count nowhere.
+
+Hashes are the same on every machine and in every version: they decide to which shard a user
+belongs, and make up the content fingerprint. Two independent 64-bit lanes are kept everywhere, so a
+fingerprint has 128 bits. They find changes; they are not cryptographic and resist no adversary.
+"""
 
 from __future__ import annotations
 
 import numba as nb
 import numpy as np
 
-# ──── passes.counting
-#
-# How often and by how many: the counts behind a log's summary.
-
-
-@nb.njit(cache=True, nogil=True)
-def per_event(time, event, offsets, names):
-    """Rows, users, first and last instant of every event name of one shard.
-
-    Codes from `names` on are hidden rows and count nowhere.
-
-    Returns
-    -------
-    int64 array of shape (names, 4): rows, users, first and last instant in microseconds.
-    """
-    out = np.zeros((names, 4), np.int64)
-    out[:, 2] = np.iinfo(np.int64).max
-    out[:, 3] = np.iinfo(np.int64).min
-    seen = np.full(names, -1, np.int64)
-    for u in range(offsets.size - 1):
-        for i in range(offsets[u], offsets[u + 1]):
-            e = event[i]
-            if e >= names:
-                continue
-            out[e, 0] += 1
-            if seen[e] != u:
-                seen[e] = u
-                out[e, 1] += 1
-            out[e, 2] = min(out[e, 2], time[i])
-            out[e, 3] = max(out[e, 3], time[i])
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def users_and_sessions(event, session, offsets, names):
-    """Users with a shown row, and distinct (user, session) pairs among shown rows.
-
-    Sessions of one user may overlap (two devices at once), so a pair counts when it is first
-    seen for its user, not when the code changes. Rows without a session are in none.
-    """
-    users = 0
-    sessions = 0
-    size = 0
-    for i in range(session.size):
-        size = max(size, session[i] + 1)
-    seen = np.full(size, -1, np.int64)
-    for u in range(offsets.size - 1):
-        any_row = False
-        for i in range(offsets[u], offsets[u + 1]):
-            if event[i] >= names:
-                continue
-            any_row = True
-            s = session[i]
-            if s >= 0 and seen[s] != u:
-                seen[s] = u
-                sessions += 1
-        users += any_row
-    return users, sessions
-
-
-@nb.njit(cache=True, nogil=True)
-def money_per_event(event, numbers, names, scale):
-    """Sum of a number over the rows of each event name, in integers of 1 / `scale`.
-
-    Returns
-    -------
-    (sums, sizes) : int64 and float64 arrays; the sizes are the sums of the absolute values. Where
-        a size is beyond what an int64 holds the sum has no meaning.
-    """
-    out = np.zeros(names, np.int64)
-    sizes = np.zeros(names, np.float64)
-    for i in range(event.size):
-        if event[i] < names and not np.isnan(numbers[i]):
-            scaled = np.rint(numbers[i] * scale)
-            sizes[event[i]] += abs(scaled)
-            if sizes[event[i]] < 2.0**62:
-                out[event[i]] += np.int64(scaled)
-    return out, sizes
-
-
-# ──── passes.hashing
-#
-# Hashes of text and rows that are the same on every machine and every version.
-#
-# They decide which shard a user belongs to and make up the content fingerprint. Two independent
-# 64-bit lanes are kept everywhere, so a fingerprint has 128 bits. Not cryptographic: they find
-# changes, they do not resist an adversary.
-
-
 _M1 = np.uint64(0x9E3779B97F4A7C15)
-
-
 _M2 = np.uint64(0xBF58476D1CE4E5B9)
-
-
 _M3 = np.uint64(0x94D049BB133111EB)
-
-
 _LANE = np.uint64(0xD6E8FEB86659FD93)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
-def mix(x):
-    """One round of splitmix64's finalizer: every input bit reaches every output bit."""
-    x = (x ^ (x >> np.uint64(30))) * _M2
-    x = (x ^ (x >> np.uint64(27))) * _M3
-    return x ^ (x >> np.uint64(31))
-
-
-@nb.njit(cache=True, nogil=True)
-def hash_strings(data, offsets, seed):
-    """Two 64-bit hashes of each string of an Arrow string array.
-
-    Parameters
-    ----------
-    data : uint8 array, the bytes of all strings; offsets : int32 or int64 array, one more than
-    there are strings; seed : uint64, tells columns apart.
-
-    Returns
-    -------
-    uint64 array of shape (strings, 2).
-    """
-    n = offsets.size - 1
-    out = np.empty((n, 2), np.uint64)
-    for i in range(n):
-        start = offsets[i]
-        stop = offsets[i + 1]
-        a = mix(seed + _M1)
-        b = mix(seed + _LANE)
-        word = np.uint64(0)
-        filled = 0
-        for j in range(start, stop):
-            word |= np.uint64(data[j]) << np.uint64(8 * filled)
-            filled += 1
-            if filled == 8:
-                a = mix((a ^ word) + _M1)
-                b = mix((b ^ word) * _LANE + _M1)
-                word = np.uint64(0)
-                filled = 0
-        length = np.uint64(stop - start)
-        out[i, 0] = mix((a ^ word) + length * _M1)
-        out[i, 1] = mix((b ^ word) * _LANE + length * _M1 + _M1)
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def add_coded_cells(rows, codes, value_hashes, missing):
-    """Add to each row's hashes the hash of its coded cell; code −1 is a missing cell."""
-    for i in range(rows.shape[0]):
-        code = codes[i]
-        if code < 0:
-            rows[i, 0] += missing
-            rows[i, 1] += missing * _LANE
-        else:
-            rows[i, 0] += value_hashes[code, 0]
-            rows[i, 1] += value_hashes[code, 1]
-
-
-@nb.njit(cache=True, nogil=True)
-def add_word_cells(rows, words, seed):
-    """Add to each row's hashes the hash of a cell held in 64 bits (a time, a number)."""
-    for i in range(rows.shape[0]):
-        rows[i, 0] += mix((words[i] ^ seed) * _M1 + _M2)
-        rows[i, 1] += mix((words[i] ^ seed) * _LANE + _M3)
-
-
-@nb.njit(cache=True, nogil=True)
-def sum_user_hashes(rows, shown, offsets, user_hashes):
-    """Sum over users of the hash of the user's sequence of rows: two uint64 that add up.
-
-    Within a user the order of rows counts; between users it does not, so neither the number of
-    shards nor the order of users changes the sum. Rows that `shown` hides do not take part, and
-    a user with no shown row adds nothing.
-    """
-    low = np.uint64(0)
-    high = np.uint64(0)
-    for u in range(offsets.size - 1):
-        a = user_hashes[u, 0]
-        b = user_hashes[u, 1]
-        any_row = False
-        for i in range(offsets[u], offsets[u + 1]):
-            if shown[i]:
-                any_row = True
-                a = mix(a * _M1 + mix(rows[i, 0]))
-                b = mix(b * _LANE + mix(rows[i, 1]))
-        if any_row:
-            low += mix(a)
-            high += mix(b)
-    return low, high
-
-
-# ──── passes.ordering
+# ── sorting and encoding ─────────────────────────────────────────────────────────────────────────
 
 
 @nb.njit(cache=True, nogil=True)
@@ -342,9 +165,7 @@ def taken(lookup, codes, order):
     return out
 
 
-# ──── passes.sessions
-#
-# Cutting a user's rows into sessions.
+# ── sessions ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @nb.njit(cache=True, nogil=True)
@@ -356,7 +177,6 @@ def by_rules(time, event, offsets, names, gap, days, campaigns):
 
     Parameters
     ----------
-    event : codes; `names` and above are hidden rows.
     days : int64 array, instants at which a day starts, ascending; empty: days do not matter.
     campaigns : a code per row, −1 is missing; empty: campaigns do not matter.
 
@@ -419,3 +239,172 @@ def by_first_seen(visits, offsets, size):
                 known += 1
             out[i] = number_of[visit]
     return out
+
+
+# ── counting ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@nb.njit(cache=True, nogil=True)
+def per_event(time, event, offsets, names):
+    """Rows, users, first and last instant of every event name of one shard.
+
+    Returns
+    -------
+    int64 array of shape (names, 4): rows, users, first and last instant in microseconds.
+    """
+    out = np.zeros((names, 4), np.int64)
+    out[:, 2] = np.iinfo(np.int64).max
+    out[:, 3] = np.iinfo(np.int64).min
+    seen = np.full(names, -1, np.int64)
+    for u in range(offsets.size - 1):
+        for i in range(offsets[u], offsets[u + 1]):
+            e = event[i]
+            if e >= names:
+                continue
+            out[e, 0] += 1
+            if seen[e] != u:
+                seen[e] = u
+                out[e, 1] += 1
+            out[e, 2] = min(out[e, 2], time[i])
+            out[e, 3] = max(out[e, 3], time[i])
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def users_and_sessions(event, session, offsets, names):
+    """Users with a shown row, and distinct (user, session) pairs among shown rows.
+
+    Sessions of one user may overlap (two devices at once), so a pair counts when it is first
+    seen for its user, not when the code changes. Rows without a session are in none.
+    """
+    users = 0
+    sessions = 0
+    size = 0
+    for i in range(session.size):
+        size = max(size, session[i] + 1)
+    seen = np.full(size, -1, np.int64)
+    for u in range(offsets.size - 1):
+        any_row = False
+        for i in range(offsets[u], offsets[u + 1]):
+            if event[i] >= names:
+                continue
+            any_row = True
+            s = session[i]
+            if s >= 0 and seen[s] != u:
+                seen[s] = u
+                sessions += 1
+        users += any_row
+    return users, sessions
+
+
+@nb.njit(cache=True, nogil=True)
+def money_per_event(event, numbers, names, scale):
+    """Sum of a number over the rows of each event name, in integers of 1 / `scale`.
+
+    Returns
+    -------
+    (sums, sizes) : int64 and float64 arrays; the sizes are the sums of the absolute values. Where
+        a size is beyond what an int64 holds the sum has no meaning.
+    """
+    out = np.zeros(names, np.int64)
+    sizes = np.zeros(names, np.float64)
+    for i in range(event.size):
+        if event[i] < names and not np.isnan(numbers[i]):
+            scaled = np.rint(numbers[i] * scale)
+            sizes[event[i]] += abs(scaled)
+            if sizes[event[i]] < 2.0**62:
+                out[event[i]] += np.int64(scaled)
+    return out, sizes
+
+
+# ── hashing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def mix(x):
+    """One round of splitmix64's finalizer: every input bit reaches every output bit."""
+    x = (x ^ (x >> np.uint64(30))) * _M2
+    x = (x ^ (x >> np.uint64(27))) * _M3
+    return x ^ (x >> np.uint64(31))
+
+
+@nb.njit(cache=True, nogil=True)
+def hash_strings(data, offsets, seed):
+    """Two 64-bit hashes of each string of an Arrow string array.
+
+    Parameters
+    ----------
+    data : uint8 array, the bytes of all strings; offsets : int32 or int64 array, one more than
+    there are strings; seed : uint64, tells columns apart.
+
+    Returns
+    -------
+    uint64 array of shape (strings, 2).
+    """
+    n = offsets.size - 1
+    out = np.empty((n, 2), np.uint64)
+    for i in range(n):
+        start = offsets[i]
+        stop = offsets[i + 1]
+        a = mix(seed + _M1)
+        b = mix(seed + _LANE)
+        word = np.uint64(0)
+        filled = 0
+        for j in range(start, stop):
+            word |= np.uint64(data[j]) << np.uint64(8 * filled)
+            filled += 1
+            if filled == 8:
+                a = mix((a ^ word) + _M1)
+                b = mix((b ^ word) * _LANE + _M1)
+                word = np.uint64(0)
+                filled = 0
+        length = np.uint64(stop - start)
+        out[i, 0] = mix((a ^ word) + length * _M1)
+        out[i, 1] = mix((b ^ word) * _LANE + length * _M1 + _M1)
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def add_coded_cells(rows, codes, value_hashes, missing):
+    """Add to each row's hashes the hash of its coded cell; code −1 is a missing cell."""
+    for i in range(rows.shape[0]):
+        code = codes[i]
+        if code < 0:
+            rows[i, 0] += missing
+            rows[i, 1] += missing * _LANE
+        else:
+            rows[i, 0] += value_hashes[code, 0]
+            rows[i, 1] += value_hashes[code, 1]
+
+
+@nb.njit(cache=True, nogil=True)
+def add_word_cells(rows, words, seed):
+    """Add to each row's hashes the hash of a cell held in 64 bits (a time, a number)."""
+    for i in range(rows.shape[0]):
+        rows[i, 0] += mix((words[i] ^ seed) * _M1 + _M2)
+        rows[i, 1] += mix((words[i] ^ seed) * _LANE + _M3)
+
+
+@nb.njit(cache=True, nogil=True)
+def sum_user_hashes(rows, shown, offsets, user_hashes):
+    """Sum over users of the hash of the user's sequence of rows: two uint64 that add up.
+
+    Within a user the order of rows counts; between users it does not, so neither the number of
+    shards nor the order of users changes the sum. Rows that `shown` hides do not take part, and
+    a user with no shown row adds nothing.
+    """
+    low = np.uint64(0)
+    high = np.uint64(0)
+    for u in range(offsets.size - 1):
+        a = user_hashes[u, 0]
+        b = user_hashes[u, 1]
+        any_row = False
+        for i in range(offsets[u], offsets[u + 1]):
+            if shown[i]:
+                any_row = True
+                a = mix(a * _M1 + mix(rows[i, 0]))
+                b = mix(b * _LANE + mix(rows[i, 1]))
+        if any_row:
+            low += mix(a)
+            high += mix(b)
+    return low, high

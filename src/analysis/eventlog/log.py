@@ -1,19 +1,23 @@
-"""The event log: who did what when, sorted by user, ready for passes.
+"""The event log: who did what when, sorted by user.
 
-A log is data and nothing else: it does not change, and it knows no question. `where` and
-`between` give cheap views: a view has its own event codes, one byte a row, in which the rows it
-does not show carry a code that no pass looks at; everything else is shared with the log it came
-from.
+A log is data and nothing else: it does not change, and it knows no question. `where`, `between` and
+`in_segment` give cheap views: a view has its own event codes, one byte a row, in which hidden rows
+carry a code that no pass counts; everything else is shared with the log it came from.
+
+A view of a segment's people remembers the instant as of which they were picked. A question that
+looks at rows from before that instant sees what picked them: buyers have bought, whatever they are
+like. That is no error and may be just what is wanted, but the answer must say it
+(`look_ahead_warnings`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -21,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.typing import NaTType
 
+from analysis.core.checks import EVER
 from analysis.core.schema import (
     EVENT,
     MONEY_SCALE,
@@ -32,197 +37,11 @@ from analysis.core.schema import (
     instant_us,
     timestamp,
 )
-from analysis.eventlog import build, parallel, store, units
-from analysis.eventlog import filters as people
-from analysis.eventlog import filters as predicates
-from analysis.eventlog import kernels as counting
-from analysis.eventlog.build import arrow_table, canonical_table
-from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, content_sum
-from analysis.eventlog.store import open_shards
+from analysis.eventlog import build, filters, kernels, parallel, store, units
+from analysis.eventlog.shard import TEXT, NumberColumn, Shard, TextColumn, content_sum
 
-# ──── eventlog.hindsight
-#
-# Were the people of a view picked by what happens in it? Then what picked them is no finding.
-#
-# A view of a segment's people remembers the instant its rule was asked at. Whoever looks at rows
-# from before that instant looks at what the rule has seen: buyers have bought, whatever they are
-# like. That is no error, it may be just what is wanted, but it must be said.
-
-
-UNKNOWN = 2**62
-"""The instant of a mask that says none."""
-
-
-class Picked(Protocol):
-    """What is asked of a log here."""
-
-    @property
-    def picked_at_us(self) -> int | None:
-        """When it was known whom the view shows; None for everybody, `UNKNOWN` for a bare mask."""
-
-    @property
-    def start(self) -> Any:
-        """The first instant shown."""
-
-
-def picked_after(before: int | None, mask: Any) -> int:
-    """When it was known whom a mask leaves of people who had been picked `before`.
-
-    A bare mask says no instant; people picked twice are known when the last one was asked.
-
-    Examples
-    --------
-    >>> picked_after(None, [True, False]) == UNKNOWN
-    True
-    """
-    found = getattr(mask, "at_us", None)
-    found = getattr(mask, "attrs", {}).get("at_us") if found is None else found
-    instant = UNKNOWN if found is None else int(found)
-    return instant if before is None else max(before, instant)
-
-
-def look_ahead_warnings(log: Picked, since: int | None = None) -> tuple[str, ...]:
-    """What to say where a question looks at rows from before its people were picked.
-
-    Parameters
-    ----------
-    since : the first instant that the question looks at, in microseconds; default: the first row.
-    """
-    picked = log.picked_at_us
-    if picked is None:
-        return ()
-    if picked == UNKNOWN:
-        return (
-            "The people shown were picked by a mask that says no instant: whatever picked them "
-            "differs by construction. picked(log, mask, at=...) says when it was known.",
-        )
-    shown = log.start
-    if shown is pd.NaT or max(instant_us(shown), -UNKNOWN if since is None else since) >= picked:
-        return ()
-    return (
-        f"The people shown were picked by what they did before {timestamp(picked):%Y-%m-%d %H:%M} "
-        "UTC, and this looks at that time too: whatever picked them differs by construction. Look "
-        "from then on, or pick them at an earlier instant.",
-    )
-
-
-def must_know(log: Picked, instant: int, what: str) -> None:
-    """Refuse a question as of an instant at which nobody knew yet whom the view shows.
-
-    Raises
-    ------
-    UsageError
-        If the people were picked later: the answer would look into its future.
-    """
-    picked = log.picked_at_us
-    if picked is not None and picked != UNKNOWN and picked > instant:
-        raise UsageError(
-            f"{what} is as of {timestamp(instant)}, and the log shows people picked as of "
-            f"{timestamp(picked)}: the answer would look into its future. Pick them at "
-            f"{timestamp(instant)} or earlier, or ask as of a later instant."
-        )
-
-
-# ──── eventlog.counts
-#
-# How often, by how many, from when to when, for how much: the totals behind a log's summary.
-
-
-def per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
-    """Rows, users, first and last instant (microseconds) of each event name: int64 (names, 4).
-
-    A name without a row has the largest int64 as its first instant and the smallest as its last.
-    """
-
-    def count(shard: Shard) -> np.ndarray:
-        return counting.per_event(shard.time, shard.event, shard.offsets, names)
-
-    total = np.zeros((names, 4), np.int64)
-    total[:, 2], total[:, 3] = np.iinfo(np.int64).max, np.iinfo(np.int64).min
-    for part in parallel.map_shards(shards, count):
-        total[:, :2] += part[:, :2]
-        total[:, 2] = np.minimum(total[:, 2], part[:, 2])
-        total[:, 3] = np.maximum(total[:, 3], part[:, 3])
-    return total
-
-
-def users_and_sessions(shards: Sequence[Shard], names: int) -> tuple[int, int]:
-    """Users with a shown row, and sessions: distinct pairs of user and session."""
-
-    def count(shard: Shard) -> tuple[int, int]:
-        column = shard.columns[SESSION]
-        assert isinstance(column, TextColumn)
-        return counting.users_and_sessions(shard.event, column.codes, shard.offsets, names)
-
-    parts = parallel.map_shards(shards, count)
-    return sum(users for users, _ in parts), sum(sessions for _, sessions in parts)
-
-
-def money_per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
-    """Sum of the property ``value`` of each event name; adds in millionths, so it is exact.
-
-    NaN where the values are too large to add (beyond 4.6 million millions) or infinite.
-    """
-
-    def add(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-        column = shard.columns[VALUE]
-        assert isinstance(column, NumberColumn)
-        return counting.money_per_event(shard.event, column.numbers, names, MONEY_SCALE)
-
-    total, sizes = np.zeros(names, np.int64), np.zeros(names)
-    for own, size in parallel.map_shards(shards, add):
-        total, sizes = total + own, sizes + size
-    return np.where(sizes < 2.0**62, total / MONEY_SCALE, np.nan)
-
-
-# ──── eventlog.rows
-#
-# The rows of shards as one table again, sorted by user and time.
-
-
-def table_of(
-    shards: Sequence[Shard], event_names: Sequence[str], kinds: Mapping[str, str]
-) -> pa.Table:
-    """The shown rows as a canonical table; `kinds` are the columns where there is no shard."""
-    parts = parallel.map_shards(shards, partial(_shard_table, event_names=event_names))
-    if not parts:
-        return _empty(kinds)
-    table = pa.concat_tables(parts, promote_options="default")
-    # Within a shard users ascend already, and sorting by user is stable.
-    return table.take(pc.sort_indices(table.column(USER))) if len(parts) > 1 else table
-
-
-def _empty(kinds: Mapping[str, str]) -> pa.Table:
-    cells: dict[str, Any] = {
-        USER: pa.array([], pa.large_string()),
-        TIME: pa.array([], pa.int64()),
-        EVENT: pa.array([], pa.large_string()),
-    }
-    for name, of in kinds.items():
-        cells[name] = pa.array([], pa.float64() if of == "number" else pa.large_string())
-    return pa.table(cells)
-
-
-def _shard_table(shard: Shard, *, event_names: Sequence[str]) -> pa.Table:
-    rows = np.flatnonzero(shard.event < len(event_names))
-    user = np.repeat(np.arange(len(shard.users)), np.diff(shard.offsets))[rows]
-    names = pa.array(event_names, pa.large_string())
-    cells: dict[str, Any] = {
-        USER: shard.users.take(pa.array(user)),
-        TIME: pa.array(shard.time[rows]),
-        EVENT: names.take(pa.array(shard.event[rows].astype(np.int64))),
-    }
-    for name, column in shard.columns.items():
-        if isinstance(column, NumberColumn):
-            cells[name] = pa.array(column.numbers[rows])
-        else:
-            assert isinstance(column, TextColumn)
-            codes = column.codes[rows].astype(np.int64)
-            cells[name] = column.values.take(pa.array(codes, mask=codes < 0))
-    return pa.table(cells)
-
-
-# ──── eventlog.log
+UNKNOWN: Final = EVER
+"""The instant of people picked by a mask that says none."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -246,9 +65,8 @@ class EventLog:
     kinds: Mapping[str, str]
     filtered: bool = False
     terms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    picked_at_us: int | None = (
-        None  # when it was known whom a view shows; see `look_ahead_warnings`
-    )
+    picked_at_us: int | None = None
+    """As of when the people shown were picked; None for everybody, `UNKNOWN` for a bare mask."""
 
     # ── making ──────────────────────────────────────────────────────────────────────────────
 
@@ -263,7 +81,7 @@ class EventLog:
         *,
         covers_until: Any = None,
         shards: int | None = None,
-    ) -> EventLog:
+    ) -> Self:
         """A log in memory from a pandas, polars or pyarrow table.
 
         Parameters
@@ -282,8 +100,8 @@ class EventLog:
             If a column is missing or of a type that cannot be read, or a cell of user, time or
             event is empty.
         """
-        table = canonical_table(
-            arrow_table(frame), user=user, time=time, event=event, session=session
+        table = build.canonical_table(
+            build.arrow_table(frame), user=user, time=time, event=event, session=session
         )
         names = sorted(pc.unique(table.column(EVENT)).to_pylist())
         count = build.default_shards(len(table)) if shards is None else shards
@@ -298,13 +116,13 @@ class EventLog:
     @classmethod
     def from_shards(
         cls, shards: Sequence[Shard], *, event_names: Sequence[str], covers_until: int
-    ) -> EventLog:
+    ) -> Self:
         """A log in memory from finished shards; `covers_until` in microseconds UTC."""
         kinds = store.kinds(shards[0]) if shards else {SESSION: "text"}
         return cls(tuple(shards), tuple(event_names), int(covers_until), kinds)
 
     @classmethod
-    def open(cls, folder: Path | str) -> EventLog:
+    def open(cls, folder: Path | str) -> Self:
         """The log in a folder; its files are mapped, nothing is read yet.
 
         Raises
@@ -312,7 +130,7 @@ class EventLog:
         DataError
             If there is no log in the folder, or it is damaged.
         """
-        manifest, shards = open_shards(folder)
+        manifest, shards = store.open_shards(folder)
         log = cls(
             tuple(shards),
             tuple(manifest.event_names),
@@ -358,9 +176,9 @@ class EventLog:
         >>> log.where(device="mobile").users
         1
         """
-        where = predicates.check(conditions, self.kinds, "where")
+        where = filters.check(conditions, self.kinds, "where")
         return self._showing(
-            partial(predicates.matching_rows, where=where, event_names=self.event_names)
+            partial(filters.matching_rows, where=where, event_names=self.event_names)
         )
 
     def between(self, start: Any = None, end: Any = None) -> EventLog:
@@ -386,7 +204,7 @@ class EventLog:
 
         view = self._showing(inside)
         until = self.covers_until_us if high is None else min(high, self.covers_until_us)
-        return dataclasses.replace(view, covers_until_us=until)
+        return view.derive(covers_until_us=until)
 
     def in_segment(self, mask: Any) -> EventLog:
         """The rows of the users in a mask, and of nobody else.
@@ -411,10 +229,10 @@ class EventLog:
         >>> list(log.user_ids), list(log.in_segment([False, True]).user_ids)
         (['ann', 'bob'], ['bob'])
         """
-        chosen = people.chosen(self.shards, len(self.event_names), mask)
+        chosen = filters.chosen(self.shards, len(self.event_names), mask)
         by_shard = {id(shard): users for shard, users in zip(self.shards, chosen, strict=True)}
         view = self._showing(lambda shard: np.repeat(by_shard[id(shard)], np.diff(shard.offsets)))
-        return dataclasses.replace(view, picked_at_us=picked_after(self.picked_at_us, mask))
+        return view.derive(picked_at_us=picked_after(self.picked_at_us, mask))
 
     def by_unit(self, name: str) -> EventLog:
         """The log of accounts, devices or whatever a property names; see `units`.
@@ -430,15 +248,25 @@ class EventLog:
         """
         return units.units(self, name).log
 
-    def _showing(self, rows_of: Any) -> EventLog:
+    def _showing(self, rows_of: Callable[[Shard], np.ndarray]) -> EventLog:
+        """The view of the rows that `rows_of` marks, a truth value per row of a shard."""
         hidden = len(self.event_names)
 
         def view(shard: Shard) -> Shard:
             event = np.where(rows_of(shard), shard.event, shard.event.dtype.type(hidden))
             return dataclasses.replace(shard, event=event)
 
-        shards = tuple(parallel.map_shards(self.shards, view))
-        return dataclasses.replace(self, shards=shards, filtered=True)
+        return self.derive(shards=tuple(parallel.map_shards(self.shards, view)), filtered=True)
+
+    def derive(self, **changed: Any) -> Self:
+        """This log with other values of some fields (`shards`, `covers_until_us`, …).
+
+        It belongs to no folder. Where the shards stay, so does the fingerprint.
+        """
+        log = dataclasses.replace(self, **changed)
+        if "shards" not in changed and "fingerprint" in self.__dict__:
+            log.__dict__["fingerprint"] = self.fingerprint
+        return log
 
     # ── facts ───────────────────────────────────────────────────────────────────────────────
 
@@ -468,7 +296,7 @@ class EventLog:
     @cached_property
     def user_ids(self) -> pd.Index:
         """Ids of the users with at least one event, in ascending order of their bytes."""
-        return people.user_ids(self.shards, len(self.event_names))
+        return filters.user_ids(self.shards, len(self.event_names))
 
     @property
     def sessions(self) -> int:
@@ -539,7 +367,7 @@ class EventLog:
     def __repr__(self) -> str:
         return f"EventLog({self.events:,} events, {self.users:,} users, {self.start} to {self.end})"
 
-    # ── inside ──────────────────────────────────────────────────────────────────────────────
+    # ── found once ───────────────────────────────────────────────────────────────────────────
 
     @cached_property
     def _counts(self) -> np.ndarray:
@@ -557,3 +385,165 @@ class EventLog:
 
     def _table(self) -> pa.Table:
         return table_of(self.shards, self.event_names, self.kinds)
+
+
+# ── how often, by how many, when, for how much ────────────────────────────────────────────────────
+
+
+def per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
+    """Rows, users, first and last instant (microseconds) of each event name: int64 (names, 4).
+
+    A name without a row has the largest int64 as its first instant and the smallest as its last.
+    """
+
+    def count(shard: Shard) -> np.ndarray:
+        return kernels.per_event(shard.time, shard.event, shard.offsets, names)
+
+    total = np.zeros((names, 4), np.int64)
+    total[:, 2], total[:, 3] = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+    for part in parallel.map_shards(shards, count):
+        total[:, :2] += part[:, :2]
+        total[:, 2] = np.minimum(total[:, 2], part[:, 2])
+        total[:, 3] = np.maximum(total[:, 3], part[:, 3])
+    return total
+
+
+def users_and_sessions(shards: Sequence[Shard], names: int) -> tuple[int, int]:
+    """Users with a shown row, and sessions: distinct pairs of user and session."""
+
+    def count(shard: Shard) -> tuple[int, int]:
+        column = shard.columns[SESSION]
+        assert isinstance(column, TextColumn)
+        return kernels.users_and_sessions(shard.event, column.codes, shard.offsets, names)
+
+    parts = parallel.map_shards(shards, count)
+    return sum(users for users, _ in parts), sum(sessions for _, sessions in parts)
+
+
+def money_per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
+    """Sum of the property ``value`` of each event name; adds in millionths, so it is exact.
+
+    NaN where the values are too large to add (beyond 4.6 million millions) or infinite.
+    """
+
+    def add(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+        column = shard.columns[VALUE]
+        assert isinstance(column, NumberColumn)
+        return kernels.money_per_event(shard.event, column.numbers, names, MONEY_SCALE)
+
+    total, sizes = np.zeros(names, np.int64), np.zeros(names)
+    for own, size in parallel.map_shards(shards, add):
+        total, sizes = total + own, sizes + size
+    return np.where(sizes < 2.0**62, total / MONEY_SCALE, np.nan)
+
+
+# ── the rows as one table ─────────────────────────────────────────────────────────────────────────
+
+
+def table_of(
+    shards: Sequence[Shard], event_names: Sequence[str], kinds: Mapping[str, str]
+) -> pa.Table:
+    """The shown rows as a canonical table, sorted by user and time.
+
+    `kinds` (text or number, by name) are the columns where there is no shard.
+    """
+    parts = parallel.map_shards(shards, partial(_shard_table, event_names=event_names))
+    if not parts:
+        return _empty(kinds)
+    table = pa.concat_tables(parts, promote_options="default")
+    # Within a shard users ascend already, and sorting by user is stable.
+    return table.take(pc.sort_indices(table.column(USER))) if len(parts) > 1 else table
+
+
+def _shard_table(shard: Shard, *, event_names: Sequence[str]) -> pa.Table:
+    rows = np.flatnonzero(shard.event < len(event_names))
+    user = np.repeat(np.arange(len(shard.users)), np.diff(shard.offsets))[rows]
+    names = pa.array(event_names, TEXT)
+    cells: dict[str, Any] = {
+        USER: shard.users.take(pa.array(user)),
+        TIME: pa.array(shard.time[rows]),
+        EVENT: names.take(pa.array(shard.event[rows].astype(np.int64))),
+    }
+    for name, column in shard.columns.items():
+        if isinstance(column, NumberColumn):
+            cells[name] = pa.array(column.numbers[rows])
+        else:
+            assert isinstance(column, TextColumn)
+            codes = column.codes[rows].astype(np.int64)
+            cells[name] = column.values.take(pa.array(codes, mask=codes < 0))
+    return pa.table(cells)
+
+
+def _empty(kinds: Mapping[str, str]) -> pa.Table:
+    cells: dict[str, Any] = {
+        USER: pa.array([], TEXT),
+        TIME: pa.array([], pa.int64()),
+        EVENT: pa.array([], TEXT),
+    }
+    for name, of in kinds.items():
+        cells[name] = pa.array([], pa.float64() if of == "number" else TEXT)
+    return pa.table(cells)
+
+
+# ── people who were picked by what happens in the log ─────────────────────────────────────────────
+
+
+def picked_after(before: int | None, mask: Any) -> int:
+    """As of when people are picked that a mask leaves of those picked as of `before`.
+
+    A bare mask says no instant; of two instants the later one counts.
+
+    Examples
+    --------
+    >>> picked_after(None, [True, False]) == UNKNOWN
+    True
+    """
+    found = getattr(mask, "at_us", None)
+    found = getattr(mask, "attrs", {}).get("at_us") if found is None else found
+    instant = UNKNOWN if found is None else int(found)
+    return instant if before is None else max(before, instant)
+
+
+def look_ahead_warnings(log: EventLog, since: int | None = None) -> tuple[str, ...]:
+    """The caveat of a question that looks at rows from before its people were picked, if it does.
+
+    Parameters
+    ----------
+    since : the first instant that the question looks at, in microseconds; default: the first row.
+    """
+    picked = log.picked_at_us
+    if picked is None:
+        return ()
+    if picked == UNKNOWN:
+        return (
+            "The people shown were picked by a mask that says no instant: whatever picked them "
+            "differs by construction. picked(log, mask, at=...) says when it was known.",
+        )
+    shown = log.start
+    if (
+        isinstance(shown, NaTType)
+        or max(instant_us(shown), -UNKNOWN if since is None else since) >= picked
+    ):
+        return ()
+    return (
+        f"The people shown were picked by what they did before {timestamp(picked):%Y-%m-%d %H:%M} "
+        "UTC, and this looks at that time too: whatever picked them differs by construction. Look "
+        "from then on, or pick them at an earlier instant.",
+    )
+
+
+def must_know(log: EventLog, instant: int, what: str) -> None:
+    """Refuse a question as of an instant before the people shown were picked.
+
+    Raises
+    ------
+    UsageError
+        If they were picked later: the answer would look into its future.
+    """
+    picked = log.picked_at_us
+    if picked is not None and picked != UNKNOWN and picked > instant:
+        raise UsageError(
+            f"{what} is as of {timestamp(instant)}, and the log shows people picked as of "
+            f"{timestamp(picked)}: the answer would look into its future. Pick them at "
+            f"{timestamp(instant)} or earlier, or ask as of a later instant."
+        )

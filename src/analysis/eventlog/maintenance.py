@@ -1,7 +1,17 @@
-"""The rows that are none: kept beside the log with file, number, reason and content.
+"""What is done to a log that is there: bad records set aside, files checked, people forgotten.
 
-They are written as they come, so that a file of nothing but rubbish needs no memory, and nothing
-is written where there are none.
+Quarantine: a record that becomes no row is kept beside the log with its file, number, reason and
+content. Records are written as they come, so a file of nothing but rubbish needs no memory, and
+nothing is written where there are none.
+
+Check: opening a log notices files that are missing or cut short. A bit that a disk has changed is
+only noticed by reading everything, so `check` does that when somebody asks.
+
+Forget: people are removed from a log as if they had never been in it. Only the shards that hold
+them are written anew. The values of properties that they alone had go with them, and so do the bad
+records that name them and what was cached of the log. The names of events stay, and so do the
+import's counts of duplicates. Nothing in the log's folder keeps the version before; copies and the
+imported files are out of reach, and importing these again brings the people back.
 """
 
 from __future__ import annotations
@@ -32,7 +42,7 @@ from analysis.eventlog.folder import (
     workspace,
     write_part,
 )
-from analysis.eventlog.shard import Column, NumberColumn, Shard, readable, text_column
+from analysis.eventlog.shard import TEXT, Column, NumberColumn, Shard, readable, text_column
 from analysis.eventlog.store import (
     Manifest,
     file_facts,
@@ -43,8 +53,6 @@ from analysis.eventlog.store import (
     writing,
 )
 
-# ──── sources.batch
-
 
 class BadRecord(NamedTuple):
     """A record that becomes no row: its number, why, and its content as JSON text."""
@@ -54,21 +62,30 @@ class BadRecord(NamedTuple):
     content: str
 
 
-# ──── eventlog.quarantine
-
-
 _SCHEMA: Final = pa.schema(
     [("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())]
 )
 
-
 _SHOWN: Final = 160
+"""Characters of a bad record that a message shows."""
+
+_ADVICE: Final = {
+    "user": "Is it the right column? Say which: --user COLUMN.",
+    "event": "Is it the right column? Say which: --event COLUMN.",
+    "value": "Decimals have a point. Say which column it is: --value COLUMN.",
+    "time is outside": "Is the unit right? --time-unit s, ms, us or ns.",
+    "time": "Times are ISO 8601 ('2026-11-09T08:00Z'), or numbers with --time-unit. "
+    "Is it the right column? --time COLUMN.",
+}
+
+
+# ── quarantine ───────────────────────────────────────────────────────────────────────────────────
 
 
 class Quarantine:
-    """Writes bad records to `path`, behind those of the log that an import adds to.
+    """Writes bad records to `path`, behind those that the log has already (the file `before`).
 
-    `bad` is how many records came, `rows` how many of them are not there already.
+    `bad` is how many records came, `rows` how many of them were not there already.
     """
 
     def __init__(self, path: Path, before: Path | None = None) -> None:
@@ -169,6 +186,13 @@ def share(text: str | float) -> float:
     return number
 
 
+def _advice(reason: str) -> str:
+    for start, advice in _ADVICE.items():
+        if reason.startswith(start):
+            return advice
+    return "Look at that record, and export the file again."
+
+
 def _digests(path: Path) -> set[bytes]:
     with readable(path), pq.ParquetFile(path) as table:
         return {
@@ -181,70 +205,7 @@ def _digest(file: str, row: int, reason: str, content: str) -> bytes:
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).digest()
 
 
-def _advice(reason: str) -> str:
-    for start, advice in _ADVICE.items():
-        if reason.startswith(start):
-            return advice
-    return "Look at that record, and export the file again."
-
-
-_ADVICE: Final = {
-    "user": "Is it the right column? Say which: --user COLUMN.",
-    "event": "Is it the right column? Say which: --event COLUMN.",
-    "value": "Decimals have a point. Say which column it is: --value COLUMN.",
-    "time is outside": "Is the unit right? --time-unit s, ms, us or ns.",
-    "time": "Times are ISO 8601 ('2026-11-09T08:00Z'), or numbers with --time-unit. "
-    "Is it the right column? --time COLUMN.",
-}
-
-
-def leave_out(path: Path, users: Sequence[str], to: Path) -> tuple[int, set[str]]:
-    """Write a quarantine without the records that name some users; how many do, and whom?
-
-    Nothing is written where no record does, or where none is left.
-
-    Parameters
-    ----------
-    path : a quarantine, which need not be there.
-    users : ids; one is named where it stands as a word of its own in a record's content.
-    """
-    if not path.exists():
-        return 0, set()
-    names = {user: _naming(user) for user in users}
-    count, writer = 0, None
-    named: set[str] = set()
-    with readable(path), pq.ParquetFile(path) as table:
-        for batch in table.iter_batches():
-            by = [
-                {user for user, name in names.items() if name.search(content)}
-                for content in batch.column("content").to_pylist()
-            ]
-            named.update(*by)
-            count += sum(map(bool, by))
-            rest = batch.filter(pa.array([not found for found in by], pa.bool_()))
-            if len(rest):
-                writer = writer or pq.ParquetWriter(to, _SCHEMA)
-                writer.write_batch(rest)
-    if writer is not None:
-        writer.close()
-    if not count:
-        to.unlink(missing_ok=True)
-    return count, named
-
-
-def _naming(user: str) -> re.Pattern[str]:
-    """An id as it stands in the text of a record: as it is, or with its letters escaped."""
-    once = json.dumps(user, ensure_ascii=False)[1:-1]
-    forms = {user, once, json.dumps(once, ensure_ascii=False)[1:-1]}
-    return re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(forms)))
-
-
-# ──── eventlog.check
-#
-# Is every file of a log what was written? Sizes and checksums against the manifest.
-#
-# Opening a log notices files that are missing or cut short; a bit that a disk has changed is only
-# noticed by reading everything, so that is done when somebody asks.
+# ── check ────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Damage(NamedTuple):
@@ -255,7 +216,7 @@ class Damage(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What was read, and what of it is damaged."""
+    """How many files and bytes were read, and which files are damaged."""
 
     files: int
     bytes: int
@@ -263,7 +224,7 @@ class Checked(NamedTuple):
 
 
 def check(folder: Path | str) -> Checked:
-    """Is every file of the log in a folder what was written?
+    """Is every file of the log in a folder what was written? Sizes and checksums say.
 
     Raises
     ------
@@ -323,15 +284,7 @@ def _reason(path: Path, facts: Mapping[str, Any]) -> str:
     return "" if found["blake2b"] == facts["blake2b"] else "has other content than was written."
 
 
-# ──── eventlog.forget
-#
-# Removing people from a log, as if they had never been in it.
-#
-# Only the shards that hold them are written anew. What they alone had goes with them: the values of
-# their properties, the bad rows that name them, and what was cached of the log. The names of events
-# stay, and so do the import's counts of duplicates. Nothing of the log keeps the version before;
-# copies and the files that were imported are out of reach, and importing these again brings the
-# people back.
+# ── forget ───────────────────────────────────────────────────────────────────────────────────────
 
 
 class Forgotten(NamedTuple):
@@ -402,8 +355,8 @@ def _forget(folder: Path, manifest: Manifest, users: list[str], staged: Path) ->
 def _shards_without(
     folder: Path, manifest: Manifest, users: list[str], version: Path
 ) -> tuple[list[dict[str, Any]], set[str]]:
-    """Entries of the shards, those with one of the users written anew; and who was there."""
-    gone = pa.array(users, pa.large_string())
+    """The manifest's entries without the users, their shards written anew; and which were found."""
+    gone = pa.array(users, TEXT)
     homes = user_homes(gone)
     entries: list[dict[str, Any]] = []
     found: set[str] = set()
@@ -449,3 +402,48 @@ def _cells(column: Column, stay: np.ndarray) -> Column:
     codes = column.codes[stay].astype(np.int32)
     cells = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), column.values)
     return text_column(cells)
+
+
+def leave_out(path: Path, users: Sequence[str], to: Path) -> tuple[int, set[str]]:
+    """Write a quarantine without the records that name some users.
+
+    Nothing is written where no record names one, or where no record is left.
+
+    Parameters
+    ----------
+    path : a quarantine, which need not be there.
+    users : ids; a record names one where it stands as a word of its own in the content.
+
+    Returns
+    -------
+    How many records name one of the users, and which users are named.
+    """
+    if not path.exists():
+        return 0, set()
+    names = {user: _naming(user) for user in users}
+    count, writer = 0, None
+    named: set[str] = set()
+    with readable(path), pq.ParquetFile(path) as table:
+        for batch in table.iter_batches():
+            by = [
+                {user for user, name in names.items() if name.search(content)}
+                for content in batch.column("content").to_pylist()
+            ]
+            named.update(*by)
+            count += sum(map(bool, by))
+            rest = batch.filter(pa.array([not found for found in by], pa.bool_()))
+            if len(rest):
+                writer = writer or pq.ParquetWriter(to, _SCHEMA)
+                writer.write_batch(rest)
+    if writer is not None:
+        writer.close()
+    if not count:
+        to.unlink(missing_ok=True)
+    return count, named
+
+
+def _naming(user: str) -> re.Pattern[str]:
+    """Finds an id in the text of a record, as it is or with its letters escaped."""
+    once = json.dumps(user, ensure_ascii=False)[1:-1]
+    forms = {user, once, json.dumps(once, ensure_ascii=False)[1:-1]}
+    return re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(forms)))

@@ -1,8 +1,8 @@
-"""Running a pass over every shard, in threads.
+"""Run a pass over every shard, in threads.
 
-A pass releases the GIL, so threads are enough: one per core. Summaries come back in the order of
-the shards whatever the order in which they were finished, and they are integers that add, so
-neither the number of threads nor the number of shards changes a digit.
+A pass releases the GIL, so threads are enough: one per core. Results come back in the order of the
+shards, whichever was finished first, and they are integers that add up: neither the number of
+threads nor the number of shards changes a digit.
 """
 
 from __future__ import annotations
@@ -13,12 +13,24 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 Part = TypeVar("Part")
-
-
 Summary = TypeVar("Summary")
-
-
 _END: Final[Any] = object()
+
+
+def map_shards(parts: Iterable[Part], run: Callable[[Part], Summary]) -> list[Summary]:
+    """`run` on every part, in threads; the results in the order of the parts.
+
+    Examples
+    --------
+    >>> map_shards([1, 2, 3], lambda part: part * part)
+    [1, 4, 9]
+    """
+    waiting = list(parts)
+    workers = min(len(waiting), os.cpu_count() or 1)
+    if workers < 2:
+        return [run(part) for part in waiting]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(run, waiting))
 
 
 def prefetch(items: Iterable[Part]) -> Generator[Part]:
@@ -41,19 +53,3 @@ def prefetch(items: Iterable[Part]) -> Generator[Part]:
     finally:
         if isinstance(iterator, Generator):
             iterator.close()
-
-
-def map_shards(parts: Iterable[Part], run: Callable[[Part], Summary]) -> list[Summary]:
-    """`run` on every part, in threads; the results in the order of the parts.
-
-    Examples
-    --------
-    >>> map_shards([1, 2, 3], lambda part: part * part)
-    [1, 4, 9]
-    """
-    waiting = list(parts)
-    workers = min(len(waiting), os.cpu_count() or 1)
-    if workers < 2:
-        return [run(part) for part in waiting]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(run, waiting))

@@ -12,7 +12,7 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -28,16 +28,11 @@ from analysis.core.schema import (
     duration_us,
     time_zone_of,
 )
-from analysis.eventlog import kernels as passes
-from analysis.eventlog import parallel
-from analysis.eventlog.shard import AnyLog, Column, Shard, TextColumn, narrow
+from analysis.eventlog import kernels, parallel
+from analysis.eventlog.shard import TEXT, Column, Log, Shard, TextColumn, narrow
 
 CAMPAIGN: Final = "campaign"
-
-
 _EPOCH: Final = datetime(1970, 1, 1)
-
-
 _UTC: Final = ZoneInfo("UTC")
 
 
@@ -57,44 +52,13 @@ class SessionRule:
     midnight: str | None = None
 
 
-def session_rule(
-    *,
-    gap: Any = timedelta(microseconds=SESSION_GAP_US),
-    campaign: bool | str | None = False,
-    midnight: str | None = None,
-    what: str = "sessionize",
-) -> SessionRule:
-    """The rule that someone wrote down, checked.
-
-    Raises
-    ------
-    UsageError
-        If `gap` is not a duration, `midnight` no time zone, or `campaign` neither a property's name
-        nor a truth value.
-
-    Examples
-    --------
-    >>> session_rule(gap="45min", campaign=True)
-    SessionRule(gap_us=2700000000, campaign='campaign', midnight=None)
-    """
-    if campaign is not None and (not isinstance(campaign, (bool, str)) or campaign == ""):
-        raise UsageError(
-            f"{what}: campaign={campaign!r}. Allowed: true (the property {CAMPAIGN!r}), false, or "
-            "the name of a property."
-        )
-    if midnight is not None:
-        time_zone_of(midnight, f"{what}: midnight")
-    name = campaign if isinstance(campaign, str) else (CAMPAIGN if campaign else None)
-    return SessionRule(duration_us(gap, f"{what}: gap"), name, midnight)
-
-
 def sessionize(
-    log: AnyLog,
+    log: Log,
     *,
     gap: Any = "30min",
     cut_at_campaign: bool | str = False,
     cut_at_midnight: str | None = None,
-) -> Any:
+) -> Log:
     """The same log with its events cut into sessions anew.
 
     Parameters
@@ -136,7 +100,38 @@ def sessionize(
         return dataclasses.replace(shard, columns={**shard.columns, SESSION: numbered})
 
     _check_campaign(rule, log.properties)
-    return dataclasses.replace(cast(Any, log), shards=tuple(parallel.map_shards(log.shards, cut)))
+    return log.derive(shards=tuple(parallel.map_shards(log.shards, cut)))
+
+
+def session_rule(
+    *,
+    gap: Any = timedelta(microseconds=SESSION_GAP_US),
+    campaign: bool | str | None = False,
+    midnight: str | None = None,
+    what: str = "sessionize",
+) -> SessionRule:
+    """The rule of some arguments, checked.
+
+    Raises
+    ------
+    UsageError
+        If `gap` is not a duration, `midnight` no time zone, or `campaign` neither a property's name
+        nor a truth value.
+
+    Examples
+    --------
+    >>> session_rule(gap="45min", campaign=True)
+    SessionRule(gap_us=2700000000, campaign='campaign', midnight=None)
+    """
+    if campaign is not None and (not isinstance(campaign, (bool, str)) or campaign == ""):
+        raise UsageError(
+            f"{what}: campaign={campaign!r}. Allowed: true (the property {CAMPAIGN!r}), false, or "
+            "the name of a property."
+        )
+    if midnight is not None:
+        time_zone_of(midnight, f"{what}: midnight")
+    name = campaign if isinstance(campaign, str) else (CAMPAIGN if campaign else None)
+    return SessionRule(duration_us(gap, f"{what}: gap"), name, midnight)
 
 
 def session_column(shard: Shard, rule: SessionRule, *, names: int) -> TextColumn:
@@ -158,12 +153,29 @@ def session_column(shard: Shard, rule: SessionRule, *, names: int) -> TextColumn
     campaigns = np.empty(0, np.int8)
     if rule.campaign is not None:
         campaigns = _codes(shard.columns[rule.campaign])
-    numbers = passes.by_rules(
+    numbers = kernels.by_rules(
         shard.time, shard.event, shard.offsets, names, rule.gap_us, days, campaigns
     )
     most = int(numbers.max(initial=-1)) + 1
-    texts = pa.array([str(n) for n in range(1, most + 1)], pa.large_string())
+    texts = pa.array([str(n) for n in range(1, most + 1)], TEXT)
     return TextColumn(narrow(numbers, most), texts)
+
+
+def _check_campaign(rule: SessionRule, properties: Any) -> None:
+    if rule.campaign is not None and rule.campaign not in properties:
+        names = [name for name in properties if name != SESSION]
+        raise UsageError(
+            f"sessions: {rule.campaign!r} is not a property of this log."
+            f"{did_you_mean(rule.campaign, names)} "
+            f"Properties: {', '.join(map(repr, names)) or 'none'}."
+        )
+
+
+def _codes(column: Column) -> np.ndarray:
+    if isinstance(column, TextColumn):
+        return column.codes
+    codes = np.unique(column.numbers, return_inverse=True)[1]
+    return np.where(np.isnan(column.numbers), -1, codes)
 
 
 @lru_cache(maxsize=64)
@@ -223,20 +235,3 @@ def _offset(us: int, place: ZoneInfo) -> int:
 
 def _local_day(us: int, place: ZoneInfo) -> int:
     return (us + _offset(us, place)) // US_PER_DAY
-
-
-def _codes(column: Column) -> np.ndarray:
-    if isinstance(column, TextColumn):
-        return column.codes
-    codes = np.unique(column.numbers, return_inverse=True)[1]
-    return np.where(np.isnan(column.numbers), -1, codes)
-
-
-def _check_campaign(rule: SessionRule, properties: Any) -> None:
-    if rule.campaign is not None and rule.campaign not in properties:
-        names = [name for name in properties if name != SESSION]
-        raise UsageError(
-            f"sessions: {rule.campaign!r} is not a property of this log."
-            f"{did_you_mean(rule.campaign, names)} "
-            f"Properties: {', '.join(map(repr, names)) or 'none'}."
-        )

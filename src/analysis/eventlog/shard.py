@@ -26,88 +26,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.types as kind
 
 from analysis.core.schema import EVENT, TIME, USER, DataError, UsageError
-from analysis.eventlog import kernels as hashing
-from analysis.eventlog import kernels as ordering
+from analysis.eventlog import kernels
 
-# ──── eventlog.arrow_files
-#
-# Uncompressed Arrow files: written with a checksum, read by mapping.
+ROWS_FILE: Final = "rows.arrow"
+USERS_FILE: Final = "users.arrow"
+TEXT: Final = pa.large_string()
 
+CODED: Final = pa.dictionary(pa.int32(), TEXT)
+"""Text as codes into its distinct values: what is done to a value is done once."""
 
-def write_table(path: Path, table: pa.Table) -> dict[str, Any]:
-    """Write an uncompressed Arrow file; returns its size in ``bytes`` and its ``blake2b``.
+EXACT: Final = 2**53
+"""Integers beyond this lose digits as float64."""
 
-    The checksum is taken of what is handed over, before any disk or cable can change it.
-    """
-    with path.open("wb", buffering=0) as handle:
-        sink = _Summed(handle)
-        with (
-            pa.PythonFile(sink, "w") as stream,
-            pa.ipc.new_file(stream, table.schema) as writer,
-        ):
-            writer.write_table(table.combine_chunks())
-        os.fsync(handle.fileno())
-    return {"bytes": sink.bytes, "blake2b": sink.digest.hexdigest()}
+_INT32: Final = np.iinfo(np.int32).max
 
+_BLOCK: Final = 1 << 15
+"""Rows whose hashes are added up at a time."""
 
-class _Summed:
-    """A file that keeps the sum of what is written to it."""
-
-    closed = False
-
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        self.bytes = 0
-        self.digest = hashlib.blake2b(digest_size=16)
-
-    def write(self, content: Any) -> int:
-        view = memoryview(content).cast("B")
-        self.digest.update(view)
-        self.bytes += len(view)
-        rest = view
-        while len(rest):  # a raw file may take a part
-            rest = rest[self._handle.write(rest) :]
-        return len(view)
-
-    def tell(self) -> int:
-        return self.bytes
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def map_table(path: Path) -> pa.Table:
-    """The table of an Arrow file, mapped."""
-    return pa.ipc.open_file(pa.memory_map(str(path), "rb")).read_all()
-
-
-# ──── eventlog.shard
-
-
-ROWS_FILE = "rows.arrow"
-
-
-USERS_FILE = "users.arrow"
-
-
-_INT32 = np.iinfo(np.int32).max
-
-
-_BLOCK = 1 << 15
-
-
-_MISSING_CELL = np.uint64(0x51ED270B27D4EB4F)
+_MISSING_CELL: Final = np.uint64(0x51ED270B27D4EB4F)
+"""The hash of a missing cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +78,7 @@ Column = TextColumn | NumberColumn
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """The rows of some users; see the module's text for shapes and units."""
+    """The rows of some users; the module's docstring has the shapes and units."""
 
     users: pa.Array
     offsets: np.ndarray
@@ -153,13 +97,52 @@ class Shard:
         return self.time[self.offsets[1:] - 1]
 
 
+class AnyLog(Protocol):
+    """What a function asks of a log from which it makes another: `EventLog` without the name.
+
+    `EventLog` imports these functions, so they cannot import it.
+    """
+
+    @property
+    def shards(self) -> tuple[Shard, ...]: ...
+    @property
+    def event_names(self) -> tuple[str, ...]: ...
+    @property
+    def properties(self) -> tuple[str, ...]: ...
+    @property
+    def covers_until_us(self) -> int: ...
+    @property
+    def picked_at_us(self) -> int | None: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def folder(self) -> Path | None: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self: ...
+    @classmethod
+    def from_shards(
+        cls, shards: Sequence[Shard], *, event_names: Sequence[str], covers_until: int
+    ) -> Self: ...
+    def derive(self, **changed: Any) -> Self: ...
+
+
+Log = TypeVar("Log", bound=AnyLog)
+"""The kind of log that comes in and goes out."""
+
+
+# ── from cells to codes ───────────────────────────────────────────────────────────────────────────
+
+
 def text_column(cells: pa.Array | pa.ChunkedArray, order: np.ndarray | None = None) -> TextColumn:
     """Encode text cells (nulls allowed), dictionary in ascending order of bytes.
 
     `order` is the order that the rows shall have, default: as they are.
     """
     indices, rank, values = _ranked(_dictionary(cells))
-    codes = rank[indices] if order is None else ordering.taken(rank, indices, order)
+    codes = rank[indices] if order is None else kernels.taken(rank, indices, order)
     return TextColumn(codes, values)
 
 
@@ -177,12 +160,16 @@ def _dictionary(cells: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
         cells = pa.chunked_array([cells])
     if pa.types.is_dictionary(cells.type):
         return cells
-    return cells.cast(pa.large_string()).dictionary_encode()
+    return cells.cast(TEXT).dictionary_encode()
 
 
 def _ranked(cells: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """Codes of dictionary-encoded cells, each code's place among the values in use, in the
-    smallest integers, and these values; a missing cell's code is the last.
+    """Sort the values in use of dictionary-encoded cells.
+
+    Returns
+    -------
+    The cells' codes as they are (−1 is missing), the new code of each old one in the smallest
+    integers (the last entry, for −1, is −1), and the sorted values.
     """
     whole = _single(cells)
     known = whole.dictionary
@@ -191,9 +178,9 @@ def _ranked(cells: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
         signed = signed.fill_null(-1)
     indices = signed.to_numpy()
     used = np.zeros(len(known) + 1, np.bool_)
-    ordering.mark(indices, used)
+    kernels.mark(indices, used)
     kept = np.flatnonzero(used[:-1])
-    values = known.take(pa.array(kept)).cast(pa.large_string())
+    values = known.take(pa.array(kept)).cast(TEXT)
     order = byte_order(values)
     rank = np.full(len(known) + 1, -1, np.int64)
     rank[kept[order]] = np.arange(len(kept))
@@ -211,7 +198,7 @@ def byte_order(values: pa.Array) -> np.ndarray:
     ends = pc.min_max(values)
     low, high = (ends[name].as_py().encode() for name in ("min", "max"))
     common = next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
-    words = ordering.eight_bytes(*_bytes(values), common)
+    words = kernels.eight_bytes(*_bytes(values), common)
     order = np.argsort(words)
     words = words[order]
     same = words[1:] == words[:-1]
@@ -223,7 +210,7 @@ def byte_order(values: pa.Array) -> np.ndarray:
 
 
 def narrow(codes: np.ndarray, size: int) -> np.ndarray:
-    """Codes in the smallest signed integers that hold `size` values and −1."""
+    """Codes in the smallest signed integers that hold `size` values and −1 (missing)."""
     for dtype in (np.int8, np.int16, np.int32):
         if size <= np.iinfo(dtype).max:
             return codes.astype(dtype, copy=False)
@@ -231,40 +218,24 @@ def narrow(codes: np.ndarray, size: int) -> np.ndarray:
 
 
 def event_dtype(names: int) -> np.dtype:
-    """Smallest unsigned integers for `names` event names and one code more, for hidden rows."""
+    """The smallest unsigned integers for `names` event names and one more code, for hidden rows."""
     for dtype in (np.uint8, np.uint16):
         if names <= np.iinfo(dtype).max:
             return np.dtype(dtype)
     return np.dtype(np.uint32)
 
 
-def string_hashes(values: pa.Array, column: str) -> np.ndarray:
-    """Two 64-bit hashes per string of a column: uint64 of shape (strings, 2)."""
-    array = values.cast(pa.large_string())
-    if not len(array):
-        return np.empty((0, 2), np.uint64)
-    return hashing.hash_strings(*_bytes(array), column_seed(column))
-
-
-def _bytes(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The bytes of all strings of a large_string array, and where each starts and ends."""
-    _, offsets, data = values.buffers()
-    starts = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
-    content = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
-    return content, starts
-
-
-def column_seed(column: str) -> np.uint64:
-    """What tells a cell of one column from the same cell of another."""
-    text = np.frombuffer(column.encode(), np.uint8)
-    return hashing.hash_strings(text, np.array([0, len(text)]), np.uint64(0))[0, 0]
+# ── the content's fingerprint ─────────────────────────────────────────────────────────────────────
 
 
 def content_sum(
     shard: Shard, event_names: Sequence[str], shown: np.ndarray | None = None
 ) -> tuple[int, int]:
-    """The shard's share of the content fingerprint: two integers below 2**64 that add up."""
-    names = string_hashes(pa.array(event_names, pa.large_string()), EVENT)
+    """The shard's part of the content fingerprint: two integers below 2**64; shards add up.
+
+    `shown` says per row whether it counts; default: all do.
+    """
+    names = string_hashes(pa.array(event_names, TEXT), EVENT)
     # One more, for the code of hidden rows.
     hashes = {EVENT: np.append(names, np.zeros((1, 2), np.uint64), axis=0)}
     for name, column in shard.columns.items():
@@ -276,7 +247,7 @@ def content_sum(
         _add_cells(rows[start : start + _BLOCK], shard, start, hashes)
     everything = np.ones(shard.rows, np.bool_) if shown is None else shown
     users = string_hashes(shard.users, USER)
-    low, high = hashing.sum_user_hashes(rows, everything, shard.offsets, users)
+    low, high = kernels.sum_user_hashes(rows, everything, shard.offsets, users)
     return int(low), int(high)
 
 
@@ -285,16 +256,41 @@ def _add_cells(
 ) -> None:
     """Add to some rows' hashes those of their cells; `hashes` are those of the texts."""
     own = slice(start, start + len(rows))
-    hashing.add_word_cells(rows, shard.time[own].view(np.uint64), column_seed(TIME))
-    hashing.add_coded_cells(rows, shard.event[own], hashes[EVENT], _MISSING_CELL)
+    kernels.add_word_cells(rows, shard.time[own].view(np.uint64), column_seed(TIME))
+    kernels.add_coded_cells(rows, shard.event[own], hashes[EVENT], _MISSING_CELL)
     for name, column in shard.columns.items():
         seed = column_seed(name)
         if isinstance(column, TextColumn):
-            hashing.add_coded_cells(rows, column.codes[own], hashes[name], _MISSING_CELL ^ seed)
+            kernels.add_coded_cells(rows, column.codes[own], hashes[name], _MISSING_CELL ^ seed)
         else:
             numbers = column.numbers[own]
             numbers = np.where(np.isnan(numbers), np.nan, numbers + 0.0)
-            hashing.add_word_cells(rows, numbers.view(np.uint64), seed)
+            kernels.add_word_cells(rows, numbers.view(np.uint64), seed)
+
+
+def string_hashes(values: pa.Array, column: str) -> np.ndarray:
+    """Two 64-bit hashes per string of a column: uint64 of shape (strings, 2)."""
+    array = values.cast(TEXT)
+    if not len(array):
+        return np.empty((0, 2), np.uint64)
+    return kernels.hash_strings(*_bytes(array), column_seed(column))
+
+
+def _bytes(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The bytes of all strings of a large_string array, and the offset of each."""
+    _, offsets, data = values.buffers()
+    starts = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    content = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    return content, starts
+
+
+def column_seed(column: str) -> np.uint64:
+    """A number of the column's name, so that equal cells of two columns get different hashes."""
+    text = np.frombuffer(column.encode(), np.uint8)
+    return kernels.hash_strings(text, np.array([0, len(text)]), np.uint64(0))[0, 0]
+
+
+# ── on disk ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> dict[str, Any]:
@@ -305,7 +301,7 @@ def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> dict[
     What `write_table` says about each file, by its name.
     """
     folder.mkdir(parents=True)
-    names = pa.array(event_names, pa.large_string())
+    names = pa.array(event_names, TEXT)
     cells = {TIME: pa.array(shard.time), EVENT: _dictionary_array(shard.event, names)}
     for name, column in shard.columns.items():
         if isinstance(column, TextColumn):
@@ -317,6 +313,63 @@ def write_shard(shard: Shard, folder: Path, event_names: Sequence[str]) -> dict[
         ROWS_FILE: write_table(folder / ROWS_FILE, pa.table(cells)),
         USERS_FILE: write_table(folder / USERS_FILE, pa.table(people)),
     }
+
+
+def _dictionary_array(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
+    # The −1 of a missing cell stays in the buffer below its null bit, so that a mapped shard
+    # hands its codes to a pass without a copy.
+    valid = codes >= 0 if codes.dtype.kind == "i" else None
+    bitmap = None
+    if valid is not None and not valid.all():
+        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
+    kind = pa.dictionary(pa.from_numpy_dtype(codes.dtype), values.type)
+    buffer = pa.py_buffer(np.ascontiguousarray(codes))
+    return pa.DictionaryArray.from_buffers(kind, len(codes), [bitmap, buffer], values)
+
+
+def write_table(path: Path, table: pa.Table) -> dict[str, Any]:
+    """Write an uncompressed Arrow file; returns its size in ``bytes`` and its ``blake2b``.
+
+    The checksum is taken of what is handed over, before any disk or cable can change it.
+    """
+    with path.open("wb", buffering=0) as handle:
+        sink = _Summed(handle)
+        with (
+            pa.PythonFile(sink, "w") as stream,
+            pa.ipc.new_file(stream, table.schema) as writer,
+        ):
+            writer.write_table(table.combine_chunks())
+        os.fsync(handle.fileno())
+    return {"bytes": sink.bytes, "blake2b": sink.digest.hexdigest()}
+
+
+class _Summed:
+    """A file that keeps the size and checksum of all that is written to it."""
+
+    closed = False
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self.bytes = 0
+        self.digest = hashlib.blake2b(digest_size=16)
+
+    def write(self, content: Any) -> int:
+        view = memoryview(content).cast("B")
+        self.digest.update(view)
+        self.bytes += len(view)
+        rest = view
+        while len(rest):  # a raw file may take a part
+            rest = rest[self._handle.write(rest) :]
+        return len(view)
+
+    def tell(self) -> int:
+        return self.bytes
+
+    def flush(self) -> None:
+        """Nothing to do: nothing is buffered."""
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def read_shard(folder: Path) -> Shard:
@@ -348,16 +401,11 @@ def read_shard(folder: Path) -> Shard:
     )
 
 
-def _dictionary_array(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
-    # The −1 of a missing cell stays in the buffer below its null bit, so that a mapped shard
-    # hands its codes to a pass without a copy.
-    valid = codes >= 0 if codes.dtype.kind == "i" else None
-    bitmap = None
-    if valid is not None and not valid.all():
-        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
-    kind = pa.dictionary(pa.from_numpy_dtype(codes.dtype), values.type)
-    buffer = pa.py_buffer(np.ascontiguousarray(codes))
-    return pa.DictionaryArray.from_buffers(kind, len(codes), [bitmap, buffer], values)
+def _column(chunked: pa.ChunkedArray) -> Column:
+    if pa.types.is_dictionary(chunked.type):
+        array = _single(chunked)
+        return TextColumn(_indices(array), array.dictionary)
+    return NumberColumn(chunked.to_numpy())
 
 
 def _indices(array: pa.DictionaryArray) -> np.ndarray:
@@ -368,31 +416,32 @@ def _indices(array: pa.DictionaryArray) -> np.ndarray:
     return np.frombuffer(buffer, dtype)[array.offset : array.offset + len(array)]
 
 
-def _column(chunked: pa.ChunkedArray) -> Column:
-    if pa.types.is_dictionary(chunked.type):
-        array = _single(chunked)
-        return TextColumn(_indices(array), array.dictionary)
-    return NumberColumn(chunked.to_numpy())
-
-
 def _single(chunked: pa.ChunkedArray) -> pa.Array:
     if chunked.num_chunks == 1:
         return chunked.chunk(0)
     return chunked.combine_chunks()
 
 
-# ──── sources.cells
+def map_table(path: Path) -> pa.Table:
+    """The table of an Arrow file, mapped."""
+    return pa.ipc.open_file(pa.memory_map(str(path), "rb")).read_all()
 
 
-TEXT: Final = pa.large_string()
+# ── cells as text ─────────────────────────────────────────────────────────────────────────────────
 
 
-CODED: Final = pa.dictionary(pa.int32(), TEXT)
-"""Text as codes into its distinct values: what is done to a value is done once."""
+def plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The cells themselves in place of codes into distinct values; other cells stay as they are."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-EXACT: Final = 2**53
-"""Integers beyond this lose digits as float64."""
+def numbers_as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Float cells as text; NaN is missing."""
+    encoded = column.dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+    words = [None if math.isnan(x) else number_as_text(x) for x in encoded.dictionary.to_pylist()]
+    return pa.array(words, TEXT).take(encoded.indices)
 
 
 def number_as_text(number: float) -> str:
@@ -408,21 +457,7 @@ def number_as_text(number: float) -> str:
     return repr(number)
 
 
-def numbers_as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Float cells as text; NaN is missing."""
-    encoded = column.dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.unify_dictionaries().combine_chunks()
-    words = [None if math.isnan(x) else number_as_text(x) for x in encoded.dictionary.to_pylist()]
-    return pa.array(words, TEXT).take(encoded.indices)
-
-
-def plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """The cells themselves, where they are codes into distinct values."""
-    return column.cast(column.type.value_type) if kind.is_dictionary(column.type) else column
-
-
-# ──── sources.files
+# ── files that cannot be read ─────────────────────────────────────────────────────────────────────
 
 
 @contextlib.contextmanager
@@ -452,7 +487,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def not_utf8(path: Path) -> DataError:
-    """The error of a text file in another encoding."""
+    """The error of a text file that is in another encoding than UTF-8."""
     return DataError(
         f"'{path}' is not UTF-8 text. Convert it, for example with: "
         "iconv -f LATIN1 -t UTF-8 OLD > NEW (or -f UTF-16)."
@@ -468,24 +503,3 @@ def _damage(error: Exception) -> str:
     if "inflate" in text or "zlib" in text:
         return f"is damaged gzip ({text}). Download or copy it again."
     return f"is damaged or cut short ({text}). Download or export it again."
-
-
-class AnyLog(Protocol):
-    """What is asked of a log by whatever makes another log of it."""
-
-    @property
-    def shards(self) -> tuple[Shard, ...]: ...
-    @property
-    def event_names(self) -> tuple[str, ...]: ...
-    @property
-    def properties(self) -> tuple[str, ...]: ...
-    @property
-    def covers_until_us(self) -> int: ...
-    @property
-    def picked_at_us(self) -> int | None: ...
-    @property
-    def events(self) -> int: ...
-    @property
-    def folder(self) -> Path | None: ...
-    @property
-    def fingerprint(self) -> str: ...

@@ -3,7 +3,7 @@
 Shards are written into a new version folder and synced; then the manifest is replaced in one
 rename. A crash at any instant leaves the old log whole or the new one, and readers never see
 half of one. The manifest has the size and a checksum of every file: a file that was cut short is
-noticed when a log is opened, and a changed bit when somebody asks (`check`).
+noticed when a log is opened, and a changed bit when somebody asks (`maintenance.check`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -26,8 +26,8 @@ from analysis.eventlog.folder import (
     Part,
     drop,
     drop_units,
-    locked,
     new_version,
+    only_writer,
     own_names,
     settle,
     staged_quarantine,
@@ -36,13 +36,8 @@ from analysis.eventlog.folder import (
 )
 from analysis.eventlog.shard import NumberColumn, Shard, map_table, read_shard
 
-# ──── eventlog.store
-
-
-MANIFEST = "manifest.json"
-
-
-SCHEMA_VERSION = 1
+MANIFEST: Final = "manifest.json"
+SCHEMA_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
@@ -58,15 +53,15 @@ class Manifest:
     sources: list[dict[str, Any]] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """How the files' columns were written, for those that come later (`Alignment.state`)."""
+    """How the files' columns were written, for files that are added later."""
     terms: dict[str, Any] = field(default_factory=dict)
-    """What later files must agree to (`terms_of`)."""
+    """Import settings that files added later must agree with."""
     quarantine: dict[str, Any] | None = None
     version: str = ""
     schema_version: int = SCHEMA_VERSION
 
 
-_PARTS: dict[str, type | tuple[type, ...]] = {
+_PARTS: Final[dict[str, type | tuple[type, ...]]] = {
     "events": int,
     "covers_until": int,
     "event_names": list,
@@ -81,6 +76,9 @@ _PARTS: dict[str, type | tuple[type, ...]] = {
     "version": str,
     "schema_version": int,
 }
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def write_log(
@@ -101,7 +99,7 @@ def write_log(
     covers_until : microseconds UTC up to which the log is complete; default: the end of the
         last event's day.
     sources, rows : where the rows came from and how they add up; kept in the manifest.
-    terms : what files that are added later must agree to (`terms_of`).
+    terms : import settings that files added later must agree with.
 
     Raises
     ------
@@ -135,8 +133,8 @@ def write_log(
 def writing(folder: Path) -> Iterator[Manifest | None]:
     """Be the only writer of a folder; yields the manifest that is there.
 
-    What a writer that died has left behind goes at the start, and at the end whatever the
-    manifest of then does not name.
+    What a writer that died has left behind is removed at the start, and at the end everything
+    that the manifest does not name by then.
 
     Raises
     ------
@@ -145,7 +143,7 @@ def writing(folder: Path) -> Iterator[Manifest | None]:
     DataError
         If another process writes there.
     """
-    with locked(folder):
+    with only_writer(folder):
         there, before = own_names(folder), _inode(folder / MANIFEST)
         try:
             yield _settled(folder)
@@ -159,7 +157,7 @@ def writing(folder: Path) -> Iterator[Manifest | None]:
 
 
 def _settled(folder: Path) -> Manifest | None:
-    """Tidy up; a manifest that cannot be read is no reason to remove what it may name."""
+    """Remove what the manifest does not name; where it cannot be read, nothing."""
     if not (folder / MANIFEST).exists():
         settle(folder, [], "", quarantine=False)
         return None
@@ -180,11 +178,11 @@ def _inode(path: Path) -> int | None:
 def publish(
     folder: Path, version: Path, draft: Manifest, *, quarantine: Path | None = None
 ) -> Manifest:
-    """Complete a manifest whose shards are written and make it the log's; for a `writing` one.
+    """Complete a manifest whose shards are written, and make it the log's; used inside `writing`.
 
     Parameters
     ----------
-    draft : a manifest with shards; what follows from these is filled in.
+    draft : a manifest with shards; number of events, fingerprint and version are filled in.
     quarantine : a file that goes beside the log in the same step; default: the one that is there.
 
     Raises
@@ -214,11 +212,89 @@ def publish(
     return manifest
 
 
+def kinds(shard: Shard) -> dict[str, str]:
+    """``"number"`` or ``"text"`` for the session and every property."""
+    return {
+        name: "number" if isinstance(column, NumberColumn) else "text"
+        for name, column in shard.columns.items()
+    }
+
+
+def covered_until(stated: int | None, entries: Sequence[Mapping[str, Any]]) -> int:
+    """Up to when shards are complete: as stated, or the end of the last event's day."""
+    if stated is not None:
+        return stated
+    return day_end(max((entry["end"] for entry in entries), default=0))
+
+
+def day_end(us: int) -> int:
+    """The end of the UTC day that holds an instant (microseconds)."""
+    return (us // US_PER_DAY + 1) * US_PER_DAY
+
+
+def fingerprint_of(content: Iterable[Sequence[int]], properties: Mapping[str, str]) -> str:
+    """The log's fingerprint from its shards' content sums, as 32 hexadecimal digits."""
+    low = high = 0
+    for a, b in content:
+        low, high = (low + int(a)) % 2**64, (high + int(b)) % 2**64
+    columns = json.dumps(sorted(properties.items()))
+    text = f"{SCHEMA_VERSION}:{low:016x}{high:016x}:{columns}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 def file_facts(path: Path) -> dict[str, Any]:
     """A file's size in ``bytes`` and its ``blake2b``."""
     with path.open("rb") as handle:
         digest = hashlib.file_digest(handle, lambda: hashlib.blake2b(digest_size=16))
     return {"bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replace a file's content in one step that a crash cannot split."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_shards(folder: Path | str) -> tuple[Manifest, list[Shard]]:
+    """The manifest of a log and its shards, mapped; all of one version, even while somebody writes.
+
+    Raises
+    ------
+    DataError
+        If there is no log, or a file is missing, cut short or not a shard.
+    """
+    manifest = read_manifest(folder)
+    while True:
+        try:
+            return manifest, [_matching(folder, manifest, entry) for entry in manifest.shards]
+        except DataError:
+            # Between reading the manifest and its shards a writer may have replaced both.
+            newer = read_manifest(folder)
+            if newer == manifest:
+                raise
+            manifest = newer
+
+
+def _matching(folder: Path | str, manifest: Manifest, entry: Mapping[str, Any]) -> Shard:
+    shard = read_part(folder, entry)
+    if kinds(shard) != manifest.properties:
+        raise DataError(
+            f"shard '{Path(folder) / entry['path']}' has the columns {kinds(shard)}, the manifest "
+            f"says {manifest.properties}. Import again."
+        )
+    return shard
 
 
 def read_manifest(folder: Path | str) -> Manifest:
@@ -265,86 +341,6 @@ def _wrong_part(content: Mapping[str, Any]) -> str | None:
         if not whole or not all(isinstance(entry.get(n), int) for n in ("events", "users")):
             return f"a shard is {entry!r:.40}"
     return None
-
-
-def kinds(shard: Shard) -> dict[str, str]:
-    """``"number"`` or ``"text"`` for the session and every property."""
-    return {
-        name: "number" if isinstance(column, NumberColumn) else "text"
-        for name, column in shard.columns.items()
-    }
-
-
-def day_end(us: int) -> int:
-    """The end of the UTC day that holds an instant (microseconds)."""
-    return (us // US_PER_DAY + 1) * US_PER_DAY
-
-
-def covered_until(stated: int | None, entries: Sequence[Mapping[str, Any]]) -> int:
-    """Up to when shards are complete: as stated, or the end of the last event's day."""
-    if stated is not None:
-        return stated
-    return day_end(max((entry["end"] for entry in entries), default=0))
-
-
-def fingerprint_of(content: Iterable[Sequence[int]], properties: Mapping[str, str]) -> str:
-    """The log's fingerprint from its shards' content sums, as 32 hexadecimal digits."""
-    low = high = 0
-    for a, b in content:
-        low, high = (low + int(a)) % 2**64, (high + int(b)) % 2**64
-    columns = json.dumps(sorted(properties.items()))
-    text = f"{SCHEMA_VERSION}:{low:016x}{high:016x}:{columns}"
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Replace a file's content in one step that a crash cannot split."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
-
-
-# ──── eventlog.opening
-#
-# Opening the shards of a log: all of one version, and none that was cut short.
-
-
-def open_shards(folder: Path | str) -> tuple[Manifest, list[Shard]]:
-    """The manifest of a log and its shards, mapped: of one version, whoever writes meanwhile.
-
-    Raises
-    ------
-    DataError
-        If there is no log, or a file is missing, cut short or not a shard.
-    """
-    manifest = read_manifest(folder)
-    while True:
-        try:
-            return manifest, [_matching(folder, manifest, entry) for entry in manifest.shards]
-        except DataError:
-            # Between reading the manifest and its shards a writer may have replaced both.
-            newer = read_manifest(folder)
-            if newer == manifest:
-                raise
-            manifest = newer
-
-
-def _matching(folder: Path | str, manifest: Manifest, entry: Mapping[str, Any]) -> Shard:
-    shard = read_part(folder, entry)
-    if kinds(shard) != manifest.properties:
-        raise DataError(
-            f"shard '{Path(folder) / entry['path']}' has the columns {kinds(shard)}, the manifest "
-            f"says {manifest.properties}. Import again."
-        )
-    return shard
 
 
 def read_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:

@@ -1,8 +1,8 @@
-"""The log of other units than people: accounts, devices, whatever a property names.
+"""The log of other units than people: accounts, devices, any property's values.
 
 Every pass asks about one user at a time, so an account is made a user: the log is regrouped once
 and everything else stays as it is. A log in a folder keeps the result there. Rows without a value
-belong to nobody; they are left out and counted.
+belong to no unit; they are left out and counted.
 """
 
 from __future__ import annotations
@@ -13,21 +13,20 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, Generic, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from analysis.core.schema import EVENT, SESSION, TIME, USER, DataError, UsageError, did_you_mean
-from analysis.eventlog import filters as people
-from analysis.eventlog import kernels as sessions
-from analysis.eventlog import store
+from analysis.eventlog import filters, kernels, store
 from analysis.eventlog.build import build_shard, shard_of
 from analysis.eventlog.folder import building, unit_folder
 from analysis.eventlog.shard import (
     TEXT,
     AnyLog,
     Column,
+    Log,
     NumberColumn,
     Shard,
     TextColumn,
@@ -37,24 +36,22 @@ from analysis.eventlog.shard import (
 )
 from analysis.eventlog.spill import Spill
 
+# Columns of the regrouped rows, named as no property is.
 _PERSON: Final = "\0person"
-
-
 _VISIT: Final = "\0visit"
 
-
 _NOT_WRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
-"""A folder that is read-only, or gone: a log that is mapped can still be regrouped in memory."""
+"""The folder is read-only or gone: a log that is mapped can still be regrouped in memory."""
 
 
-class Units(NamedTuple):
+class Units(NamedTuple, Generic[Log]):
     """A log regrouped by a property, and how many rows had no value of it."""
 
-    log: Any
+    log: Log
     rows_left_out: int
 
 
-def units(log: AnyLog, by: str) -> Units:
+def units(log: Log, by: str) -> Units[Log]:
     """The same events, with what a property names in the place of the users.
 
     Parameters
@@ -68,9 +65,9 @@ def units(log: AnyLog, by: str) -> Units:
     are numbered in the order of their first event. Events of one unit at one instant are in the
     order of the people's ids, then of arrival.
 
-    The first call builds it; a log in a folder keeps it there (in ``units/``) until the log
-    changes. A view, a log in memory and one in a folder that cannot be written build it in
-    memory.
+    The first call regroups the rows; a log in a folder keeps the result there (in ``units/``)
+    until the log changes. A view, a log in memory and one in a folder that cannot be written are
+    regrouped in memory, every time.
 
     Raises
     ------
@@ -106,11 +103,11 @@ def units(log: AnyLog, by: str) -> Units:
     if made is None:
         made = _in_memory(log, by)
     if log.picked_at_us is not None:
-        made = dataclasses.replace(made, picked_at_us=log.picked_at_us)
+        made = made.derive(picked_at_us=log.picked_at_us)
     return Units(made, log.events - made.events)
 
 
-def _kept(log: AnyLog, folder: Path, by: str) -> Any:
+def _kept(log: Log, folder: Path, by: str) -> Log:
     place = unit_folder(folder, by, log.fingerprint)
     if _fingerprint(folder) != log.fingerprint:
         return _in_memory(log, by)  # the folder is ahead of us, and keeps what fits its own state
@@ -135,16 +132,13 @@ def _kept(log: AnyLog, folder: Path, by: str) -> Any:
     return _in_memory(log, by) if found is None else found
 
 
-def _opened(log: AnyLog, place: Path) -> Any:
+def _opened(log: Log, place: Path) -> Log | None:
     """The log kept there; a damaged one counts as none."""
     try:
-        found = cast(Any, type(log)).open(place)
+        found = type(log).open(place)
     except DataError:
         return None
-    fingerprint = found.fingerprint
-    found = dataclasses.replace(found, covers_until_us=log.covers_until_us)
-    found.__dict__["fingerprint"] = fingerprint
-    return found
+    return found.derive(covers_until_us=log.covers_until_us)
 
 
 def _fingerprint(folder: Path) -> str | None:
@@ -154,8 +148,8 @@ def _fingerprint(folder: Path) -> str | None:
         return None
 
 
-def _in_memory(log: AnyLog, by: str) -> Any:
-    return cast(Any, type(log)).from_shards(
+def _in_memory(log: Log, by: str) -> Log:
+    return type(log).from_shards(
         list(_shards(log, by, None)),
         event_names=log.event_names,
         covers_until=log.covers_until_us,
@@ -168,7 +162,7 @@ def _shards(log: AnyLog, by: str, aside: Path | None) -> Iterator[Shard]:
     waiting: list[list[pa.Table]] = [[] for _ in range(count)]
     kept, visits = 0, 0
     spill = None if aside is None else Spill(aside, count)
-    for shard, rank in zip(log.shards, people.ranks(log.shards), strict=True):
+    for shard, rank in zip(log.shards, filters.ranks(log.shards), strict=True):
         table, visits = _regrouped(log, shard, by, (rank, visits))
         kept += len(table)
         home = shard_of(plain(table.column(USER)).combine_chunks(), count)
@@ -188,22 +182,6 @@ def _shards(log: AnyLog, by: str, aside: Path | None) -> Iterator[Shard]:
         tables = waiting[number] if spill is None else list(spill.read(number))
         if tables:
             yield _built(pa.concat_tables(tables), log, visits)
-
-
-def _built(table: pa.Table, log: AnyLog, visits: int) -> Shard:
-    # People are spread over shards; in the order of their ids the number of shards has no say.
-    order = np.argsort(table.column(_PERSON).to_numpy(), kind="stable")
-    table = table.drop_columns([_PERSON]).take(pa.array(order))
-    shard = build_shard(table, event_names=log.event_names)
-    columns = dict(shard.columns)
-    visit = columns.pop(_VISIT)
-    assert isinstance(visit, NumberColumn)
-    own = visit.numbers.astype(np.int64)
-    numbers = sessions.by_first_seen(own, shard.offsets, visits)
-    most = int(numbers.max(initial=-1)) + 1
-    names = pa.array([str(n) for n in range(1, most + 1)], pa.large_string())
-    columns[SESSION] = TextColumn(narrow(numbers, most), names)
-    return dataclasses.replace(shard, columns=columns)
 
 
 def _regrouped(
@@ -248,3 +226,19 @@ def _as_text(column: Column) -> TextColumn:
 def _coded(column: TextColumn, rows: np.ndarray) -> pa.DictionaryArray:
     codes = column.codes[rows].astype(np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), column.values)
+
+
+def _built(table: pa.Table, log: AnyLog, visits: int) -> Shard:
+    # People are spread over shards; in the order of their ids the number of shards has no say.
+    order = np.argsort(table.column(_PERSON).to_numpy(), kind="stable")
+    table = table.drop_columns([_PERSON]).take(pa.array(order))
+    shard = build_shard(table, event_names=log.event_names)
+    columns = dict(shard.columns)
+    visit = columns.pop(_VISIT)
+    assert isinstance(visit, NumberColumn)
+    own = visit.numbers.astype(np.int64)
+    numbers = kernels.by_first_seen(own, shard.offsets, visits)
+    most = int(numbers.max(initial=-1)) + 1
+    names = pa.array([str(n) for n in range(1, most + 1)], TEXT)
+    columns[SESSION] = TextColumn(narrow(numbers, most), names)
+    return dataclasses.replace(shard, columns=columns)

@@ -1,11 +1,11 @@
-"""What an audit found: all verdicts at a glance, and what single checks saw.
+"""What did an audit find? All verdicts at a glance, and what single checks saw.
 
 A verdict is a shape, a color and a word, so that nobody has to tell red from green.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -25,27 +25,17 @@ from analysis.plotting.theme import (
     short,
 )
 
-# ──── figures.quality
-
-
-_LOOK = {
+_MARKER: Final = {
     "pass": (PALETTE[2], "circle"),
     "warn": (PALETTE[1], "triangle-up"),
     "fail": (DOWN, "x"),
     "not applicable": (REST, "circle-open"),
 }
 
-
-_ROW = 26
-
-
-_HEIGHT = 280
-
-
-_LONGEST = 70
-
-
-_MOST_LINES = 6
+_ROW: Final = 26
+_HEIGHT: Final = 280
+_LONGEST: Final = 70
+_MOST_LINES: Final = 6
 
 
 def audit_rows(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -67,17 +57,17 @@ def audit_rows(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     if not len(table):
         return empty("No check was made.", title=title)
     rows = records(table)
-    looks = [_LOOK[row.verdict] for row in rows]
+    markers = [_MARKER[row.verdict] for row in rows]
     places = list(range(len(rows)))
     marks = go.Scatter(
         x=[0] * len(rows),
         y=places,
         mode="markers+text",
         marker={
-            "color": [color for color, _ in looks],
-            "symbol": [symbol for _, symbol in looks],
+            "color": [color for color, _ in markers],
+            "symbol": [symbol for _, symbol in markers],
             "size": 13,
-            "line": {"width": 2, "color": [color for color, _ in looks]},
+            "line": {"width": 2, "color": [color for color, _ in markers]},
         },
         text=[f"  <b>{safe(r.verdict)}</b>  {safe(short(r.finding, _LONGEST))}" for r in rows],
         textposition="middle right",
@@ -109,79 +99,6 @@ def _wrapped(text: str) -> list[str]:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
     return lines
-
-
-def hours_of_day(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """At which hours of the day do events happen?
-
-    Parameters
-    ----------
-    table : ``hour`` (0 to 23, local) and ``count``.
-    title : plain text.
-    """
-    n = int(table["count"].sum())
-    if not n:
-        return empty("The log is empty.", title=title)
-    said = [f"{r.hour} o'clock: {share(r.count, n, r.count / n)}" for r in records(table)]
-    bars = go.Bar(
-        x=plain(table["hour"]),
-        y=plain(table["count"]),
-        marker={"color": PALETTE[0]},
-        hovertext=said,
-        hoverinfo="text",
-    )
-    layout = {"xaxis": {"dtick": 3, "title": {"text": "hour of the day"}}, "bargap": 0.15}
-    return finished([bars], layout, title=title, alt="; ".join(said) + ".", height=_HEIGHT)
-
-
-def value_classes(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """How are the values of the orders spread, and which are far from the others?
-
-    Parameters
-    ----------
-    table : a row per class of values: ``low, high``, ``count`` and ``odd``, the outliers in it.
-    title : plain text.
-    """
-    n = int(table["count"].sum())
-    if not n:
-        return empty("Too few orders have a value.", title=title)
-    middle = (table["low"] * table["high"]) ** 0.5
-    rows = records(table)
-    hover = [f"{r.low:,.2f} to {r.high:,.2f}: {share(r.count, n, r.count / n)}" for r in rows]
-    parts = [(table["count"] - table["odd"], PALETTE[0]), (table["odd"], DOWN)]
-    bars = [
-        go.Bar(
-            x=plain(middle),
-            y=plain(part),
-            width=plain((table["high"] - table["low"]) * 0.9),
-            marker={"color": color},
-            hovertext=hover,
-            hoverinfo="text",
-        )
-        for part, color in parts
-    ]
-    axis = {"type": "log", "title": {"text": "value of the order"}}
-    layout = {"xaxis": axis, "barmode": "stack", "font": {"color": INK}}
-    k = int(table["odd"].sum())
-    alt = (
-        f"{count(n)} orders of {table['low'].iloc[0]:,.2f} to {table['high'].iloc[-1]:,.2f}; "
-        f"{percent(k / n)} ({count(k)} of {count(n)}) are far from the others."
-    )
-    return finished(bars, layout, title=title, alt=alt, height=_HEIGHT)
-
-
-# ──── figures.quality_days
-#
-# What an audit saw over time: volume, missing cells, silent events.
-
-
-_HEIGHT_quality_days = 280
-
-
-_ROW_quality_days = 26
-
-
-_MOST_LINES_quality_days = 6
 
 
 def daily_volume(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -224,7 +141,7 @@ def daily_volume(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     said = [hover[i] for i in odd] or ["no day is far off"]
     least, most = own["count"].min(), own["count"].max()
     alt = f"{len(own)} days of {count(least)} to {count(most)} events; {'; '.join(said)}."
-    return finished(traces, layout, title=title, alt=alt, height=_HEIGHT_quality_days)
+    return finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
 
 
 def missing_cells(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -241,20 +158,20 @@ def missing_cells(table: pd.DataFrame, *, title: str | None = None) -> go.Figure
     traces: list[Any] = []
     said = []
     pairs = list(table.groupby(["event", "property"], sort=False))
-    for (event, name), own in pairs[:_MOST_LINES_quality_days]:
+    for (event, name), own in pairs[:_MOST_LINES]:
         rows = records(own)
-        told = [f"{day(r.date, year=True)}: {share(r.k, r.n, r.rate)}" for r in rows]
+        shares = [f"{day(r.date, year=True)}: {share(r.k, r.n, r.rate)}" for r in rows]
         color = PALETTE[len(traces)]
         dates = [row.date.strftime("%Y-%m-%d") for row in rows]
-        hover = [safe_lines([f"{name} of {event}", text]) for text in told]
+        hover = [safe_lines([f"{name} of {event}", text]) for text in shares]
         traces.append(_line(dates, plain(own["rate"]), color, "solid", hover))
         traces[-1].update(name=safe(short(f"{name} of {event}", 40)))
         worst = int((own["rate"] - own["usual"]).abs().argmax())
-        said.append(f"{name} of {event} is missing most unusually on {told[worst]}.")
-    more = len(pairs) - _MOST_LINES_quality_days
+        said.append(f"{name} of {event} is missing most unusually on {shares[worst]}.")
+    more = len(pairs) - _MOST_LINES
     said += [f"{more} more pairs are not drawn."] if more > 0 else []
     layout = {"yaxis": {"range": [-0.02, 1.02], "tickformat": ".0%"}, "showlegend": True}
-    return finished(traces, layout, title=title, alt=" ".join(said), height=_HEIGHT_quality_days)
+    return finished(traces, layout, title=title, alt=" ".join(said), height=_HEIGHT)
 
 
 def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -292,12 +209,71 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     }
     whole = [rows[0].log_start.strftime("%Y-%m-%d"), rows[0].log_end.strftime("%Y-%m-%d")]
     layout = {"xaxis": {"range": whole}, "yaxis": axis}
-    height = _ROW_quality_days * len(names) + 60
+    height = _ROW * len(names) + 60
     return finished(bars, layout, title=title, alt="; ".join(said) + ".", height=height)
 
 
 def _line(x: list[Any], y: list[Any], color: str, dash: str, hover: Any = None) -> go.Scatter:
-    told = {"hoverinfo": "skip"} if hover is None else {"hovertext": hover, "hoverinfo": "text"}
+    on_hover = {"hoverinfo": "skip"} if hover is None else {"hovertext": hover, "hoverinfo": "text"}
     return go.Scatter(
-        x=x, y=y, mode="lines", line={"color": color, "width": 2, "dash": dash}, **told
+        x=x, y=y, mode="lines", line={"color": color, "width": 2, "dash": dash}, **on_hover
     )
+
+
+def value_classes(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """How are the values of the orders spread, and which are far from the others?
+
+    Parameters
+    ----------
+    table : a row per class of values: ``low, high``, ``count`` and ``odd``, the outliers in it.
+    title : plain text.
+    """
+    n = int(table["count"].sum())
+    if not n:
+        return empty("Too few orders have a value.", title=title)
+    middle = (table["low"] * table["high"]) ** 0.5
+    rows = records(table)
+    hover = [f"{r.low:,.2f} to {r.high:,.2f}: {share(r.count, n, r.count / n)}" for r in rows]
+    parts = [(table["count"] - table["odd"], PALETTE[0]), (table["odd"], DOWN)]
+    bars = [
+        go.Bar(
+            x=plain(middle),
+            y=plain(part),
+            width=plain((table["high"] - table["low"]) * 0.9),
+            marker={"color": color},
+            hovertext=hover,
+            hoverinfo="text",
+        )
+        for part, color in parts
+    ]
+    axis = {"type": "log", "title": {"text": "value of the order"}}
+    layout = {"xaxis": axis, "barmode": "stack", "font": {"color": INK}}
+    k = int(table["odd"].sum())
+    alt = (
+        f"{count(n)} orders of {table['low'].iloc[0]:,.2f} to {table['high'].iloc[-1]:,.2f}; "
+        f"{percent(k / n)} ({count(k)} of {count(n)}) are far from the others."
+    )
+    return finished(bars, layout, title=title, alt=alt, height=_HEIGHT)
+
+
+def hours_of_day(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """At which hours of the day do events happen?
+
+    Parameters
+    ----------
+    table : ``hour`` (0 to 23, local) and ``count``.
+    title : plain text.
+    """
+    n = int(table["count"].sum())
+    if not n:
+        return empty("The log is empty.", title=title)
+    said = [f"{r.hour} o'clock: {share(r.count, n, r.count / n)}" for r in records(table)]
+    bars = go.Bar(
+        x=plain(table["hour"]),
+        y=plain(table["count"]),
+        marker={"color": PALETTE[0]},
+        hovertext=said,
+        hoverinfo="text",
+    )
+    layout = {"xaxis": {"dtick": 3, "title": {"text": "hour of the day"}}, "bargap": 0.15}
+    return finished([bars], layout, title=title, alt="; ".join(said) + ".", height=_HEIGHT)

@@ -11,11 +11,7 @@ import numba as nb
 import numpy as np
 
 _MINUTE = 60_000_000
-
-
 _HOUR = 3_600_000_000
-
-
 _DAY = 86_400_000_000
 
 

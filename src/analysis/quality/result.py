@@ -1,10 +1,15 @@
-"""Can this log be believed? Fifteen checks of what goes wrong with event logs.
+"""Can this log be believed, and may it be used for a report on this period?
 
-An answer is no better than the log it comes from, and most of what goes wrong with logs shows in
-the log itself: a tag that fires twice, a name with a slip in it, a day that is missing, a clock
-that is off, orders without a value. `audit` looks for each, says what it found and what to do, and
-draws its lines where `Limits` says. One look at every shard finds it all; integers add up, so the
-number of shards changes nothing.
+`audit`: fifteen checks of what goes wrong with event logs. An answer is no better than the log it
+comes from, and most of what goes wrong with logs shows in the log itself: a tag that fires twice, a
+name with a slip in it, a day that is missing, a clock that is off, orders without a value. `audit`
+looks for each, says what it found and what to do, and draws its lines where `Limits` says. One scan
+of every shard finds it all; integers add up, so the number of shards changes nothing.
+
+`gate`: checked before anything is said. Where it fails, the numbers below are about nothing, about
+the wrong time or of a log that is broken: do not read on. Where it warns, read on with this in
+mind. It checks itself whether the log holds the period; whether the log can be believed is what
+`audit` says.
 
 A check that has nothing to go by says "not applicable" and why; it never passes. What this module
 refuses to do: repair. It changes no row, it names no person, and it does not say that what
@@ -16,7 +21,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,31 +40,23 @@ from analysis.core.schema import (
 from analysis.core.wording import count, day, days
 from analysis.eventlog.groups import totals
 from analysis.eventlog.log import EventLog
-from analysis.quality import row_checks as quality_cells
-from analysis.quality import row_checks as quality_orders
-from analysis.quality import row_checks as quality_rows
-from analysis.quality import time_checks as quality_names
-from analysis.quality import time_checks as quality_volume
-from analysis.quality.figures import (
-    audit_rows,
-    daily_volume,
-    hours_of_day,
-    missing_cells,
-    silences,
-    value_classes,
+from analysis.quality import figures, row_checks, time_checks
+from analysis.quality.scan import (
+    FAIL,
+    NOT_APPLICABLE,
+    PASS,
+    WARN,
+    Finding,
+    Limits,
+    days_of,
+    not_applicable,
+    scan,
 )
-from analysis.quality.scan import FAIL as FAIL_quality
-from analysis.quality.scan import NOT_APPLICABLE, Finding, Limits, days_of, not_applicable, scan
-from analysis.quality.scan import PASS as PASS_quality
-from analysis.quality.scan import WARN as WARN_quality
 
-# ──── eventlog.quality
+ENTRY: Final = ("page_view", "session_start", "screen_view", "first_visit", "first_open")
+"""Events with which a visit begins, by their usual names."""
 
-
-ENTRY = ("page_view", "session_start", "screen_view", "first_visit", "first_open")
-
-
-NEED_ROWS = (
+NEED_ROWS: Final = (
     "new and vanished names",
     "daily volume",
     "last day",
@@ -74,6 +71,9 @@ NEED_ROWS = (
     "duplicate orders",
     "revenue outliers",
 )
+
+
+# ── audit ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,28 +91,19 @@ class AuditResult(Result):
     @property
     def verdict(self) -> str:
         """The worst of all checks: ``pass``, ``warn`` or ``fail``."""
-        found = set(self.table["verdict"])
-        return (
-            FAIL_quality
-            if FAIL_quality in found
-            else WARN_quality
-            if WARN_quality in found
-            else PASS_quality
-        )
+        return _worst(self.table["verdict"])
 
     def sentence(self) -> str:
         """How many checks passed, and what the others found."""
         many = Counter(self.table["verdict"])
         parts = [
-            f"{count(many[PASS_quality])} of {count(len(self.table))} checks passed",
-            *([f"{count(many[WARN_quality])} warn"] if many[WARN_quality] else []),
-            *([f"{count(many[FAIL_quality])} fail"] if many[FAIL_quality] else []),
+            f"{count(many[PASS])} of {count(len(self.table))} checks passed",
+            *([f"{count(many[WARN])} warn"] if many[WARN] else []),
+            *([f"{count(many[FAIL])} fail"] if many[FAIL] else []),
             *([f"{count(many[NOT_APPLICABLE])} do not apply"] if many[NOT_APPLICABLE] else []),
         ]
-        worst_first = sorted(self.table.itertuples(), key=lambda row: row.verdict != FAIL_quality)
-        said = [
-            str(row.finding) for row in worst_first if row.verdict in (FAIL_quality, WARN_quality)
-        ]
+        worst_first = sorted(self.table.itertuples(), key=lambda row: row.verdict != FAIL)
+        said = [str(row.finding) for row in worst_first if row.verdict in (FAIL, WARN)]
         return " ".join([", ".join(parts) + ".", *said])
 
     def figure(self, check: str | None = None) -> Any:
@@ -128,13 +119,13 @@ class AuditResult(Result):
             If that check has no figure.
         """
         if check is None:
-            return audit_rows(self.table)
+            return figures.audit_rows(self.table)
         draw = {
-            "daily volume": daily_volume,
-            "missing cells": missing_cells,
-            "new and vanished names": silences,
-            "revenue outliers": value_classes,
-            "time zone": hours_of_day,
+            "daily volume": figures.daily_volume,
+            "missing cells": figures.missing_cells,
+            "new and vanished names": figures.silences,
+            "revenue outliers": figures.value_classes,
+            "time zone": figures.hours_of_day,
         }
         return draw[one_of("AuditResult.figure: check", check, draw)](self.details[check])
 
@@ -165,7 +156,7 @@ def audit(
     -----
     A log without rows has nothing to be checked but its names. Levels and scatter are medians and
     median absolute deviations (Hampel 1974, *JASA* 69:383), so a fault does not hide itself; the
-    modules ``quality_*`` say how each check is made.
+    modules ``row_checks`` and ``time_checks`` say how each check is made.
 
     Examples
     --------
@@ -183,8 +174,8 @@ def audit(
     time_zone_of(time_zone, "audit: time_zone")
     seen = dict(zip(*log.summary()[["event", "events"]].to_dict("list").values(), strict=True))
     findings = [
-        quality_names.never_seen(seen, catalog, lines),
-        quality_names.not_planned(seen, catalog, lines),
+        time_checks.never_seen(seen, catalog, lines),
+        time_checks.not_planned(seen, catalog, lines),
     ]
     details: dict[str, pd.DataFrame] = {}
     if log.events:
@@ -196,9 +187,7 @@ def audit(
         table=pd.DataFrame(findings),
         details=details,
         parameters={"limits": asdict(lines), "entry": list(entry), "time_zone": time_zone},
-        warnings=tuple(
-            f"{f.check}: {f.finding}" for f in findings if f.verdict in (WARN_quality, FAIL_quality)
-        ),
+        warnings=tuple(f"{f.check}: {f.finding}" for f in findings if f.verdict in (WARN, FAIL)),
     )
 
 
@@ -208,29 +197,29 @@ def _of_rows(
     days = days_of(log, time_zone)
     counts = scan(log, days, entry=entry, limits=limits)
     names, rows = log.event_names, log.events
-    silence, silences = quality_names.silences(counts, days, names, limits)
-    volume, last_day, series = quality_volume.volume(counts, days, names, limits)
-    cells, missing = quality_cells.missing(counts, days, names, log.properties, limits)
-    orders = quality_orders.orders_of(log, catalog)
-    outliers, classes = quality_orders.outliers(orders, limits)
+    silence, silent = time_checks.silences(counts, days, names, limits)
+    volume, last_day, series = time_checks.volume(counts, days, names, limits)
+    cells, missing = row_checks.missing(counts, days, names, log.properties, limits)
+    orders = row_checks.orders_of(log, catalog)
+    outliers, classes = row_checks.outliers(orders, limits)
     findings = [
         silence,
         volume,
         last_day,
         cells,
-        quality_rows.duplicates(counts, names, rows, limits),
-        quality_rows.repeats(counts, names, rows, limits),
-        quality_rows.clock(counts, days, rows, limits),
-        quality_rows.bots(counts, log.users, limits),
-        quality_rows.entries(counts, entry, names, limits),
-        quality_rows.night(counts, days, limits),
-        quality_orders.without_value(orders, log, catalog, limits),
-        quality_orders.order_ids(orders, log, limits),
+        row_checks.duplicates(counts, names, rows, limits),
+        row_checks.repeats(counts, names, rows, limits),
+        row_checks.clock(counts, days, rows, limits),
+        row_checks.bots(counts, log.users, limits),
+        row_checks.entries(counts, entry, names, limits),
+        row_checks.night(counts, days, limits),
+        row_checks.without_value(orders, log, catalog, limits),
+        row_checks.order_ids(orders, log, limits),
         outliers,
     ]
     hours = pd.DataFrame({"hour": np.arange(24), "count": counts.hours[:24]})
     return findings, {
-        "new and vanished names": silences,
+        "new and vanished names": silent,
         "daily volume": series,
         "missing cells": missing,
         "time zone": hours,
@@ -238,16 +227,7 @@ def _of_rows(
     }
 
 
-# ──── gate
-#
-# May these data be used for this report? Checked before anything is said.
-#
-# A gate that fails means: do not read on, the numbers below are about nothing, about the wrong time
-# or of a log that is broken. A gate that warns means: read on, with this in mind. Whether the log
-# holds the period is looked at here; whether the log can be believed is what `audit` says.
-
-
-PASS, WARN, FAIL = "pass", "warn", "fail"
+# ── gate ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Check(NamedTuple):
@@ -265,8 +245,7 @@ class GateResult(Result):
     @property
     def status(self) -> str:
         """The worst of all checks: ``pass``, ``warn`` or ``fail``."""
-        found = set(self.table["status"])
-        return FAIL if FAIL in found else WARN if WARN in found else PASS
+        return _worst(self.table["status"])
 
     def sentence(self) -> str:
         """What the gate says, and why where it does not let pass."""
@@ -383,3 +362,8 @@ def _macro(log: EventLog, catalog: Catalog, asked: Period) -> Check:
 def _quality(log: EventLog, catalog: Catalog, time_zone: str) -> Check:
     audited = audit(log, catalog, time_zone=time_zone)
     return Check("Data quality", audited.verdict, audited.sentence())
+
+
+def _worst(verdicts: pd.Series) -> str:
+    found = set(verdicts)
+    return FAIL if FAIL in found else WARN if WARN in found else PASS

@@ -1,9 +1,22 @@
-"""Are there rows that no person made: doubled, at impossible times, at impossible rates?"""
+"""Are there rows that no person made, cells that are suddenly missing, orders hard to believe?
+
+Rows: doubled, at impossible times, at impossible rates, in visits without a beginning, at night.
+
+Missing cells: how often a property should be there nobody can tell from the log; a search has no
+price. But it does not change overnight by itself. So each event's share of missing cells is held
+against its own median over time, in robust standard deviations of a share that scatters more than
+chance alone, because one person's rows are alike (Laney 2002, *Qual Eng* 14:531: moving ranges of
+the z-scores). The scatter is that of as many people as there are, not rows. Rare events are looked
+at in blocks of days that hold enough people.
+
+Orders: values are judged on the logarithm, because orders spread by factors, and by median and
+median absolute deviation, which a few wrong values cannot move. Each currency is judged on its own.
+"""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,10 +26,12 @@ from analysis.catalog import Catalog
 from analysis.core.schema import MISSING, VALUE, human_duration, timestamp
 from analysis.core.wording import count, day, listed, percent, share
 from analysis.eventlog import parallel
+from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, string_hashes
 from analysis.quality.scan import (
     PASS,
+    SIGMA_PER_MAD,
     WARN,
     Counts,
     Days,
@@ -24,32 +39,291 @@ from analysis.quality.scan import (
     Limits,
     judged,
     not_applicable,
+    shortened,
     verdict_of,
 )
 
-# ──── eventlog.quality_orders
-#
-# Do the orders have values and numbers that can be believed?
-#
-# Values are judged on the logarithm, because orders spread by factors, and by median and median
-# absolute deviation, which a few wrong values cannot move. Currencies are judged each on its own.
+_FEWEST_FOR_CLOCK: Final = 100
+"""Events among which a few impossible times can be told."""
+
+_FEWEST_FOR_RHYTHM: Final = 1000
+"""Events in which a daily rhythm shows."""
+
+_QUIET_HOURS: Final = 6
+"""Hours of a night."""
+
+_FLAT_SHARE: Final = 0.6
+"""Of the busiest hours' events; with more than that in the quietest, there is no night."""
+
+_ONE_HOUR_SHARE: Final = 0.9
+"""With more of all events than that in one hour of the day, times are dates."""
+
+_PEOPLE_PER_BLOCK: Final = 50
+_FEWEST_BLOCKS: Final = 8
+
+_SIGMA_PER_MOVING_RANGE: Final = 1.0483
+"""The median difference of two normal values is 0.954 of their standard deviation."""
+
+_FAR_SIGMAS: Final = 6.0
+
+_MOST_PAIRS: Final = 6
+"""Pairs of event and property that a finding names."""
+
+ORDER_ID: Final = "order_id"
+_FEWEST_ORDERS: Final = 20
+
+_LEAST_SCATTER: Final = 0.1
+"""Of the logarithms: where nearly all orders have one value, another is no outlier for that."""
 
 
-ORDER_ID, CURRENCY = "order_id", "currency"
+# ── rows that no person made ─────────────────────────────────────────────────────────────────────
 
 
-_TO_SIGMA = 1.4826
+def duplicates(counts: Counts, names: tuple[str, ...], n: int, limits: Limits) -> Finding:
+    """Rows that are the same in every cell as one before: a file read twice, a doubled send."""
+    k = int(counts.duplicates.sum())
+    worst = _most_of_all(counts.duplicates, names)
+    finding = f"{share(k, n, k / n)} of the events repeat one of the same instant, cell for cell."
+    return judged(
+        "duplicates",
+        limits.duplicates,
+        k=k,
+        n=n,
+        finding=finding + worst if k else "No event is there twice.",
+        advice="Import without the copies; with an event id, give it as [duplicates].",
+    )
 
 
-_LEAST_SIGMA = 0.1
+def repeats(counts: Counts, names: tuple[str, ...], n: int, limits: Limits) -> Finding:
+    """The same event with the same cells within a moment: a tag that fires twice."""
+    k = int(counts.repeats.sum())
+    worst = _most_of_all(counts.repeats, names)
+    pause = human_duration(limits.repeat_within_us)
+    finding = f"{share(k, n, k / n)} of the events repeat the user's last of that name within "
+    return judged(
+        "bursts",
+        limits.repeats,
+        k=k,
+        n=n,
+        finding=f"{finding}{pause}, cell for cell.{worst if k else ''}",
+        advice="Look for a tag that fires twice; count people, not events, until it is mended.",
+    )
 
 
-_FEWEST = 20
+def _most_of_all(found: np.ndarray, names: tuple[str, ...]) -> str:
+    most = int(found.argmax())
+    return f" Most of all {names[most]}: {count(found[most])}."
+
+
+def clock(counts: Counts, days: Days, n: int, limits: Limits) -> Finding:
+    """Events from before the log's bulk or after its end: clocks that are wrong."""
+    if n < _FEWEST_FOR_CLOCK:
+        why = f"Impossible times are known by being few among {_FEWEST_FOR_CLOCK} events or more."
+        return not_applicable("clock", why)
+    before, after, users, only = (int(x) for x in counts.outside)
+    low = day(timestamp(days.low), year=True)
+    high = timestamp(days.high).strftime("%Y-%m-%d %H:%M UTC")
+    said = [f"{count(before)} before {low}"] if before else []
+    said += [f"{count(after)} after {high}"] if after else []
+    finding = (
+        f"{share(before + after, n, (before + after) / n)} of the events are at impossible times "
+        f"({listed(said)}), of {count(users)} users; {count(only)} of these have no other."
+    )
+    finding = finding if said else f"No event before {low} or after {high}."
+    advice = "Use the server's time where there is one, or leave these rows out: log.between."
+    found = judged(
+        "clock", limits.outside_time, k=before + after, n=n, finding=finding, advice=advice
+    )
+    # One stray event is enough to make the log seem complete up to its date.
+    if found.verdict == PASS and after and days.claims_too_much:
+        return found._replace(verdict=WARN, advice=f"{advice} Say --covers-until at the import.")
+    return found
+
+
+def bots(counts: Counts, users: int, limits: Limits) -> Finding:
+    """People whose rate no person reaches, and how much of the log is theirs."""
+    fast, long, either, rows, fastest, longest = (int(x) for x in counts.haste)
+    n = max(int(counts.daily.sum()), 1)
+    if not either:
+        finding = (
+            f"Nobody is faster than {count(fastest)} events in a minute, or active in more than "
+            f"{count(longest)} hours of a day."
+        )
+    else:
+        finding = (
+            f"{count(either)} of {count(users)} users have {share(rows, n, rows / n)} of the "
+            f"events: {count(fast)} with more than {count(limits.events_per_minute)} in a minute "
+            f"(at most {count(fastest)}), {count(long)} active in {count(limits.hours_per_day)} "
+            f"or more hours of a day."
+        )
+    advice = "Look who they are (monitoring, scrapers, shared ids) and leave them out."
+    return judged("bots", limits.bots, k=rows, n=n, finding=finding, advice=advice)
+
+
+def entries(
+    counts: Counts, entry: tuple[str, ...], names: tuple[str, ...], limits: Limits
+) -> Finding:
+    """Sessions without the event that every visit begins with."""
+    sessions, entered = (int(x) for x in counts.sessions)
+    known = [name for name in entry if name in names]
+    if not known or not entered:
+        why = f"No event of the log begins a visit; looked for: {listed(list(entry))}."
+        return not_applicable("sessions without an entry", why)
+    if not sessions:
+        return not_applicable("sessions without an entry", "No event of the log has a session.")
+    k = sessions - entered
+    finding = f"{share(k, sessions, k / sessions)} of the sessions have no {' or '.join(known)}."
+    advice = "Events may be lost, or belong to other ids; say with entry= how your visits begin."
+    return judged(
+        "sessions without an entry",
+        limits.no_entry,
+        k=k,
+        n=sessions,
+        finding=finding,
+        advice=advice,
+    )
+
+
+def night(counts: Counts, days: Days, limits: Limits) -> Finding:
+    """Do people sleep at night? Where the quietest hours lie by day, times are off by hours."""
+    hours, n = counts.hours[:24], int(counts.hours[:24].sum())
+    if n < _FEWEST_FOR_RHYTHM:
+        return not_applicable(
+            "time zone", f"A daily rhythm takes {count(_FEWEST_FOR_RHYTHM)} events or more."
+        )
+    if hours.max() > _ONE_HOUR_SHARE * n:
+        k = int(hours.max())
+        why = f"{share(k, n, k / n)} of the events are in one hour of the day: dates without time?"
+        return not_applicable("time zone", why)
+    around = np.concatenate([hours, hours[: _QUIET_HOURS - 1]])
+    blocks = np.convolve(around, np.ones(_QUIET_HOURS, np.int64), "valid")
+    start = int(blocks.argmin())
+    if blocks.min() > _FLAT_SHARE * blocks.max():
+        return not_applicable("time zone", "No hours of the day are clearly quieter than others.")
+    middle = float((start + _QUIET_HOURS / 2) % 24)
+    end = (start + _QUIET_HOURS) % 24
+    k = int(blocks.min())
+    low, high = limits.night
+    credible = low <= middle <= high
+    finding = (
+        f"The quietest hours are {start} to {end} o'clock in {days.time_zone}, "
+        f"with {percent(k / n)} ({count(k)} of {count(n)}) of the events."
+    )
+    advice = "If your people live elsewhere, give time_zone=; else times were read in a wrong zone."
+    verdict = PASS if credible else WARN
+    return Finding("time zone", verdict, middle, high, k, n, finding, "" if credible else advice)
+
+
+# ── missing cells ────────────────────────────────────────────────────────────────────────────────
+
+
+def missing(
+    counts: Counts, days: Days, names: tuple[str, ...], properties: tuple[str, ...], limits: Limits
+) -> tuple[Finding, pd.DataFrame]:
+    """Properties whose share of missing cells changed suddenly.
+
+    Returns
+    -------
+    The finding, and a row per event, property and block of days of each pair that changed:
+    ``event, property, date, k, n, rate, usual, odd``.
+    """
+    tested = 0
+    parts = []
+    for e, name in enumerate(names):
+        block = _blocks(counts.daily_users[e])
+        if block is None:
+            continue
+        people = np.bincount(block, counts.daily_users[e])
+        n = np.bincount(block, counts.daily[e])
+        starts = days.dates[np.unique(block, return_index=True)[1]]
+        for p, own in enumerate(properties):
+            k = np.bincount(block, counts.missing[p, e])
+            tested += 1
+            rate = k / n
+            odd = _unusual(rate, people, limits.null_change)
+            if odd.any():
+                columns = {"date": starts, "k": k, "n": n, "rate": rate, "usual": np.median(rate)}
+                frame = pd.DataFrame({"event": name, "property": own, **columns, "odd": odd})
+                parts.append(frame)
+    if not tested:
+        why = f"No event has {_FEWEST_BLOCKS} times {_PEOPLE_PER_BLOCK} people-days and a property."
+        return not_applicable("missing cells", why), _missing_table(parts)
+    return _missing_finding(parts, tested, limits), _missing_table(parts)
+
+
+def _blocks(people: np.ndarray) -> np.ndarray | None:
+    """The number of the block of every day, from 0 without a gap; None where there are too few."""
+    before = np.cumsum(people) - people
+    if people.sum() < _PEOPLE_PER_BLOCK * _FEWEST_BLOCKS:
+        return None
+    # A day opens a block once the block before has its people.
+    block = np.zeros(len(people), np.int64)
+    number, opened = 0, 0
+    for d in range(len(people)):
+        if before[d] - opened >= _PEOPLE_PER_BLOCK:
+            number, opened = number + 1, int(before[d])
+        block[d] = number
+    if people.sum() - opened < _PEOPLE_PER_BLOCK:
+        block = np.minimum(block, max(number - 1, 0))
+    return block if block[-1] + 1 >= _FEWEST_BLOCKS else None
+
+
+def _unusual(rate: np.ndarray, n: np.ndarray, change: float) -> np.ndarray:
+    usual = np.median(rate)
+    far = np.abs(rate - usual) >= change
+    if not far.any():
+        return far
+    # Where nothing was ever missing the rate is still not known to be exactly 0.
+    known = np.clip(usual, 1 / (n + 2), 1 - 1 / (n + 2))
+    z = (rate - usual) / np.sqrt(known * (1 - known) / n)
+    scatter = max(1.0, _SIGMA_PER_MOVING_RANGE * float(np.median(np.abs(np.diff(z)))))
+    return far & (np.abs(z) >= _FAR_SIGMAS * scatter)
+
+
+def _missing_finding(parts: list[pd.DataFrame], tested: int, limits: Limits) -> Finding:
+    largest = [float((part["rate"] - part["usual"]).abs().max()) for part in parts]
+    if not parts:
+        finding = f"None of {count(tested)} pairs of event and property changed suddenly."
+        return Finding("missing cells", PASS, 0.0, limits.null_change, 0, tested, finding)
+    order = np.argsort(largest)[::-1]
+    said = shortened([_sentence(parts[i]) for i in order], _MOST_PAIRS, "more pairs")
+    return Finding(
+        "missing cells",
+        WARN,
+        max(largest),
+        limits.null_change,
+        len(parts),
+        tested,
+        "; ".join(said) + ".",
+        "Ask what was released then; breakdowns by these properties hold for the other days only.",
+    )
+
+
+def _sentence(part: pd.DataFrame) -> str:
+    odd = part[part["odd"]]
+    row = odd.iloc[int((odd["rate"] - odd["usual"]).abs().argmax())]
+    return (
+        f"{row['property']} of {row['event']}: missing in {percent(row['rate'])} "
+        f"({count(row['k'])} of {count(row['n'])}) on {day(row['date'], year=True)}, "
+        f"usual is {percent(row['usual'])}"
+    )
+
+
+def _missing_table(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    columns = ["event", "property", "date", "k", "n", "rate", "usual", "odd"]
+    return pd.DataFrame(columns=columns)
+
+
+# ── orders ───────────────────────────────────────────────────────────────────────────────────────
 
 
 class Orders(NamedTuple):
-    """All rows of the events that pay: values (NaN is missing), two hashes of each order's
-    number, whether it has one, and currencies. Sorted by value, so that shards do not show."""
+    """All rows of the events that pay, sorted by value, so that the shards do not show.
+
+    `values`: NaN is missing. `ids`: two hashes of the order's number, of those rows that have one.
+    """
 
     values: np.ndarray
     ids: np.ndarray
@@ -131,16 +405,19 @@ def outliers(orders: Orders, limits: Limits) -> tuple[Finding, pd.DataFrame]:
     usable = (orders.values > 0) & np.isfinite(orders.values)
     values, currencies = orders.values[usable], orders.currencies[usable]
     n = len(values)
-    if n < _FEWEST:
-        why = f"An unusual value takes {_FEWEST} usual ones; the log has {n} orders with a value."
-        return not_applicable("revenue outliers", why), _histogram(values[:0], values[:0] > 0)
+    if n < _FEWEST_ORDERS:
+        why = (
+            f"An unusual value takes {_FEWEST_ORDERS} usual ones; "
+            f"the log has {n} orders with a value."
+        )
+        return not_applicable("revenue outliers", why), _value_classes(values[:0], values[:0] > 0)
     level = np.log(values)
     z = np.zeros(n)
     for unit in np.unique(currencies.astype(str)):
         mine = currencies == unit
         middle = np.median(level[mine])
-        scatter = _TO_SIGMA * np.median(np.abs(level[mine] - middle))
-        z[mine] = (level[mine] - middle) / max(scatter, _LEAST_SIGMA)
+        scatter = SIGMA_PER_MAD * np.median(np.abs(level[mine] - middle))
+        z[mine] = (level[mine] - middle) / max(scatter, _LEAST_SCATTER)
     odd = np.abs(z) >= limits.outlier_z
     finding = f"None of {count(n)} orders has a value far from the others."
     money = float(values[odd].sum() / values.sum())
@@ -156,10 +433,12 @@ def outliers(orders: Orders, limits: Limits) -> tuple[Finding, pd.DataFrame]:
     advice = "Look at them: test orders, cents read as euros, or business customers?"
     numbers = (value, limits.outliers[0], int(odd.sum()), n)
     advice = "" if verdict == PASS else advice
-    return Finding("revenue outliers", verdict, *numbers, finding, advice), _histogram(values, odd)
+    return Finding("revenue outliers", verdict, *numbers, finding, advice), _value_classes(
+        values, odd
+    )
 
 
-def _histogram(values: np.ndarray, odd: np.ndarray) -> pd.DataFrame:
+def _value_classes(values: np.ndarray, odd: np.ndarray) -> pd.DataFrame:
     place = np.floor(10 * np.log10(values)).astype(np.int64)
     classes = np.arange(place.min(), place.max() + 1) if len(place) else np.arange(0)
     at = place - (classes[0] if len(classes) else 0)
@@ -167,287 +446,3 @@ def _histogram(values: np.ndarray, odd: np.ndarray) -> pd.DataFrame:
     strange = np.bincount(at[odd], minlength=len(classes))
     low, high = 10 ** (classes / 10), 10 ** ((classes + 1) / 10)
     return pd.DataFrame({"low": low, "high": high, "count": many, "odd": strange})
-
-
-# ──── eventlog.quality_cells
-#
-# Did a property begin to be missing, or to be there?
-#
-# How often a property should be there nobody can tell from the log: a search has no price. But it
-# does not change overnight by itself. So each event's share of missing cells is held against its
-# own
-# median over time, in robust standard deviations of a share that scatters more than chance alone,
-# because one person's rows are alike (Laney 2002, *Qual Eng* 14:531: moving ranges of the
-# z-scores).
-# The scatter is that of as many people as there are, not rows. Rare events are looked at in blocks
-# of days that hold enough people.
-
-
-_PEOPLE = 50
-
-
-_FEWEST_BLOCKS = 8
-
-
-_TO_SIGMA_quality_cells = (
-    1.0483  # the median of the difference of two normal values is 0.954 of their sigma
-)
-
-
-_FAR = 6.0
-
-
-_MOST = 6
-
-
-def missing(
-    counts: Counts, days: Days, names: tuple[str, ...], properties: tuple[str, ...], limits: Limits
-) -> tuple[Finding, pd.DataFrame]:
-    """Properties whose share of missing cells changed suddenly.
-
-    Returns
-    -------
-    The finding, and a row per event, property and block of days of each pair that changed:
-    ``event, property, date, k, n, rate, usual, odd``.
-    """
-    tested = 0
-    parts = []
-    for e, name in enumerate(names):
-        block = _blocks(counts.daily_users[e])
-        if block is None:
-            continue
-        people = np.bincount(block, counts.daily_users[e])
-        n = np.bincount(block, counts.daily[e])
-        starts = days.dates[np.unique(block, return_index=True)[1]]
-        for p, own in enumerate(properties):
-            k = np.bincount(block, counts.missing[p, e])
-            tested += 1
-            rate = k / n
-            odd = _odd(rate, people, limits.null_change)
-            if odd.any():
-                columns = {"date": starts, "k": k, "n": n, "rate": rate, "usual": np.median(rate)}
-                frame = pd.DataFrame({"event": name, "property": own, **columns, "odd": odd})
-                parts.append(frame)
-    if not tested:
-        why = f"No event has {_FEWEST_BLOCKS} times {_PEOPLE} people-days and a property."
-        return not_applicable("missing cells", why), _table(parts)
-    return _finding(parts, tested, limits), _table(parts)
-
-
-def _blocks(people: np.ndarray) -> np.ndarray | None:
-    """The number of the block of every day, from 0 without a gap; None where there are too few."""
-    before = np.cumsum(people) - people
-    if people.sum() < _PEOPLE * _FEWEST_BLOCKS:
-        return None
-    # A day opens a block once the block before has its people.
-    block = np.zeros(len(people), np.int64)
-    number, opened = 0, 0
-    for d in range(len(people)):
-        if before[d] - opened >= _PEOPLE:
-            number, opened = number + 1, int(before[d])
-        block[d] = number
-    if people.sum() - opened < _PEOPLE:
-        block = np.minimum(block, max(number - 1, 0))
-    return block if block[-1] + 1 >= _FEWEST_BLOCKS else None
-
-
-def _odd(rate: np.ndarray, n: np.ndarray, change: float) -> np.ndarray:
-    usual = np.median(rate)
-    far = np.abs(rate - usual) >= change
-    if not far.any():
-        return far
-    # Where nothing was ever missing the rate is still not known to be exactly 0.
-    known = np.clip(usual, 1 / (n + 2), 1 - 1 / (n + 2))
-    z = (rate - usual) / np.sqrt(known * (1 - known) / n)
-    scatter = max(1.0, _TO_SIGMA_quality_cells * float(np.median(np.abs(np.diff(z)))))
-    return far & (np.abs(z) >= _FAR * scatter)
-
-
-def _finding(parts: list[pd.DataFrame], tested: int, limits: Limits) -> Finding:
-    largest = [float((part["rate"] - part["usual"]).abs().max()) for part in parts]
-    if not parts:
-        finding = f"None of {count(tested)} pairs of event and property changed suddenly."
-        return Finding("missing cells", PASS, 0.0, limits.null_change, 0, tested, finding)
-    order = np.argsort(largest)[::-1]
-    said = [_said(parts[i]) for i in order[:_MOST]]
-    said += [f"{len(parts) - _MOST} more pairs"] if len(parts) > _MOST else []
-    return Finding(
-        "missing cells",
-        WARN,
-        max(largest),
-        limits.null_change,
-        len(parts),
-        tested,
-        "; ".join(said) + ".",
-        "Ask what was released then; breakdowns by these properties hold for the other days only.",
-    )
-
-
-def _said(part: pd.DataFrame) -> str:
-    odd = part[part["odd"]]
-    row = odd.iloc[int((odd["rate"] - odd["usual"]).abs().argmax())]
-    return (
-        f"{row['property']} of {row['event']}: missing in {percent(row['rate'])} "
-        f"({count(row['k'])} of {count(row['n'])}) on {day(row['date'], year=True)}, "
-        f"usual is {percent(row['usual'])}"
-    )
-
-
-def _table(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    if parts:
-        return pd.concat(parts, ignore_index=True)
-    columns = ["event", "property", "date", "k", "n", "rate", "usual", "odd"]
-    return pd.DataFrame(columns=columns)
-
-
-# ──── eventlog.quality_rows
-
-
-_FEW = 100
-
-
-_QUIET = 6
-
-
-_FEWEST_quality_rows = 1000
-
-
-_FLAT = 0.6
-
-
-_ONE_HOUR = 0.9
-
-
-def duplicates(counts: Counts, names: tuple[str, ...], n: int, limits: Limits) -> Finding:
-    """Rows that are the same in every cell as one before: a file read twice, a doubled send."""
-    k = int(counts.duplicates.sum())
-    worst = _worst(counts.duplicates, names)
-    finding = f"{share(k, n, k / n)} of the events repeat one of the same instant, cell for cell."
-    return judged(
-        "duplicates",
-        limits.duplicates,
-        k=k,
-        n=n,
-        finding=finding + worst if k else "No event is there twice.",
-        advice="Import without the copies; with an event id, give it as [duplicates].",
-    )
-
-
-def repeats(counts: Counts, names: tuple[str, ...], n: int, limits: Limits) -> Finding:
-    """The same event with the same cells within a moment: a tag that fires twice."""
-    k = int(counts.repeats.sum())
-    worst = _worst(counts.repeats, names)
-    pause = human_duration(limits.repeat_within_us)
-    finding = f"{share(k, n, k / n)} of the events repeat the user's last of that name within "
-    return judged(
-        "bursts",
-        limits.repeats,
-        k=k,
-        n=n,
-        finding=f"{finding}{pause}, cell for cell.{worst if k else ''}",
-        advice="Look for a tag that fires twice; count people, not events, until it is mended.",
-    )
-
-
-def _worst(found: np.ndarray, names: tuple[str, ...]) -> str:
-    most = int(found.argmax())
-    return f" Most of all {names[most]}: {count(found[most])}."
-
-
-def clock(counts: Counts, days: Days, n: int, limits: Limits) -> Finding:
-    """Events from before the log's bulk or after its end: clocks that are wrong."""
-    if n < _FEW:
-        why = f"Impossible times are known by being few among {_FEW} events or more."
-        return not_applicable("clock", why)
-    before, after, users, only = (int(x) for x in counts.outside)
-    low = day(timestamp(days.low), year=True)
-    high = timestamp(days.high).strftime("%Y-%m-%d %H:%M UTC")
-    said = [f"{count(before)} before {low}"] if before else []
-    said += [f"{count(after)} after {high}"] if after else []
-    finding = (
-        f"{share(before + after, n, (before + after) / n)} of the events are at impossible times "
-        f"({listed(said)}), of {count(users)} users; {count(only)} of these have no other."
-    )
-    finding = finding if said else f"No event before {low} or after {high}."
-    advice = "Use the server's time where there is one, or leave these rows out: log.between."
-    found = judged(
-        "clock", limits.outside_time, k=before + after, n=n, finding=finding, advice=advice
-    )
-    # One stray event is enough to make the log seem complete up to its date.
-    if found.verdict == PASS and after and days.claims_too_much:
-        return found._replace(verdict=WARN, advice=f"{advice} Say --covers-until at the import.")
-    return found
-
-
-def bots(counts: Counts, users: int, limits: Limits) -> Finding:
-    """People whose rate no person reaches, and how much of the log is theirs."""
-    fast, long, either, rows, fastest, longest = (int(x) for x in counts.haste)
-    n = max(int(counts.daily.sum()), 1)
-    if not either:
-        finding = (
-            f"Nobody is faster than {count(fastest)} events in a minute, or active in more than "
-            f"{count(longest)} hours of a day."
-        )
-    else:
-        finding = (
-            f"{count(either)} of {count(users)} users have {share(rows, n, rows / n)} of the "
-            f"events: {count(fast)} with more than {count(limits.events_per_minute)} in a minute "
-            f"(at most {count(fastest)}), {count(long)} active in {count(limits.hours_per_day)} "
-            f"or more hours of a day."
-        )
-    advice = "Look who they are (monitoring, scrapers, shared ids) and leave them out."
-    return judged("bots", limits.bots, k=rows, n=n, finding=finding, advice=advice)
-
-
-def entries(
-    counts: Counts, entry: tuple[str, ...], names: tuple[str, ...], limits: Limits
-) -> Finding:
-    """Sessions without the event that every visit begins with."""
-    sessions, entered = (int(x) for x in counts.sessions)
-    known = [name for name in entry if name in names]
-    if not known or not entered:
-        why = f"No event of the log begins a visit; looked for: {listed(list(entry))}."
-        return not_applicable("sessions without an entry", why)
-    if not sessions:
-        return not_applicable("sessions without an entry", "No event of the log has a session.")
-    k = sessions - entered
-    finding = f"{share(k, sessions, k / sessions)} of the sessions have no {' or '.join(known)}."
-    advice = "Events may be lost, or belong to other ids; say with entry= how your visits begin."
-    return judged(
-        "sessions without an entry",
-        limits.no_entry,
-        k=k,
-        n=sessions,
-        finding=finding,
-        advice=advice,
-    )
-
-
-def night(counts: Counts, days: Days, limits: Limits) -> Finding:
-    """Do people sleep at night? Where the quietest hours lie by day, times are off by hours."""
-    hours, n = counts.hours[:24], int(counts.hours[:24].sum())
-    if n < _FEWEST_quality_rows:
-        return not_applicable(
-            "time zone", f"A daily rhythm takes {count(_FEWEST_quality_rows)} events or more."
-        )
-    if hours.max() > _ONE_HOUR * n:
-        k = int(hours.max())
-        why = f"{share(k, n, k / n)} of the events are in one hour of the day: dates without time?"
-        return not_applicable("time zone", why)
-    around = np.concatenate([hours, hours[: _QUIET - 1]])
-    blocks = np.convolve(around, np.ones(_QUIET, np.int64), "valid")
-    start = int(blocks.argmin())
-    if blocks.min() > _FLAT * blocks.max():
-        return not_applicable("time zone", "No hours of the day are clearly quieter than others.")
-    middle = float((start + _QUIET / 2) % 24)
-    end = (start + _QUIET) % 24
-    k = int(blocks.min())
-    low, high = limits.night
-    credible = low <= middle <= high
-    finding = (
-        f"The quietest hours are {start} to {end} o'clock in {days.time_zone}, "
-        f"with {percent(k / n)} ({count(k)} of {count(n)}) of the events."
-    )
-    advice = "If your people live elsewhere, give time_zone=; else times were read in a wrong zone."
-    verdict = PASS if credible else WARN
-    return Finding("time zone", verdict, middle, high, k, n, finding, "" if credible else advice)

@@ -1,4 +1,8 @@
-"""One look at every shard for all that an audit counts; integers that add over shards.
+"""Scan every shard once for all that an audit counts, and say where an audit draws its lines.
+
+Counts are integers that add up over shards. Every line stands in `Limits` with its default, so
+that nothing is judged by a number that a reader cannot see and move. The defaults are wide: an
+audit that cries wolf is not read twice.
 
 Which days are looked at is decided first: a few events of 1970 or 2099 must not stretch the log
 over a century of empty days. They are cut off where at least `_GAP` days without any event part
@@ -11,7 +15,7 @@ import dataclasses
 import itertools
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,38 +31,15 @@ from analysis.core.schema import (
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn
-from analysis.quality import kernels as quality
-
-# ──── eventlog.quality_words
-#
-# What an audit says and where it draws its lines.
-#
-# Every line stands in `Limits`, with its default, so that nothing is judged by a number that a
-# reader cannot see and move. The defaults are wide: an audit that cries wolf is not read twice.
-
+from analysis.quality import kernels
 
 PASS, WARN, FAIL, NOT_APPLICABLE = "pass", "warn", "fail", "not applicable"
 
+SIGMA_PER_MAD: Final = 1.4826
+"""A normal distribution's standard deviation over its median absolute deviation."""
 
 Limit: TypeAlias = tuple[float, float]
 """From which value on a check warns, and from which on it fails."""
-
-
-class Finding(NamedTuple):
-    """One check: its question, what was found in numbers and words, and what to do about it.
-
-    ``value`` is what is held against ``limit``, where the check begins to warn; ``k`` of ``n``
-    says how many things it is about. What is undefined is NaN, and ``finding`` says why.
-    """
-
-    check: str
-    verdict: str
-    value: float
-    limit: float
-    k: float
-    n: float
-    finding: str
-    advice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +98,32 @@ class Limits:
                 raise UsageError(f"Limits: {field.name}={given!r} descends. Swap the two.")
 
 
+class Finding(NamedTuple):
+    """One check: its question, what was found in numbers and words, and what to do about it.
+
+    ``value`` is what is held against ``limit``, where the check begins to warn; ``k`` of ``n``
+    says how many things it is about. What is undefined is NaN, and ``finding`` says why.
+    """
+
+    check: str
+    verdict: str
+    value: float
+    limit: float
+    k: float
+    n: float
+    finding: str
+    advice: str = ""
+
+
+def judged(check: str, limit: Limit, *, k: float, n: float, finding: str, advice: str) -> Finding:
+    """The finding on a share ``k / n``; where it passes, nothing is advised."""
+    verdict = verdict_of(k / n, limit)
+    advice = "" if verdict == PASS else advice
+    return Finding(check, verdict, k / n, limit[0], k, n, finding, advice)
+
+
 def verdict_of(value: float, limit: Limit) -> str:
-    """What a value means: below the first number it passes, from the second on it fails.
+    """The verdict on a value: below the first number it passes, from the second on it fails.
 
     Examples
     --------
@@ -130,38 +135,36 @@ def verdict_of(value: float, limit: Limit) -> str:
 
 
 def not_applicable(check: str, why: str) -> Finding:
-    """A check that these data give no occasion for, and why."""
+    """The finding of a check that these data give no occasion for; `why` says so."""
     return Finding(check, NOT_APPLICABLE, np.nan, np.nan, np.nan, np.nan, why)
 
 
-def judged(check: str, limit: Limit, *, k: float, n: float, finding: str, advice: str) -> Finding:
-    """The finding on a share ``k / n``; where it passes, nothing is advised."""
-    verdict = verdict_of(k / n, limit)
-    said = "" if verdict == PASS else advice
-    return Finding(check, verdict, k / n, limit[0], k, n, finding, said)
+def shortened(parts: list[str], most: int, rest: str = "more") -> list[str]:
+    """The first parts of a list for a sentence, and how many more there are.
+
+    Examples
+    --------
+    >>> shortened(["a", "b", "c"], 1)
+    ['a', '2 more']
+    """
+    more = len(parts) - most
+    return [*parts[:most], f"{more} {rest}"] if more > 0 else parts
 
 
-# ──── eventlog.quality_scan
+# ── which days are looked at ─────────────────────────────────────────────────────────────────────
 
-
-_GAP = 30
-
-
-_STRAY = 0.005
-
-
-_MOST_DAYS = 200 * 366
-
-
-_EARLIEST = instant_us("2000-01-01")
+_GAP: Final = 30
+_STRAY: Final = 0.005
+_MOST_DAYS: Final = 200 * 366
+_EARLIEST: Final = instant_us("2000-01-01")
 
 
 @dataclass(frozen=True, eq=False)
 class Days:
     """The local days that hold the log: `midnights` (int64 microseconds, one more than days).
 
-    ``last_whole`` says whether the log covers the last day to its end, ``claims_too_much``
-    whether it says to cover more than the days that hold its bulk.
+    `low` and `high` bound the bulk. `last_whole`: the log covers the last day to its end.
+    `claims_too_much`: the log says to cover more than the days that hold its bulk.
     """
 
     dates: pd.DatetimeIndex
@@ -174,27 +177,6 @@ class Days:
 
     def __len__(self) -> int:
         return len(self.dates)
-
-
-@dataclass(frozen=True, eq=False)
-class Counts:
-    """What one look found; int64 arrays, the first axis of most is the event name.
-
-    ``outside`` and ``haste`` are as `passes.quality` returns them. ``daily_users`` and ``squares``
-    (of users' events of a day) have any event as their last row, ``hours`` the rows exactly at
-    midnight. ``sessions``: all, and those with an entry; ``missing``: (properties, names, days).
-    """
-
-    outside: np.ndarray
-    daily: np.ndarray
-    daily_users: np.ndarray
-    squares: np.ndarray
-    hours: np.ndarray
-    sessions: np.ndarray
-    haste: np.ndarray
-    duplicates: np.ndarray
-    repeats: np.ndarray
-    missing: np.ndarray
 
 
 def days_of(log: EventLog, time_zone: str) -> Days:
@@ -228,7 +210,7 @@ def _bulk(log: EventLog) -> tuple[int, int]:
 
 
 def _per_utc_day(shard: Shard, *, names: int, first: int, bins: int) -> np.ndarray:
-    return quality.per_utc_day(shard.time, shard.event, names, first, bins)
+    return kernels.per_utc_day(shard.time, shard.event, names, first, bins)
 
 
 def _without_strays(total: np.ndarray) -> tuple[int, int]:
@@ -245,11 +227,38 @@ def _without_strays(total: np.ndarray) -> tuple[int, int]:
     return int(parts[0][0]), int(parts[-1][1])
 
 
+# ── one scan of every shard ──────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """The counts of one scan: int64 arrays; the first axis of most is the event name.
+
+    ``outside`` and ``haste`` are as the kernels return them. ``daily_users`` and ``squares``
+    (of users' events of a day) have any event as their last row, ``hours`` the rows exactly at
+    midnight. ``sessions``: all, and those with an entry; ``missing``: (properties, names, days).
+    """
+
+    outside: np.ndarray
+    daily: np.ndarray
+    daily_users: np.ndarray
+    squares: np.ndarray
+    hours: np.ndarray
+    sessions: np.ndarray
+    haste: np.ndarray
+    duplicates: np.ndarray
+    repeats: np.ndarray
+    missing: np.ndarray
+
+
 def scan(log: EventLog, days: Days, *, entry: tuple[str, ...], limits: Limits) -> Counts:
-    """Look at every shard once."""
+    """Count in every shard all that the checks need.
+
+    `entry` names the events with which a visit begins.
+    """
     is_entry = np.array([name in entry for name in log.event_names], np.bool_)
-    look = partial(_look, days=days, is_entry=is_entry, limits=limits)
-    parts = parallel.map_shards(log.shards, look)
+    of_shard = partial(_scan_shard, days=days, is_entry=is_entry, limits=limits)
+    parts = parallel.map_shards(log.shards, of_shard)
     total = {}
     for field in fields(Counts):
         stack = np.stack([getattr(part, field.name) for part in parts])
@@ -259,23 +268,23 @@ def scan(log: EventLog, days: Days, *, entry: tuple[str, ...], limits: Limits) -
     return Counts(**total)
 
 
-def _look(shard: Shard, *, days: Days, is_entry: np.ndarray, limits: Limits) -> Counts:
+def _scan_shard(shard: Shard, *, days: Days, is_entry: np.ndarray, limits: Limits) -> Counts:
     time, event, offsets, names = shard.time, shard.event, shard.offsets, len(is_entry)
     midnights = days.midnights
-    day = quality.day_of(time, event, names, midnights)
-    users, squares = quality.users_per_day(event, day, offsets, names, len(days))
-    hours, sharp = quality.per_hour(time, day, midnights)
+    day = kernels.day_of(time, event, names, midnights)
+    users, squares = kernels.users_per_day(event, day, offsets, names, len(days))
+    hours, sharp = kernels.per_hour(time, day, midnights)
     session = shard.columns[SESSION]
     assert isinstance(session, TextColumn)
     fast = limits.events_per_minute, limits.hours_per_day
     return Counts(
-        outside=quality.outside(time, event, offsets, names, days.low, days.high),
-        daily=quality.per_day(event, day, names, len(days)),
+        outside=kernels.outside(time, event, offsets, names, days.low, days.high),
+        daily=kernels.per_day(event, day, names, len(days)),
         daily_users=users,
         squares=squares,
         hours=np.append(hours, sharp),
-        sessions=np.array(quality.entries(event, session.codes, offsets, names, is_entry)),
-        haste=quality.haste(time, event, day, offsets, midnights, *fast),
+        sessions=np.array(kernels.entries(event, session.codes, offsets, names, is_entry)),
+        haste=kernels.haste(time, event, day, offsets, midnights, *fast),
         duplicates=_duplicates(shard, names),
         repeats=_repeats(shard, names, limits.repeat_within_us),
         missing=_missing(shard, day, names, len(days)),
@@ -287,15 +296,15 @@ def _missing(shard: Shard, day: np.ndarray, names: int, days: int) -> np.ndarray
     properties = [column for name, column in shard.columns.items() if name != SESSION]
     for place, column in zip(out, properties, strict=True):
         if isinstance(column, TextColumn):
-            place += quality.missing_codes(shard.event, day, column.codes, names, days)
+            place += kernels.missing_codes(shard.event, day, column.codes, names, days)
         else:
-            place += quality.missing_numbers(shard.event, day, column.numbers, names, days)
+            place += kernels.missing_numbers(shard.event, day, column.numbers, names, days)
     return out
 
 
 def _duplicates(shard: Shard, names: int) -> np.ndarray:
     """Rows that have a twin before them: same user, instant, event and cells; by event."""
-    first = quality.shared_instants(shard.time, shard.event, shard.offsets, names)
+    first = kernels.shared_instants(shard.time, shard.event, shard.offsets, names)
     rows = np.flatnonzero(first >= 0)
     key = _mixed(first[rows].astype(np.uint64), np.uint64(0))
     key = _mixed(key, shard.event[rows].astype(np.uint64))
@@ -309,7 +318,7 @@ def _duplicates(shard: Shard, names: int) -> np.ndarray:
 
 def _repeats(shard: Shard, names: int, gap: int) -> np.ndarray:
     """Rows that repeat, cell for cell, the user's row of the same name shortly before."""
-    before = quality.repeats(shard.time, shard.event, shard.offsets, names, gap)
+    before = kernels.repeats(shard.time, shard.event, shard.offsets, names, gap)
     rows = np.flatnonzero(before >= 0)
     for column in shard.columns.values():
         rows = rows[_words(column, rows) == _words(column, before[rows])]

@@ -1,7 +1,7 @@
-"""Do the days hold as many events as such days should?
+"""Are the planned names there, were they there all the time, and do the days hold enough events?
 
-A day is held against the same weekday of up to four weeks before and after, by the median, so
-that neither growth, nor the weekday, nor another odd day makes it look odd. Its distance is
+Volume: a day is held against the same weekday of up to four weeks before and after, by the median,
+so that neither growth, nor the weekday, nor another odd day makes it look odd. Its distance is
 measured on the logarithm in robust standard deviations of all such distances, but is never more
 than it would be if people came by chance (on the square root, Anscombe 1948, *Biometrika* 35:246).
 One person's events come together, so chance scatters more than a Poisson count of events does: the
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,24 +28,44 @@ from analysis.core.wording import count, day, listed, percent
 from analysis.quality.scan import (
     FAIL,
     PASS,
+    SIGMA_PER_MAD,
     WARN,
     Counts,
     Days,
     Finding,
     Limits,
     not_applicable,
+    shortened,
     verdict_of,
 )
 
-# ──── eventlog.quality_names
-#
-# Are the log's event names the planned ones, and were they there the whole time?
+_MOST_NAMES: Final = 8
+"""Names that a finding lists."""
+
+_SHORTEST_SILENCE: Final = 3
+"""Days."""
+
+ALL_EVENTS: Final = "all events"
+
+_WEEKS: Final = 4
+"""Before and after a day; their same weekday says what is usual."""
+
+_FEWEST_DAYS: Final = 21
+"""Whole days in which a weekday's pattern shows."""
+
+_FEWEST_DAILY_EVENTS: Final = 30
+"""Median of an event name that is judged on its own."""
+
+_FIRST_WEEK: Final = 7
+
+_MEDIAN_OF_7: Final = 1.21
+"""Standard error of a median of seven, over that of their mean."""
+
+_MOST_DAYS: Final = 6
+"""Odd days and shifts that a finding lists."""
 
 
-_MOST_NAMES = 8
-
-
-_FEWEST_DAYS = 3
+# ── planned and seen names ───────────────────────────────────────────────────────────────────────
 
 
 def never_seen(seen: dict[str, int], catalog: Catalog, limits: Limits) -> Finding:
@@ -67,7 +87,7 @@ def never_seen(seen: dict[str, int], catalog: Catalog, limits: Limits) -> Findin
         1,
         len(missing),
         len(planned),
-        f"Never seen: {listed(_cut(said))}.",
+        f"Never seen: {listed(shortened(said, _MOST_NAMES))}.",
         "Look whether the tag fires, or take the event out of the catalog.",
     )
 
@@ -88,14 +108,15 @@ def not_planned(seen: dict[str, int], catalog: Catalog, limits: Limits) -> Findi
             "seen, not planned",
             WARN,
             *counts,
-            " ".join(_cut(slips)),
+            " ".join(shortened(slips, _MOST_NAMES)),
             "Rename them at the import, in the table [events] of the column mapping.",
         )
     finding = "Every event name is in the catalog."
     if strange:
+        named = listed(shortened(strange, _MOST_NAMES))
         finding = (
             f"{count(len(strange))} of {count(len(seen))} names are not in the catalog and count "
-            f"as context: {listed(_cut(strange))}. None looks like a slip of a planned one."
+            f"as context: {named}. None looks like a slip of a planned one."
         )
     return Finding("seen, not planned", PASS, *counts, finding)
 
@@ -108,9 +129,7 @@ def _alike(one: str, other: str) -> float:
     return difflib.SequenceMatcher(None, a, b).ratio()
 
 
-def _cut(said: list[str]) -> list[str]:
-    more = len(said) - _MOST_NAMES
-    return [*said[:_MOST_NAMES], f"{more} more"] if more > 0 else said
+# ── new and vanished names ───────────────────────────────────────────────────────────────────────
 
 
 def silences(
@@ -128,9 +147,9 @@ def silences(
     The finding, and a row per silence: ``event, kind, start, end`` (local days, `end` excluded),
     ``evidence``, and the log's own days ``log_start, log_end``.
     """
-    if len(days) < 2 * _FEWEST_DAYS:
+    if len(days) < 2 * _SHORTEST_SILENCE:
         why = f"The log has {count(len(days))} days; new and vanished names take more."
-        return not_applicable("new and vanished names", why), _silences([])
+        return not_applicable("new and vanished names", why), _silence_table([])
     daily_users = counts.daily_users[:-1]
     everybody = daily_users.sum(axis=0)
     rows: list[tuple[object, ...]] = []
@@ -138,37 +157,21 @@ def silences(
         for start, end in _empty_runs(people):
             inside = everybody[start:end].sum() / everybody.sum()
             evidence = -people.sum() * np.log1p(-inside)
-            if evidence >= limits.silence and end - start >= _FEWEST_DAYS:
+            if evidence >= limits.silence and end - start >= _SHORTEST_SILENCE:
                 kind = "new" if start == 0 else "vanished" if end == len(days) else "paused"
                 edge = [days.dates[0] + pd.Timedelta(days=int(d)) for d in (start, end)]
                 whole = (days.dates[0], days.dates[-1] + pd.Timedelta(days=1))
                 rows.append((name, kind, *edge, float(evidence), *whole))
-    table = _silences(rows)
+    table = _silence_table(rows)
     seen = int((counts.daily.sum(axis=1) > 0).sum())
     odd = table["event"].nunique()
     if not len(table):
         finding = f"Each of the {count(seen)} names was there the whole time, as far as it shows."
         return Finding("new and vanished names", PASS, 0, 1, 0, seen, finding), table
-    said = [_silence(row) for row in table.itertuples()]
+    said = [_silence_sentence(row) for row in table.itertuples()]
     advice = "Ask what was released then. Rates that use these events hold for the other days only."
-    found = "; ".join(_cut(said)) + "."
+    found = "; ".join(shortened(said, _MOST_NAMES)) + "."
     return Finding("new and vanished names", WARN, odd, 1, odd, seen, found, advice), table
-
-
-def _silence(row: Any) -> str:
-    name, start, end = row.event, row.start, row.end
-    if row.kind == "new":
-        return f"{name} is new since {day(end, year=True)}"
-    if row.kind == "vanished":
-        return f"{name} vanished after {day(start - pd.Timedelta(days=1), year=True)}"
-    last = end - pd.Timedelta(days=1)
-    return f"{name} paused from {day(start)} to {day(last, year=True)}"
-
-
-def _silences(rows: list[tuple[object, ...]]) -> pd.DataFrame:
-    return pd.DataFrame(
-        rows, columns=["event", "kind", "start", "end", "evidence", "log_start", "log_end"]
-    )
 
 
 def _empty_runs(people: np.ndarray) -> list[tuple[int, int]]:
@@ -182,37 +185,23 @@ def _empty_runs(people: np.ndarray) -> list[tuple[int, int]]:
     )
 
 
-# ──── eventlog.quality_volume
+def _silence_sentence(row: Any) -> str:
+    name, start, end = row.event, row.start, row.end
+    if row.kind == "new":
+        return f"{name} is new since {day(end, year=True)}"
+    if row.kind == "vanished":
+        return f"{name} vanished after {day(start - pd.Timedelta(days=1), year=True)}"
+    last = end - pd.Timedelta(days=1)
+    return f"{name} paused from {day(start)} to {day(last, year=True)}"
 
 
-ALL_EVENTS = "all events"
+def _silence_table(rows: list[tuple[object, ...]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        rows, columns=["event", "kind", "start", "end", "evidence", "log_start", "log_end"]
+    )
 
 
-_WEEKS = 4
-
-
-_FEWEST_DAYS_OF_VOLUME = 21
-
-
-_FEWEST_EVENTS = 30
-
-
-_TO_SIGMA = 1.4826  # the MAD of a normal distribution, upside down
-
-
-_MEDIAN_OF_7 = 1.21  # standard error of a median of seven, against that of their mean
-
-
-_YOUNG = 7
-
-
-_MOST = 6
-
-
-class _Series(NamedTuple):
-    expected: np.ndarray
-    z: np.ndarray
-    ratio: np.ndarray
+# ── volume ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def volume(
@@ -226,33 +215,39 @@ def volume(
     (whether the day is), ``shift`` (whether a lasting change begins there).
     """
     total = counts.daily.sum(axis=0)
-    judged = len(days) - (0 if days.last_whole else 1)
-    if judged < _FEWEST_DAYS_OF_VOLUME:
+    whole_days = len(days) - (0 if days.last_whole else 1)
+    if whole_days < _FEWEST_DAYS:
         why = (
-            f"A weekday's pattern takes {_FEWEST_DAYS_OF_VOLUME} whole days; "
-            f"the log has {max(judged, 0)}."
+            f"A weekday's pattern takes {_FEWEST_DAYS} whole days; "
+            f"the log has {max(whole_days, 0)}."
         )
         last = not_applicable("last day", why)
-        return not_applicable("daily volume", why), last, _table([], days)
+        return not_applicable("daily volume", why), last, _volume_table([], days)
     parts = []
-    series = np.vstack([total, counts.daily])[:, :judged]
+    series = np.vstack([total, counts.daily])[:, :whole_days]
     squares = np.roll(counts.squares, 1)
     for name, own, square in zip((ALL_EVENTS, *names), series, squares, strict=True):
-        if name == ALL_EVENTS or np.median(own) >= _FEWEST_EVENTS:
+        if name == ALL_EVENTS or np.median(own) >= _FEWEST_DAILY_EVENTS:
             clumps = max(float(square / max(own.sum(), 1)), 1.0)
-            parts.append(_judged(name, own, days, limits, clumps))
-    table = _table(parts, days)
-    return _breaks(table, judged, limits), _last_day(parts[0], days, limits), table
+            parts.append(_judged_series(name, own, days, limits, clumps))
+    table = _volume_table(parts, days)
+    return (
+        _volume_finding(table, whole_days, limits),
+        _last_day_finding(parts[0], days, limits),
+        table,
+    )
 
 
-def _judged(name: str, own: np.ndarray, days: Days, limits: Limits, clumps: float) -> pd.DataFrame:
+def _judged_series(
+    name: str, own: np.ndarray, days: Days, limits: Limits, clumps: float
+) -> pd.DataFrame:
     series = _against_weekdays(own, clumps)
     least = np.log(limits.volume_ratio)
     odd = (np.abs(series.z) >= limits.volume_z) & (np.abs(np.log(series.ratio)) >= least)
-    odd[:_YOUNG] = False
+    odd[:_FIRST_WEEK] = False
     odd[-1] = False  # has a check of its own
     shift = np.zeros(len(own), np.bool_)
-    cut = _shift(own, limits, clumps)
+    cut = _shift_start(own, limits, clumps)
     if cut:
         shift[cut] = True
     columns = {"count": own, "expected": series.expected, "ratio": series.ratio, "z": series.z}
@@ -260,7 +255,13 @@ def _judged(name: str, own: np.ndarray, days: Days, limits: Limits, clumps: floa
     return frame.assign(odd=odd, shift=shift)
 
 
-def _against_weekdays(own: np.ndarray, clumps: float) -> _Series:
+class _AgainstWeekdays(NamedTuple):
+    expected: np.ndarray
+    z: np.ndarray
+    ratio: np.ndarray
+
+
+def _against_weekdays(own: np.ndarray, clumps: float) -> _AgainstWeekdays:
     level = np.log(own + 0.5)
     near = np.full((2 * _WEEKS, len(own)), np.nan)
     for week in range(1, _WEEKS + 1):
@@ -268,37 +269,37 @@ def _against_weekdays(own: np.ndarray, clumps: float) -> _Series:
         near[2 * week - 1, : -7 * week] = level[7 * week :] if 7 * week < len(own) else []
     usual = np.nanmedian(near, axis=0)
     distance = level - usual
-    scatter = _TO_SIGMA * np.median(np.abs(distance - np.median(distance)))
+    scatter = SIGMA_PER_MAD * np.median(np.abs(distance - np.median(distance)))
     by_chance = 2 * (np.sqrt(own / clumps) - np.sqrt(np.exp(usual) / clumps))
     z = np.sign(distance) * np.minimum(np.abs(by_chance), np.abs(distance) / max(scatter, 1e-9))
-    return _Series(np.exp(usual), z, np.exp(distance))
+    return _AgainstWeekdays(np.exp(usual), z, np.exp(distance))
 
 
-def _shift(own: np.ndarray, limits: Limits, clumps: float) -> int:
+def _shift_start(own: np.ndarray, limits: Limits, clumps: float) -> int:
     """The day at which a lasting change begins, or 0."""
     level = np.log(own + 0.5)
     change = level[7:] - level[:-7]
     # Entry c: the week from day c + 7 on against the week before it.
     weeks = np.median(np.lib.stride_tricks.sliding_window_view(change, 7), axis=1)
-    weeks = weeks[_YOUNG:-1]
+    weeks = weeks[_FIRST_WEEK:-1]
     if not len(weeks):
         return 0
     usual = np.median(weeks)
-    scatter = _TO_SIGMA * np.median(np.abs(weeks - usual))
+    scatter = SIGMA_PER_MAD * np.median(np.abs(weeks - usual))
     best = int(np.argmax(np.abs(weeks - usual)))
     size = abs(weeks[best] - usual)
     week = 7 * np.median(own) / clumps
     # Careful: as if the busier of the two weeks were the usual one.
     by_chance = np.sqrt(2 * week) * (1 - np.exp(-size / 2)) / _MEDIAN_OF_7
     far = min(by_chance, size / max(scatter, 1e-9)) >= limits.volume_z
-    return best + _YOUNG + 7 if far and size >= np.log(limits.volume_ratio) else 0
+    return best + _FIRST_WEEK + 7 if far and size >= np.log(limits.volume_ratio) else 0
 
 
-def _breaks(table: pd.DataFrame, judged: int, limits: Limits) -> Finding:
+def _volume_finding(table: pd.DataFrame, whole_days: int, limits: Limits) -> Finding:
     whole = table[table["series"] == ALL_EVENTS]
     k = int(whole["odd"].sum())
-    value = k / judged
-    limit = (1 / judged, limits.volume_days)
+    value = k / whole_days
+    limit = (1 / whole_days, limits.volume_days)
     verdict = verdict_of(value, limit)
     shifts = table[table["shift"]]
     single = table[table["odd"] & (table["series"] != ALL_EVENTS)]
@@ -306,31 +307,27 @@ def _breaks(table: pd.DataFrame, judged: int, limits: Limits) -> Finding:
     if verdict == PASS and (len(shifts) or len(single)):
         verdict = WARN
     odd = pd.concat([whole[whole["odd"]], single])
-    said = [_odd_day(row) for row in odd.itertuples()]
-    said = [_shifted(row) for row in shifts.itertuples()] + said
+    said = [_odd_day_sentence(row) for row in odd.itertuples()]
+    said = [_shift_sentence(row) for row in shifts.itertuples()] + said
     if not said:
-        finding = f"Each of {count(judged)} days holds about what its weekday usually does."
+        finding = f"Each of {count(whole_days)} days holds about what its weekday usually does."
         advice = ""
     else:
-        more = [f"{len(said) - _MOST} more"] if len(said) > _MOST else []
-        finding = "; ".join([*said[:_MOST], *more]) + "."
+        finding = "; ".join(shortened(said, _MOST_DAYS)) + "."
         advice = "Ask what happened: a campaign, a release, a broken tag or a lost file?"
-    return Finding("daily volume", verdict, value, limit[0], k, judged, finding, advice)
+    return Finding("daily volume", verdict, value, limit[0], k, whole_days, finding, advice)
 
 
-def _odd_day(row: Any) -> str:
-    what = row.series
-    many, usual = row.count, row.expected
+def _odd_day_sentence(row: Any) -> str:
     when = day(row.date, year=True)
-    return f"{when}: {count(many)} of {what}, usual are {count(usual)}"
+    return f"{when}: {count(row.count)} of {row.series}, usual are {count(row.expected)}"
 
 
-def _shifted(row: Any) -> str:
-    when = day(row.date, year=True)
-    return f"{row.series} changed lastingly about {when}"
+def _shift_sentence(row: Any) -> str:
+    return f"{row.series} changed lastingly about {day(row.date, year=True)}"
 
 
-def _last_day(whole: pd.DataFrame, days: Days, limits: Limits) -> Finding:
+def _last_day_finding(whole: pd.DataFrame, days: Days, limits: Limits) -> Finding:
     if not days.last_whole:
         return not_applicable("last day", "The log does not claim to cover its last day whole.")
     last = whole.iloc[-1]
@@ -351,7 +348,7 @@ def _last_day(whole: pd.DataFrame, days: Days, limits: Limits) -> Finding:
     )
 
 
-def _table(parts: list[pd.DataFrame], days: Days) -> pd.DataFrame:
+def _volume_table(parts: list[pd.DataFrame], days: Days) -> pd.DataFrame:
     if parts:
         return pd.concat(parts, ignore_index=True)
     columns = ["series", "date", "count", "expected", "ratio", "z", "odd", "shift"]
