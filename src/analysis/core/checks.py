@@ -223,9 +223,9 @@ Model = TypeVar("Model")
 def definition(model: type[Model], table: Any, what: str) -> Model:
     """What a person wrote in a TOML table, as frozen data.
 
-    pydantic reads the table; the first mistake it finds becomes a `UsageError` in one line: the
-    path of the key, what was got, what is allowed. It is imported here because that takes longer
-    than most questions.
+    pydantic reads the table; one mistake that it finds becomes a `UsageError` in one line: the
+    path of the key, what was got, what is allowed. pydantic is imported here because that takes
+    longer than many a question.
 
     Parameters
     ----------
@@ -257,7 +257,9 @@ Allowed: page, minutes.
     try:
         return TypeAdapter(model).validate_python(_dicts(table))
     except ValidationError as error:
-        mistake = error.errors(include_url=False)[0]
+        # A misspelled key first: it also explains why another one is missing.
+        mistakes = error.errors(include_url=False)
+        mistake = min(mistakes, key=lambda found: found["type"] != _UNKNOWN)
         raise UsageError(_explained(model, mistake, what)) from error
 
 
@@ -275,7 +277,7 @@ def _explained(model: Any, mistake: Mapping[str, Any], what: str) -> str:
     if kind == "value_error":
         said = str(mistake["ctx"]["error"])
         return said.replace(_PATH, place) if _PATH in said or not keys else f"{place}: {said}"
-    if kind == "unexpected_keyword_argument":
+    if kind == _UNKNOWN:
         allowed = [field.name for field in dataclasses.fields(_type_at(model, keys[:-1]))]
         return (
             f"{_path(what, keys[:-1])}: the key {keys[-1]!r} is unknown."
@@ -289,11 +291,14 @@ def _explained(model: Any, mistake: Mapping[str, Any], what: str) -> str:
         allowed = [str(choice) for choice in get_args(_type_at(model, keys))]
         listed = ", ".join(map(repr, allowed))
         return f"{place}={given!r} is unknown.{did_you_mean(given, allowed)} Allowed: {listed}."
+    if kind == "tuple_type" and isinstance(given, dict):
+        return f"{place} must be written with two brackets: [[{keys[-1]}]]."
     if kind in _KINDS:
         return f"{place}={given!r} must be {_KINDS[kind]}."
     return f"{place}={given!r} is not allowed: {mistake['msg']}. Mend that line."
 
 
+_UNKNOWN: Final = "unexpected_keyword_argument"
 _TABLE: Final = "a table, with a line per key = value"
 _KINDS: Final = {
     "dataclass_type": _TABLE,

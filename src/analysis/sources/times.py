@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kind
 
-from analysis.core.schema import US_PER_SECOND, UsageError, did_you_mean, one_of
+from analysis.core.schema import US_PER_SECOND, UsageError, one_of
 from analysis.eventlog.shard import TEXT
 
 UNITS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -69,29 +69,6 @@ REASONS: Final = (
 
 
 _MISSING, _UNREADABLE, _OUTSIDE = 1, 2, 3
-
-
-def check_zone(zone: str) -> str:
-    """Return `zone` if it is the name of a time zone.
-
-    Raises
-    ------
-    UsageError
-        If it is none, with the nearest name.
-
-    Examples
-    --------
-    >>> check_zone("Europe/Berlin")
-    'Europe/Berlin'
-    """
-    try:
-        zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        near = did_you_mean(zone, zoneinfo.available_timezones())
-        raise UsageError(
-            f"time zone {zone!r} is unknown.{near} Use a name such as 'Europe/Berlin' or 'UTC'."
-        ) from error
-    return zone
 
 
 def check_unit(unit: str) -> str:
