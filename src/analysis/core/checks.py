@@ -24,9 +24,9 @@ reads a whole table, by the same checkers.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from types import NoneType
 from typing import (
     Annotated,
@@ -208,7 +208,7 @@ class Checked:
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
         from pydantic_core import core_schema
 
-        return core_schema.no_info_plain_validator_function(partial(self._check, _PATH))
+        return core_schema.no_info_plain_validator_function(functools.partial(self._check, _PATH))
 
 
 Text: TypeAlias = Annotated[str, Checked(text)]
@@ -252,15 +252,23 @@ def definition(model: type[Model], table: Any, what: str) -> Model:
     analysis.UsageError: visit.toml: the key 'minuets' is unknown. Did you mean 'minutes'? \
 Allowed: page, minutes.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(model).validate_python(_dicts(table))
+        read: Model = _reader(model).validate_python(_dicts(table))  # type: ignore[arg-type]
     except ValidationError as error:
         # A misspelled key first: it also explains why another one is missing.
         mistakes = error.errors(include_url=False)
         mistake = min(mistakes, key=lambda found: found["type"] != _UNKNOWN)
         raise UsageError(_explained(model, mistake, what)) from error
+    return read
+
+
+@functools.cache
+def _reader(model: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(model)
 
 
 def _dicts(given: Any) -> Any:
