@@ -55,7 +55,7 @@ class Manifest:
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
     """How the files' columns were written, for files that are added later."""
     terms: dict[str, Any] = field(default_factory=dict)
-    """Import settings that files added later must agree with."""
+    """What later files must agree to (`import_settings`)."""
     quarantine: dict[str, Any] | None = None
     version: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -99,7 +99,7 @@ def write_log(
     covers_until : microseconds UTC up to which the log is complete; default: the end of the
         last event's day.
     sources, rows : where the rows came from and how they add up; kept in the manifest.
-    terms : import settings that files added later must agree with.
+    terms : what files that are added later must agree to (`import_settings`).
 
     Raises
     ------

@@ -11,15 +11,16 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from analysis.core.schema import DataError, UsageError, did_you_mean, one_of
+from analysis.core import checks
+from analysis.core.checks import Checked, Table
+from analysis.core.schema import DataError, UsageError, did_you_mean, time_zone_of
 from analysis.eventlog.store import replace_file
 
 # ──── reports.parameters
@@ -247,17 +248,8 @@ def _name(node: ast.expr) -> str:
 FOLDER = "definitions"
 
 
-PERIODS = ("day", "week", "month")
-
-
-_REQUIRED = ("notebook", "title", "data", "period")
-
-
 RESERVED = ("data", "period_start", "period_end", "time_zone", "report")
 """What a notebook is told by the run, and no definition may set."""
-
-
-_KEYS = (*_REQUIRED, "time_zone", "parameters")
 
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -286,32 +278,54 @@ class Definition:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        for key in ("notebook", "title", "data", "period", "time_zone"):
-            value = getattr(self, key)
-            if not isinstance(value, str) or not value.strip() or not value.isprintable():
-                raise UsageError(
-                    f"{self.name}: {key} = {value!r} must be text in one line. Write it in quotes."
-                )
-        if not _STEM.fullmatch(self.notebook):
+        parts = {key: value for key, value in vars(self).items() if key != "name"}
+        checks.definition(DefinitionFile, parts, self.name)
+
+
+def _one_line(what: str, given: Any) -> str:
+    if not isinstance(given, str) or not given.strip() or not given.isprintable():
+        raise UsageError(f"{what}={given!r} must be text in one line. Write it in quotes.")
+    return given
+
+
+def _notebook(what: str, given: Any) -> str:
+    if not _STEM.fullmatch(_one_line(what, given)):
+        raise UsageError(
+            f"{what}={given!r} is not a name of a notebook. Name a file of notebooks/ without "
+            "folder and without .ipynb, such as '90_weekly_report'."
+        )
+    return str(given)
+
+
+def _time_zone(what: str, given: Any) -> str:
+    return time_zone_of(_one_line(what, given), what).key
+
+
+def _parameters(what: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"{what}={given!r} must be a table. "
+            "Write [parameters] on its own line, then one name = value a line."
+        )
+    for key in given:
+        if key in RESERVED:
             raise UsageError(
-                f"{self.name}: notebook = {self.notebook!r} is not a name of a notebook. "
-                "Name a file "
-                "of notebooks/ without folder and without .ipynb, such as '90_weekly_report'."
+                f"{what}.{key} is set by the run itself, from 'data', 'period' and 'time_zone' of "
+                "the definition. Leave it out of [parameters]."
             )
-        one_of(f"{self.name}: period", self.period, PERIODS)
-        check_time_zone(self.time_zone, self.name)
-        if not isinstance(self.parameters, Mapping):
-            raise UsageError(
-                f"{self.name}: parameters = {self.parameters!r} must be a table. "
-                "Write [parameters] on its own line, then one name = value a line."
-            )
-        for key, value in self.parameters.items():
-            if key in RESERVED:
-                raise UsageError(
-                    f"{self.name}: parameter {key!r} is set by the run itself, from 'data', "
-                    "'period' and 'time_zone' of the definition. Leave it out of [parameters]."
-                )
-            plain(value, f"{self.name}: parameter {key!r}")
+    return {key: plain(value, f"{what}.{key}") for key, value in given.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionFile(Table):
+    """The form of a definition's file."""
+
+    notebook: Annotated[str, Checked(_notebook)]
+    title: Annotated[str, Checked(_one_line)]
+    data: Annotated[str, Checked(_one_line)]
+    period: Literal["day", "week", "month"]
+    time_zone: Annotated[str, Checked(_time_zone)] = "UTC"
+    parameters: Annotated[Mapping[str, Any], Checked(_parameters)] = field(default_factory=dict)
 
 
 def load_definition(path: Path | str) -> Definition:
@@ -348,16 +362,8 @@ def load_definition(path: Path | str) -> Definition:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' is not TOML: {error}. Mend that line.") from error
-    for key in content:
-        if key not in _KEYS:
-            listed = ", ".join(map(repr, _KEYS))
-            raise UsageError(
-                f"{path.name}: {key!r} is unknown.{did_you_mean(key, _KEYS)} Allowed: {listed}."
-            )
-    for key in _REQUIRED:
-        if key not in content:
-            raise UsageError(f'{path.name}: {key!r} is missing. Add a line: {key} = "…".')
-    return Definition(name=path.stem, **content)
+    written = checks.definition(DefinitionFile, content, path.name)
+    return Definition(name=path.stem, **vars(written))
 
 
 def save_definition(
@@ -432,21 +438,3 @@ up to 64 lower-case letters, digits, '-' and '_'.
         f"{name!r} is not a name of a report.{hint} "
         "Allowed: up to 64 lower-case letters, digits, '-' and '_'."
     )
-
-
-def check_time_zone(name: str, where: str) -> zoneinfo.ZoneInfo:
-    """The time zone of that name.
-
-    Raises
-    ------
-    UsageError
-        If there is no time zone of that name.
-    """
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        hint = did_you_mean(name, zoneinfo.available_timezones())
-        raise UsageError(
-            f"{where}: time_zone = {name!r} is unknown.{hint} "
-            "Time zones look like 'Europe/Berlin' or 'UTC'."
-        ) from error

@@ -24,14 +24,8 @@ from analysis.core.schema import DataError, UsageError, did_you_mean
 from analysis.eventlog.shard import readable
 
 CSV: Final = "CSV"
-
-
 JSON: Final = "JSON lines"
-
-
 PARQUET: Final = "Parquet"
-
-
 ENDINGS: Final = {
     ".csv": CSV,
     ".tsv": CSV,
@@ -43,13 +37,8 @@ ENDINGS: Final = {
     ".pq": PARQUET,
 }
 
-
 _HEAD: Final = 4096
-
-
 _BLOCK: Final = 4 << 20
-
-
 _MAGIC: Final = (
     (b"\x1f\x8b", "gzip-compressed", "Rename it so that it ends in .gz"),
     (b"PAR1", "Parquet", "Rename it so that it ends in .parquet"),
