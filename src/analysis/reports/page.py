@@ -23,7 +23,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import nh3
 
 # ──── reports.sanitize
 #
@@ -52,16 +55,20 @@ _TABLES = {"caption", "col", "colgroup", "table", "tbody", "td", "tfoot", "th", 
 _TAGS = frozenset(_TEXT | _BLOCKS | _TABLES)
 
 
-_SPANS = frozenset({"colspan", "rowspan", "scope"})
+_SPANS = re.compile(r"[0-9]{1,4}")
+
+
+_SCOPES = frozenset({"col", "colgroup", "row", "rowgroup"})
 
 
 _CLASS = re.compile(r"(?:wb-[a-z-]+|dataframe)")
 
 
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+
 # What stands in these is no text for readers, so it goes with them.
-_NOT_TEXT = re.compile(
-    r"<(script|style|template|iframe|title|textarea)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
-)
+_NOT_TEXT = frozenset({"script", "style", "template", "iframe", "title", "textarea"})
 
 
 def clean(markup: str) -> str:
@@ -72,14 +79,38 @@ def clean(markup: str) -> str:
     >>> clean('<p onclick="x()">a<script>x()</script><img src=x onerror=x()> <b>c</b></p>')
     '<p>a <b>c</b></p>'
     """
-    import bleach  # type: ignore[import-untyped]
-
-    safe = bleach.clean(
-        _NOT_TEXT.sub("", markup), tags=_TAGS, attributes=_allowed, strip=True, strip_comments=True
-    )
-    # Text never holds a bare "<" any more, so this finds elements only.
+    # Half a surrogate pair is text to Python and to no parser.
+    safe = _cleaner().clean(markup.encode("utf-8", "replace").decode("utf-8"))
+    safe = _INVISIBLE.sub("?", safe)
+    # Neither text nor the attributes that are left hold a "<", so this finds elements only.
     safe = safe.replace("<table", '<div class="table"><table').replace("</table>", "</table></div>")
-    return str(safe).strip()
+    return safe.strip()
+
+
+@cache
+def _cleaner() -> nh3.Cleaner:
+    import nh3
+
+    cells = {"colspan", "rowspan", "scope"}
+    return nh3.Cleaner(
+        tags=set(_TAGS),
+        clean_content_tags=set(_NOT_TEXT),
+        attributes={"*": {"class"}, **dict.fromkeys(("td", "th", "col", "colgroup"), cells)},
+        attribute_filter=_allowed,
+        url_schemes=set(),
+        link_rel=None,
+    )
+
+
+def _allowed(tag: str, name: str, value: str) -> str | None:
+    """The attribute's value where it is one of the few that are let through, else None."""
+    if name == "class":
+        harmless = all(_CLASS.fullmatch(part) for part in value.split())
+    elif name == "scope":
+        harmless = value in _SCOPES
+    else:
+        harmless = _SPANS.fullmatch(value) is not None
+    return value if harmless else None
 
 
 def from_markdown(source: str) -> str:
@@ -94,12 +125,6 @@ def from_markdown(source: str) -> str:
 
     render = mistune.create_markdown(escape=False, plugins=["table", "strikethrough"])
     return clean(str(render(source)))
-
-
-def _allowed(tag: str, name: str, value: str) -> bool:
-    if name == "class":
-        return all(_CLASS.fullmatch(part) for part in value.split())
-    return name in _SPANS and tag in ("td", "th", "col", "colgroup")
 
 
 # ──── reports.charts
