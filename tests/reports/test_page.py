@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from analysis.funnels.figures import funnel_bars
 from analysis.reports.blocks import headline
-from analysis.reports.page import _TAGS, chart_library, clean, from_markdown, to_html
+from analysis.reports.page import ALLOWED_ELEMENTS, chart_library, clean, from_markdown, to_html
 
 SCRIPT = '<script>alert("x")</script>'
 EVIL = [
@@ -348,7 +348,7 @@ def test_a_browser_finds_nothing_to_do_in_what_was_cleaned(tmp_path):
                 "e => [e.namespaceURI + ' ' + e.localName, ...e.getAttributeNames()])"
             )
             names = {name.removeprefix("http://www.w3.org/1999/xhtml ") for name in there}
-            assert names <= _TAGS | {"class", "colspan", "rowspan", "scope"}
+            assert names <= ALLOWED_ELEMENTS | {"class", "colspan", "rowspan", "scope"}
             page.evaluate("document.body.innerHTML = document.body.innerHTML")
             page.wait_for_timeout(200)
         browser.close()

@@ -7,7 +7,6 @@ point at them, the headline says that instead.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from analysis.funnels.compare import FROM_FIRST, compare, suppressed
 from analysis.funnels.periods import PeriodResult, before_words
 from analysis.funnels.result import FunnelResult, noun
 from analysis.quality.result import GateResult
+from analysis.reports import templates
 
 # ──── reports.funnel_told
 
@@ -188,13 +188,7 @@ def _whole(number: Any) -> int | None:
 # page takes them off and dresses the same classes in its own style sheet.
 
 
-_LARGE = "font-size:1.35em;line-height:1.4;max-width:46em"
-
-
-_ROW = "display:flex;flex-wrap:wrap;gap:12px 40px;margin:12px 0"
-
-
-_NUMBER = "font-size:1.9em;line-height:1.2"
+_BLOCKS = "blocks.html"
 
 
 @dataclass(frozen=True)
@@ -227,10 +221,7 @@ def headline(lead: str, *more: str) -> Piece:
     >>> headline("4.6% of <b>all</b> bought.")._repr_html_().count("<b>")
     0
     """
-    rest = " ".join(more)
-    markup = f'<p class="wb-headline" style="{_LARGE}"><strong>{html.escape(lead)}</strong>'
-    markup += f"<br>{html.escape(rest)}</p>" if rest else "</p>"
-    return Piece(" ".join([lead, *more]), markup)
+    return Piece(" ".join([lead, *more]), _markup("headline", lead, " ".join(more)))
 
 
 def sentence(text: str) -> Piece:
@@ -241,20 +232,13 @@ def sentence(text: str) -> Piece:
     >>> sentence("4.6% of <b>all</b> bought.")._repr_html_().count("<b>")
     0
     """
-    return Piece(text, f'<p class="wb-sentence">{html.escape(text)}</p>')
+    return Piece(text, _markup("sentence", text))
 
 
 def tiles(numbers: Sequence[Tile]) -> Piece:
     """A row of key numbers."""
     text = "\n".join(" · ".join([f"{t.name}: {t.value}", *t.context]) for t in numbers)
-    cells = "".join(
-        f'<div class="wb-tile"><div class="wb-name">{html.escape(tile.name)}</div>'
-        f'<div class="wb-value" style="{_NUMBER}">{html.escape(tile.value)}</div>'
-        + "".join(f'<div class="wb-context">{html.escape(line)}</div>' for line in tile.context)
-        + "</div>"
-        for tile in numbers
-    )
-    return Piece(text, f'<div class="wb-tiles" style="{_ROW}">{cells}</div>')
+    return Piece(text, _markup("tiles", numbers))
 
 
 def key_numbers(
@@ -298,27 +282,20 @@ def check(gate: GateResult) -> Piece:
     rows = gate.table.to_dict("records")
     passed = gate.status == "pass"
     said = gate.sentence() if passed else gate.sentence().partition(":")[0] + "."
-    items = "".join(
-        f"<li><b>{html.escape(row['check'])}:</b> {html.escape(row['finding'])}</li>"
-        for row in rows
-        if passed or row["status"] != "pass"
-    )
-    outer, inner = ("details", "summary") if passed else ("div", "strong")
-    markup = (
-        f'<{outer} class="wb-check wb-{gate.status}"><{inner}>{html.escape(said)}</{inner}>'
-        f"<ul>{items}</ul></{outer}>"
-    )
+    findings = [(r["check"], r["finding"]) for r in rows if passed or r["status"] != "pass"]
     lines = [f"{row['status'].upper():4} {row['check']}: {row['finding']}" for row in rows]
-    return Piece("\n".join([said, *lines]), markup)
+    return Piece("\n".join([said, *lines]), _markup("check", gate.status, said, findings))
 
 
 def notes(*groups: Iterable[str]) -> Piece:
     """Caveats, each once, in the order given."""
     lines = list(dict.fromkeys(line for group in groups for line in group))
-    if not lines:
-        return Piece("No caveats.", '<p class="wb-notes">No caveats.</p>')
-    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    return Piece("\n".join(lines), f'<ul class="wb-notes">{items}</ul>')
+    text = "\n".join(lines) if lines else "No caveats."
+    return Piece(text, _markup("notes", lines))
+
+
+def _markup(block: str, *values: Any) -> str:
+    return str(getattr(templates.macros(_BLOCKS), block)(*values))
 
 
 def _against(now: float, before: float, ago: str | None) -> list[str]:
