@@ -24,7 +24,6 @@ is escaped.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -32,7 +31,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from analysis.core import wording
 from analysis.core.schema import ReportError, UsageError
@@ -68,19 +69,64 @@ def workspace(to: Path, *, waiting: Say | None = None) -> Iterator[Path]:
     """
     made = [folder for folder in (to, *to.parents) if not folder.exists()]
     work = to / WORK
-    lock = _locked(work, waiting)
-    try:
+    with contextlib.ExitStack() as end:
+        for folder in reversed((work, *made)):
+            end.callback(_remove_if_empty, folder)
+        if not _begun(work, end, wait=False):
+            busy = f"another run is at work in '{to.name}'"
+            if waiting is None:
+                raise Busy(f"{busy}. Run again when it has ended.")
+            waiting(f"{busy}; waiting for it to end.")
+            _begun(work, end, wait=True)
+        end.callback(_clear, work)
         _clear(work)
         recover(to)
         yield work
+
+
+def _begun(work: Path, end: contextlib.ExitStack, *, wait: bool) -> bool:
+    """Hold the lock of a run until `end`; says whether it is held."""
+    try:
+        return end.enter_context(_locked(work / _LOCK, wait=wait))
+    except OSError as error:
+        raise UsageError(
+            f"reports cannot be written to '{work.parent}' ({error.strerror}). "
+            "Name another folder with --to DIR."
+        ) from error
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the lock on a file, made for it and removed after; yields whether it is held."""
+    lock = FileLock(path, mode=0o644)
+    while not lock.is_locked:
+        try:
+            lock.acquire(blocking=wait)
+        except Timeout:
+            yield False
+            return
+        except FileNotFoundError:
+            pass  # the folder went with the run before; it is made anew
+    try:
+        yield True
     finally:
-        _clear(work)
-        (work / _LOCK).unlink(missing_ok=True)
-        lock.close()
-        for folder in (work, *made):
-            # Another run may have come in, and a folder with reports in it stays.
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        # First the name, then the lock: who gets hold of a file without a name takes the next.
+        # Where an open file keeps its name (Windows), the lock removes it.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    # Another run may have come in, and a folder with reports in it stays.
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _clear(work: Path) -> None:
+    for path in work.iterdir():
+        if path.name != _LOCK:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def publish(staged: Path, target: Path) -> None:
@@ -128,40 +174,6 @@ def _put_back(aside: Path) -> None:
         shutil.rmtree(aside)
     else:
         os.rename(aside, target)
-
-
-def _locked(work: Path, waiting: Say | None) -> IO[bytes]:
-    busy = f"another run is at work in '{work.parent.name}'"
-    while True:
-        try:
-            work.mkdir(parents=True, exist_ok=True)
-            lock = (work / _LOCK).open("ab")
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise UsageError(
-                f"reports cannot be written to '{work.parent}' ({error.strerror}). "
-                "Name another folder with --to DIR."
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting is None:
-                lock.close()
-                raise Busy(f"{busy}. Run again when it has ended.") from None
-            waiting(f"{busy}; waiting for it to end.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        # The run before removes its lock as it ends; what we hold must still be the one there.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(lock.fileno()), os.stat(work / _LOCK)):
-                return lock
-        lock.close()
-
-
-def _clear(work: Path) -> None:
-    for path in work.iterdir():
-        if path.name != _LOCK:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _sync(path: Path) -> None:
