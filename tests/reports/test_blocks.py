@@ -8,6 +8,7 @@ import math
 import pandas as pd
 import pytest
 
+from analysis import reports
 from analysis.catalog import Catalog
 from analysis.core.schema import UsageError
 from analysis.eventlog.groups import totals
@@ -15,8 +16,8 @@ from analysis.eventlog.log import EventLog
 from analysis.funnels.periods import compare_periods
 from analysis.funnels.result import funnel
 from analysis.quality.result import gate
-from analysis.reports import blocks as pieces
-from analysis.reports.blocks import funnel_told
+from analysis.reports import blocks
+from analysis.reports.blocks import funnel_numbers
 from analysis.reports.page import clean
 
 WEEK = ("2026-01-12", "2026-01-19")
@@ -48,32 +49,32 @@ def log() -> EventLog:
 
 
 def test_the_numbers_are_those_of_the_comparison_of_periods(log: EventLog) -> None:
-    told = funnel_told(funnel(log, STEPS, entered=WEEK))
+    found = funnel_numbers(funnel(log, STEPS, entered=WEEK))
     judge = compare_periods(log, STEPS, period=WEEK).numbers()
-    assert set(told.numbers) == set(judge)
+    assert set(found.numbers) == set(judge)
     for name, numbers in judge.items():
         for key, value in numbers.items():
-            assert told.numbers[name][key] == (None if value is None else pytest.approx(value))
-    assert told.numbers["macro_rate"]["previous_n"] == 60
-    assert "rate changed by +17.5 points" in told.headline
-    assert "(20.0% of 60)" in told.headline
+            assert found.numbers[name][key] == (None if value is None else pytest.approx(value))
+    assert found.numbers["macro_rate"]["previous_n"] == 60
+    assert "rate changed by +17.5 points" in found.headline
+    assert "(20.0% of 60)" in found.headline
 
 
 def test_other_units_are_counted_and_compared_as_such(log: EventLog) -> None:
     result = funnel(log, STEPS, entered=WEEK, unit="session", order="any")
-    told = funnel_told(result)
+    found = funnel_numbers(result)
     last = result.table.iloc[-1]
-    assert told.numbers["macro_rate"]["value"] == pytest.approx(last["rate"])
-    assert told.numbers["macro_rate"]["high"] == pytest.approx(last["rate_high"])
-    assert list(told.numbers) == ["macro_rate", "entered", "step_2_rate", "step_3_rate"]
-    assert "sessions" in told.headline
+    assert found.numbers["macro_rate"]["value"] == pytest.approx(last["rate"])
+    assert found.numbers["macro_rate"]["high"] == pytest.approx(last["rate_high"])
+    assert list(found.numbers) == ["macro_rate", "entered", "step_2_rate", "step_3_rate"]
+    assert "sessions" in found.headline
 
 
 def test_a_skipped_step_is_not_the_conversion(log: EventLog) -> None:
     steps = ["view", "cart", {"event": "purchase", "optional": True}]
-    told = funnel_told(funnel(log, steps, entered=WEEK))
-    assert told.numbers["macro_rate"]["value"] == pytest.approx(44 / 80)
-    assert told.numbers["macro_rate"]["previous"] == pytest.approx(30 / 60)
+    found = funnel_numbers(funnel(log, steps, entered=WEEK))
+    assert found.numbers["macro_rate"]["value"] == pytest.approx(44 / 80)
+    assert found.numbers["macro_rate"]["previous"] == pytest.approx(30 / 60)
 
 
 @pytest.mark.parametrize(
@@ -84,47 +85,47 @@ def test_a_skipped_step_is_not_the_conversion(log: EventLog) -> None:
         ((40, 4, 0), "40 users did view, and fewer than 5 of them cart"),
     ],
 )
-def test_few_are_not_told(reached: tuple[int, ...], said: str) -> None:
+def test_few_are_hidden(reached: tuple[int, ...], said: str) -> None:
     log = a_log({"2026-01-05": (60, 30, 12), "2026-01-13": reached})
-    told = funnel_told(funnel(log, STEPS, entered=WEEK))
-    assert told.headline.startswith(said)
+    found = funnel_numbers(funnel(log, STEPS, entered=WEEK))
+    assert found.headline.startswith(said)
     if 0 < reached[2] < 5:
-        assert told.numbers["macro_rate"]["value"] is None
-        assert told.numbers["macro_rate"]["change"] is None
-        assert f"{reached[2]} " not in told.headline
-    shown = funnel_told(funnel(log, STEPS, entered=WEEK), min_cell=1)
+        assert found.numbers["macro_rate"]["value"] is None
+        assert found.numbers["macro_rate"]["change"] is None
+        assert f"{reached[2]} " not in found.headline
+    shown = funnel_numbers(funnel(log, STEPS, entered=WEEK), min_cell=1)
     assert shown.numbers["macro_rate"]["value"] == pytest.approx(reached[2] / reached[0])
 
 
 def test_a_few_of_the_period_before_are_no_comparison() -> None:
     log = a_log({"2026-01-05": (60, 30, 3), "2026-01-13": (80, 44, 30)})
-    rate = funnel_told(funnel(log, STEPS, entered=WEEK)).numbers["macro_rate"]
+    rate = funnel_numbers(funnel(log, STEPS, entered=WEEK)).numbers["macro_rate"]
     assert (rate["previous"], rate["change"]) == (None, None)
     assert rate["value"] == pytest.approx(30 / 80)
 
 
 def test_a_period_that_is_not_over_is_not_compared() -> None:
     log = a_log({"2026-01-05": (60, 30, 12), "2026-01-13": (80, 44, 30)}, until="2026-01-15")
-    told = funnel_told(funnel(log, STEPS, window="4h", entered=WEEK))
-    assert told.numbers["macro_rate"]["change"] is None
-    assert told.numbers["entered"] == {"value": 80, "previous": 60, "change": None}
-    assert any("is not over" in warning for warning in told.warnings)
+    found = funnel_numbers(funnel(log, STEPS, window="4h", entered=WEEK))
+    assert found.numbers["macro_rate"]["change"] is None
+    assert found.numbers["entered"] == {"value": 80, "previous": 60, "change": None}
+    assert any("is not over" in warning for warning in found.warnings)
 
 
 def test_nobody_and_one_step_are_told_too(log: EventLog) -> None:
-    empty = funnel_told(funnel(log, STEPS, entered=("2026-02-02", "2026-02-09")))
+    empty = funnel_numbers(funnel(log, STEPS, entered=("2026-02-02", "2026-02-09")))
     assert "there is no rate to tell" in empty.headline
-    one = funnel_told(funnel(log, ["view"], entered=WEEK))
+    one = funnel_numbers(funnel(log, ["view"], entered=WEEK))
     assert one.numbers["entered"] == {"value": 80, "previous": 60, "change": 20}
 
 
 def test_it_wants_a_period_and_no_breakdown(log: EventLog) -> None:
     for arguments in ({}, {"entered": (None, "2026-01-19")}, {"entered": WEEK, "by": "session"}):
         with pytest.raises(UsageError, match="no whole period"):
-            funnel_told(funnel(log, STEPS, **arguments))
+            funnel_numbers(funnel(log, STEPS, **arguments))
 
 
-# ── The pieces of a report: escaped, with their reasons, and never comparing what cannot be.
+# ── The blocks of a report: escaped, with their reasons, and never comparing what cannot be.
 
 
 EVIL = "<script>alert(1)</script>"
@@ -143,11 +144,11 @@ def shop(now: int, bought: int, *, until: str = "2026-12-01", currency: str = "E
     return EventLog.from_frame(frame, covers_until=until)
 
 
-def row_of(log: EventLog, **options) -> pieces.Piece:
+def row_of(log: EventLog, **options) -> blocks.Block:
     week = compare_periods(log, ["look", "buy"], period=NOW, **options)
     both = (week.period, week.previous)
     orders = [totals(log, "buy", period=p.bounds, min_cell=5) for p in both]
-    return pieces.key_numbers(week, orders=orders, name="Purchase", currency="EUR")
+    return blocks.key_numbers(week, orders=orders, name="Purchase", currency="EUR")
 
 
 def test_key_numbers_stand_beside_the_week_before():
@@ -177,15 +178,15 @@ def test_few_people_are_not_told():
 @pytest.mark.parametrize("text", [EVIL, "a & b <b>"])
 def test_everything_is_escaped_and_survives_the_page(text):
     shown = [
-        pieces.headline(text, text),
-        pieces.notes([text], [text]),
-        pieces.tiles([pieces.Tile(text, text, [text])]),
+        blocks.headline(text, text),
+        blocks.notes([text], [text]),
+        blocks.tiles([blocks.Tile(text, text, [text])]),
         row_of(shop(70, 56, currency=text)),
     ]
-    for piece in shown:
-        markup = piece._repr_html_()
+    for block in shown:
+        markup = block._repr_html_()
         assert text not in markup
-        assert text in repr(piece)
+        assert text in repr(block)
         cleaned = clean(markup)
         assert "class=" in cleaned
         assert "style=" not in cleaned
@@ -193,17 +194,17 @@ def test_everything_is_escaped_and_survives_the_page(text):
 
 
 def test_notes_are_told_once():
-    assert repr(pieces.notes(["a", "b"], ["b", "c"])) == "a\nb\nc"
-    assert repr(pieces.notes([])) == "No caveats."
+    assert repr(blocks.notes(["a", "b"], ["b", "c"])) == "a\nb\nc"
+    assert repr(blocks.notes([])) == "No caveats."
 
 
 def test_a_failed_check_is_in_the_open_and_a_passed_one_folded():
     catalog = Catalog.from_mapping({"name": "s", "events": {"buy": {"role": "macro"}}})
     found = gate(shop(9, 9), catalog, period=NOW)
-    passed = pieces.check(dataclasses.replace(found, table=found.table.assign(status="pass")))
+    passed = blocks.check(dataclasses.replace(found, table=found.table.assign(status="pass")))
     assert passed._repr_html_().startswith('<details class="wb-check wb-pass">')
     late = gate(shop(9, 9), catalog, period=("2027-01-04", "2027-01-11"))
-    failed = pieces.check(late)._repr_html_()
+    failed = blocks.check(late)._repr_html_()
     assert failed.startswith('<div class="wb-check wb-fail"><strong>The data check FAILED')
     assert "lies after the log" in failed
     assert "Every event of the catalog" not in failed
@@ -215,3 +216,15 @@ def test_values_in_several_currencies_are_not_added_up():
     mixed = EventLog.from_frame(frame, covers_until="2026-12-01")
     assert math.isnan(totals(mixed, "buy").value)
     assert "Revenue: n/a · several currencies: CHF, EUR" in repr(row_of(mixed))
+
+
+def test_the_names_of_version_0_1_still_work_and_say_their_new_name():
+    for name in ("pieces", "funnel_told"):
+        with pytest.warns(DeprecationWarning, match=r"analysis\.reports\.blocks"):
+            assert getattr(reports, name) is blocks
+    with pytest.warns(DeprecationWarning, match=r"blocks\.funnel_numbers"):
+        assert blocks.funnel_told is funnel_numbers
+    assert reports.__all__ == ["emit"]
+    for module in (reports, blocks):
+        with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+            _ = module.nothing

@@ -72,7 +72,7 @@ def test_the_committed_weekly_report_is_sound():
 def test_what_is_saved_is_what_is_loaded(tmp_path_factory, parameters):
     parameters = {key: value for key, value in parameters.items() if key != "data"}
     folder = tmp_path_factory.mktemp("definitions")
-    path = save_definition(folder, "a", **PARTS, parameters=parameters)
+    path = save_definition(folder, Definition("a", **PARTS, parameters=parameters))
     # The standard library's reader judges what tomlkit wrote.
     assert tomllib.loads(path.read_text(encoding="utf-8"))["parameters"] == parameters
     assert load_definition(path) == Definition("a", **PARTS, parameters=parameters)
@@ -80,24 +80,25 @@ def test_what_is_saved_is_what_is_loaded(tmp_path_factory, parameters):
 
 def test_tuples_and_numpy_numbers_are_saved_as_lists_and_numbers(tmp_path):
     parameters = {"steps": ("a", "b"), "n": np.int64(3), "r": np.float32(0.5), "q": np.arange(2)}
-    path = save_definition(tmp_path, "a", **PARTS, parameters=parameters)
+    path = save_definition(tmp_path, Definition("a", **PARTS, parameters=parameters))
     assert load_definition(path).parameters == {"steps": ["a", "b"], "n": 3, "r": 0.5, "q": [0, 1]}
 
 
 @pytest.mark.parametrize("value", [None, {1, 2}, np.datetime64("2026-01-01"), object(), {1: 2}])
 def test_what_has_no_form_in_toml_is_refused_and_nothing_written(tmp_path, value):
     with pytest.raises(UsageError, match="Allowed: text, numbers"):
-        save_definition(tmp_path, "a", **PARTS, parameters={"x": value})
+        save_definition(tmp_path, Definition("a", **PARTS, parameters={"x": value}))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_definition_is_not_overwritten_unless_told_to(tmp_path):
-    path = save_definition(tmp_path, "a", **PARTS)
+    path = save_definition(tmp_path, Definition("a", **PARTS))
     before = path.read_text()
+    other = Definition("a", **{**PARTS, "title": "Other"})
     with pytest.raises(UsageError, match="'a' is taken"):
-        save_definition(tmp_path, "a", **{**PARTS, "title": "Other"})
+        save_definition(tmp_path, other)
     assert path.read_text() == before
-    save_definition(tmp_path, "a", **{**PARTS, "title": "Other"}, overwrite=True)
+    save_definition(tmp_path, other, overwrite=True)
     assert load_definition(path).title == "Other"
     assert definition_names(tmp_path) == ["a"]
 
@@ -121,7 +122,7 @@ def test_a_definition_is_not_overwritten_unless_told_to(tmp_path):
 )
 def test_names_stay_in_their_folder(tmp_path, name):
     with pytest.raises(UsageError, match="is not a name of a report"):
-        save_definition(tmp_path, name, **PARTS)
+        save_definition(tmp_path, Definition(name, **PARTS))
     assert not list(tmp_path.iterdir())
 
 

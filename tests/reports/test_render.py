@@ -44,7 +44,7 @@ FILES = ("index.html", "numbers.json", "manifest.json")
 
 def source(root: Path):
     definition = load_definition(root / "reports" / "definitions" / "tiny.toml")
-    return open_source(definition, notebooks=root / "notebooks", data=root / "data" / "log")
+    return open_source(definition, root=root, data=root / "data" / "log")
 
 
 def test_two_renders_are_equal_to_the_byte_and_tell_no_place(tmp_path):
@@ -171,13 +171,23 @@ def test_what_cannot_be_rendered_is_said_before_anything_runs(tmp_path):
         source(root)
 
 
-def test_the_commit_is_the_checkouts():
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if head.returncode:
-        pytest.skip("not a git checkout")
-    assert code_version()["commit"].removesuffix("-dirty") == head.stdout.strip()
+def test_the_commit_is_that_of_the_project(tmp_path):
+    assert code_version(tmp_path)["commit"] is None
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x.example"]
+    if shutil.which("git") is None:
+        pytest.skip("no git on this machine")
+    subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
+    assert code_version(tmp_path)["commit"] is None
+    (tmp_path / "workbook.toml").touch()
+    subprocess.run([*git, "add", "workbook.toml"], cwd=tmp_path, check=True)
+    subprocess.run([*git, "commit", "-qm", "x"], cwd=tmp_path, check=True)
+    head = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(head, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert code_version(tmp_path)["commit"] == commit.stdout.strip()
+    (tmp_path / "workbook.toml").write_text("# changed")
+    assert code_version(tmp_path)["commit"] == f"{commit.stdout.strip()}-dirty"
+    (tmp_path / "inner").mkdir()
+    assert code_version(tmp_path / "inner")["commit"] is None
 
 
 def test_a_notebook_is_known_by_what_it_runs_and_not_by_its_outputs(tmp_path):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from analysis.core.schema import ReportError, UsageError
 from analysis.reports.publish import Busy, workspace
 from analysis.reports.runs import project_root, report_due, report_period
 
+ROOT = Path(__file__).parents[2]
 WEEKS = ["2026-W32", "2026-W33", "2026-W34", "2026-W35"]
 
 
@@ -101,7 +103,7 @@ def test_a_failed_quality_gate_leaves_the_last_good_report(root, executed, monke
     emitted, told = executed
     reports = root / "reports" / "tiny"
     monkeypatch.setattr(
-        "analysis.reports.render.code_version", lambda: {"version": "1", "commit": "a"}
+        "analysis.reports.render.code_version", lambda root: {"version": "1", "commit": "a"}
     )
     report_period("tiny", "2026-W32", root=root)
     good = (reports / "2026-W32" / "index.html").read_bytes()
@@ -129,7 +131,7 @@ def test_a_failed_quality_gate_leaves_the_last_good_report(root, executed, monke
 def test_a_failed_gate_is_tried_again_when_the_definition_changes(root, executed, monkeypatch):
     emitted, told = executed
     monkeypatch.setattr(
-        "analysis.reports.render.code_version", lambda: {"version": "1", "commit": "a"}
+        "analysis.reports.render.code_version", lambda root: {"version": "1", "commit": "a"}
     )
     emitted["gate"] = "fail"
     due(root)
@@ -185,7 +187,24 @@ def test_a_definition_may_be_named_by_its_file(root, executed, tmp_path, monkeyp
 def test_the_project_is_found_from_inside_it(root, tmp_path):
     (root / "notebooks" / "deep").mkdir()
     assert project_root(root / "notebooks" / "deep") == root
-    assert (project_root(Path("/")) / "reports" / "definitions" / "weekly.toml").exists()
+    inner = root / "notebooks" / "deep" / "inner"
+    (inner / "data").mkdir(parents=True)
+    (inner / "workbook.toml").touch()
+    assert project_root(inner / "data") == inner
+
+
+def test_a_project_without_definitions_says_that_there_are_none(tmp_path, monkeypatch, capsys):
+    (tmp_path / "workbook.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert run(["report", "tiny", "--period", "2026-W32"]) == 2
+    assert "Defined in reports/definitions: none yet" in capsys.readouterr().err
+    assert run(["report", "--due"]) == 0
+
+
+def test_no_project_is_found_where_the_package_is(tmp_path):
+    """Neither in its checkout nor in the site-packages of an environment."""
+    with pytest.raises(UsageError, match=r"no project here or above: no file workbook\.toml, and"):
+        project_root(Path(tmp_path.anchor))
 
 
 # ── the command ─────────────────────────────────────────────────────────────────────────────────
@@ -326,7 +345,30 @@ def test_a_run_needs_no_network_not_even_this_machines():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_unexpected_place_is_no_project(tmp_path, monkeypatch):
-    monkeypatch.setattr("analysis.reports.runs.FOLDER", "nothing-of-this-name")
-    with pytest.raises(UsageError, match="there is no folder reports/"):
-        project_root(tmp_path)
+def test_an_installed_package_makes_reports_of_a_project_elsewhere(tmp_path):
+    """The wheel, unpacked, beside a project that is not inside of this repository."""
+    pytest.importorskip("hatchling")
+    wheel = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(wheel, cwd=ROOT, check=True, capture_output=True)
+    site = tmp_path / "site-packages"
+    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(site)
+    root = write_project(tmp_path / "shop")
+    where = "import analysis, sys; from analysis.cli import main; print(analysis.__file__); main()"
+    command = [sys.executable, "-c", where, "report", "tiny", "--period", "2026-W32"]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[:2] == [
+        str(site / "analysis" / "__init__.py"),
+        "reports/tiny/2026-W32/index.html",
+    ]
+    manifest = json.loads((root / "reports" / "tiny" / "2026-W32" / "manifest.json").read_text())
+    assert manifest["code"]["commit"] is None
+    assert (root / "reports" / "index.html").is_file()
+    done = subprocess.run(
+        command, cwd=site, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "there is no project here or above" in done.stderr

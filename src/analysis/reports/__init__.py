@@ -1,15 +1,36 @@
-"""Reports: a notebook, a period, one offline page. `emit` is what a notebook calls.
+"""Reports: what does a notebook say of each day, week or month? One offline page a period.
 
-- ``definition``, ``parameters``: what is to be reported, checked before anything runs
-- ``period``: days, weeks and months, and when they are complete
-- ``execution``, ``render``: run the notebook, make the page and its numbers
-- ``numbers``: how a notebook hands over its numbers; ``funnel_told``: those of any funnel
-- ``publish``, ``index``, ``runs``: put the pages where people find them, whole or not at all
+A report refuses to show what its quality gate turned down in the place of the last good one, and
+says at its top when its numbers are not final. It loads nothing, sends nothing, and shows neither
+code nor a number about fewer people than may be shown.
+
+`emit` is what a notebook calls to hand over its numbers. To read:
+
+- ``runs``: which reports are made, by name or because they are due
+- ``definition``: what is to be reported, checked before anything runs
+- ``execution``: the notebook, run from its first cell to its last
+- ``render``: its numbers, and a manifest of what they were made from
+- ``page``: the notebook as HTML that can do no harm, filled in by ``templates``
+- ``publish``: put in place whole or not at all, with one page over all reports
+- ``blocks``: what notebooks call to show an answer, key numbers, the data check and caveats
 """
 
-# Notebooks of version 0.1 import these names; they go with the next version.
-from analysis.reports import blocks as funnel_told  # noqa: F401
-from analysis.reports import blocks as pieces  # noqa: F401
+from typing import TYPE_CHECKING, Any
+
 from analysis.reports.render import emit
 
 __all__ = ["emit"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Names of version 0.1, until the next version."""
+        if name not in ("pieces", "funnel_told"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import warnings
+
+        from analysis.reports import blocks
+
+        message = f"analysis.reports.{name} is called analysis.reports.blocks"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return blocks

@@ -1,16 +1,19 @@
-"""A funnel of one period as a report tells it: headline, numbers, caveats, small cells hidden.
+"""What a notebook shows a reader and hands to its report, small cells hidden.
 
-Whatever a funnel was asked for (units, order, exclusions), its conversion rate is set beside the
-one of the period before, by the same question. Where a number is about so few that it would
-point at them, the headline says that instead.
+The blocks are the parts of a report that are no table and no figure: headline, key numbers, data
+check, caveats. Each is text and HTML at once: a notebook shows the HTML, a test compares the text.
+Everything that comes from outside is escaped. `funnel_numbers` is what `analysis.reports.emit`
+takes of a funnel.
+
+Nothing here compares a count of some days with a count of a whole period, or shows a number about
+so few people that it would point at them; it says that instead.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,186 +22,15 @@ from analysis.core.periods import Period, period_before, period_of
 from analysis.core.schema import UsageError, instant_us
 from analysis.core.wording import UNDEFINED, count, percent, points, relative
 from analysis.eventlog.groups import Totals
-from analysis.funnels import periods as period_words
 from analysis.funnels.compare import FROM_FIRST, compare, suppressed
-from analysis.funnels.periods import PeriodResult, before_words
+from analysis.funnels.periods import PeriodResult, before_words, begins_late, not_over
 from analysis.funnels.result import FunnelResult, noun
 from analysis.quality.result import GateResult
-
-# ──── reports.funnel_told
-
-
-class Told(NamedTuple):
-    """What `emit` takes: the headline, numbers by name, and caveats."""
-
-    headline: str
-    numbers: dict[str, dict[str, Any]]
-    warnings: tuple[str, ...]
-
-
-def funnel_told(result: FunnelResult, *, time_zone: str = "UTC", min_cell: int = 5) -> Told:
-    """How many converted in the period, and how does that compare with the period before?
-
-    Parameters
-    ----------
-    result : a funnel without a breakdown, with the period in ``entered``.
-    time_zone : whose dates the period has.
-    min_cell : what is about fewer than this is not told.
-
-    Raises
-    ------
-    UsageError
-        If the funnel has a breakdown or no whole period.
-
-    Notes
-    -----
-    The change has the interval of `funnel_compare.compare` (Newcombe 1998, *Stat Med* 17:873).
-
-    Examples
-    --------
-    >>> from analysis.eventlog.log import EventLog
-    >>> from analysis.funnels.result import funnel
-    >>> rows = [(f"u{i}", "2026-01-08", "cart") for i in range(8)]
-    >>> rows += [(f"u{i}", "2026-01-09", "purchase") for i in range(6)]
-    >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])
-    >>> log = EventLog.from_frame(frame.assign(time=pd.to_datetime(frame.time)),
-    ...                           covers_until="2026-02-01")
-    >>> told = funnel_told(funnel(log, ["cart", "purchase"], entered=("2026-01-08", "2026-01-15")))
-    >>> told.numbers["macro_rate"]["value"], told.numbers["macro_rate"]["n"]
-    (0.75, 8)
-    """
-    entered = result.parameters["entered"]
-    if result.question.by or entered is None or None in entered:
-        raise UsageError(
-            "funnel_told: the funnel has a breakdown or no whole period. Ask with entered=(start, "
-            "end) and without by."
-        )
-    now = period_of(entered, time_zone, "funnel_told: entered")
-    ago = period_before(now)
-    before = result.ask(entered=ago.bounds, top=1)
-    tables = suppressed(result.table, min_cell), suppressed(before.table, min_cell)
-    if instant_us(now.end) > result.log.covers_until_us:
-        numbers, change = _numbers(result, tables, None), ""
-    else:
-        compared = compare(result, None, before) if len(result.steps) > 1 else None
-        numbers = _numbers(result, tables, compared)
-        change = _change(numbers["macro_rate"], ago)
-    said = _headline(result, tables[0], min_cell) + change
-    return Told(said, numbers, (*result.warnings, *_caveats(result, now, ago)))
-
-
-def _headline(result: FunnelResult, shown: pd.DataFrame, min_cell: int) -> str:
-    who, whole = noun(result.question), result.table
-    if len(shown) and not shown["k"].isna().any():
-        return result.sentence()
-    if not whole["count"].iloc[0]:
-        return result.sentence()
-    first = whole["event"].iloc[0]
-    if not len(shown) or np.isnan(shown["k"].iloc[0]):
-        return f"Fewer than {min_cell} {who} did {first}: too few to tell a rate."
-    few = shown.loc[shown["k"].isna(), "event"].iloc[0]
-    return (
-        f"{count(shown['k'].iloc[0])} {who} did {first}, and fewer than {min_cell} of them "
-        f"{few}: too few to tell more."
-    )
-
-
-def _change(rate: dict[str, Any], ago: Period) -> str:
-    if rate["change"] is None:
-        return ""
-    low, high = points(rate["change_low"]), points(rate["change_high"])
-    return (
-        f" Against {ago.name} ({percent(rate['previous'])} of {count(rate['previous_n'])}) the "
-        f"rate changed by {points(rate['change'])} points (95 % interval {low} to {high})."
-    )
-
-
-def _numbers(
-    result: FunnelResult, tables: tuple[pd.DataFrame, pd.DataFrame], compared: pd.DataFrame | None
-) -> dict[str, dict[str, Any]]:
-    any_order = result.question.order == "any"
-    last = len(result.steps) if any_order else result.question.last_required
-    entries = [table["count"].iloc[0] if len(table) else np.nan for table in tables]
-    over = compared is not None or len(result.steps) == 1
-    said = {
-        "macro_rate": _rate(tables, last, ("rate", "rate_low", "rate_high", "n_first"), compared),
-        "entered": {
-            "value": _whole(entries[0]),
-            "previous": _whole(entries[1]),
-            "change": _whole(entries[0] - entries[1]) if over else None,
-        },
-    }
-    for number, step in enumerate(result.steps[1:], start=2):
-        name = f"step_{number}" if any_order else "_or_".join(step.events).replace("*", "any_event")
-        key = f"{name}_rate" if f"{name}_rate" not in said else f"{name}_{number}_rate"
-        said[key] = _rate(tables, number, ("step_rate", "low", "high", "n_previous"), compared)
-    return said
-
-
-def _rate(
-    tables: tuple[pd.DataFrame, pd.DataFrame],
-    step: int,
-    columns: tuple[str, str, str, str],
-    compared: pd.DataFrame | None,
-) -> dict[str, Any]:
-    """One rate of both periods with its interval and change; undefined or hidden is None."""
-    nothing = pd.Series(np.nan, index=[*columns, "k"])
-    now, before = (
-        table[table["step"] == step].iloc[0] if (table["step"] == step).any() else nothing
-        for table in tables
-    )
-    value, low, high = (_plain(now[name]) for name in columns[:3])
-    said = {"value": value, "low": low, "high": high, "k": _whole(now["k"])}
-    said["n"] = _whole(now[columns[3]])
-    said |= {"previous": _plain(before[columns[0]]), "previous_n": _whole(before[columns[3]])}
-    changed: dict[str, Any] = dict.fromkeys(["change", "change_low", "change_high"])
-    if compared is not None and value is not None and said["previous"] is not None:
-        of_all = compared["denominator"] == FROM_FIRST
-        own = of_all if columns[0] == "rate" else ~of_all & (compared["step"] == step)
-        row = compared[own].iloc[0]
-        names = zip(changed, ("difference", "low", "high"), strict=True)
-        changed = {key: _plain(row[name]) for key, name in names}
-    return said | changed
-
-
-def _caveats(result: FunnelResult, now: Period, before: Period) -> list[str]:
-    said = []
-    if instant_us(now.end) > result.log.covers_until_us:
-        said.append(period_words.not_over(now, result.log.covers_until))
-    first: Any = result.log.start
-    if result.log.events and before.start < first.tz_convert(before.time_zone).normalize():
-        said.append(period_words.begins_late(before, first))
-    return said
-
-
-def _plain(number: Any) -> float | None:
-    return None if pd.isna(number) else float(number)
-
-
-def _whole(number: Any) -> int | None:
-    return None if pd.isna(number) else int(number)
-
-
-# ──── reports.pieces
-#
-# The parts of a report that are no table and no figure: headline, key numbers, data check, notes.
-#
-# Each is text and HTML at once: a notebook shows the HTML, a test compares the text. Everything
-# that comes from outside is escaped here. The few inline styles are for the notebook; the report's
-# page takes them off and dresses the same classes in its own style sheet.
-
-
-_LARGE = "font-size:1.35em;line-height:1.4;max-width:46em"
-
-
-_ROW = "display:flex;flex-wrap:wrap;gap:12px 40px;margin:12px 0"
-
-
-_NUMBER = "font-size:1.9em;line-height:1.2"
+from analysis.reports import templates
 
 
 @dataclass(frozen=True)
-class Piece:
+class Block:
     """A part of a report, as text and as HTML that is safe to show."""
 
     text: str
@@ -219,7 +51,15 @@ class Tile(NamedTuple):
     context: Sequence[str] = ()
 
 
-def headline(lead: str, *more: str) -> Piece:
+class FunnelNumbers(NamedTuple):
+    """What `analysis.reports.emit` takes: the headline, numbers by name, and caveats."""
+
+    headline: str
+    numbers: dict[str, dict[str, Any]]
+    warnings: tuple[str, ...]
+
+
+def headline(lead: str, *more: str) -> Block:
     """The answer in words: the first part large, the others below it.
 
     Examples
@@ -227,13 +67,10 @@ def headline(lead: str, *more: str) -> Piece:
     >>> headline("4.6% of <b>all</b> bought.")._repr_html_().count("<b>")
     0
     """
-    rest = " ".join(more)
-    markup = f'<p class="wb-headline" style="{_LARGE}"><strong>{html.escape(lead)}</strong>'
-    markup += f"<br>{html.escape(rest)}</p>" if rest else "</p>"
-    return Piece(" ".join([lead, *more]), markup)
+    return Block(" ".join([lead, *more]), _markup("headline", lead, " ".join(more)))
 
 
-def sentence(text: str) -> Piece:
+def sentence(text: str) -> Block:
     """One of several answers in words: no larger than the text around it.
 
     Examples
@@ -241,31 +78,64 @@ def sentence(text: str) -> Piece:
     >>> sentence("4.6% of <b>all</b> bought.")._repr_html_().count("<b>")
     0
     """
-    return Piece(text, f'<p class="wb-sentence">{html.escape(text)}</p>')
+    return Block(text, _markup("sentence", text))
 
 
-def tiles(numbers: Sequence[Tile]) -> Piece:
-    """A row of key numbers."""
+def tiles(numbers: Sequence[Tile]) -> Block:
+    """A row of key numbers.
+
+    Examples
+    --------
+    >>> tiles([Tile("Entered", "70", ["−12% vs the week before"]), Tile("Revenue", "560 EUR")])
+    Entered: 70 · −12% vs the week before
+    Revenue: 560 EUR
+    """
     text = "\n".join(" · ".join([f"{t.name}: {t.value}", *t.context]) for t in numbers)
-    cells = "".join(
-        f'<div class="wb-tile"><div class="wb-name">{html.escape(tile.name)}</div>'
-        f'<div class="wb-value" style="{_NUMBER}">{html.escape(tile.value)}</div>'
-        + "".join(f'<div class="wb-context">{html.escape(line)}</div>' for line in tile.context)
-        + "</div>"
-        for tile in numbers
-    )
-    return Piece(text, f'<div class="wb-tiles" style="{_ROW}">{cells}</div>')
+    return Block(text, _markup("tiles", numbers))
+
+
+def check(gate: GateResult) -> Block:
+    """The result of the data check; where it passes, its facts are folded away."""
+    rows = gate.table.to_dict("records")
+    passed = gate.status == "pass"
+    summary = gate.sentence() if passed else gate.sentence().partition(":")[0] + "."
+    findings = [(r["check"], r["finding"]) for r in rows if passed or r["status"] != "pass"]
+    lines = [f"{row['status'].upper():4} {row['check']}: {row['finding']}" for row in rows]
+    return Block("\n".join([summary, *lines]), _markup("check", gate.status, summary, findings))
+
+
+def notes(*groups: Iterable[str]) -> Block:
+    """Caveats, each once, in the order given.
+
+    Examples
+    --------
+    >>> notes(["Few people."], ["Few people.", "The week is not over."])
+    Few people.
+    The week is not over.
+    """
+    lines = list(dict.fromkeys(line for group in groups for line in group))
+    text = "\n".join(lines) if lines else "No caveats."
+    return Block(text, _markup("notes", lines))
+
+
+def _markup(block: str, *values: Any) -> str:
+    return str(getattr(templates.macros("blocks.html"), block)(*values))
+
+
+# Key numbers of a period
 
 
 def key_numbers(
     week: PeriodResult, *, orders: Sequence[Totals], name: str, currency: str | None = None
-) -> Piece:
+) -> Block:
     """Entered, conversion rate, conversions and their value, each beside the period before.
 
     Parameters
     ----------
-    orders : totals of the macro conversion in the period and in the one before. name : what a
-        conversion is called. currency : of values whose log does not say.
+    week : a period compared with the one before (`analysis.compare_periods`).
+    orders : totals of the macro conversion in the period and in the one before.
+    name : the name of a conversion.
+    currency : of values whose log does not say.
     """
     now, before = week.entered
     # A count of some days and a count of a whole period are not compared.
@@ -274,51 +144,11 @@ def key_numbers(
         [
             Tile("Entered the funnel", count(now), _against(now, before, ago)),
             Tile("Conversion rate", percent(week.overall["rate"]), _rate_context(week)),
-            *_money(orders, name, ago, few=int(week.parameters["min_cell"]), currency=currency),
+            *_order_tiles(
+                orders, name, ago, min_cell=int(week.parameters["min_cell"]), currency=currency
+            ),
         ]
     )
-
-
-def _rate_context(week: PeriodResult) -> list[str]:
-    row, ago = week.overall, before_words(week.period, week.previous)
-    if pd.isna(row["rate"]):
-        few = (
-            f"fewer than {week.parameters['min_cell']} converted" if week.mature else "no rate yet"
-        )
-        return [few if week.entered[0] else "nobody entered"]
-    said = [f"95% interval {percent(row['low'])} to {percent(row['high'])}"]
-    if pd.isna(row["change"]):
-        return [*said, f"no rate of {ago}"]
-    interval = f"({points(row['change_low'])} to {points(row['change_high'])})"
-    return [*said, f"{points(row['change'])} points vs {ago} {interval}"]
-
-
-def check(gate: GateResult) -> Piece:
-    """What the data check says; where it passes, its facts are folded away."""
-    rows = gate.table.to_dict("records")
-    passed = gate.status == "pass"
-    said = gate.sentence() if passed else gate.sentence().partition(":")[0] + "."
-    items = "".join(
-        f"<li><b>{html.escape(row['check'])}:</b> {html.escape(row['finding'])}</li>"
-        for row in rows
-        if passed or row["status"] != "pass"
-    )
-    outer, inner = ("details", "summary") if passed else ("div", "strong")
-    markup = (
-        f'<{outer} class="wb-check wb-{gate.status}"><{inner}>{html.escape(said)}</{inner}>'
-        f"<ul>{items}</ul></{outer}>"
-    )
-    lines = [f"{row['status'].upper():4} {row['check']}: {row['finding']}" for row in rows]
-    return Piece("\n".join([said, *lines]), markup)
-
-
-def notes(*groups: Iterable[str]) -> Piece:
-    """Caveats, each once, in the order given."""
-    lines = list(dict.fromkeys(line for group in groups for line in group))
-    if not lines:
-        return Piece("No caveats.", '<p class="wb-notes">No caveats.</p>')
-    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    return Piece("\n".join(lines), f'<ul class="wb-notes">{items}</ul>')
 
 
 def _against(now: float, before: float, ago: str | None) -> list[str]:
@@ -329,17 +159,213 @@ def _against(now: float, before: float, ago: str | None) -> list[str]:
     return [f"{relative(now / before - 1)} vs {ago} ({count(before)})"]
 
 
-def _money(
-    orders: Sequence[Totals], name: str, ago: str | None, *, few: int, currency: str | None
+def _rate_context(week: PeriodResult) -> list[str]:
+    row, ago = week.overall, before_words(week.period, week.previous)
+    if not pd.isna(row["rate"]):
+        interval = f"95% interval {percent(row['low'])} to {percent(row['high'])}"
+        if pd.isna(row["change"]):
+            return [interval, f"no rate of {ago}"]
+        change = f"({points(row['change_low'])} to {points(row['change_high'])})"
+        return [interval, f"{points(row['change'])} points vs {ago} {change}"]
+    if not week.entered[0]:
+        return ["nobody entered"]
+    if week.mature:
+        return [f"fewer than {week.parameters['min_cell']} converted"]
+    return ["no rate yet"]
+
+
+def _order_tiles(
+    orders: Sequence[Totals], name: str, ago: str | None, *, min_cell: int, currency: str | None
 ) -> list[Tile]:
     now, before = orders
     names = [f"Conversions ({name})", "Revenue"]
     if pd.isna(now.users):
-        return [Tile(what, UNDEFINED, [f"fewer than {few} users"]) for what in names]
-    many = Tile(names[0], count(now.events), _against(now.events, before.events, ago))
+        return [Tile(each, UNDEFINED, [f"fewer than {min_cell} users"]) for each in names]
+    conversions = Tile(names[0], count(now.events), _against(now.events, before.events, ago))
     unit = now.currency or currency or ""
     if pd.isna(now.value):
         why = f"several currencies: {unit}" if "," in unit else "the log has no values"
-        return [many, Tile(names[1], UNDEFINED, [why])]
+        return [conversions, Tile(names[1], UNDEFINED, [why])]
     context = _against(now.value, before.value, ago)
-    return [many, Tile(names[1], f"{count(now.value)} {unit}".strip(), context)]
+    return [conversions, Tile(names[1], f"{count(now.value)} {unit}".strip(), context)]
+
+
+# Numbers of a funnel
+
+
+def funnel_numbers(
+    result: FunnelResult, *, time_zone: str = "UTC", min_cell: int = 5
+) -> FunnelNumbers:
+    """How many converted in the period, and how does that compare with the period before?
+
+    Whatever the funnel was asked for (units, order, exclusions), its conversion rate is set beside
+    the one of the period before, by the same question.
+
+    Parameters
+    ----------
+    result : a funnel without a breakdown, with the period in ``entered``.
+    time_zone : whose dates the period has.
+    min_cell : see `analysis.core.checks`.
+
+    Returns
+    -------
+    Headline, numbers and caveats. Rates are fractions; undefined or hidden is None.
+
+    Raises
+    ------
+    UsageError
+        If the funnel has a breakdown or no whole period.
+
+    Notes
+    -----
+    The change has the interval of `FunnelResult.compare` (Newcombe 1998, *Stat Med* 17:873).
+
+    Examples
+    --------
+    >>> from analysis.eventlog.log import EventLog
+    >>> from analysis.funnels.result import funnel
+    >>> rows = [(f"u{i}", "2026-01-08", "cart") for i in range(8)]
+    >>> rows += [(f"u{i}", "2026-01-09", "purchase") for i in range(6)]
+    >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    >>> log = EventLog.from_frame(frame.assign(time=pd.to_datetime(frame.time)),
+    ...                           covers_until="2026-02-01")
+    >>> week = funnel(log, ["cart", "purchase"], entered=("2026-01-08", "2026-01-15"))
+    >>> rate = funnel_numbers(week).numbers["macro_rate"]
+    >>> rate["value"], rate["n"]
+    (0.75, 8)
+    """
+    entered = result.parameters["entered"]
+    if result.question.by or entered is None or None in entered:
+        raise UsageError(
+            "funnel_numbers: the funnel has a breakdown or no whole period. Ask with "
+            "entered=(start, end) and without by."
+        )
+    period = period_of(entered, time_zone, "funnel_numbers: entered")
+    previous = period_before(period)
+    before = result.ask(entered=previous.bounds, top=1)
+    tables = suppressed(result.table, min_cell), suppressed(before.table, min_cell)
+    is_over = instant_us(period.end) <= result.log.covers_until_us
+    compared = compare(result, None, before) if is_over and len(result.steps) > 1 else None
+    numbers = _numbers(result, tables, compared)
+    answer = _answer(result, tables[0], min_cell)
+    if numbers["macro_rate"]["change"] is not None:
+        answer += _change_sentence(numbers["macro_rate"], previous)
+    warnings = (*result.warnings, *_caveats(result, period, previous, is_over=is_over))
+    return FunnelNumbers(answer, numbers, warnings)
+
+
+def _answer(result: FunnelResult, shown: pd.DataFrame, min_cell: int) -> str:
+    """The funnel's sentence, or as much of it as can be said with small cells hidden."""
+    people, table = noun(result.question), result.table
+    nothing_hidden = len(shown) and not shown["k"].isna().any()
+    if nothing_hidden or not table["count"].iloc[0]:
+        return result.sentence()
+    first = table["event"].iloc[0]
+    if not len(shown) or np.isnan(shown["k"].iloc[0]):
+        return f"Fewer than {min_cell} {people} did {first}: too few to tell a rate."
+    few = shown.loc[shown["k"].isna(), "event"].iloc[0]
+    return (
+        f"{count(shown['k'].iloc[0])} {people} did {first}, and fewer than {min_cell} of them "
+        f"{few}: too few to tell more."
+    )
+
+
+def _change_sentence(rate: dict[str, Any], previous: Period) -> str:
+    low, high = points(rate["change_low"]), points(rate["change_high"])
+    return (
+        f" Against {previous.name} ({percent(rate['previous'])} of {count(rate['previous_n'])}) "
+        f"the rate changed by {points(rate['change'])} points (95 % interval {low} to {high})."
+    )
+
+
+def _numbers(
+    result: FunnelResult,
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    compared: pd.DataFrame | None,
+) -> dict[str, dict[str, Any]]:
+    any_order = result.question.order == "any"
+    last = len(result.steps) if any_order else result.question.last_required
+    now, before = (table["count"].iloc[0] if len(table) else np.nan for table in tables)
+    comparable = compared is not None or len(result.steps) == 1
+    numbers = {
+        "macro_rate": _rate(tables, last, ("rate", "rate_low", "rate_high", "n_first"), compared),
+        "entered": {
+            "value": _whole(now),
+            "previous": _whole(before),
+            "change": _whole(now - before) if comparable else None,
+        },
+    }
+    for number, step in enumerate(result.steps[1:], start=2):
+        name = f"step_{number}" if any_order else "_or_".join(step.events).replace("*", "any_event")
+        key = f"{name}_rate" if f"{name}_rate" not in numbers else f"{name}_{number}_rate"
+        numbers[key] = _rate(tables, number, ("step_rate", "low", "high", "n_previous"), compared)
+    return numbers
+
+
+def _rate(
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    step: int,
+    columns: tuple[str, str, str, str],
+    compared: pd.DataFrame | None,
+) -> dict[str, Any]:
+    """One rate of both periods with its interval and change; undefined or hidden is None."""
+    value, low, high, n = columns
+    nothing = pd.Series(np.nan, index=[*columns, "k"])
+    now, before = (
+        table[table["step"] == step].iloc[0] if (table["step"] == step).any() else nothing
+        for table in tables
+    )
+    rate: dict[str, Any] = {
+        "value": _plain(now[value]),
+        "low": _plain(now[low]),
+        "high": _plain(now[high]),
+        "k": _whole(now["k"]),
+        "n": _whole(now[n]),
+        "previous": _plain(before[value]),
+        "previous_n": _whole(before[n]),
+        "change": None,
+        "change_low": None,
+        "change_high": None,
+    }
+    if compared is None or rate["value"] is None or rate["previous"] is None:
+        return rate
+    of_all = compared["denominator"] == FROM_FIRST
+    rows = of_all if value == "rate" else ~of_all & (compared["step"] == step)
+    change = compared[rows].iloc[0]
+    return rate | {
+        "change": _plain(change["difference"]),
+        "change_low": _plain(change["low"]),
+        "change_high": _plain(change["high"]),
+    }
+
+
+def _caveats(
+    result: FunnelResult, period: Period, previous: Period, *, is_over: bool
+) -> Iterable[str]:
+    if not is_over:
+        yield not_over(period, result.log.covers_until)
+    first: Any = result.log.start
+    if result.log.events and previous.start < first.tz_convert(previous.time_zone).normalize():
+        yield begins_late(previous, first)
+
+
+def _plain(number: Any) -> float | None:
+    return None if pd.isna(number) else float(number)
+
+
+def _whole(number: Any) -> int | None:
+    return None if pd.isna(number) else int(number)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Names of version 0.1, until the next version."""
+        renamed = {"funnel_told": funnel_numbers, "Piece": Block, "Told": FunnelNumbers}
+        if name not in renamed:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import warnings
+
+        now = renamed[name].__name__
+        warnings.warn(f"blocks.{name} is called blocks.{now}", DeprecationWarning, stacklevel=2)
+        return renamed[name]

@@ -4,6 +4,17 @@ A definition is plain data: which notebook, on which log, every day, week or mon
 zone, with which parameters. It holds no code, no path to an output and no date, so the same file
 renders any period again. Names become folders and addresses, so they are held to lower-case
 letters, digits, ``-`` and ``_``; that also keeps a name from reaching outside its folder.
+
+The parameters are checked against the notebook's cell tagged ``parameters``, which is read without
+running it. The cell is Python, so Python's own parser reads it: names, annotations and defaults
+come out exactly, also for ``x: str | None`` and for text that holds ``=``, which reading line by
+line gets wrong. Values are checked before anything runs, because a notebook that gets a wrong
+value fails late and far from the cause, and one that gets an unknown name does not fail at all: it
+quietly answers the question it was not asked.
+
+Values are text, numbers, true and false, lists and tables of these. What else a program might pass
+(sets, dates, None) has no form in a definition file and is refused, since a notebook would receive
+its text instead.
 """
 
 from __future__ import annotations
@@ -23,39 +34,201 @@ from analysis.core.checks import Checked, Table
 from analysis.core.schema import DataError, UsageError, did_you_mean, time_zone_of
 from analysis.eventlog.store import replace_file
 
-# ──── reports.parameters
-#
-# What a notebook can be asked: its parameters cell, read without running it.
-#
-# The cell tagged ``parameters`` is Python, so it is read by Python's own parser: names, annotations
-# and defaults come out exactly, also for ``x: str | None`` and for text that holds ``=``, which
-# reading line by line gets wrong. Values are checked against the annotation before anything runs,
-# because a notebook that gets a wrong value fails late and far from the cause, and one that gets an
-# unknown name fails not at all: it quietly answers the question it was not asked.
-#
-# Values are plain data: text, numbers, true and false, lists and tables of these. Whatever else a
-# program might pass (sets, dates, None) has no form in a definition file and is refused, since a
-# notebook would receive its text instead.
+FOLDER = "definitions"
 
+RESERVED = ("data", "period_start", "period_end", "time_zone", "report")
+"""What the run itself sets in a notebook; no definition may."""
 
 TAG = "parameters"
 
-
+_KEYS = ("notebook", "title", "data", "period", "time_zone", "parameters")
+_REPORT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_NOTEBOOK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _PLAIN_ALLOWED = "Allowed: text, numbers, true/false, lists and tables of these"
 
 
-_NAMED = {"str": str, "bool": bool, "list": list, "dict": dict, "Mapping": dict}
+@dataclass(frozen=True)
+class Definition:
+    """A report as it is scheduled.
+
+    Parameters
+    ----------
+    name : of the report and its folder; see `check_name`.
+    notebook : a file of ``notebooks/``, without ``.ipynb``.
+    title : of the page, in one line.
+    data : the log's folder, seen from the project's.
+    period : ``"day"``, ``"week"`` or ``"month"``.
+    time_zone : whose midnights bound the periods.
+    parameters : of the notebook. Tuples and numpy's numbers become lists and numbers.
+
+    Raises
+    ------
+    UsageError
+        If a part is missing, of a wrong type, or not allowed.
+    """
+
+    name: str
+    notebook: str
+    title: str
+    data: str
+    period: str
+    time_zone: str = "UTC"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        parts = {key: getattr(self, key) for key in _KEYS}
+        written = checks.definition(DefinitionFile, parts, self.name)
+        object.__setattr__(self, "parameters", written.parameters)
 
 
-_LISTS = frozenset({"list", "List", "Sequence", "Iterable", "tuple", "Tuple"})
+def _one_line(what: str, given: Any) -> str:
+    if not isinstance(given, str) or not given.strip() or not given.isprintable():
+        raise UsageError(f"{what}={given!r} must be text in one line. Write it in quotes.")
+    return given
 
 
-_TABLES = frozenset({"dict", "Dict", "Mapping"})
+def _notebook(what: str, given: Any) -> str:
+    if not _NOTEBOOK_NAME.fullmatch(_one_line(what, given)):
+        raise UsageError(
+            f"{what}={given!r} is not a name of a notebook. Name a file of notebooks/ without "
+            "folder and without .ipynb, such as '90_weekly_report'."
+        )
+    return str(given)
+
+
+def _time_zone(what: str, given: Any) -> str:
+    return time_zone_of(_one_line(what, given), what).key
+
+
+def _parameters(what: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"{what}={given!r} must be a table. "
+            "Write [parameters] on its own line, then one name = value a line."
+        )
+    for key in given:
+        if key in RESERVED:
+            raise UsageError(
+                f"{what}.{key} is set by the run itself, from 'data', 'period' and 'time_zone' of "
+                "the definition. Leave it out of [parameters]."
+            )
+    return {key: plain(value, f"{what}.{key}") for key, value in given.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionFile(Table):
+    """The form of a definition's file."""
+
+    notebook: Annotated[str, Checked(_notebook)]
+    title: Annotated[str, Checked(_one_line)]
+    data: Annotated[str, Checked(_one_line)]
+    period: Literal["day", "week", "month"]
+    time_zone: Annotated[str, Checked(_time_zone)] = "UTC"
+    parameters: Annotated[Mapping[str, Any], Checked(_parameters)] = field(default_factory=dict)
+
+
+def load_definition(path: Path | str) -> Definition:
+    """The report that a TOML file defines; its name is the file's.
+
+    Parameters
+    ----------
+    path : a file with the parts of a `Definition`; ``time_zone`` and the table ``parameters`` may
+        be left out.
+
+    Raises
+    ------
+    UsageError
+        If a key is missing or unknown, or a value is not allowed.
+    DataError
+        If the file cannot be read or is not TOML.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> weekly = Definition("weekly", notebook="90_weekly_report", title="Weekly report",
+    ...     data="data/demo", period="week", parameters={"by": "device"})
+    >>> load_definition(save_definition(folder, weekly)).parameters
+    {'by': 'device'}
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"'{path}' cannot be read ({error.strerror}). Name a file of reports/{FOLDER}/."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"'{path}' is not TOML: {error}. Mend that line.") from error
+    written = checks.definition(DefinitionFile, content, path.name)
+    return Definition(name=path.stem, **vars(written))
+
+
+def save_definition(folder: Path | str, definition: Definition, *, overwrite: bool = False) -> Path:
+    """Write a definition to ``folder/name.toml`` and return its path.
+
+    Parameters
+    ----------
+    folder : usually ``reports/definitions``; made if it is not there.
+    overwrite : replace a definition of this name; without it an existing one is left alone.
+
+    Raises
+    ------
+    UsageError
+        If the name is taken; nothing is written then.
+    """
+    import tomlkit
+
+    path = Path(folder) / f"{definition.name}.toml"
+    if path.exists() and not overwrite:
+        raise UsageError(
+            f"'{definition.name}' is taken: {path.name} is there already. Choose another name, or "
+            "overwrite."
+        )
+    document = tomlkit.document()
+    document.update({key: getattr(definition, key) for key in _KEYS})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, tomlkit.dumps(document))
+    return path
+
+
+def definition_names(folder: Path | str) -> list[str]:
+    """Names of the definitions in a folder, in alphabetical order; none if it is not there."""
+    return sorted(path.stem for path in Path(folder).glob("*.toml"))
+
+
+def check_name(name: str) -> str:
+    """Return `name` if a report may be called so.
+
+    Raises
+    ------
+    UsageError
+        If it is not lower-case letters, digits, ``-`` and ``_``, or is ``definitions``.
+
+    Examples
+    --------
+    >>> check_name("../../etc")
+    Traceback (most recent call last):
+    analysis.UsageError: '../../etc' is not a name of a report. Did you mean 'etc'? Allowed: \
+up to 64 lower-case letters, digits, '-' and '_'.
+    """
+    if isinstance(name, str) and _REPORT_NAME.fullmatch(name) and name != FOLDER:
+        return name
+    nearest = re.sub(r"[^a-z0-9_]+", "-", str(name).lower()).strip("-_")[:64]
+    hint = f" Did you mean {nearest!r}?" if nearest and nearest != FOLDER else ""
+    raise UsageError(
+        f"{name!r} is not a name of a report.{hint} "
+        "Allowed: up to 64 lower-case letters, digits, '-' and '_'."
+    )
+
+
+# The parameters of a notebook
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a parameters cell: its name, its annotation as text, its default."""
+    """One assignment of a parameters cell: its name, its annotation as text, its default."""
 
     name: str
     annotation: str
@@ -77,7 +250,8 @@ def read_parameters(notebook: Mapping[str, Any], name: str) -> dict[str, Paramet
 
     Parameters
     ----------
-    notebook : the notebook as nbformat reads it; name : what to call it in an error.
+    notebook : the notebook as nbformat reads it.
+    name : its name in an error.
 
     Returns
     -------
@@ -113,6 +287,27 @@ def read_parameters(notebook: Mapping[str, Any], name: str) -> dict[str, Paramet
                 if isinstance(target, ast.Name):
                     found[target.id] = Parameter(target.id, _type_name(default), default)
     return found
+
+
+def _parameters_source(notebook: Mapping[str, Any], name: str) -> str:
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and TAG in cell["metadata"].get("tags", []):
+            return str(cell["source"])
+    raise UsageError(
+        f"{name}: the notebook has no cell with the tag '{TAG}', so nothing can be set in it. "
+        "Add the tag to the cell that assigns the parameters."
+    )
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _type_name(default: Any) -> str:
+    return "" if default is None else type(default).__name__
 
 
 def check_values(
@@ -182,25 +377,11 @@ def plain(value: Any, what: str) -> Any:
     )
 
 
-def _parameters_source(notebook: Mapping[str, Any], name: str) -> str:
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code" and TAG in cell["metadata"].get("tags", []):
-            return str(cell["source"])
-    raise UsageError(
-        f"{name}: the notebook has no cell with the tag '{TAG}', so nothing can be set in it. "
-        "Add the tag to the cell that assigns the parameters."
-    )
+# Does a value fit an annotation?
 
-
-def _literal(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return None
-
-
-def _type_name(default: Any) -> str:
-    return "" if default is None else type(default).__name__
+_TYPES = {"str": str, "bool": bool, "list": list, "dict": dict, "Mapping": dict}
+_LISTS = frozenset({"list", "List", "Sequence", "Iterable", "tuple", "Tuple"})
+_TABLES = frozenset({"dict", "Dict", "Mapping"})
 
 
 def _fits(node: ast.expr, value: Any) -> bool:
@@ -222,7 +403,7 @@ def _fits_name(name: str, value: Any) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if name in _LISTS:
         return isinstance(value, list)
-    return isinstance(value, _NAMED.get(name, object))
+    return isinstance(value, _TYPES.get(name, object))
 
 
 def _fits_subscript(name: str, inner: ast.expr, value: Any) -> bool:
@@ -240,201 +421,3 @@ def _fits_subscript(name: str, inner: ast.expr, value: Any) -> bool:
 
 def _name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-
-
-# ──── reports.definition
-
-
-FOLDER = "definitions"
-
-
-RESERVED = ("data", "period_start", "period_end", "time_zone", "report")
-"""What a notebook is told by the run, and no definition may set."""
-
-
-_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
-
-_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A report as it is scheduled; see `load_definition` for the meaning of the parts.
-
-    Raises
-    ------
-    UsageError
-        If a part is missing, of a wrong type, or not allowed.
-    """
-
-    name: str
-    notebook: str
-    title: str
-    data: str
-    period: str
-    time_zone: str = "UTC"
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        parts = {key: value for key, value in vars(self).items() if key != "name"}
-        checks.definition(DefinitionFile, parts, self.name)
-
-
-def _one_line(what: str, given: Any) -> str:
-    if not isinstance(given, str) or not given.strip() or not given.isprintable():
-        raise UsageError(f"{what}={given!r} must be text in one line. Write it in quotes.")
-    return given
-
-
-def _notebook(what: str, given: Any) -> str:
-    if not _STEM.fullmatch(_one_line(what, given)):
-        raise UsageError(
-            f"{what}={given!r} is not a name of a notebook. Name a file of notebooks/ without "
-            "folder and without .ipynb, such as '90_weekly_report'."
-        )
-    return str(given)
-
-
-def _time_zone(what: str, given: Any) -> str:
-    return time_zone_of(_one_line(what, given), what).key
-
-
-def _parameters(what: str, given: Any) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
-        raise UsageError(
-            f"{what}={given!r} must be a table. "
-            "Write [parameters] on its own line, then one name = value a line."
-        )
-    for key in given:
-        if key in RESERVED:
-            raise UsageError(
-                f"{what}.{key} is set by the run itself, from 'data', 'period' and 'time_zone' of "
-                "the definition. Leave it out of [parameters]."
-            )
-    return {key: plain(value, f"{what}.{key}") for key, value in given.items()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class DefinitionFile(Table):
-    """The form of a definition's file."""
-
-    notebook: Annotated[str, Checked(_notebook)]
-    title: Annotated[str, Checked(_one_line)]
-    data: Annotated[str, Checked(_one_line)]
-    period: Literal["day", "week", "month"]
-    time_zone: Annotated[str, Checked(_time_zone)] = "UTC"
-    parameters: Annotated[Mapping[str, Any], Checked(_parameters)] = field(default_factory=dict)
-
-
-def load_definition(path: Path | str) -> Definition:
-    """The report that a TOML file defines; its name is the file's.
-
-    Parameters
-    ----------
-    path : a file with ``notebook`` (a file of ``notebooks/``, without ``.ipynb``), ``title``,
-        ``data`` (the log's folder), ``period`` (``day``, ``week`` or ``month``), optionally
-        ``time_zone`` (whose midnights bound the periods; default UTC) and a table ``parameters``.
-
-    Raises
-    ------
-    UsageError
-        If a key is missing or unknown, or a value is not allowed.
-    DataError
-        If the file cannot be read or is not TOML.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> path = save_definition(folder, "weekly", notebook="90_weekly_report",
-    ...     title="Weekly report", data="data/demo", period="week", parameters={"by": "device"})
-    >>> load_definition(path).parameters
-    {'by': 'device'}
-    """
-    path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be read ({error.strerror}). Name a file of reports/{FOLDER}/."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path}' is not TOML: {error}. Mend that line.") from error
-    written = checks.definition(DefinitionFile, content, path.name)
-    return Definition(name=path.stem, **vars(written))
-
-
-def save_definition(
-    folder: Path | str,
-    name: str,
-    *,
-    notebook: str,
-    title: str,
-    data: str,
-    period: str,
-    time_zone: str = "UTC",
-    parameters: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-) -> Path:
-    """Write a definition to ``folder/name.toml`` and return its path.
-
-    Parameters
-    ----------
-    folder : usually ``reports/definitions``; made if it is not there.
-    parameters : plain data; tuples and numpy's numbers are written as lists and numbers.
-    overwrite : replace a definition of this name; without it an existing one is left alone.
-
-    Raises
-    ------
-    UsageError
-        If the name is taken or no name, or a part is not allowed; nothing is written then.
-    """
-    import tomlkit
-
-    values = {
-        key: plain(value, f"{name}: parameter {key!r}") for key, value in (parameters or {}).items()
-    }
-    parts = {"notebook": notebook, "title": title, "data": data, "period": period}
-    Definition(name=name, **parts, time_zone=time_zone, parameters=values)
-    path = Path(folder) / f"{name}.toml"
-    if path.exists() and not overwrite:
-        raise UsageError(
-            f"'{name}' is taken: {path.name} is there already. Choose another name, or overwrite."
-        )
-    document = tomlkit.document()
-    document.update({**parts, "time_zone": time_zone, "parameters": values})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, tomlkit.dumps(document))
-    return path
-
-
-def definition_names(folder: Path | str) -> list[str]:
-    """Names of the definitions in a folder, in alphabetical order; none if it is not there."""
-    return sorted(path.stem for path in Path(folder).glob("*.toml"))
-
-
-def check_name(name: str) -> str:
-    """Return `name` if a report may be called so.
-
-    Raises
-    ------
-    UsageError
-        If it is not lower-case letters, digits, ``-`` and ``_``, or is ``definitions``.
-
-    Examples
-    --------
-    >>> check_name("../../etc")
-    Traceback (most recent call last):
-    analysis.UsageError: '../../etc' is not a name of a report. Did you mean 'etc'? Allowed: \
-up to 64 lower-case letters, digits, '-' and '_'.
-    """
-    if isinstance(name, str) and _SLUG.fullmatch(name) and name != FOLDER:
-        return name
-    nearest = re.sub(r"[^a-z0-9_]+", "-", str(name).lower()).strip("-_")[:64]
-    hint = f" Did you mean {nearest!r}?" if nearest and nearest != FOLDER else ""
-    raise UsageError(
-        f"{name!r} is not a name of a report.{hint} "
-        "Allowed: up to 64 lower-case letters, digits, '-' and '_'."
-    )

@@ -1,13 +1,17 @@
-"""An executed notebook as one page that needs nothing else: no network, no kernel, no code shown.
+"""Make one page of an executed notebook that needs nothing else: no network, no kernel, no code.
 
 What a reader gets is the answer: headings, words, tables and figures. Code, prompts and cells that
 only make sense with a kernel are left out. Figures travel as data; the chart library stands once,
 compressed, at the end of the page. The page's own content-security policy forbids it to load or
 send anything and to run any script but the three that are named in it by their hashes.
 
-Cells and outputs are not trusted: their HTML is cut down to a list of harmless elements, without
-addresses, styles or handlers, because names and values from the data may stand in them. The same
-notebook gives the same bytes: nothing here is random or asks the clock.
+Cells and outputs are not trusted, because names and values from the data may stand in them: their
+HTML is cut down to a list of harmless elements, without addresses, styles or handlers. It is a
+list of what is allowed, because the list of what can go wrong in HTML is never complete. It has no
+addresses: a page that stakeholders open must not lead them anywhere that a property's value chose,
+and must not load anything.
+
+The same notebook gives the same bytes: nothing here is random or asks the clock.
 """
 
 from __future__ import annotations
@@ -15,198 +19,33 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import html
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from pathlib import Path
-from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# ──── reports.sanitize
-#
-# HTML from cells and outputs, cut down to what cannot do anything.
-#
-# An allow-list, because the list of what can go wrong in HTML is never complete. There are no
-# addresses in it: a page that stakeholders open must not lead them anywhere that a property's value
-# chose, and must not load anything.
+from analysis.reports import templates
 
-
-_TEXT = {"abbr", "b", "br", "cite", "code", "del", "em", "i", "kbd", "mark", "q", "s", "samp"}
-
-
-_TEXT |= {"small", "span", "strong", "sub", "sup", "u", "var", "a"}
-
-
-_BLOCKS = {"blockquote", "dd", "details", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6"}
-
-
-_BLOCKS |= {"hr", "li", "ol", "p", "pre", "summary", "ul"}
-
-
-_TABLES = {"caption", "col", "colgroup", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
-
-
-_TAGS = frozenset(_TEXT | _BLOCKS | _TABLES)
-
-
-_SPANS = frozenset({"colspan", "rowspan", "scope"})
-
-
-_CLASS = re.compile(r"(?:wb-[a-z-]+|dataframe)")
-
-
-# What stands in these is no text for readers, so it goes with them.
-_NOT_TEXT = re.compile(
-    r"<(script|style|template|iframe|title|textarea)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
-)
-
-
-def clean(markup: str) -> str:
-    """The markup with harmless elements only; tables scroll sideways where they are wide.
-
-    Examples
-    --------
-    >>> clean('<p onclick="x()">a<script>x()</script><img src=x onerror=x()> <b>c</b></p>')
-    '<p>a <b>c</b></p>'
-    """
-    import bleach  # type: ignore[import-untyped]
-
-    safe = bleach.clean(
-        _NOT_TEXT.sub("", markup), tags=_TAGS, attributes=_allowed, strip=True, strip_comments=True
-    )
-    # Text never holds a bare "<" any more, so this finds elements only.
-    safe = safe.replace("<table", '<div class="table"><table').replace("</table>", "</table></div>")
-    return str(safe).strip()
-
-
-def from_markdown(source: str) -> str:
-    """Markdown as harmless HTML.
-
-    Examples
-    --------
-    >>> from_markdown("## Where\\n[a link](https://example.org) and `code`")
-    '<h2>Where</h2>\\n<p><a>a link</a> and <code>code</code></p>'
-    """
-    import mistune
-
-    render = mistune.create_markdown(escape=False, plugins=["table", "strikethrough"])
-    return clean(str(render(source)))
-
-
-def _allowed(tag: str, name: str, value: str) -> bool:
-    if name == "class":
-        return all(_CLASS.fullmatch(part) for part in value.split())
-    return name in _SPANS and tag in ("td", "th", "col", "colgroup")
-
-
-# ──── reports.charts
-#
-# A plotly figure as part of a page: its data, its title as a heading, and its numbers in words.
-#
-# Titles become HTML, because they wrap on a phone and plotly's do not. The words stand where the
-# chart will be until it is drawn, so that a browser that cannot draw shows the numbers all the
-# same.
-
-
-PLOTLY = "application/vnd.plotly.v1+json"
-
-
-DEFAULT_HEIGHT = 420
-
-
-_TITLE_HEIGHT = 32
-
-
-# Inside a script element only these could end it or be read as something else.
-_JSON = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-
-
-def chart(bundle: Mapping[str, Any], *, number: int) -> str:
-    """The figure element of a plotly bundle; ``<!--caption-->`` in it is for its caption.
-
-    Parameters
-    ----------
-    number : the figure's place on the page, from 1.
-
-    Examples
-    --------
-    >>> shown = chart({"data": [], "layout": {"meta": {"alt": "2 < 3"}}}, number=1)
-    >>> 'aria-label="2 &lt; 3"' in shown
-    True
-    """
-    layout = dict(bundle.get("layout", {}))
-    heading = _heading(layout)
-    meta = layout.get("meta")
-    words = meta.get("alt") if isinstance(meta, Mapping) else None
-    words = str(words or re.sub(r"<[^>]*>", "", heading) or f"Figure {number}")
-    height = layout.setdefault("height", DEFAULT_HEIGHT)
-    if not isinstance(height, (int, float)):
-        height = layout["height"] = DEFAULT_HEIGHT
-    layout.pop("width", None)
-    data = _script_json({"data": bundle.get("data", []), "layout": layout})
-    title = f"<h3>{heading}</h3>\n" if heading else ""
-    return (
-        f'<figure class="chart" id="figure-{number}">\n{title}'
-        f'<div class="plot" role="img" aria-label="{html.escape(words)}" '
-        f'style="height:{int(height)}px"><p class="words">{html.escape(words)}</p></div>\n'
-        f'<script type="application/json">{data}</script>\n'
-        "<figcaption><!--caption--></figcaption>\n</figure>"
-    )
-
-
-def _heading(layout: dict[str, Any]) -> str:
-    """Take the title out of the layout, with the room it had; it is HTML of plotly's kind."""
-    title = layout.pop("title", None)
-    text = title.get("text") if isinstance(title, Mapping) else title
-    if not text:
-        return ""
-    if isinstance(layout.get("height"), (int, float)):
-        layout["height"] -= _TITLE_HEIGHT
-    margin = layout.get("margin")
-    if isinstance(margin, Mapping) and isinstance(margin.get("t"), (int, float)):
-        layout["margin"] = {**margin, "t": max(0, margin["t"] - _TITLE_HEIGHT)}
-    return clean(str(text))
-
-
-def _script_json(value: Any) -> str:
-    text = json.dumps(_finite(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return "".join(_JSON.get(c, c) for c in text)
-
-
-def _finite(value: Any) -> Any:
-    """The value without NaN and infinities, which no browser reads as JSON."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(cell) for key, cell in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(cell) for cell in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-# ──── reports.html
-
+if TYPE_CHECKING:
+    import nh3
 
 REMOVED_TAGS = frozenset({"parameters", "injected-parameters", "interactive", "remove"})
-
-
 CAPTION_TAG = "caption"
+PLOTLY = "application/vnd.plotly.v1+json"
+DEFAULT_HEIGHT = 420
 
-
-_FOLDER = Path(__file__).parent
-
-
-_EARLY = "document.documentElement.classList.add('js')"
-
-
+_PARTS = "parts.html"
 _IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
-
-
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-
-
-_TITLE = re.compile(r"\A\s*# .*(?:\n|\Z)")
+_TITLE_HEIGHT = 32
+_EARLY = "document.documentElement.classList.add('js')"
+_FIRST_HEADING = re.compile(r"\A\s*# .*(?:\n|\Z)")
+_TERMINAL_COLORS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# Inside a script element only these could end it or be read as something else.
+_SCRIPT_ESCAPES = str.maketrans(
+    {c: f"\\u{ord(c):04x}" for c in ("<", ">", "&", "\u2028", "\u2029")}
+)
 
 
 def to_html(
@@ -228,25 +67,25 @@ def to_html(
     >>> "<strong>1 &lt; 2</strong>" in page, "<h1>A &lt;b&gt;</h1>" in page
     (True, True)
     """
-    blocks = list(_blocks(notebook["cells"]))
-    has_charts = any(block.startswith('<figure class="chart"') for block in blocks)
-    page = Template((_FOLDER / "page.html").read_text(encoding="utf-8"))
-    drawing = (_FOLDER / "page.js").read_text(encoding="utf-8").strip()
+    cells = [cell for cell in notebook["cells"] if _is_shown(cell)]
+    has_charts = any(_is_chart(output) for cell in cells for output in cell.get("outputs", []))
+    drawing = templates.read("page.js").strip()
     # Without charts there is nothing to draw, and no word about it.
     scripts = [_EARLY, *([drawing, chart_library()] if has_charts else [])]
-    done = page.substitute(
+    page = templates.fill(
+        "page.html",
         policy=_policy(scripts),
-        title=html.escape(title),
-        style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
+        title=title,
+        style=templates.read("page.css"),
         early=_EARLY,
-        heading=html.escape(title),
-        subtitle=html.escape(subtitle),
-        body="\n".join(blocks),
-        footer=html.escape(footer),
-        scripts=_scripts(drawing) if has_charts else "",
+        subtitle=subtitle,
+        parts=list(_parts(cells)),
+        footer=footer,
+        library=_packed_library() if has_charts else "",
+        drawing=drawing,
     )
     # Half a surrogate pair cannot be written to a file, and must not stop the report.
-    return done.encode("utf-8", "replace").decode("utf-8")
+    return page.encode("utf-8", "replace").decode("utf-8")
 
 
 @cache
@@ -263,13 +102,6 @@ def _packed_library() -> str:
     return base64.b64encode(packed).decode("ascii")
 
 
-def _scripts(drawing: str) -> str:
-    return (
-        f'<script type="text/plain" id="chart-library">{_packed_library()}</script>\n'
-        f"<script>{drawing}</script>\n"
-    )
-
-
 def _policy(scripts: Sequence[str]) -> str:
     hashes = [
         "'sha256-" + base64.b64encode(hashlib.sha256(s.encode("utf-8")).digest()).decode() + "'"
@@ -281,54 +113,52 @@ def _policy(scripts: Sequence[str]) -> str:
     )
 
 
-def _blocks(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The parts of the page, captions inside their figures."""
-    waiting: str | None = None
+# Cells
+
+
+def _is_shown(cell: Mapping[str, Any]) -> bool:
+    return cell["cell_type"] in ("markdown", "code") and not _tags(cell) & REMOVED_TAGS
+
+
+def _tags(cell: Mapping[str, Any]) -> set[str]:
+    return set(cell.get("metadata", {}).get("tags", []))
+
+
+def _is_chart(output: Mapping[str, Any]) -> bool:
+    return PLOTLY in output.get("data", {})
+
+
+def _parts(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The page's parts as harmless HTML; a caption stands inside the figure before it."""
     number = 0
-    for first, cell in _shown(cells):
-        is_caption = CAPTION_TAG in cell.get("metadata", {}).get("tags", [])
-        if waiting is not None:
-            caption = from_markdown(_text(cell["source"])) if is_caption else ""
-            yield waiting.replace("<!--caption-->", caption)
-            waiting = None
-            if is_caption:
-                continue
+    caption_taken = False
+    for place, cell in enumerate(cells):
+        if caption_taken:
+            caption_taken = False
+            continue
         if cell["cell_type"] == "markdown":
             source = _text(cell["source"])
-            yield from_markdown(_TITLE.sub("", source) if first else source)
-            continue
-        for output in cell.get("outputs", []):
-            block = _output(output, number + 1)
-            if waiting is not None:
-                yield waiting.replace("<!--caption-->", "")
-                waiting = None
-            if block.startswith('<figure class="chart"'):
-                number += 1
-                waiting = block
-            elif block:
-                yield block
-    if waiting is not None:
-        yield waiting.replace("<!--caption-->", "")
+            yield from_markdown(_FIRST_HEADING.sub("", source) if place == 0 else source)
+        outputs = cell.get("outputs", [])
+        for output in outputs:
+            if not _is_chart(output):
+                if part := _output(output):
+                    yield part
+                continue
+            number += 1
+            after = cells[place + 1 : place + 2] if output is outputs[-1] else []
+            caption_taken = any(CAPTION_TAG in _tags(following) for following in after)
+            caption = from_markdown(_text(after[0]["source"])) if caption_taken else ""
+            yield chart(output["data"][PLOTLY], number=number, caption=caption)
 
 
-def _shown(cells: Sequence[Mapping[str, Any]]) -> Iterator[tuple[bool, Mapping[str, Any]]]:
-    first = True
-    for cell in cells:
-        tags = set(cell.get("metadata", {}).get("tags", []))
-        if cell["cell_type"] in ("markdown", "code") and not tags & REMOVED_TAGS:
-            yield first, cell
-            first = False
-
-
-def _output(output: Mapping[str, Any], number: int) -> str:
+def _output(output: Mapping[str, Any]) -> str:
     kind = output["output_type"]
     if kind == "stream":
-        return _plain(output["text"]) if output["name"] == "stdout" else ""
+        return _printed(output["text"]) if output["name"] == "stdout" else ""
     if kind == "error":
-        return _plain(f"{output['ename']}: {output['evalue']}")
+        return _printed(f"{output['ename']}: {output['evalue']}")
     data = output["data"]
-    if PLOTLY in data:
-        return chart(data[PLOTLY], number=number)
     if "text/html" in data:
         return clean(_text(data["text/html"]))
     if "text/markdown" in data:
@@ -336,11 +166,11 @@ def _output(output: Mapping[str, Any], number: int) -> str:
     for kind in _IMAGES:
         if kind in data:
             return _image(kind, _text(data[kind]))
-    return _plain(data["text/plain"]) if "text/plain" in data else ""
+    return _printed(data["text/plain"]) if "text/plain" in data else ""
 
 
-def _plain(text: str | Sequence[str]) -> str:
-    return f"<pre>{html.escape(_ANSI.sub('', _text(text)))}</pre>"
+def _printed(text: str | Sequence[str]) -> str:
+    return str(templates.macros(_PARTS).text(_TERMINAL_COLORS.sub("", _text(text))))
 
 
 def _image(kind: str, content: str) -> str:
@@ -348,8 +178,141 @@ def _image(kind: str, content: str) -> str:
     if kind == "image/svg+xml":
         content = base64.b64encode(content.encode("utf-8")).decode("ascii")
     packed = re.sub(r"[^A-Za-z0-9+/=]", "", content)
-    return f'<figure class="image"><img alt="" src="data:{kind};base64,{packed}"></figure>'
+    return str(templates.macros(_PARTS).image(kind, packed))
 
 
 def _text(source: str | Sequence[str]) -> str:
     return source if isinstance(source, str) else "".join(source)
+
+
+# Charts
+
+
+def chart(bundle: Mapping[str, Any], *, number: int, caption: str = "") -> str:
+    """A plotly figure as part of a page: its title as a heading, its data, its numbers in words.
+
+    The title becomes HTML, because that wraps on a phone and plotly's does not. The words stand
+    where the chart will be until it is drawn, so that a browser that cannot draw shows the numbers
+    all the same.
+
+    Parameters
+    ----------
+    bundle : the figure as plotly hands it to Jupyter. number : its place on the page, from 1.
+    caption : harmless HTML.
+
+    Examples
+    --------
+    >>> shown = chart({"data": [], "layout": {"meta": {"alt": "2 < 3"}}}, number=1)
+    >>> 'aria-label="2 &lt; 3"' in shown
+    True
+    """
+    layout = dict(bundle.get("layout", {}))
+    heading = _heading(layout)
+    meta = layout.get("meta")
+    words = meta.get("alt") if isinstance(meta, Mapping) else None
+    words = str(words or re.sub(r"<[^>]*>", "", heading) or f"Figure {number}")
+    height = layout.setdefault("height", DEFAULT_HEIGHT)
+    if not isinstance(height, (int, float)):
+        height = layout["height"] = DEFAULT_HEIGHT
+    layout.pop("width", None)
+    data = _script_json({"data": bundle.get("data", []), "layout": layout})
+    part = templates.macros(_PARTS).chart(number, heading, words, int(height), data, caption)
+    return str(part)
+
+
+def _heading(layout: dict[str, Any]) -> str:
+    """Take the title out of the layout, with the room it had; it is HTML of plotly's kind."""
+    title = layout.pop("title", None)
+    text = title.get("text") if isinstance(title, Mapping) else title
+    if not text:
+        return ""
+    if isinstance(layout.get("height"), (int, float)):
+        layout["height"] -= _TITLE_HEIGHT
+    margin = layout.get("margin")
+    if isinstance(margin, Mapping) and isinstance(margin.get("t"), (int, float)):
+        layout["margin"] = {**margin, "t": max(0, margin["t"] - _TITLE_HEIGHT)}
+    return clean(str(text))
+
+
+def _script_json(value: Any) -> str:
+    text = json.dumps(_finite(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.translate(_SCRIPT_ESCAPES)
+
+
+def _finite(value: Any) -> Any:
+    """The value without NaN and infinities, which no browser reads as JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(cell) for key, cell in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(cell) for cell in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# Harmless HTML
+
+_WORDS = "a abbr b br cite code del em i kbd mark q s samp small span strong sub sup u var"
+_BLOCKS = "blockquote dd details div dl dt h1 h2 h3 h4 h5 h6 hr li ol p pre summary ul"
+_TABLES = "caption col colgroup table tbody td tfoot th thead tr"
+ALLOWED_ELEMENTS = frozenset(f"{_WORDS} {_BLOCKS} {_TABLES}".split())
+# What stands in these is no text for readers, so it goes with them.
+_NOT_TEXT = frozenset({"script", "style", "template", "iframe", "title", "textarea"})
+_CLASS = re.compile(r"(?:wb-[a-z-]+|dataframe)")
+_SPAN = re.compile(r"[0-9]{1,4}")
+_SCOPES = frozenset({"col", "colgroup", "row", "rowgroup"})
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+
+def clean(markup: str) -> str:
+    """The markup with harmless elements only; tables scroll sideways where they are wide.
+
+    Examples
+    --------
+    >>> clean('<p onclick="x()">a<script>x()</script><img src=x onerror=x()> <b>c</b></p>')
+    '<p>a <b>c</b></p>'
+    """
+    # Half a surrogate pair is text to Python and to no parser.
+    harmless = _cleaner().clean(markup.encode("utf-8", "replace").decode("utf-8"))
+    harmless = _CONTROL_CHARACTERS.sub("?", harmless)
+    # Neither text nor the attributes that are left hold a "<", so this finds elements only.
+    harmless = harmless.replace("<table", '<div class="table"><table')
+    return harmless.replace("</table>", "</table></div>").strip()
+
+
+def from_markdown(source: str) -> str:
+    """Markdown as harmless HTML.
+
+    Examples
+    --------
+    >>> from_markdown("## Where\\n[a link](https://example.org) and `code`")
+    '<h2>Where</h2>\\n<p><a>a link</a> and <code>code</code></p>'
+    """
+    import mistune
+
+    render = mistune.create_markdown(escape=False, plugins=["table", "strikethrough"])
+    return clean(str(render(source)))
+
+
+@cache
+def _cleaner() -> nh3.Cleaner:
+    import nh3
+
+    cells = {"colspan", "rowspan", "scope"}
+    return nh3.Cleaner(
+        tags=set(ALLOWED_ELEMENTS),
+        clean_content_tags=set(_NOT_TEXT),
+        attributes={"*": {"class"}, **dict.fromkeys(("td", "th", "col", "colgroup"), cells)},
+        attribute_filter=_allowed,
+        url_schemes=set(),
+        link_rel=None,
+    )
+
+
+def _allowed(tag: str, name: str, value: str) -> str | None:
+    """The attribute's value where it is one of the few that are let through, else None."""
+    if name == "class":
+        harmless = all(_CLASS.fullmatch(part) for part in value.split())
+    elif name == "scope":
+        harmless = value in _SCOPES
+    else:
+        harmless = _SPAN.fullmatch(value) is not None
+    return value if harmless else None

@@ -1,53 +1,48 @@
-"""One page over all reports: what each says now, and how its numbers have moved.
+"""Put finished reports where people look, whole or not at all, with one page over all of them.
 
-It is made from the ``numbers.json`` and ``manifest.json`` on disk and from nothing else, so it
-says what the reports beside it say and can be made again at any time. No script, no address
-outside the folder, no date of today. Text in those files comes from data and is escaped.
+::
+
+    reports/index.html                all reports: what each says now, how its numbers have moved
+    reports/weekly/2026-W46/          what people open
+    reports/weekly/2026-W46.failed/   the quality gate said no; beside the last good one
+    reports/.work/                    where one run at a time prepares; gone when it ends
+
+A report is written and synced in ``.work``, then renamed into place. Two renames replace a report
+that is there (the old one aside, the new one in), because no portable call swaps two folders; a
+crash between them leaves the old one under ``.<period>.old``, and the next run puts it back
+before it does anything else. At no instant is there half a report.
+
+One run works in a folder of reports at a time: it holds a lock that the system lets go of when
+the run ends, however it ends. What a killed run left in ``.work`` is removed by the next.
+
+The page over all reports is made from the ``numbers.json`` and ``manifest.json`` on disk and from
+nothing else, so it says what the reports beside it say and can be made again at any time. It has
+no script, no address outside the folder, no date of today. Text in those files comes from data and
+is escaped.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import html
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from string import Template
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from analysis.core import wording
 from analysis.core.schema import ReportError, UsageError
 from analysis.eventlog.store import replace_file
+from analysis.reports import templates
 from analysis.reports.render import MANIFEST, NUMBERS, PAGE
 
-# ──── reports.publish
-#
-# Put a finished report where people look, whole or not at all.
-#
-# ::
-#
-#     reports/weekly/2026-W46/          what people open
-#     reports/weekly/2026-W46.failed/   the quality gate said no; beside the last good one
-#     reports/.work/                    where one run at a time prepares; gone when it ends
-#
-# A report is written and synced in ``.work``, then renamed into place. Two renames replace a report
-# that is there (the old one aside, the new one in), because no portable call swaps two folders; a
-# crash between them leaves the old one under ``.<period>.old``, and the next run puts it back
-# before it does anything else. At no instant is there half a report.
-#
-# One run works in a folder of reports at a time: it holds a lock that the system lets go of when
-# the run ends, however it ends. What a killed run left in ``.work`` is removed by the next.
-
-
 WORK, FAILED = ".work", ".failed"
-
-
 _LOCK, _ASIDE = "lock", ".old"
-
 
 Say = Callable[[str], None]
 """Is told, in one line, what a run is doing."""
@@ -74,19 +69,64 @@ def workspace(to: Path, *, waiting: Say | None = None) -> Iterator[Path]:
     """
     made = [folder for folder in (to, *to.parents) if not folder.exists()]
     work = to / WORK
-    lock = _locked(work, waiting)
-    try:
+    with contextlib.ExitStack() as end:
+        for folder in reversed((work, *made)):
+            end.callback(_remove_if_empty, folder)
+        if not _begun(work, end, wait=False):
+            busy = f"another run is at work in '{to.name}'"
+            if waiting is None:
+                raise Busy(f"{busy}. Run again when it has ended.")
+            waiting(f"{busy}; waiting for it to end.")
+            _begun(work, end, wait=True)
+        end.callback(_clear, work)
         _clear(work)
         recover(to)
         yield work
+
+
+def _begun(work: Path, end: contextlib.ExitStack, *, wait: bool) -> bool:
+    """Hold the lock of a run until `end`; says whether it is held."""
+    try:
+        return end.enter_context(_locked(work / _LOCK, wait=wait))
+    except OSError as error:
+        raise UsageError(
+            f"reports cannot be written to '{work.parent}' ({error.strerror}). "
+            "Name another folder with --to DIR."
+        ) from error
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the lock on a file, made for it and removed after; yields whether it is held."""
+    lock = FileLock(path, mode=0o644)
+    while not lock.is_locked:
+        try:
+            lock.acquire(blocking=wait)
+        except Timeout:
+            yield False
+            return
+        except FileNotFoundError:
+            pass  # the folder went with the run before; it is made anew
+    try:
+        yield True
     finally:
-        _clear(work)
-        (work / _LOCK).unlink(missing_ok=True)
-        lock.close()
-        for folder in (work, *made):
-            # Another run may have come in, and a folder with reports in it stays.
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        # First the name, then the lock: who gets hold of a file without a name takes the next.
+        # Where an open file keeps its name (Windows), the lock removes it.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    # Another run may have come in, and a folder with reports in it stays.
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _clear(work: Path) -> None:
+    for path in work.iterdir():
+        if path.name != _LOCK:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def publish(staged: Path, target: Path) -> None:
@@ -136,40 +176,6 @@ def _put_back(aside: Path) -> None:
         os.rename(aside, target)
 
 
-def _locked(work: Path, waiting: Say | None) -> IO[bytes]:
-    busy = f"another run is at work in '{work.parent.name}'"
-    while True:
-        try:
-            work.mkdir(parents=True, exist_ok=True)
-            lock = (work / _LOCK).open("ab")
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise UsageError(
-                f"reports cannot be written to '{work.parent}' ({error.strerror}). "
-                "Name another folder with --to DIR."
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting is None:
-                lock.close()
-                raise Busy(f"{busy}. Run again when it has ended.") from None
-            waiting(f"{busy}; waiting for it to end.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        # The run before removes its lock as it ends; what we hold must still be the one there.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(lock.fileno()), os.stat(work / _LOCK)):
-                return lock
-        lock.close()
-
-
-def _clear(work: Path) -> None:
-    for path in work.iterdir():
-        if path.name != _LOCK:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -178,25 +184,13 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-# ──── reports.index
-
+# The page over all reports
 
 TREND_PERIODS = 26
-
-
 HEADLINE_NUMBER = "macro_rate"
-
-
 _WIDTH, _HEIGHT, _MARGIN = 160, 32, 4
-
-
-_UNREADABLE = "The numbers of this report cannot be read: render it again."
-
-
-_FOLDER = Path(__file__).parent
-
-
 _STYLES = ("page.css", "index.css")
+_UNREADABLE = "The numbers of this report cannot be read: render it again."
 
 
 @dataclass(frozen=True)
@@ -210,6 +204,11 @@ class Issue:
     headline: str
     gate: str = "pass"
     numbers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """Where its page is, seen from the page over all reports."""
+        return f"{self.report}/{self.label}/{PAGE}"
 
 
 def write_index(to: Path) -> None:
@@ -233,128 +232,6 @@ def published(to: Path) -> list[Issue]:
     return sorted(issues, key=lambda issue: (issue.report, issue.start, issue.label))
 
 
-def index_page(issues: Sequence[Issue]) -> str:
-    """The page as one HTML text."""
-    reports = {issue.report: [i for i in issues if i.report == issue.report] for issue in issues}
-    page = Template((_FOLDER / "index_page.html").read_text(encoding="utf-8"))
-    return page.substitute(
-        style="".join((_FOLDER / name).read_text(encoding="utf-8") for name in _STYLES),
-        body="\n".join(_section(series) for series in reports.values()),
-    )
-
-
-def sparkline(values: Sequence[float | None], label: str) -> str:
-    """A small line of values, oldest first, as SVG; a missing value leaves a gap.
-
-    Examples
-    --------
-    >>> sparkline([1.0], "Entered")
-    ''
-    >>> sparkline([1.0, 3.0], "Entered").count("<polyline")
-    1
-    """
-    known = [value for value in values if value is not None]
-    if len(known) < 2:
-        return ""
-    low, high = min(known), max(known)
-    step = (_WIDTH - 2 * _MARGIN) / (len(values) - 1)
-    tall = (_HEIGHT - 2 * _MARGIN) / (high - low) if high > low else 0.0
-    points: list[tuple[float, float] | None] = [
-        None if v is None else (_MARGIN + i * step, _HEIGHT - _MARGIN - (v - low) * tall)
-        for i, v in enumerate(values)
-    ]
-    said = html.escape(f"{label}: from {known[0]:.4g} to {known[-1]:.4g} ({len(known)} periods)")
-    lines = "".join(f'<polyline points="{_path(run)}"/>' for run in _runs(points))
-    end = points[-1]
-    dot = f'<circle cx="{end[0]:.1f}" cy="{end[1]:.1f}" r="2.5"/>' if end else ""
-    return (
-        f'<svg class="spark" role="img" aria-label="{said}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}"><title>{said}</title>{lines}{dot}</svg>'
-    )
-
-
-def _section(series: Sequence[Issue]) -> str:
-    latest = series[-1]
-    rows = "\n".join(
-        _number_row(name, series[-TREND_PERIODS:]) for name in _in_order(latest.numbers)
-    )
-    columns = ("Number", latest.label, "Change (95% interval)", "Trend")
-    heads = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
-    table = (
-        f'<div class="table"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n'
-        "</table></div>\n"
-    )
-    items = "\n".join(_item(issue) for issue in reversed(series))
-    return (
-        f'<section>\n<h2>{_link(latest, latest.title)}</h2>\n<p class="latest">'
-        f"{html.escape(latest.headline)}</p>\n{_gate(latest)}{table if rows else ''}"
-        f'<h3>All periods</h3>\n<ul class="periods">\n{items}\n</ul>\n</section>'
-    )
-
-
-def _in_order(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: (name != HEADLINE_NUMBER, name))
-
-
-def _number_row(name: str, series: Sequence[Issue]) -> str:
-    cells = series[-1].numbers[name]
-    label = wording.label(cells.get("label") or name)
-    values = [_value(issue.numbers.get(name, {})) for issue in series]
-    return (
-        f'<tr><th scope="row">{html.escape(label)}</th><td>{html.escape(_shown(cells))}</td>'
-        f"<td>{html.escape(_change(cells))}</td>"
-        f'<td class="trend">{sparkline(values, label)}</td></tr>'
-    )
-
-
-def _item(issue: Issue) -> str:
-    said = html.escape(issue.headline)
-    return f"<li>{_link(issue, issue.label)} <span>{said}</span></li>"
-
-
-def _link(issue: Issue, text: str) -> str:
-    address = html.escape(f"{issue.report}/{issue.label}/{PAGE}")
-    return f'<a href="{address}">{html.escape(text)}</a>'
-
-
-def _gate(issue: Issue) -> str:
-    if issue.gate == "pass":
-        return ""
-    return '<p class="gate">The quality gate has a warning: see the report.</p>\n'
-
-
-def _is_rate(cells: Mapping[str, Any]) -> bool:
-    value = _value(cells)
-    return "n" in cells and value is not None and 0 <= value <= 1
-
-
-def _value(cells: Mapping[str, Any]) -> float | None:
-    value = cells.get("value")
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def _shown(cells: Mapping[str, Any]) -> str:
-    value = _value(cells)
-    if value is None:
-        return wording.UNDEFINED
-    if _is_rate(cells):
-        return f"{wording.percent(value)} of {wording.count(cells['n'] or 0)}"
-    return wording.count(value) if value == int(value) else f"{value:,.2f}"
-
-
-def _change(cells: Mapping[str, Any]) -> str:
-    change = cells.get("change")
-    if not isinstance(change, (int, float)):
-        return ""
-    if not _is_rate(cells):
-        return f"{change:+,.4g}".replace("-", "−")
-    said = f"{wording.points(change)} points"
-    low, high = cells.get("change_low"), cells.get("change_high")
-    if low is None or high is None:
-        return said
-    return f"{said} ({wording.points(low)} to {wording.points(high)})"
-
-
 def _issue(folder: Path) -> Issue:
     report, label = folder.parent.name, folder.name
     try:
@@ -373,15 +250,93 @@ def _issue(folder: Path) -> Issue:
         return Issue(report, label, report, label, _UNREADABLE)
 
 
-def _runs(points: Iterable[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
-    runs: list[list[tuple[float, float]]] = [[]]
-    for point in points:
-        if point is None:
-            runs.append([])
-        else:
-            runs[-1].append(point)
-    return [run for run in runs if len(run) > 1]
+def index_page(issues: Sequence[Issue]) -> str:
+    """The page over these reports, which are in order, as one HTML text."""
+    return templates.fill(
+        "index_page.html",
+        style="".join(templates.read(name) for name in _STYLES),
+        reports=[_section(list(series)) for _, series in groupby(issues, lambda i: i.report)],
+    )
 
 
-def _path(run: Iterable[tuple[float, float]]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in run)
+def _section(series: Sequence[Issue]) -> dict[str, Any]:
+    """One report on the page: what it says now, its numbers, all its periods."""
+    latest, recent = series[-1], series[-TREND_PERIODS:]
+    names = sorted(latest.numbers, key=lambda name: (name != HEADLINE_NUMBER, name))
+    rows = [_number_row(name, recent) for name in names]
+    return {"latest": latest, "rows": rows, "issues": series[::-1]}
+
+
+def _number_row(name: str, series: Sequence[Issue]) -> dict[str, str]:
+    cells = series[-1].numbers[name]
+    label = wording.label(cells.get("label") or name)
+    trend = sparkline([_value(issue.numbers.get(name, {})) for issue in series], label)
+    return {"label": label, "value": _shown(cells), "change": _change(cells), "trend": trend}
+
+
+def _shown(cells: Mapping[str, Any]) -> str:
+    value = _value(cells)
+    if value is None:
+        return wording.UNDEFINED
+    if _is_rate(cells):
+        return f"{wording.percent(value)} of {wording.count(cells['n'] or 0)}"
+    return wording.count(value) if value == int(value) else f"{value:,.2f}"
+
+
+def _change(cells: Mapping[str, Any]) -> str:
+    change = cells.get("change")
+    if not isinstance(change, (int, float)):
+        return ""
+    if not _is_rate(cells):
+        return f"{change:+,.4g}".replace("-", "−")
+    words = f"{wording.points(change)} points"
+    low, high = cells.get("change_low"), cells.get("change_high")
+    if low is None or high is None:
+        return words
+    return f"{words} ({wording.points(low)} to {wording.points(high)})"
+
+
+def _is_rate(cells: Mapping[str, Any]) -> bool:
+    value = _value(cells)
+    return "n" in cells and value is not None and 0 <= value <= 1
+
+
+def _value(cells: Mapping[str, Any]) -> float | None:
+    value = cells.get("value")
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def sparkline(values: Sequence[float | None], label: str) -> str:
+    """A small line of values, oldest first, as SVG; a missing value leaves a gap.
+
+    Examples
+    --------
+    >>> sparkline([1.0], "Entered")
+    ''
+    >>> sparkline([1.0, 3.0], "Entered").count("<polyline")
+    1
+    """
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return ""
+    low, high = min(known), max(known)
+    step = (_WIDTH - 2 * _MARGIN) / (len(values) - 1)
+    tall = (_HEIGHT - 2 * _MARGIN) / (high - low) if high > low else 0.0
+    points = [
+        None
+        if value is None
+        else (f"{_MARGIN + i * step:.1f}", f"{_HEIGHT - _MARGIN - (value - low) * tall:.1f}")
+        for i, value in enumerate(values)
+    ]
+    words = f"{label}: from {known[0]:.4g} to {known[-1]:.4g} ({len(known)} periods)"
+    # A point between two gaps is no line.
+    lines = [" ".join(map(",".join, run)) for run in _runs(points) if len(run) > 1]
+    drawn = templates.macros("parts.html").sparkline(words, _WIDTH, _HEIGHT, lines, points[-1])
+    return str(drawn)
+
+
+def _runs(points: Iterable[tuple[str, str] | None]) -> Iterator[list[tuple[str, str]]]:
+    """The points between gaps."""
+    for is_there, run in groupby(points, lambda point: point is not None):
+        if is_there:
+            yield [point for point in run if point is not None]

@@ -1,10 +1,16 @@
-"""From a definition and a period to three files: the page, its numbers, and where they come from.
+"""Make a report's three files from a definition and a period: page, numbers, manifest.
 
-``index.html`` is for people, ``numbers.json`` for programs, ``manifest.json`` for whoever asks
+``index.html`` is for people, ``numbers.json`` for programs, ``manifest.json`` for those who ask
 later which data and which code gave those numbers. The same inputs give the same bytes: keys are
 sorted, numbers are rounded where they are emitted, and nothing tells the hour, the machine, the
-user or a path of it. The files are made in a folder of their own; putting them where people look
-is another module's work.
+user or a path of it. The files are made in a folder of their own; `publish` puts them where people
+look.
+
+A notebook hands over its numbers with `emit`, as one MIME bundle in a format that no browser shows.
+So they are kept with the notebook that made them, are compared when it is tested, and need no file
+and no shared folder; `collect` takes them out of the finished notebook. They are rounded to ten
+significant digits: what differs beyond is the order of a sum, not the world, and it would make two
+equal reports differ. Only aggregates come this way; nothing here looks at users.
 """
 
 from __future__ import annotations
@@ -37,31 +43,179 @@ from analysis.reports.definition import (
 from analysis.reports.execution import CELL_TIMEOUT_SECONDS, execute, read_notebook
 from analysis.reports.period import Period, what_is_immature
 
-# ──── reports.provenance
-#
-# Which code, which packages, which bytes: what a report's manifest says of its making.
-#
-# Enough to make the report again, and nothing of the machine: no path, no host, no user, no hour.
-
+NOTEBOOKS = "notebooks"
+PAGE, NUMBERS, MANIFEST = "index.html", "numbers.json", "manifest.json"
+MIME_TYPE = "application/vnd.workbook.numbers+json"
+GATES = ("pass", "warn", "fail")
+SIGNIFICANT_DIGITS = 10
 
 _DISTRIBUTION = "micro-conversion-workbook"
-
-
 _COMPUTING = ("numpy", "numba", "pandas", "pyarrow", "scipy", "statsmodels")
-
-
 _DRAWING = ("plotly", "papermill", "nbconvert")
+_NEEDED = ("data", "period_start", "period_end")
 
 
-def code_version() -> dict[str, str | None]:
-    """The package's version, and the commit where it runs from a git checkout (else None)."""
-    root = Path(__file__).parents[3]
-    commit = None
-    # A package installed inside somebody's checkout must not take that checkout's commit.
-    if (root / "pyproject.toml").exists() and (root / ".git").exists():
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        commit = _said(command, cwd=root)
-    return {"version": importlib.metadata.version(_DISTRIBUTION), "commit": commit}
+@dataclass(frozen=True)
+class Source:
+    """What a report is made from: its definition, project, notebook and log, all checked."""
+
+    definition: Definition
+    root: Path
+    notebook: Path
+    data: Path
+    log: Manifest
+    parameters: Mapping[str, Parameter]
+
+    @property
+    def window_us(self) -> int:
+        """Microseconds for which people are followed: the parameter ``window``, if there is one."""
+        default = self.parameters["window"].default if "window" in self.parameters else None
+        window = self.definition.parameters.get("window", default)
+        return duration_us(window, f"{self.definition.name}: window") if window else 0
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A rendered report, not yet published: its files in `folder`, and what it says."""
+
+    folder: Path
+    headline: str
+    gate: str
+    warnings: tuple[str, ...]
+
+
+def open_source(definition: Definition, *, root: Path, data: Path) -> Source:
+    """Check, before any time is spent, that a report can be made.
+
+    Parameters
+    ----------
+    root : the project's folder. data : the log's folder.
+
+    Raises
+    ------
+    DataError
+        If there is no notebook or no log.
+    UsageError
+        If the notebook cannot be told its data and its period, or does not have the definition's
+        parameters.
+    """
+    name = definition.name
+    try:
+        log = read_manifest(data)
+    except DataError as error:
+        if (data / "manifest.json").exists():
+            raise
+        shown = os.path.relpath(data) if data.is_relative_to(Path.cwd()) else data
+        raise DataError(
+            f"{name}: there is no log in '{shown}'. Make the demo data with: make demo (or: "
+            "workbook demo), your own with: workbook import FILE --to DIR, or name another log "
+            "with --data DIR."
+        ) from error
+    path = root / NOTEBOOKS / f"{definition.notebook}.ipynb"
+    parameters = read_parameters(read_notebook(path), definition.notebook)
+    missing = [key for key in _NEEDED if key not in parameters]
+    if missing:
+        raise UsageError(
+            f"{name}: the notebook {definition.notebook} has no parameter "
+            f"{', '.join(map(repr, missing))}, so it cannot be told what to report on. "
+            "Add it to the notebook's parameters cell."
+        )
+    check_values(definition.parameters, parameters, name)
+    return Source(definition, root, path, data, log, parameters)
+
+
+def render(
+    source: Source, period: Period, into: Path, *, timeout_seconds: int = CELL_TIMEOUT_SECONDS
+) -> Rendering:
+    """Run the notebook for a period and write the report's three files.
+
+    Parameters
+    ----------
+    into : a folder that must not exist yet.
+    timeout_seconds : the longest one cell may take.
+
+    Raises
+    ------
+    ReportError
+        If a cell did not run to its end, emitted no numbers, or the log changed meanwhile.
+    UsageError
+        If the definition's parameters do not fit the notebook.
+    """
+    from analysis.reports.page import to_html
+
+    into.mkdir(parents=True)
+    done = _executed(source, period, into.parent, timeout_seconds=timeout_seconds)
+    emitted = collect(done, source.definition.name)
+    until = timestamp(source.log.covers_until)
+    immature = what_is_immature(period, until, window_us=source.window_us)
+    warnings = tuple(dict.fromkeys([*emitted["warnings"], *([immature] if immature else [])]))
+    page = to_html(
+        done,
+        title=source.definition.title,
+        subtitle=_subtitle(period, gate=emitted["gate"], immature=immature),
+        footer=_footer(source, period),
+    )
+    numbers = {
+        "report": source.definition.name,
+        "period": period.label,
+        "headline": emitted["headline"],
+        "log": emitted["log"] or source.log.fingerprint,
+        "numbers": emitted["numbers"],
+        "warnings": list(warnings),
+    }
+    files = {PAGE: page, NUMBERS: as_json(numbers)}
+    manifest = {**inputs(source, period), "gate": emitted["gate"], "files": checksums(files)}
+    for file, text in {**files, MANIFEST: as_json(manifest)}.items():
+        (into / file).write_text(text, encoding="utf-8", newline="\n")
+    return Rendering(into, emitted["headline"], emitted["gate"], warnings)
+
+
+def _executed(source: Source, period: Period, beside: Path, *, timeout_seconds: int) -> Any:
+    # A short path beside the report: the kernel's sockets are files in it where that is possible.
+    with tempfile.TemporaryDirectory(prefix="k-", dir=beside) as scratch:
+        done = execute(
+            source.notebook,
+            _values(source, period),
+            scratch=Path(scratch),
+            timeout_seconds=timeout_seconds,
+        )
+    if read_manifest(source.data).fingerprint != source.log.fingerprint:
+        name = source.definition.name
+        raise ReportError(f"{name}: the log changed while it was reported on. Run again.")
+    return done
+
+
+def _values(source: Source, period: Period) -> dict[str, Any]:
+    run = {
+        "data": os.path.relpath(source.data.resolve(), source.notebook.parent.resolve()),
+        "period_start": period.first_day.isoformat(),
+        "period_end": period.end_day.isoformat(),
+        "time_zone": period.time_zone,
+        "report": True,
+    }
+    assert set(run) == set(RESERVED)
+    known = {key: value for key, value in run.items() if key in source.parameters}
+    return {**source.definition.parameters, **known}
+
+
+def _subtitle(period: Period, *, gate: str, immature: str) -> str:
+    parts = [f"{period.label}, {period.words()} ({period.time_zone})"]
+    if gate == "fail":
+        parts.insert(0, "The quality gate failed: do not use these numbers")
+    return " · ".join([*parts, immature] if immature else parts)
+
+
+def _footer(source: Source, period: Period) -> str:
+    code = code_version(source.root)
+    version = f"workbook {code['version']}"
+    if code["commit"]:
+        changed = ", changed since" if code["commit"].endswith("-dirty") else ""
+        version += f" ({code['commit'][:12]}{changed})"
+    until = timestamp(source.log.covers_until).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"{source.definition.name} {period.label} · log {source.log.fingerprint[:12]}, complete "
+        f"until {until} · {version} · the numbers of this page: {NUMBERS}"
+    )
 
 
 def as_json(content: Mapping[str, Any]) -> str:
@@ -79,24 +233,40 @@ def as_json(content: Mapping[str, Any]) -> str:
     return f"{text}\n"
 
 
-def package_versions() -> dict[str, str]:
-    """The versions of the packages that can change a number or a picture."""
-    return {name: importlib.metadata.version(name) for name in _COMPUTING + _DRAWING}
+# Where a report comes from: enough to make it again, and nothing of the machine
 
 
-def checksums(files: Mapping[str, str]) -> dict[str, str]:
-    """The SHA-256 of each file's text, by name."""
-    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+def inputs(source: Source, period: Period) -> dict[str, Any]:
+    """Everything a report depends on, as plain data: equal inputs give an equal report."""
+    definition = source.definition
+    return {
+        "report": definition.name,
+        "title": definition.title,
+        "period": period.label,
+        "period_start": period.start.isoformat(),
+        "period_end": period.end.isoformat(),
+        "time_zone": definition.time_zone,
+        "log": source.log.fingerprint,
+        "covers_until": timestamp(source.log.covers_until).isoformat(),
+        "notebook": {"name": definition.notebook, "sha256": notebook_checksum(source.notebook)},
+        "parameters": dict(definition.parameters),
+        "code": code_version(source.root),
+        "python": platform.python_version(),
+        "packages": package_versions(),
+    }
 
 
-def notebook_checksum(notebook: Path) -> str:
-    """The SHA-256 of what runs in a notebook; the outputs it was committed with do not count."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    parts = [[cell["cell_type"], "".join(cell["source"])] for cell in cells]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def code_version(root: Path) -> dict[str, str | None]:
+    """The package's version, and the commit of the project where that is a git checkout."""
+    commit = None
+    # A project inside of somebody's checkout must not take that checkout's commit.
+    if (root / ".git").exists():
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        commit = _output_of(command, cwd=root)
+    return {"version": importlib.metadata.version(_DISTRIBUTION), "commit": commit}
 
 
-def _said(command: list[str], *, cwd: Path) -> str | None:
+def _output_of(command: list[str], *, cwd: Path) -> str | None:
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(
@@ -107,26 +277,24 @@ def _said(command: list[str], *, cwd: Path) -> str | None:
     return done.stdout.strip() or None
 
 
-# ──── reports.numbers
-#
-# How a notebook hands its numbers to its report: one call, one MIME bundle.
-#
-# A notebook calls `emit` in a cell. The numbers travel as an output of that cell, in a format that
-# no browser shows, so they are kept with the notebook that made them, are compared when it is
-# tested, and need no file and no shared folder. `collect` takes them out of the finished notebook.
-#
-# Numbers are rounded to ten significant digits: what differs beyond is the order of a sum, not the
-# world, and it would make two equal reports differ. Undefined (NaN) becomes null. Only aggregates
-# come this way; nothing here looks at users.
+def notebook_checksum(notebook: Path) -> str:
+    """The SHA-256 of what runs in a notebook; the outputs it was committed with do not count."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    parts = [[cell["cell_type"], "".join(cell["source"])] for cell in cells]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-MIME_TYPE = "application/vnd.workbook.numbers+json"
+def package_versions() -> dict[str, str]:
+    """The versions of the packages that can change a number or a picture."""
+    return {name: importlib.metadata.version(name) for name in _COMPUTING + _DRAWING}
 
 
-GATES = ("pass", "warn", "fail")
+def checksums(files: Mapping[str, str]) -> dict[str, str]:
+    """The SHA-256 of each file's text, by name."""
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
 
 
-SIGNIFICANT_DIGITS = 10
+# The numbers of a notebook
 
 
 class _HasFingerprint(Protocol):
@@ -158,6 +326,12 @@ def emit(
     ------
     UsageError
         If the headline is empty, or a number is none.
+
+    Examples
+    --------
+    >>> emit(headline="", numbers={"rate": {"value": 0.5, "n": 4}})
+    Traceback (most recent call last):
+    analysis.UsageError: emit: headline = '' must be text. Write what a reader should read.
     """
     from IPython.display import display
 
@@ -245,193 +419,3 @@ def _text(value: Any, what: str) -> str:
         raise UsageError(f"emit: {what} = {value!r} must be text. Write what a reader should read.")
     # Half a surrogate pair is text to Python and to nobody else; it must not break the files.
     return value.encode("utf-8", "replace").decode("utf-8")
-
-
-# ──── reports.render
-
-
-PAGE, NUMBERS, MANIFEST = "index.html", "numbers.json", "manifest.json"
-
-
-_NEEDED = ("data", "period_start", "period_end")
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a report is made from: its definition, notebook and log, opened and checked."""
-
-    definition: Definition
-    notebook: Path
-    data: Path
-    log: Manifest
-    parameters: Mapping[str, Parameter]
-
-    @property
-    def window_us(self) -> int:
-        """Microseconds for which people are followed: the parameter ``window``, if there is one."""
-        default = self.parameters["window"].default if "window" in self.parameters else None
-        window = self.definition.parameters.get("window", default)
-        return duration_us(window, f"{self.definition.name}: window") if window else 0
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """A rendered report, not yet published: its files in `folder`, and what it says."""
-
-    folder: Path
-    headline: str
-    gate: str
-    warnings: tuple[str, ...]
-
-
-def open_source(definition: Definition, *, notebooks: Path, data: Path) -> Source:
-    """Check, before any time is spent, that a report can be made.
-
-    Parameters
-    ----------
-    notebooks : the folder of the notebooks; data : the log's folder.
-
-    Raises
-    ------
-    DataError
-        If there is no notebook or no log.
-    UsageError
-        If the notebook cannot be told its data and its period, or does not have the definition's
-        parameters.
-    """
-    name = definition.name
-    try:
-        log = read_manifest(data)
-    except DataError as error:
-        if (data / "manifest.json").exists():
-            raise
-        shown = os.path.relpath(data) if data.is_relative_to(Path.cwd()) else data
-        raise DataError(
-            f"{name}: there is no log in '{shown}'. Make the demo data with: make demo (or: "
-            "workbook demo), your own with: workbook import FILE --to DIR, or name another log "
-            "with --data DIR."
-        ) from error
-    path = notebooks / f"{definition.notebook}.ipynb"
-    parameters = read_parameters(read_notebook(path), definition.notebook)
-    missing = [key for key in _NEEDED if key not in parameters]
-    if missing:
-        raise UsageError(
-            f"{name}: the notebook {definition.notebook} has no parameter "
-            f"{', '.join(map(repr, missing))}, so it cannot be told what to report on. "
-            "Add it to the notebook's parameters cell."
-        )
-    check_values(definition.parameters, parameters, name)
-    return Source(definition, path, data, log, parameters)
-
-
-def render(
-    source: Source, period: Period, into: Path, *, timeout_seconds: int = CELL_TIMEOUT_SECONDS
-) -> Rendering:
-    """Run the notebook for a period and write the report's three files.
-
-    Parameters
-    ----------
-    into : a folder that must not exist yet; timeout_seconds : the longest one cell may take.
-
-    Raises
-    ------
-    ReportError
-        If a cell did not run to its end, emitted no numbers, or the log changed meanwhile.
-    UsageError
-        If the definition's parameters do not fit the notebook.
-    """
-    from analysis.reports.page import to_html
-
-    into.mkdir(parents=True)
-    done = _executed(source, period, into.parent, timeout_seconds=timeout_seconds)
-    said = collect(done, source.definition.name)
-    until = timestamp(source.log.covers_until)
-    immature = what_is_immature(period, until, window_us=source.window_us)
-    warnings = tuple(dict.fromkeys([*said["warnings"], *([immature] if immature else [])]))
-    page = to_html(
-        done,
-        title=source.definition.title,
-        subtitle=_subtitle(period, gate=said["gate"], immature=immature),
-        footer=_footer(source, period),
-    )
-    numbers = {
-        "report": source.definition.name,
-        "period": period.label,
-        "headline": said["headline"],
-        "log": said["log"] or source.log.fingerprint,
-        "numbers": said["numbers"],
-        "warnings": list(warnings),
-    }
-    files = {PAGE: page, NUMBERS: as_json(numbers)}
-    manifest = {**inputs(source, period), "gate": said["gate"], "files": checksums(files)}
-    for file, text in {**files, MANIFEST: as_json(manifest)}.items():
-        (into / file).write_text(text, encoding="utf-8", newline="\n")
-    return Rendering(into, said["headline"], said["gate"], warnings)
-
-
-def inputs(source: Source, period: Period) -> dict[str, Any]:
-    """Everything a report depends on, as plain data: equal inputs give an equal report."""
-    definition = source.definition
-    return {
-        "report": definition.name,
-        "title": definition.title,
-        "period": period.label,
-        "period_start": period.start.isoformat(),
-        "period_end": period.end.isoformat(),
-        "time_zone": definition.time_zone,
-        "log": source.log.fingerprint,
-        "covers_until": timestamp(source.log.covers_until).isoformat(),
-        "notebook": {"name": definition.notebook, "sha256": notebook_checksum(source.notebook)},
-        "parameters": dict(definition.parameters),
-        "code": code_version(),
-        "python": platform.python_version(),
-        "packages": package_versions(),
-    }
-
-
-def _executed(source: Source, period: Period, beside: Path, *, timeout_seconds: int) -> Any:
-    # A short path beside the report: the kernel's sockets are files in it where that is possible.
-    with tempfile.TemporaryDirectory(prefix="k-", dir=beside) as scratch:
-        done = execute(
-            source.notebook,
-            _values(source, period),
-            scratch=Path(scratch),
-            timeout_seconds=timeout_seconds,
-        )
-    if read_manifest(source.data).fingerprint != source.log.fingerprint:
-        name = source.definition.name
-        raise ReportError(f"{name}: the log changed while it was reported on. Run again.")
-    return done
-
-
-def _values(source: Source, period: Period) -> dict[str, Any]:
-    told = {
-        "data": os.path.relpath(source.data.resolve(), source.notebook.parent.resolve()),
-        "period_start": period.first_day.isoformat(),
-        "period_end": period.end_day.isoformat(),
-        "time_zone": period.time_zone,
-        "report": True,
-    }
-    assert set(told) == set(RESERVED)
-    told = {key: value for key, value in told.items() if key in source.parameters}
-    return {**source.definition.parameters, **told}
-
-
-def _subtitle(period: Period, *, gate: str, immature: str) -> str:
-    parts = [f"{period.label}, {period.words()} ({period.time_zone})"]
-    if gate == "fail":
-        parts.insert(0, "The quality gate failed: do not use these numbers")
-    return " · ".join([*parts, immature] if immature else parts)
-
-
-def _footer(source: Source, period: Period) -> str:
-    code = code_version()
-    version = f"workbook {code['version']}"
-    if code["commit"]:
-        changed = ", changed since" if code["commit"].endswith("-dirty") else ""
-        version += f" ({code['commit'][:12]}{changed})"
-    until = timestamp(source.log.covers_until).strftime("%Y-%m-%d %H:%M UTC")
-    return (
-        f"{source.definition.name} {period.label} · log {source.log.fingerprint[:12]}, complete "
-        f"until {until} · {version} · the numbers of this page: {NUMBERS}"
-    )

@@ -1,10 +1,13 @@
-"""One run of ``workbook report``: a period by name, or whatever is due and missing.
+"""Which reports are made by one run: a period by name, or every one that is due and missing.
 
 `report_due` is for cron and the like: it renders every period that is complete and not there yet,
 oldest first, one at a time, and a second call finds nothing to do. A report that fails does not
 stop the others. A report whose quality gate says no is put beside, under ``<period>.failed``,
 where it can be looked at; the last good one stays where it is, and the same report is not tried
 again until its data, its definition or the code has changed.
+
+Reports belong to a project: the folder with ``workbook.toml``, or with ``reports/definitions``. It
+is looked for in the current folder and above, never where the package is installed.
 """
 
 from __future__ import annotations
@@ -22,9 +25,10 @@ from analysis.reports.period import Period, parse_period, periods_due
 from analysis.reports.publish import FAILED, Say, is_published, publish, workspace, write_index
 from analysis.reports.render import MANIFEST, PAGE, Source, inputs, open_source, render
 
+PROJECT = "workbook.toml"
+"""Marks the root of a project; it may be empty."""
+
 REPORTS = "reports"
-
-
 _GATE_FAILED = (
     "the quality gate failed. Look at the page, mend the data, and run again; "
     "the last good report stays."
@@ -33,7 +37,7 @@ _GATE_FAILED = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one report; `page` is None where there is none, `error` then says why.
+    """What became of one report; where `page` is None, `error` says why.
 
     A report can be there and not be `good`: its quality gate said no.
     """
@@ -51,48 +55,6 @@ class Outcome:
         return not self.error
 
 
-def project_root(start: Path) -> Path:
-    """The folder that holds ``reports/definitions``, from `start` upward; else the package's own.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    """
-    for folder in (start, *start.parents, Path(__file__).parents[3]):
-        if (folder / REPORTS / FOLDER).is_dir():
-            return folder
-    raise UsageError(
-        f"there is no folder {REPORTS}/{FOLDER} here or above. Go to the project's folder, or "
-        "make it and write a definition into it."
-    )
-
-
-def named_definition(name: str, root: Path) -> tuple[Definition, Path]:
-    """A definition by its name or its file, and the project it belongs to.
-
-    Raises
-    ------
-    UsageError
-        If there is no definition of that name.
-    """
-    path = Path(name)
-    if path.suffix == ".toml":
-        definition = load_definition(path)
-        inside = path.resolve().parent
-        own = inside.name == FOLDER and inside.parent.name == REPORTS
-        return definition, inside.parents[1] if own else root
-    folder = root / REPORTS / FOLDER
-    names = definition_names(folder)
-    if name not in names:
-        listed = ", ".join(map(repr, names)) or "none yet"
-        raise UsageError(
-            f"there is no report {name!r}.{did_you_mean(name, names)} Defined in {REPORTS}/"
-            f"{FOLDER}: {listed}."
-        )
-    return load_definition(folder / f"{name}.toml"), root
-
-
 def report_period(
     name: str,
     label: str,
@@ -107,9 +69,11 @@ def report_period(
 
     Parameters
     ----------
-    name : of a definition, or the path of its file; label : ``2026-W46`` or the like.
-    root : the project's folder; data, to : in the place of the definition's log and of
-        ``reports/``.
+    name : of a definition, or the path of its file.
+    label : ``2026-W46`` or the like.
+    root : the project's folder.
+    data, to : in the place of the definition's log and of ``reports/``.
+    timeout_seconds : the longest that one cell may take.
     say : is told where another run has to be waited for.
 
     Raises
@@ -139,6 +103,7 @@ def report_due(
     Parameters
     ----------
     name : of the one definition to look at, or the path of its file; default: all.
+    root, data, to, timeout_seconds : as for `report_period`.
     say : is told, before each report, which one it is.
 
     Returns
@@ -158,7 +123,7 @@ def report_due(
                 source = _source(*named_definition(each, root), data)
                 due = missing_periods(source, to)
             except (WorkbookError, OSError) as error:
-                outcomes.append(Outcome(each, error=_words(error)))
+                outcomes.append(Outcome(each, error=_error_text(error)))
                 continue
             for period in due:
                 say(f"{source.definition.name} {period.label}")
@@ -185,11 +150,35 @@ def missing_periods(source: Source, to: Path) -> list[Period]:
 
 
 def _source(definition: Definition, root: Path, data: Path | None) -> Source:
-    return open_source(
-        definition,
-        notebooks=root / "notebooks",
-        data=(data or root / definition.data).resolve(),
-    )
+    return open_source(definition, root=root, data=(data or root / definition.data).resolve())
+
+
+def _failed_before(source: Source, period: Period, to: Path) -> Outcome | None:
+    """The outcome of an earlier run with the same inputs whose quality gate said no."""
+    name = source.definition.name
+    folder = to / name / f"{period.label}{FAILED}"
+    if not (folder / MANIFEST).is_file():
+        return None
+    try:
+        before = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    now = inputs(source, period)
+    changed = any(before.get(key) != value for key, value in now.items())
+    if changed or str(now["code"]["commit"]).endswith("-dirty"):
+        return None
+    return Outcome(name, period.label, page=folder / PAGE, gate="fail", error=_GATE_FAILED)
+
+
+def _tried(source: Source, period: Period, **where: Any) -> Outcome:
+    try:
+        return _made(source, period, **where)
+    except (WorkbookError, OSError) as error:
+        return Outcome(source.definition.name, period.label, error=_error_text(error))
+
+
+def _error_text(error: Exception) -> str:
+    return str(error) if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}."
 
 
 def _made(source: Source, period: Period, *, work: Path, to: Path, timeout_seconds: int) -> Outcome:
@@ -214,29 +203,50 @@ def _made(source: Source, period: Period, *, work: Path, to: Path, timeout_secon
     )
 
 
-def _tried(source: Source, period: Period, **where: Any) -> Outcome:
-    try:
-        return _made(source, period, **where)
-    except (WorkbookError, OSError) as error:
-        return Outcome(source.definition.name, period.label, error=_words(error))
+# Where things are
 
 
-def _failed_before(source: Source, period: Period, to: Path) -> Outcome | None:
-    """The outcome of an earlier run with the same inputs whose quality gate said no."""
-    name = source.definition.name
-    folder = to / name / f"{period.label}{FAILED}"
-    if not (folder / MANIFEST).is_file():
-        return None
-    try:
-        before = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-    now = inputs(source, period)
-    changed = any(before.get(key) != value for key, value in now.items())
-    if changed or str(now["code"]["commit"]).endswith("-dirty"):
-        return None
-    return Outcome(name, period.label, page=folder / PAGE, gate="fail", error=_GATE_FAILED)
+def project_root(start: Path) -> Path:
+    """The project's folder: the first with ``workbook.toml`` or ``reports/definitions``.
+
+    Parameters
+    ----------
+    start : the folder to begin in, by its absolute path; then come those above it.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / PROJECT).is_file() or (folder / REPORTS / FOLDER).is_dir():
+            return folder
+    raise UsageError(
+        f"there is no project here or above: no file {PROJECT}, and no folder {REPORTS}/{FOLDER}. "
+        "Go to the project's folder, or make one with: workbook new DIR."
+    )
 
 
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}."
+def named_definition(name: str, root: Path) -> tuple[Definition, Path]:
+    """A definition by its name or its file, and the project it belongs to.
+
+    Raises
+    ------
+    UsageError
+        If there is no definition of that name.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        definition = load_definition(path)
+        inside = path.resolve().parent
+        own = inside.name == FOLDER and inside.parent.name == REPORTS
+        return definition, inside.parents[1] if own else root
+    folder = root / REPORTS / FOLDER
+    names = definition_names(folder)
+    if name not in names:
+        listed = ", ".join(map(repr, names)) or "none yet"
+        raise UsageError(
+            f"there is no report {name!r}.{did_you_mean(name, names)} Defined in {REPORTS}/"
+            f"{FOLDER}: {listed}."
+        )
+    return load_definition(folder / f"{name}.toml"), root

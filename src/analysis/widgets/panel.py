@@ -19,7 +19,7 @@ import pandas as pd
 
 from analysis.core.result import Result
 from analysis.core.schema import UsageError, WorkbookError
-from analysis.reports.definition import save_definition
+from analysis.reports.definition import Definition, save_definition
 from analysis.widgets.controls import EntryRange, dropdown, numbers, plain, side_by_side
 from analysis.widgets.tables import alert, answer, note
 
@@ -185,8 +185,7 @@ class SaveForm(ipywidgets.VBox):
         target, name = self._target, self.name.value.strip()
         try:
             draft = self._draft()
-            path = save_definition(
-                Path(target.folder),
+            definition = Definition(
                 name,
                 notebook=target.notebook,
                 title=draft.title,
@@ -194,8 +193,8 @@ class SaveForm(ipywidgets.VBox):
                 period=self.period.value,
                 time_zone=target.time_zone,
                 parameters={**target.parameters, **draft.parameters},
-                overwrite=self.replace.value,
             )
+            path = save_definition(Path(target.folder), definition, overwrite=self.replace.value)
         except (WorkbookError, OSError) as error:
             self.message.value = alert(str(error))
             return
