@@ -31,6 +31,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from analysis.core.periods import Period, what_is_immature
 from analysis.core.schema import DataError, ReportError, UsageError, duration_us, one_of, timestamp
 from analysis.eventlog.store import Manifest, read_manifest
 from analysis.reports.definition import (
@@ -41,7 +42,6 @@ from analysis.reports.definition import (
     read_parameters,
 )
 from analysis.reports.execution import CELL_TIMEOUT_SECONDS, execute, read_notebook
-from analysis.reports.period import Period, what_is_immature
 
 NOTEBOOKS = "notebooks"
 PAGE, NUMBERS, MANIFEST = "index.html", "numbers.json", "manifest.json"
