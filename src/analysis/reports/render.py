@@ -199,7 +199,7 @@ def _values(source: Source, period: Period) -> dict[str, Any]:
 
 
 def _subtitle(period: Period, *, gate: str, immature: str) -> str:
-    parts = [f"{period.label}, {period.words()} ({period.time_zone})"]
+    parts = [f"{period.label}, {period.name} ({period.time_zone})"]
     if gate == "fail":
         parts.insert(0, "The quality gate failed: do not use these numbers")
     return " · ".join([*parts, immature] if immature else parts)
@@ -243,8 +243,8 @@ def inputs(source: Source, period: Period) -> dict[str, Any]:
         "report": definition.name,
         "title": definition.title,
         "period": period.label,
-        "period_start": period.start.isoformat(),
-        "period_end": period.end.isoformat(),
+        "period_start": period.bounds[0].isoformat(),
+        "period_end": period.bounds[1].isoformat(),
         "time_zone": definition.time_zone,
         "log": source.log.fingerprint,
         "covers_until": timestamp(source.log.covers_until).isoformat(),
