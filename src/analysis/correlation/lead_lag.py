@@ -1,12 +1,13 @@
 """Does the rate of the micro conversion move before that of the macro conversion?
 
-Two rates that both grow correlate, whatever they are; so it is their changes from period to
-period that are compared, at every shift up to a few periods. Whether a correlation is more than
-chance is judged by shuffling blocks of the micro conversion's changes, which keeps what each series
-has of its own, and for the largest over all shifts, because one looks at all of them.
+Two rates that both grow correlate, whatever they are. So their changes from period to period are
+compared, at every lag up to a few periods. Whether a correlation is more than chance is tested by
+block permutation: shuffled blocks of the micro conversion's changes keep what the series has of its
+own, which single values would lose. And because one looks at all lags, the largest correlation is
+compared with the largest of each permutation.
 
-Even a clear result says nothing of persons: rates of a week can move together although nobody who
-does the one does the other (Robinson 1950). And below half a year of weeks there is no result.
+This refuses to speak of persons: rates of a week can move together although nobody who does the one
+does the other (Robinson 1950). And below half a year of weeks there is no result.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
+from analysis.core import checks
 from analysis.core.result import Result, records
-from analysis.core.schema import DataError, UsageError, did_you_mean, instant_us, one_of
+from analysis.core.schema import DataError, UsageError, instant_us, one_of
 from analysis.core.wording import chance, coefficient, count
 from analysis.correlation.figures_checks import lag_bars
 from analysis.eventlog import parallel
@@ -28,104 +30,12 @@ from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.statistics.rates import CONFIDENCE, wilson
 
-# ──── shifts
-#
-# Two series of changes at every shift against each other, judged by shuffling blocks of one.
-#
-# Shuffled blocks keep what a series has of its own, which single values would lose; and because one
-# looks at all shifts, the largest correlation is compared with the largest of each shuffle.
-
-
-def correlations_by_shift(
-    first: np.ndarray,
-    second: np.ndarray,
-    lags: np.ndarray,
-    *,
-    block: int,
-    permutations: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """At every shift: correlation, low, high, n, p value, and p value for the largest of all.
-
-    Parameters
-    ----------
-    first, second : changes from period to period. lags : by how many periods the first is ahead.
-    block : length of the blocks that are shuffled, in periods.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1)
-    >>> ahead = rng.normal(size=40)
-    >>> after = np.roll(ahead, 2)
-    >>> correlations_by_shift(
-    ...     ahead, after, np.array([0, 2]), block=4, permutations=99, rng=rng
-    ... )[1].round(2).tolist()
-    [1.0, 1.0, 1.0, 38.0, 0.01, 0.01]
-    """
-    shuffled = np.stack([shuffled_blocks(first, block, rng) for _ in range(permutations)])
-    found = np.array([spearman(*_pairs(first, second, lag)) for lag in lags])
-    null = np.stack([spearman(*_pairs(shuffled, second, lag)) for lag in lags])
-    size, largest = np.abs(found), np.abs(null).max(0)
-    n = np.array([len(second) - abs(lag) for lag in lags])
-    p = (1 + (np.abs(null) >= size[:, None] - 1e-12).sum(1)) / (permutations + 1)
-    p_adjusted = (1 + (largest >= size[:, None] - 1e-12).sum(1)) / (permutations + 1)
-    low, high = _interval(found, n)
-    return np.column_stack([found, low, high, n, p, p_adjusted])
-
-
-def _pairs(first: np.ndarray, second: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """The second's changes of `lag` periods after each of the first; the last axis is time."""
-    n = len(second)
-    if lag >= 0:
-        return first[..., : n - lag], second[lag:]
-    return first[..., -lag:], second[: n + lag]
-
-
-def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Spearman's correlation along the last axis of `x`; 0 where one of both never changes."""
-    from scipy.stats import rankdata
-
-    one, two = rankdata(x, axis=-1), rankdata(y)
-    one = one - one.mean(-1, keepdims=True)
-    two = two - two.mean()
-    scale = np.sqrt((one**2).sum(-1) * (two**2).sum())
-    return np.divide((one * two).sum(-1), scale, out=np.zeros(np.shape(scale)), where=scale > 0)
-
-
-def shuffled_blocks(changes: np.ndarray, block: int, rng: np.random.Generator) -> np.ndarray:
-    """The changes turned by a random number of periods, and their blocks shuffled."""
-    turned = np.roll(changes, rng.integers(len(changes)))
-    blocks = np.split(turned, range(block, len(changes), block))
-    return np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
-
-
-def _interval(r: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    from scipy.stats import norm
-
-    with np.errstate(divide="ignore"):
-        z, half = np.arctanh(r), norm.ppf(0.5 + CONFIDENCE / 2)
-    half = half * np.sqrt((1 + r**2 / 2) / (n - 3))
-    return np.tanh(z - half), np.tanh(z + half)
-
-
-# ──── lead_lag
-
-
 MIN_PERIODS: Final = 26
 
-
 _STARTS: Final = {"1D": "D", "1W": "W-MON", "1M": "MS"}
-
-
 _UNIT: Final = {"1D": "days", "1W": "weeks", "1M": "months"}
-
-
 _SERIES = ("micro", "macro")
-
-
 _SURE = 0.05
-
-
 _AGGREGATE = (
     "Rates of whole periods are compared, not persons: that two rates move together does not say "
     "that those who do the one do the other. micro_to_macro compares persons."
@@ -229,14 +139,14 @@ change.'
         )
     rates = _rates(log, [micro, macro], freq)
     ahead, after = (np.diff(rates[f"{which}_rate"].to_numpy(float)) for which in _SERIES)
-    told = len(rates) >= MIN_PERIODS and min(len(np.unique(x)) for x in (ahead, after)) > 1
+    enough = len(rates) >= MIN_PERIODS and min(len(np.unique(x)) for x in (ahead, after)) > 1
     lags = np.arange(-max_lag, max_lag + 1)
     columns = ["correlation", "low", "high", "n", "p_value", "p_adjusted"]
     table = pd.DataFrame({"lag": lags}).assign(**dict.fromkeys(columns, np.nan))
     warnings = [_AGGREGATE]
-    if told:
+    if enough:
         drawn = np.random.default_rng(rng)
-        found = correlations_by_shift(
+        found = correlations_by_lag(
             ahead, after, lags, block=block, permutations=permutations, rng=drawn
         )
         table = table.assign(**dict(zip(columns, found.T, strict=True)))
@@ -260,14 +170,6 @@ change.'
     )
 
 
-def _why_not(log: EventLog, catalog: Catalog, macro: str, periods: int) -> str:
-    if macro not in log.event_names:
-        return f"“{catalog.label(macro)}” is never in this log: its rate is undefined (NaN)."
-    if periods < MIN_PERIODS:
-        return f"Below {MIN_PERIODS} periods nothing is compared."
-    return "One of the rates is the same in every period: there is nothing to compare."
-
-
 def _check(
     log: EventLog, names: list[str], freq: str, max_lag: int, block: int, permutations: int
 ) -> None:
@@ -275,12 +177,7 @@ def _check(
     if not log.events:
         raise DataError("lead_lag: the log is empty. Import events first: workbook import FILE.")
     for name in names:
-        if name not in log.event_names:
-            raise UsageError(
-                f"lead_lag: {name!r} is not an event of this "
-                f"log.{did_you_mean(name, log.event_names)}"
-                f" {len(log.event_names)} events: log.summary()"
-            )
+        checks.event_name("lead_lag", log, name)
     limits = {"max_lag": (max_lag, 0, 13), "block": (block, 1, 26)}
     limits["permutations"] = (permutations, 99, 100_000)
     for what, (value, low, high) in limits.items():
@@ -305,7 +202,7 @@ def _rates(log: EventLog, names: list[str], freq: str) -> pd.DataFrame:
     counts = sum(parallel.map_shards(log.shards, counting), np.zeros((3, whole), np.int64))
     table = pd.DataFrame({"start": starts[:whole], "end": starts[1 : whole + 1], "n": counts[0]})
     for which, name, k in zip(_SERIES, names, counts[1:], strict=True):
-        # Of an event that is not recorded nobody knows the rate.
+        # The rate of an event that is not recorded is unknown, not 0.
         n = counts[0] if name in place else np.zeros(whole, np.int64)
         low, high = wilson(np.minimum(k, n), n)
         rate = np.divide(k, n, out=np.full(whole, np.nan), where=n > 0)
@@ -338,3 +235,83 @@ def _users(shard: Shard, *, codes: list[int], hidden: int, bounds: np.ndarray) -
         new[1:] = (np.diff(who[rows]) != 0) | (np.diff(when[rows]) != 0)
         out[i] = np.bincount(when[rows[new]], minlength=periods)
     return out
+
+
+def _why_not(log: EventLog, catalog: Catalog, macro: str, periods: int) -> str:
+    if macro not in log.event_names:
+        return f"“{catalog.label(macro)}” is never in this log: its rate is undefined (NaN)."
+    if periods < MIN_PERIODS:
+        return f"Below {MIN_PERIODS} periods nothing is compared."
+    return "One of the rates is the same in every period: there is nothing to compare."
+
+
+def correlations_by_lag(
+    first: np.ndarray,
+    second: np.ndarray,
+    lags: np.ndarray,
+    *,
+    block: int,
+    permutations: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """At every lag: correlation, low, high, n, p value, and p value for the largest of all.
+
+    Parameters
+    ----------
+    first, second : changes from period to period. lags : by how many periods the first is ahead.
+    block : length of the blocks that are shuffled, in periods.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> ahead = rng.normal(size=40)
+    >>> after = np.roll(ahead, 2)
+    >>> correlations_by_lag(
+    ...     ahead, after, np.array([0, 2]), block=4, permutations=99, rng=rng
+    ... )[1].round(2).tolist()
+    [1.0, 1.0, 1.0, 38.0, 0.01, 0.01]
+    """
+    shuffled = np.stack([shuffled_blocks(first, block, rng) for _ in range(permutations)])
+    found = np.array([spearman(*_pairs(first, second, lag)) for lag in lags])
+    null = np.stack([spearman(*_pairs(shuffled, second, lag)) for lag in lags])
+    size, largest = np.abs(found), np.abs(null).max(0)
+    n = np.array([len(second) - abs(lag) for lag in lags])
+    p = (1 + (np.abs(null) >= size[:, None] - 1e-12).sum(1)) / (permutations + 1)
+    p_adjusted = (1 + (largest >= size[:, None] - 1e-12).sum(1)) / (permutations + 1)
+    low, high = _interval(found, n)
+    return np.column_stack([found, low, high, n, p, p_adjusted])
+
+
+def shuffled_blocks(changes: np.ndarray, block: int, rng: np.random.Generator) -> np.ndarray:
+    """The changes turned by a random number of periods, and their blocks shuffled."""
+    turned = np.roll(changes, rng.integers(len(changes)))
+    blocks = np.split(turned, range(block, len(changes), block))
+    return np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's correlation along the last axis of `x`; 0 where one of both never changes."""
+    from scipy.stats import rankdata
+
+    one, two = rankdata(x, axis=-1), rankdata(y)
+    one = one - one.mean(-1, keepdims=True)
+    two = two - two.mean()
+    scale = np.sqrt((one**2).sum(-1) * (two**2).sum())
+    return np.divide((one * two).sum(-1), scale, out=np.zeros(np.shape(scale)), where=scale > 0)
+
+
+def _pairs(first: np.ndarray, second: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """The second's changes of `lag` periods after each of the first; the last axis is time."""
+    n = len(second)
+    if lag >= 0:
+        return first[..., : n - lag], second[lag:]
+    return first[..., -lag:], second[: n + lag]
+
+
+def _interval(r: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.stats import norm
+
+    with np.errstate(divide="ignore"):
+        z, half = np.arctanh(r), norm.ppf(0.5 + CONFIDENCE / 2)
+    half = half * np.sqrt((1 + r**2 / 2) / (n - 3))
+    return np.tanh(z - half), np.tanh(z + half)
