@@ -1,6 +1,6 @@
 """Does the rate of the micro conversion move before that of the macro conversion?
 
-Two rates that both grow correlate, whatever they are. So their changes from period to period are
+Any two rates that both grow correlate. So their changes from period to period are
 compared, at every lag up to a few periods. Whether a correlation is more than chance is tested by
 block permutation: shuffled blocks of the micro conversion's changes keep what the series has of its
 own, which single values would lose. And because one looks at all lags, the largest correlation is
@@ -24,7 +24,7 @@ from analysis.core import checks
 from analysis.core.result import Result, records
 from analysis.core.schema import DataError, UsageError, instant_us, one_of
 from analysis.core.wording import chance, coefficient, count
-from analysis.correlation.figures_checks import lag_bars
+from analysis.correlation.figures_checks import SURE, lag_bars
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
@@ -35,7 +35,6 @@ MIN_PERIODS: Final = 26
 _STARTS: Final = {"1D": "D", "1W": "W-MON", "1M": "MS"}
 _UNIT: Final = {"1D": "days", "1W": "weeks", "1M": "months"}
 _SERIES = ("micro", "macro")
-_SURE = 0.05
 _AGGREGATE = (
     "Rates of whole periods are compared, not persons: that two rates move together does not say "
     "that those who do the one do the other. micro_to_macro compares persons."
@@ -46,9 +45,9 @@ _AGGREGATE = (
 class LeadLagResult(Result):
     """The answer of `lead_lag`.
 
-    ``table`` has a row per shift: ``lag`` (periods by which the micro conversion's rate is ahead;
+    ``table`` has a row per lag: ``lag`` (periods by which the micro conversion's rate is ahead;
     negative: behind), ``correlation`` of the changes (Spearman) with ``low, high``, ``n`` pairs,
-    ``p_value`` by block permutation, ``p_adjusted`` for the largest of all shifts.
+    ``p_value`` by block permutation, ``p_adjusted`` for the largest of all lags.
 
     ``rates`` has a row per period: ``start, end``, ``n`` active users, and how many of them did
     the micro and the macro conversion: ``micro_k, micro_rate, micro_low, micro_high``, likewise
@@ -59,7 +58,7 @@ class LeadLagResult(Result):
     rates: pd.DataFrame
 
     def sentence(self) -> str:
-        """The shift with the strongest correlation, or that there are too few periods."""
+        """The lag with the strongest correlation, or that there are too few periods."""
         unit, periods = _UNIT[self.parameters["freq"]], len(self.rates)
         known = self.table[self.table["correlation"].notna()]
         if not len(known):
@@ -71,7 +70,7 @@ class LeadLagResult(Result):
         where = f"{best.lag} {unit} later" if best.lag else f"in the same {unit[:-1]}"
         if best.lag < 0:
             where = f"{-best.lag} {unit} earlier"
-        clear = "clear of" if best.p_adjusted <= _SURE else "not clear of"
+        clear = "clear of" if best.p_adjusted <= SURE else "not clear of"
         return (
             f"{self.label}: its changes go most closely with those of the macro rate {where}, "
             f"correlation {coefficient(best.correlation)} (95% interval "
@@ -81,7 +80,7 @@ class LeadLagResult(Result):
         )
 
     def figure(self) -> Any:
-        """Correlation of the changes by shift."""
+        """Correlation of the changes by lag."""
         return lag_bars(self.table, unit=_UNIT[self.parameters["freq"]])
 
 
@@ -103,7 +102,7 @@ def lead_lag(
     ----------
     micro, macro : names of events; the macro conversion defaults to the catalog's.
     freq : ``"1D"``, ``"1W"`` (from Monday) or ``"1M"``, UTC. Only whole periods count.
-    max_lag : shifts from minus to plus so many periods. block : length of the blocks that are
+    max_lag : lags from minus to plus so many periods. block : length of the blocks that are
         shuffled, in periods.
     rng : seed, or a Generator.
 
@@ -119,7 +118,7 @@ def lead_lag(
     Rates are of the users active in the period. First differences, Spearman's correlation
     (interval: Fisher's z with Bonett & Wright's factor 1 + r²/2, *Psychometrika* 65:23–28, 2000).
     Permutation p-values count the observed one in (Phipson & Smyth 2010, *Stat Appl Genet Mol
-    Biol* 9:39); `p_adjusted` compares with the largest over shifts (Westfall & Young 1993).
+    Biol* 9:39); `p_adjusted` compares with the largest over lags (Westfall & Young 1993).
 
     Examples
     --------
@@ -145,9 +144,13 @@ change.'
     table = pd.DataFrame({"lag": lags}).assign(**dict.fromkeys(columns, np.nan))
     warnings = [_AGGREGATE]
     if enough:
-        drawn = np.random.default_rng(rng)
         found = correlations_by_lag(
-            ahead, after, lags, block=block, permutations=permutations, rng=drawn
+            ahead,
+            after,
+            lags,
+            block=block,
+            permutations=permutations,
+            rng=np.random.default_rng(rng),
         )
         table = table.assign(**dict(zip(columns, found.T, strict=True)))
     else:
@@ -225,14 +228,14 @@ def _users(shard: Shard, *, codes: list[int], hidden: int, bounds: np.ndarray) -
     out = np.zeros((1 + len(codes), periods), np.int64)
     if not periods:
         return out
-    who = np.repeat(np.arange(len(shard.offsets) - 1), np.diff(shard.offsets))
+    user = np.repeat(np.arange(len(shard.offsets) - 1), np.diff(shard.offsets))
     when = np.searchsorted(bounds, shard.time, side="right") - 1
     inside = (when >= 0) & (when < periods)
     for i, shown in enumerate([shard.event < hidden, *(shard.event == code for code in codes)]):
         rows = np.flatnonzero(shown & inside)
         # Rows are sorted by user and time, so that equal pairs stand together.
         new = np.ones(len(rows), np.bool_)
-        new[1:] = (np.diff(who[rows]) != 0) | (np.diff(when[rows]) != 0)
+        new[1:] = (np.diff(user[rows]) != 0) | (np.diff(when[rows]) != 0)
         out[i] = np.bincount(when[rows[new]], minlength=periods)
     return out
 
