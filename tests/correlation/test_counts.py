@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.exposure_oracle import Answer, Question, Seen, answer, bin_of
+from oracles.exposure_oracle import Answer, Seen, Spec, answer, bin_of
 
 from analysis import Catalog, EventLog
 from analysis.core.schema import DataError, UsageError
@@ -70,10 +70,10 @@ def people_of(frame: pd.DataFrame) -> dict[str, list[Seen]]:
     return people
 
 
-def question(edges: np.ndarray, covers: int, start: str | None) -> Question:
+def spec(edges: np.ndarray, covers: int, start: str | None) -> Spec:
     events = tuple(name for name in EVENTS if name != start)
     context = frozenset({"visit", "scroll"})
-    return Question("buy", events, context, tuple(edges.tolist()), covers, start)
+    return Spec("buy", events, context, tuple(edges.tolist()), covers, start)
 
 
 # Minutes that lie on edges of cells, between them, and together.
@@ -195,7 +195,7 @@ def test_counts_are_the_oracle_s_and_the_rows(
     }
     counts = exposure_counts(log, SHOP, ExposureOptions(**options))
     edges = period_edges(period, horizon)
-    found = answer(people_of(frame), question(edges, covers, start))
+    found = answer(people_of(frame), spec(edges, covers, start))
     compare(counts, found, edges, by)
     compare_with_first_times(log, counts, options)
     table = person_periods(log, SHOP, **options)

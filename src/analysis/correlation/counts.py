@@ -1,11 +1,11 @@
-"""Who had done it before, who had not, and how many of each converted: counts, and nothing else.
+"""How many had done it before, how many had not, and how many of each converted?
 
-This is the only place that decides "before". Time since a unit's first event is cut into cells.
-In each, those at risk are those who have not converted before it starts, in cells that the log
-covers whole; exposed are those who did the micro conversion strictly before it starts; and the
-outcome is a macro conversion inside it. So what follows the macro conversion, or comes with it,
-never counts as having led there, everybody is compared with people who had equally long, and a
-unit that is no longer watched leaves.
+Counts, and nothing else. This is the only place that decides "before". Time since a unit's first
+event is cut into cells. In each, those at risk are those who have not converted before it starts,
+in cells that the log covers whole; exposed are those who did the micro conversion strictly before
+it starts; and the outcome is a macro conversion inside it. So an event that follows the macro
+conversion, or comes with it, never counts as having led there, everybody is compared with people
+who had equally long, and a unit that is no longer watched leaves.
 
 Activity is how many events without a role came before the cell: people who do much do more of
 everything. It is in part a consequence of what they did, so beside these counts stand sequential
@@ -14,8 +14,8 @@ trials, which compare those who do the event now with those, active now too, who
 `exposure_counts` gives the counts, `person_periods` the same people as rows: models want rows (a
 pooled logistic regression of them is a discrete-time hazard model; a single cell is a landmark
 analysis), and each of the two can check the other. The counts add up over shards to the same
-integers however the log is cut. This file calls nothing an effect: `table.py` and `verdict.py` say
-what the counts mean.
+integers however the log is cut. This file refuses to call anything an effect: `table.py` and
+`verdict.py` say what the counts mean.
 
 References
 ----------
@@ -248,7 +248,7 @@ def _sorted_waits(waits: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> np.
 def _by_event(everybody: np.ndarray, done: np.ndarray) -> np.ndarray:
     """From (groups, strata, cells + 1, 4, K) to (K, 4, groups, cells, strata).
 
-    Those who never did it are everybody less who did.
+    Those who never did it are everybody less those who did.
     """
     everybody, done = everybody[:, :, :-1], done[:, :, :-1, 1:]
     groups, strata, cells, levels, events = done.shape
@@ -359,7 +359,7 @@ def person_periods(
     by: str | None = None,
     start: str | None = None,
 ) -> pd.DataFrame:
-    """Who was at risk when, had done what before, and converted then?
+    """Which units were at risk in which cell, what had they done before, and did they convert?
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""Those who had done it by a fixed time against people like them: a difference of rates.
+"""How many more convert of those who had done it by a fixed time than of people like them?
 
 Odds ratios per period say how strong an association is, not how many conversions it is about.
 Here everybody who has not converted by the landmark (a day after entry, say) is followed to the
 horizon: those who had done the micro conversion by then, and those who had not. The estimate is
-doubly robust: it is right if either the model of who does it or the model of who converts is. Both
-see only what was known at the landmark.
+doubly robust: it is right if either of two models is right, that of exposure or that of conversion.
+Both see only what was known at the landmark.
 
 This refuses to compare people whose like all did it, or all did not. They are left out and counted,
 and the figure shows how far both groups overlap. Those who convert before the landmark are left out
@@ -45,7 +45,7 @@ COLUMNS = ["basis", *_COUNTS, "exposed_rate", "other_rate", "difference", "low",
 
 
 class People(NamedTuple):
-    """Who is compared: exposure, outcome, and the columns that both models see."""
+    """The people who are compared: exposure, outcome, and the columns that both models see."""
 
     exposed: np.ndarray
     converted: np.ndarray
@@ -170,11 +170,11 @@ def doubly_robust(
         adjust=chosen,
         start=start,
     )
-    # The second cell has only those whose whole horizon the log covers; of the first it is asked.
+    # The second cell holds only people whose whole horizon the log covers, the first all people.
     mature = _mature_users(log, end, start)
     came = rows[rows["converted"]]
     followed = [user in mature for user in came[USER]]
-    early = _early(came.loc[followed, "period"], looked, few)
+    early = _early_caveat(came.loc[followed, "period"], looked, few)
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
     caveats = _caveats(people, kept, few) if mature else [_unfollowed(end)]
@@ -195,7 +195,7 @@ def doubly_robust(
         warnings=(*early, *caveats, ASSOCIATION, *look_ahead_warnings(log)),
         label=catalog.label(micro),
         overlap=hide_small_bins(_overlap(people.exposed, chances, kept), few),
-        controls=hide_small_arms(_of_controls(placebos, found), few),
+        controls=hide_small_arms(_controls_table(placebos, found), few),
         landmark_us=looked,
         horizon_us=end,
     )
@@ -229,7 +229,7 @@ def _mature_users(log: EventLog, horizon_us: int, start: str | None) -> set[str]
     return {name for part in parallel.map_shards(log.shards, users) for name in part}
 
 
-def _early(came: pd.Series, landmark_us: int, min_cell: int) -> list[str]:
+def _early_caveat(came: pd.Series, landmark_us: int, min_cell: int) -> list[str]:
     """How many conversions the landmark leaves out, as a caveat; `came` is the cell of each."""
     early = int((came == 0).sum())
     if len(came) < max(min_cell, 1):
@@ -282,8 +282,8 @@ def estimated(people: People, trim: float) -> tuple[pd.DataFrame, np.ndarray, np
     Returns
     -------
     Two rows, ``basis`` ``"crude"`` (Newcombe's interval) and ``"doubly robust"``; everybody's
-    chance of exposure; and who was kept. NaN where there are fewer than 30 people or 5 conversions
-    in a group.
+    chance of exposure; and whether they were kept. NaN where there are fewer than 30 people or 5
+    conversions in a group.
 
     Notes
     -----
@@ -403,7 +403,7 @@ def _overlap(exposed: np.ndarray, chances: np.ndarray, kept: np.ndarray) -> pd.D
     return pd.DataFrame({"low": edges[:-1], "high": edges[1:], **counts})
 
 
-def _of_controls(names: list[str], tables: list[pd.DataFrame]) -> pd.DataFrame:
+def _controls_table(names: list[str], tables: list[pd.DataFrame]) -> pd.DataFrame:
     rows = [table.tail(1).assign(event=name) for name, table in zip(names, tables, strict=True)]
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["event"])
     return table.reindex(columns=["event", *COLUMNS[1:]]).astype(dict.fromkeys(COLUMNS[1:], float))

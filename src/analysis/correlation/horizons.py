@@ -2,7 +2,7 @@
 
 A micro conversion may bring forward what would have come anyway: strong within 30 days, gone
 within 90. Or it may go with more orders and smaller ones. So the same question is asked over each
-horizon, and of those who converted, whether the conversions after it were worth more or less.
+horizon, and it is compared whether the conversions after it were worth more or less than others.
 
 This refuses to adjust the values: converters are compared as they are, and a buyer may spend more
 for other reasons.
@@ -109,8 +109,8 @@ def compare_horizons(
     Notes
     -----
     The ratio of mean values has an interval by the delta method on its logarithm; n is the number
-    of conversions with a value. Values of converters are compared as they are: who buys more for
-    other reasons is not adjusted for.
+    of conversions with a value. Values of converters are compared as they are: nothing adjusts for
+    other reasons to buy more.
 
     Examples
     --------

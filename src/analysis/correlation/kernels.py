@@ -1,4 +1,4 @@
-"""The compiled loops of exposure: who had done what before each cell, and who converted in it?
+"""How many units had done what before each cell, and converted in it? The compiled loops.
 
 Time since a unit's entry is cut into cells. A unit's state (how active so far, which events how
 often) changes at few cell edges, and between two changes every cell is alike. So nothing loops over
@@ -172,8 +172,8 @@ class CountTables(NamedTuple):
     cell to the next, all, and by level and event; macros and done_macros: alike, those who convert
     in the cell. Level 0 and the last cell mean nothing.
     active (cells + 1, bins, bins, 2): people in trials, without and with a macro conversion
-    later; trials (…, 2, K): of these, who do the event in the cell, and who did it before. The
-    last cell means nothing.
+    later; trials (…, 2, K): of these, those who do the event in the cell, and those who did it
+    before. The last cell means nothing.
     shortly (K,): converters with the event shortly before, see `_shortly_before`.
     """
 
@@ -389,7 +389,7 @@ def _change(counts, recent, layout, places, before, known):
 
 @nb.njit(cache=True, nogil=True, forceinline=True)
 def _leave(counts, recent, layout, place, known, counted):
-    """End the time at risk at `place`; who is `counted` converts in the cell before it."""
+    """End the time at risk at `place`; a unit that is `counted` converts in the cell before it."""
     counts[layout.changes + place] -= 1
     counts[layout.macros + place - 1] += counted
     asked = np.uint64(layout.asked)

@@ -6,8 +6,8 @@ that a person can get wrong is found here, before a row is counted. What the log
 control, a macro conversion, an event that the catalog knows) is no mistake: a warning says so, and
 the answer shows what is there.
 
-This file refuses to count. `counts.py` does that by the plan, and whoever needs instants rather
-than counts takes `first_times`.
+This file refuses to count. `counts.py` does that by the plan. For questions that need
+instants rather than counts there is `first_times`.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class ExposureOptions:
     by : what makes a group: a property at the unit's first event; ``"day"``, ``"week"`` or
         ``"month"`` of it (UTC); or ``"returning"``: new until a second session begins.
     start : the event with which a unit enters, such as a milestone that all must have reached to
-        be alike; who never did it is not looked at, nor is what came before it. Default: a unit's
-        first event, whichever it is; "first event" above is the one it enters with.
+        be alike; units that never did it are left out, and so is everything before it. Default: a
+        unit's first event, whichever it is. "First event" above is the one it enters with.
     """
 
     macro: str | None = None
@@ -154,6 +154,10 @@ def exposure_plan(
     log: EventLog, catalog: Catalog, options: ExposureOptions | None = None
 ) -> ExposurePlan:
     """Which events, cells, strata and groups are meant?
+
+    Parameters
+    ----------
+    options : default: what the catalog says, over 30 days.
 
     Raises
     ------
@@ -435,9 +439,9 @@ def entry_rows(shard: Shard, *, log: EventLog, start: str | None) -> np.ndarray:
     if start is None:
         return kernels.first_shown(shard.event, shard.offsets, len(log.event_names))
     rows = np.flatnonzero(shard.event == log.event_names.index(start))
-    who = np.searchsorted(shard.offsets, rows, side="right") - 1
+    unit_of = np.searchsorted(shard.offsets, rows, side="right") - 1
     out = np.full(len(shard.offsets) - 1, -1, np.int64)
-    units, place = np.unique(who, return_index=True)
+    units, place = np.unique(unit_of, return_index=True)
     out[units] = rows[place]
     return out
 

@@ -91,8 +91,8 @@ class MicroToMacroResult(Result):
     - ``median_lag_seconds`` from the first time to the conversion, of ``reach_k`` converters.
     - ``controls``: how many took part in the calibration.
 
-    What is told of all together only is NaN in the rows of groups: users, reach, peers, total,
-    excess, lag.
+    Users, reach, peers, total, excess and lag are known of all together only: NaN in the rows of
+    groups.
     """
 
     counts: ExposureCounts = field(repr=False)
@@ -160,8 +160,8 @@ def micro_to_macro(
     limits : the thresholds of the verdict.
     min_cell : numbers about fewer users than this are hidden; 1 shows all.
     start : the event with which a user enters; default: the first one, whichever it is. With a
-        milestone all are compared who got there, from there on: what only they can do (remove
-        from a cart) then has nothing to gain by it.
+        milestone, those who got there are compared with each other, from there on. An event that
+        only they can do (remove from a cart) then has nothing to gain by it.
 
     Returns
     -------
@@ -260,7 +260,8 @@ def _sentence(
 
 
 def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
-    """What leads, then what is inverse; in each, last, what only those can do who got far."""
+    """A sentence on the leading events and one on the inverse ones, each with one more on those
+    that only people do who got far."""
     said = []
     for verdict, more in ((LEADS, "more"), (INVERSE, "fewer")):
         rows = own[own["verdict"] == verdict]
@@ -278,14 +279,10 @@ def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
             names = [
                 f"{_named(row)}, done after “{catalog.label(row.only_after)}”" for row in after
             ]
-            so = (
-                f"with {more} too"
-                if len(alone)
-                else f"with {more} conversions than the controls do"
-            )
+            too = "too" if len(alone) else "conversions than the controls do"
             said.append(
-                f"What only those can do who are further on goes {so}, perhaps for that reason "
-                f"alone: {'; '.join(names)}."
+                f"What only those can do who are further on goes with {more} {too}, perhaps for "
+                f"that reason alone: {'; '.join(names)}."
             )
     return said
 

@@ -37,7 +37,8 @@ from analysis.statistics.rates import q_values
 
 DIMENSIONS: Final = ("week", "device", "channel", RETURNING)
 
-_SURE = 0.05
+_SURE: Final = 0.05
+"""Up to this q-value groups are said to differ."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -163,9 +164,8 @@ def stability(
     if isinstance(dimensions, str):
         dimensions = [dimensions]
     if dimensions is None:
-        dimensions = [
-            name for name in DIMENSIONS if name in log.kinds or name in (*CALENDAR, RETURNING)
-        ]
+        known = (*log.kinds, *CALENDAR, RETURNING)
+        dimensions = [name for name in DIMENSIONS if name in known]
     if not dimensions:
         raise UsageError("stability: dimensions=[] asks for none. Give one, such as 'week'.")
     options = ExposureOptions(

@@ -383,7 +383,7 @@ def _first_times(
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of everybody together that a verdict was sought for."""
+    """The rows of everybody together, without controls and what converting requires."""
     free = ~table["verdict"].isin([CONTROL, STRUCTURAL])
     return table[(table["group"] == ALL) & free]
 
