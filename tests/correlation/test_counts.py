@@ -451,6 +451,18 @@ def test_a_wrong_question_says_what_is_wrong(given: dict[str, Any], said: str) -
     assert "\n" not in str(error.value)
 
 
+def test_options_are_frozen_and_tell_cells_and_strata_as_plain_data() -> None:
+    options = ExposureOptions(adjust="device", period=["1h"], horizon=pd.Timedelta("2h"))
+    assert options.adjust == ("device",)
+    assert options.cells_and_strata() == {
+        "period": "['1h']",
+        "horizon": "0 days 02:00:00",
+        "adjust": ["device"],
+    }
+    with pytest.raises(AttributeError):
+        options.by = "week"
+
+
 def test_tables_that_nobody_can_hold_are_refused() -> None:
     plan = exposure_plan(LOG, SHOP, ExposureOptions(period="10min"))
     check_size(plan, 12, 12)
