@@ -303,7 +303,7 @@ def period_tables(
     Returns
     -------
     int64 array (P × S, 2, 2) of ``[[exposed and converted, exposed and not], [unexposed and
-    converted, unexposed and not]]``.
+    converted, unexposed and not]]``; see the example of `exposure_counts`.
     """
     k = _place(event, counts.events)
     at_risk, macros = counts.at_risk[k], counts.macros[k]

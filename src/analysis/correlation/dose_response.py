@@ -95,6 +95,14 @@ def dose_response(
     ------
     UsageError
         If a name is unknown, or a duration or property cannot be read.
+    DataError
+        If the log is empty.
+
+    Notes
+    -----
+    Each level against level 0: Mantel–Haenszel odds ratios within period and strata. Trend: the
+    test of Mantel 1963 (*J Am Stat Assoc* 58:690–700); its ratio per further time after Breslow
+    1974 (*Biometrics* 30:89–99). Curve: pool-adjacent-violators (Barlow et al. 1972).
 
     Examples
     --------

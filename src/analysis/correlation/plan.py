@@ -46,7 +46,8 @@ from analysis.eventlog.shard import Shard, TextColumn
 AUTO: Final = "auto"
 ACTIVITY: Final = "activity"
 CALENDAR: Final = ("day", "week", "month")
-NEW, RETURNING = "new", "returning"
+NEW: Final = "new"
+RETURNING: Final = "returning"
 
 _MOST_NAMED: Final = 4
 _MOST_COUNTS: Final = 40_000_000
@@ -265,6 +266,10 @@ def _events(
     return names
 
 
+_AUTO_MINUTES: Final = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 240, 480)
+_MOST_CELLS: Final = 5_000
+
+
 def period_edges(period: Any = AUTO, horizon: Any = "30d") -> np.ndarray:
     """Where do the cells of time since entry begin and end?
 
@@ -317,10 +322,6 @@ def period_edges(period: Any = AUTO, horizon: Any = "30d") -> np.ndarray:
             f"Allowed: up to {_MOST_CELLS:,}. Take a shorter horizon or a longer period."
         )
     return edges
-
-
-_AUTO_MINUTES: Final = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 240, 480)
-_MOST_CELLS: Final = 5_000
 
 
 def _property(log: EventLog, name: str, what: str, words: Sequence[str]) -> str:
