@@ -11,6 +11,7 @@ import questions
 
 from analysis import Catalog, EventLog, Exclusion, funnel
 from analysis.correlation.counts import ExposureCounts, exposure_counts
+from analysis.correlation.plan import ExposureOptions
 
 NAME = "workbook"
 CATALOG = Path(__file__).parents[2] / "data/catalogs/ecommerce.toml"
@@ -107,7 +108,9 @@ class Workbook:
 
     def _exposure(self) -> ExposureCounts:
         catalog = Catalog.load(CATALOG)
-        return exposure_counts(self.log, catalog, macro=questions.MACRO, horizon=questions.HORIZON)
+        return exposure_counts(
+            self.log, catalog, ExposureOptions(macro=questions.MACRO, horizon=questions.HORIZON)
+        )
 
     def audit(self) -> Callable[[], int]:
         """The quality checks, where there are any: how many."""

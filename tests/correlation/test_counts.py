@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.exposure_oracle import Answer, Question, Seen, answer, bin_of
+from oracles.exposure_oracle import Answer, Seen, Spec, answer, bin_of
 
 from analysis import Catalog, EventLog
 from analysis.core.schema import DataError, UsageError
@@ -21,8 +21,9 @@ from analysis.correlation.counts import (
     person_periods,
     trial_tables,
 )
+from analysis.correlation.kernels import NEVER
 from analysis.correlation.plan import (
-    NEVER,
+    ExposureOptions,
     bin_labels,
     check_size,
     entry_rows,
@@ -69,10 +70,10 @@ def people_of(frame: pd.DataFrame) -> dict[str, list[Seen]]:
     return people
 
 
-def question(edges: np.ndarray, covers: int, start: str | None) -> Question:
+def spec(edges: np.ndarray, covers: int, start: str | None) -> Spec:
     events = tuple(name for name in EVENTS if name != start)
     context = frozenset({"visit", "scroll"})
-    return Question("buy", events, context, tuple(edges.tolist()), covers, start)
+    return Spec("buy", events, context, tuple(edges.tolist()), covers, start)
 
 
 # Minutes that lie on edges of cells, between them, and together.
@@ -153,7 +154,7 @@ def compare_with_rows(counts: ExposureCounts, table: pd.DataFrame) -> None:
 
 def compare_with_first_times(log: EventLog, counts: ExposureCounts, options: Any) -> None:
     """Before is the same thing where the instant is asked for."""
-    plan = exposure_plan(log, SHOP, **options)
+    plan = exposure_plan(log, SHOP, ExposureOptions(**options))
     did = np.zeros((2, len(counts.events)), np.int64)
     waits: list[int] = []
     for shard in log.shards:
@@ -192,9 +193,9 @@ def test_counts_are_the_oracle_s_and_the_rows(
         "by": by,
         "start": start,
     }
-    counts = exposure_counts(log, SHOP, **options)
+    counts = exposure_counts(log, SHOP, ExposureOptions(**options))
     edges = period_edges(period, horizon)
-    found = answer(people_of(frame), question(edges, covers, start))
+    found = answer(people_of(frame), spec(edges, covers, start))
     compare(counts, found, edges, by)
     compare_with_first_times(log, counts, options)
     table = person_periods(log, SHOP, **options)
@@ -224,7 +225,7 @@ def log_of(rows: list[tuple[Any, ...]], *, until: float = 10_000, **options: Any
 
 def counts_of(rows: list[tuple[Any, ...]], *, until: float = 10_000, **given: Any) -> Any:
     options = {"micros": ["video"], "period": "5min", "horizon": "20min"} | given
-    return exposure_counts(log_of(rows, until=until), SHOP, **options)
+    return exposure_counts(log_of(rows, until=until), SHOP, ExposureOptions(**options))
 
 
 def by_cell(counts: ExposureCounts) -> list[list[int]]:
@@ -339,7 +340,10 @@ def test_calendar_groups_are_in_the_order_of_time() -> None:
         }
     )
     log = EventLog.from_frame(frame, covers_until="2027-03-01")
-    names = {by: exposure_counts(log, SHOP, horizon="1h", by=by) for by in ("day", "week", "month")}
+    names = {
+        by: exposure_counts(log, SHOP, ExposureOptions(horizon="1h", by=by))
+        for by in ("day", "week", "month")
+    }
     assert names["day"].groups == ("2026-12-31", "2027-01-01", "2027-01-04")
     assert names["week"].groups == ("2026-W53", "2027-W01")
     assert names["month"].groups == ("2026-12", "2027-01")
@@ -358,18 +362,18 @@ def test_groups_add_up_to_everybody_and_shards_change_nothing() -> None:
         )
     ]
     options: dict[str, Any] = {"horizon": "1h", "adjust": ("activity", "device")}
-    whole = exposure_counts(log_of(rows), SHOP, **options)
+    whole = exposure_counts(log_of(rows), SHOP, ExposureOptions(**options))
     assert len(whole.strata) == 11 * 13  # the twelve largest, and the rest
     assert whole.strata["device"].nunique() == 13
     for by in ("device", "returning", "week"):
-        split = exposure_counts(log_of(rows, shards=4), SHOP, by=by, **options)
+        split = exposure_counts(log_of(rows, shards=4), SHOP, ExposureOptions(by=by, **options))
         assert len(split.groups) == {"device": 13, "returning": 2, "week": 1}[by]
         for name in ("at_risk", "macros"):
             total = getattr(split, name).sum(axis=2, keepdims=True)
             np.testing.assert_array_equal(total, getattr(whole, name))
         parts = [period_tables(split, "video", group=group) for group in split.groups]
         np.testing.assert_array_equal(sum(parts), period_tables(whole, "video"))
-    unadjusted = exposure_counts(log_of(rows), SHOP, horizon="1h", adjust=())
+    unadjusted = exposure_counts(log_of(rows), SHOP, ExposureOptions(horizon="1h", adjust=()))
     assert len(unadjusted.strata) == 1
     np.testing.assert_array_equal(
         period_tables(unadjusted, 1), period_tables(whole, 1).reshape(10, -1, 2, 2).sum(axis=1)
@@ -429,7 +433,7 @@ LOG = log_of([("ann", k, name, "1", "mobile") for k, name in enumerate(NAMES)])
         ({"controls": ["buy"]}, "'buy' is the macro conversion"),
         ({"micros": ["video"], "controls": ["video"]}, "'video' is both a micro conversion and"),
         ({"micros": ["vidoe"]}, "'vidoe' is not an event of this log. Did you mean 'video'?"),
-        ({"macro": "bye"}, "macro='bye' is not an event of this log. Did you mean 'buy'?"),
+        ({"macro": "bye"}, "macro: 'bye' is not an event of this log. Did you mean 'buy'?"),
         ({"micros": "video"}, "'video' is not a list"),
         ({"adjust": ("activty",)}, "adjust='activty' is not a property of this log. Did you mean"),
         ({"by": "time"}, "'time' is a column, not a property"),
@@ -442,13 +446,25 @@ LOG = log_of([("ann", k, name, "1", "mobile") for k, name in enumerate(NAMES)])
 )
 def test_a_wrong_question_says_what_is_wrong(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError) as error:
-        exposure_counts(LOG, SHOP, **given)
+        exposure_counts(LOG, SHOP, ExposureOptions(**given))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
+def test_options_are_frozen_and_tell_cells_and_strata_as_plain_data() -> None:
+    options = ExposureOptions(adjust="device", period=["1h"], horizon=pd.Timedelta("2h"))
+    assert options.adjust == ("device",)
+    assert options.cells_and_strata() == {
+        "period": "['1h']",
+        "horizon": "0 days 02:00:00",
+        "adjust": ["device"],
+    }
+    with pytest.raises(AttributeError):
+        options.by = "week"
+
+
 def test_tables_that_nobody_can_hold_are_refused() -> None:
-    plan = exposure_plan(LOG, SHOP, period="10min")
+    plan = exposure_plan(LOG, SHOP, ExposureOptions(period="10min"))
     check_size(plan, 12, 12)
     with pytest.raises(UsageError, match=r"3 events × 4,320 cells × 20 groups × 24 strata make 6"):
         check_size(plan, 20, 24)
@@ -456,33 +472,36 @@ def test_tables_that_nobody_can_hold_are_refused() -> None:
 
 def test_what_the_log_lacks_is_said_and_no_error() -> None:
     log = log_of([VISIT, ("ann", 1, "video")], until=60)
-    counts = exposure_counts(log, SHOP, horizon="1d")
+    counts = exposure_counts(log, SHOP, ExposureOptions(horizon="1d"))
     assert counts.events == ("video",)
     assert counts.macros.sum() == counts.trial_users.sum() == counts.peers[:, :, 1].sum() == 0
     said = " ".join(counts.warnings)
     many = {"name": "m", "events": {f"e{k}": {"role": "control"} for k in range(6)}}
     many["events"]["buy"] = {"role": "macro"}
-    few = exposure_counts(log, Catalog.from_mapping(many), horizon="1h").warnings
+    few = exposure_counts(log, Catalog.from_mapping(many), ExposureOptions(horizon="1h")).warnings
     assert "left out: “E0”, “E1”, “E2”, “E3” and 2 more." in few[1]
     assert "There is no control among the events" in said
     assert "Not in this log, and left out: “Cart”, “Imprint”." in said
     assert "None of 1 users has Buy within 24 h of the first event" in said
     assert "follows none of 1 users for the whole horizon" in said
-    assert not exposure_counts(LOG, SHOP, horizon="1h").warnings
+    assert not exposure_counts(LOG, SHOP, ExposureOptions(horizon="1h")).warnings
     with pytest.raises(DataError, match="the log is empty"):
         exposure_counts(EventLog.from_frame(frame_of([VISIT])[:0]), SHOP)
 
 
 def test_without_context_nothing_shows_activity() -> None:
     rows = [("ann", 0, "video"), ("ann", 1, "imprint"), ("ann", 2, "cart"), ("ann", 3, "buy")]
-    counts = exposure_counts(log_of(rows), SHOP, horizon="1h")
+    counts = exposure_counts(log_of(rows), SHOP, ExposureOptions(horizon="1h"))
     assert "nothing is left that shows how active people are" in counts.warnings[0]
     assert counts.trial_users.sum() == 0
     assert counts.at_risk[..., 1:].sum() == 0
 
 
 def test_a_control_that_is_asked_for_is_no_control_then() -> None:
-    counts = exposure_counts(LOG, SHOP, micros=["imprint"], horizon="1h")
+    counts = exposure_counts(LOG, SHOP, ExposureOptions(micros=["imprint"], horizon="1h"))
     assert (counts.events, counts.controls) == (("imprint",), ())
-    assert exposure_counts(LOG, SHOP, horizon="1h").controls == ("imprint",)
-    assert exposure_counts(LOG, SHOP, macro="cart", horizon="1h").events == ("video", "imprint")
+    assert exposure_counts(LOG, SHOP, ExposureOptions(horizon="1h")).controls == ("imprint",)
+    assert exposure_counts(LOG, SHOP, ExposureOptions(macro="cart", horizon="1h")).events == (
+        "video",
+        "imprint",
+    )

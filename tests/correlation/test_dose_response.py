@@ -11,6 +11,7 @@ from analysis.catalog import Catalog
 from analysis.core.schema import UsageError
 from analysis.correlation.counts import exposure_counts, person_periods
 from analysis.correlation.dose_response import dose_response
+from analysis.correlation.plan import ExposureOptions
 from analysis.simulation.log import simulate
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
@@ -72,7 +73,7 @@ def test_nothing_to_tell():
 
 def test_from_a_milestone_on():
     found = dose_response(LOG, SHOP, "video_start", start="view_item")
-    counts = exposure_counts(LOG, SHOP, micros=["video_start"], start="view_item")
+    counts = exposure_counts(LOG, SHOP, ExposureOptions(micros=["video_start"], start="view_item"))
     assert found.table["n"].sum() == counts.at_risk[0].sum()
     assert found.table["n"].sum() < dose_response(LOG, SHOP, "video_start").table["n"].sum()
     assert found.parameters["start"] == "view_item"

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.correlation import kernels as exposure
-from analysis.correlation import kernels as person_periods
-from analysis.correlation.kernels import NEVER_firsts as NEVER_of_firsts
+from analysis.correlation import kernels
 from analysis.correlation.kernels import (
-    Tables,
+    NEVER,
+    CountTables,
     cell_of,
     count,
     first_times,
@@ -43,7 +42,7 @@ def counted(
     covers: int = 1000,
     gap: int = 5,
     **groups: np.ndarray,
-) -> tuple[Tables, list[list[int]]]:
+) -> tuple[CountTables, list[list[int]]]:
     """The tables and the waits by event of people, each a list of (time, event)."""
     rows = [row for person in people for row in person]
     time, event = array(*(t for t, _ in rows)), np.array([e for _, e in rows], np.uint8)
@@ -66,7 +65,7 @@ def counted(
     return tables, [waits[a:b].tolist() for a, b in itertools.pairwise(ends)]
 
 
-def at_risk(tables: Tables) -> list[list[int]]:
+def at_risk(tables: CountTables) -> list[list[int]]:
     """Of the first group: strata in which anybody is, by cell."""
     everybody = tables.changes[0].cumsum(axis=-1)[:, :-1]
     return everybody[everybody.any(axis=1)].tolist()
@@ -202,9 +201,6 @@ def test_the_cells_of_a_question(period: str) -> None:
 # ── The kernels of exposure, on arrays that fit on a line; an oracle judges the counts elsewhere.
 
 
-NEVER = int(exposure.NEVER)
-
-
 def codes(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.uint8)
 
@@ -214,21 +210,21 @@ def codes(*numbers: int) -> np.ndarray:
     [(0, 0), (1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (8, 4), (9, 5), (256, 9), (257, 10)],
 )
 def test_bins_double(number: int, expected: int) -> None:
-    assert exposure.BINS[number] == expected
-    assert len(exposure.BINS) == exposure.MOST_COUNTED + 1 == 258
+    assert kernels.BINS[number] == expected
+    assert len(kernels.BINS) == kernels.MOST_COUNTED + 1 == 258
 
 
 def test_a_unit_enters_with_its_first_shown_row() -> None:
     hidden = 5
     event = codes(hidden, 0, 1, hidden, hidden, 2)
-    first = exposure.first_shown(event, array(0, 3, 5, 6), hidden)
+    first = kernels.first_shown(event, array(0, 3, 5, 6), hidden)
     assert first.tolist() == [1, -1, 5]
 
 
 def test_a_second_session_begins_with_another_name() -> None:
     time, event = np.arange(10, 18), codes(0, 0, 9, 0, 0, 0, 0, 0)
     session = np.array([-1, 3, 4, 3, -1, 5, 7, 7], np.int8)
-    turns = exposure.second_sessions(time, event, session, array(0, 6, 8), 9)
+    turns = kernels.second_sessions(time, event, session, array(0, 6, 8), 9)
     # The row at 12 is hidden, the one at 14 names no session.
     assert turns.tolist() == [15, NEVER]
 
@@ -237,7 +233,7 @@ def test_the_macro_conversion_is_the_first_within_horizon_and_log() -> None:
     time, offsets, first = array(0, 10, 20, 0, 30, 0, 9), array(0, 3, 5, 7), array(0, 3, 5)
 
     def rows(horizon: int, covers: int) -> list[int]:
-        return exposure.first_macros(
+        return kernels.first_macros(
             time, offsets, first, array(1, 2, 4, 6), horizon, covers
         ).tolist()
 
@@ -248,19 +244,19 @@ def test_the_macro_conversion_is_the_first_within_horizon_and_log() -> None:
 
 def test_a_macro_conversion_before_the_entry_is_none() -> None:
     time, offsets, first = array(0, 10, 20, 0, 5), array(0, 3, 3, 5), array(1, -1, 4)
-    assert exposure.first_macros(time, offsets, first, array(0, 3, 4), 9, 99).tolist() == [
+    assert kernels.first_macros(time, offsets, first, array(0, 3, 4), 9, 99).tolist() == [
         -1,
         -1,
         4,
     ]
-    assert exposure.first_macros(time, offsets, first, array(), 9, 99).tolist() == [-1, -1, -1]
+    assert kernels.first_macros(time, offsets, first, array(), 9, 99).tolist() == [-1, -1, -1]
 
 
 @pytest.mark.parametrize(
     ("covers", "cells"), [(30, 3), (29, 2), (20, 2), (19, 1), (5, 0), (-5, 0), (10**6, 3)]
 )
 def test_cells_count_that_the_log_covers_whole(covers: int, cells: int) -> None:
-    assert exposure.observed_cells(0, 30, covers, array(0, 10, 20, 30)) == cells
+    assert kernels.observed_cells(0, 30, covers, array(0, 10, 20, 30)) == cells
 
 
 # ── First times against a loop over lists.
@@ -292,7 +288,7 @@ def test_first_times_are_those_of_a_loop(
     place = np.array([-1, 0, -1, 1, -1])
     bits = np.uint64(0b1010)
     found = first_times(time, event, offsets, masks, bits, first, ends, place, 2)
-    expected = np.full((2, len(people)), NEVER_of_firsts)
+    expected = np.full((2, len(people)), NEVER)
     for u, start in enumerate(first):
         if start < 0:
             continue
@@ -311,12 +307,12 @@ def test_rows_stop_at_the_conversion_and_where_the_log_ends() -> None:
     offsets, first = np.array([0, 4, 6, 6], np.int64), np.array([0, 4, -1], np.int64)
     bought, kind = np.array([2, -1, -1], np.int64), np.array([0, 1, 2, 2], np.int64)
     bounds = (30, 121, np.array([0, 10, 20, 30], np.int64))
-    size = person_periods.rows_at_risk(time, first, bought, *bounds)
+    size = kernels.rows_at_risk(time, first, bought, *bounds)
     assert size == 4
     unit, cell, context = (np.zeros(size, np.int64) for _ in range(3))
     converted, events = np.zeros(size, np.bool_), np.zeros((size, 1), np.int64)
     out = (unit, cell, converted, context, events)
-    person_periods.fill(time, event, offsets, first, bought, kind, *bounds, out)
+    kernels.fill(time, event, offsets, first, bought, kind, *bounds, out)
     assert unit.tolist() == [0, 0, 1, 1]
     assert cell.tolist() == [0, 1, 0, 1]
     assert converted.tolist() == [False, True, False, False]

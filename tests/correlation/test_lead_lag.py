@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis.catalog import Catalog
 from analysis.core.schema import DataError, UsageError
-from analysis.correlation.lead_lag import correlations_by_shift, lead_lag, shuffled_blocks, spearman
+from analysis.correlation.lead_lag import correlations_by_lag, lead_lag, shuffled_blocks, spearman
 from analysis.eventlog.log import EventLog
 from analysis.simulation.log import simulate
 
@@ -167,7 +167,7 @@ LAGS = np.arange(-3, 4)
 
 def by_shift(first: np.ndarray, second: np.ndarray, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return correlations_by_shift(first, second, LAGS, block=4, permutations=199, rng=rng)
+    return correlations_by_lag(first, second, LAGS, block=4, permutations=199, rng=rng)
 
 
 @pytest.mark.parametrize("ahead", [-2, 0, 3])

@@ -21,6 +21,7 @@ from analysis.core.schema import UsageError
 from analysis.correlation.counts import exposure_counts, person_periods, trial_tables
 from analysis.correlation.dose_response import dose_response
 from analysis.correlation.horizons import compare_horizons
+from analysis.correlation.plan import ExposureOptions
 from analysis.correlation.result import micro_to_macro
 from analysis.correlation.stability import stability
 from analysis.correlation.table import COLUMNS, median_seconds, micro_table
@@ -65,7 +66,9 @@ def strata_of(rows: pd.DataFrame, event: str) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("event", ["video_start", "view_reviews", "logo_click"])
 def test_crude_and_adjusted_are_those_of_the_rows_in_statsmodels(event):
-    counts = exposure_counts(LOG, SHOP, micros=["video_start", "view_reviews"], horizon="10d")
+    counts = exposure_counts(
+        LOG, SHOP, ExposureOptions(micros=["video_start", "view_reviews"], horizon="10d")
+    )
     found = micro_table(counts, SHOP).set_index("event").loc[event]
     rows = person_periods(
         LOG, SHOP, micros=["video_start", "view_reviews"], horizon="10d", controls=["logo_click"]
@@ -84,7 +87,7 @@ def test_crude_and_adjusted_are_those_of_the_rows_in_statsmodels(event):
 
 @pytest.mark.parametrize("event", ["video_start", "newsletter_sign_up", "logo_click"])
 def test_total_is_that_of_the_trials_in_statsmodels(event):
-    counts = exposure_counts(LOG, SHOP, horizon="10d")
+    counts = exposure_counts(LOG, SHOP, ExposureOptions(horizon="10d"))
     found = micro_table(counts, SHOP).set_index("event").loc[event]
     tables = trial_tables(counts, event)
     both = (tables.sum(2) > 0).all(1)
@@ -95,7 +98,7 @@ def test_total_is_that_of_the_trials_in_statsmodels(event):
 
 
 def test_excess_is_of_those_exposed_before_they_converted():
-    counts = exposure_counts(LOG, SHOP, horizon="10d")
+    counts = exposure_counts(LOG, SHOP, ExposureOptions(horizon="10d"))
     found = micro_table(counts, SHOP).set_index("event").loc["video_start"]
     exposed = counts.peers[counts.events.index("video_start"), 1].sum()
     assert found["exposed_users"] == exposed < found["users"]

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from analysis.catalog import Catalog
 from analysis.core.schema import UsageError
-from analysis.correlation.plan import exposure_plan
+from analysis.correlation.plan import ExposureOptions, exposure_plan
 from analysis.correlation.result import micro_to_macro
 from analysis.correlation.verdict import (
     VERDICTS,
     Facts,
-    OnTheWay,
+    MilestoneBefore,
     VerdictLimits,
-    on_the_way,
+    milestones_before,
     verdict_of,
 )
 from analysis.eventlog.log import EventLog
@@ -244,8 +244,8 @@ def test_it_is_what_counting_by_hand_finds(
     # Somebody does everything, so that the log knows every name; the rest mostly visit.
     rows = rows + [("zed", i, name) for i, name in enumerate(NAMES)] + [("yan", 0, "visit")] * 2
     log = log_of(rows)
-    plan = exposure_plan(log, HAND, horizon=f"{horizon}h", start=start)
-    found = on_the_way(log, HAND, plan, ["remove", "video"])
+    plan = exposure_plan(log, HAND, ExposureOptions(horizon=f"{horizon}h", start=start))
+    found = milestones_before(log, HAND, plan, ["remove", "video"])
     for event in ("remove", "video"):
         expected = by_hand(rows, horizon, start, event)
         one = found.get(event)
@@ -261,18 +261,18 @@ def test_one_in_twenty_may_have_missed_the_milestone_and_no_more() -> None:
     others = [(f"o{i}", 0, "visit") for i in range(30)]
     for missed, expected in ((0, "cart"), (1, "cart"), (2, None)):
         log = log_of(rows(missed) + others)
-        found = on_the_way(log, HAND, exposure_plan(log, HAND), ["remove"])
+        found = milestones_before(log, HAND, exposure_plan(log, HAND), ["remove"])
         assert (found["remove"].milestone if found else None) == expected
 
 
 def test_what_most_people_reach_explains_nothing() -> None:
     log = log_of([("a", 1, "look"), ("a", 2, "video"), ("b", 1, "visit")])
-    assert on_the_way(log, HAND, exposure_plan(log, HAND), ["video"]) == {}
-    assert on_the_way(log, HAND, exposure_plan(log, HAND), []) == {}
+    assert milestones_before(log, HAND, exposure_plan(log, HAND), ["video"]) == {}
+    assert milestones_before(log, HAND, exposure_plan(log, HAND), []) == {}
 
 
 def test_the_words_have_the_share_and_what_to_ask() -> None:
-    said = OnTheWay("cart", "Filled a cart", 129, 129, 2464, 20_000).words()
+    said = MilestoneBefore("cart", "Filled a cart", 129, 129, 2464, 20_000).sentence()
     assert "“Filled a cart” before, and 12.3% (2,464 of 20,000) of all users do" in said
     assert "start='cart'" in said
 

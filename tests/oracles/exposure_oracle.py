@@ -23,7 +23,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
+class Spec:
     """`context` are the events that count as activity; `edges` the cells since entry, which is a
     unit's first event, or its first `start`."""
 
@@ -65,7 +65,7 @@ def bin_of(number: int) -> int:
     return max(b for b, low in enumerate(lowest) if number >= low)
 
 
-def answer(people: dict[str, Sequence[Seen]], asked: Question) -> Answer:
+def answer(people: dict[str, Sequence[Seen]], asked: Spec) -> Answer:
     """Everything that is counted, unit by unit."""
     out = Answer(waits={name: [] for name in asked.events})
     for unit, everything in people.items():
@@ -79,13 +79,13 @@ def answer(people: dict[str, Sequence[Seen]], asked: Question) -> Answer:
     return out
 
 
-def conversion(seen: Sequence[Seen], asked: Question) -> Seen | None:
+def conversion(seen: Sequence[Seen], asked: Spec) -> Seen | None:
     """The first macro conversion within the horizon and the log."""
     end = min(seen[0].time + asked.horizon, asked.covers)
     return next((one for one in seen if one.name == asked.macro and one.time < end), None)
 
 
-def _rows(unit: str, seen: list[Seen], earlier: list[Seen], asked: Question) -> list[Row]:
+def _rows(unit: str, seen: list[Seen], earlier: list[Seen], asked: Spec) -> list[Row]:
     entry = seen[0].time
     sessions = [one.session for one in earlier + seen if one.session is not None]
     rows = []
@@ -110,7 +110,7 @@ def _rows(unit: str, seen: list[Seen], earlier: list[Seen], asked: Question) -> 
     return rows
 
 
-def _trials(seen: list[Seen], rows: list[Row], asked: Question, out: Answer) -> None:
+def _trials(seen: list[Seen], rows: list[Row], asked: Spec, out: Answer) -> None:
     entry = seen[0].time
     if entry + asked.horizon > asked.covers:
         return
@@ -129,7 +129,7 @@ def _trials(seen: list[Seen], rows: list[Row], asked: Question, out: Answer) -> 
                 out.trials[("macros", *place)] += later
 
 
-def _facts(seen: list[Seen], asked: Question, out: Answer) -> None:
+def _facts(seen: list[Seen], asked: Spec, out: Answer) -> None:
     entry = seen[0].time
     end = min(entry + asked.horizon, asked.covers)
     bought = conversion(seen, asked)

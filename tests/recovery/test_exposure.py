@@ -27,6 +27,7 @@ from analysis.correlation.counts import (
     person_periods,
     trial_tables,
 )
+from analysis.correlation.plan import ExposureOptions
 
 
 def odds_ratio(table: np.ndarray) -> float:
@@ -57,12 +58,14 @@ def mean_ratio(worlds: list[float]) -> float:
 
 
 def asked(world: World, period: str = "1d") -> ExposureCounts:
-    return exposure_counts(world.log, world.catalog, period=period)
+    return exposure_counts(world.log, world.catalog, ExposureOptions(period=period))
 
 
 def in_a(seed: int, **options: float) -> ExposureCounts:
     world = world_a(seed, **options)  # type: ignore[arg-type]
-    return exposure_counts(world.log, world.catalog, period=A_PERIOD, horizon=A_HORIZON)
+    return exposure_counts(
+        world.log, world.catalog, ExposureOptions(period=A_PERIOD, horizon=A_HORIZON)
+    )
 
 
 @pytest.mark.slow

@@ -1,18 +1,21 @@
-"""Who had done it before, who had not, and how many of each converted: counts, and nothing else.
+"""How many had done it before, how many had not, and how many of each converted?
 
-This is the only place that decides "before". Time since a unit's first event is cut into cells.
-In each, those at risk are those who have not converted before it starts, in cells that the log
-covers whole; exposed are those who did the micro conversion strictly before it starts; and the
-outcome is a macro conversion inside it. So what follows the macro conversion, or comes with it,
-never counts as having led there, everybody is compared with people who had equally long, and who
-is not watched any longer leaves.
+Counts, and nothing else. This is the only place that decides "before". Time since a unit's first
+event is cut into cells. In each, those at risk are those who have not converted before it starts,
+in cells that the log covers whole; exposed are those who did the micro conversion strictly before
+it starts; and the outcome is a macro conversion inside it. So an event that follows the macro
+conversion, or comes with it, never counts as having led there, everybody is compared with people
+who had equally long, and a unit that is no longer watched leaves.
 
 Activity is how many events without a role came before the cell: people who do much do more of
 everything. It is in part a consequence of what they did, so beside these counts stand sequential
 trials, which compare those who do the event now with those, active now too, who have not yet.
 
-The counts add up over shards to the same integers however the log is cut. What they mean is for
-`correlation` to say; this module calls nothing an effect.
+`exposure_counts` gives the counts, `person_periods` the same people as rows: models want rows (a
+pooled logistic regression of them is a discrete-time hazard model; a single cell is a landmark
+analysis), and each of the two can check the other. The counts add up over shards to the same
+integers however the log is cut. This file refuses to call anything an effect: `table.py` and
+`verdict.py` say what the counts mean.
 
 References
 ----------
@@ -42,14 +45,11 @@ from analysis.core.schema import (
     UsageError,
     human_duration,
 )
-from analysis.correlation import kernels as exposure_counts_exposure_tables
-from analysis.correlation import kernels as exposure_layout
-from analysis.correlation import kernels as passes
-from analysis.correlation import kernels as rows_pass
-from analysis.correlation.kernels import with_guesses
+from analysis.correlation import kernels
 from analysis.correlation.plan import (
     ACTIVITY,
     AUTO,
+    ExposureOptions,
     ExposurePlan,
     Strata,
     bin_labels,
@@ -61,251 +61,10 @@ from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import TextColumn
 
-# ──── exposure_tables
-#
-# The counts of all shards: the pass run in threads, its differences summed up, the parts added.
-#
-# Each thread adds its shards into tables of its own, so memory does not grow with the shards; and
-# as all of them are integers, nothing depends on who counted what.
-
-
-class Tables(NamedTuple):
-    """All counts; shapes as in `exposure.ExposureCounts`.
-
-    ``facts`` int64 (K, 3): units that did the event; non-converters who did; converters who did it
-    before. ``totals`` int64 (5,): units, mature, converters, those counted, those in cell 0.
-    """
-
-    at_risk: np.ndarray
-    macros: np.ndarray
-    trial_users: np.ndarray
-    trial_macros: np.ndarray
-    facts: np.ndarray
-    totals: np.ndarray
-    structural: np.ndarray
-    waits_us: tuple[np.ndarray, ...]
-
-
-class _Part(NamedTuple):
-    """What one thread found: counts and the tables in them, and waits by event."""
-
-    counts: np.ndarray
-    tables: exposure_layout.Tables
-    waits: list[tuple[np.ndarray, np.ndarray]]
-
-
-def tables_of(log: EventLog, plan: ExposurePlan, strata: Strata) -> Tables:
-    """Count everything that `plan` asks of a log whose units are dealt out in `strata`."""
-    # One iterator for all threads: whoever is free takes the next shard.
-    numbers = iter(range(len(log.shards)))
-    workers = min(len(log.shards), os.cpu_count() or 1)
-    run = partial(_count, log=log, plan=plan, strata=strata)
-    whole, *others = parallel.map_shards([numbers] * workers, run)
-    for part in others:
-        whole.counts[:] += part.counts
-        whole.waits.extend(part.waits)
-    found = whole.tables
-    waits = parallel.map_shards(range(len(plan.events)), partial(_sorted_waits, whole.waits))
-    users, macros = _trials(found.active[:-1], found.trials[:-1])
-    before = np.array([len(own) for own in waits], np.int64)
-    return Tables(
-        at_risk=_by_event(found.changes.cumsum(axis=2), found.done_changes.cumsum(axis=2)),
-        macros=_by_event(found.macros, found.done_macros),
-        trial_users=users,
-        trial_macros=macros,
-        facts=np.stack([found.did.sum(axis=0), found.did[0], before], axis=-1),
-        totals=found.totals,
-        structural=found.shortly.astype(np.int64),
-        waits_us=tuple(waits),
-    )
-
-
-def _count(numbers: Iterator[int], *, log: EventLog, plan: ExposurePlan, strata: Strata) -> _Part:
-    """The counts of the shards that are left when this thread is free."""
-    kind, asked = plan.kinds(log), len(plan.events)
-    layout, counts, tables = exposure_layout.no_counts(
-        asked=asked,
-        cells=len(plan.edges_us) - 1,
-        groups=len(strata.groups),
-        strata=len(strata.table),
-        binned=strata.binned,
-    )
-    part = _Part(counts, tables, [])
-    bounds = (plan.horizon_us, log.covers_until_us, SESSION_GAP_US)
-    cells = with_guesses(plan.edges_us)
-    for n in numbers:
-        shard = log.shards[n]
-        session = shard.columns[SESSION]
-        assert isinstance(session, TextColumn)
-        rows = (shard.time, shard.event, session.codes, shard.offsets)
-        people = (strata.first[n], strata.group[n], strata.stratum[n], strata.turns[n])
-        macros = plan.all_macros(log, shard)
-        found = exposure_counts_exposure_tables.count(
-            rows, people, macros, bounds, kind, cells, layout, counts
-        )
-        part.waits.append(found)
-    return part
-
-
-def _sorted_waits(waits: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> np.ndarray:
-    own = np.concatenate([found[ends[k] : ends[k + 1]] for found, ends in waits])
-    own.sort()
-    return own
-
-
-def _by_event(everybody: np.ndarray, done: np.ndarray) -> np.ndarray:
-    """From (groups, strata, cells + 1, 4, K) to (K, 4, groups, cells, strata).
-
-    Those who never did it are everybody less who did.
-    """
-    everybody, done = everybody[:, :, :-1], done[:, :, :-1, 1:]
-    groups, strata, cells, doses, events = done.shape
-    out = np.empty((events, doses + 1, groups, cells, strata), np.int64)
-    out[:, 1:] = done.transpose(4, 3, 0, 2, 1)
-    out[:, 0] = everybody.transpose(0, 2, 1) - out[:, 1:].sum(axis=1)
-    return out
-
-
-def _trials(active: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Users and macros (K, 2, cells, bins, bins): who does not do it yet, and who does it now."""
-    now, before = np.ascontiguousarray(trials.transpose(4, 3, 5, 0, 1, 2))
-    not_yet = active.transpose(3, 0, 1, 2)[:, None] - now - before
-    macros = np.stack([not_yet[1], now[1]], axis=1).astype(np.int64)
-    return np.stack([not_yet[0], now[0]], axis=1) + macros, macros
-
-
-# ──── person_periods
-#
-# The person-period table: a row per unit and cell in which it is at risk of converting.
-#
-# Models want rows (a pooled logistic regression of them is a discrete-time hazard model; a single
-# cell is a landmark analysis), and a count can be checked against them. The definitions are those
-# of
-# `exposure.exposure_counts`, which has the same people without writing a row for each.
-
-
-_MOST_ROWS: Final = 50_000_000
-
-
-def person_periods(
-    log: EventLog,
-    catalog: Catalog,
-    *,
-    macro: str | None = None,
-    micros: Sequence[str] | None = None,
-    controls: Sequence[str] | None = None,
-    period: Any = AUTO,
-    horizon: Any = "30d",
-    adjust: Sequence[str] = (ACTIVITY,),
-    by: str | None = None,
-    start: str | None = None,
-) -> pd.DataFrame:
-    """Who was at risk when, had done what before, and converted then?
-
-    Parameters
-    ----------
-    macro, micros, controls, period, horizon, adjust, by, start : as in `exposure.exposure_counts`.
-
-    Returns
-    -------
-    DataFrame with a row per unit and cell at risk, by unit and cell: ``user``; ``period`` (from
-    0) with ``start_seconds`` and ``end_seconds`` since the unit's first event; ``converted``;
-    ``activity`` (number of context events before the cell starts) and ``activity_bin``;
-    ``group``; the properties of `adjust`; and for each event whether (``event``) and how often
-    (``event_count``) it was done before the cell starts.
-
-    Raises
-    ------
-    UsageError, DataError
-        As `exposure.exposure_counts`, and above 50 million rows.
-
-    References
-    ----------
-    Allison 1982, *Sociol. Methodol.* 13:61-98.
-
-    Examples
-    --------
-    >>> rows = [("ann", "10:00:00", "visit"), ("ann", "10:00:30", "video"),
-    ...         ("ann", "10:01:30", "buy")]
-    >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])
-    >>> log = EventLog.from_frame(frame.assign(time=pd.to_datetime("2026-01-01 " + frame.time)))
-    >>> shop = Catalog.from_mapping({"name": "shop", "events": {
-    ...     "buy": {"role": "macro"}, "video": {"role": "secondary"}}})
-    >>> table = person_periods(log, shop, horizon="1h")
-    >>> table[["user", "start_seconds", "converted", "video", "activity"]].to_dict("split")["data"]
-    [['ann', 0.0, False, False, 0], ['ann', 60.0, True, True, 1]]
-    """
-    plan = exposure_plan(
-        log,
-        catalog,
-        macro=macro,
-        micros=micros,
-        controls=controls,
-        period=period,
-        horizon=horizon,
-        adjust=adjust,
-        by=by,
-        start=start,
-    )
-    strata = strata_of(log, plan)
-    numbers = range(len(log.shards))
-    bought = [plan.macro_rows(log, log.shards[n], strata.first[n]) for n in numbers]
-    bounds = (plan.horizon_us, log.covers_until_us, plan.edges_us)
-    sizes = [
-        rows_pass.rows_at_risk(log.shards[n].time, strata.first[n], bought[n], *bounds)
-        for n in numbers
-    ]
-    if sum(sizes) > _MOST_ROWS:
-        raise UsageError(
-            f"person_periods: {sum(sizes):,} rows. Allowed: up to {_MOST_ROWS:,}. Take a longer "
-            "period or a shorter horizon, or fewer people: log.in_segment(mask)."
-        )
-    run = partial(_rows, log=log, plan=plan, strata=strata)
-    parts = parallel.map_shards(zip(numbers, bought, sizes, strict=True), run)
-    return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-
-
-def _rows(
-    part: tuple[int, np.ndarray, int], *, log: EventLog, plan: ExposurePlan, strata: Strata
-) -> pd.DataFrame:
-    """The rows of one shard."""
-    n, bought, size = part
-    shard, first, edges = log.shards[n], strata.first[n], plan.edges_us
-    unit, cell, context = (np.zeros(size, np.int64) for _ in range(3))
-    converted = np.zeros(size, np.bool_)
-    times = np.zeros((size, len(plan.events)), np.int64)
-    bounds = (plan.horizon_us, log.covers_until_us, edges)
-    rows = (shard.time, shard.event, shard.offsets, first, bought, plan.kinds(log))
-    rows_pass.fill(*rows, *bounds, (unit, cell, converted, context, times))
-    ids = shard.users.take(pa.array(unit)).to_pandas().astype("str")
-    bins = passes.BINS[np.minimum(context, passes.MOST_COUNTED)]
-    group = strata.group[n][unit]
-    if len(strata.turns[n]):
-        starts = shard.time[first[unit]] + edges[cell]
-        group = group + (strata.turns[n][unit] < starts)
-    columns: dict[str, Any] = {
-        USER: ids,
-        "period": cell,
-        "start_seconds": edges[cell] / US_PER_SECOND,
-        "end_seconds": edges[cell + 1] / US_PER_SECOND,
-        "converted": converted,
-        ACTIVITY: context,
-        "activity_bin": pd.Categorical.from_codes(bins, pd.Index(bin_labels()), ordered=True),
-        "group": pd.Categorical.from_codes(group, pd.Index(strata.groups)),
-    }
-    binned = passes.ACTIVITY_BINS if strata.binned else 1
-    for name in plan.properties:
-        columns[name] = strata.table[name].to_numpy()[strata.stratum[n][unit] * binned]
-    for k, name in enumerate(plan.events):
-        columns |= {name: times[:, k] > 0, f"{name}_count": times[:, k]}
-    return pd.DataFrame(columns)
-
-
-# ──── exposure
-
-
 LEVELS: Final = ("0", "1", "2", "3+")
 """How often an event was done before."""
+
+_MOST_ROWS: Final = 50_000_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -358,32 +117,13 @@ class ExposureCounts:
 
 
 def exposure_counts(
-    log: EventLog,
-    catalog: Catalog,
-    *,
-    macro: str | None = None,
-    micros: Sequence[str] | None = None,
-    controls: Sequence[str] | None = None,
-    period: Any = AUTO,
-    horizon: Any = "30d",
-    adjust: Sequence[str] = (ACTIVITY,),
-    by: str | None = None,
-    start: str | None = None,
+    log: EventLog, catalog: Catalog, options: ExposureOptions | None = None
 ) -> ExposureCounts:
     """How many had done each event before, and how many of them converted, among their like?
 
     Parameters
     ----------
-    macro, micros, controls : names of events; default: what the catalog says (milestones,
-        secondary and adverse events are micros), as far as the log has them.
-    period : length of a cell, or ``"auto"``; see `exposure_cells.period_edges`.
-    horizon : how long after a unit's first event to look.
-    adjust : what makes a stratum: ``"activity"``, and properties at the unit's first event.
-    by : what makes a group: a property at the unit's first event; ``"day"``, ``"week"`` or
-        ``"month"`` of it (UTC); or ``"returning"``: new until a second session begins.
-    start : the event with which a unit enters, such as a milestone that all must have reached to
-        be alike; who never did it is not looked at, nor is what came before it. Default: a unit's
-        first event, whichever it is; "first event" above and below is the one it enters with.
+    options : events, cells, strata and groups; default: what the catalog says, over 30 days.
 
     Raises
     ------
@@ -410,29 +150,35 @@ def exposure_counts(
     >>> log = EventLog.from_frame(frame.assign(time=pd.to_datetime("2026-01-01 " + frame.time)))
     >>> shop = Catalog.from_mapping({"name": "shop", "events": {
     ...     "buy": {"role": "macro"}, "video": {"role": "secondary"}}})
-    >>> counts = exposure_counts(log, shop, horizon="2min")
+    >>> counts = exposure_counts(log, shop, ExposureOptions(horizon="2min"))
     >>> counts.at_risk.sum(axis=(2, 4))[0].tolist()  # by how often, and cell
     [[2, 1], [0, 1], [0, 0], [0, 0]]
     >>> period_tables(counts, "video").sum(axis=0).tolist()
     [[1, 0], [0, 3]]
     """
-    plan = exposure_plan(
-        log,
-        catalog,
-        macro=macro,
-        micros=micros,
-        controls=controls,
-        period=period,
-        horizon=horizon,
-        adjust=adjust,
-        by=by,
-        start=start,
-    )
+    return counts_of(log, catalog, exposure_plan(log, catalog, options))
+
+
+def counts_of(log: EventLog, catalog: Catalog, plan: ExposurePlan) -> ExposureCounts:
+    """`exposure_counts` of a plan that is checked already."""
     strata = strata_of(log, plan)
     check_size(plan, len(strata.groups), len(strata.table))
-    found = tables_of(log, plan, strata)
-    facts, (units, mature, converters, counted, first_cell) = found.facts, found.totals.tolist()
-    did = np.stack([facts[:, 1], facts[:, 2]], axis=-1)
+    # One iterator for all threads: each takes the next shard when it is free, and adds it into
+    # tables of its own, so that memory does not grow with the shards. All of them are integers, so
+    # nothing depends on which thread counted what.
+    numbers = iter(range(len(log.shards)))
+    workers = min(len(log.shards), os.cpu_count() or 1)
+    run = partial(_count_shards, log=log, plan=plan, strata=strata)
+    whole, *others = parallel.map_shards([numbers] * workers, run)
+    for part in others:
+        whole.counts[:] += part.counts
+        whole.waits.extend(part.waits)
+    found = whole.tables
+    waits = parallel.map_shards(range(len(plan.events)), partial(_sorted_waits, whole.waits))
+    trial_users, trial_macros = _trials(found.active[:-1], found.trials[:-1])
+    units, mature, converters, counted, first_cell = found.totals.tolist()
+    before = np.array([len(own) for own in waits], np.int64)
+    did = np.stack([found.did[0], before], axis=-1)
     everybody = np.array([units - converters, converters])
     return ExposureCounts(
         macro=plan.macro,
@@ -441,21 +187,101 @@ def exposure_counts(
         edges_us=plan.edges_us,
         groups=strata.groups,
         strata=strata.table,
-        at_risk=found.at_risk,
-        macros=found.macros,
-        trial_users=found.trial_users,
-        trial_macros=found.trial_macros,
+        at_risk=_by_event(found.changes.cumsum(axis=2), found.done_changes.cumsum(axis=2)),
+        macros=_by_event(found.macros, found.done_macros),
+        trial_users=trial_users,
+        trial_macros=trial_macros,
         peers=np.stack([everybody - did, did], axis=1),
-        users=facts[:, 0],
-        structural=found.structural,
-        waits_us=found.waits_us,
+        users=found.did.sum(axis=0, dtype=np.int64),
+        structural=found.shortly.astype(np.int64),
+        waits_us=tuple(waits),
         units=units,
         mature=mature,
         converters=converters,
         converters_counted=counted,
         first_cell=first_cell,
-        warnings=(*plan.warnings, *_warnings(plan, catalog, found.totals)),
+        warnings=(*plan.warnings, *_warnings(plan, catalog, units, mature, converters)),
     )
+
+
+class _Part(NamedTuple):
+    """What one thread found: counts and the tables in them, and waits by event."""
+
+    counts: np.ndarray
+    tables: kernels.CountTables
+    waits: list[tuple[np.ndarray, np.ndarray]]
+
+
+def _count_shards(
+    numbers: Iterator[int], *, log: EventLog, plan: ExposurePlan, strata: Strata
+) -> _Part:
+    """The counts of the shards that are left when this thread is free."""
+    kind, asked = plan.kinds(log), len(plan.events)
+    layout, counts, tables = kernels.no_counts(
+        asked=asked,
+        cells=len(plan.edges_us) - 1,
+        groups=len(strata.groups),
+        strata=len(strata.table),
+        binned=strata.binned,
+    )
+    part = _Part(counts, tables, [])
+    bounds = (plan.horizon_us, log.covers_until_us, SESSION_GAP_US)
+    cells = kernels.with_guesses(plan.edges_us)
+    for n in numbers:
+        shard = log.shards[n]
+        session = shard.columns[SESSION]
+        assert isinstance(session, TextColumn)
+        rows = (shard.time, shard.event, session.codes, shard.offsets)
+        people = (strata.first[n], strata.group[n], strata.stratum[n], strata.turns[n])
+        macros = plan.all_macros(log, shard)
+        found = kernels.count(rows, people, macros, bounds, kind, cells, layout, counts)
+        part.waits.append(found)
+    return part
+
+
+def _sorted_waits(waits: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> np.ndarray:
+    own = np.concatenate([found[ends[k] : ends[k + 1]] for found, ends in waits])
+    own.sort()
+    return own
+
+
+def _by_event(everybody: np.ndarray, done: np.ndarray) -> np.ndarray:
+    """From (groups, strata, cells + 1, 4, K) to (K, 4, groups, cells, strata).
+
+    Those who never did it are everybody less those who did.
+    """
+    everybody, done = everybody[:, :, :-1], done[:, :, :-1, 1:]
+    groups, strata, cells, levels, events = done.shape
+    out = np.empty((events, levels + 1, groups, cells, strata), np.int64)
+    out[:, 1:] = done.transpose(4, 3, 0, 2, 1)
+    out[:, 0] = everybody.transpose(0, 2, 1) - out[:, 1:].sum(axis=1)
+    return out
+
+
+def _trials(active: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Users and macros (K, 2, cells, bins, bins): not done yet, and done now."""
+    now, before = np.ascontiguousarray(trials.transpose(4, 3, 5, 0, 1, 2))
+    not_yet = active.transpose(3, 0, 1, 2)[:, None] - now - before
+    macros = np.stack([not_yet[1], now[1]], axis=1).astype(np.int64)
+    return np.stack([not_yet[0], now[0]], axis=1) + macros, macros
+
+
+def _warnings(
+    plan: ExposurePlan, catalog: Catalog, units: int, mature: int, converters: int
+) -> tuple[str, ...]:
+    label, entry = catalog.label(plan.macro), "the first event"
+    if plan.start is not None:
+        entry = f"the first “{catalog.label(plan.start)}”"
+    after = f"within {human_duration(plan.horizon_us)} of {entry}"
+    said = []
+    if not converters:
+        said.append(f"None of {units:,} users has {label} {after}: there is nothing to compare.")
+    if not mature:
+        said.append(
+            f"The log follows none of {units:,} users for the whole horizon of "
+            f"{human_duration(plan.horizon_us)}: there are no trials. Take a shorter horizon."
+        )
+    return tuple(said)
 
 
 def period_tables(
@@ -477,7 +303,7 @@ def period_tables(
     Returns
     -------
     int64 array (P × S, 2, 2) of ``[[exposed and converted, exposed and not], [unexposed and
-    converted, unexposed and not]]``.
+    converted, unexposed and not]]``; see the example of `exposure_counts`.
     """
     k = _place(event, counts.events)
     at_risk, macros = counts.at_risk[k], counts.macros[k]
@@ -512,26 +338,121 @@ def peers_table(counts: ExposureCounts, event: str | int) -> np.ndarray:
     return counts.peers[_place(event, counts.events)][::-1, ::-1]
 
 
-def _warnings(plan: ExposurePlan, catalog: Catalog, totals: np.ndarray) -> tuple[str, ...]:
-    units, mature, converters = totals[:3].tolist()
-    label, entry = catalog.label(plan.macro), "the first event"
-    if plan.start is not None:
-        entry = f"the first “{catalog.label(plan.start)}”"
-    after = f"within {human_duration(plan.horizon_us)} of {entry}"
-    said = []
-    if not converters:
-        said.append(f"None of {units:,} users has {label} {after}: there is nothing to compare.")
-    if not mature:
-        said.append(
-            f"The log follows none of {units:,} users for the whole horizon of "
-            f"{human_duration(plan.horizon_us)}: there are no trials. Take a shorter horizon."
-        )
-    return tuple(said)
-
-
 def _two_by_two(n1: np.ndarray, k1: np.ndarray, n0: np.ndarray, k0: np.ndarray) -> np.ndarray:
     return np.stack([k1, n1 - k1, k0, n0 - k0], axis=-1).reshape(-1, 2, 2)
 
 
 def _place(name: str | int, names: Sequence[str]) -> int:
     return names.index(name) if isinstance(name, str) else name
+
+
+def person_periods(
+    log: EventLog,
+    catalog: Catalog,
+    *,
+    macro: str | None = None,
+    micros: Sequence[str] | None = None,
+    controls: Sequence[str] | None = None,
+    period: Any = AUTO,
+    horizon: Any = "30d",
+    adjust: Sequence[str] = (ACTIVITY,),
+    by: str | None = None,
+    start: str | None = None,
+) -> pd.DataFrame:
+    """Which units were at risk in which cell, what had they done before, and did they convert?
+
+    Parameters
+    ----------
+    macro, micros, controls, period, horizon, adjust, by, start : as in `plan.ExposureOptions`.
+
+    Returns
+    -------
+    DataFrame with a row per unit and cell at risk, by unit and cell: ``user``; ``period`` (from
+    0) with ``start_seconds`` and ``end_seconds`` since the unit's first event; ``converted``;
+    ``activity`` (number of context events before the cell starts) and ``activity_bin``;
+    ``group``; the properties of `adjust`; and for each event whether (``event``) and how often
+    (``event_count``) it was done before the cell starts.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `exposure_counts`, and above 50 million rows.
+
+    References
+    ----------
+    Allison 1982, *Sociol. Methodol.* 13:61-98.
+
+    Examples
+    --------
+    >>> rows = [("ann", "10:00:00", "visit"), ("ann", "10:00:30", "video"),
+    ...         ("ann", "10:01:30", "buy")]
+    >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    >>> log = EventLog.from_frame(frame.assign(time=pd.to_datetime("2026-01-01 " + frame.time)))
+    >>> shop = Catalog.from_mapping({"name": "shop", "events": {
+    ...     "buy": {"role": "macro"}, "video": {"role": "secondary"}}})
+    >>> table = person_periods(log, shop, horizon="1h")
+    >>> table[["user", "start_seconds", "converted", "video", "activity"]].to_dict("split")["data"]
+    [['ann', 0.0, False, False, 0], ['ann', 60.0, True, True, 1]]
+    """
+    options = ExposureOptions(
+        macro=macro,
+        micros=micros,
+        controls=controls,
+        period=period,
+        horizon=horizon,
+        adjust=adjust,
+        by=by,
+        start=start,
+    )
+    plan = exposure_plan(log, catalog, options)
+    strata = strata_of(log, plan)
+    numbers = range(len(log.shards))
+    bought = [plan.macro_rows(log, log.shards[n], strata.first[n]) for n in numbers]
+    bounds = (plan.horizon_us, log.covers_until_us, plan.edges_us)
+    sizes = [
+        kernels.rows_at_risk(log.shards[n].time, strata.first[n], bought[n], *bounds)
+        for n in numbers
+    ]
+    if sum(sizes) > _MOST_ROWS:
+        raise UsageError(
+            f"person_periods: {sum(sizes):,} rows. Allowed: up to {_MOST_ROWS:,}. Take a longer "
+            "period or a shorter horizon, or fewer people: log.in_segment(mask)."
+        )
+    run = partial(_rows_of_shard, log=log, plan=plan, strata=strata)
+    parts = parallel.map_shards(zip(numbers, bought, sizes, strict=True), run)
+    return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+
+
+def _rows_of_shard(
+    part: tuple[int, np.ndarray, int], *, log: EventLog, plan: ExposurePlan, strata: Strata
+) -> pd.DataFrame:
+    n, bought, size = part
+    shard, first, edges = log.shards[n], strata.first[n], plan.edges_us
+    unit, cell, context = (np.zeros(size, np.int64) for _ in range(3))
+    converted = np.zeros(size, np.bool_)
+    times = np.zeros((size, len(plan.events)), np.int64)
+    bounds = (plan.horizon_us, log.covers_until_us, edges)
+    rows = (shard.time, shard.event, shard.offsets, first, bought, plan.kinds(log))
+    kernels.fill(*rows, *bounds, (unit, cell, converted, context, times))
+    ids = shard.users.take(pa.array(unit)).to_pandas().astype("str")
+    bins = kernels.BINS[np.minimum(context, kernels.MOST_COUNTED)]
+    group = strata.group[n][unit]
+    if len(strata.turns[n]):
+        starts = shard.time[first[unit]] + edges[cell]
+        group = group + (strata.turns[n][unit] < starts)
+    columns: dict[str, Any] = {
+        USER: ids,
+        "period": cell,
+        "start_seconds": edges[cell] / US_PER_SECOND,
+        "end_seconds": edges[cell + 1] / US_PER_SECOND,
+        "converted": converted,
+        ACTIVITY: context,
+        "activity_bin": pd.Categorical.from_codes(bins, pd.Index(bin_labels()), ordered=True),
+        "group": pd.Categorical.from_codes(group, pd.Index(strata.groups)),
+    }
+    binned = kernels.ACTIVITY_BINS if strata.binned else 1
+    for name in plan.properties:
+        columns[name] = strata.table[name].to_numpy()[strata.stratum[n][unit] * binned]
+    for k, name in enumerate(plan.events):
+        columns |= {name: times[:, k] > 0, f"{name}_count": times[:, k]}
+    return pd.DataFrame(columns)

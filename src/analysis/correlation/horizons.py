@@ -2,7 +2,10 @@
 
 A micro conversion may bring forward what would have come anyway: strong within 30 days, gone
 within 90. Or it may go with more orders and smaller ones. So the same question is asked over each
-horizon, and of those who converted, whether the conversions after it were worth more or less.
+horizon, and it is compared whether the conversions after it were worth more or less than others.
+
+This refuses to adjust the values: converters are compared as they are, and a buyer may spend more
+for other reasons.
 """
 
 from __future__ import annotations
@@ -21,7 +24,14 @@ from analysis.core.result import Result, records, small
 from analysis.core.schema import VALUE, UsageError, duration_us, human_duration
 from analysis.core.wording import count, listed, with_interval
 from analysis.correlation.figures_checks import horizon_forest
-from analysis.correlation.plan import NEVER, ExposurePlan, entry_rows, exposure_plan, first_times
+from analysis.correlation.kernels import NEVER
+from analysis.correlation.plan import (
+    ExposureOptions,
+    ExposurePlan,
+    entry_rows,
+    exposure_plan,
+    first_times,
+)
 from analysis.correlation.result import MicroToMacroResult, micro_to_macro
 from analysis.correlation.verdict import ASSOCIATION, VerdictLimits, judged
 from analysis.eventlog import parallel
@@ -29,10 +39,12 @@ from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.statistics.odds_ratios import Z95
 
-WORTH: Final = "value"
-
+CONVERSION_VALUE: Final = "value"
+"""The measure beside the horizons."""
 
 _FEW = 10
+_NUMBERS = ["ratio", "low", "high", "n", "others"]
+_COLUMNS = ["event", "label", "measure", "basis", *_NUMBERS]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,14 +65,13 @@ class HorizonsResult(Result):
 
     def sentence(self) -> str:
         """Which verdicts change with the horizon, and whose conversions are worth less or more."""
-        odds = self.table[self.table["measure"] != WORTH]
+        odds = self.table[self.table["measure"] != CONVERSION_VALUE]
         rows = [row for _, row in odds.groupby("event", sort=False)]
         least = int(self.parameters["min_cell"])
-        said = _same_verdicts(
-            rows, {n: a.counts.converters for n, a in self.answers.items()}, least
-        )
-        worth = self.table[self.table["measure"] == WORTH]
-        return f"{said} {_on_value(worth)}" if len(worth) and len(odds) else said
+        converters = {name: answer.counts.converters for name, answer in self.answers.items()}
+        said = _same_verdicts(rows, converters, least)
+        values = self.table[self.table["measure"] == CONVERSION_VALUE]
+        return f"{said} {_on_values(values)}" if len(values) and len(odds) else said
 
     def figure(self) -> Any:
         """Ratios by horizon, and of the value, for each micro conversion."""
@@ -88,7 +99,7 @@ def compare_horizons(
     horizons : durations since entry, one or more.
     value : the property with a conversion's value, or None; where the log has no such numbers,
         a warning says so. It is that of the first conversion within the longest horizon.
-    period, adjust, macro, micros, limits, min_cell, start : as in `correlation.micro_to_macro`.
+    period, adjust, macro, micros, limits, min_cell, start : as in `micro_to_macro`.
 
     Raises
     ------
@@ -98,8 +109,8 @@ def compare_horizons(
     Notes
     -----
     The ratio of mean values has an interval by the delta method on its logarithm; n is the number
-    of conversions with a value. Values of converters are compared as they are: who buys more for
-    other reasons is not adjusted for.
+    of conversions with a value. Values of converters are compared as they are: nothing adjusts for
+    other reasons to buy more.
 
     Examples
     --------
@@ -115,11 +126,18 @@ def compare_horizons(
             "['30d', '90d']."
         )
     lengths = {human_duration(duration_us(h, "compare_horizons: horizon")): h for h in horizons}
-    options: dict[str, Any] = {"macro": macro, "micros": micros, "period": period}
-    options |= {"adjust": adjust, "start": start}
     answers = {
         name: micro_to_macro(
-            log, catalog, horizon=horizon, limits=limits, min_cell=min_cell, **options
+            log,
+            catalog,
+            period=period,
+            horizon=horizon,
+            adjust=adjust,
+            macro=macro,
+            micros=micros,
+            limits=limits,
+            min_cell=min_cell,
+            start=start,
         )
         for name, horizon in lengths.items()
     }
@@ -127,10 +145,13 @@ def compare_horizons(
     warnings = [w for answer in answers.values() for w in answer.warnings if w != ASSOCIATION]
     longest = max(horizons, key=lambda h: duration_us(h))
     if value is not None and log.kinds.get(value) == "number":
-        plan = exposure_plan(log, catalog, horizon=longest, **options)
-        worth = _worth(log, catalog, plan, value, list(parts[0]["event"]))
-        few = small(worth["n"], min_cell) | small(worth["others"], min_cell)
-        parts.append(worth.assign(**{name: worth[name].mask(few) for name in _NUMBERS}))
+        options = ExposureOptions(
+            macro=macro, micros=micros, period=period, horizon=longest, adjust=adjust, start=start
+        )
+        plan = exposure_plan(log, catalog, options)
+        values = _conversion_values(log, catalog, plan, value, list(parts[0]["event"]))
+        few = small(values["n"], min_cell) | small(values["others"], min_cell)
+        parts.append(values.assign(**{name: values[name].mask(few) for name in _NUMBERS}))
     elif value is not None:
         warnings.append(f"The log has no numbers {value!r}: the value is not compared.")
     table = pd.concat(parts, ignore_index=True)
@@ -150,16 +171,78 @@ def compare_horizons(
     )
 
 
+def _ratios(measure: str, answer: MicroToMacroResult) -> pd.DataFrame:
+    own = judged(answer.table)
+    rows: list[tuple[Any, ...]] = []
+    for row in records(own):
+        basis = "calibrated" if row.calibrated == row.calibrated else "adjusted"
+        ratio = [float(getattr(row, f"{basis}{end}")) for end in ("", "_low", "_high")]
+        counts = (row.exposed_macros, row.macros - row.exposed_macros)
+        rows.append((row.event, row.label, measure, basis, *ratio, *counts))
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    return table.assign(rank=np.arange(1, len(own) + 1), verdict=own["verdict"].to_numpy())
+
+
+class _Sales(NamedTuple):
+    """The conversions of a shard: their values, and what was done before, of shape (n, events)."""
+
+    value: np.ndarray
+    before: np.ndarray
+
+
+def _conversion_values(
+    log: EventLog, catalog: Catalog, plan: ExposurePlan, value: str, events: list[str]
+) -> pd.DataFrame:
+    """Mean value of the conversions after each event over that of the others."""
+    parts = parallel.map_shards(
+        log.shards, partial(_sales, log=log, plan=plan, names=events, value=value)
+    )
+    values = np.concatenate([part.value for part in parts])
+    before = np.concatenate([part.before for part in parts])
+    rows = []
+    for i, event in enumerate(events):
+        own, others = values[before[:, i]], values[~before[:, i]]
+        ratio = _mean_ratio(own, others)
+        label = catalog.label(event)
+        rows.append((event, label, CONVERSION_VALUE, "mean value", *ratio, len(own), len(others)))
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    rank = table["low"].rank(ascending=False, method="first")
+    return table.assign(rank=rank, verdict=None)
+
+
+def _sales(
+    shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str], value: str
+) -> _Sales:
+    first = entry_rows(shard, log=log, start=plan.start)
+    bought = plan.macro_rows(log, shard, first)
+    buyers = np.flatnonzero(bought >= 0)
+    column = shard.columns[value]
+    assert isinstance(column, NumberColumn)
+    values = np.asarray(column.numbers)[bought[buyers]]
+    times = first_times(shard, log=log, plan=plan, names=names, rows=(first, bought))
+    before = (times < NEVER).T[buyers]
+    known = ~np.isnan(values)
+    return _Sales(values[known], before[known])
+
+
+def _mean_ratio(own: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
+    if min(len(own), len(others)) < _FEW or own.mean() <= 0 or others.mean() <= 0:
+        return math.nan, math.nan, math.nan
+    log = math.log(own.mean() / others.mean())
+    se = math.sqrt(sum(x.var(ddof=1) / len(x) / x.mean() ** 2 for x in (own, others)))
+    return math.exp(log), math.exp(log - Z95 * se), math.exp(log + Z95 * se)
+
+
 def _same_verdicts(rows: list[pd.DataFrame], converters: dict[str, int], least: int) -> str:
-    """Whose verdict changes with the horizon.
+    """Which verdicts change with the horizon, as a sentence.
 
     Parameters
     ----------
     rows : per micro conversion its rows, one for each horizon. converters : conversions by horizon;
-        fewer than `least` are not told.
+        fewer than `least` are not shown.
     """
-    told = [f"fewer than {least}" if 0 < k < least else count(k) for k in converters.values()]
-    of = f"{told[0]} conversions" if len(set(told)) == 1 else f"{listed(told)} conversions"
+    shown = [f"fewer than {least}" if 0 < k < least else count(k) for k in converters.values()]
+    of = f"{shown[0]} conversions" if len(set(shown)) == 1 else f"{listed(shown)} conversions"
     over = f"Over {listed(list(converters))} ({of})"
     if not rows:
         return f"{over} there is no micro conversion to compare."
@@ -182,9 +265,9 @@ def _same_verdicts(rows: list[pd.DataFrame], converters: dict[str, int], least: 
     return f"{said}; not so: {listed(moved)}." if moved else f"{said}."
 
 
-def _on_value(worth: pd.DataFrame) -> str:
+def _on_values(values: pd.DataFrame) -> str:
     """Whose conversions are clearly worth more or less than the others'."""
-    known = worth[worth["ratio"].notna()]
+    known = values[values["ratio"].notna()]
     if not len(known):
         return "There are too few conversions with a value to compare what they are worth."
     names = [
@@ -193,71 +276,3 @@ def _on_value(worth: pd.DataFrame) -> str:
     ]
     found = "; ".join(names) or f"no clear difference for any of {len(known)}"
     return f"Mean value of the conversions after it over that of the others: {found}."
-
-
-_NUMBERS = ["ratio", "low", "high", "n", "others"]
-
-
-_COLUMNS = ["event", "label", "measure", "basis", "ratio", "low", "high", "n", "others"]
-
-
-def _ratios(measure: str, answer: MicroToMacroResult) -> pd.DataFrame:
-    own = judged(answer.table)
-    rows: list[tuple[Any, ...]] = []
-    for row in records(own):
-        basis = "calibrated" if row.calibrated == row.calibrated else "adjusted"
-        ratio = [float(getattr(row, f"{basis}{end}")) for end in ("", "_low", "_high")]
-        counts = (row.exposed_macros, row.macros - row.exposed_macros)
-        rows.append((row.event, row.label, measure, basis, *ratio, *counts))
-    table = pd.DataFrame(rows, columns=_COLUMNS)
-    return table.assign(rank=np.arange(1, len(own) + 1), verdict=own["verdict"].to_numpy())
-
-
-class _Sales(NamedTuple):
-    """The conversions of a shard: their values, and what was done before, of shape (n, events)."""
-
-    value: np.ndarray
-    before: np.ndarray
-
-
-def _worth(
-    log: EventLog, catalog: Catalog, plan: ExposurePlan, value: str, events: list[str]
-) -> pd.DataFrame:
-    """Mean value of the conversions after each event over that of the others."""
-    parts = parallel.map_shards(
-        log.shards, partial(_sales, log=log, plan=plan, names=events, value=value)
-    )
-    values = np.concatenate([part.value for part in parts])
-    before = np.concatenate([part.before for part in parts])
-    rows = []
-    for i, event in enumerate(events):
-        own, others = values[before[:, i]], values[~before[:, i]]
-        ratio = _mean_ratio(own, others)
-        label = catalog.label(event)
-        rows.append((event, label, WORTH, "mean value", *ratio, len(own), len(others)))
-    table = pd.DataFrame(rows, columns=_COLUMNS)
-    rank = table["low"].rank(ascending=False, method="first")
-    return table.assign(rank=rank, verdict=None)
-
-
-def _sales(
-    shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str], value: str
-) -> _Sales:
-    first = entry_rows(shard, log=log, start=plan.start)
-    bought = plan.macro_rows(log, shard, first)
-    buyers = np.flatnonzero(bought >= 0)
-    column = shard.columns[value]
-    assert isinstance(column, NumberColumn)
-    worth = np.asarray(column.numbers)[bought[buyers]]
-    times = first_times(shard, log=log, plan=plan, names=names, rows=(first, bought))
-    before = (times < NEVER).T[buyers]
-    valued = ~np.isnan(worth)
-    return _Sales(worth[valued], before[valued])
-
-
-def _mean_ratio(own: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
-    if min(len(own), len(others)) < _FEW or own.mean() <= 0 or others.mean() <= 0:
-        return math.nan, math.nan, math.nan
-    log = math.log(own.mean() / others.mean())
-    se = math.sqrt(sum(x.var(ddof=1) / len(x) / x.mean() ** 2 for x in (own, others)))
-    return math.exp(log), math.exp(log - Z95 * se), math.exp(log + Z95 * se)

@@ -1,8 +1,13 @@
-"""What is asked of whom: the events, the cells of time since entry, the groups and strata.
+"""What is asked of whom: the events, the cells of time since entry, the groups and strata?
 
-Everything a person can get wrong is found here, before a row is read. What the log merely lacks
-(a control, a macro conversion, an event that the catalog knows) is no mistake: it is said in a
-warning, and the answer shows what is there.
+`ExposureOptions` holds the arguments as a person gives them, `exposure_plan` checks them against
+the log and the catalog, and `strata_of` assigns every unit its group and its stratum. Everything
+that a person can get wrong is found here, before a row is counted. What the log merely lacks (a
+control, a macro conversion, an event that the catalog knows) is no mistake: a warning says so, and
+the answer shows what is there.
+
+This file refuses to count. `counts.py` does that by the plan. For questions that need
+instants rather than counts there is `first_times`.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
+from analysis.core import checks
 from analysis.core.schema import (
     ALL,
     EVENT,
@@ -31,98 +37,61 @@ from analysis.core.schema import (
     duration_us,
     human_duration,
 )
-from analysis.correlation import kernels as firsts
-from analysis.correlation import kernels as passes
-from analysis.eventlog import groups as breakdown
+from analysis.correlation import kernels
 from analysis.eventlog import parallel
-from analysis.eventlog.groups import Groups
+from analysis.eventlog.groups import Groups, groups_of, largest
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
 
-# ──── exposure_cells
-#
-# Where the cells of time since entry begin and end.
-#
-# Short cells first: much is bought within the hour, and what happens in one cell cannot be seen to
-# have come before.
-
-
 AUTO: Final = "auto"
-
-
-_AUTO_MINUTES: Final = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 240, 480)
-
-
-_MOST_CELLS: Final = 5_000
-
-
-def period_edges(period: Any = AUTO, horizon: Any = "30d") -> np.ndarray:
-    """Where do the cells of time since entry begin and end?
-
-    Parameters
-    ----------
-    period : the length of a cell, or ``"auto"``: short cells first, because much is bought within
-        the hour (0, 1, 2, 3, 5, 7, 10, 15, 20, 30 minutes, 1, 2, 4, 8 hours), then days. A
-        list of durations: the times at which further cells begin.
-    horizon : where the last cell ends.
-
-    Returns
-    -------
-    int64 array of microseconds; cell p is [edges[p], edges[p + 1]).
-
-    Raises
-    ------
-    UsageError
-        If one is no duration, or there would be more than 5,000 cells.
-
-    Examples
-    --------
-    >>> (period_edges("auto", "3d")[-4:] // 3_600_000_000).tolist()
-    [8, 24, 48, 72]
-    >>> (period_edges("1h", "150min") // 60_000_000).tolist()
-    [0, 60, 120, 150]
-    >>> (period_edges(["1h"], "150min") // 60_000_000).tolist()
-    [0, 60, 150]
-    """
-    end = duration_us(horizon, "exposure: horizon")
-    if isinstance(period, str) and period == AUTO:
-        days = np.arange(US_PER_DAY, max(end, US_PER_DAY), US_PER_DAY)
-        starts = np.concatenate([np.array(_AUTO_MINUTES) * US_PER_MINUTE, days])
-    elif isinstance(period, (list, tuple)):
-        starts = np.unique([0, *(duration_us(one, "exposure: period") for one in period)])
-    else:
-        step = duration_us(period, "exposure: period")
-        if end // step > _MOST_CELLS:
-            raise UsageError(
-                f"exposure: period={period!r} makes {-(-end // step):,} cells of the horizon "
-                f"{human_duration(end)}. Allowed: up to {_MOST_CELLS:,}. Take a longer period."
-            )
-        starts = np.arange(0, end, step)
-    edges = np.append(starts[starts < end], end).astype(np.int64)
-    if len(edges) > _MOST_CELLS + 1:
-        raise UsageError(
-            f"exposure: horizon={horizon!r} makes {len(edges) - 1:,} cells. "
-            f"Allowed: up to {_MOST_CELLS:,}. Take a shorter horizon or a longer period."
-        )
-    return edges
-
-
-# ──── exposure_plan
-
-
 ACTIVITY: Final = "activity"
-
-
 CALENDAR: Final = ("day", "week", "month")
-
-
+NEW: Final = "new"
 RETURNING: Final = "returning"
 
-
 _MOST_NAMED: Final = 4
-
-
 _MOST_COUNTS: Final = 40_000_000
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ExposureOptions:
+    """The arguments of every question about exposure, as a person gives them.
+
+    Attributes
+    ----------
+    macro : the macro conversion; default: that of the catalog.
+    micros, controls : names of events; default: what the catalog says (milestones, secondary and
+        adverse events are micros), as far as the log has them.
+    period : length of a cell, or ``"auto"``; see `period_edges`.
+    horizon : how long after a unit's first event to look.
+    adjust : what makes a stratum: ``"activity"``, and properties at the unit's first event.
+    by : what makes a group: a property at the unit's first event; ``"day"``, ``"week"`` or
+        ``"month"`` of it (UTC); or ``"returning"``: new until a second session begins.
+    start : the event with which a unit enters, such as a milestone that all must have reached to
+        be alike; units that never did it are left out, and so is everything before it. Default: a
+        unit's first event, whichever it is. "First event" above is the one it enters with.
+    """
+
+    macro: str | None = None
+    micros: Sequence[str] | None = None
+    controls: Sequence[str] | None = None
+    period: Any = AUTO
+    horizon: Any = "30d"
+    adjust: str | Sequence[str] = (ACTIVITY,)
+    by: str | None = None
+    start: str | None = None
+
+    def __post_init__(self) -> None:
+        one = isinstance(self.adjust, str)
+        object.__setattr__(self, "adjust", (self.adjust,) if one else tuple(self.adjust))
+
+    def cells_and_strata(self) -> dict[str, Any]:
+        """``period``, ``horizon`` and ``adjust`` as plain data, for the parameters of a result."""
+        return {
+            "period": str(self.period),
+            "horizon": str(self.horizon),
+            "adjust": list(self.adjust),
+        }
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -173,7 +142,7 @@ class ExposurePlan:
         The conversion is the first one, and lies within the horizon and the log.
         """
         rows = (shard.time, shard.offsets, first, self.all_macros(log, shard))
-        return passes.first_macros(*rows, self.horizon_us, log.covers_until_us)
+        return kernels.first_macros(*rows, self.horizon_us, log.covers_until_us)
 
     def all_macros(self, log: EventLog, shard: Shard) -> np.ndarray:
         """The rows of a shard that are macro conversions."""
@@ -183,24 +152,21 @@ class ExposurePlan:
 
 
 def exposure_plan(
-    log: EventLog,
-    catalog: Catalog,
-    *,
-    macro: str | None = None,
-    micros: Sequence[str] | None = None,
-    controls: Sequence[str] | None = None,
-    period: Any = AUTO,
-    horizon: Any = "30d",
-    adjust: Sequence[str] = (ACTIVITY,),
-    by: str | None = None,
-    start: str | None = None,
+    log: EventLog, catalog: Catalog, options: ExposureOptions | None = None
 ) -> ExposurePlan:
-    """Which events, cells, strata and groups are meant?  See `exposure.exposure_counts`.
+    """Which events, cells, strata and groups are meant?
+
+    Parameters
+    ----------
+    options : default: what the catalog says, over 30 days.
 
     Raises
     ------
-    UsageError, DataError
-        As `exposure.exposure_counts` does.
+    UsageError
+        If a name is unknown, the macro conversion or the start is among the events, an event is
+        both a micro conversion and a control, or a duration cannot be read.
+    DataError
+        If the log is empty.
 
     Examples
     --------
@@ -210,67 +176,60 @@ def exposure_plan(
     ...     "event": ["visit", "video", "buy"]}))
     >>> shop = Catalog.from_mapping({"name": "shop", "events": {
     ...     "buy": {"role": "macro"}, "video": {"role": "secondary"}}})
-    >>> plan = exposure_plan(log, shop, horizon="1h")
+    >>> plan = exposure_plan(log, shop, ExposureOptions(horizon="1h"))
     >>> plan.macro, plan.events, plan.context, plan.edges_us[[1, -1]].tolist()
     ('buy', ('video',), ('visit',), [60000000, 3600000000])
     """
+    asked = options or ExposureOptions()
     if not log.shards or not log.event_names:
         raise DataError("exposure: the log is empty. Import events first: workbook import FILE.")
-    goal = _macro(log, catalog, macro)
-    usual = (*catalog.milestones, *catalog.secondary, *catalog.adverse) if micros is None else ()
-    if start is not None:
-        _check_start(log, start, goal)
-    own = _events(log, micros, usual, goal, start)
-    placebos = tuple(n for n in catalog.controls if n not in own) if controls is None else ()
-    placebo = _events(log, controls, placebos, goal, start)
-    if both := sorted(set(own) & set(placebo)):
+    macro = catalog.macro if asked.macro is None else asked.macro
+    if macro not in catalog.events:
+        checks.event_name("exposure: macro", log, macro)
+    if asked.start is not None:
+        _check_start(log, asked.start, macro)
+    usual = (
+        (*catalog.milestones, *catalog.secondary, *catalog.adverse) if asked.micros is None else ()
+    )
+    micros = _events(log, asked.micros, usual, macro, asked.start)
+    placebos = (
+        tuple(name for name in catalog.controls if name not in micros)
+        if asked.controls is None
+        else ()
+    )
+    controls = _events(log, asked.controls, placebos, macro, asked.start)
+    if both := sorted(set(micros) & set(controls)):
         raise UsageError(
             f"exposure: {both[0]!r} is both a micro conversion and a control. "
             "Leave it out of one of the two lists."
         )
-    named = {goal, *own, *placebo, *catalog.events}
+    named = {macro, *micros, *controls, *catalog.events}
     context = tuple(name for name in log.event_names if name not in named)
     absent = [
         f"“{catalog.label(name)}”"
         for name in (*usual, *placebos)
-        if name not in log.event_names and name != goal
+        if name not in log.event_names and name != macro
     ]
+    edges = period_edges(asked.period, asked.horizon)
+    adjust = tuple(
+        _property(log, name, "adjust", (ACTIVITY,)) for name in dict.fromkeys(asked.adjust)
+    )
+    by = asked.by
     return ExposurePlan(
-        macro=goal,
-        events=(*own, *placebo),
-        controls=placebo,
+        macro=macro,
+        events=(*micros, *controls),
+        controls=controls,
         context=context,
-        edges_us=period_edges(period, horizon),
-        adjust=_adjust(log, adjust),
+        edges_us=edges,
+        adjust=adjust,
         by=None if by is None else _property(log, by, "by", (*CALENDAR, RETURNING)),
-        start=start,
-        warnings=_warnings(placebo, absent, context),
+        start=asked.start,
+        warnings=_warnings(controls, absent, context),
     )
 
 
-def check_size(plan: ExposurePlan, groups: int, strata: int) -> None:
-    """Raise a `UsageError` where the tables would be too large to hold."""
-    cells = len(plan.edges_us) - 1
-    places = groups * strata + passes.ACTIVITY_BINS**2
-    size = 2 * passes.LEVELS * max(len(plan.events), 1) * cells * places
-    if size > _MOST_COUNTS:
-        raise UsageError(
-            f"exposure: {len(plan.events)} events × {cells:,} cells × {groups} groups × "
-            f"{strata:,} strata make {size:,} counts. Allowed: up to {_MOST_COUNTS:,}. Take a "
-            "longer period, fewer events, or adjust for less."
-        )
-
-
-def _macro(log: EventLog, catalog: Catalog, macro: str | None) -> str:
-    name = catalog.macro if macro is None else macro
-    if name not in log.event_names and name not in catalog.events:
-        raise _unknown(log, name, "macro")
-    return name
-
-
 def _check_start(log: EventLog, start: str, macro: str) -> None:
-    if start not in log.event_names:
-        raise _unknown(log, start, "start")
+    checks.event_name("exposure: start", log, start)
     if start == macro:
         raise UsageError(
             f"exposure: start={start!r} is the macro conversion. Take an event on the way to it, "
@@ -285,6 +244,7 @@ def _events(
     macro: str,
     start: str | None,
 ) -> tuple[str, ...]:
+    """The events given, checked; of the default ones those that the log has."""
     if given is None:
         own = (macro, start)
         return tuple(name for name in default if name in log.event_names and name not in own)
@@ -302,24 +262,70 @@ def _events(
             "looked at has done it. Leave it out of the list, or choose another start."
         )
     for name in names:
-        if name not in log.event_names:
-            raise _unknown(log, name, EVENT)
+        checks.event_name("exposure", log, name)
     return names
 
 
-def _unknown(log: EventLog, name: object, what: str) -> UsageError:
-    return UsageError(
-        f"exposure: {what}={name!r} is not an event of this log."
-        f"{did_you_mean(name, log.event_names)} {len(log.event_names)} events: log.summary()"
-    )
+_AUTO_MINUTES: Final = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 240, 480)
+_MOST_CELLS: Final = 5_000
 
 
-def _adjust(log: EventLog, adjust: Sequence[str]) -> tuple[str, ...]:
-    names = (adjust,) if isinstance(adjust, str) else tuple(dict.fromkeys(adjust))
-    return tuple(_property(log, name, "adjust", (ACTIVITY,)) for name in names)
+def period_edges(period: Any = AUTO, horizon: Any = "30d") -> np.ndarray:
+    """Where do the cells of time since entry begin and end?
+
+    What happens in one cell cannot be seen to have come before, so cells should be short where
+    much happens.
+
+    Parameters
+    ----------
+    period : the length of a cell, or ``"auto"``: short cells first, because much is bought within
+        the hour (0, 1, 2, 3, 5, 7, 10, 15, 20, 30 minutes, 1, 2, 4, 8 hours), then days. A
+        list of durations: the times at which further cells begin.
+    horizon : where the last cell ends.
+
+    Returns
+    -------
+    int64 array of microseconds; cell p is [edges[p], edges[p + 1]).
+
+    Raises
+    ------
+    UsageError
+        If one is no duration, or there would be more than 5,000 cells.
+
+    Examples
+    --------
+    >>> (period_edges("auto", "3d")[-4:] // 3_600_000_000).tolist()
+    [8, 24, 48, 72]
+    >>> (period_edges("1h", "150min") // 60_000_000).tolist()
+    [0, 60, 120, 150]
+    >>> (period_edges(["1h"], "150min") // 60_000_000).tolist()
+    [0, 60, 150]
+    """
+    end = duration_us(horizon, "exposure: horizon")
+    if isinstance(period, str) and period == AUTO:
+        days = np.arange(US_PER_DAY, max(end, US_PER_DAY), US_PER_DAY)
+        starts = np.concatenate([np.array(_AUTO_MINUTES) * US_PER_MINUTE, days])
+    elif isinstance(period, (list, tuple)):
+        starts = np.unique([0, *(duration_us(one, "exposure: period") for one in period)])
+    else:
+        step = duration_us(period, "exposure: period")
+        if end // step > _MOST_CELLS:
+            raise UsageError(
+                f"exposure: period={period!r} makes {-(-end // step):,} cells of the horizon "
+                f"{human_duration(end)}. Allowed: up to {_MOST_CELLS:,}. Take a longer period."
+            )
+        starts = np.arange(0, end, step)
+    edges = np.append(starts[starts < end], end).astype(np.int64)
+    if len(edges) > _MOST_CELLS + 1:
+        raise UsageError(
+            f"exposure: horizon={horizon!r} makes {len(edges) - 1:,} cells. "
+            f"Allowed: up to {_MOST_CELLS:,}. Take a shorter horizon or a longer period."
+        )
+    return edges
 
 
 def _property(log: EventLog, name: str, what: str, words: Sequence[str]) -> str:
+    """A property of the log, or one of the `words` that mean something else here."""
     if name in words or name in log.kinds:
         return name
     column = name in (USER, TIME, EVENT)
@@ -353,81 +359,28 @@ def _warnings(
     return tuple(said)
 
 
-# ──── exposure_firsts
+def check_size(plan: ExposurePlan, groups: int, strata: int) -> None:
+    """Raise a `UsageError` where the tables would be too large to hold."""
+    cells = len(plan.edges_us) - 1
+    places = groups * strata + kernels.ACTIVITY_BINS**2
+    size = 2 * kernels.N_LEVELS * max(len(plan.events), 1) * cells * places
+    if size > _MOST_COUNTS:
+        raise UsageError(
+            f"exposure: {len(plan.events)} events × {cells:,} cells × {groups} groups × "
+            f"{strata:,} strata make {size:,} counts. Allowed: up to {_MOST_COUNTS:,}. Take a "
+            "longer period, fewer events, or adjust for less."
+        )
+
+
+# Groups and strata
 #
-# When a unit enters, and when it first did what, before it converted.
-#
-# The pass of the exposure counts cells, and knows of every event only how often it was done. Two
-# questions want the instant: what a conversion was worth to those who had done something before it,
-# and which milestone was reached before something else. Before is what it is there: strictly before
-# the conversion, within the horizon, in what the log covers.
-
-
-NEVER: Final = firsts.NEVER_firsts
-
-
-def entry_rows(shard: Shard, *, log: EventLog, start: str | None) -> np.ndarray:
-    """Per unit of a shard the row with which it enters, or −1: the first, or the first `start`."""
-    if start is None:
-        return passes.first_shown(shard.event, shard.offsets, len(log.event_names))
-    rows = np.flatnonzero(shard.event == log.event_names.index(start))
-    who = np.searchsorted(shard.offsets, rows, side="right") - 1
-    out = np.full(len(shard.offsets) - 1, -1, np.int64)
-    units, place = np.unique(who, return_index=True)
-    out[units] = rows[place]
-    return out
-
-
-def first_times(
-    shard: Shard,
-    *,
-    log: EventLog,
-    plan: ExposurePlan,
-    names: Sequence[str],
-    rows: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
-    """When each unit of a shard first did each event, while it was looked at and had not converted.
-
-    Parameters
-    ----------
-    names : of events of the log. rows : per unit the row with which it enters, as of `entry_rows`,
-        and that of its macro conversion; −1 is none.
-
-    Returns
-    -------
-    int64 array (events, units) of microseconds, `NEVER` where it did not.
-    """
-    first, bought = rows
-    entry = shard.time[np.maximum(first, 0)]
-    end = np.minimum(entry + plan.horizon_us, log.covers_until_us)
-    end = np.where(bought >= 0, np.minimum(end, shard.time[np.maximum(bought, 0)]), end)
-    codes = [log.event_names.index(name) for name in names]
-    # A code more, for rows that a view hides.
-    place = np.full(len(log.event_names) + 1, -1, np.int64)
-    place[codes] = np.arange(len(codes))
-    bits = np.uint64(sum({1 << code % 64 for code in codes}))
-    columns = (shard.time, shard.event, shard.offsets, shard.masks)
-    return firsts.first_times(*columns, bits, first, end, place, len(codes))
-
-
-# ──── exposure_strata
-#
-# Who is compared with whom: the group and the stratum of every unit, by the event it enters with.
-#
-# What a unit is when it enters cannot be a consequence of what it did later. Activity is the
-# one stratum that moves with time; the pass adds it. Properties keep their twelve largest values,
-# and a missing value is a value of its own, so nobody is left out.
-
-
-NEW: Final = "new"
-
+# They go by the event with which a unit enters: what a unit is then cannot be a consequence of what
+# it did later. Activity is the one stratum that moves with time; the kernel adds it. Properties
+# keep their twelve largest values, and a missing value is a value of its own, so nobody is left
+# out.
 
 _MOST_VALUES: Final = 12
-
-
 _EPOCH: Final = date(1970, 1, 1)
-
-
 _NO_TURNS: Final = np.empty(0, np.int64)
 
 
@@ -451,80 +404,59 @@ class Strata:
 
 def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     """The group and the stratum of every unit of a log."""
-    names = len(log.event_names)
     first = parallel.map_shards(log.shards, partial(entry_rows, log=log, start=plan.start))
     turns = [_NO_TURNS] * len(log.shards)
     by = plan.by
     if by is None:
         groups = Groups([np.zeros(len(rows), np.int64) for rows in first], [ALL])
     elif by in log.kinds:
-        groups = _property_exposure_strata(log, first, by)
+        groups = _property_groups(log, first, by)
     elif by == RETURNING:
+        names = len(log.event_names)
         turns = parallel.map_shards(log.shards, partial(_second_sessions, names=names))
-        codes = [_back(s, *own) for s, *own in zip(log.shards, first, turns, strict=True)]
+        codes = [_returning(s, *own) for s, *own in zip(log.shards, first, turns, strict=True)]
         groups = Groups(codes, [NEW, RETURNING])
     else:
-        groups = _calendar(log, first, by)
-    stratum, combinations = _combined(
-        [_property_exposure_strata(log, first, name) for name in plan.properties], first
-    )
+        groups = _calendar_groups(log, first, by)
+    parts = [_property_groups(log, first, name) for name in plan.properties]
+    stratum, combinations = _combined(parts, first)
     binned = ACTIVITY in plan.adjust
-    table = _table(combinations, plan, binned=binned)
-    group_names = tuple(str(name) for name in groups.names)
-    return Strata(first, groups.codes, stratum, turns, group_names, table, binned)
+    labels = bin_labels() if binned else [ALL]
+    rows = [(label, *values) for values in combinations for label in labels]
+    table = pd.DataFrame(rows, columns=[ACTIVITY, *plan.properties])
+    return Strata(
+        first,
+        groups.codes,
+        stratum,
+        turns,
+        tuple(str(name) for name in groups.names),
+        table if binned else table.drop(columns=ACTIVITY),
+        binned,
+    )
 
 
-def bin_labels() -> list[str]:
-    """What the bins of activity are called.
-
-    Examples
-    --------
-    >>> bin_labels()[:5], bin_labels()[-1]
-    (['0', '1', '2', '3-4', '5-8'], '257+')
-    """
-    labels = ["0", "1", "2"]
-    labels += [f"{2**b + 1}-{2 ** (b + 1)}" for b in range(1, passes.ACTIVITY_BINS - 3)]
-    return [*labels, f"{passes.MOST_COUNTED}+"]
-
-
-def _second_sessions(shard: Shard, *, names: int) -> np.ndarray:
-    column = shard.columns[SESSION]
-    assert isinstance(column, TextColumn)
-    return passes.second_sessions(shard.time, shard.event, column.codes, shard.offsets, names)
-
-
-def _back(shard: Shard, first: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """1 for units that had turned before they entered, whose turn is then taken off; else 0."""
-    entry = shard.time[np.maximum(first, 0)]
-    back = (first >= 0) & (turns < entry)
-    turns[back] = passes.NEVER
-    return back.astype(np.int64)
-
-
-def _per_unit(first: Sequence[np.ndarray], codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Codes of those who enter, as codes of all units; who never enters has 0."""
-    out = []
-    for rows, own in zip(first, codes, strict=True):
-        here = np.zeros(len(rows), np.int64)
-        here[rows >= 0] = own
-        out.append(here)
+def entry_rows(shard: Shard, *, log: EventLog, start: str | None) -> np.ndarray:
+    """Per unit of a shard the row with which it enters, or −1: the first, or the first `start`."""
+    if start is None:
+        return kernels.first_shown(shard.event, shard.offsets, len(log.event_names))
+    rows = np.flatnonzero(shard.event == log.event_names.index(start))
+    unit_of = np.searchsorted(shard.offsets, rows, side="right") - 1
+    out = np.full(len(shard.offsets) - 1, -1, np.int64)
+    units, place = np.unique(unit_of, return_index=True)
+    out[units] = rows[place]
     return out
 
 
-def _entering(first: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [rows[rows >= 0] for rows in first]
-
-
-def _property_exposure_strata(log: EventLog, first: Sequence[np.ndarray], name: str) -> Groups:
-    found = breakdown.groups_of(log.shards, _entering(first), [name])
+def _property_groups(log: EventLog, first: Sequence[np.ndarray], name: str) -> Groups:
+    found = groups_of(log.shards, _entering(first), [name])
     sizes = np.zeros(len(found.names), np.int64)
     for codes in found.codes:
         sizes += np.bincount(codes, minlength=len(sizes))
-    found = breakdown.largest(found, sizes, _MOST_VALUES)
+    found = largest(found, sizes, _MOST_VALUES)
     return Groups(_per_unit(first, found.codes), found.names)
 
 
-def _calendar(log: EventLog, first: Sequence[np.ndarray], by: str) -> Groups:
+def _calendar_groups(log: EventLog, first: Sequence[np.ndarray], by: str) -> Groups:
     """Groups by the UTC day, ISO week or month of entry, in the order of time."""
     entries = [
         s.time[rows] // US_PER_DAY for s, rows in zip(log.shards, _entering(first), strict=True)
@@ -546,6 +478,34 @@ def _period_name(day: date, by: str) -> str:
     return f"{year}-W{week:02d}"
 
 
+def _entering(first: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [rows[rows >= 0] for rows in first]
+
+
+def _per_unit(first: Sequence[np.ndarray], codes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Codes of those who enter, as codes of all units; a unit that never enters has 0."""
+    out = []
+    for rows, own in zip(first, codes, strict=True):
+        here = np.zeros(len(rows), np.int64)
+        here[rows >= 0] = own
+        out.append(here)
+    return out
+
+
+def _second_sessions(shard: Shard, *, names: int) -> np.ndarray:
+    column = shard.columns[SESSION]
+    assert isinstance(column, TextColumn)
+    return kernels.second_sessions(shard.time, shard.event, column.codes, shard.offsets, names)
+
+
+def _returning(shard: Shard, first: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """1 for units that had turned before they entered, whose turn is then taken off; else 0."""
+    entry = shard.time[np.maximum(first, 0)]
+    back = (first >= 0) & (turns < entry)
+    turns[back] = kernels.NEVER
+    return back.astype(np.int64)
+
+
 def _combined(
     parts: Sequence[Groups], first: Sequence[np.ndarray]
 ) -> tuple[list[np.ndarray], list[tuple[str, ...]]]:
@@ -558,17 +518,58 @@ def _combined(
         present = np.zeros(len(names) * size, np.bool_)
         for own, rows in zip(wide, first, strict=True):
             present[own[rows >= 0]] = True
-        # Who never enters has code 0, which must have a number too.
+        # A unit that never enters has code 0, which must have a number too.
         number = np.maximum(np.cumsum(present) - 1, 0)
         codes = [number[own] for own in wide]
         names = [(*names[c // size], str(part.names[c % size])) for c in np.flatnonzero(present)]
     return codes, names or [()]
 
 
-def _table(
-    combinations: Sequence[tuple[str, ...]], plan: ExposurePlan, *, binned: bool
-) -> pd.DataFrame:
-    labels = bin_labels() if binned else [ALL]
-    rows = [(label, *values) for values in combinations for label in labels]
-    table = pd.DataFrame(rows, columns=[ACTIVITY, *plan.properties])
-    return table if binned else table.drop(columns=ACTIVITY)
+def bin_labels() -> list[str]:
+    """What the bins of activity are called.
+
+    Examples
+    --------
+    >>> bin_labels()[:5], bin_labels()[-1]
+    (['0', '1', '2', '3-4', '5-8'], '257+')
+    """
+    labels = ["0", "1", "2"]
+    labels += [f"{2**b + 1}-{2 ** (b + 1)}" for b in range(1, kernels.ACTIVITY_BINS - 3)]
+    return [*labels, f"{kernels.MOST_COUNTED}+"]
+
+
+def first_times(
+    shard: Shard,
+    *,
+    log: EventLog,
+    plan: ExposurePlan,
+    names: Sequence[str],
+    rows: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """When each unit of a shard first did each event, while it was looked at and had not converted.
+
+    The counts know of every event only how often it was done before a cell. Two questions want the
+    instant: what a conversion was worth to those who had done something before it, and which
+    milestone was reached before something else. Before means what it means there: strictly before
+    the conversion, within the horizon, in what the log covers.
+
+    Parameters
+    ----------
+    names : of events of the log. rows : per unit the row with which it enters, as of `entry_rows`,
+        and that of its macro conversion; −1 is none.
+
+    Returns
+    -------
+    int64 array (events, units) of microseconds, `kernels.NEVER` where it did not.
+    """
+    first, bought = rows
+    entry = shard.time[np.maximum(first, 0)]
+    end = np.minimum(entry + plan.horizon_us, log.covers_until_us)
+    end = np.where(bought >= 0, np.minimum(end, shard.time[np.maximum(bought, 0)]), end)
+    codes = [log.event_names.index(name) for name in names]
+    # A code more, for rows that a view hides.
+    place = np.full(len(log.event_names) + 1, -1, np.int64)
+    place[codes] = np.arange(len(codes))
+    bits = np.uint64(sum({1 << code % 64 for code in codes}))
+    columns = (shard.time, shard.event, shard.offsets, shard.masks)
+    return kernels.first_times(*columns, bits, first, end, place, len(codes))

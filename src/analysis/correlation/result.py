@@ -1,7 +1,7 @@
 """Which micro conversions go with the macro conversion, how strongly, and how sure is that?
 
 The answer of product-analytics tools is an odds ratio per event. It is wrong in known ways, and
-each is handled here by design and shown beside the answer:
+each is handled by design and shown beside the answer:
 
 - those who convert have less time to do anything: people are compared in the same period since
   they entered, and only what was done before the period counts;
@@ -12,8 +12,8 @@ each is handled here by design and shown beside the answer:
 - of sixty events the luckiest comes first: intervals that allow for it, q-values, and a ranking by
   the lower limit.
 
-What this module refuses to do: call any of it an effect, or name a leader where it cannot be told
-from the controls.
+What this refuses to do: call any of it an effect, or name a leader where it cannot be told from the
+controls.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from analysis.core import checks
 from analysis.core.result import Result, records
 from analysis.core.schema import ALL, UsageError
 from analysis.core.wording import count, listed, times, with_interval
-from analysis.correlation.counts import ExposureCounts, exposure_counts
+from analysis.correlation.counts import ExposureCounts, counts_of
 from analysis.correlation.dose_response import dose_table
 from analysis.correlation.figures import dose_curves, ratio_forest, reach_scatter
-from analysis.correlation.plan import exposure_plan
+from analysis.correlation.plan import ExposureOptions, exposure_plan
 from analysis.correlation.table import (
     hide_small_levels,
     hide_small_rows,
@@ -53,181 +53,16 @@ from analysis.correlation.verdict import (
     VerdictLimits,
     first_period_notes,
     judged,
-    on_the_way,
+    milestones_before,
 )
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.statistics.calibration import unlike_the_others, unmoved_by_adjustment
 from analysis.statistics.odds_ratios import Z95
 
-# ──── micro_words
-#
-# What must be said beside the table of micro conversions: its sentence and its caveats.
-
-
 _POWER = Z95 + 0.8416212335729143
-
+"""Standard errors from 1 at which a ratio is found four times of five."""
 
 _MOST_NAMED = 3
-
-
-def sentence(
-    table: pd.DataFrame,
-    counts: ExposureCounts,
-    catalog: Catalog,
-    *,
-    start: str | None = None,
-    min_cell: int = 1,
-) -> str:
-    """Which micro conversions stand out, each with its interval and n; or that none does."""
-    own = judged(table)
-    of = f"{count(counts.converters)} conversions of {count(counts.units)} users"
-    of += f" from “{catalog.label(start)}” on" if start else ""
-    if not counts.converters:
-        return f"Nobody of {count(counts.units)} users converted: there is nothing to compare."
-    if counts.converters < min_cell:
-        return f"Fewer than {min_cell} users converted: there is nothing to tell."
-    if not len(own):
-        return f"There is no micro conversion to judge ({of})."
-    told = own["calibrated"].notna().any()
-    found = f"{of}, {own['controls'].max()} controls" if told else f"{of}, without calibration"
-    said = _standing_out(own, catalog)
-    if said:
-        return f"{' '.join(said)} Odds ratios next to the controls; {found}."
-    return f"{_none_stands_out(own)} {found[:1].upper()}{found[1:]}."
-
-
-def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
-    """What leads, then what is inverse; in each, last, what only those can do who got far."""
-    said = []
-    for verdict, more in ((LEADS, "more"), (INVERSE, "fewer")):
-        rows = own[own["verdict"] == verdict]
-        alone, after = rows[rows["only_after"].isna()], records(rows[rows["only_after"].notna()])
-        if len(alone):
-            names = [_named(row) for row in records(alone.head(_MOST_NAMED))]
-            left = len(alone) - _MOST_NAMED
-            rest = f" and {left} other{'s' * (left > 1)}" if left > 0 else ""
-            go = "goes" if len(alone) == 1 else "go"
-            said.append(
-                f"{len(alone)} of {len(own)} micro conversions {go} with {more} conversions than "
-                f"the controls do: {'; '.join(names)}{rest}."
-            )
-        if after:
-            names = [
-                f"{_named(row)}, done after “{catalog.label(row.only_after)}”" for row in after
-            ]
-            so = (
-                f"with {more} too"
-                if len(alone)
-                else f"with {more} conversions than the controls do"
-            )
-            said.append(
-                f"What only those can do who are further on goes {so}, perhaps for that reason "
-                f"alone: {'; '.join(names)}."
-            )
-    return said
-
-
-def _none_stands_out(own: pd.DataFrame) -> str:
-    tally = own["verdict"].value_counts()
-    if len(own) == 1:
-        return f"{records(own)[0].label} does not stand out: {tally.index[0].replace('_', ' ')}."
-    words = [f"{v.replace('_', ' ')}: {tally[v]}" for v in VERDICTS if v in tally]
-    return f"None of {len(own)} micro conversions stands out ({', '.join(words)})."
-
-
-def notes(
-    table: pd.DataFrame, counts: ExposureCounts, limits: VerdictLimits, min_cell: int = 1
-) -> tuple[str, ...]:
-    """The caveats that travel with the answer."""
-    whole = table[table["group"] == ALL]
-    said = [*counts.warnings]
-    hidden = int((table["users"].isna() & (table["group"] == ALL)).sum())
-    if hidden:
-        said.append(f"{hidden} of the events: too few people, fewer than {min_cell}, to show.")
-    said += first_period_notes(counts, min_cell)
-    if counts.converters >= min_cell and counts.converters:
-        said += _on_controls(whole, limits)
-        said += simpson(table)
-        said += _resolution(whole)
-    return (*said, ASSOCIATION)
-
-
-def simpson(table: pd.DataFrame) -> list[str]:
-    """Where crude and adjusted lie on opposite sides of 1, both clear of it."""
-    over = (table["crude_low"] > 1) & (table["adjusted_high"] < 1)
-    under = (table["crude_high"] < 1) & (table["adjusted_low"] > 1)
-    rows = table[(over | under) & ~table["verdict"].isin([CONTROL, STRUCTURAL])]
-    return [
-        f"Simpson's paradox: {row.label}{'' if row.group == ALL else f' ({row.group})'} goes with "
-        f"{'more' if row.crude > 1 else 'fewer'} conversions over all people and periods, crude "
-        f"{with_interval(row.crude, row.crude_low, row.crude_high)}, and with "
-        f"{'fewer' if row.crude > 1 else 'more'} among people in the same period and as active, "
-        f"adjusted {with_interval(row.adjusted, row.adjusted_low, row.adjusted_high)}."
-        for row in records(rows)
-    ]
-
-
-def _named(row: Any) -> str:
-    interval = with_interval(row.calibrated, row.calibrated_low, row.calibrated_high)
-    return f"{row.label} {interval[:-1]}, {count(row.exposed_macros)} conversions after it)"
-
-
-def _on_controls(whole: pd.DataFrame, limits: VerdictLimits) -> list[str]:
-    controls = whole[whole["role"] == CONTROL]
-    if not len(controls):
-        return []
-    logs, se = np.log(controls["adjusted"].to_numpy(float)), standard_errors(controls)
-    widest = (limits.widest_factor * controls["adjusted_low"]).to_numpy(float)
-    precise = controls["adjusted_high"].to_numpy(float) < widest
-    labels = controls["label"].to_numpy()
-    said = []
-    used = int(whole["controls"].max())
-    if vague := list(labels[~precise]):
-        said.append(
-            f"Controls with too few conversions after them, which take no part: {listed(vague)}."
-        )
-    if used < limits.min_controls:
-        said.append(
-            f"Nothing is calibrated: {used} of the {limits.min_controls} controls that it takes "
-            "can be used. Without them nothing is said to lead."
-        )
-    odd = unlike_the_others(np.where(precise, logs, np.nan), se)
-    if odd:
-        said.append(
-            f"{listed(list(labels[odd]))}: unlike the other controls, so that it may not share "
-            "what makes people active. It widens every calibrated interval; look at it, and "
-            "leave it out if there is a reason to."
-        )
-    others = whole[(whole["role"] != CONTROL) & (whole["verdict"] != STRUCTURAL)]
-    shifts = [np.log((t["crude"] / t["adjusted"]).to_numpy(float)) for t in (controls, others)]
-    still = [i for i in unmoved_by_adjustment(*shifts) if precise[i] and i not in odd]
-    if still:
-        said.append(
-            f"{listed(list(labels[still]))}: adjustment hardly moves it, though it moves the "
-            "micro conversions. As a control it may not share what makes people active."
-        )
-    return said
-
-
-def standard_errors(table: pd.DataFrame) -> np.ndarray:
-    """Of the logarithms of the adjusted ratios, from their 95 percent intervals."""
-    return np.log((table["adjusted_high"] / table["adjusted_low"]).to_numpy(float)) / (2 * Z95)
-
-
-def _resolution(whole: pd.DataFrame) -> list[str]:
-    own = judged(whole)
-    ratio = (own["calibrated_high"] / own["calibrated_low"]).to_numpy(float)
-    half = np.log(ratio[np.isfinite(ratio)]) / (2 * Z95)
-    if not len(half):
-        return []
-    smallest = math.exp(_POWER * float(np.median(half)))
-    return [
-        f"For half of the micro conversions n is too small to find, four times of five, an odds "
-        f"ratio below {times(smallest)} (or above {times(1 / smallest)})."
-    ]
-
-
-# ──── correlation
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -256,8 +91,8 @@ class MicroToMacroResult(Result):
     - ``median_lag_seconds`` from the first time to the conversion, of ``reach_k`` converters.
     - ``controls``: how many took part in the calibration.
 
-    What is told of all together only is NaN in the rows of groups: users, reach, peers, total,
-    excess, lag.
+    Users, reach, peers, total, excess and lag are known of all together only: NaN in the rows of
+    groups.
     """
 
     counts: ExposureCounts = field(repr=False)
@@ -266,7 +101,7 @@ class MicroToMacroResult(Result):
     def sentence(self) -> str:
         """Which micro conversions stand out, by how much, and how sure that is."""
         asked = {name: self.parameters[name] for name in ("start", "min_cell")}
-        return sentence(self.table, self.counts, self.catalog, **asked)
+        return _sentence(self.table, self.counts, self.catalog, **asked)
 
     def figure(self, group: Any = ALL) -> Any:
         """The way from crude over adjusted to calibrated for each micro conversion."""
@@ -325,8 +160,8 @@ def micro_to_macro(
     limits : the thresholds of the verdict.
     min_cell : numbers about fewer users than this are hidden; 1 shows all.
     start : the event with which a user enters; default: the first one, whichever it is. With a
-        milestone all are compared who got there, from there on: what only they can do (remove
-        from a cart) then has nothing to gain by it.
+        milestone, those who got there are compared with each other, from there on. An event that
+        only they can do (remove from a cart) then has nothing to gain by it.
 
     Returns
     -------
@@ -363,12 +198,21 @@ def micro_to_macro(
             "of its thresholds."
         )
     few = checks.min_cell("micro_to_macro", min_cell)
-    options: dict[str, Any] = {"macro": macro, "micros": micros, "controls": controls}
-    options |= {"period": period, "horizon": horizon, "adjust": adjust, "by": by, "start": start}
-    counts = exposure_counts(log, catalog, **options)
+    options = ExposureOptions(
+        macro=macro,
+        micros=micros,
+        controls=controls,
+        period=period,
+        horizon=horizon,
+        adjust=adjust,
+        by=by,
+        start=start,
+    )
+    plan = exposure_plan(log, catalog, options)
+    counts = counts_of(log, catalog, plan)
     table = micro_table(counts, catalog, limits=limits)
     outstanding = table.loc[table["verdict"].isin([LEADS, INVERSE]), "event"].unique()
-    near = on_the_way(log, catalog, exposure_plan(log, catalog, **options), list(outstanding))
+    near = milestones_before(log, catalog, plan, list(outstanding))
     table = hide_small_rows(with_milestones(table, near), few)
     return MicroToMacroResult(
         table=table,
@@ -376,15 +220,168 @@ def micro_to_macro(
             "macro": counts.macro,
             "micros": [name for name in counts.events if name not in counts.controls],
             "controls": list(counts.controls),
-            "period": str(period),
-            "horizon": str(horizon),
-            "adjust": [adjust] if isinstance(adjust, str) else list(adjust),
+            **options.cells_and_strata(),
             "by": by,
             "limits": dataclasses.asdict(limits),
             "min_cell": few,
             "start": start,
         },
-        warnings=(*notes(table, counts, limits, few), *look_ahead_warnings(log)),
+        warnings=(*_caveats(table, counts, limits, few), *look_ahead_warnings(log)),
         counts=counts,
         catalog=catalog,
     )
+
+
+def _sentence(
+    table: pd.DataFrame,
+    counts: ExposureCounts,
+    catalog: Catalog,
+    *,
+    start: str | None,
+    min_cell: int,
+) -> str:
+    """Which micro conversions stand out, each with its interval and n; or that none does."""
+    own = judged(table)
+    of = f"{count(counts.converters)} conversions of {count(counts.units)} users"
+    of += f" from “{catalog.label(start)}” on" if start else ""
+    if not counts.converters:
+        return f"Nobody of {count(counts.units)} users converted: there is nothing to compare."
+    if counts.converters < min_cell:
+        return f"Fewer than {min_cell} users converted: there is nothing to tell."
+    if not len(own):
+        return f"There is no micro conversion to judge ({of})."
+    found = f"{of}, without calibration"
+    if own["calibrated"].notna().any():
+        found = f"{of}, {own['controls'].max()} controls"
+    said = _standing_out(own, catalog)
+    if said:
+        return f"{' '.join(said)} Odds ratios next to the controls; {found}."
+    return f"{_none_stands_out(own)} {found[:1].upper()}{found[1:]}."
+
+
+def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
+    """A sentence on the leading events and one on the inverse ones, each with one more on those
+    that only people do who got far."""
+    said = []
+    for verdict, more in ((LEADS, "more"), (INVERSE, "fewer")):
+        rows = own[own["verdict"] == verdict]
+        alone, after = rows[rows["only_after"].isna()], records(rows[rows["only_after"].notna()])
+        if len(alone):
+            names = [_named(row) for row in records(alone.head(_MOST_NAMED))]
+            left = len(alone) - _MOST_NAMED
+            rest = f" and {left} other{'s' * (left > 1)}" if left > 0 else ""
+            go = "goes" if len(alone) == 1 else "go"
+            said.append(
+                f"{len(alone)} of {len(own)} micro conversions {go} with {more} conversions than "
+                f"the controls do: {'; '.join(names)}{rest}."
+            )
+        if after:
+            names = [
+                f"{_named(row)}, done after “{catalog.label(row.only_after)}”" for row in after
+            ]
+            too = "too" if len(alone) else "conversions than the controls do"
+            said.append(
+                f"What only those can do who are further on goes with {more} {too}, perhaps for "
+                f"that reason alone: {'; '.join(names)}."
+            )
+    return said
+
+
+def _none_stands_out(own: pd.DataFrame) -> str:
+    tally = own["verdict"].value_counts()
+    if len(own) == 1:
+        return f"{records(own)[0].label} does not stand out: {tally.index[0].replace('_', ' ')}."
+    words = [f"{v.replace('_', ' ')}: {tally[v]}" for v in VERDICTS if v in tally]
+    return f"None of {len(own)} micro conversions stands out ({', '.join(words)})."
+
+
+def _named(row: Any) -> str:
+    interval = with_interval(row.calibrated, row.calibrated_low, row.calibrated_high)
+    return f"{row.label} {interval[:-1]}, {count(row.exposed_macros)} conversions after it)"
+
+
+def _caveats(
+    table: pd.DataFrame, counts: ExposureCounts, limits: VerdictLimits, min_cell: int
+) -> tuple[str, ...]:
+    """The caveats that travel with the answer."""
+    whole = table[table["group"] == ALL]
+    said = [*counts.warnings]
+    hidden = int((table["users"].isna() & (table["group"] == ALL)).sum())
+    if hidden:
+        said.append(f"{hidden} of the events: too few people, fewer than {min_cell}, to show.")
+    said += first_period_notes(counts, min_cell)
+    if counts.converters >= min_cell and counts.converters:
+        said += _on_controls(whole, limits)
+        said += simpson(table)
+        said += _resolution(whole)
+    return (*said, ASSOCIATION)
+
+
+def _on_controls(whole: pd.DataFrame, limits: VerdictLimits) -> list[str]:
+    controls = whole[whole["role"] == CONTROL]
+    if not len(controls):
+        return []
+    logs, se = np.log(controls["adjusted"].to_numpy(float)), _standard_errors(controls)
+    widest = (limits.widest_factor * controls["adjusted_low"]).to_numpy(float)
+    precise = controls["adjusted_high"].to_numpy(float) < widest
+    labels = controls["label"].to_numpy()
+    said = []
+    used = int(whole["controls"].max())
+    if vague := list(labels[~precise]):
+        said.append(
+            f"Controls with too few conversions after them, which take no part: {listed(vague)}."
+        )
+    if used < limits.min_controls:
+        said.append(
+            f"Nothing is calibrated: {used} of the {limits.min_controls} controls that it takes "
+            "can be used. Without them nothing is said to lead."
+        )
+    odd = unlike_the_others(np.where(precise, logs, np.nan), se)
+    if odd:
+        said.append(
+            f"{listed(list(labels[odd]))}: unlike the other controls, so that it may not share "
+            "what makes people active. It widens every calibrated interval; look at it, and "
+            "leave it out if there is a reason to."
+        )
+    others = whole[(whole["role"] != CONTROL) & (whole["verdict"] != STRUCTURAL)]
+    shifts = [np.log((t["crude"] / t["adjusted"]).to_numpy(float)) for t in (controls, others)]
+    still = [i for i in unmoved_by_adjustment(*shifts) if precise[i] and i not in odd]
+    if still:
+        said.append(
+            f"{listed(list(labels[still]))}: adjustment hardly moves it, though it moves the "
+            "micro conversions. As a control it may not share what makes people active."
+        )
+    return said
+
+
+def _standard_errors(table: pd.DataFrame) -> np.ndarray:
+    """Of the logarithms of the adjusted ratios, from their 95 percent intervals."""
+    return np.log((table["adjusted_high"] / table["adjusted_low"]).to_numpy(float)) / (2 * Z95)
+
+
+def simpson(table: pd.DataFrame) -> list[str]:
+    """Where crude and adjusted lie on opposite sides of 1, both clear of it."""
+    over = (table["crude_low"] > 1) & (table["adjusted_high"] < 1)
+    under = (table["crude_high"] < 1) & (table["adjusted_low"] > 1)
+    rows = table[(over | under) & ~table["verdict"].isin([CONTROL, STRUCTURAL])]
+    return [
+        f"Simpson's paradox: {row.label}{'' if row.group == ALL else f' ({row.group})'} goes with "
+        f"{'more' if row.crude > 1 else 'fewer'} conversions over all people and periods, crude "
+        f"{with_interval(row.crude, row.crude_low, row.crude_high)}, and with "
+        f"{'fewer' if row.crude > 1 else 'more'} among people in the same period and as active, "
+        f"adjusted {with_interval(row.adjusted, row.adjusted_low, row.adjusted_high)}."
+        for row in records(rows)
+    ]
+
+
+def _resolution(whole: pd.DataFrame) -> list[str]:
+    own = judged(whole)
+    ratio = (own["calibrated_high"] / own["calibrated_low"]).to_numpy(float)
+    half = np.log(ratio[np.isfinite(ratio)]) / (2 * Z95)
+    if not len(half):
+        return []
+    smallest = math.exp(_POWER * float(np.median(half)))
+    return [
+        f"For half of the micro conversions n is too small to find, four times of five, an odds "
+        f"ratio below {times(smallest)} (or above {times(1 / smallest)})."
+    ]

@@ -6,13 +6,16 @@ says the opposite of its parts, because the groups differ in how often they do i
 they convert.
 
 Groups are compared by Cochran's Q over the groups with at least ten conversions after the event;
-a test of the strata themselves rejects too often where they are thin.
+a test of the strata themselves rejects too often where they are thin. The question is asked without
+negative controls on purpose: bias that all groups share cancels out of their comparison. So this
+refuses to say whether the association itself is more than that of the controls; `micro_to_macro`
+does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,19 +28,17 @@ from analysis.core.schema import ALL, UsageError
 from analysis.core.wording import chance, count, group_name, listed, with_interval
 from analysis.correlation.counts import ExposureCounts, exposure_counts
 from analysis.correlation.figures_checks import stability_forest
+from analysis.correlation.plan import CALENDAR, RETURNING, ExposureOptions
 from analysis.correlation.table import arms, group_names, hide_small_groups
 from analysis.correlation.verdict import ASSOCIATION, first_period_notes
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.statistics.odds_ratios import OddsRatio, cochran_q, mantel_haenszel
 from analysis.statistics.rates import q_values
 
-DIMENSIONS: Final = ("week", "device", "channel", "returning")
+DIMENSIONS: Final = ("week", "device", "channel", RETURNING)
 
-
-_CALENDAR: Final = ("day", "week", "month", "returning")
-
-
-_SURE = 0.05
+_SURE: Final = 0.05
+"""Up to this q-value groups are said to differ."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -136,7 +137,7 @@ def stability(
     micro : name of an event.
     dimensions : properties at the first event, ``"day"``, ``"week"``, ``"month"`` of it, or
         ``"returning"``; default: week, device, channel and returning, as far as the log has them.
-    macro, period, horizon, adjust, start : as in `correlation.micro_to_macro`.
+    macro, period, horizon, adjust, start : as in `micro_to_macro`.
     min_macros : conversions after the event that a group needs to be compared.
     min_cell : numbers about fewer users than this are hidden; 1 shows all.
 
@@ -158,40 +159,44 @@ def stability(
     >>> result.table["group"].to_list()
     ['all', 'mobile', 'desktop', 'tablet']
     """
-    if isinstance(min_macros, bool) or not isinstance(min_macros, int) or min_macros < 1:
-        raise UsageError(f"stability: min_macros={min_macros!r}. Allowed: a whole number from 1.")
+    least = checks.whole("stability: min_macros", min_macros, least=1)
     few = checks.min_cell("stability", min_cell)
     if isinstance(dimensions, str):
         dimensions = [dimensions]
     if dimensions is None:
-        dimensions = [d for d in DIMENSIONS if d in log.kinds or d in _CALENDAR]
+        known = (*log.kinds, *CALENDAR, RETURNING)
+        dimensions = [name for name in DIMENSIONS if name in known]
     if not dimensions:
         raise UsageError("stability: dimensions=[] asks for none. Give one, such as 'week'.")
-    options: dict[str, Any] = {"macro": macro, "micros": [micro], "controls": []}
-    options |= {"period": period, "horizon": horizon, "adjust": adjust, "start": start}
-    asked = {name: exposure_counts(log, catalog, by=name, **options) for name in dimensions}
-    parts = [_rows(name, counts, min_macros) for name, counts in asked.items()]
+    options = ExposureOptions(
+        macro=macro,
+        micros=[micro],
+        controls=[],
+        period=period,
+        horizon=horizon,
+        adjust=adjust,
+        start=start,
+    )
+    asked = {name: exposure_counts(log, catalog, replace(options, by=name)) for name in dimensions}
+    parts = [_rows(name, counts, least) for name, counts in asked.items()]
     whole = parts[0].head(1).assign(dimension=ALL)
     table = pd.concat([whole, *(part.iloc[1:] for part in parts)], ignore_index=True)
     low, high = whole["low"].item(), whole["high"].item()
     other_way = ((table["high"] < 1) & (low > 1)) | ((table["low"] > 1) & (high < 1))
     table["flips"] = other_way & table["enough"]
     first = next(iter(asked.values()))
-    chosen = [adjust] if isinstance(adjust, str) else list(adjust)
     return StabilityResult(
         table=hide_small_groups(table, few),
         parameters={
             "micro": micro,
             "macro": first.macro,
             "dimensions": list(dimensions),
-            "period": str(period),
-            "horizon": str(horizon),
-            "adjust": chosen,
-            "min_macros": min_macros,
+            **options.cells_and_strata(),
+            "min_macros": least,
             "min_cell": few,
             "start": start,
         },
-        # It is asked without controls on purpose: bias that all groups share cancels out.
+        # Without controls on purpose, so the caveat that there are none is left out.
         warnings=(
             *(w for w in first.warnings if "control" not in w),
             *first_period_notes(first, few),
@@ -208,22 +213,26 @@ def _rows(dimension: str, counts: ExposureCounts, min_macros: int) -> pd.DataFra
     found = mantel_haenszel(*(x[0] for x in people))
     names = group_names(counts)
     exposed = people.exposed_k[0].sum(-1)
-    columns = {name: getattr(found, field) for name, field in _RATIO}
-    table = pd.DataFrame({"macros": exposed + people.other_k[0].sum(-1), **columns})
-    table.insert(0, "exposed_macros", exposed)
-    groups = np.empty(len(table), object)
+    groups = np.empty(len(names), object)
     groups[:] = names
-    table.insert(0, "group", groups)
-    table.insert(0, "dimension", dimension)
-    table["enough"] = (exposed >= min_macros) & np.isfinite(found.estimate)
+    table = pd.DataFrame(
+        {
+            "dimension": dimension,
+            "group": groups,
+            "exposed_macros": exposed,
+            "macros": exposed + people.other_k[0].sum(-1),
+            "odds_ratio": found.estimate,
+            "low": found.low,
+            "high": found.high,
+            "se": found.se,
+            "enough": (exposed >= min_macros) & np.isfinite(found.estimate),
+        }
+    )
     if len(names) == 1:
         # The one group that there is is everybody.
         only = table.assign(group=pd.Series([counts.groups[0]], dtype=object))
         return pd.concat([table, only], ignore_index=True)
     return table
-
-
-_RATIO = (("odds_ratio", "estimate"), ("low", "low"), ("high", "high"), ("se", "se"))
 
 
 def _dimensions(table: pd.DataFrame, asked: dict[str, ExposureCounts]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What do the counts say of each micro conversion? From additive counts to a row per event.
 
-The counts decide what came before what; here they become odds ratios, four ways side by side, so
-that a reader sees what each step takes away:
+`counts.py` decides what came before what; here the counts become odds ratios, four ways side by
+side, so that a reader sees what each step takes away:
 
 - ``peers``: did it before converting, against the whole window for those who never converted. It
   is what product-analytics tools print, and it gives converters less time to do anything.
@@ -12,6 +12,10 @@ that a reader sees what each step takes away:
 
 Beside them stands ``total``, from sequential trials, which keeps what comes through later
 activity. It is diluted, because those who have not yet done it may do it later.
+
+`micro_table` makes the table, `with_milestones` adds which milestone came before an event, and the
+`hide_small_…` functions at the end hide counts of fewer than `min_cell` people, in this table and
+in those of the follow-up questions. The file refuses to judge: `verdict.py` does that.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ from analysis.correlation.verdict import (
     NOT_ENOUGH,
     STRUCTURAL,
     Facts,
-    OnTheWay,
+    MilestoneBefore,
     Verdict,
     VerdictLimits,
     verdict_of,
@@ -55,124 +59,19 @@ from analysis.statistics.odds_ratios import (
 )
 from analysis.statistics.rates import CONFIDENCE, q_values, wilson
 
-# ──── micro_cells
-#
-# What is about fewer people than may be told: hidden, and so that no sum gives it away.
-#
-# A row of which one count is small loses all its numbers: ratio, interval and p-value would give
-# the
-# count back. Where only one of several groups or levels would be hidden, the difference between
-# everybody and the others would tell it, so the smallest of the others is hidden with it.
+CONTEXT = "context"
 
+_OF_CONTROLS = Verdict(CONTROL, "A negative control: what is found here is bias.", math.nan)
 
-_KEPT = {"event", "label", "role", "group", "verdict", "reason", "controls", "only_after"}
-
-
-def hide_small_rows(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """The table of `micro_table` without the numbers of few people.
-
-    Parameters
-    ----------
-    min_cell : rows with a count of fewer people, but of some, are hidden; 1 hides none.
-    """
-    if min_cell == 1 or not len(table):
-        return table
-    others = table["macros"] - table["exposed_macros"]
-    unreached = table["converters"] - table["reach_k"]
-    counts = [table[name] for name in ("users", "exposed_users", "reach_k", "exposed_macros")]
-    hidden = np.any([small(x, min_cell) for x in (*counts, others, unreached)], axis=0)
-    groups = (table["group"] != ALL).to_numpy()
-    size = table["exposed_macros"].to_numpy()
-    for event in table["event"].unique():
-        own = np.flatnonzero(groups & (table["event"] == event).to_numpy())
-        hidden[own] = with_another(hidden[own], size[own])
-    numbers = [name for name in table if name not in _KEPT]
-    out = table.astype(dict.fromkeys(numbers, float))
-    out.loc[hidden, numbers] = np.nan
-    told = hidden & ~(table["role"] == "milestone").to_numpy()
-    out.loc[told & ~table["verdict"].isin([CONTROL]).to_numpy(), "reason"] = _too_few(
-        table["converters"].max(), min_cell
-    )
-    out.loc[hidden, "only_after"] = None
-    judged = hidden & ~table["verdict"].isin([CONTROL, STRUCTURAL]).to_numpy()
-    out.loc[judged, "verdict"] = NOT_ENOUGH
-    return out
-
-
-def _too_few(converters: float, min_cell: int) -> str:
-    """Why nothing is told, with the number that limits it where that may be told."""
-    said = f"Too few people to show: one of its numbers is of fewer than {min_cell}"
-    return (
-        f"{said}, of {count(converters)} who converted." if converters >= min_cell else f"{said}."
-    )
-
-
-def hide_small_levels(doses: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """The table of `dose_table` without the numbers of few people."""
-    if min_cell == 1 or not len(doses):
-        return doses
-    numbers = ["k", "n", "odds_ratio", "low", "high", "rising"]
-    out = doses.astype(dict.fromkeys(numbers, float))
-    few = small(doses["k"], min_cell) | small(doses["n"], min_cell)
-    for event in doses["event"].unique():
-        own = np.flatnonzero((doses["event"] == event).to_numpy())
-        few[own] = with_another(few[own], doses["k"].to_numpy()[own])
-    out.loc[few, numbers] = np.nan
-    # The curve runs through all levels, so a hidden one would show in those beside it.
-    out.loc[out["event"].isin(doses.loc[few, "event"]), "rising"] = np.nan
-    return out
-
-
-def hide_small_groups(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """The table of `stability` without the numbers of few people."""
-    if min_cell == 1 or not len(table):
-        return table
-    others = table["macros"] - table["exposed_macros"]
-    few = small(table["exposed_macros"], min_cell) | small(others, min_cell)
-    for dimension in table["dimension"].unique():
-        own = np.flatnonzero((table["dimension"] == dimension).to_numpy())
-        few[own] = with_another(few[own], table["exposed_macros"].to_numpy()[own])
-    numbers = ["macros", "exposed_macros", "odds_ratio", "low", "high", "se"]
-    out = table.astype(dict.fromkeys(numbers, float))
-    out.loc[few, numbers] = np.nan
-    out.loc[few, "enough"] = False
-    return out
-
-
-def hide_small_arms(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """The table of `doubly_robust` without the numbers of few people.
-
-    Of crude and doubly robust the one would give the other away, so both go.
-    """
-    if min_cell == 1 or not len(table):
-        return table
-    counts = [table[f"{arm}_{what}"] for arm in ("exposed", "other") for what in ("k", "n")]
-    left = [table[f"{arm}_n"] - table[f"{arm}_k"] for arm in ("exposed", "other")]
-    few = np.any([small(x, min_cell) for x in (*counts, *left)], axis=0)
-    if "basis" in table:
-        few[:] = few.any()
-    numbers = [name for name in table if name not in ("basis", "event")]
-    out = table.astype(dict.fromkeys(numbers, float))
-    out.loc[few, numbers] = np.nan
-    return out
-
-
-def hide_small_bins(overlap: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """The bins of `doubly_robust` without those of few people."""
-    out = overlap.copy()
-    for name in ("exposed", "other", "trimmed") if min_cell > 1 else ():
-        few = with_another(small(overlap[name], min_cell), overlap[name].to_numpy())
-        out[name] = overlap[name].astype(float).mask(few)
-    return out
-
-
-# ──── micro_ratios
-#
-# Odds ratios from the counts: crude, adjusted, and calibrated by the controls, by group.
-#
-# The counts hold conversions and people at risk by event, dose, group, period and stratum. Adding
-# up
-# over one of these answers another question, so there is one place that does it.
+COLUMNS = [
+    "event", "label", "role", "group", "users", "reach", "reach_low", "reach_high", "reach_k",
+    "converters", "macros", "exposed_macros", "exposed_users", "crude", "crude_low", "crude_high",
+    "peers", "peers_low", "peers_high", "adjusted", "adjusted_low", "adjusted_high", "total",
+    "total_low", "total_high", "calibrated", "calibrated_low", "calibrated_high", "p_value",
+    "q_value", "e_value", "e_value_limit", "excess_per_1000", "excess_low", "excess_high", "dose",
+    "dose_low", "dose_high", "dose_p_value", "median_lag_seconds", "median_lag_low_seconds",
+    "median_lag_high_seconds", "verdict", "reason", "needed_users", "controls", "only_after",
+]  # fmt: skip
 
 
 class Arms(NamedTuple):
@@ -194,31 +93,55 @@ class Ratios(NamedTuple):
     eligible: np.ndarray
 
 
-def by_level(counts: ExposureCounts) -> tuple[np.ndarray, np.ndarray]:
-    """Conversions and people at risk, of shape (events, levels, groups, strata).
+def micro_table(
+    counts: ExposureCounts,
+    catalog: Catalog,
+    *,
+    limits: VerdictLimits | None = None,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """A row per event and group with its odds ratios, p, q, verdict and reason; ranked.
 
-    Where there are several groups, all of them together stand before them.
+    Parameters
+    ----------
+    counts : as `exposure_counts` returns them. limits : the thresholds of the verdict.
+
+    Returns
+    -------
+    The table that `micro_to_macro` describes: micro conversions by the lower limit of the
+    calibrated ratio, then those that converting requires, then the controls.
     """
-    events, levels, groups, periods, strata = counts.macros.shape
-    shape = (events, levels, groups, periods * strata)
-    flat = [x.reshape(shape) for x in (counts.macros, counts.at_risk)]
-    if len(counts.groups) > 1:
-        flat = [np.concatenate([x.sum(2, keepdims=True), x], 2) for x in flat]
-    return flat[0], flat[1]
+    limits = limits or VerdictLimits()
+    found = _ratios(counts, limits, confidence)
+    parts = {**_calibrated(found, limits, confidence), **_pooled(counts, found, confidence)}
+    groups = group_names(counts)
+    shape = (len(counts.events), len(groups))
+    table = pd.DataFrame({name: np.ravel(column) for name, column in parts.items()})
+    table.insert(0, "event", np.repeat(np.array(counts.events, object), shape[1]))
+    table.insert(1, "label", [catalog.label(name) for name in table["event"]])
+    table.insert(2, "role", [_role(counts, catalog, name) for name in table["event"]])
+    names = np.empty(shape[1], object)
+    names[:] = groups
+    table.insert(3, "group", np.tile(names, shape[0]))
+    table["controls"] = np.tile([c.k for c in found.controls], shape[0])
+    for name, column in _of_everybody(counts, confidence).items():
+        # The counts by group do not hold these, so groups have NaN.
+        wide = np.full(shape, np.nan)
+        wide[:, 0] = column
+        table[name] = wide.ravel()
+    table = _with_excess(table, found, confidence)
+    return _ranked(_with_verdicts(table, counts, limits))
 
 
-def group_names(counts: ExposureCounts) -> list[Any]:
-    """The groups in the order of `by_level`."""
-    return [ALL, *counts.groups] if len(counts.groups) > 1 else [ALL]
+def _role(counts: ExposureCounts, catalog: Catalog, event: str) -> str:
+    """The role of an event in this question; a control that is asked for as a micro is none."""
+    if event in counts.controls:
+        return CONTROL
+    role = catalog.events[event].role if event in catalog.events else CONTEXT
+    return CONTEXT if role == CONTROL else role
 
 
-def arms(counts: ExposureCounts) -> Arms:
-    """Those who had done it before the period, once or more, against the others."""
-    k, n = by_level(counts)
-    return Arms(k[:, 1:].sum(1), n[:, 1:].sum(1), k[:, 0], n[:, 0])
-
-
-def ratios(counts: ExposureCounts, limits: VerdictLimits, confidence: float) -> Ratios:
+def _ratios(counts: ExposureCounts, limits: VerdictLimits, confidence: float) -> Ratios:
     """Crude and adjusted odds ratios, and the controls that are precise enough to calibrate by."""
     people = arms(counts)
     crude = mantel_haenszel(*(x.sum(-1, keepdims=True) for x in people), confidence=confidence)
@@ -231,7 +154,7 @@ def ratios(counts: ExposureCounts, limits: VerdictLimits, confidence: float) -> 
     return Ratios(crude, adjusted, found, eligible)
 
 
-def calibrated(found: Ratios, limits: VerdictLimits, confidence: float) -> dict[str, np.ndarray]:
+def _calibrated(found: Ratios, limits: VerdictLimits, confidence: float) -> dict[str, np.ndarray]:
     """The calibrated odds ratios by name of column, of shape (events, groups).
 
     A control that takes part is calibrated by the other ones.
@@ -250,6 +173,86 @@ def calibrated(found: Ratios, limits: VerdictLimits, confidence: float) -> dict[
         columns.append(one)
     names = ("calibrated", "calibrated_low", "calibrated_high", "p_value", "variance", "lasting")
     return {name: np.stack([c[i] for c in columns], 1) for i, name in enumerate(names)}
+
+
+def arms(counts: ExposureCounts) -> Arms:
+    """Those who had done it before the period, once or more, against the others."""
+    k, n = by_level(counts)
+    return Arms(k[:, 1:].sum(1), n[:, 1:].sum(1), k[:, 0], n[:, 0])
+
+
+def by_level(counts: ExposureCounts) -> tuple[np.ndarray, np.ndarray]:
+    """Conversions and people at risk, of shape (events, levels, groups, strata).
+
+    Where there are several groups, all of them together stand before them.
+    """
+    events, levels, groups, periods, strata = counts.macros.shape
+    shape = (events, levels, groups, periods * strata)
+    flat = [x.reshape(shape) for x in (counts.macros, counts.at_risk)]
+    if len(counts.groups) > 1:
+        flat = [np.concatenate([x.sum(2, keepdims=True), x], 2) for x in flat]
+    return flat[0], flat[1]
+
+
+def group_names(counts: ExposureCounts) -> list[Any]:
+    """The groups in the order of `by_level`."""
+    return [ALL, *counts.groups] if len(counts.groups) > 1 else [ALL]
+
+
+def _pooled(counts: ExposureCounts, found: Ratios, confidence: float) -> dict[str, np.ndarray]:
+    """What is summed or pooled over the strata, by event and group."""
+    people = arms(counts)
+    exposed, others = people.exposed_k.sum(-1), people.other_k.sum(-1)
+    size = people.exposed_n + people.other_n
+    by_chance = np.divide(
+        people.exposed_n * (people.exposed_k + people.other_k),
+        size,
+        out=np.zeros(size.shape),
+        where=size > 0,
+    ).sum(-1)
+    k, n = (np.moveaxis(x, 1, 2) for x in by_level(counts))
+    trend = mantel_trend(k, n, np.arange(k.shape[-2]), confidence=confidence)
+    columns = {"exposed_macros": exposed, "macros": exposed + others, "by_chance": by_chance}
+    for name, ratio in (("crude", found.crude), ("adjusted", found.adjusted)):
+        columns |= {name: ratio.estimate, f"{name}_low": ratio.low, f"{name}_high": ratio.high}
+    columns |= {"se": found.adjusted.se, "first_period": _first_period(counts)}
+    columns |= {"dose": trend.per_level, "dose_low": trend.low, "dose_high": trend.high}
+    return columns | {"dose_p_value": trend.p_value}
+
+
+def _first_period(counts: ExposureCounts) -> np.ndarray:
+    first = counts.macros[:, :, :, 0].sum((1, 3))
+    if len(counts.groups) > 1:
+        first = np.concatenate([first.sum(1, keepdims=True), first], 1)
+    first[:, 0] = counts.first_cell
+    return first
+
+
+def _of_everybody(counts: ExposureCounts, confidence: float) -> dict[str, np.ndarray]:
+    """What is known only of everybody together, by event."""
+    people = counts.peers.sum(2)
+    peers = mantel_haenszel(
+        counts.peers[:, 1, 1, None], people[:, 1, None],
+        counts.peers[:, 0, 1, None], people[:, 0, None],
+        confidence=confidence,
+    )  # fmt: skip
+    trials = (len(people), 2, counts.trial_users[0, 0].size if len(people) else 0)
+    k, n = (x.reshape(trials) for x in (counts.trial_macros, counts.trial_users))
+    total = mantel_haenszel(k[:, 1], n[:, 1], k[:, 0], n[:, 0], confidence=confidence)
+    before = np.array([len(waits) for waits in counts.waits_us])
+    converters = np.full(len(before), counts.converters)
+    low, high = wilson(before, converters, confidence=confidence)
+    reach = np.divide(before, converters, out=np.full(len(before), np.nan), where=converters > 0)
+    lags = np.array([median_seconds(waits, confidence) for waits in counts.waits_us])
+    lags = lags.reshape(-1, 3)
+    columns = {"users": counts.users, "exposed_users": people[:, 1]}
+    columns |= {"converters": converters, "preceded": counts.structural}
+    columns |= {"reach_k": before, "reach": reach, "reach_low": low, "reach_high": high}
+    for name, ratio in (("peers", peers), ("total", total)):
+        columns |= {name: ratio.estimate, f"{name}_low": ratio.low, f"{name}_high": ratio.high}
+    columns["total_macros"] = k[:, 1].sum(-1)
+    names = ("median_lag_seconds", "median_lag_low_seconds", "median_lag_high_seconds")
+    return columns | {name: lags[:, i] for i, name in enumerate(names)}
 
 
 def median_seconds(waits_us: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, ...]:
@@ -278,113 +281,6 @@ def median_seconds(waits_us: np.ndarray, confidence: float = CONFIDENCE) -> tupl
     return float(np.median(seconds)), float(seconds[rank - 1]), float(seconds[n - rank])
 
 
-# ──── micro_table
-
-
-def micro_table(
-    counts: ExposureCounts,
-    catalog: Catalog,
-    *,
-    limits: VerdictLimits | None = None,
-    confidence: float = CONFIDENCE,
-) -> pd.DataFrame:
-    """A row per event and group with its odds ratios, p, q, verdict and reason; ranked.
-
-    Parameters
-    ----------
-    counts : as `exposure_counts` returns them. limits : the thresholds of the verdict.
-
-    Returns
-    -------
-    The table that `micro_to_macro` describes: micro conversions by the lower limit of the
-    calibrated ratio, then those that converting requires, then the controls.
-    """
-    limits = limits or VerdictLimits()
-    found = ratios(counts, limits, confidence)
-    parts = {**calibrated(found, limits, confidence), **_pooled(counts, found, confidence)}
-    groups = group_names(counts)
-    shape = (len(counts.events), len(groups))
-    table = pd.DataFrame({name: np.ravel(column) for name, column in parts.items()})
-    table.insert(0, "event", np.repeat(np.array(counts.events, object), shape[1]))
-    table.insert(1, "label", [catalog.label(name) for name in table["event"]])
-    table.insert(2, "role", [role_of(counts, catalog, name) for name in table["event"]])
-    names = np.empty(shape[1], object)
-    names[:] = groups
-    table.insert(3, "group", np.tile(names, shape[0]))
-    table["controls"] = np.tile([c.k for c in found.controls], shape[0])
-    for name, column in _whole(counts, confidence).items():
-        # Told of everybody; the counts by group do not hold it.
-        wide = np.full(shape, np.nan)
-        wide[:, 0] = column
-        table[name] = wide.ravel()
-    table = _with_excess(table, found, confidence)
-    return _ranked(_judged(table, counts, limits))
-
-
-def role_of(counts: ExposureCounts, catalog: Catalog, event: str) -> str:
-    """The role of an event in this question; a control that is asked for as a micro is none."""
-    if event in counts.controls:
-        return CONTROL
-    role = catalog.events[event].role if event in catalog.events else CONTEXT
-    return CONTEXT if role == CONTROL else role
-
-
-def _pooled(counts: ExposureCounts, found: Ratios, confidence: float) -> dict[str, np.ndarray]:
-    """What the strata give by event and group."""
-    people = arms(counts)
-    exposed, others = people.exposed_k.sum(-1), people.other_k.sum(-1)
-    size = people.exposed_n + people.other_n
-    by_chance = np.divide(
-        people.exposed_n * (people.exposed_k + people.other_k),
-        size,
-        out=np.zeros(size.shape),
-        where=size > 0,
-    ).sum(-1)
-    k, n = (np.moveaxis(x, 1, 2) for x in by_level(counts))
-    dose = mantel_trend(k, n, np.arange(k.shape[-2]), confidence=confidence)
-    columns = {"exposed_macros": exposed, "macros": exposed + others, "by_chance": by_chance}
-    for name, ratio in (("crude", found.crude), ("adjusted", found.adjusted)):
-        columns |= {name: ratio.estimate, f"{name}_low": ratio.low, f"{name}_high": ratio.high}
-    columns |= {"se": found.adjusted.se, "first_period": _first_period(counts)}
-    columns |= {"dose": dose.per_level, "dose_low": dose.low, "dose_high": dose.high}
-    return columns | {"dose_p_value": dose.p_value}
-
-
-def _first_period(counts: ExposureCounts) -> np.ndarray:
-    first = counts.macros[:, :, :, 0].sum((1, 3))
-    if len(counts.groups) > 1:
-        first = np.concatenate([first.sum(1, keepdims=True), first], 1)
-    first[:, 0] = counts.first_cell
-    return first
-
-
-def _whole(counts: ExposureCounts, confidence: float) -> dict[str, np.ndarray]:
-    """What is told of everybody together, by event."""
-    people = counts.peers.sum(2)
-    peers = mantel_haenszel(
-        counts.peers[:, 1, 1, None], people[:, 1, None],
-        counts.peers[:, 0, 1, None], people[:, 0, None],
-        confidence=confidence,
-    )  # fmt: skip
-    trials = (len(people), 2, counts.trial_users[0, 0].size if len(people) else 0)
-    k, n = (x.reshape(trials) for x in (counts.trial_macros, counts.trial_users))
-    total = mantel_haenszel(k[:, 1], n[:, 1], k[:, 0], n[:, 0], confidence=confidence)
-    before = np.array([len(waits) for waits in counts.waits_us])
-    converters = np.full(len(before), counts.converters)
-    low, high = wilson(before, converters, confidence=confidence)
-    reach = np.divide(before, converters, out=np.full(len(before), np.nan), where=converters > 0)
-    lags = np.array([median_seconds(waits, confidence) for waits in counts.waits_us])
-    lags = lags.reshape(-1, 3)
-    columns = {"users": counts.users, "exposed_users": people[:, 1]}
-    columns |= {"converters": converters, "preceded": counts.structural}
-    columns |= {"reach_k": before, "reach": reach, "reach_low": low, "reach_high": high}
-    for name, ratio in (("peers", peers), ("total", total)):
-        columns |= {name: ratio.estimate, f"{name}_low": ratio.low, f"{name}_high": ratio.high}
-    columns["total_macros"] = k[:, 1].sum(-1)
-    names = ("median_lag_seconds", "median_lag_low_seconds", "median_lag_high_seconds")
-    return columns | {name: lags[:, i] for i, name in enumerate(names)}
-
-
 def _with_excess(table: pd.DataFrame, found: Ratios, confidence: float) -> pd.DataFrame:
     adjusted = OddsRatio(*(np.ravel(x) for x in found.adjusted))
     more = excess_per_1000(
@@ -401,7 +297,9 @@ def _with_excess(table: pd.DataFrame, found: Ratios, confidence: float) -> pd.Da
     return table
 
 
-def _judged(table: pd.DataFrame, counts: ExposureCounts, limits: VerdictLimits) -> pd.DataFrame:
+def _with_verdicts(
+    table: pd.DataFrame, counts: ExposureCounts, limits: VerdictLimits
+) -> pd.DataFrame:
     control = table["role"] == CONTROL
     whole = table[(table["group"] == ALL) & ~control]
     found = [(row.event, _verdict(row, counts, limits, math.nan)) for row in records(whole)]
@@ -440,35 +338,6 @@ def _verdict(row: Any, counts: ExposureCounts, limits: VerdictLimits, q: float) 
     return verdict_of(facts, limits)
 
 
-def with_milestones(table: pd.DataFrame, near: Mapping[str, OnTheWay]) -> pd.DataFrame:
-    """The table with what `on_the_way` found, in a column and in the reasons of what stands out."""
-    own = table["verdict"].isin([LEADS, INVERSE]) & table["event"].isin(list(near))
-    of = [near[event] if out else None for event, out in zip(table["event"], own, strict=True)]
-    names = pd.Series([None if one is None else one.milestone for one in of], dtype=object)
-    reasons = [
-        reason if one is None else f"{reason} {one.words()}"
-        for reason, one in zip(table["reason"], of, strict=True)
-    ]
-    return table.assign(only_after=names.set_axis(table.index), reason=reasons)
-
-
-CONTEXT = "context"
-
-
-_OF_CONTROLS = Verdict(CONTROL, "A negative control: what is found here is bias.", math.nan)
-
-
-COLUMNS = [
-    "event", "label", "role", "group", "users", "reach", "reach_low", "reach_high", "reach_k",
-    "converters", "macros", "exposed_macros", "exposed_users", "crude", "crude_low", "crude_high",
-    "peers", "peers_low", "peers_high", "adjusted", "adjusted_low", "adjusted_high", "total",
-    "total_low", "total_high", "calibrated", "calibrated_low", "calibrated_high", "p_value",
-    "q_value", "e_value", "e_value_limit", "excess_per_1000", "excess_low", "excess_high", "dose",
-    "dose_low", "dose_high", "dose_p_value", "median_lag_seconds", "median_lag_low_seconds",
-    "median_lag_high_seconds", "verdict", "reason", "needed_users", "controls", "only_after",
-]  # fmt: skip
-
-
 def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     """By the lower limit, never by the estimate; what is not judged comes after."""
     place = np.select([table["role"] == CONTROL, table["verdict"] == STRUCTURAL], [2, 1], 0)
@@ -483,3 +352,126 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     ).sort_values(["group", "place", "calibrated", "adjusted"], kind="stable")
     columns = table.assign(only_after=pd.Series(None, table.index, dtype=object))[COLUMNS]
     return columns.loc[order.index].reset_index(drop=True)
+
+
+def with_milestones(table: pd.DataFrame, near: Mapping[str, MilestoneBefore]) -> pd.DataFrame:
+    """The table with what `milestones_before` found, as a column and in the reasons."""
+    own = table["verdict"].isin([LEADS, INVERSE]) & table["event"].isin(list(near))
+    of = [near[event] if out else None for event, out in zip(table["event"], own, strict=True)]
+    names = pd.Series([None if one is None else one.milestone for one in of], dtype=object)
+    reasons = [
+        reason if one is None else f"{reason} {one.sentence()}"
+        for reason, one in zip(table["reason"], of, strict=True)
+    ]
+    return table.assign(only_after=names.set_axis(table.index), reason=reasons)
+
+
+# Small-cell suppression
+#
+# A row of which one count is small loses all its numbers: ratio, interval and p-value would give
+# the count back. Where only one of several groups or levels would be hidden, the difference between
+# everybody and the others would tell it, so the smallest of the others is hidden with it.
+
+_KEPT = {"event", "label", "role", "group", "verdict", "reason", "controls", "only_after"}
+
+
+def hide_small_rows(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `micro_table` without the numbers of few people.
+
+    Parameters
+    ----------
+    min_cell : rows with a count of fewer people, but of some, are hidden; 1 hides none.
+    """
+    if min_cell == 1 or not len(table):
+        return table
+    others = table["macros"] - table["exposed_macros"]
+    unreached = table["converters"] - table["reach_k"]
+    counts = [table[name] for name in ("users", "exposed_users", "reach_k", "exposed_macros")]
+    hidden = np.any([small(x, min_cell) for x in (*counts, others, unreached)], axis=0)
+    groups = (table["group"] != ALL).to_numpy()
+    hidden[groups] = _with_another_of_each(
+        hidden[groups], table["exposed_macros"][groups], table["event"][groups]
+    )
+    out = _without(table, hidden, [name for name in table if name not in _KEPT])
+    control = (table["verdict"] == CONTROL).to_numpy()
+    milestone = (table["role"] == "milestone").to_numpy()
+    out.loc[hidden & ~milestone & ~control, "reason"] = _too_few(
+        table["converters"].max(), min_cell
+    )
+    out.loc[hidden, "only_after"] = None
+    structural = (table["verdict"] == STRUCTURAL).to_numpy()
+    out.loc[hidden & ~control & ~structural, "verdict"] = NOT_ENOUGH
+    return out
+
+
+def _too_few(converters: float, min_cell: int) -> str:
+    """Why nothing is shown, with the number that limits it where that may be shown."""
+    reason = f"Too few people to show: one of its numbers is of fewer than {min_cell}"
+    if converters >= min_cell:
+        return f"{reason}, of {count(converters)} who converted."
+    return f"{reason}."
+
+
+def hide_small_levels(doses: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `dose_table` without the numbers of few people."""
+    if min_cell == 1 or not len(doses):
+        return doses
+    few = small(doses["k"], min_cell) | small(doses["n"], min_cell)
+    few = _with_another_of_each(few, doses["k"], doses["event"])
+    out = _without(doses, few, ["k", "n", "odds_ratio", "low", "high", "rising"])
+    # The curve runs through all levels, so a hidden one would show in those beside it.
+    out.loc[out["event"].isin(doses.loc[few, "event"]), "rising"] = np.nan
+    return out
+
+
+def hide_small_groups(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `stability` without the numbers of few people."""
+    if min_cell == 1 or not len(table):
+        return table
+    others = table["macros"] - table["exposed_macros"]
+    few = small(table["exposed_macros"], min_cell) | small(others, min_cell)
+    few = _with_another_of_each(few, table["exposed_macros"], table["dimension"])
+    numbers = ["macros", "exposed_macros", "odds_ratio", "low", "high", "se"]
+    out = _without(table, few, numbers)
+    out.loc[few, "enough"] = False
+    return out
+
+
+def hide_small_arms(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table of `doubly_robust` without the numbers of few people.
+
+    Of crude and doubly robust the one would give the other away, so both go.
+    """
+    if min_cell == 1 or not len(table):
+        return table
+    counts = [table[f"{arm}_{what}"] for arm in ("exposed", "other") for what in ("k", "n")]
+    left = [table[f"{arm}_n"] - table[f"{arm}_k"] for arm in ("exposed", "other")]
+    few = np.any([small(x, min_cell) for x in (*counts, *left)], axis=0)
+    if "basis" in table:
+        few[:] = few.any()
+    return _without(table, few, [name for name in table if name not in ("basis", "event")])
+
+
+def hide_small_bins(overlap: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The bins of `doubly_robust` without those of few people."""
+    out = overlap.copy()
+    for name in ("exposed", "other", "trimmed") if min_cell > 1 else ():
+        few = with_another(small(overlap[name], min_cell), overlap[name].to_numpy())
+        out[name] = overlap[name].astype(float).mask(few)
+    return out
+
+
+def _with_another_of_each(hidden: np.ndarray, size: pd.Series, whole: pd.Series) -> np.ndarray:
+    """`with_another` among the rows that are parts of the same `whole`."""
+    out = hidden.copy()
+    for name in whole.unique():
+        own = np.flatnonzero((whole == name).to_numpy())
+        out[own] = with_another(out[own], size.to_numpy()[own])
+    return out
+
+
+def _without(table: pd.DataFrame, hidden: np.ndarray, numbers: list[Any]) -> pd.DataFrame:
+    """The table without the numbers of the hidden rows."""
+    out = table.astype(dict.fromkeys(numbers, float))
+    out.loc[hidden, numbers] = np.nan
+    return out

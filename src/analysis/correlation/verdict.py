@@ -10,12 +10,17 @@ first that matches wins:
    interval spans more than a factor of 4.
 3. ``leads``, 4. ``inverse``: the calibrated interval lies clear of 1, and not by chance alone
    among all that were looked at.
-5. ``vanity``: the calibrated interval lies so near 1 that what is left does not matter.
+5. ``vanity``: the calibrated interval lies so near 1 that nothing that matters is left.
 6. ``goes_along``: associated, but not more than the controls are, or there are no controls.
 7. ``not_enough_data`` again: the interval leaves all of this open.
 
 These are words of association. None of them says that doing more of it would bring more
 conversions; an experiment says that.
+
+An event that stands out may do so because only those can do it who are near the conversion already:
+nobody removes from a cart without having filled one. `milestones_before` finds the milestone that
+came before it. This is said beside the verdict, with the comparison that would tell: from that
+milestone on.
 """
 
 from __future__ import annotations
@@ -33,39 +38,27 @@ from analysis.catalog import Catalog
 from analysis.core.schema import ALL, UsageError, human_duration
 from analysis.core.wording import between, chance, count, share, times, with_interval
 from analysis.correlation.counts import ExposureCounts
-from analysis.correlation.plan import NEVER, ExposurePlan, entry_rows, first_times
+from analysis.correlation.kernels import NEVER
+from analysis.correlation.plan import ExposurePlan, entry_rows, first_times
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.statistics.calibration import MIN_CONTROLS
 from analysis.statistics.odds_ratios import Z95
 
-# ──── verdict
-
-
 STRUCTURAL: Final = "structural"
-
-
 NOT_ENOUGH: Final = "not_enough_data"
-
-
 LEADS: Final = "leads"
-
-
 INVERSE: Final = "inverse"
-
-
 VANITY: Final = "vanity"
-
-
 GOES_ALONG: Final = "goes_along"
-
-
 CONTROL: Final = "control"
-
-
 VERDICTS: Final = (LEADS, INVERSE, GOES_ALONG, VANITY, NOT_ENOUGH, STRUCTURAL, CONTROL)
 
+ASSOCIATION: Final = (
+    "Association only: people who did it are compared with people like them who had not. "
+    "Whether doing it makes anyone convert is a question for an experiment."
+)
 
 _ROUGHLY_EXPOSED = 8
 """Exposed conversions whose chance error alone gives an interval of a factor of 4."""
@@ -290,24 +283,17 @@ def _rounded(users: float) -> float:
     return float(math.ceil(users / step) * step)
 
 
-# ──── on_the_way
+# Milestones before an event
 #
-# Can only those do it who are near the conversion already? Then that is why it goes along.
-#
-# Nobody removes from a cart who has not filled one. Who did so is compared with people of whom most
-# have no cart, and no control shares that: the largest ratio of a scan may say only that a cart
-# goes
-# before a purchase. So of whatever stands out it is asked which milestone came before it, and the
-# answer is said beside the verdict, with the comparison that would tell: from that milestone on.
-
+# Those who did the event are compared with people of whom most never got to the milestone, and no
+# control shares that. So the largest ratio of a scan may say only that a cart comes before a
+# purchase.
 
 _NEARLY_ALL: Final = 0.95
+_LESS_THAN: Final = 0.5
 
 
-_FEW: Final = 0.5
-
-
-class OnTheWay(NamedTuple):
+class MilestoneBefore(NamedTuple):
     """A milestone that nearly all who did an event had reached, and most other people had not.
 
     ``k`` of the ``n`` who did the event had reached it by then; of ``users``, ``reached`` did.
@@ -320,7 +306,7 @@ class OnTheWay(NamedTuple):
     reached: int
     users: int
 
-    def words(self) -> str:
+    def sentence(self) -> str:
         """What it says of the event's ratio, and what to ask instead."""
         rate = self.reached / self.users
         return (
@@ -330,14 +316,14 @@ class OnTheWay(NamedTuple):
         )
 
 
-def on_the_way(
+def milestones_before(
     log: EventLog, catalog: Catalog, plan: ExposurePlan, events: Sequence[str]
-) -> dict[str, OnTheWay]:
+) -> dict[str, MilestoneBefore]:
     """Which of these events are done by hardly anybody who has not reached some milestone?
 
     Parameters
     ----------
-    plan : whom and how long to look at; what comes after the macro conversion is not.
+    plan : whom and how long to look at; nothing counts that comes after the macro conversion.
     events : names of events of the log.
 
     Returns
@@ -356,7 +342,7 @@ def on_the_way(
     >>> log = EventLog.from_frame(frame.assign(time=pd.to_datetime(frame["time"], unit="h")))
     >>> shop = Catalog.from_mapping({"name": "shop", "events": {"buy": {"role": "macro"},
     ...     "cart": {"role": "milestone"}, "remove": {"role": "adverse"}}})
-    >>> found = on_the_way(log, shop, exposure_plan(log, shop), ["remove"])
+    >>> found = milestones_before(log, shop, exposure_plan(log, shop), ["remove"])
     >>> found["remove"].milestone, found["remove"].reached, found["remove"].users
     ('cart', 1, 3)
     """
@@ -364,25 +350,28 @@ def on_the_way(
     if not steps or not events:
         return {}
     names = list(dict.fromkeys([*events, *steps]))
-    parts = parallel.map_shards(log.shards, partial(_before, log=log, plan=plan, names=names))
-    first = np.concatenate(parts, axis=1)
-    did = first < NEVER
+    parts = parallel.map_shards(log.shards, partial(_first_times, log=log, plan=plan, names=names))
+    first = dict(zip(names, np.concatenate(parts, axis=1), strict=True))
+    users = sum(part.shape[1] for part in parts)
+    reached = {step: int((first[step] < NEVER).sum()) for step in steps}
     found = {}
     for event in events:
-        own = did[names.index(event)]
-        by_then = first[:, own] <= first[names.index(event), own]
+        own = first[event] < NEVER
+        n = int(own.sum())
         near = []
         for step in steps:
-            k, reached = int(by_then[names.index(step)].sum()), int(did[names.index(step)].sum())
-            if step != event and k >= _NEARLY_ALL * own.sum() and reached < _FEW * first.shape[1]:
+            k = int((first[step][own] <= first[event][own]).sum())
+            if step != event and k >= _NEARLY_ALL * n and reached[step] < _LESS_THAN * users:
                 label = catalog.label(step)
-                near.append(OnTheWay(step, label, k, int(own.sum()), reached, first.shape[1]))
-        if near and own.any():
+                near.append(MilestoneBefore(step, label, k, n, reached[step], users))
+        if near and n:
             found[event] = min(near, key=lambda one: one.reached)
     return found
 
 
-def _before(shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str]) -> np.ndarray:
+def _first_times(
+    shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str]
+) -> np.ndarray:
     """`first_times` of the units of a shard that enter."""
     first = entry_rows(shard, log=log, start=plan.start)
     bought = plan.macro_rows(log, shard, first)
@@ -390,23 +379,17 @@ def _before(shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str]
     return times[:, first >= 0]
 
 
-# ──── micro_words
-
-
-ASSOCIATION = (
-    "Association only: people who did it are compared with people like them who had not. "
-    "Whether doing it makes anyone convert is a question for an experiment."
-)
+# What every answer about micro conversions says or asks of its table
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of everybody together that a verdict was sought for."""
+    """The rows of everybody together, without controls and what converting requires."""
     free = ~table["verdict"].isin([CONTROL, STRUCTURAL])
     return table[(table["group"] == ALL) & free]
 
 
 def first_period_notes(counts: ExposureCounts, min_cell: int = 1) -> list[str]:
-    """How many of the conversions come too early for anything to precede them; none: nothing."""
+    """How many of the conversions come too early for anything to precede them, as a caveat."""
     if counts.converters < max(min_cell, 1):
         return []
     first = share(counts.first_cell, counts.converters, counts.first_cell / counts.converters)
