@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.segments import kernels as passes
-from analysis.segments.kernels import carts, led
+from analysis.segments import kernels
+from analysis.segments.kernels import carts, conversions_by_value
 
 VISIT, SIGN, BUY, HIDDEN = 0, 1, 2, 3
 
@@ -25,7 +25,7 @@ def counts(rows, *, since=-1_000, until=END, first_only=False, shows=(1, 1, 1, 0
     time, event, value = (np.array(column) for column in zip(*rows, strict=True))
     offsets = np.array([0, 1, len(rows) - 1, len(rows)])
     bounds = np.array([since, until, END], np.int64)
-    found = led(
+    found = conversions_by_value(
         time.astype(np.int64), event.astype(np.uint8), offsets, value.astype(np.int8), 2,
         np.array(shows, np.uint8), SIGN, BUY, WINDOW, bounds, first_only,
     )  # fmt: skip
@@ -118,10 +118,10 @@ def test_one_person(rows, expected):
     assert (decided.tolist(), left.tolist()) == ([0, expected[0], 1], [0, expected[1], 1])
 
 
-# ── The passes of segments on bare arrays: bounds, hidden rows, and what the rules do not reach.
+# The kernels of rules on bare arrays: bounds, hidden rows, and what the rules do not reach.
 
 
-LOW, HIGH = -int(passes.EVER), int(passes.EVER)
+LOW, HIGH = -int(kernels.EVER), int(kernels.EVER)
 
 
 times = st.lists(st.integers(-3, 6), max_size=12).map(sorted)
@@ -130,7 +130,7 @@ times = st.lists(st.integers(-3, 6), max_size=12).map(sorted)
 @given(times, st.integers(-4, 8))
 def test_the_first_row_at_an_instant_is_that_of_numpy(found, instant):
     time = np.array(found, np.int64)
-    assert passes.first_at(time, 0, len(time), instant) == np.searchsorted(time, instant)
+    assert kernels.first_at(time, 0, len(time), instant) == np.searchsorted(time, instant)
 
 
 @given(times, st.integers(-4, 8), st.integers(-4, 8), st.data())
@@ -140,12 +140,12 @@ def test_counts_and_tallies_are_those_of_numpy(found, low, high, data):
         data.draw(st.lists(st.integers(0, 2), min_size=len(time), max_size=len(time))), np.uint8
     )
     offsets = np.array([0, len(found), len(time)], np.int64)
-    tally = passes.tallied(time, event, offsets, 2, low, high)
+    tally = kernels.tallied(time, event, offsets, 2, low, high)
     masks, lut = np.full(2, 3, np.uint64), np.array([0, 1, 0], np.uint8)
-    count = passes.counted(time, event, offsets, masks, lut, np.uint64(2), low, high)
+    count = kernels.counted(time, event, offsets, masks, lut, np.uint64(2), low, high)
     first, last = (
         find(time, event, offsets, masks, lut, np.uint64(2), low, high)
-        for find in (passes.found_first, passes.found_last)
+        for find in (kernels.found_first, kernels.found_last)
     )
     for u in range(2):
         rows = np.arange(offsets[u], offsets[u + 1])
@@ -160,7 +160,7 @@ def test_users_whose_events_do_not_matter_are_skipped():
     time, event = np.zeros(2, np.int64), np.zeros(2, np.uint8)
     offsets, lut = np.array([0, 1, 2], np.int64), np.array([1], np.uint8)
     masks = np.array([1, 0], np.uint64)
-    count = passes.counted(time, event, offsets, masks, lut, np.uint64(1), LOW, HIGH)
+    count = kernels.counted(time, event, offsets, masks, lut, np.uint64(1), LOW, HIGH)
     assert count.tolist() == [1, 0]
 
 
@@ -169,5 +169,5 @@ def test_days_are_counted_from_midnight_before_1970_too():
     time = np.array([-day - 1, -day, -1, 0, day - 1, day], np.int64)
     codes, offsets = np.zeros(6, np.uint8), np.array([0, 6], np.int64)
     masks, lut = np.ones(1, np.uint64), np.array([1], np.uint8)
-    count = passes.days(time, codes, offsets, masks, lut, np.uint64(1), day, LOW, HIGH)
+    count = kernels.days(time, codes, offsets, masks, lut, np.uint64(1), day, LOW, HIGH)
     assert count.tolist() == [4]
