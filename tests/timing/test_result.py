@@ -428,7 +428,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"start": "vist"}, "'vist' is not an event of this log. Did you mean 'visit'?"),
     ({"macro": "by"}, "'by' is not an event of this log. Did you mean 'buy'?"),
     ({"start": "buy"}, "'buy' is the start and the macro."),
-    ({"by": "devise"}, "by='devise' is not a property of this log. Did you mean 'device'?"),
+    ({"by": "devise"}, "by: 'devise' is not a property of this log. Did you mean 'device'?"),
     ({"horizon": "30"}, "horizon='30' has no unit."),
     ({"horizon": "-1d"}, "must be longer than zero"),
     ({"entered": "2026"}, "entered='2026'. Allowed: (start, end)"),
