@@ -121,8 +121,8 @@ def audience(
         before it, and a warning says so.
     holdout : the share of people to hold out, from 0 to below 1.
     seed : of the split: a campaign's name or number. The same person is in the same part for the
-        same seed, whoever else is in the segment; a larger share holds out the same people and
-        more.
+        same seed, no matter who else is in the segment; a larger share holds out the same people
+        and more.
     consent : a property, or `Consent` with the words that grant. Only people whose last known
         value in the log grants it are in, whenever the segment was asked: a no that came later is
         a no. Nobody's silence counts as a yes.

@@ -92,7 +92,7 @@ def check_rule(log: EventLog, rule: Rule, what: str = "segment") -> None:
     Raises
     ------
     UsageError
-        Naming what is unknown, or text where numbers are needed.
+        If an event or property is unknown, or text is to be added up.
     """
     for leaf in leaves(rule):
         for match in _matches(leaf):

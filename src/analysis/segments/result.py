@@ -156,6 +156,7 @@ def segment(
 
     Parameters
     ----------
+    log : see `analysis.core.checks`.
     rule : a rule, its table (``{"did": "purchase"}``), or with `catalog` the name of one there.
     at : only events strictly before this instant count, and only people seen before it are in;
         naive times are UTC; default: the end of what the log covers.
@@ -251,6 +252,7 @@ def picked(log: EventLog, mask: Any, *, at: Any, name: str | None = None) -> Seg
 
     Parameters
     ----------
+    log : see `analysis.core.checks`.
     mask : as `EventLog.in_segment` takes it.
     at : from when on it was known who they are; a comparison by what they did later must begin no
         earlier. Naive times are UTC.

@@ -192,10 +192,7 @@ def _write_counted(rule: Frequency | Value) -> Table:
 
 
 def _write_abandoned(rule: Abandoned) -> Table:
-    pair = {
-        "abandoned": _event(rule.match),
-        "without": _event(rule.without),
-    }
+    pair = {"abandoned": _event(rule.match), "without": _event(rule.without)}
     return {**pair, **_given(rule, "wait", "within", "still")}
 
 
@@ -233,7 +230,7 @@ _WRITE: Final[dict[type[Rule], Callable[[Any], Table]]] = {
 
 
 def in_words(rule: Rule) -> str:
-    """What a rule says about a person.
+    """A rule in words, as it says something about a person.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 People who came yesterday have not had thirty days. Counting them as "did not convert" makes every
 recent rate too low; leaving them out throws away what they have done already. Kaplan and Meier's
 curve uses everybody for exactly as long as they were followed, so both questions come from it:
-how many by which time, and by when the half of those who do.
+how many convert by which time, and by when half of those have.
 
 There is one wait per user: from the first start to the first macro conversion at or after it. A
 user who has not converted by the end of the log, or of the horizon, is censored there. Medians
