@@ -9,7 +9,6 @@ import pandas as pd
 
 from analysis.content.figures import pooled_rates
 from analysis.plotting.theme import PALETTE
-from analysis.segments.figures import audience_rates
 
 
 def table(rates, n=1_000, **more) -> pd.DataFrame:
@@ -73,10 +72,3 @@ def test_hidden_values_are_left_out_and_nothing_is_said_to_be_nothing():
     none = table([0.1, 0.2], pooled=np.nan)
     alt = pooled_rates(none, 0.1).layout.meta["alt"]
     assert alt == "There are too few people to compare values."
-
-
-def test_an_audience_of_hidden_rates_says_so():
-    row = {"group": ["all"], "users": [3], "k": [np.nan], "k_before": [np.nan]}
-    names = [f"{n}{e}" for n in ("rate", "low", "high") for e in ("", "_before")]
-    figure = audience_rates(pd.DataFrame(row | {name: [np.nan] for name in names}))
-    assert figure.layout.meta["alt"] == "There are too few people to show."

@@ -59,6 +59,13 @@ def test_audiences_leave_out_what_is_not_known():
     assert "95% interval 4.0% to 23.0%" in figure.data[0].hovertext[0]
 
 
+def test_an_audience_of_hidden_rates_says_so():
+    row = {"group": ["all"], "users": [3], "k": [np.nan], "k_before": [np.nan]}
+    names = [f"{n}{e}" for n in ("rate", "low", "high") for e in ("", "_before")]
+    figure = audience_rates(pd.DataFrame(row | {name: [np.nan] for name in names}))
+    assert figure.layout.meta["alt"] == "There are too few people to show."
+
+
 def differences() -> pd.DataFrame:
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Who saw a value and converted, by hand: the very instants where it turns."""
+"""The loops by hand and against numpy: the very instants where they turn, bounds, hidden rows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,103 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.segments import kernels as passes
-from analysis.segments.kernels import carts, led
+from analysis.segments import kernels
+from analysis.segments.kernels import carts, conversions_by_value
+
+# Rules on bare arrays: bounds, hidden rows, and what the rules themselves do not reach.
+
+LOW, HIGH = -int(kernels.EVER), int(kernels.EVER)
+
+times = st.lists(st.integers(-3, 6), max_size=12).map(sorted)
+
+
+@given(times, st.integers(-4, 8))
+def test_the_first_row_at_an_instant_is_that_of_numpy(found, instant):
+    time = np.array(found, np.int64)
+    assert kernels.first_at(time, 0, len(time), instant) == np.searchsorted(time, instant)
+
+
+@given(times, st.integers(-4, 8), st.integers(-4, 8), st.data())
+def test_counts_and_tallies_are_those_of_numpy(found, low, high, data):
+    time = np.array([*found, *found], np.int64)
+    event = np.array(
+        data.draw(st.lists(st.integers(0, 2), min_size=len(time), max_size=len(time))), np.uint8
+    )
+    offsets = np.array([0, len(found), len(time)], np.int64)
+    tally = kernels.tallied(time, event, offsets, 2, low, high)
+    masks, lut = np.full(2, 3, np.uint64), np.array([0, 1, 0], np.uint8)
+    count = kernels.counted(time, event, offsets, masks, lut, np.uint64(2), low, high)
+    first, last = (
+        find(time, event, offsets, masks, lut, np.uint64(2), low, high)
+        for find in (kernels.found_first, kernels.found_last)
+    )
+    for u in range(2):
+        rows = np.arange(offsets[u], offsets[u + 1])
+        rows = rows[(time[rows] >= low) & (time[rows] < high)]
+        assert tally[u].tolist() == [(event[rows] == code).sum() for code in range(2)]
+        mine = rows[event[rows] == 1]
+        assert count[u] == len(mine)
+        assert (first[u], last[u]) == ((mine[0], mine[-1]) if len(mine) else (-1, -1))
+
+
+def test_users_whose_events_do_not_matter_are_skipped():
+    time, event = np.zeros(2, np.int64), np.zeros(2, np.uint8)
+    offsets, lut = np.array([0, 1, 2], np.int64), np.array([1], np.uint8)
+    masks = np.array([1, 0], np.uint64)
+    count = kernels.counted(time, event, offsets, masks, lut, np.uint64(1), LOW, HIGH)
+    assert count.tolist() == [1, 0]
+
+
+def test_days_are_counted_from_midnight_before_1970_too():
+    day = 86_400
+    time = np.array([-day - 1, -day, -1, 0, day - 1, day], np.int64)
+    codes, offsets = np.zeros(6, np.uint8), np.array([0, 6], np.int64)
+    masks, lut = np.ones(1, np.uint64), np.array([1], np.uint8)
+    count = kernels.days(time, codes, offsets, masks, lut, np.uint64(1), day, LOW, HIGH)
+    assert count.tolist() == [4]
+
+
+# Carts: what begins, closes and leaves one.
+
+ADD, PAY, OTHER = 0, 1, 2
+WAIT = 10
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], (0, 0)),
+        ([(0, PAY)], (0, 0)),
+        ([(0, ADD)], (1, 1)),
+        ([(0, ADD), (10, PAY)], (1, 0)),
+        ([(0, ADD), (11, PAY)], (1, 1)),
+        ([(0, ADD), (10, ADD), (20, PAY)], (1, 0)),
+        ([(0, ADD), (11, ADD), (12, PAY)], (2, 1)),
+        ([(0, ADD), (1, PAY), (2, ADD), (3, PAY)], (2, 0)),
+        ([(5, PAY), (5, ADD)], (1, 0)),
+        ([(5, OTHER), (5, ADD), (8, OTHER), (9, PAY)], (1, 0)),
+        ([(89, ADD)], (1, 1)),
+        ([(90, ADD)], (0, 0)),
+        ([(95, ADD), (99, PAY)], (1, 0)),
+        ([(95, ADD), (100, PAY)], (0, 0)),
+    ],
+)
+def test_the_carts_of_one_person(rows, expected):
+    time = np.array([t for t, _ in rows], np.int64)
+    event = np.array([e for _, e in rows], np.uint8)
+    # Somebody without rows before, somebody with a cart after: neither may leak.
+    time, event = np.append(time, 50), np.append(event, np.uint8(ADD))
+    offsets = np.array([0, 0, len(rows), len(rows) + 1])
+    decided, left = carts(time, event, offsets, ADD, PAY, WAIT, 100)
+    assert (decided.tolist(), left.tolist()) == ([0, expected[0], 1], [0, expected[1], 1])
+
+
+# Values seen and conversions after them.
 
 VISIT, SIGN, BUY, HIDDEN = 0, 1, 2, 3
-
-
 WINDOW, END = 10, 100
-
-
 A, B, NONE = 0, 1, -1
+ZERO = (0, 0, 0, 0)
 
 
 def counts(rows, *, since=-1_000, until=END, first_only=False, shows=(1, 1, 1, 0)):
@@ -25,14 +112,11 @@ def counts(rows, *, since=-1_000, until=END, first_only=False, shows=(1, 1, 1, 0
     time, event, value = (np.array(column) for column in zip(*rows, strict=True))
     offsets = np.array([0, 1, len(rows) - 1, len(rows)])
     bounds = np.array([since, until, END], np.int64)
-    found = led(
+    found = conversions_by_value(
         time.astype(np.int64), event.astype(np.uint8), offsets, value.astype(np.int8), 2,
         np.array(shows, np.uint8), SIGN, BUY, WINDOW, bounds, first_only,
     )  # fmt: skip
     return [tuple(row) for row in found.tolist()]
-
-
-ZERO = (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -78,96 +162,3 @@ def test_only_rows_that_show_a_value_count():
     rows = [(0, BUY, A), (3, VISIT, B)]
     assert counts(rows, shows=(1, 0, 0, 0)) == [ZERO, (1, 0, 0, 0), (1, 0, 0, 0)]
     assert counts(rows, shows=(1, 0, 0, 0), first_only=True)[1] == (1, 0, 0, 0)
-
-
-# ── Carts by hand: what begins, closes and leaves one, at the very instants where it turns.
-
-
-ADD, BUY_OF_ENGAGEMENT, OTHER = 0, 1, 2
-
-
-WAIT = 10
-
-
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        ([], (0, 0)),
-        ([(0, BUY_OF_ENGAGEMENT)], (0, 0)),
-        ([(0, ADD)], (1, 1)),
-        ([(0, ADD), (10, BUY_OF_ENGAGEMENT)], (1, 0)),
-        ([(0, ADD), (11, BUY_OF_ENGAGEMENT)], (1, 1)),
-        ([(0, ADD), (10, ADD), (20, BUY_OF_ENGAGEMENT)], (1, 0)),
-        ([(0, ADD), (11, ADD), (12, BUY_OF_ENGAGEMENT)], (2, 1)),
-        ([(0, ADD), (1, BUY_OF_ENGAGEMENT), (2, ADD), (3, BUY_OF_ENGAGEMENT)], (2, 0)),
-        ([(5, BUY_OF_ENGAGEMENT), (5, ADD)], (1, 0)),
-        ([(5, OTHER), (5, ADD), (8, OTHER), (9, BUY_OF_ENGAGEMENT)], (1, 0)),
-        ([(89, ADD)], (1, 1)),
-        ([(90, ADD)], (0, 0)),
-        ([(95, ADD), (99, BUY_OF_ENGAGEMENT)], (1, 0)),
-        ([(95, ADD), (100, BUY_OF_ENGAGEMENT)], (0, 0)),
-    ],
-)
-def test_one_person(rows, expected):
-    time = np.array([t for t, _ in rows], np.int64)
-    event = np.array([e for _, e in rows], np.uint8)
-    # Somebody without rows before, somebody with a cart after: neither may leak.
-    time, event = np.append(time, 50), np.append(event, np.uint8(ADD))
-    offsets = np.array([0, 0, len(rows), len(rows) + 1])
-    decided, left = carts(time, event, offsets, ADD, BUY_OF_ENGAGEMENT, WAIT, 100)
-    assert (decided.tolist(), left.tolist()) == ([0, expected[0], 1], [0, expected[1], 1])
-
-
-# ── The passes of segments on bare arrays: bounds, hidden rows, and what the rules do not reach.
-
-
-LOW, HIGH = -int(passes.EVER), int(passes.EVER)
-
-
-times = st.lists(st.integers(-3, 6), max_size=12).map(sorted)
-
-
-@given(times, st.integers(-4, 8))
-def test_the_first_row_at_an_instant_is_that_of_numpy(found, instant):
-    time = np.array(found, np.int64)
-    assert passes.first_at(time, 0, len(time), instant) == np.searchsorted(time, instant)
-
-
-@given(times, st.integers(-4, 8), st.integers(-4, 8), st.data())
-def test_counts_and_tallies_are_those_of_numpy(found, low, high, data):
-    time = np.array([*found, *found], np.int64)
-    event = np.array(
-        data.draw(st.lists(st.integers(0, 2), min_size=len(time), max_size=len(time))), np.uint8
-    )
-    offsets = np.array([0, len(found), len(time)], np.int64)
-    tally = passes.tallied(time, event, offsets, 2, low, high)
-    masks, lut = np.full(2, 3, np.uint64), np.array([0, 1, 0], np.uint8)
-    count = passes.counted(time, event, offsets, masks, lut, np.uint64(2), low, high)
-    first, last = (
-        find(time, event, offsets, masks, lut, np.uint64(2), low, high)
-        for find in (passes.found_first, passes.found_last)
-    )
-    for u in range(2):
-        rows = np.arange(offsets[u], offsets[u + 1])
-        rows = rows[(time[rows] >= low) & (time[rows] < high)]
-        assert tally[u].tolist() == [(event[rows] == code).sum() for code in range(2)]
-        mine = rows[event[rows] == 1]
-        assert count[u] == len(mine)
-        assert (first[u], last[u]) == ((mine[0], mine[-1]) if len(mine) else (-1, -1))
-
-
-def test_users_whose_events_do_not_matter_are_skipped():
-    time, event = np.zeros(2, np.int64), np.zeros(2, np.uint8)
-    offsets, lut = np.array([0, 1, 2], np.int64), np.array([1], np.uint8)
-    masks = np.array([1, 0], np.uint64)
-    count = passes.counted(time, event, offsets, masks, lut, np.uint64(1), LOW, HIGH)
-    assert count.tolist() == [1, 0]
-
-
-def test_days_are_counted_from_midnight_before_1970_too():
-    day = 86_400
-    time = np.array([-day - 1, -day, -1, 0, day - 1, day], np.int64)
-    codes, offsets = np.zeros(6, np.uint8), np.array([0, 6], np.int64)
-    masks, lut = np.ones(1, np.uint64), np.array([1], np.uint8)
-    count = passes.days(time, codes, offsets, masks, lut, np.uint64(1), day, LOW, HIGH)
-    assert count.tolist() == [4]

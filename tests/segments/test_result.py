@@ -302,16 +302,14 @@ def test_a_segment_fits_the_same_log_opened_again(tmp_path):
     assert list(fewer.in_segment(found).user_ids) == ["bob"]
 
 
-# ── Overlaps against sets of Python.
-
+# Overlaps, against sets of Python.
 
 EVENTS = ["a", "b", "c"]
-
 
 rows = st.lists(st.tuples(st.integers(0, 9).map(str), st.sampled_from([*EVENTS, "x"])), max_size=40)
 
 
-def log_of_of_segment_overlaps(found: list[tuple[str, str]], shards: int = 1) -> EventLog:
+def log_of_events(found: list[tuple[str, str]], shards: int = 1) -> EventLog:
     frame = pd.DataFrame([*found, *(("z", e) for e in EVENTS)], columns=["user", "event"])
     frame["time"] = pd.Timestamp("2026-01-01")
     return EventLog.from_frame(frame, shards=shards)
@@ -320,7 +318,7 @@ def log_of_of_segment_overlaps(found: list[tuple[str, str]], shards: int = 1) ->
 @settings(max_examples=80)
 @given(rows, st.sampled_from([1, 4]))
 def test_combinations_are_those_of_sets(found, shards):
-    log = log_of_of_segment_overlaps(found, shards)
+    log = log_of_events(found, shards)
     people = log.to_frame().groupby("user")["event"].agg(set)
     result = overlaps(log, {name: segment(log, did(name)) for name in EVENTS}, min_cell=1)
     assert result.table["k"].sum() == len(people)
@@ -342,7 +340,7 @@ def test_combinations_are_those_of_sets(found, shards):
 def test_sentence_figure_and_few_people():
     found = [(f"u{i}", "a") for i in range(30)] + [(f"u{i}", "b") for i in range(10)]
     found += [(f"u{i}", "c") for i in range(2)]
-    log = log_of_of_segment_overlaps(found)
+    log = log_of_events(found)
     result = overlaps(log, {name: segment(log, did(name)) for name in EVENTS})
     assert "most of them in A and B: 25.8% (8 of 31)" in result.sentence()
     assert "95% interval" in result.sentence()
@@ -354,7 +352,7 @@ def test_sentence_figure_and_few_people():
 
 
 def test_a_view_counts_its_own_people():
-    log = log_of_of_segment_overlaps([("u", "a"), ("v", "b"), ("w", "x")])
+    log = log_of_events([("u", "a"), ("v", "b"), ("w", "x")])
     both = {name: segment(log, did(name)) for name in ("a", "b")}
     found = overlaps(log.where(event=["a", "b"]), both, min_cell=1)
     assert found.table["k"].tolist() == [1, 1, 1]
@@ -362,7 +360,7 @@ def test_a_view_counts_its_own_people():
 
 
 def test_wrong_use():
-    log = log_of_of_segment_overlaps([("u", "a")])
+    log = log_of_events([("u", "a")])
     one, two = segment(log, did("a")), segment(log, did("b"), at="2026-01-01 12:00")
     with pytest.raises(UsageError, match="the same instant"):
         overlaps(log, {"a": one, "b": two})
@@ -375,7 +373,7 @@ def test_wrong_use():
 
 
 def test_nobody_overlaps():
-    log = log_of_of_segment_overlaps([])
+    log = log_of_events([])
     empty = EventLog.from_frame(log.to_frame().iloc[:0])
     found = overlaps(empty, {"a": segment(empty, did("*")), "b": segment(empty, ~did("*"))})
     assert not len(found.table)

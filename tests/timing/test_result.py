@@ -117,7 +117,7 @@ def test_a_week_that_was_asked_for_in_part_is_as_long_as_that_part(
     assert set(berlin["start"].dt.tz_convert("Europe/Berlin").dt.hour) == {0}
 
 
-# ── against plain pandas ────────────────────────────────────────────────────────────────────────
+# Against plain pandas.
 
 events = st.tuples(
     st.sampled_from(["ann", "bob", "cem", "dee"]),
@@ -236,7 +236,7 @@ def test_a_longer_history_of_nothing_changes_nothing(
     pd.testing.assert_frame_equal(conversion_curve(view, "view_item", "purchase").table, one.table)
 
 
-# ── sessions ────────────────────────────────────────────────────────────────────────────────────
+# Sessions.
 
 
 def test_in_which_session_they_bought() -> None:
@@ -267,7 +267,7 @@ def test_sessions_are_counted_from_that_of_the_start() -> None:
         assert sessions["k"].tolist() == [float(session == number) for number in (1, 2, 3, 4)]
 
 
-# ── options ─────────────────────────────────────────────────────────────────────────────────────
+# Options.
 
 
 def test_the_first_macro_at_or_after_the_start_counts() -> None:
@@ -352,7 +352,7 @@ def test_small_groups_and_few_conversions_are_hidden() -> None:
     assert everything.numbers()["rate"]["value"] is None
 
 
-# ── what cannot be answered ─────────────────────────────────────────────────────────────────────
+# What cannot be answered.
 
 
 def test_a_macro_that_never_happened_is_undefined_and_not_zero() -> None:
@@ -428,7 +428,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"start": "vist"}, "'vist' is not an event of this log. Did you mean 'visit'?"),
     ({"macro": "by"}, "'by' is not an event of this log. Did you mean 'buy'?"),
     ({"start": "buy"}, "'buy' is the start and the macro."),
-    ({"by": "devise"}, "by='devise' is not a property of this log. Did you mean 'device'?"),
+    ({"by": "devise"}, "by: 'devise' is not a property of this log. Did you mean 'device'?"),
     ({"horizon": "30"}, "horizon='30' has no unit."),
     ({"horizon": "-1d"}, "must be longer than zero"),
     ({"entered": "2026"}, "entered='2026'. Allowed: (start, end)"),

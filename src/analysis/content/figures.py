@@ -1,8 +1,8 @@
-"""Rates of many values as points with their pooled intervals, the crude rates as rings."""
+"""What is drawn of contents: pooled rates as points with intervals, the crude rates as rings."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -29,16 +29,15 @@ from analysis.plotting.theme import (
     short,
 )
 
-MOST_ROWS = 16
+MOST_ROWS: Final = 16
 
-
-_NAME = 34
-
-
-_COLORS = {"more": UP, "less": DOWN}
-
-
-_SAYS = {"more": "above a typical one", "less": "below a typical one", "unclear": "not clear"}
+_MOST_NAME: Final = 34
+_COLORS: Final = {"more": UP, "less": DOWN}
+_VERDICTS: Final = {
+    "more": "above a typical one",
+    "less": "below a typical one",
+    "unclear": "not clear",
+}
 
 
 def pooled_rates(table: pd.DataFrame, typical: float, *, title: str | None = None) -> go.Figure:
@@ -66,7 +65,7 @@ def pooled_rates(table: pd.DataFrame, typical: float, *, title: str | None = Non
     shown = known if len(known) <= MOST_ROWS else pd.concat([known.head(half), known.tail(half)])
     place = rows(len(shown), 1)
     y = [centers[0] for centers in place.centers]
-    names = [f"<b>{safe(short(row.value, _NAME))}</b>" for row in records(shown)]
+    names = [f"<b>{safe(short(row.value, _MOST_NAME))}</b>" for row in records(shown)]
     beside = [
         edge_note(f"{percent(row.pooled)} · {row.n:,.0f}", at, strong=row.verdict != "unclear")
         for row, at in zip(records(shown), y, strict=True)
@@ -85,17 +84,10 @@ def pooled_rates(table: pd.DataFrame, typical: float, *, title: str | None = Non
         "margin_r": 104,
     }
     more = f" {left} more lie between." if left else ""
-    said = " ".join(f"{_said(row)}." for row in records(shown))
-    alt = f"A typical value: {percent(typical)}. {said}{more}"
+    captions = " ".join(f"{_caption(row)}." for row in records(shown))
+    alt = f"A typical value: {percent(typical)}. {captions}{more}"
     height = int(place.height) + AXIS + 36
     return finished(_traces(shown, y), layout, title=title, alt=alt, height=height)
-
-
-def _upper(table: pd.DataFrame) -> float:
-    """The end of the scale: all intervals, and the counted rates that lie near them."""
-    reach = float(table["pooled_high"].max())
-    counted = table.loc[table["rate"] <= 1.3 * reach, "rate"]
-    return min(1.0, max(reach, float(counted.max()) if len(counted) else 0.0, 0.005) * 1.05)
 
 
 def _axis(table: pd.DataFrame, words: str) -> dict[str, Any]:
@@ -106,6 +98,13 @@ def _axis(table: pd.DataFrame, words: str) -> dict[str, Any]:
         ticks = [i * 0.0025 for i in range(int(upper / 0.0025) + 1)]
         axis |= {"tickvals": plain(ticks), "ticktext": [f"{100 * tick:g}%" for tick in ticks]}
     return axis
+
+
+def _upper(table: pd.DataFrame) -> float:
+    """The end of the scale: all intervals, and the counted rates that lie near them."""
+    reach = float(table["pooled_high"].max())
+    counted = table.loc[table["rate"] <= 1.3 * reach, "rate"]
+    return min(1.0, max(reach, float(counted.max()) if len(counted) else 0.0, 0.005) * 1.05)
 
 
 def _traces(table: pd.DataFrame, y: list[float]) -> list[Any]:
@@ -134,7 +133,7 @@ def _traces(table: pd.DataFrame, y: list[float]) -> list[Any]:
         y=y,
         mode="markers",
         marker={"size": 11, "color": colors, "line": {"width": 0}},
-        hovertext=[safe_lines(_told(row)) for row in records(table)],
+        hovertext=[safe_lines(_hover_text(row)) for row in records(table)],
         hoverinfo="text",
     )
     return [*lines, rings, dots]
@@ -144,19 +143,18 @@ def _interval(row: Any) -> str:
     return f"95% interval {percent(row.pooled_low)} to {percent(row.pooled_high)}"
 
 
-def _told(row: Any) -> list[str]:
+def _hover_text(row: Any) -> list[str]:
     return [
         str(row.value),
         f"pooled {percent(row.pooled)}",
         _interval(row),
         f"counted {share(row.k, row.n, row.rate)}",
-        _SAYS[row.verdict],
+        _VERDICTS[row.verdict],
     ]
 
 
-def _said(row: Any) -> str:
-    many = f"counted {share(row.k, row.n, row.rate)}"
+def _caption(row: Any) -> str:
     return (
-        f"{row.value}: pooled {percent(row.pooled)} ({_interval(row)}), {many}, "
-        + (_SAYS[row.verdict])
+        f"{row.value}: pooled {percent(row.pooled)} ({_interval(row)}), "
+        f"counted {share(row.k, row.n, row.rate)}, {_VERDICTS[row.verdict]}"
     )

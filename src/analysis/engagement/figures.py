@@ -1,9 +1,9 @@
-"""Levels of engagement as bars, and how much more often the engaged do each thing, as points."""
+"""What is drawn of engagement: levels as bars; how much more often the engaged do each thing."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -31,10 +31,8 @@ from analysis.plotting.theme import (
     short,
 )
 
-_NAME = 30
-
-
-_TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+_MOST_NAME: Final = 30
+_TICKS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 
 def level_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -69,8 +67,8 @@ def level_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         )
         interval = f"95% interval {percent(row.low)} to {percent(row.high)}"
         words = f"{percent(row.rate)} · {count(row.k)} · {span}"
-        told = [f"{row.level} engagement", span, many, interval, like]
-        bars.append(Bar(row.level, row.rate, row.low, row.high, words, told))
+        hover = [f"{row.level} engagement", span, many, interval, like]
+        bars.append(Bar(row.level, row.rate, row.low, row.high, words, hover))
         alt.append(f"{row.level.capitalize()}: {span}, {many}, {like}.")
     upper = float(known["high"].max())
     axis = percent_axis(min(1.0, upper)) | {"range": [0, upper * 2.6]}
@@ -109,10 +107,9 @@ times as often (95% interval 2.0 to 4.5), rises.'
         ["rank", "ratio"], ascending=[True, False], kind="stable"
     )
     wide = {key: own.set_index("level") for key, own in table.groupby("event")}
-    said = {row.event: _told(row, wide[row.event]) for row in records(shown)}
     place = rows(len(shown), 1)
     y = [centers[0] for centers in place.centers]
-    names = [f"<b>{safe(short(_heading(row), _NAME))}</b>" for row in records(shown)]
+    names = [f"<b>{safe(short(_heading(row), _MOST_NAME))}</b>" for row in records(shown)]
     beside = [
         edge_note(
             f"{_one(wide[row.event], 'low')} → {_one(wide[row.event], 'high')}",
@@ -129,12 +126,11 @@ times as often (95% interval 2.0 to 4.5), rises.'
         "shapes": row_lines(place, 1.0),
         "margin_r": 108,
     }
-    alt = " ".join(f"{', '.join(said[row.event][1])}." for row in records(shown))
+    alt = " ".join(f"{_caption(row, wide[row.event])}." for row in records(shown))
     rest = len(trends) - len(shown)
     alt += f" {rest} more with too few people or events to show." if rest else ""
     height = int(place.height) + AXIS + 36
-    traces = _traces(shown, y, said)
-    return finished(traces, layout, title=title, alt=alt, height=height)
+    return finished(_traces(shown, y, wide), layout, title=title, alt=alt, height=height)
 
 
 def _heading(row: Any) -> str:
@@ -143,16 +139,6 @@ def _heading(row: Any) -> str:
 
 def _one(levels: pd.DataFrame, level: str) -> str:
     return f"{levels['per_100'][level]:.1f}"
-
-
-def _told(row: Any, levels: pd.DataFrame) -> tuple[list[str], list[str]]:
-    low, high = (count(levels["n"][level]) for level in ("low", "high"))
-    first = f"{_one(levels, 'low')} per 100 {row.unit} at low engagement ({low} people)"
-    last = f"{_one(levels, 'high')} at high ({high} people)"
-    times = f"{row.ratio:.1f} times as often"
-    interval = f"95% interval {row.ratio_low:.1f} to {row.ratio_high:.1f}"
-    hover = [_heading(row), first, last, times, interval, row.trend]
-    return hover, [f"{row.label}: {first}", last, f"{times} ({interval})", row.trend]
 
 
 def _axis(table: pd.DataFrame) -> dict[str, Any]:
@@ -168,7 +154,7 @@ def _axis(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _traces(table: pd.DataFrame, y: list[float], said: dict[str, Any]) -> list[Any]:
+def _traces(table: pd.DataFrame, y: list[float], wide: dict[Any, pd.DataFrame]) -> list[Any]:
     color_of = {"rises": UP, "falls": DOWN}
     colors = [color_of.get(row.trend, REST) for row in records(table)]
     lines: list[Any] = [
@@ -191,7 +177,25 @@ def _traces(table: pd.DataFrame, y: list[float], said: dict[str, Any]) -> list[A
             "symbol": ["circle-open" if c == REST else "circle" for c in colors],
             "line": {"width": 2, "color": colors},
         },
-        hovertext=[safe_lines(said[row.event][0]) for row in records(table)],
+        hovertext=[
+            safe_lines([_heading(row), *_parts(row, wide[row.event]), row.trend])
+            for row in records(table)
+        ],
         hoverinfo="text",
     )
     return [*lines, dots]
+
+
+def _caption(row: Any, levels: pd.DataFrame) -> str:
+    low, high, times, interval = _parts(row, levels)
+    return f"{row.label}: {low}, {high}, {times} ({interval}), {row.trend}"
+
+
+def _parts(row: Any, levels: pd.DataFrame) -> list[str]:
+    low, high = (count(levels["n"][level]) for level in ("low", "high"))
+    return [
+        f"{_one(levels, 'low')} per 100 {row.unit} at low engagement ({low} people)",
+        f"{_one(levels, 'high')} at high ({high} people)",
+        f"{row.ratio:.1f} times as often",
+        f"95% interval {row.ratio_low:.1f} to {row.ratio_high:.1f}",
+    ]

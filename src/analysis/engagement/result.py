@@ -1,13 +1,13 @@
 """Who is engaged, and which small actions do the engaged do more often?
 
-Engagement is a score of recency, frequency, depth and diversity (`engagement_scores`), cut into
-three levels. The table then asks of every micro conversion how often it is done per session at
-each level. Two things would make such a table true whatever the people are like, and both are
-taken out: a row's own event counts in nobody's score for that row, and rates are per session and
-not per person, because who comes more often does more of everything. The share of people who ever
-did it stands beside the rate, so that the difference can be seen. A third is left where the same
-sessions make the level and are counted: who stayed long did more of everything in them. ``until=``
-counts the sessions that came after.
+Engagement is a score of recency, frequency, depth and diversity (`scores`), cut into three levels.
+The table then asks of every micro conversion how often it is done per session at each level
+(`table`). Two things would make such a table true whatever the people are like, and both are taken
+out: a row's own event counts in nobody's score for that row, and rates are per session and not per
+person, because people who come more often do more of everything. The share of people who ever did
+it stands beside the rate, so that the difference can be seen. A third is left where the same
+sessions make the level and are counted: people who stayed long did more of everything in them.
+``until=`` counts the sessions that came after.
 
 What this module refuses to do: call a trend an effect of engagement, or of the action. Controls,
 which cannot do anything, stand in the same table; where they rise too, so would anything.
@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.core import checks
-from analysis.core.result import Result
+from analysis.core.result import Result, suppress
 from analysis.core.schema import US_PER_DAY, UsageError, instant_us, one_of, timestamp
 from analysis.core.wording import count, percent, share
 from analysis.engagement.figures import engagement_ratios, level_bars
@@ -33,179 +33,23 @@ from analysis.engagement.scores import (
     activity,
     checked_cuts,
     left_out,
-    level_names,
     micro_events,
-    questions,
-    rows_of,
     scores,
-    trend_rows,
 )
+from analysis.engagement.table import judged_trends, level_rows, row_specs
 from analysis.eventlog.log import EventLog, look_ahead_warnings
-from analysis.segments.kernels import EVER
+from analysis.segments.evaluate import EARLIEST
 from analysis.segments.result import Segment, instant_of, picked
 from analysis.statistics.rates import LEVELS, wilson
 
-# ──── engagement_words
-#
-# What the levels and the table of engagement say in words.
-
-
-_NOT_CAUSED = (
+_NOT_CAUSED: Final = (
     "A trend says who does it, not what it does: it makes nobody engaged, and engagement does not "
     "make anybody do it."
 )
-
-
-_PATH = (
+_PATH: Final = (
     "Milestones come one after the other, so a score that leaves out one still holds the others: "
     "their trends are in part true by construction."
 )
-
-
-def score_table(users: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """A row per level: its scores, its people and their medians; what is about few is NaN."""
-    numbers = ["recency_days", "sessions", "depth", "diversity"]
-    n = len(users)
-    rows = []
-    for level in LEVELS:
-        own = users[users["level"] == level]
-        known = len(own) > 0
-        ends = [own["score"].min(), own["score"].max()] if known else [np.nan] * 2
-        middle = [float(own[name].median()) if known else np.nan for name in numbers]
-        rows.append([level, *ends, len(own), n, len(own) / n if n else np.nan, *middle])
-    names = ["level", "score_low", "score_high", "k", "n", "rate", *numbers]
-    table = pd.DataFrame(rows, columns=names)
-    low, high = wilson(table["k"], table["n"])
-    table.insert(6, "low", low)
-    table.insert(7, "high", high)
-    few = table["k"].between(1, min_cell - 1)
-    if few.any():
-        shown = [*names[1:4], "rate", "low", "high", *numbers]
-        table[shown] = table[shown].astype(float).mask(few)
-    return table
-
-
-def readable_rows(table: pd.DataFrame, trends: pd.DataFrame, *, min_cell: int) -> pd.DataFrame:
-    """The table for people: a row per event, a column per level, everything as text.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({
-    ...     "event": "share", "level": ["low", "medium", "high"], "per_100": [2.0, 3.0, 6.0],
-    ...     "low": [1.5, 2.5, 5.0], "high": [2.5, 3.5, 7.0], "k": 10, "n": 40, "share": 0.25})
-    >>> found = readable_rows(rows, pd.DataFrame({
-    ...     "event": ["share"], "label": "Shared", "unit": "sessions", "trend": "rises",
-    ...     "share_trend": "unclear"}), min_cell=5)
-    >>> found.iloc[0].to_list()[2:5]
-    ['6.0 (5.0 to 7.0)', 'rises', '25.0% (10 of 40)']
-    """
-    few = f"fewer than {min_cell} people"
-    cells: dict[str, list[str]] = {}
-    for row in table.to_dict("records"):
-        interval = f"{row['low']:.1f} to {row['high']:.1f}"
-        rate = "n/a" if np.isnan(row["per_100"]) else f"{row['per_100']:.1f} ({interval})"
-        hidden = np.isnan(row["k"])
-        own = cells.setdefault(row["event"], [])
-        own.append(few if hidden else rate)
-        own.append(few if hidden else share(row["k"], row["n"], row["share"]))
-    rows = [
-        [*cells[row["event"]][::2], row["trend"], *cells[row["event"]][1::4], row["share_trend"]]
-        for row in trends.to_dict("records")
-    ]
-    names = [f"{level}, per 100" for level in LEVELS]
-    names += ["rate", "did it, low", "did it, high", "share"]
-    titles = [f"{row['label']} ({row['unit']})" for row in trends.to_dict("records")]
-    return pd.DataFrame(rows, pd.Index(titles, name="event"), names, dtype=str)
-
-
-def table_sentence(table: pd.DataFrame, trends: pd.DataFrame) -> str:
-    """How many micro conversions rise per session, and the one that does most."""
-    own = trends[trends["role"].isin(["milestone", "secondary"])]
-    up = own[own["trend"] == "rises"]
-    said = (
-        f"{count(len(up))} of {count(len(own))} micro conversions are done clearly more often per "
-        "session by people who are more engaged in all else"
-    )
-    known = up[up["ratio"].notna()]
-    if not len(known):
-        return f"{said}."
-    top = known.iloc[int(known["ratio"].to_numpy().argmax())]
-    levels = table[table["event"] == top["event"]].set_index("level")
-    return (
-        f"{said}; the steepest is “{top['label']}”: {_rate(levels.loc['high'])} at the high level "
-        f"against {_rate(levels.loc['low'])} at the low one, {top['ratio']:.1f} times as often "
-        f"(95% interval {top['ratio_low']:.1f} to {top['ratio_high']:.1f})."
-    )
-
-
-def _rate(row: Any) -> str:
-    return (
-        f"{row['per_100']:.1f} per 100 sessions ({count(row['events'])} in "
-        f"{count(row['trials'])} sessions of {count(row['n'])} people)"
-    )
-
-
-def table_warnings(
-    trends: pd.DataFrame, *, hidden: int, unplaced: int, min_cell: int
-) -> tuple[str, ...]:
-    """What must be known to read the table."""
-    said = [_NOT_CAUSED, _shares(trends)]
-    controls = trends[trends["role"] == "control"]
-    if len(controls):
-        k = int((controls["trend"] == "rises").sum())
-        said.append(
-            f"Of {count(len(controls))} controls, which cannot do anything, {count(k)} rise per "
-            "session too: "
-            + (
-                "active people do more of everything, also within a session, so a rise by itself "
-                f"says nothing of an action. Compare it with theirs{_range(controls['ratio'])}."
-                if k
-                else "a rise of an action is more than being active."
-            )
-        )
-    if (trends["role"] == "milestone").any():
-        said.append(_PATH)
-    if hidden:
-        said.append(f"{count(hidden)} rows of fewer than {min_cell} people are hidden.")
-    if unplaced:
-        said.append(
-            f"Up to {count(unplaced)} people did nothing but the row's own event, and are not in "
-            "that row."
-        )
-    return tuple(said)
-
-
-def period_note(period: tuple[int, int] | None) -> str:
-    """Which sessions were counted; None: those that the levels were made of."""
-    if period is None:
-        return (
-            "The sessions counted are those that made the levels: whoever stayed long in one did "
-            "more of everything in it. until=... counts those that came after."
-        )
-    start, end = (timestamp(instant) for instant in period)
-    return (
-        f"The levels are as of {start:%Y-%m-%d %H:%M} UTC, the sessions counted those from then "
-        f"until {end:%Y-%m-%d %H:%M}: what made the levels is not counted."
-    )
-
-
-def _range(ratios: pd.Series) -> str:
-    if not ratios.notna().any():
-        return ""
-    return f", from {ratios.min():.1f} to {ratios.max():.1f} times as often at high as at low"
-
-
-def _shares(trends: pd.DataFrame) -> str:
-    k = int((trends["share_trend"] == "rises").sum())
-    flat = int(((trends["share_trend"] == "rises") & (trends["trend"] == "unclear")).sum())
-    said = (
-        f"The share of people who ever did it rises with engagement in {count(k)} of "
-        f"{count(len(trends))} rows: who comes more often has more chances. Read the rate"
-    )
-    return said + (f"; in {count(flat)} of these rows it shows no trend." if flat else ".")
-
-
-# ──── engagement
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -259,8 +103,8 @@ class EngagementResult(Result):
     ``low`` and ``high``; ``k`` of ``n`` people did it at all (``share, share_low, share_high``).
     ``trends`` has a row per event: ``ratio`` of the rate at high to that at low with ``ratio_low``,
     ``ratio_high``, ``p_value``, ``q_value``, ``trend`` (rises, falls, unclear), and
-    ``share_p_value``, ``share_q_value``, ``share_trend`` of the share of people. What is about few
-    people is NaN.
+    ``share_p_value``, ``share_q_value``, ``share_trend`` of the share of people. Numbers
+    about fewer than `min_cell` people are NaN.
     """
 
     trends: pd.DataFrame
@@ -268,7 +112,7 @@ class EngagementResult(Result):
 
     def sentence(self) -> str:
         """How many micro conversions go up with engagement, and the one that does most."""
-        return table_sentence(self.table, self.trends)
+        return _sentence(self.table, self.trends)
 
     def figure(self) -> Any:
         """How many times as often as at the low level, with intervals."""
@@ -276,7 +120,7 @@ class EngagementResult(Result):
 
     def readable(self) -> pd.DataFrame:
         """The table for people: a row per event, rates and shares with their numbers as text."""
-        return readable_rows(self.table, self.trends, min_cell=int(self.parameters["min_cell"]))
+        return _readable(self.table, self.trends, min_cell=int(self.parameters["min_cell"]))
 
 
 def engagement_levels(
@@ -292,6 +136,7 @@ def engagement_levels(
 
     Parameters
     ----------
+    log : see `analysis.core.checks`.
     catalog : its milestones and secondary events are the micro conversions.
     at : only events strictly before this instant count; default: the end of what the log covers.
     cuts : two scores from 0 to 100 that end the low and begin the high level; default: the
@@ -327,7 +172,7 @@ def engagement_levels(
     scored = scores(log, micros, found, instant=instant, without=own, cuts=given)
     users = _users(log, scored)
     return LevelsResult(
-        table=score_table(users, least),
+        table=_level_table(users, least),
         parameters={
             "at": timestamp(instant).isoformat(),
             "cuts": None if given is None else list(given),
@@ -341,6 +186,58 @@ def engagement_levels(
         at=timestamp(instant),
         log=log,
     )
+
+
+def _users(log: EventLog, scored: Scores) -> pd.DataFrame:
+    own = scored.seen
+    return pd.DataFrame(
+        {
+            "user": log.user_ids[own],
+            "recency_days": scored.recency[own] / US_PER_DAY,
+            "sessions": scored.frequency[own],
+            "depth": scored.depth[own],
+            "diversity": scored.diversity[own],
+            "score": scored.score[own],
+            "level": pd.array([LEVELS[level] for level in scored.level[own]], dtype="str"),
+        }
+    )
+
+
+def _level_table(users: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """A row per level: its scores, its people and their medians."""
+    numbers = ["recency_days", "sessions", "depth", "diversity"]
+    n = len(users)
+    rows = []
+    for level in LEVELS:
+        own = users[users["level"] == level]
+        known = len(own) > 0
+        ends = [own["score"].min(), own["score"].max()] if known else [np.nan] * 2
+        middle = [float(own[name].median()) if known else np.nan for name in numbers]
+        rows.append([level, *ends, len(own), n, len(own) / n if n else np.nan, *middle])
+    names = ["level", "score_low", "score_high", "k", "n", "rate", *numbers]
+    table = pd.DataFrame(rows, columns=names)
+    low, high = wilson(table["k"], table["n"])
+    table.insert(6, "low", low)
+    table.insert(7, "high", high)
+    hidden = ["score_low", "score_high", "k", "rate", "low", "high", *numbers]
+    table, _ = suppress(table, min_cell=min_cell, counts=["k"], columns=hidden)
+    return table
+
+
+def _level_warnings(users: pd.DataFrame, terciles: bool) -> tuple[str, ...]:
+    said = [
+        "The score ranks people among each other: with terciles a third is highly engaged in any "
+        "log. Give cuts=... to follow levels over time."
+    ]
+    found = set(users["level"])
+    missing = [level for level in LEVELS if level not in found]
+    if missing and len(users):
+        why = "equal scores fill the others" if terciles else "no score is between its cuts"
+        said.append(f"Nobody is at the level {missing[0]}: {why}.")
+    few = users.groupby("level").size()
+    if len(few) and few.min() < np.sqrt(len(users)):
+        said.append(f"The smallest level has {count(float(few.min()))} people.")
+    return tuple(said[0 if terciles else 1 :])
 
 
 def engagement_table(
@@ -365,7 +262,7 @@ def engagement_table(
     events : which rows: names of events of the log, or of derived ones of the catalog; default:
         all that have a role, except the macro conversion.
     most_false : the false discovery rate below which a trend is called one.
-    min_cell : counts of fewer people than this are hidden.
+    log, min_cell : see `analysis.core.checks`.
 
     Raises
     ------
@@ -375,7 +272,7 @@ def engagement_table(
     Notes
     -----
     Intervals and tests are over people, since the sessions of one person are alike
-    (`engagement_rates`). A derived event is counted per cart: per `after` that is decided by then,
+    (`statistics.rates`). A derived event is counted per cart: per `after` that is decided by then,
     and its score leaves out both events that make it. Benjamini & Hochberg 1995 over the rows.
 
     Examples
@@ -390,31 +287,31 @@ def engagement_table(
     checks.min_cell("engagement", min_cell)
     micros = micro_events(log, catalog)
     instant, given = instant_of(log, at, "engagement"), checked_cuts(cuts)
-    asked = questions(log, catalog, checks.names("engagement: events", events))
+    specs = row_specs(log, catalog, checks.names("engagement: events", events))
     period = _period(log, instant, until)
     found = activity(log, instant)
     counted = found if until is None else activity(log, period[1], period[0])
     parts, tests, unplaced = [], [], 0
-    for question in asked:
-        scored = scores(log, micros, found, instant=instant, without=question.without, cuts=given)
-        rows, test = rows_of(log, question, counted, scored, period)
+    for spec in specs:
+        scored = scores(log, micros, found, instant=instant, without=spec.without, cuts=given)
+        rows, test = level_rows(log, spec, counted, scored, period)
         parts.append(rows)
         tests.append(test)
         unplaced = max(unplaced, int((found.tally.sum(axis=1) > 0).sum() - scored.seen.sum()))
-    table, trends, hidden = trend_rows(parts, tests, most_false=most_false, min_cell=min_cell)
+    table, trends, hidden = judged_trends(parts, tests, most_false=most_false, min_cell=min_cell)
     return EngagementResult(
         table=table,
         parameters={
             "at": timestamp(instant).isoformat(),
             "cuts": None if given is None else list(given),
             "until": None if until is None else timestamp(period[1]).isoformat(),
-            "events": [question.event for question in asked],
+            "events": [spec.event for spec in specs],
             "most_false": most_false,
             "min_cell": min_cell,
         },
         warnings=(
-            *table_warnings(trends, hidden=hidden, unplaced=unplaced, min_cell=min_cell),
-            period_note(None if until is None else period),
+            *_table_warnings(trends, hidden=hidden, unplaced=unplaced, min_cell=min_cell),
+            _period_sentence(None if until is None else period),
             *look_ahead_warnings(log),
         ),
         trends=trends,
@@ -424,7 +321,7 @@ def engagement_table(
 
 def _period(log: EventLog, instant: int, until: Any) -> tuple[int, int]:
     if until is None:
-        return -int(EVER), instant
+        return EARLIEST, instant
     end = min(instant_us(until, "engagement: until"), log.covers_until_us)
     if end <= instant:
         raise UsageError(
@@ -434,32 +331,121 @@ def _period(log: EventLog, instant: int, until: Any) -> tuple[int, int]:
     return instant, end
 
 
-def _users(log: EventLog, scored: Scores) -> pd.DataFrame:
-    own = scored.seen
-    return pd.DataFrame(
-        {
-            "user": log.user_ids[own],
-            "recency_days": scored.recency[own] / US_PER_DAY,
-            "sessions": scored.frequency[own],
-            "depth": scored.depth[own],
-            "diversity": scored.diversity[own],
-            "score": scored.score[own],
-            "level": pd.array(level_names(scored.level[own]), dtype="str"),
-        }
+def _table_warnings(
+    trends: pd.DataFrame, *, hidden: int, unplaced: int, min_cell: int
+) -> tuple[str, ...]:
+    """What must be known to read the table."""
+    said = [_NOT_CAUSED, _share_sentence(trends)]
+    controls = trends[trends["role"] == "control"]
+    if len(controls):
+        k = int((controls["trend"] == "rises").sum())
+        said.append(
+            f"Of {count(len(controls))} controls, which cannot do anything, {count(k)} rise per "
+            "session too: "
+            + (
+                "active people do more of everything, also within a session, so a rise by itself "
+                f"says nothing of an action. Compare it with theirs{_range(controls['ratio'])}."
+                if k
+                else "a rise of an action is more than being active."
+            )
+        )
+    if (trends["role"] == "milestone").any():
+        said.append(_PATH)
+    if hidden:
+        said.append(f"{count(hidden)} rows of fewer than {min_cell} people are hidden.")
+    if unplaced:
+        said.append(
+            f"Up to {count(unplaced)} people did nothing but the row's own event, and are not in "
+            "that row."
+        )
+    return tuple(said)
+
+
+def _share_sentence(trends: pd.DataFrame) -> str:
+    k = int((trends["share_trend"] == "rises").sum())
+    flat = int(((trends["share_trend"] == "rises") & (trends["trend"] == "unclear")).sum())
+    said = (
+        f"The share of people who ever did it rises with engagement in {count(k)} of "
+        f"{count(len(trends))} rows: who comes more often has more chances. Read the rate"
+    )
+    return said + (f"; in {count(flat)} of these rows it shows no trend." if flat else ".")
+
+
+def _range(ratios: pd.Series) -> str:
+    if not ratios.notna().any():
+        return ""
+    return f", from {ratios.min():.1f} to {ratios.max():.1f} times as often at high as at low"
+
+
+def _period_sentence(period: tuple[int, int] | None) -> str:
+    """Which sessions were counted; None: those that the levels were made of."""
+    if period is None:
+        return (
+            "The sessions counted are those that made the levels: whoever stayed long in one did "
+            "more of everything in it. until=... counts those that came after."
+        )
+    start, end = (timestamp(instant) for instant in period)
+    return (
+        f"The levels are as of {start:%Y-%m-%d %H:%M} UTC, the sessions counted those from then "
+        f"until {end:%Y-%m-%d %H:%M}: what made the levels is not counted."
     )
 
 
-def _level_warnings(users: pd.DataFrame, terciles: bool) -> tuple[str, ...]:
-    said = [
-        "The score ranks people among each other: with terciles a third is highly engaged in any "
-        "log. Give cuts=... to follow levels over time."
+def _sentence(table: pd.DataFrame, trends: pd.DataFrame) -> str:
+    """How many micro conversions rise per session, and the one that does most."""
+    own = trends[trends["role"].isin(["milestone", "secondary"])]
+    up = own[own["trend"] == "rises"]
+    said = (
+        f"{count(len(up))} of {count(len(own))} micro conversions are done clearly more often per "
+        "session by people who are more engaged in all else"
+    )
+    known = up[up["ratio"].notna()]
+    if not len(known):
+        return f"{said}."
+    top = known.iloc[int(known["ratio"].to_numpy().argmax())]
+    levels = table[table["event"] == top["event"]].set_index("level")
+    return (
+        f"{said}; the steepest is “{top['label']}”: {_rate(levels.loc['high'])} at the high level "
+        f"against {_rate(levels.loc['low'])} at the low one, {top['ratio']:.1f} times as often "
+        f"(95% interval {top['ratio_low']:.1f} to {top['ratio_high']:.1f})."
+    )
+
+
+def _rate(row: Any) -> str:
+    return (
+        f"{row['per_100']:.1f} per 100 sessions ({count(row['events'])} in "
+        f"{count(row['trials'])} sessions of {count(row['n'])} people)"
+    )
+
+
+def _readable(table: pd.DataFrame, trends: pd.DataFrame, *, min_cell: int) -> pd.DataFrame:
+    """The table for people: a row per event, a column per level, everything as text.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({
+    ...     "event": "share", "level": ["low", "medium", "high"], "per_100": [2.0, 3.0, 6.0],
+    ...     "low": [1.5, 2.5, 5.0], "high": [2.5, 3.5, 7.0], "k": 10, "n": 40, "share": 0.25})
+    >>> found = _readable(rows, pd.DataFrame({
+    ...     "event": ["share"], "label": "Shared", "unit": "sessions", "trend": "rises",
+    ...     "share_trend": "unclear"}), min_cell=5)
+    >>> found.iloc[0].to_list()[2:5]
+    ['6.0 (5.0 to 7.0)', 'rises', '25.0% (10 of 40)']
+    """
+    few = f"fewer than {min_cell} people"
+    cells: dict[str, list[str]] = {}
+    for row in table.to_dict("records"):
+        interval = f"{row['low']:.1f} to {row['high']:.1f}"
+        rate = "n/a" if np.isnan(row["per_100"]) else f"{row['per_100']:.1f} ({interval})"
+        hidden = np.isnan(row["k"])
+        own = cells.setdefault(row["event"], [])
+        own.append(few if hidden else rate)
+        own.append(few if hidden else share(row["k"], row["n"], row["share"]))
+    rows = [
+        [*cells[row["event"]][::2], row["trend"], *cells[row["event"]][1::4], row["share_trend"]]
+        for row in trends.to_dict("records")
     ]
-    found = set(users["level"])
-    missing = [level for level in LEVELS if level not in found]
-    if missing and len(users):
-        why = "equal scores fill the others" if terciles else "no score is between its cuts"
-        said.append(f"Nobody is at the level {missing[0]}: {why}.")
-    few = users.groupby("level").size()
-    if len(few) and few.min() < np.sqrt(len(users)):
-        said.append(f"The smallest level has {count(float(few.min()))} people.")
-    return tuple(said[0 if terciles else 1 :])
+    names = [f"{level}, per 100" for level in LEVELS]
+    names += ["rate", "did it, low", "did it, high", "share"]
+    titles = [f"{row['label']} ({row['unit']})" for row in trends.to_dict("records")]
+    return pd.DataFrame(rows, pd.Index(titles, name="event"), names, dtype=str)

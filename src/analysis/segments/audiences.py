@@ -1,9 +1,14 @@
-"""Whom to write to, and whom to leave alone to see what the writing does.
+"""Whom to write to, and whom to leave alone to see what the writing does?
 
 An audience is a segment on its way out: only people whose last word on consent was yes, split by
 a hash of their id, so that a person is in the same part today, tomorrow and on any machine. The
 part held out is what the campaign is later compared with; without it nobody can tell what would
 have happened anyway, and no rate printed here says it.
+
+In the file nothing runs. Ids come from other people's browsers, and a CSV cell that begins with
+``=``, ``+``, ``-`` or ``@`` is a formula to a spreadsheet, so such an id gets an apostrophe before
+it and a warning says so: the id matches nothing until the apostrophe is off again. Parquet has no
+formulas, and every id as it is.
 
 What this module refuses to do: send anything anywhere, take a missing consent for a yes, or
 write a file over another one halfway.
@@ -23,50 +28,180 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.core import checks
-from analysis.core.result import Result
+from analysis.core.result import Result, small
 from analysis.core.schema import USER, DataError, UsageError, did_you_mean, timestamp
 from analysis.core.wording import count, percent, share
-from analysis.eventlog import filters as people
-from analysis.eventlog import parallel
+from analysis.eventlog import filters, parallel
 from analysis.eventlog.filters import GRANTED, Consent, granted_rows
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard, TextColumn, string_hashes
-from analysis.segments import kernels as passes
-from analysis.segments.evaluate import Look, asked, check_rule, keeps
+from analysis.segments import kernels
+from analysis.segments.evaluate import RuleContext, check_rule, holds, scan
 from analysis.segments.figures import audience_rates
 from analysis.segments.result import Segment, as_segment
 from analysis.segments.rules import Did, did, last
 from analysis.statistics.rates import wilson
 
-# ──── audience_file
-#
-# An audience as a file: whole or not at all, and nothing in it that a spreadsheet would run.
-#
-# Ids come from other people's browsers. A CSV cell that begins with ``=``, ``+``, ``-`` or ``@`` is
-# a formula to a spreadsheet, so such an id gets an apostrophe before it, and whoever asked is told:
-# the id then matches nothing until the apostrophe is off again. Parquet has no formulas, and every
-# id as it is.
-
-
 FORMATS: Final = (".csv", ".parquet")
-
+AUDIENCE, HOLDOUT, ALL = "audience", "holdout", "all"
 
 _FORMULA: Final = r"^(?:\s*[=+\-@＝＋－＠]|[\t\r\n])"
+_HASHES: Final = 2.0**64
+_SINCE: Final = ["k", "rate", "low", "high"]
+_BEFORE: Final = [f"{name}_before" for name in _SINCE]
 
 
-def target_of(path: Path | str | None) -> Path | None:
-    """The file to write, checked before anything is asked.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AudienceResult(Result):
+    """The answer of `audience`.
+
+    ``table`` has a row per group (``all``, ``audience``, ``holdout``): ``group``, ``users``, ``k``
+    (did the macro conversion from the segment's instant on, until the log ends) with ``rate, low,
+    high``, and ``k_before`` (did it before) with ``rate_before, low_before, high_before``; all of
+    ``users``. ``people`` has a row per person: ``user``, ``group``.
+    """
+
+    people: pd.DataFrame
+    at: pd.Timestamp
+    until: pd.Timestamp
+    macro: str
+
+    def sentence(self) -> str:
+        """How many people, how many of them held out, and how many convert without any of it."""
+        rows: dict[Any, dict[Any, Any]] = self.table.set_index("group").to_dict("index")
+        whole = rows[ALL]
+        said = f"{count(whole['users'])} people"
+        if HOLDOUT in rows:
+            said += f", {count(rows[HOLDOUT]['users'])} of them held out"
+        if not whole["users"]:
+            return "Nobody is in this audience."
+        when = f"{self.at:%Y-%m-%d %H:%M} UTC"
+        said += f". {_share_of(whole, '_before')} had done {self.macro} before {when}"
+        said += _interval(whole, "_before")
+        if self.until > self.at:
+            said += f", {_share_of(whole, '')} have done it since{_interval(whole, '')}"
+        return f"{said}."
+
+    def figure(self) -> Any:
+        """The rate of the macro conversion in each group, with intervals."""
+        return audience_rates(self.table)
+
+
+def _share_of(row: dict[Any, Any], ends: str) -> str:
+    if pd.isna(row[f"rate{ends}"]):
+        return "Too few to show" if ends else "too few to show"
+    return share(row[f"k{ends}"], row["users"], row[f"rate{ends}"])
+
+
+def _interval(row: dict[Any, Any], ends: str) -> str:
+    if pd.isna(row[f"rate{ends}"]):
+        return ""
+    return f" (95% interval {percent(row[f'low{ends}'])} to {percent(row[f'high{ends}'])})"
+
+
+def audience(
+    log: EventLog,
+    segment: Segment,
+    *,
+    macro: str = "purchase",
+    path: Path | str | None = None,
+    holdout: float = 0.0,
+    seed: int | str = 0,
+    consent: str | Consent | None = None,
+    min_cell: int = 1,
+) -> AudienceResult:
+    """Who is in the audience, who is held out, and how many of them convert?
+
+    Parameters
+    ----------
+    log : see `analysis.core.checks`.
+    segment : as `segment` returns it. macro : the event that pays.
+    path : a ``.csv`` or ``.parquet`` file to write: ``user``, ``group``, ``at``. It is replaced in
+        one step. In a CSV file an id that a spreadsheet would run as a formula has an apostrophe
+        before it, and a warning says so.
+    holdout : the share of people to hold out, from 0 to below 1.
+    seed : of the split: a campaign's name or number. The same person is in the same part for the
+        same seed, no matter who else is in the segment; a larger share holds out the same people
+        and more.
+    consent : a property, or `Consent` with the words that grant. Only people whose last known
+        value in the log grants it are in, whenever the segment was asked: a no that came later is
+        a no. Nobody's silence counts as a yes.
+    min_cell : rates of fewer people than this, or by fewer, are hidden in the table; 1 shows all.
 
     Raises
     ------
     UsageError
-        If it is neither CSV nor Parquet, or its folder is not there.
+        If an event, property or option is unknown or out of range.
+    DataError
+        If the file cannot be written.
+
+    Notes
+    -----
+    A person is held out if the keyed hash of the id (64 bits, the key made of the seed), as a
+    fraction of 2**64, is below the share.
 
     Examples
     --------
-    >>> target_of("people.csv").suffix
-    '.csv'
+    >>> from analysis.segments.result import segment
+    >>> from analysis.segments.rules import did
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann", "bob", "bob"], "event": ["cart", "cart", "purchase"],
+    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-01", "2026-01-05"])}))
+    >>> found = audience(log, segment(log, did("cart"), at="2026-01-02"))
+    >>> found.table[["group", "users", "k", "rate"]].to_dict("records")
+    [{'group': 'all', 'users': 2, 'k': 1, 'rate': 0.5}]
     """
+    as_segment(segment, "audience")
+    target = _target(path)
+    _check(holdout, seed)
+    check_rule(log, did(macro), "audience: macro")
+    least = checks.min_cell("audience", min_cell)
+    granted = _granted(log, consent)
+    chosen = filters.chosen(log.shards, len(log.event_names), segment)
+
+    def rows_of(pair: tuple[Shard, np.ndarray]) -> np.ndarray:
+        return _people(pair[0], pair[1], log, segment.at_us, did(macro), granted)
+
+    parts = parallel.map_shards(list(zip(log.shards, chosen, strict=True)), rows_of)
+    cells = filters.in_order(log.shards, len(log.event_names), parts).reshape(-1, 4)
+    kept = cells[:, 0] & cells[:, 1]
+    ids = log.user_ids[kept]
+    held = _held_out(ids, holdout, seed)
+    frame = pd.DataFrame({USER: ids, "group": np.where(held, HOLDOUT, AUDIENCE)})
+    followed = segment.at_us < log.covers_until_us
+    table = _table(cells[kept, 2:], held, split=holdout > 0, followed=followed)
+    written = () if target is None else _write(frame.assign(at=segment.at), target)
+    without = int((cells[:, 0] & ~cells[:, 1]).sum())
+    return AudienceResult(
+        table=_without_few(table, least),
+        parameters={
+            **segment.parameters,
+            "macro": macro,
+            "holdout": holdout,
+            "seed": seed,
+            "consent": consent.column if isinstance(consent, Consent) else consent,
+            "min_cell": least,
+        },
+        warnings=(*_warnings(log, segment, consent, without), *written),
+        people=frame,
+        at=segment.at,
+        until=timestamp(log.covers_until_us),
+        macro=macro,
+    )
+
+
+def _check(holdout: float, seed: int | str) -> None:
+    numeric = isinstance(holdout, (int, float)) and not isinstance(holdout, bool)
+    if not numeric or not 0 <= holdout < 1:
+        raise UsageError(
+            f"audience: holdout={holdout!r}. Allowed: a share from 0 to below 1, such as 0.1."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, (int, str)):
+        raise UsageError(f"audience: seed={seed!r}. Allowed: a whole number, or a campaign's name.")
+
+
+def _target(path: Path | str | None) -> Path | None:
+    """The file to write, checked before anything is counted."""
     if path is None:
         return None
     target = Path(path)
@@ -84,14 +219,78 @@ def target_of(path: Path | str | None) -> Path | None:
     return target
 
 
-def write(frame: pd.DataFrame, target: Path) -> tuple[str, ...]:
-    """Write the people, replacing the file in one step; what must be said about it.
+def _granted(log: EventLog, consent: str | Consent | None) -> Any:
+    """The rule that people who consent keep, in the words of this log; None: nobody is asked."""
+    if consent is None:
+        return None
+    asked_for = Consent(consent, GRANTED) if isinstance(consent, str) else consent
+    check_rule(log, last(asked_for.column, "yes"), "audience: consent")
+    words: set[Any] = set()
+    for shard in log.shards:
+        column = shard.columns[asked_for.column]
+        if isinstance(column, TextColumn):
+            hits = granted_rows(column.values, asked_for)
+            words |= set(column.values.filter(pa.array(hits)).to_pylist())
+        else:
+            numbers = {word for word in asked_for.granted if word.strip().isdigit()}
+            words |= {float(word) for word in numbers}
+    # Where nobody ever granted it, nothing can match: a missing value never does.
+    return last(asked_for.column, sorted(words, key=str) or ["\0nobody"])
 
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
+
+def _people(
+    shard: Shard, chosen: np.ndarray, log: EventLog, at: int, macro: Did, granted: Any
+) -> np.ndarray:
+    """Per user: is chosen, consents, did the macro since, and before."""
+    context = RuleContext.of(log, shard, at).at_users(chosen)
+    later = context._replace(at=log.covers_until_us)
+    consents = chosen if granted is None else holds(later, granted)
+    since = scan(later, macro.match, kernels.found_first, since=at) >= 0
+    before = holds(context, macro)
+    return np.column_stack([chosen, consents, since, before])
+
+
+def _held_out(ids: pd.Index, holdout: float, seed: int | str) -> np.ndarray:
+    texts = pa.array(ids.to_numpy(object), pa.large_string())
+    hashes = string_hashes(texts, f"holdout {seed}")[:, 0]
+    return hashes.astype(np.float64) / _HASHES < holdout
+
+
+def _table(did_it: np.ndarray, held: np.ndarray, *, split: bool, followed: bool) -> pd.DataFrame:
+    """A row per group: its people, and their rates since the instant and before it.
+
+    `did_it` has two columns, since and before. Without `followed` nothing is known of since.
     """
+    groups = {ALL: np.ones(len(held), np.bool_)}
+    if split:
+        groups |= {AUDIENCE: ~held, HOLDOUT: held}
+    table = pd.DataFrame(
+        [(name, int(own.sum()), *did_it[own].sum(axis=0)) for name, own in groups.items()],
+        columns=["group", "users", "k", "k_before"],
+    )
+    for k, rate, low, high in (_SINCE, _BEFORE):
+        table[rate] = table[k] / table["users"].where(table["users"] > 0)
+        table[low], table[high] = wilson(table[k], table["users"])
+    if not followed:
+        table[_SINCE] = np.nan
+    return table[["group", "users", *_SINCE, *_BEFORE]]
+
+
+def _without_few(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """The table without the rates of few people."""
+    parts = (table["group"] != ALL).to_numpy()
+    for columns in (_SINCE, _BEFORE):
+        hidden = small(table[columns[0]], min_cell) | small(table["users"], min_cell)
+        # The two parts add up to all: one that is shown would give the other away.
+        hidden |= parts & bool(hidden[parts].any())
+        if hidden.any():
+            table[columns] = table[columns].astype(float)
+            table.loc[hidden, columns] = np.nan
+    return table
+
+
+def _write(frame: pd.DataFrame, target: Path) -> tuple[str, ...]:
+    """Write the people, replacing the file in one step, and return what must be said about it."""
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     said: tuple[str, ...] = ()
     try:
@@ -123,233 +322,6 @@ def _write_csv(frame: pd.DataFrame, target: Path) -> tuple[str, ...]:
         f"{count(k)} of the ids begin like a formula, so the CSV file has an apostrophe before "
         f"{'it' if k == 1 else 'them'}: take it off to match, or write a .parquet file.",
     )
-
-
-# ──── audiences
-
-
-AUDIENCE, HOLDOUT, ALL = "audience", "holdout", "all"
-
-
-_SPREAD: Final = 2.0**64
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class AudienceResult(Result):
-    """The answer of `audience`.
-
-    ``table`` has a row per group (``all``, ``audience``, ``holdout``): ``group``, ``users``, ``k``
-    (did the macro conversion from the segment's instant on, until the log ends) with ``rate, low,
-    high``, and ``k_before`` (did it before) with ``rate_before, low_before, high_before``; all of
-    ``users``. ``people`` has a row per person: ``user``, ``group``.
-    """
-
-    people: pd.DataFrame
-    at: pd.Timestamp
-    until: pd.Timestamp
-    macro: str
-
-    def sentence(self) -> str:
-        """How many people, how many of them held out, and how many convert without any of it."""
-        rows: dict[Any, dict[Any, Any]] = self.table.set_index("group").to_dict("index")
-        whole = rows[ALL]
-        said = f"{count(whole['users'])} people"
-        if HOLDOUT in rows:
-            said += f", {count(rows[HOLDOUT]['users'])} of them held out"
-        if not whole["users"]:
-            return "Nobody is in this audience."
-        when = f"{self.at:%Y-%m-%d %H:%M} UTC"
-        said += f". {_many(whole, '_before')} had done {self.macro} before {when}"
-        said += _interval(whole, "_before")
-        if self.until > self.at:
-            said += f", {_many(whole, '')} have done it since{_interval(whole, '')}"
-        return f"{said}."
-
-    def figure(self) -> Any:
-        """The rate of the macro conversion in each group, with intervals."""
-        return audience_rates(self.table)
-
-
-def audience(
-    log: EventLog,
-    segment: Segment,
-    *,
-    macro: str = "purchase",
-    path: Path | str | None = None,
-    holdout: float = 0.0,
-    seed: int | str = 0,
-    consent: str | Consent | None = None,
-    min_cell: int = 1,
-) -> AudienceResult:
-    """Who is in the audience, who is held out, and how many of them convert?
-
-    Parameters
-    ----------
-    segment : as `segment` returns it. macro : the event that pays.
-    path : a ``.csv`` or ``.parquet`` file to write: ``user``, ``group``, ``at``. It is replaced in
-        one step. In a CSV file an id that a spreadsheet would run as a formula has an apostrophe
-        before it, and a warning says so.
-    holdout : the share of people to hold out, from 0 to below 1.
-    seed : of the split: a campaign's name or number. The same person is in the same part for the
-        same seed, whoever else is in the segment; a larger share holds out the same people and
-        more.
-    consent : a property, or `Consent` with the words that grant. Only people whose last known
-        value in the log grants it are in, whenever the segment was asked: a no that came later is
-        a no. Nobody's silence counts as a yes.
-    min_cell : rates of fewer people than this, or by fewer, are hidden in the table; 1 shows all.
-
-    Raises
-    ------
-    UsageError
-        If an event, property or option is unknown or out of range.
-    DataError
-        If the file cannot be written.
-
-    Notes
-    -----
-    Held out is whoever's keyed hash (64 bits of the id, the key made of the seed), as a fraction
-    of 2**64, is below the share.
-
-    Examples
-    --------
-    >>> from analysis.segments.rules import did
-    >>> from analysis.segments.result import segment
-    >>> log = EventLog.from_frame(pd.DataFrame({
-    ...     "user": ["ann", "bob", "bob"], "event": ["cart", "cart", "purchase"],
-    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-01", "2026-01-05"])}))
-    >>> found = audience(log, segment(log, did("cart"), at="2026-01-02"))
-    >>> found.table[["group", "users", "k", "rate"]].to_dict("records")
-    [{'group': 'all', 'users': 2, 'k': 1, 'rate': 0.5}]
-    """
-    as_segment(segment, "audience")
-    target = target_of(path)
-    _check(holdout, seed)
-    check_rule(log, did(macro), "audience: macro")
-    least = checks.min_cell("audience", min_cell)
-    granted = _granted(log, consent)
-    chosen = people.chosen(log.shards, len(log.event_names), segment)
-
-    def rows_of(pair: tuple[Shard, np.ndarray]) -> np.ndarray:
-        return _people(pair[0], pair[1], log, segment.at_us, did(macro), granted)
-
-    parts = parallel.map_shards(list(zip(log.shards, chosen, strict=True)), rows_of)
-    cells = people.in_order(log.shards, len(log.event_names), parts).reshape(-1, 4)
-    kept = cells[:, 0] & cells[:, 1]
-    ids = log.user_ids[kept]
-    held = _held_out(ids, holdout, seed)
-    frame = pd.DataFrame({USER: ids, "group": np.where(held, HOLDOUT, AUDIENCE)})
-    table = _table(cells[kept, 2:], held, holdout > 0, segment.at_us < log.covers_until_us)
-    table = _hidden(table, least)
-    written = () if target is None else write(frame.assign(at=segment.at), target)
-    without = int((cells[:, 0] & ~cells[:, 1]).sum())
-    return AudienceResult(
-        table=table,
-        parameters={
-            **segment.parameters,
-            "macro": macro,
-            "holdout": holdout,
-            "seed": seed,
-            "consent": consent.column if isinstance(consent, Consent) else consent,
-            "min_cell": least,
-        },
-        warnings=(*_warnings(log, segment, consent, without), *written),
-        people=frame,
-        at=segment.at,
-        until=timestamp(log.covers_until_us),
-        macro=macro,
-    )
-
-
-def _many(row: dict[Any, Any], ends: str) -> str:
-    if pd.isna(row[f"rate{ends}"]):
-        return "Too few to show" if ends else "too few to show"
-    return share(row[f"k{ends}"], row["users"], row[f"rate{ends}"])
-
-
-def _interval(row: dict[Any, Any], ends: str) -> str:
-    if pd.isna(row[f"rate{ends}"]):
-        return ""
-    return f" (95% interval {percent(row[f'low{ends}'])} to {percent(row[f'high{ends}'])})"
-
-
-def _check(holdout: float, seed: int | str) -> None:
-    numeric = isinstance(holdout, (int, float)) and not isinstance(holdout, bool)
-    if not numeric or not 0 <= holdout < 1:
-        raise UsageError(
-            f"audience: holdout={holdout!r}. Allowed: a share from 0 to below 1, such as 0.1."
-        )
-    if isinstance(seed, bool) or not isinstance(seed, (int, str)):
-        raise UsageError(f"audience: seed={seed!r}. Allowed: a whole number, or a campaign's name.")
-
-
-def _granted(log: EventLog, consent: str | Consent | None) -> Any:
-    """The rule of those who consent, for the words that this log has; None: nobody is asked."""
-    if consent is None:
-        return None
-    asked_for = Consent(consent, GRANTED) if isinstance(consent, str) else consent
-    check_rule(log, last(asked_for.column, "yes"), "audience: consent")
-    words: set[Any] = set()
-    for shard in log.shards:
-        column = shard.columns[asked_for.column]
-        if isinstance(column, TextColumn):
-            hits = granted_rows(column.values, asked_for)
-            words |= set(column.values.filter(pa.array(hits)).to_pylist())
-        else:
-            numbers = {word for word in asked_for.granted if word.strip().isdigit()}
-            words |= {float(word) for word in numbers}
-    # Where nobody ever granted it, nothing can match: a missing value never does.
-    return last(asked_for.column, sorted(words, key=str) or ["\0nobody"])
-
-
-def _people(
-    shard: Shard, chosen: np.ndarray, log: EventLog, at: int, macro: Did, granted: Any
-) -> np.ndarray:
-    """Per user: chosen, consents, did the macro since, and before."""
-    look = Look(shard, log.event_names, at, shard.masks).at_users(chosen)
-    later = look._replace(at=log.covers_until_us)
-    consents = chosen if granted is None else keeps(later, granted)
-    since = asked(later, macro.match, passes.found_first, since=at) >= 0
-    before = keeps(look, macro)
-    return np.column_stack([chosen, consents, since, before])
-
-
-def _held_out(ids: pd.Index, holdout: float, seed: int | str) -> np.ndarray:
-    texts = pa.array(ids.to_numpy(object), pa.large_string())
-    hashes = string_hashes(texts, f"holdout {seed}")[:, 0]
-    return hashes.astype(np.float64) / _SPREAD < holdout
-
-
-def _table(did_it: np.ndarray, held: np.ndarray, split: bool, followed: bool) -> pd.DataFrame:
-    groups = {ALL: np.ones(len(held), np.bool_)}
-    if split:
-        groups |= {AUDIENCE: ~held, HOLDOUT: held}
-    rows = [
-        {"group": name, "users": int(own.sum()), "k": int(did_it[own, 0].sum()),
-         "k_before": int(did_it[own, 1].sum())}
-        for name, own in groups.items()
-    ]  # fmt: skip
-    table = pd.DataFrame(rows)
-    for k, ends in (("k", ""), ("k_before", "_before")):
-        table[f"rate{ends}"] = table[k] / table["users"].where(table["users"] > 0)
-        table[f"low{ends}"], table[f"high{ends}"] = wilson(table[k], table["users"])
-    if not followed:
-        table[["k", "rate", "low", "high"]] = np.nan
-    since, before = ["k", "rate", "low", "high"], ["k_before"]
-    before += [f"{name}_before" for name in ("rate", "low", "high")]
-    return table[["group", "users", *since, *before]]
-
-
-def _hidden(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """The table without the rates of few people."""
-    parts = table["group"] != ALL
-    for k, ends in (("k", ""), ("k_before", "_before")):
-        small = table[k].between(1, min_cell - 1) | table["users"].between(1, min_cell - 1)
-        # The two parts are all: one that is shown would tell the other.
-        small |= parts & bool(small[parts].any())
-        if small.any():
-            shown = [k, *(f"{name}{ends}" for name in ("rate", "low", "high"))]
-            table[shown] = table[shown].astype(float).mask(small)
-    return table
 
 
 def _warnings(

@@ -1,8 +1,11 @@
 """In what do two groups differ? Events, properties, funnel steps and times, with their uncertainty.
 
+`compare_segments` collects the counts (`_event_counts`, `_property_counts`, `_funnel_counts`) and
+the waits (`_wait_rows`) of both groups, tests each difference and judges all of them together.
+
 The groups are compared by what comes from their instant on. What came before is what picked them,
 and would differ whatever they are like: it is shown only when asked for by ``look_back=True``, and
-then with a warning. Who is in both groups is left out, since one person cannot differ from itself.
+then with a warning. People in both groups are left out, since one person cannot differ from itself.
 
 What this module refuses to do: compare with what the rules have already seen without saying so,
 show few people, or call a difference an effect of belonging to a group.
@@ -18,252 +21,31 @@ import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result
-from analysis.core.schema import (
-    MISSING,
-    UsageError,
-    did_you_mean,
-    human_duration,
-    instant_us,
-    one_of,
-    timestamp,
-)
-from analysis.core.wording import UNDEFINED, count, percent, points, share, thing
-from analysis.core.wording import q_words as chance
-from analysis.eventlog import filters as people
-from analysis.eventlog import groups as breakdown
-from analysis.eventlog import parallel
+from analysis.core.result import Result, suppress
+from analysis.core.schema import MISSING, UsageError, human_duration, instant_us, one_of, timestamp
+from analysis.core.wording import UNDEFINED, count, points, q_words, share, thing
+from analysis.eventlog import filters, parallel
+from analysis.eventlog.groups import groups_of
 from analysis.eventlog.log import EventLog, must_know
 from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.funnels.result import funnel
 from analysis.funnels.spec import Step
 from analysis.plotting.intervals import share_differences
-from analysis.segments import kernels as passes
-from analysis.segments.evaluate import Look, asked
+from analysis.plotting.theme import TOO_FEW
+from analysis.segments import kernels
+from analysis.segments.evaluate import EARLIEST, RuleContext, scan
 from analysis.segments.result import Segment, as_segment
 from analysis.segments.rules import Matching, properties_of
 from analysis.statistics.rates import LATER, compare_shares, compare_waits, judged
 
-# ──── comparison_words
-#
-# A comparison of two groups as a table for people: what differs, by how much, how sure.
-
-
-FEW = "too few people to show"
-
-
-_COLUMNS = ("what differs", "kind", "difference", "effect size", "chance")
-
-
-def readable_rows(table: pd.DataFrame, names: tuple[str, str], *, most: int) -> pd.DataFrame:
-    """The clearest rows as text.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({
-    ...     "kind": ["time"], "name": ["cart"], "value": [""], "unit": ["later"], "k_a": [20],
-    ...     "n_a": [20], "k_b": [30], "n_b": [30], "rate_a": [None], "rate_b": [None],
-    ...     "median_days_a": [2.0], "median_days_b": [5.5], "difference": [-0.2], "low": [-0.3],
-    ...     "high": [-0.1], "effect": [-0.4], "q_value": [0.004]})
-    >>> readable_rows(rows, ("carts", "readers"), most=10).iloc[0].to_list()
-    ['time', '2.0 (20 people)', '5.5 (30 people)', '−20.0 points \
-(95% −30.0 to −10.0)', '−0.40 (delta)', 'q = 0.004']
-    """
-    rows = [_row(row) for row in table.head(most).itertuples()]
-    titles = [*_COLUMNS[:2], *_titles(names), *_COLUMNS[2:]]
-    return pd.DataFrame(rows, columns=titles, dtype=str).set_index(titles[0])
-
-
-def _titles(names: tuple[str, str]) -> list[str]:
-    one, two = names
-    return [one, two if two != one else f"{two} (second)"]
-
-
-def _row(row: Any) -> list[str]:
-    waits = row.unit == LATER
-    what = thing(row.kind, row.name, row.value)
-    said = [f"days until {what}" if waits else what, row.kind]
-    if pd.isna(row.k_a):
-        return [*said, FEW, FEW, UNDEFINED, UNDEFINED, UNDEFINED]
-    for group in "ab":
-        k, n = getattr(row, f"k_{group}"), getattr(row, f"n_{group}")
-        if waits:
-            middle = getattr(row, f"median_days_{group}")
-            said.append(f"{middle:.1f} ({k:,.0f} people)" if k else "nobody")
-        else:
-            said.append(share(k, n, getattr(row, f"rate_{group}")) if n else "nobody")
-    if pd.isna(row.difference):
-        return [*said, UNDEFINED, UNDEFINED, UNDEFINED]
-    interval = f" (95% {points(row.low)} to {points(row.high)})" if row.low == row.low else ""
-    effect = f"{row.effect:+.2f}".replace("-", "−") + (" (delta)" if waits else " (h)")
-    sure = UNDEFINED if pd.isna(row.q_value) else chance(row.q_value)
-    return [*said, f"{points(row.difference)} points{interval}", effect, sure]
-
-
-# ──── segment_profiles
-#
-# What two groups of people did in a period, and who they were: the counts behind a comparison.
-
-
+KINDS: Final = ("event", "property", "funnel", "time")
 MOST_VALUES: Final = 20
 
-
-class TwoGroups(NamedTuple):
-    """Per shard who is in a and who in b, the period, and the instant both were known at.
-
-    Instants are microseconds; the end is excluded.
-    """
-
-    log: EventLog
-    a: list[np.ndarray]
-    b: list[np.ndarray]
-    start: int
-    end: int
-    instant: int
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """How many people are in each."""
-        a, b = (sum(int(own.sum()) for own in group) for group in (self.a, self.b))
-        return a, b
-
-    def over(self, run: Any) -> list[Any]:
-        """`run` of each shard with the people of both groups in it."""
-        parts = list(zip(self.log.shards, self.a, self.b, strict=True))
-        return parallel.map_shards(parts, lambda part: run(*part))
-
-
-def event_rows(groups: TwoGroups) -> pd.DataFrame:
-    """How many of each group did each event in the period?"""
-    names, n = groups.log.event_names, groups.sizes
-
-    def did_it(shard: Shard, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        rows = (shard.time, shard.event, shard.offsets, len(names))
-        done = passes.tallied(*rows, groups.start, groups.end) > 0
-        return np.stack([done[a].sum(axis=0), done[b].sum(axis=0)])
-
-    counts = sum(groups.over(did_it), np.zeros((2, len(names)), np.int64))
-    table = pd.DataFrame({"kind": "event", "name": names, "value": ""})
-    return table.assign(k_a=counts[0], n_a=n[0], k_b=counts[1], n_b=n[1])
-
-
-def property_rows(groups: TwoGroups, properties: Sequence[str] | None) -> pd.DataFrame:
-    """How many of each group had each value of a property, as last known at the instant?
-
-    Raises
-    ------
-    UsageError
-        If the log has no such property.
-    """
-    log, n = groups.log, groups.sizes
-    for name in properties or ():
-        if name not in log.kinds:
-            raise UsageError(
-                f"compare_segments: {name!r} is not a property of this log."
-                f"{did_you_mean(name, log.kinds)} "
-                f"Properties: {', '.join(map(repr, log.properties))}."
-            )
-    texts = [name for name in log.properties if log.kinds[name] == "text"]
-    rows: list[dict[str, Any]] = []
-    for name in texts if properties is None else properties:
-        counts = _values(groups, name)
-        if properties is None and len(counts) > MOST_VALUES:
-            continue
-        for value in sorted(counts):
-            a, b = counts[value]
-            rows.append({"kind": "property", "name": name, "value": value, "k_a": a, "k_b": b})
-    table = pd.DataFrame(rows, columns=["kind", "name", "value", "k_a", "k_b"])
-    return table.assign(n_a=n[0], n_b=n[1])
-
-
-def _values(groups: TwoGroups, name: str) -> dict[str, tuple[int, int]]:
-    """People of each group by their last known value; those without one are ``(missing)``."""
-
-    def last_known(shard: Shard, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        look = Look(shard, groups.log.event_names, groups.instant, shard.masks).at_users(a | b)
-        column = shard.columns[name]
-        shown = shard.event < len(groups.log.event_names)
-        known = ~np.isnan(column.numbers) if isinstance(column, NumberColumn) else column.codes >= 0
-        codes = (shown & known).view(np.uint8)
-        lut, low = np.array([0, 1], np.uint8), -int(passes.EVER)
-        rows = (shard.time, codes, shard.offsets, look.masks, lut, ~np.uint64(0))
-        return passes.found_last(*rows, low, look.at)
-
-    found = groups.over(last_known)
-    rows = [row[row >= 0] for row in found]
-    values = breakdown.groups_of(groups.log.shards, rows, [name])
-    counts = np.zeros((2, len(values.names)), np.int64)
-    for row, codes, *members in zip(found, values.codes, groups.a, groups.b, strict=True):
-        for which, own in enumerate(members):
-            counts[which] += np.bincount(codes[own[row >= 0]], minlength=len(values.names))
-    named = {str(v): (int(a), int(b)) for v, a, b in zip(values.names, *counts, strict=True)}
-    missing = [n - int(own.sum()) for n, own in zip(groups.sizes, counts, strict=True)]
-    if any(missing):
-        named[MISSING] = (missing[0], missing[1])
-    return named
-
-
-def funnel_rows(groups: TwoGroups, steps: Sequence[Any], window: Any) -> pd.DataFrame:
-    """How many of each group that reached a step reached the next? Entries in the period."""
-    low = None if groups.start <= -passes.EVER else timestamp(groups.start)
-    tables = []
-    for own in (groups.a, groups.b):
-        people = Segment(
-            rule=None,
-            at_us=groups.instant,
-            by_shard=tuple(own),
-            seen_by_shard=tuple(own),
-            log=groups.log,
-        )
-        view = groups.log.in_segment(people)
-        table = funnel(view, steps, window=window, entered=(low, timestamp(groups.end))).table
-        tables.append(table[table["step"] > 1].reset_index(drop=True))
-    a, b = tables
-    numbers = [f"step {step}" for step in a["step"]]
-    table = pd.DataFrame({"kind": "funnel", "name": a["event"], "value": numbers})
-    columns = {"k_a": a["k"], "n_a": a["n_previous"], "k_b": b["k"], "n_b": b["n_previous"]}
-    return table.assign(**columns)
-
-
-def time_rows(groups: TwoGroups, look_back: bool) -> pd.DataFrame:
-    """Who waits longer until they first do each event? Among those who do it in the period.
-
-    Looking back it is the time since they last did it.
-    """
-    rows = [_waits(groups, name, look_back) for name in groups.log.event_names]
-    table = pd.DataFrame(rows)
-    return table[(table["k_a"] > 0) | (table["k_b"] > 0)] if len(table) else table
-
-
-def _waits(groups: TwoGroups, name: str, look_back: bool) -> dict[str, object]:
-    match = Matching((name,))
-    find = passes.found_last if look_back else passes.found_first
-
-    def of_shard(shard: Shard, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        look = Look(shard, groups.log.event_names, groups.end, shard.masks).at_users(a | b)
-        row = asked(look, match, find, since=groups.start)
-        edge = groups.end if look_back else groups.start
-        one, two = (np.abs(shard.time[row[own & (row >= 0)]] - edge) for own in (a, b))
-        return one, two
-
-    parts = groups.over(of_shard)
-    a, b = (np.concatenate([part[which] for part in parts]) for which in (0, 1))
-    return compare_waits(name, a, b)
-
-
-# ──── segment_comparison
-
-
-KINDS = ("event", "property", "funnel", "time")
-
-
-_NOT_CAUSED = (
+_NOT_CAUSED: Final = (
     "These groups were not drawn by lot: a difference says what goes with belonging to one, not "
     "what belonging to it does."
 )
-
-
-_CIRCULAR = (
+_CIRCULAR: Final = (
     "This looks back at what the rules of the groups have seen: what defines a group differs by "
     "construction."
 )
@@ -278,7 +60,7 @@ class ComparisonResult(Result):
     of b; ``difference`` (a − b) with ``low, high``, in the unit of ``unit``: ``share`` (a
     fraction), or ``later`` (how much more often than every second time somebody of a waits longer
     than somebody of b); ``effect`` (Cohen's h, or Cliff's delta); ``p_value``, ``q_value`` and
-    ``clear`` of chance. What is about few people is NaN.
+    ``clear`` of chance. Numbers about fewer than `min_cell` people are NaN.
     """
 
     names: tuple[str, str]
@@ -291,23 +73,22 @@ class ComparisonResult(Result):
         known = self.table[self.table["p_value"].notna()]
         found = known[known["clear"].astype(bool)]
         a, b = self.names
-        who = f"“{a}” ({count(self.sizes[0])} people) and “{b}” ({count(self.sizes[1])})"
+        groups = f"“{a}” ({count(self.sizes[0])} people) and “{b}” ({count(self.sizes[1])})"
         if not min(self.sizes):
-            return f"{who} cannot be compared: nobody is in one of them alone."
+            return f"{groups} cannot be compared: nobody is in one of them alone."
+        compared = f"of {count(len(known))} things compared."
         if not len(found):
-            return f"{who} do not differ clearly in any of {count(len(known))} things compared."
-        said = (
-            f"{who} differ clearly in {count(len(found))} of {count(len(known))} things compared."
-        )
+            return f"{groups} do not differ clearly in any {compared}"
+        said = f"{groups} differ clearly in {count(len(found))} {compared}"
         own = found[found["unit"] == "share"]
         if not len(own):
             return said
         top = own.iloc[int(own["effect"].abs().to_numpy().argmax())]
-        what = thing(top["kind"], top["name"], top["value"])
+        of_a, of_b = (share(top[f"k_{g}"], top[f"n_{g}"], top[f"rate_{g}"]) for g in "ab")
         return (
-            f"{said} Most in “{what}”: {_of(top, 'a')} against {_of(top, 'b')}, "
-            f"{points(top['difference'])} points (95% interval {points(top['low'])} to "
-            f"{points(top['high'])}, {chance(top['q_value'])})."
+            f"{said} Most in “{thing(top['kind'], top['name'], top['value'])}”: {of_a} against "
+            f"{of_b}, {points(top['difference'])} points (95% interval {points(top['low'])} to "
+            f"{points(top['high'])}, {q_words(top['q_value'])})."
         )
 
     def figure(self) -> Any:
@@ -323,7 +104,7 @@ class ComparisonResult(Result):
         if kind is not None:
             one_of("comparison: kind", kind, KINDS)
         own = self.table if kind is None else self.table[self.table["kind"] == kind]
-        return readable_rows(own, self.names, most=most)
+        return _readable(own, self.names, most=most)
 
 
 def compare_segments(
@@ -353,7 +134,7 @@ def compare_segments(
         of text with at most 20 values.
     steps, window : a funnel as `funnel` takes it, entered in the period.
     most_false : the false discovery rate below which a difference is called clear.
-    min_cell : counts of fewer people than this are hidden.
+    log, min_cell : see `analysis.core.checks`.
 
     Returns
     -------
@@ -366,13 +147,13 @@ def compare_segments(
 
     Notes
     -----
-    Shares: Newcombe 1998, z or Fisher test. Times, among those who did it: Brunner & Munzel 2000.
+    Shares: Newcombe 1998, z or Fisher test. Times, among people who did it: Brunner & Munzel 2000.
     Benjamini & Hochberg 1995 over all rows of one call.
 
     Examples
     --------
-    >>> from analysis.segments.rules import did
     >>> from analysis.segments.result import segment
+    >>> from analysis.segments.rules import did
     >>> from analysis.simulation.log import simulate
     >>> log = simulate(users=2_000).log
     >>> watched = segment(log, did("video_start"), at="2026-10-15")
@@ -387,20 +168,22 @@ def compare_segments(
         as_segment(one, "compare_segments")
     start, end, instant = _period(log, a, b, (since, until), look_back)
     groups, shared = _groups(log, a, b, (start, end, instant))
-    rows = [compare_shares(event_rows(groups)), compare_shares(property_rows(groups, compared))]
+    rows = [
+        compare_shares(_event_counts(groups)),
+        compare_shares(_property_counts(groups, compared)),
+    ]
     if steps is not None:
-        rows.append(compare_shares(funnel_rows(groups, steps, window)))
-    rows.append(time_rows(groups, look_back))
+        rows.append(compare_shares(_funnel_counts(groups, steps, window)))
+    rows.append(_wait_rows(groups, look_back))
     table = pd.concat([part for part in rows if len(part)], ignore_index=True)
-    table, hidden = _hidden(judged(table, most_false), min_cell)
+    table, hidden = _without_few(judged(table, most_false), min_cell)
     order = np.lexsort((-table["effect"].abs().fillna(0), table["q_value"].fillna(2)))
-    names = (a.name or "a", "everybody else" if b is None else b.name or "b")
     return ComparisonResult(
         table=table.iloc[order].reset_index(drop=True),
         parameters={
             "a": a.parameters,
             "b": None if b is None else b.parameters,
-            "since": timestamp(start).isoformat() if start > -(2**61) else None,
+            "since": timestamp(start).isoformat() if start > EARLIEST else None,
             "until": timestamp(end).isoformat(),
             "look_back": look_back,
             "properties": compared,
@@ -413,9 +196,9 @@ def compare_segments(
             *_warnings(groups, shared, hidden, min_cell, look_back),
             *_by_construction(table, a, b),
         ),
-        names=names,
+        names=(a.name or "a", "everybody else" if b is None else b.name or "b"),
         sizes=groups.sizes,
-        start=timestamp(max(start, _first(log))),
+        start=timestamp(max(start, _first_time(log))),
         end=timestamp(end),
     )
 
@@ -429,7 +212,7 @@ def _period(
     high = None if asked[1] is None else instant_us(asked[1], "compare_segments: until")
     if look_back:
         end = min(instants) if high is None else min(high, *instants)
-        start = -(2**61) if low is None else low
+        start = EARLIEST if low is None else low
     else:
         start = max(instants) if low is None else low
         for one in (a, b):
@@ -451,51 +234,176 @@ def _period(
     return start, end, max(instants)
 
 
+class TwoGroups(NamedTuple):
+    """Per shard which users are in a and which in b, the period, and when both were known.
+
+    Instants are microseconds; the end is excluded.
+    """
+
+    log: EventLog
+    a: list[np.ndarray]
+    b: list[np.ndarray]
+    start: int
+    end: int
+    instant: int
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many people are in each."""
+        a, b = (sum(int(own.sum()) for own in group) for group in (self.a, self.b))
+        return a, b
+
+    def over(self, run: Any) -> list[Any]:
+        """`run` of each shard with the people of both groups in it."""
+        parts = list(zip(self.log.shards, self.a, self.b, strict=True))
+        return parallel.map_shards(parts, lambda part: run(*part))
+
+
+def _groups(
+    log: EventLog, a: Segment, b: Segment | None, bounds: tuple[int, int, int]
+) -> tuple[TwoGroups, int]:
+    """The two groups without the people in both, and how many these are."""
+    names = len(log.event_names)
+    own = filters.chosen(log.shards, names, a)
+    if b is None:
+        seen = filters.chosen(log.shards, names, a.everybody())
+        other = [there & ~mine for there, mine in zip(seen, own, strict=True)]
+    else:
+        other = filters.chosen(log.shards, names, b)
+    both = [one & two for one, two in zip(own, other, strict=True)]
+    start, end, instant = bounds
+    groups = TwoGroups(
+        log=log,
+        a=[one & ~shared for one, shared in zip(own, both, strict=True)],
+        b=[one & ~shared for one, shared in zip(other, both, strict=True)],
+        start=start,
+        end=end,
+        instant=instant,
+    )
+    return groups, sum(int(shared.sum()) for shared in both)
+
+
+def _event_counts(groups: TwoGroups) -> pd.DataFrame:
+    """How many of each group did each event in the period?"""
+    names, n = groups.log.event_names, groups.sizes
+
+    def did_it(shard: Shard, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        rows = (shard.time, shard.event, shard.offsets, len(names))
+        done = kernels.tallied(*rows, groups.start, groups.end) > 0
+        return np.stack([done[a].sum(axis=0), done[b].sum(axis=0)])
+
+    counts = sum(groups.over(did_it), np.zeros((2, len(names)), np.int64))
+    table = pd.DataFrame({"kind": "event", "name": names, "value": ""})
+    return table.assign(k_a=counts[0], n_a=n[0], k_b=counts[1], n_b=n[1])
+
+
+def _property_counts(groups: TwoGroups, properties: Sequence[str] | None) -> pd.DataFrame:
+    """How many of each group had each value of a property, as last known at the instant?"""
+    log, n = groups.log, groups.sizes
+    for name in properties or ():
+        checks.property_name("compare_segments", log, name)
+    texts = [name for name in log.properties if log.kinds[name] == "text"]
+    rows: list[dict[str, Any]] = []
+    for name in texts if properties is None else properties:
+        counts = _last_values(groups, name)
+        if properties is None and len(counts) > MOST_VALUES:
+            continue
+        for value in sorted(counts):
+            a, b = counts[value]
+            rows.append({"kind": "property", "name": name, "value": value, "k_a": a, "k_b": b})
+    table = pd.DataFrame(rows, columns=["kind", "name", "value", "k_a", "k_b"])
+    return table.assign(n_a=n[0], n_b=n[1])
+
+
+def _last_values(groups: TwoGroups, name: str) -> dict[str, tuple[int, int]]:
+    """People of each group by their last known value; people without one are ``(missing)``."""
+
+    def last_known(shard: Shard, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        context = RuleContext.of(groups.log, shard, groups.instant).at_users(a | b)
+        column = shard.columns[name]
+        shown = shard.event < len(groups.log.event_names)
+        known = ~np.isnan(column.numbers) if isinstance(column, NumberColumn) else column.codes >= 0
+        codes = (shown & known).view(np.uint8)
+        lut = np.array([0, 1], np.uint8)
+        rows = (shard.time, codes, shard.offsets, context.masks, lut, ~np.uint64(0))
+        return kernels.found_last(*rows, EARLIEST, context.at)
+
+    found = groups.over(last_known)
+    rows = [row[row >= 0] for row in found]
+    values = groups_of(groups.log.shards, rows, [name])
+    counts = np.zeros((2, len(values.names)), np.int64)
+    for row, codes, *members in zip(found, values.codes, groups.a, groups.b, strict=True):
+        for which, own in enumerate(members):
+            counts[which] += np.bincount(codes[own[row >= 0]], minlength=len(values.names))
+    named = {str(v): (int(a), int(b)) for v, a, b in zip(values.names, *counts, strict=True)}
+    missing = [n - int(own.sum()) for n, own in zip(groups.sizes, counts, strict=True)]
+    if any(missing):
+        named[MISSING] = (missing[0], missing[1])
+    return named
+
+
+def _funnel_counts(groups: TwoGroups, steps: Sequence[Any], window: Any) -> pd.DataFrame:
+    """How many of each group that reached a step reached the next? Entries in the period."""
+    low = None if groups.start <= EARLIEST else timestamp(groups.start)
+    tables = []
+    for own in (groups.a, groups.b):
+        people = Segment(
+            rule=None,
+            at_us=groups.instant,
+            by_shard=tuple(own),
+            seen_by_shard=tuple(own),
+            log=groups.log,
+        )
+        view = groups.log.in_segment(people)
+        table = funnel(view, steps, window=window, entered=(low, timestamp(groups.end))).table
+        tables.append(table[table["step"] > 1].reset_index(drop=True))
+    a, b = tables
+    numbers = [f"step {step}" for step in a["step"]]
+    table = pd.DataFrame({"kind": "funnel", "name": a["event"], "value": numbers})
+    columns = {"k_a": a["k"], "n_a": a["n_previous"], "k_b": b["k"], "n_b": b["n_previous"]}
+    return table.assign(**columns)
+
+
+def _wait_rows(groups: TwoGroups, look_back: bool) -> pd.DataFrame:
+    """Who waits longer until they first do each event? Among people who do it in the period.
+
+    Looking back it is the time since they last did it.
+    """
+    find = kernels.found_last if look_back else kernels.found_first
+    edge = groups.end if look_back else groups.start
+
+    def waits_of(name: str) -> dict[str, object]:
+        def of_shard(shard: Shard, a: np.ndarray, b: np.ndarray) -> list[np.ndarray]:
+            context = RuleContext.of(groups.log, shard, groups.end).at_users(a | b)
+            row = scan(context, Matching((name,)), find, since=groups.start)
+            return [np.abs(shard.time[row[own & (row >= 0)]] - edge) for own in (a, b)]
+
+        parts = groups.over(of_shard)
+        return compare_waits(name, *(np.concatenate(own) for own in zip(*parts, strict=True)))
+
+    table = pd.DataFrame([waits_of(name) for name in groups.log.event_names])
+    return table[(table["k_a"] > 0) | (table["k_b"] > 0)] if len(table) else table
+
+
+def _without_few(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
+    """The table without the numbers of few people, and how many rows lost them."""
+    numbers = [
+        name for name in table.columns if name not in ("kind", "name", "value", "unit", "clear")
+    ]
+    table = table.astype(dict.fromkeys(numbers, float))
+    table, hidden = suppress(table, min_cell=min_cell, counts=["k_a", "k_b"], columns=numbers)
+    table.loc[hidden, "clear"] = False
+    return table, int(hidden.sum())
+
+
 def _plain(steps: Sequence[Any] | None) -> list[Any] | None:
     if steps is None:
         return None
     return [step.plain() if isinstance(step, Step) else step for step in steps]
 
 
-def _first(log: EventLog) -> int:
+def _first_time(log: EventLog) -> int:
     return min((int(shard.time.min()) for shard in log.shards if shard.rows), default=0)
-
-
-def _groups(
-    log: EventLog, a: Segment, b: Segment | None, bounds: tuple[int, int, int]
-) -> tuple[TwoGroups, int]:
-    """The two groups without those who are in both, and how many these are."""
-    names = len(log.event_names)
-    own = people.chosen(log.shards, names, a)
-    if b is None:
-        seen = people.chosen(log.shards, names, a.everybody())
-        other = [there & ~mine for there, mine in zip(seen, own, strict=True)]
-    else:
-        other = people.chosen(log.shards, names, b)
-    both = [one & two for one, two in zip(own, other, strict=True)]
-    start, end, instant = bounds
-    return (
-        TwoGroups(
-            log=log,
-            a=[one & ~shared for one, shared in zip(own, both, strict=True)],
-            b=[one & ~shared for one, shared in zip(other, both, strict=True)],
-            start=start,
-            end=end,
-            instant=instant,
-        ),
-        sum(int(shared.sum()) for shared in both),
-    )
-
-
-def _hidden(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
-    """The table without the numbers of few people, and how many rows that are."""
-    counts = table[["k_a", "k_b"]]
-    small = ((counts > 0) & (counts < min_cell)).any(axis=1)
-    numbers = [name for name in table if name not in ("kind", "name", "value", "unit", "clear")]
-    table = table.astype(dict.fromkeys(numbers, float))
-    table.loc[small, numbers] = np.nan
-    table.loc[small, "clear"] = False
-    return table, int(small.sum())
 
 
 def _warnings(
@@ -522,6 +430,43 @@ def _by_construction(table: pd.DataFrame, a: Segment, b: Segment | None) -> list
     ]
 
 
-def _of(row: Any, group: str) -> str:
-    k, n = count(row[f"k_{group}"]), count(row[f"n_{group}"])
-    return f"{percent(row[f'rate_{group}'])} ({k} of {n})"
+def _readable(table: pd.DataFrame, names: tuple[str, str], *, most: int) -> pd.DataFrame:
+    """The clearest rows as text.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({
+    ...     "kind": ["time"], "name": ["cart"], "value": [""], "unit": ["later"], "k_a": [20],
+    ...     "n_a": [20], "k_b": [30], "n_b": [30], "rate_a": [None], "rate_b": [None],
+    ...     "median_days_a": [2.0], "median_days_b": [5.5], "difference": [-0.2], "low": [-0.3],
+    ...     "high": [-0.1], "effect": [-0.4], "q_value": [0.004]})
+    >>> _readable(rows, ("carts", "readers"), most=10).iloc[0].to_list()
+    ['time', '2.0 (20 people)', '5.5 (30 people)', '−20.0 points \
+(95% −30.0 to −10.0)', '−0.40 (delta)', 'q = 0.004']
+    """
+    one, two = names
+    titles = ["what differs", "kind", one, two if two != one else f"{two} (second)"]
+    titles += ["difference", "effect size", "chance"]
+    rows = [_row_as_text(row) for row in table.head(most).itertuples()]
+    return pd.DataFrame(rows, columns=titles, dtype=str).set_index(titles[0])
+
+
+def _row_as_text(row: Any) -> list[str]:
+    of_waits = row.unit == LATER
+    what = thing(row.kind, row.name, row.value)
+    said = [f"days until {what}" if of_waits else what, row.kind]
+    if pd.isna(row.k_a):
+        return [*said, TOO_FEW, TOO_FEW, UNDEFINED, UNDEFINED, UNDEFINED]
+    for group in "ab":
+        k, n = getattr(row, f"k_{group}"), getattr(row, f"n_{group}")
+        if of_waits:
+            middle = getattr(row, f"median_days_{group}")
+            said.append(f"{middle:.1f} ({k:,.0f} people)" if k else "nobody")
+        else:
+            said.append(share(k, n, getattr(row, f"rate_{group}")) if n else "nobody")
+    if pd.isna(row.difference):
+        return [*said, UNDEFINED, UNDEFINED, UNDEFINED]
+    interval = f" (95% {points(row.low)} to {points(row.high)})" if row.low == row.low else ""
+    effect = f"{row.effect:+.2f}".replace("-", "−") + (" (delta)" if of_waits else " (h)")
+    sure = UNDEFINED if pd.isna(row.q_value) else q_words(row.q_value)
+    return [*said, f"{points(row.difference)} points{interval}", effect, sure]

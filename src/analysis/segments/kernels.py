@@ -1,9 +1,11 @@
-"""Who is in a segment: what the rules about people count, one look at the rows per rule.
+"""Compiled loops over a shard's rows: for which users does a rule hold, and what did they do?
 
-A user's rows lie in the order of time, so the rows that may count are found by halving, and the
-times between are never read where only names are counted. Users whose set of events shows that
-they have none that matters are skipped. Codes that `lut` leaves out, hidden rows among them, count
-nowhere. An instant `hi` is always excluded: it is the instant that is asked about.
+One loop per kind of rule (`counted` to `abandoned`), `tallied` for counts of all events, `carts`
+for carts left and `conversions_by_value` for values of a property; `content` and `engagement` use
+them too. Each user's rows lie in the order of time, so the rows that may count are found by
+bisection (`first_at`), and users whose set of events shows that none of them can match are skipped.
+Codes that `lut` leaves out, those of hidden rows among them, count nowhere. The instant `hi`, which
+the question is asked at, is always excluded.
 """
 
 from __future__ import annotations
@@ -11,71 +13,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-# ──── passes.engagement
-#
-# Carts and what became of them, a user after the other.
-
-
-@nb.njit(cache=True, nogil=True)
-def carts(time, event, offsets, after, without, wait, hi):
-    """How many carts of each user are decided before `hi`, and how many of them were left?
-
-    A cart begins with `after` where none is open. It is closed by `without`, or left once `wait`
-    has passed since the last `after` in it. What happens at one instant is taken together, and
-    `without` closes what began at its own instant.
-
-    Parameters
-    ----------
-    after, without : event codes. wait : microseconds. hi : an instant in microseconds; rows from
-    then on do not count, nor do carts whose wait is not over by then.
-
-    Returns
-    -------
-    (decided, left) : int64 arrays, an element per user.
-    """
-    users = offsets.size - 1
-    decided = np.zeros(users, np.int64)
-    left = np.zeros(users, np.int64)
-    for u in range(users):
-        is_open = False
-        last = np.int64(0)
-        i = offsets[u]
-        stop = offsets[u + 1]
-        while i < stop and time[i] < hi:
-            t = time[i]
-            begins = False
-            closes = False
-            while i < stop and time[i] == t:
-                begins = begins or event[i] == after
-                closes = closes or event[i] == without
-                i += 1
-            if not begins and not closes:
-                continue
-            if is_open and t - last > wait:
-                decided[u] += 1
-                left[u] += 1
-                is_open = False
-            if begins:
-                is_open = True
-                last = t
-            if closes and is_open:
-                decided[u] += 1
-                is_open = False
-        if is_open and last < hi - wait:
-            decided[u] += 1
-            left[u] += 1
-    return decided, left
-
-
-# ──── passes.segments
-
-
 NEVER = np.int64(-(2**62))
-
-
 EVER = np.int64(2**61)
-
-
 _ONE = np.uint64(1)
 
 
@@ -101,8 +40,9 @@ def counted(time, codes, offsets, masks, lut, wanted, lo, hi):
 
     Parameters
     ----------
-    codes, lut : a row matches if ``lut[codes[row]]``; code −1 reads the last. wanted : the set of
-    events that can match, as in `masks`. lo, hi : instants in microseconds.
+    codes, lut : a row matches if ``lut[codes[row]]``; code −1 reads the last.
+    wanted : the set of events that can match, as in `masks`.
+    lo, hi : instants in microseconds.
     """
     users = offsets.size - 1
     count = np.zeros(users, np.int32)
@@ -154,9 +94,9 @@ def found_last(time, codes, offsets, masks, lut, wanted, lo, hi):
 
 @nb.njit(cache=True, nogil=True)
 def sessions(time, codes, offsets, masks, lut, wanted, session, size, lo, hi):
-    """In how many sessions does a user match? Codes are below `size`; −1 is in none.
+    """In how many sessions does each user match? Codes are below `size`; −1 is no session.
 
-    Sessions may overlap, so one counts when it is first seen for its user, not when it changes.
+    Sessions may overlap, so one counts when it is first seen for its user, not where it changes.
     """
     users = offsets.size - 1
     count = np.zeros(users, np.int32)
@@ -176,7 +116,7 @@ def sessions(time, codes, offsets, masks, lut, wanted, session, size, lo, hi):
 
 @nb.njit(cache=True, nogil=True)
 def days(time, codes, offsets, masks, lut, wanted, length, lo, hi):
-    """On how many days, each so long and counted from 1970 UTC, does a user match?"""
+    """On how many days, each of this `length` and counted from 1970 UTC, does each user match?"""
     users = offsets.size - 1
     count = np.zeros(users, np.int32)
     for u in range(users):
@@ -194,11 +134,11 @@ def days(time, codes, offsets, masks, lut, wanted, length, lo, hi):
 
 @nb.njit(cache=True, nogil=True)
 def summed(time, codes, offsets, masks, lut, wanted, numbers, scale, lo, hi):
-    """The sum of a number over a user's matches, in integers of 1 / `scale`; NaN is left out.
+    """The sum of a number over each user's matches, in integers of 1 / `scale`; NaN is left out.
 
     Returns
     -------
-    (sums, sizes) : int64 and float64 arrays; where a size, the sum of the absolute values, is
+    (sums, sizes) : int64 and float64 arrays. A size is the sum of the absolute values; where it is
         beyond what an int64 holds, the sum has no meaning.
     """
     users = offsets.size - 1
@@ -220,12 +160,12 @@ def summed(time, codes, offsets, masks, lut, wanted, numbers, scale, lo, hi):
 
 @nb.njit(cache=True, nogil=True)
 def ordered(time, codes, offsets, masks, lut, needs, at_least, lo, hi):
-    """Who did step 1 so often, and step 2 so often strictly after that?
+    """Which users did step 1 `at_least` so often, and step 2 so often strictly after that?
 
     Parameters
     ----------
-    lut : the steps of each code as bits (1, 2 or both). needs, at_least, lo : two elements, one
-    per step: events as in `masks`, how often, and from when its rows count.
+    lut : the steps of each code as bits (1, 2 or both).
+    needs, at_least, lo : per step the events as in `masks`, how often, and from when rows count.
     """
     users = offsets.size - 1
     out = np.zeros(users, np.bool_)
@@ -256,7 +196,7 @@ def ordered(time, codes, offsets, masks, lut, needs, at_least, lo, hi):
 
 @nb.njit(cache=True, nogil=True)
 def chained(time, codes, offsets, masks, lut, needs, within, hi):
-    """Who did all steps in order, at strictly later instants, within so long of the first?
+    """Which users did all steps in order, each strictly later, `within` so long of the first?
 
     For each step the latest start of any chain that has reached it is kept: a later start leaves
     more of the time. Rows of one instant are taken together, later steps first, so that one
@@ -264,7 +204,8 @@ def chained(time, codes, offsets, masks, lut, needs, within, hi):
 
     Parameters
     ----------
-    lut : uint64, the steps of each code as bits. needs : per step the events as in `masks`.
+    lut : uint64, the steps of each code as bits.
+    needs : per step the events as in `masks`.
     """
     users = offsets.size - 1
     steps = needs.size
@@ -298,16 +239,16 @@ def chained(time, codes, offsets, masks, lut, needs, within, hi):
 
 
 @nb.njit(cache=True, nogil=True)
-def left(time, codes, offsets, masks, lut, needs, wait, still, lo, hi):
-    """Who did the first thing and not the second until `wait` was over?
+def abandoned(time, codes, offsets, masks, lut, needs, wait, still, lo, hi):
+    """Which users did the first thing, and not the second until `wait` was over?
 
     The end of the wait must lie from `lo` to `hi` (excluded). An event that is both things does
     not end its own wait; another one at the same instant does.
 
     Parameters
     ----------
-    lut : bits of each code: 1 the first thing, 2 the second. still : the second may not have come
-    later either, until `hi`.
+    lut : bits of each code: 1 the first thing, 2 the second.
+    still : the second may not have come later either, until `hi`.
     """
     users = offsets.size - 1
     out = np.zeros(users, np.bool_)
@@ -343,7 +284,7 @@ def left(time, codes, offsets, masks, lut, needs, wait, still, lo, hi):
 
 @nb.njit(cache=True, nogil=True)
 def tallied(time, event, offsets, names, lo, hi):
-    """How often did each user do each event from `lo` to `hi`? int32 array (users, names)."""
+    """How often did each user do each event, from `lo` to `hi` (excluded)? int32 (users, names)."""
     users = offsets.size - 1
     out = np.zeros((users, names), np.int32)
     for u in range(users):
@@ -355,14 +296,63 @@ def tallied(time, event, offsets, names, lo, hi):
     return out
 
 
-# ──── passes.content
-#
-# Who saw a value of a property, and did it then? One walk over each user's rows.
+@nb.njit(cache=True, nogil=True)
+def carts(time, event, offsets, after, without, wait, hi):
+    """How many carts of each user are decided before `hi`, and how many of them were left?
+
+    A cart begins with `after` where none is open. It is closed by `without`, or left once `wait`
+    has passed since the last `after` in it. Rows of one instant are taken together, and `without`
+    closes a cart that began at its own instant.
+
+    Parameters
+    ----------
+    after, without : event codes. wait : microseconds.
+    hi : an instant in microseconds; rows from then on do not count, nor do carts whose wait is not
+        over by then.
+
+    Returns
+    -------
+    (decided, left) : int64 arrays, an element per user.
+    """
+    users = offsets.size - 1
+    decided = np.zeros(users, np.int64)
+    left = np.zeros(users, np.int64)
+    for u in range(users):
+        is_open = False
+        last = np.int64(0)
+        i = offsets[u]
+        stop = offsets[u + 1]
+        while i < stop and time[i] < hi:
+            t = time[i]
+            begins = False
+            closes = False
+            while i < stop and time[i] == t:
+                begins = begins or event[i] == after
+                closes = closes or event[i] == without
+                i += 1
+            if not begins and not closes:
+                continue
+            if is_open and t - last > wait:
+                decided[u] += 1
+                left[u] += 1
+                is_open = False
+            if begins:
+                is_open = True
+                last = t
+            if closes and is_open:
+                decided[u] += 1
+                is_open = False
+        if is_open and last < hi - wait:
+            decided[u] += 1
+            left[u] += 1
+    return decided, left
 
 
 @nb.njit(cache=True, nogil=True)
-def led(time, event, offsets, value, size, shows, target, macro, window, bounds, first_only):
-    """Of those who saw each value, how many did the target within the window after that?
+def conversions_by_value(
+    time, event, offsets, value, size, shows, target, macro, window, bounds, first_only
+):
+    """Of the users who saw each value, how many did the target within the window after that?
 
     A user counts under a value from the first time it was seen in the period, and only if the
     target had not been done by then (nor at the same instant: it may be what showed the value).
@@ -370,7 +360,8 @@ def led(time, event, offsets, value, size, shows, target, macro, window, bounds,
     Parameters
     ----------
     value : codes below `size`, −1 where missing. shows : uint8 per event code (hidden rows have
-        the last one): does a row of it show its value? target, macro : event codes.
+        the last one): does a row of it show its value?
+    target, macro : event codes.
     window : microseconds, its end included. bounds : int64, from when and until when (excluded) a
         value is seen, and where the log's knowledge ends.
     first_only : only the first value that a user has ever seen.
@@ -378,8 +369,8 @@ def led(time, event, offsets, value, size, shows, target, macro, window, bounds,
     Returns
     -------
     int64 array (size + 1, 4): users whose window is over, those of them with the target in it,
-    those with the macro in it, and users whose window is not over. The last row is of people,
-    from the first value they saw.
+    those with the macro in it, and users whose window is not over. The last row counts every user
+    once, from the first value seen.
     """
     out = np.zeros((size + 1, 4), np.int64)
     seen = np.full(size + 1, -1, np.int64)

@@ -1,8 +1,14 @@
-"""People of a log at an instant: the mask, and what must never be forgotten about it.
+"""Who are they? People picked by what they did, as of an instant that is always said.
 
-The instant travels with the mask. Whoever compares people by what comes after asks
-`Segment.must_precede` first, so a rule cannot quietly look into the future of what it is compared
-with.
+A segment is a rule evaluated on a log at an instant. Only events strictly before the instant count,
+and only people seen before it can be in, with negated rules too: people who came later are unknown
+then, and "has not bought" would quietly mean "will not buy". The instant travels with the mask, and
+every comparison of people by what they did later begins no earlier (`Segment.must_precede`).
+
+`overlaps` asks how far several segments are the same filters.
+
+What this module refuses to do: look past the instant, or past what the log covers; or lay segments
+of different instants over each other, since people at different times are not one population.
 """
 
 from __future__ import annotations
@@ -17,22 +23,17 @@ import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.core import checks
-from analysis.core.result import Result
+from analysis.core.result import Result, small, suppress
 from analysis.core.schema import UsageError, instant_us, one_of, timestamp
 from analysis.core.wording import count, label, listed, percent, share
-from analysis.eventlog import filters as people
-from analysis.eventlog import parallel
+from analysis.eventlog import filters, parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings, must_know
 from analysis.eventlog.shard import Shard
-from analysis.segments.evaluate import Look, check_rule, keeps, there
+from analysis.segments.evaluate import RuleContext, check_rule, holds, seen
 from analysis.segments.figures import upset
-from analysis.segments.rules import (
-    Rule,
-)
+from analysis.segments.rules import Rule
 from analysis.segments.written import as_rule, as_table, in_words
 from analysis.statistics.rates import wilson
-
-# ──── segment_result
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -43,7 +44,7 @@ class Segment:
     ----------
     rule : what they have in common; None for people picked otherwise.
     at_us : the instant, in microseconds since 1970 UTC.
-    by_shard : per shard of the log a boolean per user. seen_by_shard : who was there by then.
+    by_shard : per shard of the log, which users are in it. seen_by_shard : which were seen by then.
     name : what it is called, if anything.
     """
 
@@ -73,7 +74,7 @@ class Segment:
     @cached_property
     def mask(self) -> np.ndarray:
         """A boolean per user, in the order of ``log.user_ids``; it cannot be written to."""
-        found = people.in_order(self.log.shards, len(self.log.event_names), self.by_shard)
+        found = filters.in_order(self.log.shards, len(self.log.event_names), self.by_shard)
         found.setflags(write=False)
         return found
 
@@ -84,7 +85,7 @@ class Segment:
 
     @property
     def users_by_shard(self) -> tuple[Any, ...]:
-        """Ids of the users that the masks are about, as the log's shards hold them."""
+        """The ids that `by_shard` is about, as the log's shards hold them."""
         return tuple(shard.users for shard in self.log.shards)
 
     @property
@@ -143,57 +144,99 @@ class Segment:
         return np.array(self.mask, dtype=dtype, copy=copy)
 
 
-def as_segment(given: Any, what: str) -> Segment:
-    """`given` if it is a segment.
-
-    Raises
-    ------
-    UsageError
-        If it is a mask or a rule, which say no instant.
-    """
-    if not isinstance(given, Segment):
-        raise UsageError(
-            f"{what}: {type(given).__name__} is not a segment. Allowed: segment(log, "
-            "rule, at=...), "
-            "or picked(log, mask, at=...) for people picked otherwise."
-        )
-    return given
-
-
-def picked(log: EventLog, mask: Any, *, at: Any, name: str | None = None) -> Segment:
-    """People picked by other means than a rule, as a segment.
+def segment(
+    log: EventLog,
+    rule: Rule | Mapping[str, Any] | str,
+    *,
+    at: Any = None,
+    catalog: Catalog | None = None,
+    name: str | None = None,
+) -> Segment:
+    """For whom does a rule hold, as of an instant?
 
     Parameters
     ----------
-    mask : as `EventLog.in_segment` takes it. at : from when on it was known who they are; whatever
-        is compared by them must begin no earlier. Naive times are UTC.
+    log : see `analysis.core.checks`.
+    rule : a rule, its table (``{"did": "purchase"}``), or with `catalog` the name of one there.
+    at : only events strictly before this instant count, and only people seen before it are in;
+        naive times are UTC; default: the end of what the log covers.
+    name : what to call it; default: the name in the catalog.
+
+    Returns
+    -------
+    Segment
+        ``mask`` (a boolean per user in the order of ``log.user_ids``), ``at``, ``rule``, ``size``,
+        ``sentence()``; ``log.in_segment`` takes it.
 
     Raises
     ------
     UsageError
-        If the mask does not fit the log, or `at` lies beyond what the log covers.
+        If the rule names an event or property that the log does not have, or `at` lies beyond
+        what the log covers.
 
     Examples
     --------
-    >>> import pandas as pd
+    >>> from analysis.segments import did
     >>> log = EventLog.from_frame(pd.DataFrame({
-    ...     "user": ["ann", "bob"], "time": pd.to_datetime(["2026-01-01"] * 2), "event": "visit"}))
-    >>> picked(log, [True, False], at="2026-01-02", name="panel")
-    Segment('panel', 1 of 2 users, at 2026-01-02 00:00:00+00:00)
+    ...     "user": ["ann", "ann", "bob"], "event": ["cart", "purchase", "cart"],
+    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-03", "2026-01-02"])}))
+    >>> left = segment(log, did("cart") & ~did("purchase"))
+    >>> left.mask.tolist(), left.size, list(log.in_segment(left).user_ids)
+    ([False, True], 1, ['bob'])
+    >>> segment(log, did("cart") & ~did("purchase"), at="2026-01-02").mask.tolist()
+    [True, False]
     """
+    if isinstance(rule, str):
+        known = catalog_segments(catalog) if catalog is not None else {}
+        if not known:
+            raise UsageError(
+                f"segment: rule={rule!r} is a name, and no catalog with segments is given. "
+                "Allowed: did(...), a table, or a name with catalog=..."
+            )
+        name, rule = name or rule, known[one_of("segment: rule", rule, known)]
+    wanted = as_rule(rule)
+    check_rule(log, wanted)
     instant = instant_of(log, at)
-    chosen = people.chosen(log.shards, len(log.event_names), mask)
 
-    def seen_by(shard: Shard) -> np.ndarray:
-        return there(Look(shard, log.event_names, instant, shard.masks))
+    def members(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+        context = RuleContext.of(log, shard, instant)
+        present = seen(context)
+        return holds(context.at_users(present), wanted) & present, present
 
-    seen = tuple(parallel.map_shards(log.shards, seen_by))
-    own = tuple(chose & here for chose, here in zip(chosen, seen, strict=True))
-    return Segment(rule=None, at_us=instant, by_shard=own, seen_by_shard=seen, log=log, name=name)
+    parts = parallel.map_shards(log.shards, members)
+    return Segment(
+        rule=wanted,
+        at_us=instant,
+        by_shard=tuple(own for own, _ in parts),
+        seen_by_shard=tuple(present for _, present in parts),
+        log=log,
+        name=name,
+    )
+
+
+def catalog_segments(catalog: Catalog) -> dict[str, Rule]:
+    """The rules of a catalog, by name.
+
+    Raises
+    ------
+    UsageError
+        If one of them is not a rule.
+
+    Examples
+    --------
+    >>> from analysis.segments import did
+    >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
+    >>> catalog_segments(shop)["subscribers"] == did("newsletter_sign_up")
+    True
+    """
+    return {
+        name: as_rule(entry["rule"], f"catalog {catalog.name!r}: segments.{name}.rule")
+        for name, entry in catalog.segments.items()
+    }
 
 
 def instant_of(log: EventLog, at: Any, what: str = "segment") -> int:
-    """The instant asked about, in microseconds; by default the end of what the log covers."""
+    """The instant asked about, in microseconds; default: the end of what the log covers."""
     instant = log.covers_until_us if at is None else instant_us(at, f"{what}: at")
     if instant > log.covers_until_us:
         raise UsageError(
@@ -204,12 +247,59 @@ def instant_of(log: EventLog, at: Any, what: str = "segment") -> int:
     return instant
 
 
-# ──── segment_overlaps
-#
-# How far do segments overlap? Every combination with the people who are in it and in no other.
-#
-# The combinations are disjoint, so their counts add up to everybody. All segments must be of one
-# instant: people at different times are not one population.
+def picked(log: EventLog, mask: Any, *, at: Any, name: str | None = None) -> Segment:
+    """People picked by other means than a rule, as a segment.
+
+    Parameters
+    ----------
+    log : see `analysis.core.checks`.
+    mask : as `EventLog.in_segment` takes it.
+    at : from when on it was known who they are; a comparison by what they did later must begin no
+        earlier. Naive times are UTC.
+
+    Raises
+    ------
+    UsageError
+        If the mask does not fit the log, or `at` lies beyond what the log covers.
+
+    Examples
+    --------
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann", "bob"], "time": pd.to_datetime(["2026-01-01"] * 2), "event": "visit"}))
+    >>> picked(log, [True, False], at="2026-01-02", name="panel")
+    Segment('panel', 1 of 2 users, at 2026-01-02 00:00:00+00:00)
+    """
+    instant = instant_of(log, at)
+    chosen = filters.chosen(log.shards, len(log.event_names), mask)
+    present = _seen_by_shard(log, instant)
+    return Segment(
+        rule=None,
+        at_us=instant,
+        by_shard=tuple(own & here for own, here in zip(chosen, present, strict=True)),
+        seen_by_shard=tuple(present),
+        log=log,
+        name=name,
+    )
+
+
+def _seen_by_shard(log: EventLog, instant: int) -> list[np.ndarray]:
+    return parallel.map_shards(log.shards, lambda shard: seen(RuleContext.of(log, shard, instant)))
+
+
+def as_segment(given: Any, what: str) -> Segment:
+    """`given`, if it is a segment.
+
+    Raises
+    ------
+    UsageError
+        If it is a mask or a rule, which do not say an instant.
+    """
+    if not isinstance(given, Segment):
+        raise UsageError(
+            f"{what}: {type(given).__name__} is not a segment. Allowed: "
+            "segment(log, rule, at=...), or picked(log, mask, at=...) for people picked otherwise."
+        )
+    return given
 
 
 MOST_SETS: Final = 12
@@ -221,9 +311,10 @@ class OverlapsResult(Result):
 
     ``table`` has a row per combination that occurs, largest first, people in no segment last:
     ``set_1`` … (a boolean per segment, in the order of `sets`), ``sets`` (their names), ``k`` of
-    ``n`` people who are in these and in no other, ``rate, low, high``. What is about few people
-    is NaN. ``pairs`` has a row per pair: ``a``, ``b``, ``k`` people in both, ``jaccard`` (of those
-    in either), and ``share_of_a``, ``share_of_b``.
+    ``n`` people who are in these and in no other, ``rate, low, high``. Numbers about fewer than
+    `min_cell` people are NaN. The combinations are disjoint, so they add up to everybody.
+    ``pairs`` has a row per pair: ``a``, ``b``, ``k`` people in both, ``jaccard`` (of those in
+    either), and ``share_of_a``, ``share_of_b``.
     """
 
     sets: tuple[str, ...]
@@ -260,9 +351,9 @@ def overlaps(
 
     Parameters
     ----------
-    log : whose people are counted: all that it shows before the instant. A view counts its own.
+    log : the people counted are all that it shows before the instant; a view counts its own.
     segments : by name, 2 to 12, all of one instant.
-    min_cell : counts of fewer people than this are hidden.
+    min_cell : see `analysis.core.checks`.
 
     Raises
     ------
@@ -272,7 +363,6 @@ def overlaps(
     Examples
     --------
     >>> from analysis.segments.rules import did
-    >>> from analysis.segments.result import segment
     >>> log = EventLog.from_frame(pd.DataFrame({
     ...     "user": ["ann", "ann", "bob", "cy"], "event": ["cart", "video", "cart", "visit"],
     ...     "time": pd.to_datetime(["2026-01-01"] * 4)}))
@@ -286,52 +376,53 @@ def overlaps(
             "{'carts': segment(log, ...), 'readers': segment(log, ...)}."
         )
     checks.min_cell("overlaps", min_cell)
-    first, *others = (as_segment(one, "overlaps") for one in segments.values())
+    given = [as_segment(one, "overlaps") for one in segments.values()]
+    first = given[0]
     for name, other in segments.items():
         if other.at_us != first.at_us:
             raise UsageError(
                 f"overlaps: {name!r} is of {other.at}, the first one of {first.at}. Ask all of "
                 "them at=... the same instant."
             )
-    codes, n = _codes(log, first, [first, *others])
+    counts, n = _combinations(log, given)
     names = tuple(segments)
-    table = _table(codes, names, n)
-    hidden = (table["k"] < min_cell).to_numpy()
-    table.loc[hidden, ["k", "rate", "low", "high"]] = np.nan
-    many = f"{count(int(hidden.sum()))} of {count(len(table))} combinations"
-    said = f"Hidden, of fewer than {min_cell} people each: {many}."
+    table, hidden = suppress(
+        _overlaps_table(counts, names, n),
+        min_cell=min_cell,
+        counts=["k"],
+        columns=["k", "rate", "low", "high"],
+    )
+    warnings = look_ahead_warnings(log, first.at_us)
+    if hidden.any():
+        many = f"{count(int(hidden.sum()))} of {count(len(table))} combinations"
+        warnings = (f"Hidden, of fewer than {min_cell} people each: {many}.", *warnings)
     return OverlapsResult(
         table=table,
         parameters={
             "segments": {name: one.parameters for name, one in segments.items()},
             "min_cell": min_cell,
         },
-        warnings=(*((said,) if hidden.any() else ()), *look_ahead_warnings(log, first.at_us)),
+        warnings=warnings,
         sets=names,
-        pairs=_pairs(codes, names, min_cell),
+        pairs=_pairs(counts, names, min_cell),
     )
 
 
-def _codes(log: EventLog, first: Segment, segments: list[Segment]) -> tuple[np.ndarray, int]:
-    """Per combination, as a set of bits, how many people are in it; and how many there are."""
-    names = len(log.event_names)
-
-    def seen_by(shard: Shard) -> np.ndarray:
-        return there(Look(shard, log.event_names, first.at_us, shard.masks))
-
-    seen = parallel.map_shards(log.shards, seen_by)
-    bits = [np.zeros(len(own), np.int64) for own in seen]
+def _combinations(log: EventLog, segments: list[Segment]) -> tuple[np.ndarray, int]:
+    """How many people are in each combination (its segments as bits), and how many there are."""
+    present = _seen_by_shard(log, segments[0].at_us)
+    bits = [np.zeros(len(own), np.int64) for own in present]
     for place, one in enumerate(segments):
-        chosen = people.chosen(log.shards, names, one)
+        chosen = filters.chosen(log.shards, len(log.event_names), one)
         for own, mine in zip(bits, chosen, strict=True):
             own |= mine.astype(np.int64) << place
     counts = np.zeros(1 << len(segments), np.int64)
-    for own, here in zip(bits, seen, strict=True):
+    for own, here in zip(bits, present, strict=True):
         counts += np.bincount(own[here], minlength=len(counts))
     return counts, int(counts.sum())
 
 
-def _table(counts: np.ndarray, names: tuple[str, ...], n: int) -> pd.DataFrame:
+def _overlaps_table(counts: np.ndarray, names: tuple[str, ...], n: int) -> pd.DataFrame:
     found = np.flatnonzero(counts)
     # Largest first, those in none last; equal ones by their segments.
     order = sorted(found, key=lambda code: (code == 0, -counts[code], code))
@@ -353,112 +444,8 @@ def _pairs(counts: np.ndarray, names: tuple[str, ...], min_cell: int) -> pd.Data
     for i, one in enumerate(names):
         for j in range(i + 1, len(names)):
             both = int(counts[(codes >> i & 1 == 1) & (codes >> j & 1 == 1)].sum())
-            few = 0 < both < min_cell
             either = size[i] + size[j] - both
             parts = [both / whole if whole else np.nan for whole in (either, size[i], size[j])]
-            numbers = [np.nan] * 4 if few else [float(both), *parts]
+            numbers = [np.nan] * 4 if small(both, min_cell) else [float(both), *parts]
             rows.append((one, names[j], *numbers))
     return pd.DataFrame(rows, columns=["a", "b", "k", "jaccard", "share_of_a", "share_of_b"])
-
-
-# ──── segments
-#
-# Who are they? People picked by what they did, at an instant that is always said.
-#
-# A segment is a rule asked of a log at an instant. Only what happened strictly before the instant
-# counts, and only people seen before it can be in, turned-round rules included: who came later is
-# unknown then, and "has not bought" would quietly mean "will not buy". The instant travels with the
-# answer, and whatever compares people by it must begin no earlier (`Segment.must_precede`).
-#
-# What this module refuses to do: look past the instant, or past what the log covers.
-
-
-def segment(
-    log: EventLog,
-    rule: Rule | Mapping[str, Any] | str,
-    *,
-    at: Any = None,
-    catalog: Catalog | None = None,
-    name: str | None = None,
-) -> Segment:
-    """Who keeps a rule, as of an instant?
-
-    Parameters
-    ----------
-    rule : a rule, its table (``{"did": "purchase"}``), or with `catalog` the name of one there.
-    at : only events strictly before this instant count, and only people seen before it are in;
-        naive times are UTC; default: the end of what the log covers.
-    name : what to call it; default: the name in the catalog.
-
-    Returns
-    -------
-    Segment
-        ``mask`` (a boolean per user in the order of ``log.user_ids``), ``at``, ``rule``, ``size``,
-        ``sentence()``; ``log.in_segment`` takes it.
-
-    Raises
-    ------
-    UsageError
-        If the rule names an event or property that the log does not have, or `at` lies beyond
-        what the log covers.
-
-    Examples
-    --------
-    >>> from analysis.segments import did
-    >>> import pandas as pd
-    >>> log = EventLog.from_frame(pd.DataFrame({
-    ...     "user": ["ann", "ann", "bob"], "event": ["cart", "purchase", "cart"],
-    ...     "time": pd.to_datetime(["2026-01-01", "2026-01-03", "2026-01-02"])}))
-    >>> left = segment(log, did("cart") & ~did("purchase"))
-    >>> left.mask.tolist(), left.size, list(log.in_segment(left).user_ids)
-    ([False, True], 1, ['bob'])
-    >>> segment(log, did("cart") & ~did("purchase"), at="2026-01-02").mask.tolist()
-    [True, False]
-    """
-    if isinstance(rule, str):
-        known = catalog_segments(catalog) if catalog is not None else {}
-        if not known:
-            raise UsageError(
-                f"segment: rule={rule!r} is a name, and no catalog with segments is given. "
-                "Allowed: did(...), a table, or a name with catalog=..."
-            )
-        name, rule = name or rule, known[one_of("segment: rule", rule, known)]
-    wanted = as_rule(rule)
-    check_rule(log, wanted)
-    instant = instant_of(log, at)
-
-    def who(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-        look = Look(shard, log.event_names, instant, shard.masks)
-        seen = there(look)
-        return keeps(look.at_users(seen), wanted) & seen, seen
-
-    parts = parallel.map_shards(log.shards, who)
-    return Segment(
-        rule=wanted,
-        at_us=instant,
-        by_shard=tuple(own for own, _ in parts),
-        seen_by_shard=tuple(seen for _, seen in parts),
-        log=log,
-        name=name,
-    )
-
-
-def catalog_segments(catalog: Catalog) -> dict[str, Rule]:
-    """The rules of a catalog, by name.
-
-    Raises
-    ------
-    UsageError
-        If one of them is no rule.
-
-    Examples
-    --------
-    >>> from analysis.segments import did
-    >>> shop = Catalog.load("data/catalogs/ecommerce.toml")
-    >>> catalog_segments(shop)["subscribers"] == did("newsletter_sign_up")
-    True
-    """
-    return {
-        name: as_rule(entry["rule"], f"catalog {catalog.name!r}: segments.{name}.rule")
-        for name, entry in catalog.segments.items()
-    }

@@ -12,28 +12,27 @@ a score a forecast.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result
+from analysis.core.result import Result, suppress
 from analysis.core.schema import MONEY_SCALE, US_PER_DAY, UsageError, timestamp
 from analysis.core.wording import count, percent, share
-from analysis.eventlog import filters as people
-from analysis.eventlog import parallel
+from analysis.eventlog import filters, parallel
 from analysis.eventlog.groups import totals
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import NumberColumn, Shard
-from analysis.segments import kernels as passes
-from analysis.segments.evaluate import Look, asked, check_rule
+from analysis.segments import kernels
+from analysis.segments.evaluate import RuleContext, check_rule, scan
 from analysis.segments.figures import score_bars
 from analysis.segments.result import Segment, instant_of, picked
 from analysis.segments.rules import did
 from analysis.statistics.rates import wilson
 
-MEASURES = {"recency": "recency_days", "frequency": "frequency", "monetary": "value"}
+MEASURES: Final = {"recency": "recency_days", "frequency": "frequency", "monetary": "value"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,8 +43,8 @@ class RFMResult(Result):
     ``high`` (the smallest and largest number that got it, in the measure's unit), ``k`` of ``n``
     buyers, ``rate, rate_low, rate_high``. ``users`` has a row per buyer: ``user``,
     ``recency_days``, ``frequency``, ``value``, ``r``, ``f``, ``m``. ``cut_points``: per measure the
-    numbers above which a better score begins (for recency a worse one). What the table would tell
-    about few people is NaN.
+    numbers above which a better score begins (for recency a worse one). In the table numbers
+    about fewer than `min_cell` people are NaN.
     """
 
     users: pd.DataFrame
@@ -58,15 +57,14 @@ class RFMResult(Result):
         self, name: str, *, r: int | None = None, f: int | None = None, m: int | None = None
     ) -> Segment:
         """Buyers with at least these scores, as a segment."""
-        given = {"r": r, "f": f, "m": m}
-        least = {letter: bound for letter, bound in given.items() if bound is not None}
-        for letter, bound in least.items():
+        kept = np.ones(len(self.users), np.bool_)
+        for letter, bound in {"r": r, "f": f, "m": m}.items():
+            if bound is None:
+                continue
             if checks.whole(f"rfm: {letter}", bound, least=1) > self.scores:
                 raise UsageError(
                     f"rfm: {letter}={bound}. Allowed: a score from 1 to {self.scores}."
                 )
-        kept = np.ones(len(self.users), np.bool_)
-        for letter, bound in least.items():
             kept &= (self.users[letter] >= bound).to_numpy()
         mask = pd.Series(kept, index=self.users["user"])
         return picked(self.log, mask, at=self.at, name=name)
@@ -93,7 +91,7 @@ class RFMResult(Result):
         return f"{said}."
 
     def figure(self) -> Any:
-        """How many buyers have each score, and from where to where it goes."""
+        """How many buyers have each score, and which numbers get it."""
         return score_bars(self.table)
 
 
@@ -110,6 +108,7 @@ def rfm(
 
     Parameters
     ----------
+    log : see `analysis.core.checks`.
     event : what counts as buying. value : the property that is added up; None: no third score.
     scores : how many scores, 2 to 10.
     at : only events strictly before this instant count; default: the end of what the log covers.
@@ -155,15 +154,17 @@ def rfm(
     cuts = {}
     for letter, (measure, column) in zip("rfm", MEASURES.items(), strict=True):
         numbers = buyers[column].to_numpy(float)
-        buyers[letter], cuts[measure] = _scored(numbers, scores, letter == "r")
+        buyers[letter], cuts[measure] = _scored(numbers, scores, reverse=letter == "r")
         warnings += _coinciding(measure, numbers, cuts[measure])
-    parameters = {
-        "event": event, "value": value, "scores": scores, "at": timestamp(instant).isoformat(),
-        "min_cell": least,
-    }  # fmt: skip
     return RFMResult(
         table=_table(buyers, least),
-        parameters=parameters,
+        parameters={
+            "event": event,
+            "value": value,
+            "scores": scores,
+            "at": timestamp(instant).isoformat(),
+            "min_cell": least,
+        },
         warnings=(*warnings, *look_ahead_warnings(log)),
         users=buyers,
         cut_points=cuts,
@@ -178,21 +179,21 @@ def _buyers(log: EventLog, event: str, value: str | None, instant: int) -> pd.Da
     match = did(event).match
 
     def shard_buyers(shard: Shard) -> np.ndarray:
-        look = Look(shard, log.event_names, instant, shard.masks)
-        rows = asked(look, match, passes.found_last)
+        context = RuleContext.of(log, shard, instant)
+        rows = scan(context, match, kernels.found_last)
         cells = np.full((len(rows), 3), np.nan)
-        cells[:, 1] = asked(look, match, passes.counted)
+        cells[:, 1] = scan(context, match, kernels.counted)
         bought = rows >= 0
         cells[bought, 0] = (instant - shard.time[rows[bought]]) / US_PER_DAY
         if value is not None:
             column = shard.columns[value]
             assert isinstance(column, NumberColumn)  # checked before
-            sums, sizes = asked(look, match, passes.summed, column.numbers, MONEY_SCALE)
+            sums, sizes = scan(context, match, kernels.summed, column.numbers, MONEY_SCALE)
             cells[:, 2] = np.where(sizes < 2.0**62, sums / MONEY_SCALE, np.nan)
         return cells
 
     parts = parallel.map_shards(log.shards, shard_buyers)
-    cells = people.in_order(log.shards, len(log.event_names), parts).reshape(-1, 3)
+    cells = filters.in_order(log.shards, len(log.event_names), parts).reshape(-1, 3)
     bought = cells[:, 1] > 0
     return pd.DataFrame(
         {
@@ -204,8 +205,8 @@ def _buyers(log: EventLog, event: str, value: str | None, instant: int) -> pd.Da
     )
 
 
-def _scored(numbers: np.ndarray, scores: int, reverse: bool) -> tuple[np.ndarray, list[float]]:
-    """Scores from 1 and the cut points; 0 and none where a number is not known."""
+def _scored(numbers: np.ndarray, scores: int, *, reverse: bool) -> tuple[np.ndarray, list[float]]:
+    """Scores from 1 (0 where a number is not known), and the cut points."""
     if not len(numbers) or np.isnan(numbers).all():
         return np.zeros(len(numbers), np.int64), []
     levels = np.arange(1, scores) / scores
@@ -220,9 +221,8 @@ def _coinciding(measure: str, numbers: np.ndarray, cuts: list[float]) -> list[st
         return []
     most = max(cuts, key=cuts.count)
     k, n = int((numbers == most).sum()), len(numbers)
-    cell = f"{most:g}"
     return [
-        f"Cut points of {measure} coincide: {share(k, n, k / n)} of the buyers have {cell}, so "
+        f"Cut points of {measure} coincide: {share(k, n, k / n)} of the buyers have {most:g}, so "
         "some scores do not occur."
     ]
 
@@ -236,8 +236,6 @@ def _table(buyers: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     table["rate"] = table["k"] / table["n"]
     table["rate_low"], table["rate_high"] = wilson(table["k"], table["n"])
-    hidden = table["k"] < min_cell
-    if hidden.any():
-        shown = ["low", "high", "k", "rate", "rate_low", "rate_high"]
-        table[shown] = table[shown].astype(float).mask(hidden)
+    numbers = ["low", "high", "k", "rate", "rate_low", "rate_high"]
+    table, _ = suppress(table, min_cell=min_cell, counts=["k"], columns=numbers)
     return table[["measure", "score", "low", "high", "k", "n", "rate", "rate_low", "rate_high"]]

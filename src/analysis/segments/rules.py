@@ -1,8 +1,17 @@
-"""The words a rule is written in: ``did``, ``sequence``, ``first``, ``recency`` and the others.
+"""How is a group of people described? Rules, and the words they are written in.
 
-Each function checks what it is given and returns a frozen rule (`segment_rules`), so a mistake is
-told where it is made and not when the rule is asked of a log. Only what a log knows, the names of
-its events and properties, is left for then.
+``did("add_to_cart", at_least=2) & ~did("purchase")`` is a rule: a small frozen object, joined with
+``&`` and ``|`` and negated with ``~``. A rule is data. It knows no log, so it can stand in a
+catalog (`written`), be compared and printed, and the same rule means the same on any log. It is
+evaluated at an instant (`evaluate`), and only events strictly before that instant count.
+
+Each word (`did`, `sequence`, `first`, `recency` and the others) checks its arguments, so a mistake
+is reported where it is made. Only the names of events and properties are checked later, when a log
+is there that knows them.
+
+What a rule refuses to do: name a time of its own, so it cannot look past the instant; rely on the
+order of two events of one instant, so whatever depends on order wants strictly later instants; or
+match a missing value.
 """
 
 from __future__ import annotations
@@ -23,31 +32,14 @@ from analysis.core.schema import (
     one_of,
 )
 
-# ──── segment_rules
-#
-# Rules about people: small frozen objects that are put together with ``&``, ``|`` and ``~``.
-#
-# A rule is data. It knows no log, so it can be written into a catalog, compared, printed and read
-# back (`segment_form`), and the same rule asked of two logs means the same. Every rule is asked at
-# an
-# instant, and only what happened strictly before that instant counts; a rule cannot name a time of
-# its own, so it cannot look past it.
-#
-# What depends on order wants strictly later instants: two events of one instant have no order that
-# a rule could rely on. What belongs to nobody, such as a missing value, never matches.
-
-
 ANY_EVENT: Final = "*"
-
-
-FIRST, LAST, EVER = "first", "last", "is_in"
-
+FIRST, LAST, IS_IN = "first", "last", "is_in"
 
 Where = tuple[tuple[str, Any], ...]
 
 
 class Rule:
-    """What all rules can do: be joined with ``&``, ``|`` and turned round with ``~``."""
+    """What all rules can do: be joined with ``&`` and ``|``, and negated with ``~``."""
 
     def __and__(self, other: Rule) -> All:
         return All((*_parts(self, All), *_parts(_rule(other), All)))
@@ -66,6 +58,18 @@ class Rule:
         )
 
 
+def _rule(other: Any) -> Rule:
+    if not isinstance(other, Rule):
+        raise UsageError(
+            f"segment: {other!r} is not a rule. Allowed: did(...), recency(...), and so on."
+        )
+    return other
+
+
+def _parts(rule: Rule, kind: type[All] | type[AnyOf]) -> tuple[Rule, ...]:
+    return rule.rules if isinstance(rule, kind) else (rule,)
+
+
 @dataclass(frozen=True)
 class Matching:
     """Events by name, with conditions on their properties."""
@@ -76,7 +80,7 @@ class Matching:
 
 @dataclass(frozen=True)
 class Did(Rule):
-    """Did it between `at_least` and `at_most` times; `within` looks back from the instant asked."""
+    """The event was done `at_least` to `at_most` times; `within` looks back from the instant."""
 
     match: Matching
     at_least: int = 1
@@ -84,11 +88,10 @@ class Did(Rule):
     within: str | None = None
 
     def before(self, then: Did) -> Before:
-        """Did this, and the other strictly later; each as often as its `at_least` says.
+        """Both were done as often as `at_least` says, the other one strictly later.
 
         Examples
         --------
-        >>> from analysis.segments.rules import did
         >>> rule = did("add_to_cart", at_least=2).before(did("purchase"))
         >>> rule.then.match.events
         ('purchase',)
@@ -106,7 +109,7 @@ class Did(Rule):
 
 @dataclass(frozen=True)
 class Before(Rule):
-    """`first` was done as often as it says, and strictly after that `then` was."""
+    """`first` was done as often as it says, and `then` strictly after that."""
 
     first: Did
     then: Did
@@ -114,7 +117,7 @@ class Before(Rule):
 
 @dataclass(frozen=True)
 class Sequence(Rule):
-    """The steps in this order at strictly later instants, all `within` a time of the first."""
+    """The steps were done in this order, each strictly later, all `within` a time of the first."""
 
     steps: tuple[Matching, ...]
     within: str | None = None
@@ -122,7 +125,7 @@ class Sequence(Rule):
 
 @dataclass(frozen=True)
 class Holds(Rule):
-    """A property's value: on the first or last event that has one, or on any (`which`)."""
+    """A property had one of the values: on its first or last known event, or on any (`which`)."""
 
     which: str
     property: str
@@ -131,7 +134,7 @@ class Holds(Rule):
 
 @dataclass(frozen=True)
 class Since(Rule):
-    """The time since the last (or first) matching event; False for those who never did it."""
+    """The last (or first) matching event was so long ago; False where there is none."""
 
     which: str
     match: Matching
@@ -141,7 +144,7 @@ class Since(Rule):
 
 @dataclass(frozen=True)
 class Frequency(Rule):
-    """In how many sessions, on how many UTC days, or how often did it happen?"""
+    """It happened in so many sessions, on so many UTC days, or so often (`unit`)."""
 
     unit: str
     match: Matching
@@ -152,7 +155,7 @@ class Frequency(Rule):
 
 @dataclass(frozen=True)
 class Value(Rule):
-    """The sum of a number over matching events; 0 for those who have none."""
+    """A number adds up to so much over matching events; to 0 where there are none."""
 
     property: str
     match: Matching
@@ -163,7 +166,7 @@ class Value(Rule):
 
 @dataclass(frozen=True)
 class Abandoned(Rule):
-    """`match` happened and `without` had not when `wait` was over; stamped at that instant."""
+    """`match` happened, and `without` had not by the end of `wait`; dated at that end."""
 
     match: Matching
     without: Matching
@@ -188,119 +191,12 @@ class AnyOf(Rule):
 
 @dataclass(frozen=True)
 class Not(Rule):
-    """The rule does not hold, for somebody who was there before the instant asked."""
+    """The rule does not hold for a person seen before the instant."""
 
     rule: Rule
 
 
-def _rule(other: Any) -> Rule:
-    if not isinstance(other, Rule):
-        raise UsageError(
-            f"segment: {other!r} is not a rule. Allowed: did(...), recency(...), and so on."
-        )
-    return other
-
-
-def _parts(rule: Rule, kind: type[All] | type[AnyOf]) -> tuple[Rule, ...]:
-    return rule.rules if isinstance(rule, kind) else (rule,)
-
-
-def leaves(rule: Rule) -> list[Rule]:
-    """The rules that a rule is put together from, in their order.
-
-    Examples
-    --------
-    >>> from analysis.segments.rules import did
-    >>> [leaf.match.events for leaf in leaves(did("a") & ~did("b"))]
-    [('a',), ('b',)]
-    """
-    if isinstance(rule, (All, AnyOf)):
-        return [leaf for part in rule.rules for leaf in leaves(part)]
-    if isinstance(rule, Not):
-        return leaves(rule.rule)
-    if isinstance(rule, Before):
-        return [rule.first, rule.then]
-    return [rule]
-
-
-def properties_of(rule: Rule) -> set[str]:
-    """Names of the properties that a rule looks at.
-
-    Examples
-    --------
-    >>> from analysis.segments.rules import did
-    >>> from analysis.segments.rules import first
-    >>> sorted(properties_of(did("a", where={"page": "/"}) & first("device", "mobile")))
-    ['device', 'page']
-    """
-    found = set()
-    for leaf in leaves(rule):
-        matches = [getattr(leaf, "match", None), *getattr(leaf, "steps", ())]
-        found |= {name for match in matches if match is not None for name, _ in match.where}
-        if isinstance(leaf, (Holds, Value)):
-            found.add(leaf.property)
-    return found
-
-
-# ──── segment_values
-#
-# What may stand in a rule: names, numbers, durations and conditions, checked one by one.
-#
-# Each function returns what a rule keeps, which is plain and frozen, or raises one line: what was
-# given, what would be allowed.
-
-
-_SIZES: Final = (
-    ("d", US_PER_DAY),
-    ("h", 60 * US_PER_MINUTE),
-    ("min", US_PER_MINUTE),
-    ("s", US_PER_SECOND),
-    ("us", 1),
-)
-
-
-def matching(event: Any, where: Mapping[str, Any] | None, what: str) -> Matching:
-    """Events and conditions as a rule keeps them."""
-    names = (event,) if isinstance(event, str) else event
-    names = tuple(names) if isinstance(names, Iterable) else ()
-    if not names or not all(isinstance(name, str) and name for name in names):
-        raise UsageError(f"{what}: event={event!r}. Allowed: an event's name, or a list of names.")
-    if where is not None and not isinstance(where, Mapping):
-        raise UsageError(f"{what}: where={where!r}. Allowed: a table such as {{'value': '>= 50'}}.")
-    kept = {
-        checks.property_text(what, name): values_of(wanted, what)
-        for name, wanted in (where or {}).items()
-    }
-    return Matching(names, tuple(sorted(kept.items())))
-
-
-def values_of(values: Any, what: str) -> tuple[Any, ...]:
-    """A value or a list of values as a tuple of text, numbers and truth values."""
-    several = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
-    found = [
-        v.item() if isinstance(v, np.generic) else v for v in (values if several else [values])
-    ]
-    if not found or not all(isinstance(v, (str, int, float, bool)) and v == v for v in found):
-        raise UsageError(f"{what}: values={values!r}. Allowed: text, a number, or a list of these.")
-    return tuple(found)
-
-
-def span(value: Any, what: str) -> str | None:
-    """A duration as text, or None; one that is no text yet in its largest whole unit."""
-    if value is None:
-        return None
-    us = duration_us(value, what)
-    if isinstance(value, str):
-        return value
-    return next(f"{us // size}{unit}" for unit, size in _SIZES if us % size == 0)
-
-
-# ──── segment_terms
-
-
 MOST_STEPS: Final = 64
-
-
 UNITS: Final = ("session", "day", "event")
 
 
@@ -316,9 +212,9 @@ def did(
 
     Parameters
     ----------
-    event : a name, several of which any counts, or ``"*"`` for any event.
+    event : a name, several (any of them counts), or ``"*"`` for any event.
     at_least, at_most : how often, both included.
-    within : only events of so long before the instant asked (``"30d"``); default: ever.
+    within : only events this long before the instant (``"30d"``) or later; default: ever.
     where : conditions on properties, as `EventLog.where` takes them.
 
     Raises
@@ -364,6 +260,14 @@ def sequence(steps: Iterable[Any], *, within: Any = None) -> Sequence:
     return Sequence(found, span(within, "sequence: within"))
 
 
+def _step(step: Any) -> Matching:
+    if not isinstance(step, Mapping):
+        return matching(step, None, "sequence: step")
+    for key in step:
+        one_of("sequence: key of a step", key, ("event", "where"))
+    return matching(step.get("event"), step.get("where"), "sequence: step")
+
+
 def first(property: str, values: Any) -> Holds:
     """Whose first known value of a property is one of these?
 
@@ -397,7 +301,11 @@ def is_in(property: str, values: Any) -> Holds:
     >>> is_in("country", ["DE", "AT"]).property
     'country'
     """
-    return _holds(EVER, property, values)
+    return _holds(IS_IN, property, values)
+
+
+def _holds(which: str, property: str, values: Any) -> Holds:
+    return Holds(which, checks.property_text(which, property), values_of(values, which))
 
 
 def recency(
@@ -407,7 +315,7 @@ def recency(
     at_most: Any = None,
     where: Mapping[str, Any] | None = None,
 ) -> Since:
-    """How long ago was the last time? Those who never did it are never in.
+    """How long ago was the last time? People who never did it are never in.
 
     Examples
     --------
@@ -424,7 +332,7 @@ def tenure(
     at_most: Any = None,
     where: Mapping[str, Any] | None = None,
 ) -> Since:
-    """How long ago was the first time? Those who never did it are never in.
+    """How long ago was the first time? People who never did it are never in.
 
     Examples
     --------
@@ -432,6 +340,13 @@ def tenure(
     'first'
     """
     return _since(FIRST, "tenure", matching(event, where, "tenure"), (at_least, at_most))
+
+
+def _since(which: str, what: str, match: Matching, bounds: tuple[Any, Any]) -> Since:
+    low, high = span(bounds[0], f"{what}: at_least"), span(bounds[1], f"{what}: at_most")
+    least, most = (None if end is None else duration_us(end) for end in (low, high))
+    checks.bounded(what, least, most, "at_most='30d'")
+    return Since(which, match, low, high)
 
 
 def frequency(
@@ -448,7 +363,7 @@ def frequency(
     Parameters
     ----------
     unit : ``"session"`` (events without a session are in none), ``"day"`` (UTC) or ``"event"``.
-    at_least, at_most : both included, one of them needed; nobody's count of nothing is 0.
+    at_least, at_most : both included, one of them needed; without a matching event it is 0.
 
     Examples
     --------
@@ -502,13 +417,13 @@ def abandoned(
 ) -> Abandoned:
     """Who did this, and had not gone on when the wait was over?
 
-    An event at t counts as abandoned at t + `wait`, and not before: whoever's wait is not over at
-    the instant asked has not abandoned yet. Going on at t + `wait` exactly is in time.
+    An event at t counts as abandoned at t + `wait`, and not before: people whose wait is not over
+    at the instant have not abandoned yet. Going on at t + `wait` exactly is in time.
 
     Parameters
     ----------
-    within : only waits that ran out so long before the instant asked; default: ever.
-    still : only those who have not gone on since, until the instant asked.
+    within : only waits that ran out this long before the instant or later; default: ever.
+    still : only people who have not gone on since, until the instant.
 
     Examples
     --------
@@ -525,20 +440,80 @@ def abandoned(
     return Abandoned(matching(event, None, "abandoned"), ends, patience, back, still)
 
 
-def _step(step: Any) -> Matching:
-    if not isinstance(step, Mapping):
-        return matching(step, None, "sequence: step")
-    for key in step:
-        one_of("sequence: key of a step", key, ("event", "where"))
-    return matching(step.get("event"), step.get("where"), "sequence: step")
+def matching(event: Any, where: Mapping[str, Any] | None, what: str) -> Matching:
+    """Events and conditions in the form a rule keeps."""
+    names = (event,) if isinstance(event, str) else event
+    names = tuple(names) if isinstance(names, Iterable) else ()
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise UsageError(f"{what}: event={event!r}. Allowed: an event's name, or a list of names.")
+    if where is not None and not isinstance(where, Mapping):
+        raise UsageError(f"{what}: where={where!r}. Allowed: a table such as {{'value': '>= 50'}}.")
+    kept = {
+        checks.property_text(what, name): values_of(wanted, what)
+        for name, wanted in (where or {}).items()
+    }
+    return Matching(names, tuple(sorted(kept.items())))
 
 
-def _holds(which: str, property: str, values: Any) -> Holds:
-    return Holds(which, checks.property_text(which, property), values_of(values, which))
+def values_of(values: Any, what: str) -> tuple[Any, ...]:
+    """A value or a list of values as a tuple of text, numbers and truth values."""
+    several = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
+    found = [
+        v.item() if isinstance(v, np.generic) else v for v in (values if several else [values])
+    ]
+    if not found or not all(isinstance(v, (str, int, float, bool)) and v == v for v in found):
+        raise UsageError(f"{what}: values={values!r}. Allowed: text, a number, or a list of these.")
+    return tuple(found)
 
 
-def _since(which: str, what: str, match: Matching, bounds: tuple[Any, Any]) -> Since:
-    low, high = span(bounds[0], f"{what}: at_least"), span(bounds[1], f"{what}: at_most")
-    least, most = (None if end is None else duration_us(end) for end in (low, high))
-    checks.bounded(what, least, most, "at_most='30d'")
-    return Since(which, match, low, high)
+_SIZES: Final = (
+    ("d", US_PER_DAY),
+    ("h", 60 * US_PER_MINUTE),
+    ("min", US_PER_MINUTE),
+    ("s", US_PER_SECOND),
+    ("us", 1),
+)
+
+
+def span(value: Any, what: str) -> str | None:
+    """A duration as text, in its largest whole unit if it was not text; None stays None."""
+    if value is None:
+        return None
+    us = duration_us(value, what)
+    if isinstance(value, str):
+        return value
+    return next(f"{us // size}{unit}" for unit, size in _SIZES if us % size == 0)
+
+
+def leaves(rule: Rule) -> list[Rule]:
+    """The rules that a rule is joined from, in their order.
+
+    Examples
+    --------
+    >>> [leaf.match.events for leaf in leaves(did("a") & ~did("b"))]
+    [('a',), ('b',)]
+    """
+    if isinstance(rule, (All, AnyOf)):
+        return [leaf for part in rule.rules for leaf in leaves(part)]
+    if isinstance(rule, Not):
+        return leaves(rule.rule)
+    if isinstance(rule, Before):
+        return [rule.first, rule.then]
+    return [rule]
+
+
+def properties_of(rule: Rule) -> set[str]:
+    """The names of the properties that a rule asks about.
+
+    Examples
+    --------
+    >>> sorted(properties_of(did("a", where={"page": "/"}) & first("device", "mobile")))
+    ['device', 'page']
+    """
+    found = set()
+    for leaf in leaves(rule):
+        matches = [getattr(leaf, "match", None), *getattr(leaf, "steps", ())]
+        found |= {name for match in matches if match is not None for name, _ in match.where}
+        if isinstance(leaf, (Holds, Value)):
+            found.add(leaf.property)
+    return found

@@ -1,8 +1,11 @@
-"""Rules as plain data and back: what a catalog or a report definition holds.
+"""How is a rule written down? As a table for catalogs and report definitions, and in words.
 
-Each rule is a table whose first key says what it is: ``{did = "add_to_cart", at_least = 2}``,
-``{not = {did = "purchase"}}``, ``{all = [...]}``. What is left at its default is left out, so a
-rule reads as people would write it, and reading it back gives an equal rule.
+In a table the first key names the kind of rule: ``{did = "add_to_cart", at_least = 2}``,
+``{not = {did = "purchase"}}``, ``{all = [...]}``. Whatever has its default value is left out, as
+people would leave it out, and reading a table back gives an equal rule: `as_rule` reads, `as_table`
+writes. `in_words` says a rule as sentences, tables and captions do.
+
+What this module refuses to do: guess at a key that it does not know.
 """
 
 from __future__ import annotations
@@ -12,11 +15,10 @@ from typing import Any, Final, NamedTuple
 
 from analysis.core.schema import UsageError, did_you_mean, duration_us, human_duration
 from analysis.core.wording import count
-from analysis.segments import rules as terms
+from analysis.segments import rules
 from analysis.segments.rules import (
     ANY_EVENT,
-    EVER,
-    FIRST,
+    IS_IN,
     LAST,
     Abandoned,
     All,
@@ -33,157 +35,13 @@ from analysis.segments.rules import (
     Value,
 )
 
-# ──── segment_words
-#
-# A rule in plain words, for sentences, tables and the captions of figures.
-
-
-def in_words(rule: Rule) -> str:
-    """What a rule says about a person.
-
-    Examples
-    --------
-    >>> from analysis.segments.rules import did
-    >>> from analysis.segments.rules import recency
-    >>> in_words(did("add_to_cart", at_least=2, within="30d") & ~did("purchase"))
-    'did add_to_cart at least 2 times in the last 30 days and not (did purchase)'
-    >>> in_words(recency("purchase", at_least="60d"))
-    'last did purchase at least 60 days ago'
-    """
-    return _WORDS[type(rule)](rule)
-
-
-def _joined(word: str) -> Callable[[Any], str]:
-    def words(rule: Any) -> str:
-        parts = [
-            f"({in_words(part)})" if isinstance(part, (All, AnyOf)) else in_words(part)
-            for part in rule.rules
-        ]
-        return f" {word} ".join(parts)
-
-    return words
-
-
-def _event(match: Matching) -> str:
-    names = "anything" if ANY_EVENT in match.events else " or ".join(match.events)
-    if not match.where:
-        return names
-    conditions = [f"{name} {_values(values)}" for name, values in match.where]
-    return f"{names} (where {', '.join(conditions)})"
-
-
-def _values(values: tuple[Any, ...]) -> str:
-    return " or ".join(str(value) for value in values)
-
-
-def _back(within: str | None) -> str:
-    return "" if within is None else f" in the last {_span(within)}"
-
-
-def _span(text: str) -> str:
-    return human_duration(duration_us(text))
-
-
-def _times(low: int, high: int | None) -> str:
-    if high is not None:
-        return f" {low} to {high} times" if high > low else f" exactly {_often(low)}"
-    return "" if low == 1 else f" at least {low} times"
-
-
-def _often(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
-
-
-def _range(low: str | None, high: str | None) -> str:
-    if low is None:
-        return f"at most {high}"
-    return f"at least {low}" if high is None else f"{low} to {high}"
-
-
-def _number(bound: float | None) -> str | None:
-    if bound is None:
-        return None
-    return count(bound) if float(bound).is_integer() else f"{bound:g}"
-
-
-def _did(rule: Did) -> str:
-    return f"did {_event(rule.match)}{_times(rule.at_least, rule.at_most)}{_back(rule.within)}"
-
-
-def _before(rule: Before) -> str:
-    return f"{in_words(rule.first)} and after that {in_words(rule.then)}"
-
-
-def _sequence(rule: Sequence) -> str:
-    steps = ", then ".join(_event(step) for step in rule.steps)
-    return f"did {steps}" + ("" if rule.within is None else f" within {_span(rule.within)}")
-
-
-def _holds(rule: Holds) -> str:
-    if rule.which == EVER:
-        return f"ever had {rule.property} {_values(rule.values)}"
-    return f"had {_values(rule.values)} as {rule.which} {rule.property}"
-
-
-def _since(rule: Since) -> str:
-    low, high = (None if b is None else _span(b) for b in (rule.at_least, rule.at_most))
-    which = "first" if rule.which == FIRST else "last"
-    return f"{which} did {_event(rule.match)} {_range(low, high)} ago"
-
-
-def _frequency(rule: Frequency) -> str:
-    number = _range(_number(rule.at_least), _number(rule.at_most))
-    if rule.unit == "event":
-        return f"did {_event(rule.match)} {number} times{_back(rule.within)}"
-    unit = "sessions" if rule.unit == "session" else "days"
-    return f"did {_event(rule.match)} in {number} {unit}{_back(rule.within)}"
-
-
-def _value(rule: Value) -> str:
-    number = _range(_number(rule.at_least), _number(rule.at_most))
-    of = "" if rule.match.events == (ANY_EVENT,) else f" of {_event(rule.match)}"
-    return f"has a sum of {rule.property}{of} of {number}{_back(rule.within)}"
-
-
-def _abandoned(rule: Abandoned) -> str:
-    left = f"did {_event(rule.match)} without {_event(rule.without)} within {_span(rule.wait)}"
-    still = ", nor since" if rule.still else ""
-    return f"{left}{still}" + (f" (over{_back(rule.within)})" if rule.within else "")
-
-
-_WORDS: Final[dict[type[Rule], Callable[[Any], str]]] = {
-    All: _joined("and"),
-    AnyOf: _joined("or"),
-    Not: lambda rule: f"not ({in_words(rule.rule)})",
-    Did: _did,
-    Before: _before,
-    Sequence: _sequence,
-    Holds: _holds,
-    Since: _since,
-    Frequency: _frequency,
-    Value: _value,
-    Abandoned: _abandoned,
-}
-
-
-# ──── segment_form
-
-
 Table = dict[str, Any]
-
 
 _RANGE: Final = ("at_least", "at_most")
 
 
-class Kind(NamedTuple):
-    """How a kind of rule is read: its other keys, and what makes a rule of its table."""
-
-    keys: tuple[str, ...]
-    read: Callable[[Table, str], Rule]
-
-
 def as_rule(written: Any, source: str = "segment") -> Rule:
-    """The rule that a table says; a rule is itself.
+    """The rule that a table says; a rule is returned as it is.
 
     Parameters
     ----------
@@ -192,12 +50,12 @@ def as_rule(written: Any, source: str = "segment") -> Rule:
     Raises
     ------
     UsageError
-        If it is no table, or a key or value in it is not allowed.
+        If it is not a table, or a key or value in it is not allowed.
 
     Examples
     --------
     >>> rule = as_rule({"all": [{"did": "add_to_cart"}, {"not": {"did": "purchase"}}]})
-    >>> rule == terms.did("add_to_cart") & ~terms.did("purchase")
+    >>> rule == rules.did("add_to_cart") & ~rules.did("purchase")
     True
     """
     if isinstance(written, Rule):
@@ -226,15 +84,11 @@ def as_rule(written: Any, source: str = "segment") -> Rule:
         raise error if str(error).startswith(source) else UsageError(f"{source}: {error}") from None
 
 
-def as_table(rule: Rule) -> Table:
-    """A rule as plain data: tables, lists, text and numbers, as TOML holds them.
+class Kind(NamedTuple):
+    """How a kind of rule is read: its other keys, and what makes a rule of its table."""
 
-    Examples
-    --------
-    >>> as_table(~terms.did("purchase", within="30d"))
-    {'not': {'did': 'purchase', 'within': '30d'}}
-    """
-    return _WRITE[type(rule)](rule)
+    keys: tuple[str, ...]
+    read: Callable[[Table, str], Rule]
 
 
 def _several(kind: type[All] | type[AnyOf]) -> Callable[[Table, str], Rule]:
@@ -266,7 +120,7 @@ def _called(make: Callable[..., Rule], name: str) -> Callable[[Table, str], Rule
     return lambda table, source: make(table.pop(name), **table)
 
 
-def _read_holds(make: Callable[..., Rule], name: str) -> Callable[[Table, str], Rule]:
+def _read_property(make: Callable[..., Rule], name: str) -> Callable[[Table, str], Rule]:
     def read(table: Table, source: str) -> Rule:
         if "values" not in table:
             raise UsageError(f"{source}: {name} has no values. Add values = [...].")
@@ -279,28 +133,70 @@ def _read_abandoned(table: Table, source: str) -> Rule:
     for key in ("without", "wait"):
         if key not in table:
             raise UsageError(f"{source}: abandoned has no {key}. Add it, as in wait = '24h'.")
-    return terms.abandoned(table.pop("abandoned"), **table)
+    return rules.abandoned(table.pop("abandoned"), **table)
 
 
 _KINDS: Final[dict[str, Kind]] = {
     "all": Kind((), _several(All)),
     "any": Kind((), _several(AnyOf)),
     "not": Kind((), _read_not),
-    "did": Kind((*_RANGE, "within", "where"), _called(terms.did, "did")),
+    "did": Kind((*_RANGE, "within", "where"), _called(rules.did, "did")),
     "before": Kind((), _read_before),
-    "sequence": Kind(("within",), _called(terms.sequence, "sequence")),
-    "first": Kind(("values",), _read_holds(terms.first, "first")),
-    "last": Kind(("values",), _read_holds(terms.last, "last")),
-    "is_in": Kind(("values",), _read_holds(terms.is_in, "is_in")),
-    "recency": Kind((*_RANGE, "where"), _called(terms.recency, "recency")),
-    "tenure": Kind((*_RANGE, "where"), _called(terms.tenure, "tenure")),
-    "frequency": Kind((*_RANGE, "within", "event", "where"), _called(terms.frequency, "frequency")),
-    "value": Kind((*_RANGE, "within", "event", "where"), _called(terms.value, "value")),
+    "sequence": Kind(("within",), _called(rules.sequence, "sequence")),
+    "first": Kind(("values",), _read_property(rules.first, "first")),
+    "last": Kind(("values",), _read_property(rules.last, "last")),
+    "is_in": Kind(("values",), _read_property(rules.is_in, "is_in")),
+    "recency": Kind((*_RANGE, "where"), _called(rules.recency, "recency")),
+    "tenure": Kind((*_RANGE, "where"), _called(rules.tenure, "tenure")),
+    "frequency": Kind((*_RANGE, "within", "event", "where"), _called(rules.frequency, "frequency")),
+    "value": Kind((*_RANGE, "within", "event", "where"), _called(rules.value, "value")),
     "abandoned": Kind(("without", "wait", "within", "still"), _read_abandoned),
 }
 
 
-def _event_segment_form(match: Matching) -> Any:
+def as_table(rule: Rule) -> Table:
+    """A rule as plain data: tables, lists, text and numbers, as TOML holds them.
+
+    Examples
+    --------
+    >>> as_table(~rules.did("purchase", within="30d"))
+    {'not': {'did': 'purchase', 'within': '30d'}}
+    """
+    return _WRITE[type(rule)](rule)
+
+
+def _write_did(rule: Did) -> Table:
+    bounds = _given(rule, *_RANGE, "within")
+    if rule.at_least == 1:
+        del bounds["at_least"]
+    return {"did": _event(rule.match), **bounds, **_where(rule.match)}
+
+
+def _write_sequence(rule: Sequence) -> Table:
+    steps = [
+        {"event": _event(step), **_where(step)} if step.where else _event(step)
+        for step in rule.steps
+    ]
+    return {"sequence": steps, **_given(rule, "within")}
+
+
+def _write_since(rule: Since) -> Table:
+    name = "recency" if rule.which == LAST else "tenure"
+    return {name: _event(rule.match), **_given(rule, *_RANGE), **_where(rule.match)}
+
+
+def _write_counted(rule: Frequency | Value) -> Table:
+    of = {"event": _event(rule.match)} if rule.match.events != (ANY_EVENT,) else {}
+    what = {"frequency": rule.unit} if isinstance(rule, Frequency) else {"value": rule.property}
+    return {**what, **_given(rule, *_RANGE, "within"), **of, **_where(rule.match)}
+
+
+def _write_abandoned(rule: Abandoned) -> Table:
+    pair = {"abandoned": _event(rule.match), "without": _event(rule.without)}
+    return {**pair, **_given(rule, "wait", "within", "still")}
+
+
+def _event(match: Matching) -> Any:
     return match.events[0] if len(match.events) == 1 else list(match.events)
 
 
@@ -318,42 +214,6 @@ def _given(rule: Rule, *names: str) -> Table:
     return {name: cell for name, cell in found.items() if cell is not None and cell is not False}
 
 
-def _write_did(rule: Did) -> Table:
-    bounds = _given(rule, *_RANGE, "within")
-    if rule.at_least == 1:
-        del bounds["at_least"]
-    return {"did": _event_segment_form(rule.match), **bounds, **_where(rule.match)}
-
-
-def _write_sequence(rule: Sequence) -> Table:
-    steps = [
-        {"event": _event_segment_form(step), **_where(step)}
-        if step.where
-        else _event_segment_form(step)
-        for step in rule.steps
-    ]
-    return {"sequence": steps, **_given(rule, "within")}
-
-
-def _write_since(rule: Since) -> Table:
-    name = "recency" if rule.which == LAST else "tenure"
-    return {name: _event_segment_form(rule.match), **_given(rule, *_RANGE), **_where(rule.match)}
-
-
-def _write_counted(rule: Frequency | Value) -> Table:
-    of = {"event": _event_segment_form(rule.match)} if rule.match.events != (ANY_EVENT,) else {}
-    what = {"frequency": rule.unit} if isinstance(rule, Frequency) else {"value": rule.property}
-    return {**what, **_given(rule, *_RANGE, "within"), **of, **_where(rule.match)}
-
-
-def _write_abandoned(rule: Abandoned) -> Table:
-    pair = {
-        "abandoned": _event_segment_form(rule.match),
-        "without": _event_segment_form(rule.without),
-    }
-    return {**pair, **_given(rule, "wait", "within", "still")}
-
-
 _WRITE: Final[dict[type[Rule], Callable[[Any], Table]]] = {
     All: lambda rule: {"all": [as_table(part) for part in rule.rules]},
     AnyOf: lambda rule: {"any": [as_table(part) for part in rule.rules]},
@@ -366,4 +226,133 @@ _WRITE: Final[dict[type[Rule], Callable[[Any], Table]]] = {
     Frequency: _write_counted,
     Value: _write_counted,
     Abandoned: _write_abandoned,
+}
+
+
+def in_words(rule: Rule) -> str:
+    """A rule in words, as it says something about a person.
+
+    Examples
+    --------
+    >>> from analysis.segments.rules import did, recency
+    >>> in_words(did("add_to_cart", at_least=2, within="30d") & ~did("purchase"))
+    'did add_to_cart at least 2 times in the last 30 days and not (did purchase)'
+    >>> in_words(recency("purchase", at_least="60d"))
+    'last did purchase at least 60 days ago'
+    """
+    return _WORDS[type(rule)](rule)
+
+
+def _joined(word: str) -> Callable[[Any], str]:
+    def words(rule: Any) -> str:
+        parts = [
+            f"({in_words(part)})" if isinstance(part, (All, AnyOf)) else in_words(part)
+            for part in rule.rules
+        ]
+        return f" {word} ".join(parts)
+
+    return words
+
+
+def _did(rule: Did) -> str:
+    return (
+        f"did {_event_words(rule.match)}{_times(rule.at_least, rule.at_most)}{_back(rule.within)}"
+    )
+
+
+def _event_words(match: Matching) -> str:
+    names = "anything" if ANY_EVENT in match.events else " or ".join(match.events)
+    if not match.where:
+        return names
+    conditions = [f"{name} {_values(values)}" for name, values in match.where]
+    return f"{names} (where {', '.join(conditions)})"
+
+
+def _values(values: tuple[Any, ...]) -> str:
+    return " or ".join(str(value) for value in values)
+
+
+def _times(low: int, high: int | None) -> str:
+    if high is not None:
+        return f" {low} to {high} times" if high > low else f" exactly {_often(low)}"
+    return "" if low == 1 else f" at least {low} times"
+
+
+def _often(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def _back(within: str | None) -> str:
+    return "" if within is None else f" in the last {_span(within)}"
+
+
+def _span(text: str) -> str:
+    return human_duration(duration_us(text))
+
+
+def _before(rule: Before) -> str:
+    return f"{in_words(rule.first)} and after that {in_words(rule.then)}"
+
+
+def _sequence(rule: Sequence) -> str:
+    steps = ", then ".join(_event_words(step) for step in rule.steps)
+    return f"did {steps}" + ("" if rule.within is None else f" within {_span(rule.within)}")
+
+
+def _property(rule: Holds) -> str:
+    if rule.which == IS_IN:
+        return f"ever had {rule.property} {_values(rule.values)}"
+    return f"had {_values(rule.values)} as {rule.which} {rule.property}"
+
+
+def _since(rule: Since) -> str:
+    low, high = (None if b is None else _span(b) for b in (rule.at_least, rule.at_most))
+    return f"{rule.which} did {_event_words(rule.match)} {_range(low, high)} ago"
+
+
+def _frequency(rule: Frequency) -> str:
+    number = _range(_number(rule.at_least), _number(rule.at_most))
+    if rule.unit == "event":
+        return f"did {_event_words(rule.match)} {number} times{_back(rule.within)}"
+    unit = "sessions" if rule.unit == "session" else "days"
+    return f"did {_event_words(rule.match)} in {number} {unit}{_back(rule.within)}"
+
+
+def _value(rule: Value) -> str:
+    number = _range(_number(rule.at_least), _number(rule.at_most))
+    of = "" if rule.match.events == (ANY_EVENT,) else f" of {_event_words(rule.match)}"
+    return f"has a sum of {rule.property}{of} of {number}{_back(rule.within)}"
+
+
+def _abandoned(rule: Abandoned) -> str:
+    did, without = _event_words(rule.match), _event_words(rule.without)
+    still = ", nor since" if rule.still else ""
+    over = f" (over{_back(rule.within)})" if rule.within else ""
+    return f"did {did} without {without} within {_span(rule.wait)}{still}{over}"
+
+
+def _range(low: str | None, high: str | None) -> str:
+    if low is None:
+        return f"at most {high}"
+    return f"at least {low}" if high is None else f"{low} to {high}"
+
+
+def _number(bound: float | None) -> str | None:
+    if bound is None:
+        return None
+    return count(bound) if float(bound).is_integer() else f"{bound:g}"
+
+
+_WORDS: Final[dict[type[Rule], Callable[[Any], str]]] = {
+    All: _joined("and"),
+    AnyOf: _joined("or"),
+    Not: lambda rule: f"not ({in_words(rule.rule)})",
+    Did: _did,
+    Before: _before,
+    Sequence: _sequence,
+    Holds: _property,
+    Since: _since,
+    Frequency: _frequency,
+    Value: _value,
+    Abandoned: _abandoned,
 }

@@ -1,14 +1,14 @@
-"""Waits: by when a quarter, half and three quarters have converted, and in which session.
+"""What is drawn of waits: by when a quarter, half and three quarters convert, in which session.
 
 Waits run from minutes to weeks, so their axis is one of factors: the same distance is the same
-factor. A wait is drawn as the bar in which the middle half of those who convert lie, with the
-median on it.
+factor. A wait is drawn as a bar over the middle half of the people who convert, with the median on
+it.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -33,7 +33,7 @@ from analysis.plotting.theme import (
     shown_groups,
 )
 
-_TICKS = {
+_TICKS: Final = {
     "1 s": 1 / 86_400,
     "10 s": 10 / 86_400,
     "1 min": 1 / 1_440,
@@ -46,18 +46,14 @@ _TICKS = {
     "90 days": 90.0,
     "1 year": 365.0,
 }
-
-
-_SOONEST = 1 / 86_400
-
-
-_ORIGINS = {"start": "from the start", "first_touch": "from the first touch"}
+_SOONEST: Final = 1 / 86_400
+_ORIGINS: Final = {"start": "from the start", "first_touch": "from the first touch"}
 
 
 def wait_ranges(
     table: pd.DataFrame, *, macro: str = "the conversion", title: str | None = None
 ) -> go.Figure:
-    """How long do those who convert take? The middle half and the median, with its interval.
+    """How long do people who convert take? The middle half and the median, with its interval.
 
     Parameters
     ----------
@@ -104,7 +100,7 @@ three quarters within 5 days; 90 conversions.'
         + [_right(_beside(row), y) for row, y in zip(wide, at, strict=True)],
         "margin_r": 118,
     }
-    alt = " ".join([*(_said(row) for row in wide), *([note] if note else [])])
+    alt = " ".join([*(_caption(row) for row in wide), *([note] if note else [])])
     height = int(place.height) + AXIS
     return finished(
         [trace for pair in traces for trace in pair], layout, title=title, alt=alt, height=height
@@ -168,7 +164,7 @@ def _bar(row: dict[str, Any], y: float, colors: dict[Any, str]) -> list[Any]:
             "thickness": 1.4,
             "width": 5,
         },
-        hovertext=[safe_lines(_told(row))],
+        hovertext=[safe_lines(_hover_text(row))],
         hoverinfo="text",
     )
     return [bar, dot]
@@ -197,10 +193,9 @@ def _time(days: float) -> str:
     return UNDEFINED if days != days else human_duration(days * US_PER_DAY)
 
 
-def _told(row: dict[str, Any]) -> list[str]:
-    head = _ORIGINS[row["origin"]]
+def _hover_text(row: dict[str, Any]) -> list[str]:
     return [
-        head if row["group"] == ALL else f"{group_name(row['group'])}, {head}",
+        _heading(row),
         f"half within {_time(row['middle'])}",
         f"95% interval {_time(row['low'])} to {_time(row['high'])}",
         f"a quarter within {_time(row['first'])}, three quarters within {_time(row['last'])}",
@@ -208,9 +203,13 @@ def _told(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _said(row: dict[str, Any]) -> str:
-    head = _ORIGINS[row["origin"]]
-    head = head if row["group"] == ALL else f"{group_name(row['group'])}, {head}"
+def _heading(row: dict[str, Any]) -> str:
+    origin = _ORIGINS[row["origin"]]
+    return origin if row["group"] == ALL else f"{group_name(row['group'])}, {origin}"
+
+
+def _caption(row: dict[str, Any]) -> str:
+    head = _heading(row)
     if row["middle"] != row["middle"]:
         return f"{head}: {TOO_FEW}."
     return (
@@ -259,7 +258,7 @@ def session_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         own = table[table["group"] == group]
         y = [centers[j] for centers in place.centers]
         traces += _session_traces(own, y, colors[group])
-    alt = " ".join([*(_session_said(row) for row in records(table)), *([note] if note else [])])
+    alt = " ".join([*(_session_caption(row) for row in records(table)), *([note] if note else [])])
     return finished(traces, layout, title=title, alt=alt, height=int(place.height) + AXIS)
 
 
@@ -281,10 +280,7 @@ def _session_traces(own: pd.DataFrame, y: list[float], color: str) -> list[Any]:
         },
         hovertext=[
             safe_lines(
-                [
-                    _session_said(row),
-                    f"95% interval {percent(row.low)} to {percent(row.high)}",
-                ]
+                [_session_caption(row), f"95% interval {percent(row.low)} to {percent(row.high)}"]
             )
             for row in records(own)
         ],
@@ -313,8 +309,8 @@ def _session_number(row: Any) -> str:
     return TOO_FEW if pd.isna(row.k) else f"{percent(row.rate)} · {count(row.k)}"
 
 
-def _session_said(row: Any) -> str:
+def _session_caption(row: Any) -> str:
     name = _session(row.session)
     name = name if row.group == ALL else f"{group_name(row.group)}, {name}"
-    said = TOO_FEW if pd.isna(row.k) else f"{share(row.k, row.n, row.rate)} of conversions"
-    return f"{name}: {said}."
+    many = TOO_FEW if pd.isna(row.k) else f"{share(row.k, row.n, row.rate)} of conversions"
+    return f"{name}: {many}."

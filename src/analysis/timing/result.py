@@ -3,15 +3,15 @@
 People who came yesterday have not had thirty days. Counting them as "did not convert" makes every
 recent rate too low; leaving them out throws away what they have done already. Kaplan and Meier's
 curve uses everybody for exactly as long as they were followed, so both questions come from it:
-how many by which time, and by when the half of those who do.
+how many convert by which time, and by when half of those have.
 
 There is one wait per user: from the first start to the first macro conversion at or after it. A
 user who has not converted by the end of the log, or of the horizon, is censored there. Medians
-are told for those who convert, since of everybody most never do; in them, too, newcomers count
-with the share that is expected of them yet, or else only the quick would be in it.
+are those of people who convert, since most of everybody never do; in them, too, newcomers count
+with the share that is still expected of them, or else only the quick would be in it.
 
 What this module refuses to do: extend a curve beyond the time for which anybody was followed;
-tell a rate for an event that the log does not have; call a difference between groups an effect.
+give a rate for an event that the log does not have; call a difference between groups an effect.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.result import Result
+from analysis.core.result import Result, small
 from analysis.core.schema import ALL, US_PER_DAY, US_PER_SECOND, duration_us, time_zone_of
 from analysis.core.wording import label, share
 from analysis.eventlog.groups import totals
@@ -33,8 +33,17 @@ from analysis.plotting.curves import conversion_curves
 from analysis.plotting.trend import rate_trend
 from analysis.statistics.rates import Interval
 from analysis.statistics.survival import LogRank, Points, Steps, logrank, points_at, steps_of
-from analysis.timing import tables as timing_words
 from analysis.timing.figures import session_bars, wait_ranges
+from analysis.timing.sentences import (
+    caveats,
+    curve_sentence,
+    days_in_words,
+    from_to,
+    groups_sentence,
+    logrank_sentence,
+    readable_rates,
+    undefined_times,
+)
 from analysis.timing.tables import (
     CONVERTERS,
     FIRST_TOUCH,
@@ -46,10 +55,6 @@ from analysis.timing.tables import (
     session_rows,
 )
 from analysis.timing.waits import Waits, waits_of
-
-# ──── timing_result
-#
-# The answers about waits: their tables, sentences, numbers and figures.
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,9 +75,9 @@ class _Timed(Result):
         return self._at(self.overall, self.horizon_us)
 
     def _at(self, steps: Steps, *times: int) -> Points:
-        """A curve at some times, with what is about few people hidden."""
+        """A curve at some times, without the numbers of few people."""
         found = points_at(steps, np.array(times, np.int64))
-        few = (found.converted > 0) & (found.converted < self.parameters["min_cell"])
+        few = small(found.converted, self.parameters["min_cell"])
         hidden = {
             name: np.where(few, np.nan, getattr(found, name))
             for name in ("rate", "low", "high", "converted")
@@ -105,22 +110,22 @@ class CurveResult(_Timed):
 
     def sentence(self) -> str:
         """The rate within the horizon and the median wait, with n and intervals."""
-        # A curve that ends early is told where it ends.
-        final, end = self.final, max(min(self.overall.reach, self.horizon_us), 0)
+        final = self.final
         if np.isnan(final.rate[0]) and self.overall.events.sum():
-            final = self._at(self.overall, end)
-        said = timing_words.curve_sentence(
+            # The rate of a curve that ends early is the one where it ends.
+            final = self._at(self.overall, max(min(self.overall.reach, self.horizon_us), 0))
+        said = curve_sentence(
             self.overall,
             final,
             _median(self.medians.iloc[0]),
-            place=timing_words.way(self.start, self.macro),
+            place=from_to(self.start, self.macro),
             horizon_us=self.horizon_us,
         )
         if len(self.curves) < 2 or not self.overall.events.sum():
             return said
         finals = [self._at(steps, self.horizon_us) for steps in self.curves]
         sizes = [steps.n for steps in self.curves]
-        return f"{said} {timing_words.group_words(self.waits.names, finals, sizes)}"
+        return f"{said} {groups_sentence(self.waits.names, finals, sizes)}"
 
     def at(self, *times: Any) -> pd.DataFrame:
         """Which share had converted after each of these times?
@@ -136,7 +141,7 @@ class CurveResult(_Timed):
         Raises
         ------
         UsageError
-            If one is no duration.
+            If one is not a duration.
         """
         asked = np.array([duration_us(time, "conversion_curve: at") for time in times], np.int64)
         frames = []
@@ -171,7 +176,7 @@ class CurveResult(_Timed):
         A row per group (where there are several) and time, as text; the users at risk are those
         who were followed so long and had not converted.
         """
-        return timing_words.readable_rates(self.at(*times))
+        return readable_rates(self.at(*times))
 
     def figure(self) -> Any:
         """The curves with their bands, and beneath them how many were still followed."""
@@ -198,11 +203,11 @@ class TimeToConvertResult(_Timed):
     def sentence(self) -> str:
         """The median wait of those who convert, and how many convert in the first session."""
         row = self.medians.iloc[0]
-        place = timing_words.way(self.start, self.macro)
+        place = from_to(self.start, self.macro)
         if pd.isna(row["days"]):
             return f"There is no median wait to tell {place}: see the notes."
         said = [
-            f"Half of those who get {place} do so within {timing_words.days_words(*_median(row))}; "
+            f"Half of those who get {place} do so within {days_in_words(*_median(row))}; "
             f"{row['converted']:,.0f} conversions of {row['n']:,} users."
         ]
         first = self.sessions[self.sessions["session"] == "1"]
@@ -210,11 +215,11 @@ class TimeToConvertResult(_Timed):
         if n and not first["k"].isna().any():
             said.append(f"{share(k, n, k / n)} of the conversions came in the first session.")
         if len(self.curves) > 1:
-            said.append(timing_words.test_words(self.test, self.waits.names))
+            said.append(logrank_sentence(self.test, self.waits.names))
         return " ".join(said)
 
     def cohorts(self, time_zone: str = "UTC") -> pd.DataFrame:
-        """How did those who entered in each week convert, and is that final?
+        """How did the users who entered in each week convert, and is that final?
 
         Parameters
         ----------
@@ -236,7 +241,7 @@ class TimeToConvertResult(_Timed):
         return cohort_rows(self.waits, self.horizon_us, zone, min_cell=few)
 
     def figure(self) -> Any:
-        """By when a quarter, half and three quarters of those who convert have done so."""
+        """By when a quarter, half and three quarters of the people who convert have done so."""
         rows = self.table[self.table["of"] == CONVERTERS]
         return wait_ranges(rows, macro=label(self.macro))
 
@@ -259,9 +264,6 @@ def _as_number(values: list[float], n: float) -> dict[str, Any]:
     return {**plain, "n": None if np.isnan(n) else int(n)}
 
 
-# ──── timing
-
-
 def conversion_curve(
     log: EventLog,
     start: str | None,
@@ -273,11 +275,10 @@ def conversion_curve(
     min_cell: int = 1,
     catalog: Catalog | None = None,
 ) -> CurveResult:
-    """Which share of those who start has converted after which time?
+    """Which share of the people who start has converted after which time?
 
     Parameters
     ----------
-    log : the events.
     start : where the wait begins: a user's first event of that name; None: the first of any name.
     macro : what they convert to. The first one at or after the start counts; one at the same
         instant, or one that is itself the first event, is a wait of zero.
@@ -286,7 +287,7 @@ def conversion_curve(
         groups are kept, the rest becomes ``"(other)"``.
     entered : (start, end) limits the starts, end excluded; naive times are UTC. Conversions after
         the end still count.
-    min_cell : groups and counts of fewer users than this are hidden; 1 shows all.
+    log, min_cell : see `analysis.core.checks`; 1 shows all.
     catalog : what the events mean. A macro that it names and the log lacks never happened: the
         answer is undefined, with a warning; without a catalog it is an unknown name.
 
@@ -323,14 +324,21 @@ def conversion_curve(
     4          14.0   0.5        1        1.0  3
     """
     horizon_us = duration_us(horizon, "conversion_curve: horizon")
-    options: dict[str, Any] = {"entered": entered, "min_cell": min_cell}
-    options |= {"planned": () if catalog is None else tuple(catalog.events)}
-    waits = waits_of(log, start, macro, by=by, what="conversion_curve", **options)
-    asked = _Asked(log, start, macro, horizon_us, min_cell)
-    found = _followed(asked, waits)
+    waits = waits_of(
+        log,
+        start,
+        macro,
+        by=by,
+        entered=entered,
+        min_cell=min_cell,
+        planned=() if catalog is None else tuple(catalog.events),
+        what="conversion_curve",
+    )
+    spec = _WaitSpec(log, start, macro, horizon_us, min_cell)
+    found = _followed(spec, waits)
     return CurveResult(
         table=curve_table(waits, found.curves, horizon_us, min_cell=min_cell),
-        parameters=_parameters(asked, horizon, by, entered),
+        parameters=_parameters(spec, horizon, by, entered),
         warnings=tuple(found.caveats),
         start=start,
         macro=macro,
@@ -353,15 +361,14 @@ def time_to_convert(
     min_cell: int = 1,
     catalog: Catalog | None = None,
 ) -> TimeToConvertResult:
-    """How long do those who convert take, and in which session do they?
+    """How long do people who convert take, and in which session do they?
 
     Parameters
     ----------
-    log : the events.
     macro : what they convert to. The first one at or after the start counts.
     start : where the wait begins; None: a user's first event. With a start the wait from the
-        first event is told besides, of everybody who has one.
-    horizon, by, entered, min_cell, catalog : as of `conversion_curve`.
+        first event stands beside it, of everybody who has one.
+    log, horizon, by, entered, min_cell, catalog : as of `conversion_curve`.
 
     Returns
     -------
@@ -392,26 +399,27 @@ def time_to_convert(
     >>> found.medians[["days", "days_low", "days_high", "converted", "n"]].to_dict("records")
     [{'days': 2.0, 'days_low': 1.0, 'days_high': 3.5, 'converted': 8, 'n': 20}]
     """
-    what = "time_to_convert"
-    horizon_us = duration_us(horizon, f"{what}: horizon")
-    options: dict[str, Any] = {"entered": entered, "min_cell": min_cell, "what": what}
-    options |= {"planned": () if catalog is None else tuple(catalog.events)}
+    horizon_us = duration_us(horizon, "time_to_convert: horizon")
+    options: dict[str, Any] = {
+        "entered": entered,
+        "min_cell": min_cell,
+        "planned": () if catalog is None else tuple(catalog.events),
+        "what": "time_to_convert",
+    }
     waits = waits_of(log, start, macro, by=by, **options)
-    asked = _Asked(log, start, macro, horizon_us, min_cell)
-    found = _followed(asked, waits)
+    spec = _WaitSpec(log, start, macro, horizon_us, min_cell)
+    found = _followed(spec, waits)
     origin = FIRST_TOUCH if start is None else START
     rows = [quantile_rows(waits, found.curves, horizon_us, origin=origin, min_cell=min_cell)]
     if start is not None:
         touched = waits_of(log, None, macro, **options)
-        rows.append(_overall_rows(touched, _curve(touched, horizon_us), asked, FIRST_TOUCH))
+        rows.append(_overall_rows(touched, _curve(touched, horizon_us), spec, FIRST_TOUCH))
     table = pd.concat(rows, ignore_index=True)
     return TimeToConvertResult(
         table=table,
-        parameters=_parameters(asked, horizon, by, entered),
+        parameters=_parameters(spec, horizon, by, entered),
         warnings=tuple(
-            found.caveats
-            + _unknown_sessions(waits, horizon_us)
-            + timing_words.undefined_times(table)
+            found.caveats + _unknown_sessions(waits, horizon_us) + undefined_times(table)
         ),
         start=start,
         macro=macro,
@@ -425,7 +433,7 @@ def time_to_convert(
     )
 
 
-class _Asked(NamedTuple):
+class _WaitSpec(NamedTuple):
     log: EventLog
     start: str | None
     macro: str
@@ -442,57 +450,57 @@ class _Found(NamedTuple):
     caveats: list[str]
 
 
-def _followed(asked: _Asked, waits: Waits) -> _Found:
-    horizon_us = asked.horizon_us
+def _followed(spec: _WaitSpec, waits: Waits) -> _Found:
+    horizon_us = spec.horizon_us
     curves = [_curve(waits, horizon_us, group) for group in range(len(waits.names))]
     overall = curves[0] if len(curves) == 1 else _curve(waits, horizon_us)
-    known = bool(waits.converted.any()) or bool(totals(asked.log, asked.macro).events)
+    known = bool(waits.converted.any()) or bool(totals(spec.log, spec.macro).events)
     if not known:
         # Without the event nothing was followed: the curve is undefined from its start.
         overall, curves = (overall._replace(reach=-1), [c._replace(reach=-1) for c in curves])
-    said = timing_words.caveats(
+    said = caveats(
         waits,
         curves,
-        macro=asked.macro,
+        macro=spec.macro,
         known=known,
         horizon_us=horizon_us,
-        min_cell=asked.min_cell,
+        min_cell=spec.min_cell,
     )
-    origin = FIRST_TOUCH if asked.start is None else START
-    rows = _overall_rows(waits, overall, asked, origin)
+    origin = FIRST_TOUCH if spec.start is None else START
+    rows = _overall_rows(waits, overall, spec, origin)
     if waits.names != [ALL]:
-        own = quantile_rows(waits, curves, horizon_us, origin=origin, min_cell=asked.min_cell)
+        own = quantile_rows(waits, curves, horizon_us, origin=origin, min_cell=spec.min_cell)
         rows = pd.concat([rows, own], ignore_index=True)
     medians = rows[(rows["of"] == CONVERTERS) & (rows["quantile"] == 0.5)]
-    said += look_ahead_warnings(asked.log, waits.bounds_us[0] if waits.bounds_us else None)
+    said += look_ahead_warnings(spec.log, waits.bounds_us[0] if waits.bounds_us else None)
     return _Found(overall, curves, medians.reset_index(drop=True), said)
 
 
 def _curve(waits: Waits, horizon_us: int, group: int | None = None) -> Steps:
-    who = slice(None) if group is None else waits.members(group)
-    return steps_of(waits.wait_us[who], waits.converted[who], horizon_us)
+    own = slice(None) if group is None else waits.members(group)
+    return steps_of(waits.wait_us[own], waits.converted[own], horizon_us)
 
 
-def _overall_rows(waits: Waits, overall: Steps, asked: _Asked, origin: str) -> pd.DataFrame:
+def _overall_rows(waits: Waits, overall: Steps, spec: _WaitSpec, origin: str) -> pd.DataFrame:
     return quantile_rows(
         replace(waits, names=[ALL]),
         [overall],
-        asked.horizon_us,
+        spec.horizon_us,
         origin=origin,
-        min_cell=asked.min_cell,
+        min_cell=spec.min_cell,
     )
 
 
 def _parameters(
-    asked: _Asked, horizon: Any, by: str | Sequence[str] | None, entered: tuple[Any, Any] | None
+    spec: _WaitSpec, horizon: Any, by: str | Sequence[str] | None, entered: tuple[Any, Any] | None
 ) -> dict[str, Any]:
     return {
-        "start": asked.start,
-        "macro": asked.macro,
+        "start": spec.start,
+        "macro": spec.macro,
         "horizon": str(horizon),
         "by": by if by is None or isinstance(by, str) else list(by),
         "entered": None if entered is None else [None if e is None else str(e) for e in entered],
-        "min_cell": asked.min_cell,
+        "min_cell": spec.min_cell,
     }
 
 

@@ -1,8 +1,8 @@
 """Whom to follow, from when, and how far: the waits behind every answer about time.
 
 A user is followed from the first start until the first macro at or after it, or else as far as
-the log is complete. Somebody who has not converted by then is not a "no": their wait is cut off,
-and everything that is computed from these waits has to know that.
+the log is complete. A user who has not converted by then is not a "no": the wait is cut off, and
+everything that is computed from these waits has to know that.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from analysis.core.schema import ALL, SESSION, DataError, UsageError, did_you_mean, instant_us
-from analysis.eventlog import groups as breakdown
+from analysis.core import checks
+from analysis.core.schema import ALL, SESSION, DataError, UsageError
 from analysis.eventlog import parallel
+from analysis.eventlog.groups import groups_of, largest
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
-from analysis.timing import kernels as passes
+from analysis.timing.kernels import first_conversions
 
-MOST_GROUPS = 6
+MOST_GROUPS: Final = 6
 """As many as a figure can hold; the rest is one group more."""
 
 
@@ -57,15 +58,15 @@ class Waits:
         return self.until_us - self.entered_us
 
     def within(self, horizon_us: int) -> np.ndarray:
-        """Who converted within the horizon."""
+        """Which users converted within the horizon."""
         return self.converted & (self.wait_us <= horizon_us)
 
     def mature(self, horizon_us: int) -> np.ndarray:
-        """Whose whole horizon the log covers."""
+        """Which users the log covers for their whole horizon."""
         return self.followed_us >= horizon_us
 
     def members(self, group: int) -> np.ndarray | slice:
-        """Who is in a group: an index of the columns."""
+        """The users of a group, as an index of the columns."""
         return self.groups == group if len(self.names) > 1 else slice(None)
 
     def where(self, keep: np.ndarray) -> Waits:
@@ -106,21 +107,23 @@ def waits_of(
     """
     if not log.shards or not log.event_names:
         raise DataError(f"{what}: the log is empty. Import events first: workbook import FILE.")
-    _check_cell(min_cell, what)
+    checks.min_cell(what, min_cell)
     _check_events(log, start, macro, planned, what)
     names = log.event_names
     begin = -1 if start is None else names.index(start)
     codes = (begin, names.index(macro) if macro in names else -1)
-    bounds = _entry_range(entered, what)
-    properties = _properties(log, by, what)
+    bounds = None if entered is None else checks.entry_range(what, entered)
+    properties = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    for name in properties:
+        checks.property_name(f"{what}: by", log, name)
     run = partial(_shard_waits, names=len(names), codes=codes, until=log.covers_until_us)
     parts = [_entered(part, bounds) for part in parallel.map_shards(log.shards, run)]
-    groups = breakdown.groups_of(log.shards, [rows for _, rows, *_ in parts], properties)
+    groups = groups_of(log.shards, [rows for _, rows, *_ in parts], properties)
     sizes = sum(
         (np.bincount(own, minlength=len(groups.names)) for own in groups.codes),
         np.zeros(len(groups.names), np.int64),
     )
-    groups = breakdown.largest(groups, sizes, MOST_GROUPS)
+    groups = largest(groups, sizes, MOST_GROUPS)
     found = Waits(
         _joined([shard.time[rows] for shard, rows, *_ in parts], np.int64),
         _joined([part[2] for part in parts], np.int64),
@@ -134,24 +137,28 @@ def waits_of(
     return _large_enough(found, min_cell)
 
 
+def _check_events(
+    log: EventLog, start: str | None, macro: str, planned: Sequence[str], what: str
+) -> None:
+    for name in (macro,) if start is None else (start, macro):
+        if not (name == macro and name in planned):
+            checks.event_name(what, log, name)
+    if start == macro:
+        raise UsageError(
+            f"{what}: {macro!r} is the start and the macro. A wait needs two events: name another "
+            "start, or start=None for the user's first event."
+        )
+
+
+# A shard with the columns that `first_conversions` returns.
 _Part = tuple[Shard, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def _shard_waits(shard: Shard, *, names: int, codes: tuple[int, int], until: int) -> _Part:
     column = shard.columns[SESSION]
-    assert isinstance(column, TextColumn)
-    found = passes.first_conversions(
-        shard.time,
-        shard.event,
-        column.codes,
-        shard.offsets,
-        shard.masks,
-        names,
-        codes,
-        until,
-        len(column.values),
-    )
-    return (shard, *found)
+    assert isinstance(column, TextColumn)  # sessions always are
+    rows = (shard.time, shard.event, column.codes, shard.offsets, shard.masks)
+    return (shard, *first_conversions(*rows, names, codes, until, len(column.values)))
 
 
 def _entered(part: _Part, bounds: tuple[int, int] | None) -> _Part:
@@ -169,6 +176,7 @@ def _joined(parts: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
 
 
 def _large_enough(found: Waits, min_cell: int) -> Waits:
+    """The waits without the groups of fewer than `min_cell` users."""
     sizes = np.bincount(found.groups, minlength=len(found.names))
     kept = np.flatnonzero(sizes >= min_cell)
     if len(kept) == len(found.names) or not len(found.groups):
@@ -182,52 +190,3 @@ def _large_enough(found: Waits, min_cell: int) -> Waits:
         names=[found.names[group] for group in kept] or [ALL],
         hidden=len(sizes) - len(kept),
     )
-
-
-def _check_cell(min_cell: int, what: str) -> None:
-    """Raise a `UsageError` where `min_cell` is not a whole number from 1."""
-    if not isinstance(min_cell, int) or isinstance(min_cell, bool) or min_cell < 1:
-        raise UsageError(f"{what}: min_cell={min_cell!r}. Allowed: a whole number from 1.")
-
-
-def _check_events(
-    log: EventLog, start: str | None, macro: str, planned: Sequence[str], what: str
-) -> None:
-    for name in (macro,) if start is None else (start, macro):
-        if name not in log.event_names and not (name == macro and name in planned):
-            raise UsageError(
-                f"{what}: {name!r} is not an event of this log."
-                f"{did_you_mean(name, log.event_names)} "
-                f"{len(log.event_names)} events: log.summary()"
-            )
-    if start == macro:
-        raise UsageError(
-            f"{what}: {macro!r} is the start and the macro. A wait needs two events: name another "
-            "start, or start=None for the user's first event."
-        )
-
-
-def _properties(log: EventLog, by: str | Sequence[str] | None, what: str) -> tuple[str, ...]:
-    names = () if by is None else (by,) if isinstance(by, str) else tuple(by)
-    for name in names:
-        if name not in log.kinds:
-            raise UsageError(
-                f"{what}: by={name!r} is not a property of this "
-                f"log.{did_you_mean(name, log.kinds)} "
-                f"Properties: {', '.join(map(repr, log.kinds))}."
-            )
-    return names
-
-
-def _entry_range(entered: tuple[Any, Any] | None, what: str) -> tuple[int, int] | None:
-    if entered is None:
-        return None
-    if isinstance(entered, str) or len(entered) != 2:
-        raise UsageError(f"{what}: entered={entered!r}. Allowed: (start, end), end excluded.")
-    ends = np.iinfo(np.int64)
-    low, high = entered
-    first = ends.min if low is None else instant_us(low, f"{what}: entered start")
-    last = ends.max if high is None else instant_us(high, f"{what}: entered end")
-    if last <= first:
-        raise UsageError(f"{what}: entered={entered!r} ends before it starts. Swap the two.")
-    return first, last
