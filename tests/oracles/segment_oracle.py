@@ -1,4 +1,4 @@
-"""Who keeps a rule, found the slow way: one person's rows in a pandas frame, read as one would.
+"""For whom does a rule hold? The slow way: one person's rows in a pandas frame, read one by one.
 
 Nothing here is shared with the code that is judged: rules come as the plain tables that a catalog
 holds, times as Timestamps, and every question is asked of all pairs of rows.
@@ -20,7 +20,7 @@ COMPARE = {
 
 
 def members(frame: pd.DataFrame, rule: dict[str, Any], at: pd.Timestamp) -> set[str]:
-    """Users with a row before `at` that keep the rule."""
+    """Users with a row before `at` for whom the rule holds."""
     past = frame[frame["time"] < at].sort_values("time", kind="stable")
     return {user for user, own in past.groupby("user", sort=False) if keeps(own, rule, at)}
 

@@ -336,17 +336,17 @@ def _warnings(
 
 
 def _sentence(
-    table: pd.DataFrame, everybody: pd.Series, typical: Pooled, asked: Mapping[str, Any]
+    table: pd.DataFrame, everybody: pd.Series, typical: Pooled, parameters: Mapping[str, Any]
 ) -> str:
-    after = f"within {human_duration(duration_us(asked['window']))}"
-    name = label(asked["property"]).lower()
-    met = "came with" if asked["touch"] == "first" else "saw"
+    after = f"within {human_duration(duration_us(parameters['window']))}"
+    name = label(parameters["property"]).lower()
+    met = "came with" if parameters["touch"] == "first" else "saw"
     if not everybody["n"]:
         return f"Nobody who {met} a {name} could be followed for the whole window."
     base = (
         f"{share(everybody['k'], everybody['n'], everybody['rate'])} of the people who {met} any "
-        f"{name} did “{label(asked['to'])}” {after} (95% interval {percent(everybody['low'])} to "
-        f"{percent(everybody['high'])})"
+        f"{name} did “{label(parameters['to'])}” {after} (95% interval "
+        f"{percent(everybody['low'])} to {percent(everybody['high'])})"
     )
     known = table[table["pooled"].notna()]
     if not len(known):
@@ -358,7 +358,7 @@ def _sentence(
         f"{percent(top['pooled_low'])} to {percent(top['pooled_high'])}; counted "
         f"{share(top['k'], top['n'], top['rate'])}), against {percent(typical.typical)} for a "
         f"typical one (95% interval {percent(typical.typical_low)} to "
-        f"{percent(typical.typical_high)}){_macro_sentence(top, asked)}"
+        f"{percent(typical.typical_high)}){_macro_sentence(top, parameters)}"
     )
     return (
         f"{base}, {most}. Clearly above a typical one: {count(up)} of {count(len(known))}; "
@@ -366,10 +366,10 @@ def _sentence(
     )
 
 
-def _macro_sentence(top: pd.Series, asked: Mapping[str, Any]) -> str:
-    if asked["macro"] == asked["to"]:
+def _macro_sentence(top: pd.Series, parameters: Mapping[str, Any]) -> str:
+    if parameters["macro"] == parameters["to"]:
         return ""
-    what = f"“{label(asked['macro'])}”"
+    what = f"“{label(parameters['macro'])}”"
     if pd.isna(top["macro_rate"]):
         return f"; too few of them did {what} to show"
     return (

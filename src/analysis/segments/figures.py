@@ -275,7 +275,7 @@ def score_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
 
 def _range_words(measure: str, low: float, high: float) -> str:
     ends = [f"{end:,.1f}".removesuffix(".0") for end in (low, high)]
-    unit = "time" if measure == "frequency" and high == 1 else _UNITS[measure]
+    unit = "time" if measure == "frequency" and high == 1 else _UNITS.get(measure, "")
     words = ends[0] if ends[0] == ends[1] else " to ".join(ends)
     return f"{words} {unit}".strip()
 
