@@ -65,7 +65,7 @@ def arrow_table(frame: Any) -> pa.Table:
     Raises
     ------
     UsageError
-        If `frame` is none of these, or holds what Arrow has no column for.
+        If `frame` is none of these, or has a column that Arrow cannot hold.
     """
     if isinstance(frame, pa.Table):
         return frame
@@ -187,7 +187,7 @@ def text_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     Raises
     ------
     UsageError
-        If the column holds what has no text.
+        If the column holds values that have no text, such as lists.
     """
     try:
         return _encoded_text(column)
@@ -268,8 +268,8 @@ def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     Raises
     ------
     UsageError
-        If the column holds lists or structures, which have no single value per event, or what
-        has no text.
+        If the column holds lists or structures, which are more than one value per event, or
+        values that have no text.
     """
     of = column.type
     if kind.is_integer(of):
@@ -301,7 +301,7 @@ def default_shards(rows: int) -> int:
 
 
 def checked(shards: int, what: str) -> int:
-    """A number of shards that somebody has asked for."""
+    """Check a number of shards."""
     return whole(f"{what}: shards", shards, least=1)
 
 
@@ -334,9 +334,10 @@ def shard_of(users: pa.Array, shards: int) -> np.ndarray:
 
 
 def split_table(table: pa.Table) -> list[pa.Table]:
-    """The table, or, where it has more than twice the rows of a shard, a table for each shard.
+    """Split a table with more than twice the rows of a shard into one table per shard.
 
-    Each has the users of a range of hashes, as shards have, and rows keep their order.
+    Each has the users of a range of hashes, as shards have; rows keep their order. A smaller table
+    comes back whole.
     """
     if len(table) <= 2 * ROWS_PER_SHARD:
         return [table]

@@ -52,7 +52,7 @@ def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> dic
     Raises
     ------
     UsageError
-        If the log does not have a property.
+        If a condition names no property of the log.
     """
     names = list(properties)
     for name in where:
@@ -67,7 +67,7 @@ def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> dic
 def matching_rows(
     shard: Shard, where: Mapping[str, Sequence[Any]], event_names: Sequence[str]
 ) -> np.ndarray:
-    """A boolean per row of the shard: every condition of `where`, as `check` gives it, holds."""
+    """A boolean per row: does every condition hold? `where` is as `check` returns it."""
     shown = np.ones(shard.rows, np.bool_)
     for name, wanted in where.items():
         if name == EVENT:
@@ -127,7 +127,7 @@ def _as_texts(wanted: Sequence[Any]) -> list[str]:
 
 @runtime_checkable
 class ByShard(Protocol):
-    """A mask that knows, per shard of the log it was made of, who is in it."""
+    """A mask that knows who is in it per shard of the log that it was made of."""
 
     @property
     def by_shard(self) -> Sequence[np.ndarray]:

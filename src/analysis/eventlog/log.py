@@ -48,6 +48,17 @@ UNKNOWN: Final = EVER
 class EventLog:
     """Events of users, sorted by user and time; made by `from_frame` or `open`.
 
+    Attributes
+    ----------
+    shards : the rows, split by user.
+    event_names : the names that the shards' event codes stand for.
+    covers_until_us : microseconds UTC up to which the log is complete.
+    kinds : ``"text"`` or ``"number"`` of the session and every property.
+    filtered : whether rows are hidden, as in a view.
+    terms : import settings that files added later must agree with.
+    picked_at_us : as of when the people shown were picked; None for everybody, `UNKNOWN` for a bare
+        mask.
+
     Examples
     --------
     >>> import pandas as pd
@@ -66,7 +77,6 @@ class EventLog:
     filtered: bool = False
     terms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     picked_at_us: int | None = None
-    """As of when the people shown were picked; None for everybody, `UNKNOWN` for a bare mask."""
 
     # ── making ──────────────────────────────────────────────────────────────────────────────
 
@@ -129,6 +139,16 @@ class EventLog:
         ------
         DataError
             If there is no log in the folder, or it is damaged.
+
+        Examples
+        --------
+        >>> import pandas as pd, tempfile
+        >>> log = EventLog.from_frame(pd.DataFrame({
+        ...     "user": ["ann"], "time": pd.to_datetime(["2026-01-01"]), "event": ["visit"]}))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log.save(folder)
+        ...     EventLog.open(folder).fingerprint == log.fingerprint
+        True
         """
         manifest, shards = store.open_shards(folder)
         log = cls(
@@ -143,7 +163,17 @@ class EventLog:
         return log
 
     def save(self, folder: Path | str) -> None:
-        """Write the log to a folder, replacing the one that is there in one step."""
+        """Write the log to a folder, replacing the one that is there in one step.
+
+        Of a view, only the rows shown are written.
+
+        Raises
+        ------
+        UsageError
+            If there can be no folder in that place.
+        DataError
+            If the log is empty, or another process writes there.
+        """
         shards: Any = self.shards
         if self.filtered:
             table = self._table()
@@ -167,6 +197,11 @@ class EventLog:
         conditions : property=value, property=[values], or, for numbers, property=">= 50".
             ``event`` and ``user`` are allowed too.
 
+        Raises
+        ------
+        UsageError
+            If the log has no such property, or the value is no number where the property is.
+
         Examples
         --------
         >>> import pandas as pd
@@ -186,6 +221,20 @@ class EventLog:
 
         The view is complete up to `end` and no further. To select people by when they entered,
         use ``entered=`` of the question asked: cutting the log cuts history and follow-up.
+
+        Raises
+        ------
+        UsageError
+            If an instant cannot be read, or `end` is not after `start`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> log = EventLog.from_frame(pd.DataFrame({
+        ...     "user": ["ann", "bob"], "time": pd.to_datetime(["2026-01-01", "2026-01-02"]),
+        ...     "event": "visit"}))
+        >>> list(log.between("2026-01-02").user_ids)
+        ['bob']
         """
         low = instant_us(start, "between: start") if start is not None else None
         high = instant_us(end, "between: end") if end is not None else None
@@ -340,6 +389,15 @@ class EventLog:
         A row per event name, most frequent first: ``event``, ``events``, ``users``,
         ``share_of_users`` (a fraction of all users), ``first``, ``last`` (UTC) and ``value``
         (the sum of the property ``value``; NaN where the log has none).
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> log = EventLog.from_frame(pd.DataFrame({
+        ...     "user": ["ann", "bob", "bob"], "time": pd.to_datetime(["2026-01-01"] * 3),
+        ...     "event": ["visit", "visit", "purchase"]}))
+        >>> log.summary()[["event", "events", "users", "share_of_users"]].to_dict("records")[1]
+        {'event': 'purchase', 'events': 1, 'users': 1, 'share_of_users': 0.5}
         """
         found = self._counts
         seen = found[:, 0] > 0
@@ -489,7 +547,7 @@ def _empty(kinds: Mapping[str, str]) -> pa.Table:
 
 
 def picked_after(before: int | None, mask: Any) -> int:
-    """As of when people are picked that a mask leaves of those picked as of `before`.
+    """The instant of a view that `mask` makes of a log whose people were picked as of `before`.
 
     A bare mask says no instant; of two instants the later one counts.
 
@@ -505,7 +563,7 @@ def picked_after(before: int | None, mask: Any) -> int:
 
 
 def look_ahead_warnings(log: EventLog, since: int | None = None) -> tuple[str, ...]:
-    """The caveat of a question that looks at rows from before its people were picked, if it does.
+    """Warn where a question looks at rows from before the instant its people were picked at.
 
     Parameters
     ----------

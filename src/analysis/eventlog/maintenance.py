@@ -143,7 +143,7 @@ class Quarantine:
         return self._writer
 
     def refuse(self, max_bad: float, rows_in: int) -> None:
-        """Raise a `DataError` if more than this share of the rows is bad."""
+        """Raise a `DataError` if more than the share `max_bad` of the rows is bad."""
         if self.bad > max_bad * rows_in:
             raise DataError(
                 f"{self.bad:,} of {rows_in:,} rows are bad, more than the {max_bad:.4%} allowed. "
@@ -156,7 +156,7 @@ class Quarantine:
         return f"The most frequent reason ({count:,}): {reason}, as in {self._examples[reason]}."
 
     def nothing_left(self) -> DataError:
-        """The error of an import whose every row is here."""
+        """The error of an import in which every row is bad."""
         reason = self._reasons.most_common(1)[0][0]
         return DataError(
             f"not one of {self.bad:,} rows can be read. {self._most()} {_advice(reason)}"

@@ -18,7 +18,7 @@ _END: Final[Any] = object()
 
 
 def map_shards(parts: Iterable[Part], run: Callable[[Part], Summary]) -> list[Summary]:
-    """`run` on every part, in threads; the results in the order of the parts.
+    """Run a function on every part, in threads; results come in the order of the parts.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def map_shards(parts: Iterable[Part], run: Callable[[Part], Summary]) -> list[Su
 
 
 def prefetch(items: Iterable[Part]) -> Generator[Part]:
-    """The items, the next one made in a thread while one is being worked on.
+    """Yield the items; a thread makes the next one while one is being worked on.
 
     An error in the making is raised where the item would have come.
 

@@ -121,12 +121,17 @@ class AnyLog(Protocol):
     def fingerprint(self) -> str: ...
 
     @classmethod
-    def open(cls, folder: Path | str) -> Self: ...
+    def open(cls, folder: Path | str) -> Self:
+        """The log in a folder."""
+
     @classmethod
     def from_shards(
         cls, shards: Sequence[Shard], *, event_names: Sequence[str], covers_until: int
-    ) -> Self: ...
-    def derive(self, **changed: Any) -> Self: ...
+    ) -> Self:
+        """A log in memory from finished shards."""
+
+    def derive(self, **changed: Any) -> Self:
+        """The same log with other values of some fields."""
 
 
 Log = TypeVar("Log", bound=AnyLog)

@@ -102,13 +102,21 @@ def _wrapped(text: str) -> list[str]:
 
 
 def daily_volume(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """How many events had each day, and which days are far off?
+    """How many events did each day have, and which days are far off?
 
     Parameters
     ----------
     table : a row per series and day: ``series, date, count, expected, odd, shift``; the first
         series is drawn.
     title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"series": "all events", "count": [90, 10], "expected": [90.0, 95.0],
+    ...                       "date": pd.to_datetime(["2026-01-01", "2026-01-02"]),
+    ...                       "odd": [False, True], "shift": False})
+    >>> daily_volume(table).layout.meta["alt"]
+    '2 days of 10 to 90 events; 2 Jan 2026: 10, usual are 95.'
     """
     if not len(table):
         return empty("The log has too few whole days for a pattern.", title=title)
@@ -145,13 +153,21 @@ def daily_volume(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
 
 
 def missing_cells(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """Whose share of missing cells changed, and when?
+    """Of which property did the share of missing cells change, and when?
 
     Parameters
     ----------
     table : a row per event, property and block of days: ``event, property, date, k, n, rate,
         usual``; the first pairs are drawn.
     title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"event": "purchase", "property": "value", "usual": 0.0,
+    ...                       "date": pd.to_datetime(["2026-01-01", "2026-01-02"]),
+    ...                       "k": [0, 45], "n": [50, 50], "rate": [0.0, 0.9]})
+    >>> missing_cells(table).layout.meta["alt"]
+    'value of purchase is missing most unusually on 2 Jan 2026: 90.0% (45 of 50).'
     """
     if not len(table):
         return empty("No property changed suddenly.", title=title)
@@ -181,6 +197,15 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     ----------
     table : a row per silence: ``event, kind, start, end``, and the days ``log_start, log_end``.
     title : plain text.
+
+    Examples
+    --------
+    >>> first, last = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-02-01")
+    >>> table = pd.DataFrame({"event": ["search"], "kind": ["vanished"],
+    ...                       "start": [pd.Timestamp("2026-01-20")], "end": [last],
+    ...                       "log_start": [first], "log_end": [last]})
+    >>> silences(table).layout.meta["alt"]
+    'search is vanished: nobody from 20 Jan to 31 Jan 2026.'
     """
     if not len(table):
         return empty("No event began late, ended early or paused.", title=title)
@@ -227,6 +252,13 @@ def value_classes(table: pd.DataFrame, *, title: str | None = None) -> go.Figure
     ----------
     table : a row per class of values: ``low, high``, ``count`` and ``odd``, the outliers in it.
     title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"low": [10.0, 100.0], "high": [20.0, 200.0], "count": [99, 1],
+    ...                       "odd": [0, 1]})
+    >>> value_classes(table).layout.meta["alt"]
+    '100 orders of 10.00 to 200.00; 1.0% (1 of 100) are far from the others.'
     """
     n = int(table["count"].sum())
     if not n:
@@ -263,6 +295,12 @@ def hours_of_day(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     ----------
     table : ``hour`` (0 to 23, local) and ``count``.
     title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"hour": [8, 9], "count": [30, 10]})
+    >>> hours_of_day(table).layout.meta["alt"]
+    "8 o'clock: 75.0% (30 of 40); 9 o'clock: 25.0% (10 of 40)."
     """
     n = int(table["count"].sum())
     if not n:

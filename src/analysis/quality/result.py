@@ -80,10 +80,12 @@ NEED_ROWS: Final = (
 class AuditResult(Result):
     """The answer of `audit`.
 
-    ``table`` has a row per check: ``check``, ``verdict`` (``pass``, ``warn``, ``fail`` or ``not
-    applicable``), ``value`` and the ``limit`` from which on it warns, ``k`` of ``n`` (what it is
-    about), ``finding`` and ``advice`` in words. ``details`` has the tables behind the figures of
-    single checks, by the check's name.
+    Attributes
+    ----------
+    table : a row per check: ``check``, ``verdict`` (``pass``, ``warn``, ``fail`` or ``not
+        applicable``), ``value`` and the ``limit`` from which on it warns, ``k`` of ``n`` (what it
+        is about), ``finding`` and ``advice`` in words.
+    details : the tables behind the figures of single checks, by the check's name.
     """
 
     details: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -142,8 +144,8 @@ def audit(
 
     Parameters
     ----------
-    catalog : what was planned: the names, and which of them pay.
-    limits : where the lines are drawn.
+    catalog : the planned event names and their roles.
+    limits : where the lines are drawn; default: `Limits()`.
     entry : the events with which a visit begins; one of them is enough.
     time_zone : where people live; its midnights bound the days.
 
@@ -231,7 +233,7 @@ def _of_rows(
 
 
 class Check(NamedTuple):
-    """One fact: what was looked at, ``pass``, ``warn`` or ``fail``, and what was found."""
+    """One row of a gate: what was looked at, ``pass``, ``warn`` or ``fail``, and what was found."""
 
     check: str
     status: str
@@ -248,7 +250,7 @@ class GateResult(Result):
         return _worst(self.table["status"])
 
     def sentence(self) -> str:
-        """What the gate says, and why where it does not let pass."""
+        """Whether the data check passed; where it did not, why."""
         said = {
             PASS: "The data check passed.",
             WARN: "The data check passed with remarks:",

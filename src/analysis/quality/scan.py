@@ -52,17 +52,24 @@ class Limits:
         a slip of it.
     silence : how improbable days without an event name must be for it to count as new, vanished or
         interrupted: minus the natural logarithm of the probability.
-    volume_z, volume_ratio : how many robust standard deviations, and how many times, a day's or
-        week's events must be off. volume_days : share of such days from which on it fails; by
-        default never, because a business may change.
+    volume_z : how many robust standard deviations a day's or week's events must be off.
+    volume_ratio : how many times as many, or as few, they must be as usual.
+    volume_days : share of such days from which on the check fails; by default never, because a
+        business may change.
     null_change : change of the share of missing cells.
-    duplicates, repeats : share of events. repeat_within_us : the pause, in microseconds.
-    outside_time : share of events.
-    bots : share of events. events_per_minute, hours_per_day : the rates that no person reaches.
-    no_entry : share of sessions.
+    duplicates : share of events that repeat another, cell for cell, at the same instant.
+    repeats : share of events that repeat the user's last of that name shortly after.
+    repeat_within_us : the longest pause that counts as shortly after, in microseconds.
+    outside_time : share of events at impossible times.
+    bots : share of events by people faster, or longer awake, than a person can be.
+    events_per_minute : the rate that nobody exceeds.
+    hours_per_day : hours with an event that nobody has in one day.
+    no_entry : share of sessions without an event with which a visit begins.
     night : the two local hours between which the middle of the quietest six hours is credible.
-    orders_without_value, duplicate_orders : share of orders.
-    outlier_z : robust standard deviations of the logarithm. outliers : share of the revenue.
+    orders_without_value : share of orders.
+    duplicate_orders : share of orders with a number that was there before.
+    outlier_z : robust standard deviations of the logarithm of an order's value.
+    outliers : share of the revenue, or of the orders, that outliers hold.
     """
 
     similar_names: float = 0.85
@@ -214,7 +221,7 @@ def _per_utc_day(shard: Shard, *, names: int, first: int, bins: int) -> np.ndarr
 
 
 def _without_strays(total: np.ndarray) -> tuple[int, int]:
-    """First and last (excluded) day of the bulk."""
+    """First and last (excluded) day of the bulk; `total` has the events of every day."""
     active = np.flatnonzero(total)
     cuts = np.flatnonzero(np.diff(active) > _GAP)
     bounds = [0, *(cuts + 1), len(active)]
@@ -232,11 +239,20 @@ def _without_strays(total: np.ndarray) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """The counts of one scan: int64 arrays; the first axis of most is the event name.
+    """The counts of one scan: int64 arrays.
 
-    ``outside`` and ``haste`` are as the kernels return them. ``daily_users`` and ``squares``
-    (of users' events of a day) have any event as their last row, ``hours`` the rows exactly at
-    midnight. ``sessions``: all, and those with an entry; ``missing``: (properties, names, days).
+    Attributes
+    ----------
+    outside : four numbers, as `kernels.outside` returns them.
+    daily : events, of shape (names, days).
+    daily_users : people, of shape (names + 1, days); the last row is of any event.
+    squares : squares of each user's number of events on each day, added up, of shape (names + 1,);
+        the last is of any event.
+    hours : events per hour since local midnight, and those exactly at midnight: 25 numbers.
+    sessions : all sessions, and those with an entry.
+    haste : six numbers, as `kernels.haste` returns them.
+    duplicates, repeats : events, of shape (names,).
+    missing : missing cells, of shape (properties, names, days).
     """
 
     outside: np.ndarray

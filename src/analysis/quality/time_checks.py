@@ -139,8 +139,8 @@ def silences(
 
     Each of a name's people-days might as well lie on any other day, in proportion to everybody's.
     The evidence is how improbable it is that all of them lie outside of these days, as minus its
-    logarithm. A hole in the whole log is so no name's own. Counted are people per day, because one
-    person's events come together.
+    logarithm. So a hole in the whole log is not counted against a name. People per day are counted,
+    not events, because one person's events come together.
 
     Returns
     -------
@@ -175,7 +175,7 @@ def silences(
 
 
 def _empty_runs(people: np.ndarray) -> list[tuple[int, int]]:
-    """Runs of days on which nobody did it, of a name that somebody did on some day."""
+    """Runs of days without anybody (start, end excluded), of a name that was there on some day."""
     if not people.any():
         return []
     empty = np.concatenate([[0], people == 0, [0]]).astype(np.int8)
@@ -207,7 +207,7 @@ def _silence_table(rows: list[tuple[object, ...]]) -> pd.DataFrame:
 def volume(
     counts: Counts, days: Days, names: tuple[str, ...], limits: Limits
 ) -> tuple[Finding, Finding, pd.DataFrame]:
-    """Days and weeks whose volume is far off; and whether the last day is complete.
+    """Days and weeks with far more or fewer events than usual; is the last day complete?
 
     Returns
     -------
