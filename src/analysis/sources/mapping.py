@@ -120,7 +120,7 @@ class ColumnMapping:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Columns that are looked at and need not become properties."""
+        """Columns that are read and need not become properties."""
         rules = (name for rule in self.event_when for name in rule.when)
         keys = (name for columns in self.duplicates.values() for name in columns)
         consent = (self.consent.column,) if self.consent else ()
@@ -440,7 +440,7 @@ def named_columns(mapping: ColumnMapping) -> dict[str, str]:
 
 
 def missing_column(name: str, columns: Sequence[str], where: str, option: str) -> UsageError:
-    """The error of a column that is named and not there; `where` begins the list of columns."""
+    """The error for a column that is not there; `where` begins the list of those that are."""
     listed = ", ".join(map(repr, columns[:_LISTED]))
     more = f" and {len(columns) - _LISTED} more" if len(columns) > _LISTED else ""
     return UsageError(
