@@ -38,15 +38,6 @@ _DERIVED_FORM: Final = {
 }
 
 
-def _step_names(what: str, given: Any) -> tuple[str, ...]:
-    if not isinstance(given, list) or not given:
-        raise UsageError(
-            f"{what}={given!r} must be a list of event names, at least one. "
-            'Write it as steps = ["view_item", "purchase"].'
-        )
-    return tuple(checks.text(f"{what}[{place}]", step) for place, step in enumerate(given))
-
-
 @dataclass(frozen=True)
 class PlannedEvent(Table):
     """What one event means; `stage` and `label` are None where the file does not say."""
@@ -98,6 +89,15 @@ class CatalogFile(Table):
     derived: Mapping[str, PlannedDerived] = field(default_factory=dict)
     funnels: Mapping[str, PlannedFunnel] = field(default_factory=dict)
     segments: Mapping[str, PlannedSegment] = field(default_factory=dict)
+
+
+def _step_names(what: str, given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or not given:
+        raise UsageError(
+            f"{what}={given!r} must be a list of event names, at least one. "
+            'Write it as steps = ["view_item", "purchase"].'
+        )
+    return tuple(checks.text(f"{what}[{place}]", step) for place, step in enumerate(given))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

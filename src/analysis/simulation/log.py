@@ -314,12 +314,12 @@ def shop_arrays(shop: Shop, start_ms: int, end_ms: int) -> Tables:
 
 
 def item_names(shop: Shop) -> list[str]:
-    """Ids of the items, in the order of the pass's numbers for them."""
+    """Ids of the items, in the order of their numbers in the rows."""
     return [f"sku-{number:04d}" for number in range(1, shop.items + 1)]
 
 
 def page_names(shop: Shop) -> list[str]:
-    """Paths of the pages, in the order of the pass's numbers for them."""
+    """Paths of the pages, in the order of their numbers in the rows."""
     return [
         *("/", "/search", "/cart", "/checkout", "/checkout/shipping", "/checkout/payment"),
         *("/thank-you", *(f"/magazine/{story}" for story in STORIES)),

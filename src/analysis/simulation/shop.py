@@ -247,7 +247,7 @@ _COLUMNS: Final = ["event", "kind", *_RATIOS, "device", *_BOUNDS, "note"]
 
 
 def truth(shop: Shop) -> pd.DataFrame:
-    """What is planted in a shop, a row per fact?
+    """What is planted in a shop? One row per fact.
 
     Returns
     -------
@@ -323,7 +323,7 @@ def with_form(
     seed: int,
     end: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rows and the people of the shop with the rows of the form between them.
+    """The rows and the people of the shop, with the rows of the form between the others.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def import_settings(mapping: ColumnMapping) -> dict[str, Any]:
 def with_settings_of_log(
     mapping: ColumnMapping, before: Mapping[str, Any] | None, log: Path
 ) -> ColumnMapping:
-    """The mapping with its key read, and with the settings of the log it adds to.
+    """Read the mapping's key, and take over the settings of the log that is appended to.
 
     Parameters
     ----------
@@ -159,13 +159,13 @@ class BaseLog:
             return as_written(numbers, NumberFormat(*(self.columns[name]["look"] or ())))
 
         shard = read_sound_part(self._folder, self.entries[part])
-        # Sessions that were computed are none that a file has given.
+        # Sessions that were computed were not in any file.
         given = {name: cells for name, cells in shard.columns.items() if name in self.columns}
         shard = dataclasses.replace(shard, columns=given)
         return shard_as_rows(shard, self.manifest.event_names, kinds, written)
 
     def rows_with_order_id(self) -> Iterator[OrderIdRows]:
-        """Of every shard that has order ids the rows that have one."""
+        """For every shard that has order ids, the rows that have one."""
         for part, entry in enumerate(self.entries):
             keys = sound_keys(self._folder, entry)
             if keys is not None:
@@ -180,7 +180,7 @@ class BaseLog:
 
     @cached_property
     def columns(self) -> dict[str, dict[str, Any]]:
-        """How the columns were written; of a log that no import made, as they are."""
+        """How the files wrote each column; a log that no import made is taken as it is."""
         if self.manifest.columns or self.manifest.sources:
             return self.manifest.columns
         formats = {"number": None, "text": list(NO_NUMBERS)}

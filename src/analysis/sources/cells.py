@@ -35,7 +35,7 @@ _INT64: Final = 2**63
 
 
 def flatten(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Structures become one column per field, with a dot; what is nested deeper, JSON text.
+    """One column per field of a structure, with a dot in its name; deeper nesting as JSON text.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def _json_text(column: pa.Array) -> pa.Array:
 
 
 def compact(value: Any) -> str:
-    """JSON text without spaces; what JSON has no word for is written as its own text.
+    """JSON text without spaces; values that JSON does not know are written as their text.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def _as_text(column: pa.Array) -> pa.Array:
 
 
 def number_cells(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Cells as float64, and a boolean per row: there is a cell, and it is no finite number."""
+    """Cells as float64; and a boolean per row, true where a cell is not a finite number."""
     if kind.is_null(column.type):
         return column.cast(pa.float64()), np.zeros(len(column), np.bool_)
     column = plain(column)
@@ -185,9 +185,9 @@ def rows_as_json(batch: pa.RecordBatch, rows: np.ndarray) -> Iterable[str]:
 
 
 def columns_of(records: list[dict[str, Any]]) -> pa.RecordBatch:
-    """Objects as columns: one level of nesting with dots, what is deeper as JSON text.
+    """Objects as columns: one level of nesting with dots, deeper nesting as JSON text.
 
-    A name that has no cell in any of them is no column.
+    A name without a cell in any of them becomes no column.
 
     Examples
     --------
@@ -319,7 +319,7 @@ def _word(number: float, form: NumberFormat) -> str:
 
 
 def _is_exact(word: str) -> bool:
-    """Is this text just what the number itself would be written as?"""
+    """Would the number that this text says be written as this text?"""
     if not word.isascii() or word.strip("-0123456789.e+"):
         return False
     try:

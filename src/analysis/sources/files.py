@@ -133,7 +133,7 @@ def _source_file(path: Path) -> SourceFile:
 def checksum(path: Path) -> Iterator[Future[str]]:
     """A file's BLAKE2b, 32 hexadecimal digits, taken in a thread beside what is done meanwhile.
 
-    Who leaves without the result does not wait for it.
+    Leaving without asking for the result does not wait for it.
 
     Examples
     --------
@@ -201,7 +201,7 @@ def _looks_like(head: bytes) -> tuple[str, str]:
 
 
 class Bytes:
-    """A file's bytes, decompressed; where compressed data are cut, reading on raises.
+    """The bytes of a file, decompressed; reading past a cut in compressed data raises.
 
     Parameters
     ----------

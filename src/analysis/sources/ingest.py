@@ -177,10 +177,10 @@ def _read(files: list[SourceFile], intake: Intake, tell: Callable[[Progress], No
     before, total = 0, sum(file.size for file in files)
     for file in files:
 
-        def told(position: int, rows: int, before: int = before) -> None:
+        def so_far(position: int, rows: int, before: int = before) -> None:
             tell(Progress(READING, before + position, total, rows))
 
-        intake.take(file, told)
+        intake.take(file, so_far)
         before += file.size
 
 
@@ -219,7 +219,7 @@ def _write(
 
 
 def _after(target: Path, before: Manifest | None, draft: Manifest, stated: int | None) -> Manifest:
-    """What an import has found, added to what was there."""
+    """The manifest of an import, with what the log had before added to it."""
     if before is None:
         return draft
     ends = [max(entry["end"] for entry in of.shards) for of in (before, draft)]
@@ -292,7 +292,7 @@ class Intake:
 
     @property
     def event_names(self) -> list[str]:
-        """Those of the log in their order, then the new ones in theirs."""
+        """The event names of the log in their order, then the new ones by name."""
         known = self._base.manifest.event_names if self._base else []
         return [*known, *sorted(self._new_names.difference(known))]
 
@@ -431,7 +431,7 @@ class Intake:
                         yield part_of_table(table, names, sessions)
 
     def _groups(self, progress: Callable[[int, int], None]) -> Iterator[pa.Table | dict[str, Any]]:
-        """What becomes a shard each: rows, or the entry of one that stays as it is."""
+        """What becomes a shard: rows, or the manifest entry of a shard that stays as it is."""
         done, rows = 0, self._spill.rows
         number = self._shards or min(PARTS, default_shards(self._good))
         size = 1 if self._base else self.parts // number
@@ -459,7 +459,7 @@ class Intake:
 
     @cached_property
     def _rewrite(self) -> bool:
-        """Does every shard change, because columns do or codes need wider integers?"""
+        """Is every shard written anew, because columns change or codes need wider integers?"""
         if self._base is None:
             return False
         before = self._base.manifest
@@ -468,8 +468,8 @@ class Intake:
         return before.properties != self.properties or len(set(given)) > 1 or len(widths) > 1
 
     def _load(self, parts: range) -> tuple[pa.Table, bool]:
-        """The rows of these parts as they arrived, without those that repeat; are they others
-        than the log has already?
+        """The rows of these parts in the order of their arrival, without repeats; and whether
+        they differ from what the log has.
         """
         kinds = self.alignment.kinds()
         tables, files = [], []
@@ -479,7 +479,7 @@ class Intake:
                 rows = [self._base.table(part, kinds), *rows]
             if not rows:
                 continue
-            # Not one table more than there is: two of them have dictionaries that must be joined.
+            # An empty table more would be joined too: two tables have dictionaries to unify.
             table = pa.concat_tables(rows)
             keep = np.ones(len(table), np.bool_)
             keep[self._dropped[part]] = False

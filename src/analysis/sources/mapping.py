@@ -120,7 +120,7 @@ class ColumnMapping:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Columns that are looked at and need not become properties."""
+        """Columns that are read and need not become properties."""
         rules = (name for rule in self.event_when for name in rule.when)
         keys = (name for columns in self.duplicates.values() for name in columns)
         consent = (self.consent.column,) if self.consent else ()
@@ -281,20 +281,40 @@ def mapping_of(tables: Mapping[str, Any], what: str = "mapping") -> ColumnMappin
         raise UsageError(f"{what}: {error}") from error
 
 
-@dataclass(frozen=True)
-class MappingFile(Table):
-    """The form of a mapping's file."""
+def _column(what: str, given: Any) -> str:
+    if isinstance(given, Mapping):
+        return checks.definition(OneColumn, given, what).column
+    return checks.text(what, given)
 
-    columns: ColumnsTable = field(default_factory=lambda: ColumnsTable())
-    time: TimeTable = field(default_factory=lambda: TimeTable())
-    events: Mapping[str, Text] = field(default_factory=dict)
-    event_when: tuple[EventRule, ...] = ()
-    duplicates: Mapping[str, Words] = field(default_factory=dict)
-    properties: Mapping[str, Text] | None = None
-    missing: MissingTable = field(default_factory=lambda: MissingTable())
-    consent: ConsentTable | None = None
-    ids: IdsTable | None = None
-    sessions: SessionsTable | None = None
+
+def _value_column(what: str, given: Any) -> ValueColumn:
+    if isinstance(given, Mapping):
+        return checks.definition(ValueColumn, given, what)
+    return ValueColumn(checks.text(what, given))
+
+
+def _above_zero(what: str, given: Any) -> float:
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+        raise UsageError(f"{what}={given!r} must be a number above zero.")
+    return float(given)
+
+
+def _words(what: str, given: Any) -> tuple[str, ...]:
+    words = [given] if isinstance(given, str) else given
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UsageError(f'{what}={given!r} must be a list of texts: ["a", "b"].')
+    return tuple(words)
+
+
+def _conditions(what: str, given: Any) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(given, Mapping) or not given:
+        raise UsageError(f'{what}={given!r} must be a condition: when = {{column = "value"}}.')
+    return {name: _words(f"{what}.{name}", words) for name, words in given.items()}
+
+
+Column: TypeAlias = Annotated[str, Checked(_column)]
+Words: TypeAlias = Annotated[tuple[str, ...], Checked(_words)]
+Conditions: TypeAlias = Annotated[Mapping[str, tuple[str, ...]], Checked(_conditions)]
 
 
 @dataclass(frozen=True)
@@ -363,41 +383,20 @@ class SessionsTable(Table):
     midnight: Any = None
 
 
-def _column(what: str, given: Any) -> str:
-    if isinstance(given, Mapping):
-        return checks.definition(OneColumn, given, what).column
-    return checks.text(what, given)
+@dataclass(frozen=True)
+class MappingFile(Table):
+    """The form of a mapping's file."""
 
-
-def _value_column(what: str, given: Any) -> ValueColumn:
-    if isinstance(given, Mapping):
-        return checks.definition(ValueColumn, given, what)
-    return ValueColumn(checks.text(what, given))
-
-
-def _above_zero(what: str, given: Any) -> float:
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
-        raise UsageError(f"{what}={given!r} must be a number above zero.")
-    return float(given)
-
-
-def _words(what: str, given: Any) -> tuple[str, ...]:
-    words = [given] if isinstance(given, str) else given
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise UsageError(f'{what}={given!r} must be a list of texts: ["a", "b"].')
-    return tuple(words)
-
-
-def _conditions(what: str, given: Any) -> Mapping[str, tuple[str, ...]]:
-    if not isinstance(given, Mapping) or not given:
-        raise UsageError(f'{what}={given!r} must be a condition: when = {{column = "value"}}.')
-    return {name: _words(f"{what}.{name}", words) for name, words in given.items()}
-
-
-# These name their checkers, so they stand behind them.
-Column: TypeAlias = Annotated[str, Checked(_column)]
-Words: TypeAlias = Annotated[tuple[str, ...], Checked(_words)]
-Conditions: TypeAlias = Annotated[Mapping[str, tuple[str, ...]], Checked(_conditions)]
+    columns: ColumnsTable = field(default_factory=ColumnsTable)
+    time: TimeTable = field(default_factory=TimeTable)
+    events: Mapping[str, Text] = field(default_factory=dict)
+    event_when: tuple[EventRule, ...] = ()
+    duplicates: Mapping[str, Words] = field(default_factory=dict)
+    properties: Mapping[str, Text] | None = None
+    missing: MissingTable = field(default_factory=MissingTable)
+    consent: ConsentTable | None = None
+    ids: IdsTable | None = None
+    sessions: SessionsTable | None = None
 
 
 def check_columns(
@@ -440,7 +439,7 @@ def named_columns(mapping: ColumnMapping) -> dict[str, str]:
 
 
 def missing_column(name: str, columns: Sequence[str], where: str, option: str) -> UsageError:
-    """The error of a column that is named and not there; `where` begins the list of columns."""
+    """The error for a column that is not there; `where` begins the list of those that are."""
     listed = ", ".join(map(repr, columns[:_LISTED]))
     more = f" and {len(columns) - _LISTED} more" if len(columns) > _LISTED else ""
     return UsageError(

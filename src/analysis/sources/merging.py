@@ -54,7 +54,7 @@ _FIXED: Final = {USER: TEXT, TIME: pa.int64(), EVENT: TEXT}
 
 
 class Alignment:
-    """The columns seen so far and how they are written; `before` is an earlier one's `state`."""
+    """The columns seen so far and how files write them; `before` is an earlier `state`."""
 
     def __init__(self, before: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         before = before or {}
@@ -114,7 +114,7 @@ class Alignment:
 
 
 def settled(table: pa.Table, kinds: dict[str, pa.DataType]) -> pa.Table:
-    """A table that was written on the way, in its final columns; text is dictionary-encoded."""
+    """A table that was spilled on the way, in its final columns; text is dictionary-encoded."""
     cells = {name: table.column(name) for name in _FIXED}
     cells |= {name: _converted(table, name, kind) for name, kind in kinds.items()}
     return pa.table(
@@ -330,7 +330,7 @@ def _row_hashes(table: pa.Table) -> np.ndarray:
 
 
 def _again(keys: np.ndarray) -> np.ndarray:
-    """The numbers of the rows of `keys` that an earlier row equals."""
+    """The places of the rows of `keys` that equal an earlier row."""
     order = np.lexsort(keys.T)
     same = (keys[order][1:] == keys[order][:-1]).all(axis=1)
     return order[1:][same]

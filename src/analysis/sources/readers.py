@@ -1,12 +1,12 @@
 """Each file as batches of bounded size: CSV, Parquet, JSON lines.
 
 A CSV is text, and nothing is inferred from it: ids keep their leading zeros. Parquet and JSON
-lines keep the types they have. The columnar library does the reading; this module sees to it
-that nothing gets lost on the way, above all not in a cell whose quote is never closed.
+lines keep the types they have. pyarrow does the reading; this module sees to it that nothing
+gets lost on the way, above all not in a cell whose quote is never closed.
 
-A block of JSON lines goes to the columnar library. Where that finds a broken line, a column of
-mixed types, a list or an integer beyond 64 bits, the block is read once more line by line: that way
-is slow and exact, keeps every digit, and gives each bad line its number and a reason. Both ways
+A block of JSON lines goes to pyarrow. Where that finds a broken line, a column of mixed types, a
+list or an integer beyond 64 bits, the block is read once more line by line: that way is slow and
+exact, keeps every digit, and gives each bad line its number and a reason. Both ways
 yield the same cells; a test holds them to it.
 
 Records are numbered as a spreadsheet shows them: a CSV's header is record 1; JSON lines count
@@ -60,7 +60,7 @@ _LEFT_OUT: Final = '"(left out: it may hold what must not be kept)"'
 
 
 def without_content(bad: Sequence[BadRecord]) -> list[BadRecord]:
-    """The records without what stood in them: nobody can tell whose it is.
+    """The same records without their text, because nobody can tell whose it is.
 
     Examples
     --------
@@ -232,7 +232,7 @@ def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator
             file.path,
             metadata=table.metadata,
             read_dictionary=_coded_texts(table),
-            # Read ahead by the library, a file's bytes would stay in memory to its end.
+            # Read ahead by pyarrow, a file's bytes would stay in memory to its end.
             pre_buffer=False,
             buffer_size=_BUFFER,
         )
@@ -246,7 +246,7 @@ def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator
 
 
 def _coded_texts(table: pq.ParquetFile) -> list[str]:
-    """Text that lies in the file as codes, and each value once, is read as it lies."""
+    """Columns of text that the file stores as codes, each value once: they are read as codes."""
     texts = {field.name for field in table.schema_arrow if _is_text(field.type)}
     if not table.num_row_groups:
         return sorted(texts)
@@ -316,9 +316,9 @@ Read = tuple[pa.RecordBatch, np.ndarray, list[BadRecord]]
 
 
 def _read_block(block: bytes, hints: pa.Schema) -> tuple[Read | None, pa.Schema]:
-    """The block by the columnar library, or None where only the slow way is exact.
+    """The block as pyarrow reads it, or None where only the slow way is exact.
 
-    `hints` are the fields that are text although they look like times, which the library would
+    `hints` are the fields that are text although they look like times, which pyarrow would
     rewrite; they grow from block to block.
     """
     try:
@@ -347,7 +347,7 @@ def _parse(block: bytes, hints: pa.Schema) -> pa.Table:
 
 
 def _time_like(schema: pa.Schema | pa.StructType) -> list[pa.Field]:
-    """Fields that the library took for times, as text; a structure with just these of its own."""
+    """Fields that pyarrow took for times, as text; of a structure just the fields that are."""
     found = []
     for field in schema:
         if kind.is_timestamp(field.type):

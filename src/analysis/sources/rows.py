@@ -136,7 +136,7 @@ def _consented(batch: Batch, mapping: ColumnMapping) -> Batch:
 
 
 def _protected(batch: Batch, mapping: ColumnMapping) -> Batch:
-    """The batch with hashed ids, so that nothing behind this line ever sees another."""
+    """The batch with hashed ids, so that no later step ever sees any other."""
     if mapping.user not in batch.cells.schema.names:
         return batch
     ids = _Columns(batch, mapping).text(mapping.user)
