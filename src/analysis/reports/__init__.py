@@ -1,8 +1,7 @@
-"""Reports: what does a notebook say of each day, week or month? One offline page a period.
+"""Reports: what happened in a day, week or month? A notebook is run for it and becomes one page.
 
-A report refuses to show what its quality gate turned down in the place of the last good one, and
-says at its top when its numbers are not final. It loads nothing, sends nothing, and shows neither
-code nor a number about fewer people than may be shown.
+A report whose quality gate says no never takes the place of the last good one, and a report whose
+numbers are not final says so at its top. Its page loads nothing, sends nothing and shows no code.
 
 `emit` is what a notebook calls to hand over its numbers. To read:
 

@@ -2,9 +2,15 @@
 
 papermill does the running. It treats several failures as success, so around it this module
 checks: a cell that leaves by ``sys.exit(0)`` and takes the rest with it, cells never run, a
-parameter that nobody reads, a missing ``parameters`` tag, values that would arrive as text. What
-counts as run is what the kernel replied, not what the saved notebook says of itself. Each failure
-is one line: the notebook, the cell, what it said.
+parameter that nobody reads, a missing ``parameters`` tag, values that would arrive as text. A cell
+has run when the kernel replied so, whatever the saved notebook says of itself. Each failure is one
+line: the notebook, the cell, what it said.
+
+The kernel is this Python's own. Jupyter looks a kernel called ``python3`` up along paths of the
+user and the machine, so another program's kernel of that name can take its place and run the
+report with other packages. Here the list of paths is empty, which leaves the one kernel that
+belongs to the running interpreter. It has nobody's profile, and where possible its sockets are
+files, so that a report needs no network.
 """
 
 from __future__ import annotations
@@ -16,132 +22,23 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
+from typing import TYPE_CHECKING, Any
 
 from analysis.core.schema import ReportError, did_you_mean
 from analysis.reports.definition import check_values, read_parameters
 
-# ──── reports.kernel
-#
-# The kernel that runs a report: this Python, nobody's profile, sockets that are files.
-#
-# Jupyter looks a kernel called ``python3`` up along paths of the user and the machine, so another
-# program's kernel of that name can take its place and run the report with other packages. Here the
-# list of paths is empty, which leaves the one kernel that belongs to the running interpreter.
-
-
-LOG_FILE = "kernel.log"
-
-
-_CONNECTION_FILE = "kernel.json"
-
-
-def kernel_class(scratch: Path, cwd: Path) -> type[AsyncKernelManager]:
-    """A kernel manager for one run: its files in `scratch`, its working folder `cwd`."""
-
-    class RunKernel(AsyncKernelManager):  # type: ignore[misc]
-        def __init__(self, **options: Any) -> None:
-            options["kernel_spec_manager"] = KernelSpecManager(kernel_dirs=[])
-            options["connection_file"] = str(scratch / _CONNECTION_FILE)
-            options["transport"] = "ipc" if files_can_be_sockets(scratch) else "tcp"
-            super().__init__(**options)
-
-        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-            with (scratch / LOG_FILE).open("wb") as log:
-                await super().start_kernel(
-                    **{**options, "cwd": str(cwd), "env": kernel_environment(scratch)},
-                    stdout=log,
-                    stderr=log,
-                )
-
-    return RunKernel
-
-
-def kernel_environment(scratch: Path) -> dict[str, str]:
-    """The kernel's environment variables: as here, but the same for everyone.
-
-    Compiled bytecode is kept, or every start pays for it in seconds; text hashes the same way in
-    every run; IPython's profile, startup files and history are an empty folder.
-    """
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "IPYTHONDIR": str(scratch / "ipython")}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return environment
-
-
-def files_can_be_sockets(folder: Path) -> bool:
-    """Whether a socket can be a file here: not on every network drive, nor in a long path."""
-    if not hasattr(socket, "AF_UNIX"):
-        return False
-    probe = folder / "kernel-ipc-00000"
-    with socket.socket(socket.AF_UNIX) as listener:
-        try:
-            listener.bind(str(probe))
-        except OSError:
-            return False
-    probe.unlink()
-    return True
-
-
-# ──── reports.execution
-
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
 
 CELL_TIMEOUT_SECONDS = 600
-
-
 INTERACTIVE = "interactive"
+LOG_FILE = "kernel.log"
 
-
+_CONNECTION_FILE = "kernel.json"
 _INJECTED = "injected-parameters"
-
-
 _LONGEST_REASON = 300
-
-
 _BEFORE = "before its first cell"
-
-
-_LOOK = "Run the notebook to see more: workbook lab."
-
-
-def read_notebook(path: Path) -> Any:
-    """The notebook in a file, as nbformat reads it, without what an earlier run injected.
-
-    Raises
-    ------
-    ReportError
-        If there is no such notebook, or the file is not one, or it is not Python's.
-    """
-    import nbformat
-
-    if not path.is_file():
-        there = [other.stem for other in sorted(path.parent.glob("*.ipynb"))]
-        raise ReportError(
-            f"there is no notebook {path.stem!r} in the folder '{path.parent.name}'."
-            f"{did_you_mean(path.stem, there)} There are: {', '.join(there) or 'none'}."
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-        if not isinstance(content, dict) or content.get("nbformat") != 4:
-            raise ValueError("it does not say that it is one of format 4")
-        notebook = nbformat.reads(text, as_version=4)
-        nbformat.validate(notebook)
-    except (ValueError, TypeError, nbformat.ValidationError) as error:
-        raise ReportError(
-            f"'{path.name}' is not a notebook: {_one_line(str(error))} Restore the file."
-        ) from error
-    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
-    if language != "python":
-        raise ReportError(
-            f"'{path.name}' is written in {language}, and reports run Python notebooks. "
-            "Choose another notebook."
-        )
-    notebook = nbformat.v4.upgrade(notebook)
-    notebook.cells = [cell for cell in notebook.cells if _INJECTED not in _tags(cell)]
-    return notebook
+_SEE_MORE = "Run the notebook to see more: workbook lab."
 
 
 def execute(
@@ -199,17 +96,57 @@ def execute(
         if _is_run(cell) and cell.id not in succeeded:
             raise ReportError(
                 f"{path.stem}: {_place(notebook, cell.id)} did not run to its end: "
-                f"{_why_not(done, cell.id)} Nothing may stop a report half-way. {_LOOK}"
+                f"{_why_not(done, cell.id)} Nothing may stop a report half-way. {_SEE_MORE}"
             )
     return done
+
+
+def read_notebook(path: Path) -> Any:
+    """The notebook in a file, as nbformat reads it, without what an earlier run injected.
+
+    Raises
+    ------
+    ReportError
+        If there is no such notebook, or the file is not one, or it is not Python's.
+    """
+    import nbformat
+
+    if not path.is_file():
+        there = [other.stem for other in sorted(path.parent.glob("*.ipynb"))]
+        raise ReportError(
+            f"there is no notebook {path.stem!r} in the folder '{path.parent.name}'."
+            f"{did_you_mean(path.stem, there)} There are: {', '.join(there) or 'none'}."
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get("nbformat") != 4:
+            raise ValueError("it does not say that it is one of format 4")
+        notebook = nbformat.reads(text, as_version=4)
+        nbformat.validate(notebook)
+    except (ValueError, TypeError, nbformat.ValidationError) as error:
+        raise ReportError(
+            f"'{path.name}' is not a notebook: {_one_line(str(error))} Restore the file."
+        ) from error
+    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+    if language != "python":
+        raise ReportError(
+            f"'{path.name}' is written in {language}, and reports run Python notebooks. "
+            "Choose another notebook."
+        )
+    notebook = nbformat.v4.upgrade(notebook)
+    notebook.cells = [cell for cell in notebook.cells if _INJECTED not in _tags(cell)]
+    return notebook
+
+
+def _tags(cell: Any) -> list[str]:
+    return list(cell.metadata.get("tags", []))
 
 
 def _papermill(
     notebook: Any, values: dict[str, Any], *, scratch: Path, cwd: Path, **options: Any
 ) -> Any:
     import papermill
-
-    pass
 
     return papermill.execute_notebook(
         notebook,
@@ -237,8 +174,8 @@ def _one_line_failures(name: str, where: Callable[[], str], scratch: Path) -> It
     try:
         yield
     except PapermillExecutionError as error:
-        said = _one_line(f"{error.ename}: {error.evalue}")
-        raise ReportError(f"{name}: {where()} failed: {said} {_LOOK}") from error
+        reason = _one_line(f"{error.ename}: {error.evalue}")
+        raise ReportError(f"{name}: {where()} failed: {reason} {_SEE_MORE}") from error
     except CellTimeoutError as error:
         raise ReportError(
             f"{name}: {where()} took longer than it may. Make it faster, or allow more time with "
@@ -247,7 +184,7 @@ def _one_line_failures(name: str, where: Callable[[], str], scratch: Path) -> It
     except DeadKernelError as error:
         raise ReportError(
             f"{name}: {where()} ended its kernel, which was killed, crashed or ran out of memory. "
-            + _LOOK
+            + _SEE_MORE
         ) from error
     except NoSuchKernel as error:
         raise ReportError(
@@ -256,11 +193,25 @@ def _one_line_failures(name: str, where: Callable[[], str], scratch: Path) -> It
     except RuntimeError as error:
         if where() != _BEFORE:
             raise
-        log = _last_line(scratch)
+        last_words = _last_words(scratch)
         raise ReportError(
-            f"{name}: the kernel did not start: {_one_line(str(error))}{log} Set up the "
+            f"{name}: the kernel did not start: {_one_line(str(error))}{last_words} Set up the "
             "environment again, with: make."
         ) from error
+
+
+def _last_words(scratch: Path) -> str:
+    log = scratch / LOG_FILE
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    words = [line.strip() for line in lines if line.strip()]
+    return f" It said: {_one_line(words[-1])}" if words else ""
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    if len(line) > _LONGEST_REASON:
+        line = line[: _LONGEST_REASON - 1] + "…"
+    return line if line.endswith((".", "…", "!", "?")) else f"{line}."
 
 
 @contextlib.contextmanager
@@ -275,10 +226,6 @@ def _quiet(*names: str) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _tags(cell: Any) -> list[str]:
-    return list(cell.metadata.get("tags", []))
 
 
 def _is_run(cell: Any) -> bool:
@@ -299,17 +246,52 @@ def _why_not(done: Any, cell_id: str) -> str:
     return "an earlier cell left the notebook."
 
 
-def _last_line(scratch: Path) -> str:
-    pass
-
-    log = scratch / LOG_FILE
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    said = [line.strip() for line in lines if line.strip()]
-    return f" It said: {_one_line(said[-1])}" if said else ""
+# The kernel
 
 
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    if len(line) > _LONGEST_REASON:
-        line = line[: _LONGEST_REASON - 1] + "…"
-    return line if line.endswith((".", "…", "!", "?")) else f"{line}."
+def kernel_class(scratch: Path, cwd: Path) -> type[AsyncKernelManager]:
+    """A kernel manager for one run: its files in `scratch`, its working folder `cwd`."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class RunKernel(AsyncKernelManager):  # type: ignore[misc]
+        def __init__(self, **options: Any) -> None:
+            options["kernel_spec_manager"] = KernelSpecManager(kernel_dirs=[])
+            options["connection_file"] = str(scratch / _CONNECTION_FILE)
+            options["transport"] = "ipc" if files_can_be_sockets(scratch) else "tcp"
+            super().__init__(**options)
+
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+            with (scratch / LOG_FILE).open("wb") as log:
+                await super().start_kernel(
+                    **{**options, "cwd": str(cwd), "env": kernel_environment(scratch)},
+                    stdout=log,
+                    stderr=log,
+                )
+
+    return RunKernel
+
+
+def kernel_environment(scratch: Path) -> dict[str, str]:
+    """The kernel's environment variables: as here, but the same for everyone.
+
+    Compiled bytecode is kept, or every start pays for it in seconds; text hashes the same way in
+    every run; IPython's profile, startup files and history are an empty folder.
+    """
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "IPYTHONDIR": str(scratch / "ipython")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
+def files_can_be_sockets(folder: Path) -> bool:
+    """Whether a socket can be a file here: not on every network drive, nor in a long path."""
+    if not hasattr(socket, "AF_UNIX"):
+        return False
+    probe = folder / "kernel-ipc-00000"
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(str(probe))
+        except OSError:
+            return False
+    probe.unlink()
+    return True
