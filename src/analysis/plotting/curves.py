@@ -17,7 +17,15 @@ import plotly.graph_objects as go
 
 from analysis.core.result import records
 from analysis.core.schema import ALL, US_PER_DAY, US_PER_SECOND, human_duration
-from analysis.core.wording import UNDEFINED, count, group_name, label, percent
+from analysis.core.wording import (
+    UNDEFINED,
+    axis_ticks,
+    axis_unit,
+    count,
+    group_name,
+    label,
+    percent,
+)
 from analysis.plotting.theme import (
     INK,
     empty,
@@ -118,13 +126,6 @@ _FEW = 0.1
 _CLEAR = 3
 
 
-_STEPS = (1, 2, 5, 8, 10, 15, 20, 30, 60, 90, 120, 180, 365)
-
-
-_MOST_TICKS = 3.5
-"""After the first; more numbers of users would overlap on a phone."""
-
-
 def conversion_curves(
     table: pd.DataFrame,
     *,
@@ -160,7 +161,7 @@ def conversion_curves(
     groups, note = shown_groups(list(dict.fromkeys(table["group"])))
     owns = {group: table[table["group"] == group] for group in groups}
     until = float(table["elapsed_days"].max()) if horizon_days is None else horizon_days
-    unit, size = _unit(until)
+    unit, size = axis_unit(until)
     colors = group_colors(groups)
     ends = _apart([_last(own) for own in owns.values()], table)
     traces: list[Any] = []
@@ -177,27 +178,6 @@ def conversion_curves(
     height = _PLOT + _AXIS + _HEAD + _ROW * len(groups)
     layout = _layout(table, owns, (ticks, until / size, unit), height)
     return finished(traces, layout, title=title, alt=alt, height=height)
-
-
-def _unit(days: float) -> tuple[str, float]:
-    """The unit of the axis and its length in days."""
-    if days >= 2:
-        return "days", 1.0
-    return ("hours", 1 / 24) if days >= 1 / 12 else ("minutes", 1 / 1440)
-
-
-def axis_ticks(until_days: float) -> list[float]:
-    """At which times (days) the axis has its numbers; the table should have a row at each.
-
-    Examples
-    --------
-    >>> axis_ticks(30.0), axis_ticks(7.0)
-    ([0.0, 10.0, 20.0, 30.0], [0.0, 2.0, 4.0, 6.0])
-    """
-    _, size = _unit(until_days)
-    until = until_days / size
-    step = next((s for s in _STEPS if until / s <= _MOST_TICKS), until / 2)
-    return [i * step * size for i in range(int(until / step + 1e-9) + 1)]
 
 
 def _last(own: pd.DataFrame) -> float:

@@ -188,7 +188,7 @@ ROW, HEADING, GAP, AXIS = 22, 22, 10, 34
 MOST_GROUPS = 6
 
 
-_NAME = 15
+NAME_ROOM = 15
 
 
 class Rows(NamedTuple):
@@ -207,6 +207,18 @@ def rows(headings: int, per_heading: int) -> Rows:
     return Rows(centers, [t + HEADING / 2 for t in tops], headings * block)
 
 
+def rows_of_sizes(sizes: Sequence[int]) -> Rows:
+    """Places for blocks of different sizes, one under the other."""
+    single = [rows(1, size) for size in sizes]
+    tops = np.cumsum([0, *(place.height for place in single)])
+    centers = [
+        [float(top) + at for at in place.centers[0]]
+        for top, place in zip(tops, single, strict=False)
+    ]
+    headings = [float(top) + place.headings[0] for top, place in zip(tops, single, strict=False)]
+    return Rows(centers, headings, float(tops[-1]))
+
+
 def row_axis(place: Rows, names: Sequence[str]) -> dict[str, Any]:
     """The vertical axis: each row named; a single unnamed row has no label."""
     named = [name for _ in place.centers for name in names]
@@ -215,7 +227,7 @@ def row_axis(place: Rows, names: Sequence[str]) -> dict[str, Any]:
     return {
         "range": [place.height, 0],
         "tickvals": flat if shown else [],
-        "ticktext": [safe(short(name, _NAME)) for name in named] if shown else [],
+        "ticktext": [safe(short(name, NAME_ROOM)) for name in named] if shown else [],
         "showgrid": False,
         "zeroline": False,
         "ticks": "",
@@ -290,13 +302,7 @@ def edge_note(text: str, at: float, *, reach: int = 0, strong: bool = False) -> 
 # ──── figures.segments
 
 
-_UNITS = {"recency": "days ago", "frequency": "times", "monetary": ""}
-
-
-_NAME_segments = 22
-
-
-_HEADING = 26
+_BAR_NAME_ROOM = 22
 
 
 class Bar(NamedTuple):
@@ -314,11 +320,11 @@ def bars_under_headings(
     blocks: Sequence[tuple[str, list[Bar]]], axis: dict[str, Any], *, alt: str, title: str | None
 ) -> go.Figure:
     """Named bars with their words, in blocks of a heading each."""
-    place = _places([len(bars) for _, bars in blocks])
+    place = rows_of_sizes([len(bars) for _, bars in blocks])
     flat = [bar for _, bars in blocks for bar in bars]
     y = [at for centers in place.centers for at in centers]
     named = row_axis(place, [""])
-    named |= {"tickvals": y, "ticktext": [safe(short(bar.name, _NAME_segments)) for bar in flat]}
+    named |= {"tickvals": y, "ticktext": [safe(short(bar.name, _BAR_NAME_ROOM)) for bar in flat]}
     ends = pd.DataFrame(flat)
     trace = go.Bar(
         orientation="h",
@@ -356,22 +362,3 @@ def _whiskers(ends: pd.DataFrame) -> dict[str, Any]:
         "thickness": 1.4,
         "width": 4,
     }
-
-
-def _places(sizes: Sequence[int]) -> Rows:
-    """Places for blocks of different sizes, one under the other."""
-    single = [rows(1, size) for size in sizes]
-    tops = np.cumsum([0, *(place.height for place in single)])
-    centers = [
-        [float(top) + at for at in place.centers[0]]
-        for top, place in zip(tops, single, strict=False)
-    ]
-    headings = [float(top) + place.headings[0] for top, place in zip(tops, single, strict=False)]
-    return Rows(centers, headings, float(tops[-1]))
-
-
-def _span(measure: str, low: float, high: float) -> str:
-    ends = [f"{end:,.1f}".removesuffix(".0") for end in (low, high)]
-    unit = "time" if measure == "frequency" and high == 1 else _UNITS.get(measure, "")
-    said = ends[0] if ends[0] == ends[1] else " to ".join(ends)
-    return f"{said} {unit}".strip()
