@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.core.result import records
-from analysis.core.wording import chance, count, percent, share, times, with_interval
+from analysis.core.wording import count, percent, share, significance, times, with_interval
 from analysis.correlation.verdict import (
     CONTROL,
     GOES_ALONG,
@@ -126,7 +126,7 @@ def _ratio_rows(row: Any) -> list[Row]:
 def _ratio_hover_text(row: Any, name: str) -> list[str]:
     lines = [row.label, f"{name}: {with_interval(*_with_limits(row, name))}"]
     if name == "calibrated":
-        lines.append(f"next to {count(row.controls)} controls, q = {chance(row.q_value)}")
+        lines.append(f"next to {count(row.controls)} controls, q = {significance(row.q_value)}")
     lines.append(conversions_after(row))
     if row.reach == row.reach:
         done = share(row.reach_k, row.converters, row.reach)

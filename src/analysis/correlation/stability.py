@@ -25,7 +25,7 @@ from analysis.catalog import Catalog
 from analysis.core import checks
 from analysis.core.result import Result, records
 from analysis.core.schema import ALL, UsageError
-from analysis.core.wording import chance, count, group_name, listed, with_interval
+from analysis.core.wording import count, group_name, listed, significance, with_interval
 from analysis.correlation.counts import ExposureCounts, exposure_counts
 from analysis.correlation.figures_checks import stability_forest
 from analysis.correlation.plan import CALENDAR, RETURNING, ExposureOptions
@@ -103,7 +103,7 @@ class StabilityResult(Result):
             rows = records(known[(known["q_value"] <= _SURE) == differ])
             if rows:
                 names = [
-                    f"{r.dimension} ({count(r.groups)} groups, p = {chance(r.p_value)})"
+                    f"{r.dimension} ({count(r.groups)} groups, p = {significance(r.p_value)})"
                     for r in rows
                 ]
                 said.append(f"{words} {listed(names)}.")

@@ -23,7 +23,7 @@ import pandas as pd
 from analysis.core import checks
 from analysis.core.result import Result, suppress
 from analysis.core.schema import MISSING, UsageError, human_duration, instant_us, one_of, timestamp
-from analysis.core.wording import UNDEFINED, count, points, q_words, share, thing
+from analysis.core.wording import UNDEFINED, count, points, q_equals, share, subject
 from analysis.eventlog import filters, parallel
 from analysis.eventlog.groups import groups_of
 from analysis.eventlog.log import EventLog, must_know
@@ -86,9 +86,9 @@ class ComparisonResult(Result):
         top = own.iloc[int(own["effect"].abs().to_numpy().argmax())]
         of_a, of_b = (share(top[f"k_{g}"], top[f"n_{g}"], top[f"rate_{g}"]) for g in "ab")
         return (
-            f"{said} Most in “{thing(top['kind'], top['name'], top['value'])}”: {of_a} against "
+            f"{said} Most in “{subject(top['kind'], top['name'], top['value'])}”: {of_a} against "
             f"{of_b}, {points(top['difference'])} points (95% interval {points(top['low'])} to "
-            f"{points(top['high'])}, {q_words(top['q_value'])})."
+            f"{points(top['high'])}, {q_equals(top['q_value'])})."
         )
 
     def figure(self) -> Any:
@@ -453,7 +453,7 @@ def _readable(table: pd.DataFrame, names: tuple[str, str], *, most: int) -> pd.D
 
 def _row_as_text(row: Any) -> list[str]:
     of_waits = row.unit == LATER
-    what = thing(row.kind, row.name, row.value)
+    what = subject(row.kind, row.name, row.value)
     said = [f"days until {what}" if of_waits else what, row.kind]
     if pd.isna(row.k_a):
         return [*said, TOO_FEW, TOO_FEW, UNDEFINED, UNDEFINED, UNDEFINED]
@@ -468,5 +468,5 @@ def _row_as_text(row: Any) -> list[str]:
         return [*said, UNDEFINED, UNDEFINED, UNDEFINED]
     interval = f" (95% {points(row.low)} to {points(row.high)})" if row.low == row.low else ""
     effect = f"{row.effect:+.2f}".replace("-", "−") + (" (delta)" if of_waits else " (h)")
-    sure = UNDEFINED if pd.isna(row.q_value) else q_words(row.q_value)
+    sure = UNDEFINED if pd.isna(row.q_value) else q_equals(row.q_value)
     return [*said, f"{points(row.difference)} points{interval}", effect, sure]
