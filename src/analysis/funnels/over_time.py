@@ -29,10 +29,10 @@ from analysis.core.schema import (
     timestamp,
 )
 from analysis.eventlog.log import EventLog
-from analysis.funnels.counts import _size
 from analysis.funnels.data import (
     NEVER,
     FunnelData,
+    conversion_sizes,
     group_codes,
     group_names,
     microseconds,
@@ -239,19 +239,6 @@ def _kept(seconds: np.ndarray, rate: np.ndarray) -> np.ndarray:
         near = [np.searchsorted(rate[rises], wanted), np.searchsorted(spread, waits)]
         rises = rises[np.unique(np.minimum(np.concatenate(near), len(rises) - 1))]
     return np.unique(np.concatenate([[0], rises, [len(rate) - 1]]))
-
-
-# ──── funnel_table
-
-
-def conversion_sizes(result: FunnelData) -> np.ndarray:
-    """Per group how many independent units stand behind the rate from the first step to the
-    conversion; see `stats.effective_size`.
-    """
-    sums, last = result.sums, result.question.conversion - 1
-    if not result.question.repeats_users:
-        return sums.counts[1, :, 0].astype(float)
-    return np.array([_size(sums, group, last, 0) for group in range(len(sums.names))])
 
 
 # ──── funnel_trend
