@@ -257,7 +257,10 @@ def test_another_macro_leaves_the_candidates():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"macro": "bye"}, "macro: 'bye' is not an event of this log. Did you mean 'buy'? 2 events"),
+        (
+            {"macro": "bye"},
+            "macro: 'bye' is not an event of this log. Did you mean 'buy'? 2 events",
+        ),
         ({"most": 1}, "most=1. Allowed: a whole number from 2 to 16."),
         ({"most": 17}, "most=17. Allowed"),
         ({"most": 2.0}, "most=2.0. Allowed"),

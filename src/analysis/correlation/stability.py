@@ -238,8 +238,7 @@ def _dimensions(table: pd.DataFrame, asked: dict[str, ExposureCounts]) -> pd.Dat
         rows.append((name, len(groups), *found, float(within.estimate), low, high, bool(reverses)))
     names = ["dimension", "groups", "q", "df", "p_value", "i_squared"]
     frame = pd.DataFrame(rows, columns=[*names, "within", "within_low", "within_high", "reverses"])
-    every = np.ones(len(frame), bool)
-    frame.insert(5, "q_value", q_values(frame["p_value"].to_numpy(float), every))
+    frame.insert(5, "q_value", q_values(frame["p_value"]))
     return frame
 
 

@@ -54,7 +54,7 @@ from analysis.funnels.data import (
     step_number,
 )
 from analysis.funnels.spec import ANY_EVENT, Step
-from analysis.statistics.rates import difference_limits, effective_size, wilson
+from analysis.statistics.rates import effective_size, newcombe_from_limits, wilson
 
 NOTHING = "(nothing more)"
 
@@ -446,8 +446,8 @@ def _loss_against(
     else:
         name, rate, why = best["group"], best["step_rate"], ""
         one, other = ((own["step_rate"], own["low"], own["high"]) for own in (best, row))
-        low, high = difference_limits(one, other)
-        lost = (n * (one[0] - other[0]), n * low, n * high)
+        more = newcombe_from_limits(one, other)
+        lost = (n * float(more.estimate), n * float(more.low), n * float(more.high))
     return {
         "best_group": name,
         "best_rate": rate,

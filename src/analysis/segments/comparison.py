@@ -42,7 +42,7 @@ from analysis.segments import kernels as passes
 from analysis.segments.evaluate import Look, asked
 from analysis.segments.result import Segment, as_segment
 from analysis.segments.rules import Matching, properties_of
-from analysis.statistics.rates import LATER, judged, shares, waits
+from analysis.statistics.rates import LATER, compare_shares, compare_waits, judged
 
 # ──── comparison_words
 #
@@ -248,7 +248,7 @@ def _waits(groups: TwoGroups, name: str, look_back: bool) -> dict[str, object]:
 
     parts = groups.over(of_shard)
     a, b = (np.concatenate([part[which] for part in parts]) for which in (0, 1))
-    return waits(name, a, b)
+    return compare_waits(name, a, b)
 
 
 # ──── segment_comparison
@@ -387,9 +387,9 @@ def compare_segments(
         as_segment(one, "compare_segments")
     start, end, instant = _period(log, a, b, (since, until), look_back)
     groups, shared = _groups(log, a, b, (start, end, instant))
-    rows = [shares(event_rows(groups)), shares(property_rows(groups, compared))]
+    rows = [compare_shares(event_rows(groups)), compare_shares(property_rows(groups, compared))]
     if steps is not None:
-        rows.append(shares(funnel_rows(groups, steps, window)))
+        rows.append(compare_shares(funnel_rows(groups, steps, window)))
     rows.append(time_rows(groups, look_back))
     table = pd.concat([part for part in rows if len(part)], ignore_index=True)
     table, hidden = _hidden(judged(table, most_false), min_cell)
