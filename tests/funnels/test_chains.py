@@ -17,7 +17,7 @@ from analysis.core.checks import EVER
 from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
 from analysis.funnels.chains import (
-    Codes,
+    FunnelCodes,
     ask_of,
     codes_of,
     has_value,
@@ -27,7 +27,7 @@ from analysis.funnels.chains import (
 )
 from analysis.funnels.result import funnel
 from analysis.funnels.search.state import AFTER, BEFORE, UNTIL, WITHIN
-from analysis.funnels.spec import Exclusion, Step, as_steps, question_of
+from analysis.funnels.spec import Exclusion, Step, as_steps, funnel_spec
 
 NAMES = ["view", "cart", "buy"]
 
@@ -68,10 +68,10 @@ DEFAULTS: dict[str, Any] = {
 
 
 def asked(steps: Sequence[Any], **options: Any) -> Any:
-    return question_of(LOG, steps, {**DEFAULTS, **options})
+    return funnel_spec(LOG, steps, {**DEFAULTS, **options})
 
 
-def codes(steps: Sequence[Any], exclude: Sequence[Exclusion] = ()) -> Codes:
+def codes(steps: Sequence[Any], exclude: Sequence[Exclusion] = ()) -> FunnelCodes:
     return codes_of(LOG.event_names, as_steps(steps), exclude)
 
 
@@ -84,7 +84,7 @@ def test_codes_are_bits_per_step_and_exclusion() -> None:
     assert int(found.steps[-1]) == int(found.exclusions[-1]) == 0
     assert int(found.wanted[1]) == 1 << place["buy"]
     assert int(found.wanted[3]) == 0b111
-    assert int(found.barred) == 1 << place["view"] | 1 << place["cart"]
+    assert int(found.excluded) == 1 << place["view"] | 1 << place["cart"]
     assert found.shared
     assert not codes(["buy", "view"]).shared
 

@@ -156,7 +156,7 @@ def test_the_size_behind_limits(k: int, n: int) -> None:
     [
         ("mobil", "desktop", r"'mobil' is not a group of this funnel. Did you mean 'mobile'\?"),
         ("mobile", "mobile", "a and b are both 'mobile'"),
-        ("mobile", 3, "3 is no group"),
+        ("mobile", 3, "3 is not a group of this funnel"),
     ],
 )
 def test_groups_that_cannot_be_compared(a: Any, b: Any, said: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from support.funnel_logs import FAR, by_group
 
 from analysis import EventLog, funnel, simulate
-from analysis.funnels import counts as funnel_sums
+from analysis.funnels import counts
 from analysis.funnels.result import FunnelResult
 from analysis.statistics.rates import effective_size, wilson
 
@@ -126,7 +126,7 @@ def test_who_only_entered_late_is_counted_and_not_mature() -> None:
 
 def test_many_values_are_grouped_by_their_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     table = funnel(LOG, STEPS, by="page", top=5).table
-    monkeypatch.setattr(funnel_sums, "_MOST_CODES", 1)
+    monkeypatch.setattr(counts, "_MOST_CODES", 1)
     pd.testing.assert_frame_equal(funnel(LOG, STEPS, by="page", top=5).table, table)
 
 

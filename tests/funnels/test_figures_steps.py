@@ -11,7 +11,7 @@ import pytest
 
 from analysis.catalog import Catalog
 from analysis.eventlog.log import EventLog
-from analysis.funnels import figures_steps as suggested
+from analysis.funnels import figures_steps
 from analysis.funnels.between_steps import hidden_steps
 from analysis.funnels.suggestion import suggest
 
@@ -82,7 +82,7 @@ def test_intervals_are_those_of_the_table():
 
 def test_a_hidden_step_is_marked_as_one_and_a_title_is_escaped():
     result = hidden_steps(log(), [EVIL, "buy"])
-    figure = suggested.hidden_dots(result.table, title="<i>steps</i>")
+    figure = figures_steps.hidden_dots(result.table, title="<i>steps</i>")
     notes = [note.text for note in figure.layout.annotations]
     assert notes[:2] == ["<b>Form</b> may be a hidden step", "<b>Look</b>"]
     assert figure.layout.title.text == "&lt;i&gt;steps&lt;/i&gt;"
@@ -92,4 +92,4 @@ def test_an_empty_table_says_why():
     result = suggest(log().where(event="look"), shop())
     assert "Nobody converted" in result.figure().layout.annotations[0].text
     nothing = hidden_steps(log(), ["look", "form"]).table.iloc[:0]
-    assert "nothing to compare" in suggested.hidden_dots(nothing).layout.meta["alt"]
+    assert "nothing to compare" in figures_steps.hidden_dots(nothing).layout.meta["alt"]

@@ -1,4 +1,4 @@
-"""What was done before the first macro, against plain Python on every row."""
+"""What was done before and between instants, and medians by classes, against plain Python."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.funnels import kernels as between
-from analysis.funnels import kernels as lookback
-from analysis.funnels import kernels as selection
+from analysis.funnels import kernels
 
 NAMES, MACRO = 4, 2
 """Codes 0 to 3 are events, 4 is a hidden row."""
@@ -48,7 +46,7 @@ def test_users_before_are_those_of_plain_python(people, window, known_from):
     found = [b for b in (before(own, window) for own in people) if b]
     expected = [sum(any(e == code for _, e in rows) for _, rows in found) for code in range(NAMES)]
     expected.append(sum(at - window < known_from for at, _ in found))
-    counts = lookback.users_before(*arrays(people), MACRO, window, NAMES, known_from)
+    counts = kernels.users_before(*arrays(people), MACRO, window, NAMES, known_from)
     assert counts.tolist() == expected
 
 
@@ -63,7 +61,7 @@ def test_leads_are_those_of_plain_python(people, window, columns):
             if times and place[code] >= 0:
                 own[place[code]] = at - min(times)
         expected.append(own)
-    found = lookback.leads(*arrays(people), MACRO, window, place, 2)
+    found = kernels.leads(*arrays(people), MACRO, window, place, 2)
     assert found.tolist() == expected
 
 
@@ -72,21 +70,18 @@ def test_a_mask_that_says_more_than_the_rows_adds_nobody():
     time, event, offsets, masks = arrays([[(1, 0)], [(1, 0), (2, MACRO)]])
     masks[:] = 0b1111
     place = np.array([0, -1, -1, -1, -1], np.int64)
-    assert lookback.leads(time, event, offsets, masks, MACRO, 5, place, 1).tolist() == [[1]]
-    counts = lookback.users_before(time, event, offsets, masks, MACRO, 5, NAMES, 0)
+    assert kernels.leads(time, event, offsets, masks, MACRO, 5, place, 1).tolist() == [[1]]
+    counts = kernels.users_before(time, event, offsets, masks, MACRO, 5, NAMES, 0)
     assert counts.tolist() == [1, 0, 1, 0, 1]
 
 
-# ── What was done between two instants, against plain Python.
+# ── What was done between two instants.
 
-
-NAMES_OF_BETWEEN = 3
+NAMES_BETWEEN = 3
 """Codes 0 to 2 are events, 3 is a hidden row."""
 
 
-rows = st.lists(
-    st.tuples(st.integers(0, 9), st.integers(0, NAMES_OF_BETWEEN)), min_size=1, max_size=8
-)
+rows = st.lists(st.tuples(st.integers(0, 9), st.integers(0, NAMES_BETWEEN)), min_size=1, max_size=8)
 
 
 stretch = st.tuples(st.integers(0, 20), st.integers(-1, 10), st.integers(-1, 11))
@@ -102,35 +97,34 @@ def test_stretches_are_those_of_plain_python(people, stretches):
             any(after < time < before and event == code for time, event in people[user])
             for user, after, before in asked
         )
-        for code in range(NAMES_OF_BETWEEN)
+        for code in range(NAMES_BETWEEN)
     ]
     users, after, before = (
         np.array([one[k] for one in asked], np.int64).reshape(-1) for k in range(3)
     )
-    found = between.done_between(
+    found = kernels.done_between(
         np.array([time for time, _ in flat], np.int64),
         np.array([event for _, event in flat], np.uint8),
         np.cumsum([0, *map(len, people)]).astype(np.int64),
         users,
         after,
         before,
-        NAMES_OF_BETWEEN,
+        NAMES_BETWEEN,
     )
     assert found.tolist() == expected
 
 
-# ── The middle of numbers in several arrays is that of all of them together.
-
+# ── The median of numbers in several arrays is that of all of them together.
 
 NUMBERS = st.integers(0, 300) | st.integers(0, 2**62) | st.integers(10**9, 10**9 + 500)
 
 
 @given(st.lists(NUMBERS, min_size=2, max_size=60))
 def test_classes_keep_the_order(numbers: list[int]) -> None:
-    classes = [selection.class_of(np.int64(number)) for number in sorted(numbers)]
+    classes = [kernels.class_of(np.int64(number)) for number in sorted(numbers)]
     assert classes == sorted(classes)
     assert classes[0] >= 0
-    assert classes[-1] < selection.CLASSES
+    assert classes[-1] < kernels.CLASSES
 
 
 @given(st.lists(st.tuples(NUMBERS, st.integers(0, 2)), max_size=60), st.data())
@@ -140,26 +134,26 @@ def test_numbers_are_counted_and_fetched_by_group(
     values = np.array([value for value, _ in numbers], np.int64)
     owners = np.array([owner for _, owner in numbers], np.int32)
     place = np.array([1, 0, 1])
-    classes, totals = np.zeros((2, selection.CLASSES), np.int64), np.zeros(2, np.int64)
-    selection.tally(values, owners, place, classes, totals)
+    classes, totals = np.zeros((2, kernels.CLASSES), np.int64), np.zeros(2, np.int64)
+    kernels.tally(values, owners, place, classes, totals)
     own = [[v for v, owner in numbers if place[owner] == group] for group in (0, 1)]
     assert classes.sum(axis=1).tolist() == [len(mine) for mine in own]
     assert [total % 2**64 for total in totals.tolist()] == [sum(mine) % 2**64 for mine in own]
     for group, mine in enumerate(own):
         if mine:
             low, high = sorted(data.draw(st.sampled_from(mine)) for _ in range(2))
-            first, last = (selection.class_of(np.int64(value)) for value in (low, high))
-            found = selection.fetch(values, owners, place, group, first, last)
-            wanted = [v for v in mine if first <= selection.class_of(np.int64(v)) <= last]
+            first, last = (kernels.class_of(np.int64(value)) for value in (low, high))
+            found = kernels.fetch(values, owners, place, group, first, last)
+            wanted = [v for v in mine if first <= kernels.class_of(np.int64(v)) <= last]
             assert found.tolist() == wanted
 
 
 def test_without_owners_all_numbers_are_of_the_first_group() -> None:
     values, nobody = np.array([5, 7, 9]), np.empty(0, np.int32)
-    classes, totals = np.zeros((3, selection.CLASSES), np.int64), np.zeros(3, np.int64)
-    selection.tally(values, nobody, np.array([2]), classes, totals)
+    classes, totals = np.zeros((3, kernels.CLASSES), np.int64), np.zeros(3, np.int64)
+    kernels.tally(values, nobody, np.array([2]), classes, totals)
     assert totals.tolist() == [0, 0, 21]
     assert classes.sum(axis=1).tolist() == [0, 0, 3]
-    every = (0, selection.CLASSES)
-    assert selection.fetch(values, nobody, np.array([2]), 2, *every).tolist() == [5, 7, 9]
-    assert selection.fetch(values, nobody, np.array([2]), 0, *every).tolist() == []
+    every = (0, kernels.CLASSES)
+    assert kernels.fetch(values, nobody, np.array([2]), 2, *every).tolist() == [5, 7, 9]
+    assert kernels.fetch(values, nobody, np.array([2]), 0, *every).tolist() == []

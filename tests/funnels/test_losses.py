@@ -1,4 +1,4 @@
-"""What is lost against the best group, by plain pandas, and the worth of conversions by hand."""
+"""What is lost against the best group, by plain pandas; who stopped, and what they did next."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
 from analysis.funnels.losses import (
     NOTHING,
+    conversion_values,
     drop_offs,
     next_events,
     units,
     value_lost,
-    worth_of_conversions,
 )
 from analysis.funnels.result import funnel
 from analysis.funnels.spec import Exclusion, Step
@@ -103,7 +103,7 @@ def test_worth_by_plain_pandas(seed: int, by: Any, filtered: bool) -> None:
     if filtered:
         log = log.where(device=["m", "d"])
     result = funnel(log, STEPS, window="3d", by=by)
-    worth = worth_of_conversions(result, "value")
+    values = conversion_values(result, "value")
     rows = log.to_frame()
     rows = rows[rows["event"] == "c"].drop_duplicates(["user", "time"])
     done = result.mature_attempts.dropna(subset="step_3")
@@ -112,9 +112,9 @@ def test_worth_by_plain_pandas(seed: int, by: Any, filtered: bool) -> None:
     assert joined["event"].notna().all()
     for code, group in enumerate(dict.fromkeys(result.table["group"])):
         own = joined.loc[joined["group"] == group, "value"].dropna()
-        assert worth.n[code] == len(own)
-        assert worth.total[code] == pytest.approx(own.sum())
-    assert worth.currency in ("EUR", None)
+        assert values.n[code] == len(own)
+        assert values.total[code] == pytest.approx(own.sum())
+    assert values.currency in ("EUR", None)
 
 
 def test_a_conversion_that_must_meet_a_condition() -> None:
@@ -130,11 +130,11 @@ def test_a_conversion_that_must_meet_a_condition() -> None:
     )
     log = EventLog.from_frame(frame, covers_until="2026-03-01")
     large = funnel(log, ["a", Step("b", where={"value": ">= 50"})], by="device")
-    assert worth_of_conversions(large, "value").total.tolist() == [80.0]
-    assert worth_of_conversions(funnel(log, ["a", "b"]), "value").total.tolist() == [5.0]
+    assert conversion_values(large, "value").total.tolist() == [80.0]
+    assert conversion_values(funnel(log, ["a", "b"]), "value").total.tolist() == [5.0]
 
 
-OPTIONS: list[dict[str, Any]] = [
+VALUE_OPTIONS: list[dict[str, Any]] = [
     {"unit": "session"},
     {"hold": ["device"]},
     {"count": "attempts"},
@@ -145,10 +145,10 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 @settings(max_examples=20)
-@given(st.integers(0, 2**32), st.sampled_from(OPTIONS))
+@given(st.integers(0, 2**32), st.sampled_from(VALUE_OPTIONS))
 def test_worth_in_every_kind_of_funnel(seed: int, options: dict[str, Any]) -> None:
     result = funnel(view_log(seed, users=30), STEPS, window="3d", **options)
-    worth = worth_of_conversions(result, "value")
+    values = conversion_values(result, "value")
     rows = result.log.to_frame()
     any_order = options.get("order") == "any"
     rows = rows[rows["event"].isin(STEPS if any_order else ["c"])]
@@ -159,8 +159,8 @@ def test_worth_in_every_kind_of_funnel(seed: int, options: dict[str, Any]) -> No
     )
     joined = done.merge(rows, left_on=["who", "step_3"], right_on=["user", "time"], how="left")
     assert joined["event"].notna().all()
-    assert worth.n.sum() == joined["value"].notna().sum()
-    assert worth.total.sum() == pytest.approx(joined["value"].sum())
+    assert values.n.sum() == joined["value"].notna().sum()
+    assert values.total.sum() == pytest.approx(joined["value"].sum())
 
 
 def test_luck_in_a_small_group_does_not_lead() -> None:
@@ -215,7 +215,7 @@ def test_worth_that_cannot_be_told_says_why() -> None:
     assert lost["note"].eq("no conversion has a worth").all()
 
 
-def test_bad_questions() -> None:
+def test_wrong_use_of_value_lost() -> None:
     log = view_log(1)
     result = funnel(log, STEPS, by="device")
     with pytest.raises(UsageError, match="has no groups to compare"):
@@ -231,7 +231,6 @@ def test_bad_questions() -> None:
 
 
 # ── Who stopped and what they did next, by a plain loop over every user's rows.
-
 
 seeds = st.integers(0, 2**32)
 
@@ -366,7 +365,7 @@ def test_a_chain_without_a_group_is_in_no_view() -> None:
     assert set(units(result, 1)["group"]) == set(attempts["group"]) - {"m"}
 
 
-OPTIONS_OF_FUNNEL_NEXT: list[dict[str, Any]] = [
+STOP_OPTIONS: list[dict[str, Any]] = [
     {"unit": "session"},
     {"hold": ["device"]},
     {"count": "attempts"},
@@ -379,7 +378,7 @@ OPTIONS_OF_FUNNEL_NEXT: list[dict[str, Any]] = [
 
 
 @settings(max_examples=30)
-@given(seeds, st.sampled_from(OPTIONS_OF_FUNNEL_NEXT), st.booleans())
+@given(seeds, st.sampled_from(STOP_OPTIONS), st.booleans())
 def test_every_kind_of_funnel(seed: int, options: dict[str, Any], skip: bool) -> None:
     log = view_log(seed, users=25)
     steps: list[Any] = ["a", Step("q", optional=True), "b", "c"] if skip else STEPS
@@ -436,7 +435,7 @@ def test_the_window_bounds_what_comes_next() -> None:
 
 
 @pytest.mark.parametrize("ask", [next_events, units])
-def test_bad_questions_in_funnel_next(ask: Any) -> None:
+def test_wrong_use_of_units_and_next_events(ask: Any) -> None:
     result = funnel(view_log(1), STEPS, by="device")
     with pytest.raises(UsageError, match=r"step=3 is not one it can be asked of. Allowed: 1"):
         ask(result, 3)

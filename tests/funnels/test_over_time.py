@@ -206,9 +206,9 @@ def test_a_long_curve_is_thinned_and_stays_true() -> None:
     ("step", "said"),
     [
         (1, r"step=1 is not one it can be asked of. Allowed: 2 \(b\), 3 \(c\)."),
-        (4, "step=4 is no step of this funnel."),
+        (4, "step=4 is not a step of this funnel."),
         ("cc", "step='cc' is not a step of this funnel."),
-        (True, "step=True is no step"),
+        (True, "step=True is not a step"),
     ],
 )
 @pytest.mark.parametrize("ask", [times, time_curve])

@@ -19,7 +19,7 @@ from analysis.funnels.spec import (
     as_exclusions,
     as_steps,
     exclusion_range,
-    question_of,
+    funnel_spec,
 )
 
 NAMES = ["view_item", "add_to_cart", "purchase"]
@@ -79,12 +79,12 @@ def refusal(steps: Any, **options: Any) -> str:
         ({"window": None}, "window=None"),
         ({"top": 0}, r"top=0\. Allowed: a whole number from 1"),
         ({"top": 2.5}, r"top=2\.5\."),
-        ({"by": "devise"}, r"by='devise' is not a property of this log\. Did you mean 'device'\?"),
+        ({"by": "devise"}, r"by: 'devise' is not a property of this log\. Did you mean 'device'\?"),
         (
             {"by": ["device", "zzz"]},
-            r"by='zzz' is not a property.*Properties: 'session', 'device', 'value'",
+            r"by: 'zzz' is not a property.*Properties: 'session', 'device', 'value'",
         ),
-        ({"by": "event"}, "by='event' is not a property.*'event' is a column, not a property"),
+        ({"by": "event"}, "by='event' is a column, not a property"),
         (
             {"entered": "2026-11-02"},
             r"entered='2026-11-02'\. Allowed: \(start, end\), end excluded",
@@ -115,9 +115,9 @@ def test_options_that_are_none(options: dict[str, Any], said: str) -> None:
         ({"unit": "event"}, "unit='event' is not a unit"),
         (
             {"hold": ["devise"]},
-            "hold='devise' is not a property of this log. Did you mean 'device'?",
+            "hold: 'devise' is not a property of this log. Did you mean 'device'?",
         ),
-        ({"hold": "time"}, "'time' is a column, not a property. Properties: "),
+        ({"hold": "time"}, "hold='time' is a column, not a property. Properties: "),
         ({"by_at": 1}, "by_at=1 without by. Name the property whose value is meant: by=..."),
         ({"by_at": "first_touch"}, "by_at='first_touch' without by."),
         ({"by": "device", "by_at": 4}, "or the number of a step from 1 to 3."),
@@ -212,18 +212,18 @@ def test_so_many_steps_in_any_order_are_allowed() -> None:
 
 def test_what_is_asked_as_numbers() -> None:
     steps = ["view_item", Step("add_to_cart", optional=True), "purchase", Step("*", optional=True)]
-    asked = question_of(LOG, steps, {**DEFAULTS, "hold": "device", "by": "value", "window": "1ms"})
+    asked = funnel_spec(LOG, steps, {**DEFAULTS, "hold": "device", "by": "value", "window": "1ms"})
     assert asked.last_required == 3
     assert asked.window_us == 1000
     assert asked.within_us == (EVER,) * 4
     assert (asked.hold, asked.by, asked.inside_user) == (("device",), ("value",), ("device",))
     assert asked.repeats_users
-    alone = question_of(LOG, NAMES, DEFAULTS)
+    alone = funnel_spec(LOG, NAMES, DEFAULTS)
     assert not alone.repeats_users
     assert alone.inside_user == ()
-    visits = question_of(LOG, NAMES, {**DEFAULTS, "unit": "session", "hold": ["device"]})
+    visits = funnel_spec(LOG, NAMES, {**DEFAULTS, "unit": "session", "hold": ["device"]})
     assert visits.inside_user == ("session", "device")
-    assert question_of(LOG, NAMES, {**DEFAULTS, "count": "attempts"}).repeats_users
+    assert funnel_spec(LOG, NAMES, {**DEFAULTS, "count": "attempts"}).repeats_users
 
 
 def test_of_an_empty_view_nothing_is_held() -> None:
@@ -261,19 +261,6 @@ def test_parameters_are_what_was_asked() -> None:
 # ── Steps and exclusions as people write them, and as a report definition holds them.
 
 
-LOG_OF_FUNNEL_STEPS = EventLog.from_frame(
-    pd.DataFrame(
-        {
-            "user": "u",
-            "time": pd.date_range("2026-11-02", periods=3, freq="min"),
-            "event": NAMES,
-            "device": "m",
-            "value": [1.0, 2.0, 3.0],
-        }
-    )
-)
-
-
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
@@ -306,7 +293,7 @@ def test_steps_that_are_none(steps: Any, said: str) -> None:
     with pytest.raises(
         UsageError, match=f"^funnel: .*{said}" if "steps" not in said else said
     ) as e:
-        funnel(LOG_OF_FUNNEL_STEPS, steps)
+        funnel(LOG, steps)
     assert "\n" not in str(e.value)
 
 
@@ -330,9 +317,7 @@ def test_the_ways_to_write_a_step() -> None:
         "any event",
         "Cart",
     ]
-    assert funnel(LOG_OF_FUNNEL_STEPS, written).table["event"].tolist() == [
-        step.name for step in steps
-    ]
+    assert funnel(LOG, written).table["event"].tolist() == [step.name for step in steps]
     assert as_steps(steps) == steps
     assert as_steps(tuple(written)) == steps
 

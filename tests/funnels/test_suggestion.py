@@ -17,9 +17,8 @@ from statsmodels.stats.proportion import proportion_confint
 from analysis.catalog import Catalog
 from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
-from analysis.funnels import suggestion as funnel_orders
 from analysis.funnels.result import funnel
-from analysis.funnels.suggestion import suggest
+from analysis.funnels.suggestion import by_median, common_orders, step_numbers, suggest
 from analysis.simulation.log import simulate
 
 DAY = pd.Timestamp("2026-01-10")
@@ -258,7 +257,10 @@ def test_another_macro_leaves_the_candidates():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"macro": "bye"}, "macro='bye' is not an event of this log. Did you mean 'buy'? 2 events"),
+        (
+            {"macro": "bye"},
+            "macro: 'bye' is not an event of this log. Did you mean 'buy'? 2 events",
+        ),
         ({"most": 1}, "most=1. Allowed: a whole number from 2 to 16."),
         ({"most": 17}, "most=17. Allowed"),
         ({"most": 2.0}, "most=2.0. Allowed"),
@@ -292,7 +294,6 @@ def test_the_planted_order_is_found_among_detours():
 
 # ── Orders and shares of converters, against plain Python.
 
-
 matrices = st.integers(1, 4).flatmap(
     lambda wide: (
         st.lists(st.lists(st.integers(-1, 6), min_size=wide, max_size=wide), max_size=20)
@@ -310,12 +311,12 @@ def test_orders_are_those_that_sorting_each_row_gives(lead):
         if min(row) >= 0
     )
     expected = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    assert [(order.columns, order.k) for order in funnel_orders.common_orders(lead)] == expected
+    assert [(order.columns, order.k) for order in common_orders(lead)] == expected
 
 
 def test_fifteen_columns_fit_into_one_number():
     forward = np.arange(15)[::-1]
-    found = funnel_orders.common_orders(np.array([forward, forward, forward[::-1]]))
+    found = common_orders(np.array([forward, forward, forward[::-1]]))
     assert [(order.columns, order.k) for order in found] == [
         (tuple(range(15)), 2),
         (tuple(reversed(range(15))), 1),
@@ -324,7 +325,7 @@ def test_fifteen_columns_fit_into_one_number():
 
 @given(matrices)
 def test_the_numbers_of_the_steps(lead):
-    table = funnel_orders.step_numbers(lead)
+    table = step_numbers(lead)
     for i, row in enumerate(table.itertuples()):
         own = [r for r in lead.tolist() if r[i] >= 0]
         assert (row.k, row.n) == (len(own), len(lead))
@@ -350,13 +351,13 @@ def test_the_numbers_of_the_steps(lead):
 def test_by_median_goes_from_the_longest_time_to_the_shortest(lead):
     frame = pd.DataFrame(lead).where(lambda cells: cells >= 0)
     middle = frame.median().fillna(-1).tolist()
-    order = funnel_orders.by_median(lead)
+    order = by_median(lead)
     assert sorted(order) == list(range(lead.shape[1]))
     assert all(middle[a] >= middle[b] for a, b in itertools.pairwise(order))
 
 
 def test_no_column_has_no_order():
     nothing = np.empty((3, 0), np.int64)
-    assert funnel_orders.common_orders(nothing) == []
-    assert funnel_orders.by_median(nothing) == ()
-    assert len(funnel_orders.step_numbers(nothing)) == 0
+    assert common_orders(nothing) == []
+    assert by_median(nothing) == ()
+    assert len(step_numbers(nothing)) == 0

@@ -21,7 +21,7 @@ from analysis.funnels.search import units as unit_chains
 from analysis.funnels.search.blocks import ChainList, Grouping, Sums
 from analysis.funnels.search.state import Ask
 from analysis.funnels.search.units import Choice
-from analysis.funnels.spec import Exclusion, Question, Step
+from analysis.funnels.spec import Exclusion, FunnelSpec, Step
 
 NAMES = "abcdx"
 EFFECTS = ["end_attempt", "drop_attempt", "drop_unit"]
@@ -42,11 +42,11 @@ class Found(NamedTuple):
     excluded: bool
 
 
-def question(asked: oracle.Question) -> Question:
+def question(asked: oracle.Question) -> FunnelSpec:
     """The judge's question as the library checks it."""
     within = tuple(EVER if step.within is None else step.within for step in asked.steps)
     low, high = asked.entered
-    return Question(
+    return FunnelSpec(
         steps=tuple(Step(step.events, optional=step.optional) for step in asked.steps),
         exclusions=tuple(Exclusion(e.events, e.after, e.before) for e in asked.exclude),
         order=asked.order,
@@ -78,7 +78,7 @@ def cells_of(units: Sequence[Unit]) -> unit_rows.Cells:
     )
 
 
-def codes_for(asked: Question, units: int, promise: int = unit_rows.SEARCH) -> unit_rows.Codes:
+def codes_for(asked: FunnelSpec, units: int, promise: int = unit_rows.SEARCH) -> unit_rows.Codes:
     codes = codes_of(list(NAMES), asked.steps, asked.exclusions)
     return unit_rows.Codes(
         codes.steps.view(np.int64),
@@ -88,7 +88,7 @@ def codes_for(asked: Question, units: int, promise: int = unit_rows.SEARCH) -> u
     )
 
 
-def promised(asked: Question, units: Sequence[Unit]) -> unit_rows.Codes:
+def promised(asked: FunnelSpec, units: Sequence[Unit]) -> unit_rows.Codes:
     """What the library expects of these units: of most that one look is enough."""
     codes = codes_of(list(NAMES), asked.steps, asked.exclusions)
     masks = [sum({1 << NAMES.index(name) for _, name in unit}) for unit in units]
@@ -110,7 +110,7 @@ class Line(NamedTuple):
 def run(
     cells: unit_rows.Cells,
     codes: unit_rows.Codes,
-    asked: Question,
+    asked: FunnelSpec,
     *,
     until: int,
     touch: int = 0,

@@ -1,38 +1,31 @@
-"""What a funnel's chains add up to, over all shards and in its groups.
+"""What do a funnel's chains add up to, over all shards and in its groups?
 
 The passes add up as they go, by the codes of the property that makes the groups; here the codes
 of the shards are brought together by their names. Where a pass cannot do that (several properties,
 numbers, or users who are in a group several times while small groups become one), the chains are
-kept, given their groups, and added up by the same lines.
+kept, given their groups, and added up by the same code. `funnel_table` then turns the sums into
+rates with their intervals, and waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.core.schema import ALL, MISSING, US_PER_SECOND
-from analysis.eventlog import groups as breakdown
+from analysis.eventlog import groups as log_groups
 from analysis.eventlog import parallel
 from analysis.eventlog.groups import Groups
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import TextColumn
-from analysis.funnels import kernels as selection
+from analysis.funnels import kernels
 from analysis.funnels.chains import ShardChains, chains_of
-from analysis.funnels.search import blocks as chain_sums
-from analysis.funnels.search.blocks import Sums
-from analysis.funnels.spec import Question
+from analysis.funnels.search.blocks import Sums, sums_of_list
+from analysis.funnels.spec import FunnelSpec
 from analysis.statistics.rates import effective_size_of, ratio, wilson
-
-if TYPE_CHECKING:
-    pass
-
-
-# ──── funnel_sums
-
 
 _MOST_CODES: Final = 4096
 """Up to how many values of a property each shard counts by all of them."""
@@ -43,13 +36,14 @@ class FunnelSums(NamedTuple):
 
     Attributes
     ----------
-    names : the groups, the largest first. counts : int64 (2, G, K): chains that did each step, of
-        all and of the mature ones.
-    entered, immature, tied : chains, of the best among all entries. ungrouped : chains that do
-        not reach the step whose value makes the groups. left_out : rows of steps without a unit.
-    moments, users : int64 (G, K, K) and (G, K), as `chain_sums.Sums` has them; of no groups where
-        no user has several chains.
-    shards : per shard its sums, with the waits, and the group of each of their own groups.
+    names : the groups, the largest first.
+    counts : int64 (2, G, K): chains that did each step, of all and of the mature ones.
+    entered, immature, tied : numbers of chains, each the best among all entries of its unit.
+    ungrouped : chains that do not reach the step whose value makes the groups.
+    left_out : rows of steps that belong to no unit.
+    moments, users : int64 (G, K, K) and (G, K), as in `analysis.funnels.search.blocks.Sums`; of no
+        groups where no user has several chains.
+    shards : per shard its sums, with the waits, and the group of each of its own groups.
     """
 
     names: list[Hashable]
@@ -64,53 +58,40 @@ class FunnelSums(NamedTuple):
     shards: list[tuple[Sums, np.ndarray]]
 
 
-def sums_of(log: EventLog, question: Question) -> FunnelSums:
+def sums_of(log: EventLog, spec: FunnelSpec) -> FunnelSums:
     """Add up the chains of a funnel.
 
     Raises
     ------
     UsageError
-        As `funnel_chains.chains_of` does.
+        As `analysis.funnels.chains.chains_of` does.
     """
-    if not _adds_as_it_goes(log, question):
-        parts = chains_of(log, question)
-        groups = groups_of(parts, question)
-        counted = [
-            Sums(
-                *chain_sums.sums_of_list(part.kept, own.astype(np.int32), n, question.repeats_users)
-            )
-            for n in [len(groups.names)]
-            for part, own in zip(parts, groups.codes, strict=True)
-        ]
-        same = np.arange(len(groups.names))
-        return _together(parts, counted, Groups([same] * len(parts), groups.names))
-    by = question.by[0] if question.by else None
-    parts = chains_of(log, question, keep=False, by=by)
-    groups = _codes_as_groups(parts, by)
-    sizes = np.zeros(len(groups.names), np.int64)
-    for part, place in zip(parts, groups.codes, strict=True):
-        np.add.at(sizes, place[place >= 0], part.sums.counts[0, place >= 0, 0])
-    groups = breakdown.largest(groups, sizes, question.top)
-    return _together(parts, [part.sums for part in parts], groups)
+    if _adds_as_it_goes(log, spec):
+        by = spec.by[0] if spec.by else None
+        parts = chains_of(log, spec, keep=False, by=by)
+        groups = _codes_as_groups(parts, by)
+        sizes = np.zeros(len(groups.names), np.int64)
+        for part, place in zip(parts, groups.codes, strict=True):
+            np.add.at(sizes, place[place >= 0], part.sums.counts[0, place >= 0, 0])
+        groups = log_groups.largest(groups, sizes, spec.top)
+        return _together(parts, [part.sums for part in parts], groups)
+    parts = chains_of(log, spec)
+    groups = groups_of(parts, spec)
+    size = len(groups.names)
+    counted = [
+        Sums(*sums_of_list(part.kept, own.astype(np.int32), size, spec.repeats_users))
+        for part, own in zip(parts, groups.codes, strict=True)
+    ]
+    return _together(parts, counted, Groups([np.arange(size)] * len(parts), groups.names))
 
 
-def groups_of(parts: list[ShardChains], question: Question) -> Groups:
-    """The group of each chain that was kept, the largest first; see `breakdown.largest`."""
-    shards = [part.shard for part in parts]
-    groups = breakdown.groups_of(shards, [part.group_rows for part in parts], question.by)
-    sizes = np.zeros(len(groups.names), np.int64)
-    for part, codes in zip(parts, groups.codes, strict=True):
-        sizes += np.bincount(codes[part.chosen], minlength=len(sizes))
-    return breakdown.largest(groups, sizes, question.top)
-
-
-def _adds_as_it_goes(log: EventLog, question: Question) -> bool:
-    if not question.by:
+def _adds_as_it_goes(log: EventLog, spec: FunnelSpec) -> bool:
+    if not spec.by:
         return True
-    columns = [shard.columns[question.by[0]] for shard in log.shards]
+    columns = [shard.columns[spec.by[0]] for shard in log.shards]
     return (
-        len(question.by) == 1
-        and not question.repeats_users
+        len(spec.by) == 1
+        and not spec.repeats_users
         and all(isinstance(c, TextColumn) and len(c.values) <= _MOST_CODES for c in columns)
     )
 
@@ -132,6 +113,16 @@ def _codes_as_groups(parts: list[ShardChains], by: str | None) -> Groups:
     return Groups(codes, list(place))
 
 
+def groups_of(parts: list[ShardChains], spec: FunnelSpec) -> Groups:
+    """The group of each chain that was kept, the largest first, the others as one."""
+    shards = [part.shard for part in parts]
+    groups = log_groups.groups_of(shards, [part.group_rows for part in parts], spec.by)
+    sizes = np.zeros(len(groups.names), np.int64)
+    for part, codes in zip(parts, groups.codes, strict=True):
+        sizes += np.bincount(codes[part.chosen], minlength=len(sizes))
+    return log_groups.largest(groups, sizes, spec.top)
+
+
 def _together(parts: list[ShardChains], sums: list[Sums], groups: Groups) -> FunnelSums:
     size = len(groups.names)
     steps = sums[0].counts.shape[2]
@@ -149,17 +140,96 @@ def _together(parts: list[ShardChains], sums: list[Sums], groups: Groups) -> Fun
     facts = sum((part.sums.facts for part in parts), np.zeros(4, np.int64))
     entered, immature, tied, ungrouped = facts.tolist()
     return FunnelSums(
-        groups.names,
-        counts,
-        entered,
-        immature,
-        tied,
-        ungrouped,
-        sum(part.left_out for part in parts),
-        moments,
-        users,
-        list(zip(sums, groups.codes, strict=True)),
+        names=groups.names,
+        counts=counts,
+        entered=entered,
+        immature=immature,
+        tied=tied,
+        ungrouped=ungrouped,
+        left_out=sum(part.left_out for part in parts),
+        moments=moments,
+        users=users,
+        shards=list(zip(sums, groups.codes, strict=True)),
     )
+
+
+def funnel_table(sums: FunnelSums, spec: FunnelSpec) -> pd.DataFrame:
+    """The tidy table of a funnel, a row per group and step, with the columns of `FunnelResult`."""
+    size, steps = len(sums.names), len(spec.steps)
+    count, k = sums.counts
+    before = previous_required(spec)
+    n_first = np.repeat(k[:, :1], steps, axis=1)
+    n_previous = k[:, before]
+    from_first, from_previous = n_first.astype(float), n_previous.astype(float)
+    if spec.repeats_users:
+        from_first, from_previous = _effective_sizes(sums, before)
+    median, mean = (waits / US_PER_SECOND for waits in waits_of(sums))
+    rate, step_rate = ratio(k, n_first), ratio(k, n_previous)
+    rate_low, rate_high = wilson(k * _share(from_first, n_first), from_first)
+    low, high = wilson(k * _share(from_previous, n_previous), from_previous)
+    for cells in (step_rate, low, high):
+        cells[:, 0] = np.nan
+    names = np.empty(size, object)
+    names[:] = sums.names
+    return pd.DataFrame(
+        {
+            "group": np.repeat(names, steps),
+            "step": np.tile(np.arange(1, steps + 1), size),
+            "event": np.tile(step_names(spec), size),
+            "count": count.ravel(),
+            "k": k.ravel(),
+            "n_first": n_first.ravel(),
+            "n_previous": n_previous.ravel(),
+            "rate": rate.ravel(),
+            "rate_low": rate_low.ravel(),
+            "rate_high": rate_high.ravel(),
+            "step_rate": step_rate.ravel(),
+            "low": low.ravel(),
+            "high": high.ravel(),
+            "median_seconds": median.ravel(),
+            "mean_seconds": mean.ravel(),
+        }
+    )
+
+
+def step_names(spec: FunnelSpec) -> list[str]:
+    """What the steps are called in a table; in any order they have no names, only a number."""
+    if spec.order == "any":
+        return [f"{k} of {len(spec.steps)}" for k in range(1, len(spec.steps) + 1)]
+    return [step.name for step in spec.steps]
+
+
+def previous_required(spec: FunnelSpec) -> np.ndarray:
+    """Per step the place (from 0) of the required step before it; the first step's own is 0."""
+    places = [0]
+    for k in range(1, len(spec.steps)):
+        places.append(places[-1] if spec.steps[k - 1].optional else k - 1)
+    return np.array(places)
+
+
+def _share(effective: np.ndarray, n: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(ratio(effective, n))
+
+
+def _effective_sizes(sums: FunnelSums, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Effective sample sizes behind the rates from first and from previous: (groups, steps)."""
+    groups, steps = sums.users.shape
+    first, previous = np.empty((2, groups, steps))
+    for group in range(groups):
+        for step in range(steps):
+            first[group, step] = size_behind(sums, group, step, 0)
+            previous[group, step] = size_behind(sums, group, step, int(before[step]))
+    return first, previous
+
+
+def size_behind(sums: FunnelSums, group: int, step: int, of: int) -> float:
+    """How many independent units stand behind the rate of a step among those who did `of`?
+
+    Steps are counted from 0; see `analysis.statistics.rates.effective_size`.
+    """
+    done, own = sums.counts[1, group], sums.moments[group]
+    squares = own[step, step], own[step, of], own[of, of]
+    return effective_size_of(done[step], done[of], squares=squares, clusters=sums.users[group, of])
 
 
 def waits_of(sums: FunnelSums) -> tuple[np.ndarray, np.ndarray]:
@@ -179,14 +249,14 @@ def waits_of(sums: FunnelSums) -> tuple[np.ndarray, np.ndarray]:
 def _step_waits(sums: FunnelSums, k: int) -> np.ndarray:
     """Median and mean of the waits before step k (from 0): float (groups, 2)."""
     groups = len(sums.names)
-    classes = np.zeros((groups, selection.CLASSES), np.int64)
+    classes = np.zeros((groups, kernels.CLASSES), np.int64)
     totals = np.zeros(groups, np.int64)
     parts = [
         (own.waits[k, : own.sizes[k]], own.owners[k, : own.sizes[k]], place)
         for own, place in sums.shards
     ]
     for waits, owners, place in parts:
-        selection.tally(waits, owners, place, classes, totals)
+        kernels.tally(waits, owners, place, classes, totals)
     found = np.full((groups, 2), np.nan)
     for group, n in enumerate(classes.sum(axis=1).tolist()):
         if n:
@@ -202,92 +272,8 @@ def _median(
     n = int(below[-1])
     ranks = (n - 1) // 2, n // 2
     first, last = np.searchsorted(below, ranks, side="right").tolist()
-    near = [selection.fetch(*part, group, first, last) for part in parts]
+    near = [kernels.fetch(*part, group, first, last) for part in parts]
     numbers = np.sort(np.concatenate(near))
     before = int(below[first - 1]) if first else 0
     low, high = (int(numbers[rank - before]) for rank in ranks)
     return (low + high) / 2
-
-
-# ──── funnel_table
-#
-# The numbers of a funnel: counts, rates, intervals and waits, of what its chains add up to.
-#
-# Every view of a funnel is a group-by of the same chains; `funnel_sums` adds them up, and here the
-# sums become rates with their intervals.
-
-
-def step_names(question: Question) -> list[str]:
-    """What the steps are called in a table; in any order they have no names, only a number."""
-    if question.order == "any":
-        return [f"{k} of {len(question.steps)}" for k in range(1, len(question.steps) + 1)]
-    return [step.name for step in question.steps]
-
-
-def previous_required(question: Question) -> np.ndarray:
-    """Per step the place (from 0) of the required step before it; the first step's own is 0."""
-    places = [0]
-    for k in range(1, len(question.steps)):
-        places.append(places[-1] if question.steps[k - 1].optional else k - 1)
-    return np.array(places)
-
-
-def funnel_table(sums: FunnelSums, question: Question) -> pd.DataFrame:
-    """The tidy table of a funnel, a row per group and step; its columns are `FunnelResult`'s."""
-    size, steps = len(sums.names), len(question.steps)
-    count, k = sums.counts
-    before = previous_required(question)
-    n_first = np.repeat(k[:, :1], steps, axis=1)
-    n_previous = k[:, before]
-    from_first, from_previous = n_first.astype(float), n_previous.astype(float)
-    if question.repeats_users:
-        from_first, from_previous = _effective(sums, before)
-    median, mean = (waits / US_PER_SECOND for waits in waits_of(sums))
-    rate, step_rate = ratio(k, n_first), ratio(k, n_previous)
-    rate_low, rate_high = wilson(k * _share(from_first, n_first), from_first)
-    low, high = wilson(k * _share(from_previous, n_previous), from_previous)
-    for cells in (step_rate, low, high):
-        cells[:, 0] = np.nan
-    names = np.empty(size, object)
-    names[:] = sums.names
-    return pd.DataFrame(
-        {
-            "group": np.repeat(names, steps),
-            "step": np.tile(np.arange(1, steps + 1), size),
-            "event": np.tile(step_names(question), size),
-            "count": count.ravel(),
-            "k": k.ravel(),
-            "n_first": n_first.ravel(),
-            "n_previous": n_previous.ravel(),
-            "rate": rate.ravel(),
-            "rate_low": rate_low.ravel(),
-            "rate_high": rate_high.ravel(),
-            "step_rate": step_rate.ravel(),
-            "low": low.ravel(),
-            "high": high.ravel(),
-            "median_seconds": median.ravel(),
-            "mean_seconds": mean.ravel(),
-        }
-    )
-
-
-def _share(effective: np.ndarray, n: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(ratio(effective, n))
-
-
-def _effective(sums: FunnelSums, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Effective sample sizes behind the rates from first and from previous: (groups, steps)."""
-    groups, steps = sums.users.shape
-    first, previous = np.empty((2, groups, steps))
-    for group in range(groups):
-        for step in range(steps):
-            first[group, step] = _size(sums, group, step, 0)
-            previous[group, step] = _size(sums, group, step, int(before[step]))
-    return first, previous
-
-
-def _size(sums: FunnelSums, group: int, step: int, of: int) -> float:
-    """The effective size of the rate of those who did a step among those who did another."""
-    done, own = sums.counts[1, group], sums.moments[group]
-    squares = own[step, step], own[step, of], own[of, of]
-    return effective_size_of(done[step], done[of], squares=squares, clusters=sums.users[group, of])

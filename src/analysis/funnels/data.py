@@ -1,7 +1,8 @@
-"""Which step is meant, whose group is it, and where do a unit's rows lie?
+"""What has a funnel found? The data that every view reads: table, sums, chains and their groups.
 
-What the views of a funnel ask of its attempts before they can group them. Every view reads the
-same chains that made the table, in the groups of the table, so none can disagree with it.
+Every view of a funnel is a group-by of the same chains that made the table, in the groups of the
+table, so none can disagree with it. Below `FunnelData` stands what the views ask of it: the chains
+as a table of attempts, steps and groups by name, and where the rows of an attempt's user lie.
 """
 
 from __future__ import annotations
@@ -23,20 +24,26 @@ from analysis.eventlog.groups import Groups, number_name
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Column, TextColumn
 from analysis.funnels.chains import ShardChains, chains_of
-from analysis.funnels.counts import FunnelSums, groups_of
+from analysis.funnels.counts import FunnelSums, groups_of, size_behind
 from analysis.funnels.search.blocks import NOT_DONE
-from analysis.funnels.spec import Question, Step
+from analysis.funnels.spec import FunnelSpec, Step
+
+NEVER = np.iinfo(np.int64).min
+"""The instant of a step that was not done, in microseconds."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FunnelData(Result):
-    """What a funnel has found, before anything is said of it: what every view reads."""
+    """The findings of a funnel, before anything is said of them.
+
+    ``question`` is the checked `FunnelSpec`; ``ask`` asks the same funnel of other entries.
+    """
 
     steps: tuple[Step, ...]
     window_us: int
     immature: int
     tied: int
-    question: Question = field(repr=False)
+    question: FunnelSpec = field(repr=False)
     log: EventLog = field(repr=False)
     ask: Callable[..., FunnelData] = field(repr=False)
     sums: FunnelSums = field(repr=False)
@@ -72,23 +79,75 @@ class FunnelData(Result):
         """
         return self._frame(lambda part: part.mature)
 
-    def _frame(self, keep: Any) -> pd.DataFrame:
+    def _frame(self, keep: Callable[[ShardChains], np.ndarray]) -> pd.DataFrame:
         return attempts_frame(self.parts, self.groups, self.question, keep)
 
 
-# ──── funnel_lookup
+def attempts_frame(
+    parts: Sequence[ShardChains],
+    groups: Groups,
+    spec: FunnelSpec,
+    keep: Callable[[ShardChains], np.ndarray],
+) -> pd.DataFrame:
+    """A row per chain that `keep` keeps; the columns are those of `FunnelResult.attempts`."""
+    frames = [
+        _rows(part, codes, keep(part), spec)
+        for part, codes in zip(parts, groups.codes, strict=True)
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    names = np.empty(len(groups.names), object)
+    names[:] = groups.names
+    frame["group"] = names[frame["group"].to_numpy()]
+    order = ["unit", "entered_at"] if not spec.inside_user else [USER, "unit", "entered_at"]
+    return frame.sort_values(order, kind="stable", ignore_index=True)
 
 
-NEVER = np.iinfo(np.int64).min
-"""The instant of a step that was not done, in microseconds."""
+def _rows(part: ShardChains, codes: np.ndarray, keep: np.ndarray, spec: FunnelSpec) -> pd.DataFrame:
+    """The chains of one shard; ``group`` is still a group's number."""
+    steps = len(spec.steps)
+    times = np.full((len(part.reach), steps), NOT_DONE)
+    far = part.reach > 1
+    entered = part.shard.time[part.entries]
+    times[:, 0] = entered
+    times[far] = part.times
+    times = times[keep]
+    users = part.shard.users.take(pa.array(part.users[keep])).to_pandas()
+    columns: dict[str, Any] = {"unit": users}
+    if spec.inside_user:
+        columns = {"unit": _units(part, keep, spec, users), USER: users}
+    columns["group"] = codes[keep]
+    columns["entered_at"] = _instants(entered[keep])
+    columns["reach"] = part.reach[keep].astype(np.int64)
+    for k in range(steps):
+        columns[f"step_{k + 1}"] = _instants(times[:, k])
+    columns["excluded"] = part.excluded[keep]
+    columns["mature"] = part.mature[keep]
+    converted = part.reach[keep] >= (steps if spec.order == "any" else spec.last_required)
+    columns["censored"] = ~columns["mature"] & ~converted
+    columns["tied"] = part.tied[keep]
+    return pd.DataFrame(columns)
 
 
-class Located(NamedTuple):
-    """The rows of a frame of attempts (`rows`) whose users are in a shard, and which (`users`)."""
+def _instants(stamps: np.ndarray) -> pd.DatetimeIndex:
+    # NOT_DONE is what NaT is made of.
+    return pd.DatetimeIndex(stamps.view("datetime64[us]")).tz_localize("UTC")
 
-    shard: int
-    rows: np.ndarray
-    users: np.ndarray
+
+def _units(part: ShardChains, keep: np.ndarray, spec: FunnelSpec, users: pd.Series) -> np.ndarray:
+    """What a unit inside a user is called: the session's id, or a tuple with the values held."""
+    rows = part.entries[keep]
+    values = {name: _texts(part.shard.columns[name], rows) for name in spec.inside_user}
+    names = [values.get(SESSION, users.tolist()) if spec.unit == SESSION else users.tolist()]
+    names += [values[name] for name in spec.hold]
+    units = np.empty(len(rows), object)
+    units[:] = names[0] if len(names) == 1 else list(zip(*names, strict=True))
+    return units
+
+
+def _texts(column: Column, rows: np.ndarray) -> list[str]:
+    if isinstance(column, TextColumn):
+        return column.values.take(pa.array(column.codes[rows])).to_pylist()
+    return [number_name(number) for number in column.numbers[rows]]
 
 
 def required_steps(result: FunnelData) -> list[int]:
@@ -113,7 +172,7 @@ def step_number(result: FunnelData, step: int | str, what: str, allowed: Collect
     Raises
     ------
     UsageError
-        If the funnel has no such step, two of that name, or the question (`what`) cannot be
+        If the funnel has no such step or two of that name, or what is asked (`what`) cannot be
         asked of it.
     """
     names = {k: step_name(result, k) for k in range(1, len(result.steps) + 1)}
@@ -125,7 +184,7 @@ def step_number(result: FunnelData, step: int | str, what: str, allowed: Collect
         raise UsageError(f"{what}: step={step!r} is the name of steps {found}. Give the number.")
     if not found or found[0] not in allowed:
         hint = did_you_mean(step, names.values()) if isinstance(step, str) and not found else ""
-        why = "is not one it can be asked of" if found else "is no step of this funnel"
+        why = "is not one it can be asked of" if found else "is not a step of this funnel"
         raise UsageError(f"{what}: step={step!r} {why}.{hint} Allowed: {listed}.")
     return found[0]
 
@@ -175,6 +234,25 @@ def step_before(attempts: pd.DataFrame, step: int) -> np.ndarray:
     return last
 
 
+def conversion_sizes(result: FunnelData) -> np.ndarray:
+    """Per group, how many independent units stand behind the rate from step 1 to the conversion?
+
+    See `analysis.statistics.rates.effective_size`.
+    """
+    sums, last = result.sums, result.question.conversion - 1
+    if not result.question.repeats_users:
+        return sums.counts[1, :, 0].astype(float)
+    return np.array([size_behind(sums, group, last, 0) for group in range(len(sums.names))])
+
+
+class Located(NamedTuple):
+    """The rows of a frame of attempts (`rows`) whose users are in a shard, and which (`users`)."""
+
+    shard: int
+    rows: np.ndarray
+    users: np.ndarray
+
+
 def located(log: EventLog, attempts: pd.DataFrame) -> list[Located]:
     """Where the rows of each attempt's user lie: a part for each shard that has any.
 
@@ -216,77 +294,3 @@ def first_not_before(
         low[unsure] = np.where(early, middle + 1, low[unsure])
         high[unsure] = np.where(early, high[unsure], middle)
     return low
-
-
-# ──── funnel_attempts
-#
-# The chains of a funnel as rows of a table: who entered when, and how far they got.
-
-
-def attempts_frame(
-    parts: Sequence[ShardChains],
-    groups: Groups,
-    question: Question,
-    keep: Callable[[ShardChains], np.ndarray],
-) -> pd.DataFrame:
-    """A row per chain that `keep` keeps; the columns are those of `FunnelResult.attempts`."""
-    frames = [
-        _rows(part, codes, keep(part), question)
-        for part, codes in zip(parts, groups.codes, strict=True)
-    ]
-    frame = pd.concat(frames, ignore_index=True)
-    names = np.empty(len(groups.names), object)
-    names[:] = groups.names
-    frame["group"] = names[frame["group"].to_numpy()]
-    order = ["unit", "entered_at"] if not question.inside_user else [USER, "unit", "entered_at"]
-    return frame.sort_values(order, kind="stable", ignore_index=True)
-
-
-def _rows(
-    part: ShardChains, codes: np.ndarray, keep: np.ndarray, question: Question
-) -> pd.DataFrame:
-    """The chains of one shard; ``group`` is still a group's number."""
-    steps = len(question.steps)
-    times = np.full((len(part.reach), steps), NOT_DONE)
-    far = part.reach > 1
-    entered = part.shard.time[part.entries]
-    times[:, 0] = entered
-    times[far] = part.times
-    times = times[keep]
-    users = part.shard.users.take(pa.array(part.users[keep])).to_pandas()
-    columns: dict[str, Any] = {"unit": users}
-    if question.inside_user:
-        columns = {"unit": _units(part, keep, question, users), USER: users}
-    columns["group"] = codes[keep]
-    columns["entered_at"] = _instants(entered[keep])
-    columns["reach"] = part.reach[keep].astype(np.int64)
-    for k in range(steps):
-        columns[f"step_{k + 1}"] = _instants(times[:, k])
-    columns["excluded"] = part.excluded[keep]
-    columns["mature"] = part.mature[keep]
-    converted = part.reach[keep] >= (steps if question.order == "any" else question.last_required)
-    columns["censored"] = ~columns["mature"] & ~converted
-    columns["tied"] = part.tied[keep]
-    return pd.DataFrame(columns)
-
-
-def _instants(stamps: np.ndarray) -> pd.DatetimeIndex:
-    # NOT_DONE is what NaT is made of.
-    return pd.DatetimeIndex(stamps.view("datetime64[us]")).tz_localize("UTC")
-
-
-def _units(part: ShardChains, keep: np.ndarray, question: Question, users: pd.Series) -> np.ndarray:
-    """What a unit inside a user is called: the session's id, or a tuple with the values held."""
-    rows = part.entries[keep]
-    values = {name: _texts(part.shard.columns[name], rows) for name in question.inside_user}
-    names = [values.get(SESSION, users.tolist()) if question.unit == SESSION else users.tolist()]
-    names += [values[name] for name in question.hold]
-    units = np.empty(len(rows), object)
-    units[:] = names[0] if len(names) == 1 else list(zip(*names, strict=True))
-    return units
-
-
-def _texts(column: Column, rows: np.ndarray) -> list[str]:
-    if isinstance(column, TextColumn):
-        return column.values.take(pa.array(column.codes[rows])).to_pylist()
-    return [number_name(number) for number in column.numbers[rows]]

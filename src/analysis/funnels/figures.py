@@ -1,7 +1,11 @@
-"""A funnel as bars: how many of those who entered reached each step, with intervals.
+"""What does a funnel look like? Its steps, its drop-offs, and what each step loses, as bars.
 
-A row per step and group, its rate and count written on it. Bars run from left to right and not
-upwards, because a phone has room below and none beside.
+A row per step and group, with its rate and count written on it. Bars run from left to right and
+not upwards, because a phone has room below and none beside.
+
+What these figures refuse to do: give a reason for a stop (they say "next" and never "because"),
+or promise what a group could do. Groups differ in who comes, so "if it did as well" is an upper
+bound on what is worth a look.
 """
 
 from __future__ import annotations
@@ -39,11 +43,10 @@ from analysis.plotting.theme import (
     shown_groups,
 )
 
-# ──── figures.funnel
+# ── Steps
 
-
-_INSIDE = 0.55
-"""Above this rate the words fit into the bar and no longer behind it."""
+_WORDS_FIT = 0.55
+"""Above this rate the words fit into a step's bar and no longer behind it."""
 
 
 def funnel_bars(table: pd.DataFrame, *, title: str | None = None, noun: str = "users") -> go.Figure:
@@ -73,16 +76,16 @@ def funnel_bars(table: pd.DataFrame, *, title: str | None = None, noun: str = "u
     steps = table.drop_duplicates("step").sort_values("step")
     place = rows(len(steps), len(groups))
     names = ["" if group == ALL else group_name(group) for group in groups]
-    traces = _traces(table, groups, place)
+    traces = _step_traces(table, groups, place)
     layout = {
         "xaxis": percent_axis(1.0),
         "yaxis": row_axis(place, names),
-        "annotations": heading_notes(place, _headings(table, steps, len(groups)))
+        "annotations": heading_notes(place, _step_headings(table, steps, len(groups)))
         + ([_footnote(note)] if note else []),
         "barmode": "overlay",
     }
     height = int(place.height) + AXIS + (20 if note else 0)
-    alt = _alt(table, groups) + (f" {note}" if note else "")
+    alt = _funnel_caption(table, groups) + (f" {note}" if note else "")
     return finished(traces, layout, title=title, alt=alt, height=height)
 
 
@@ -91,50 +94,40 @@ def _groups_with_users(table: pd.DataFrame) -> list[Any]:
     return [g for g, n in zip(first["group"], first["count"], strict=True) if n != 0]
 
 
-def _traces(table: pd.DataFrame, groups: list[Any], place: Rows) -> list[Any]:
+def _step_traces(table: pd.DataFrame, groups: list[Any], place: Rows) -> list[Any]:
     colors = group_colors(groups)
     traces: list[Any] = []
     for j, group in enumerate(groups):
         own = table[table["group"] == group].sort_values("step")
         y = [centers[j] for centers in place.centers]
+        # The first step is at 100 % by definition and has no interval worth drawing.
+        low, high = (
+            own[name].where(own["step"] > own["step"].min()) for name in ("rate_low", "rate_high")
+        )
         bars = go.Bar(
             orientation="h",
             x=plain(own["rate"]),
             y=y,
             width=ROW - 6,
             marker={"color": colors[group], "line": {"width": 0}},
-            error_x=_whiskers(own),
-            hovertext=[safe_lines(_told(row)) for row in records(own)],
+            error_x=whiskers(own["rate"], low, high, INK),
+            hovertext=[safe_lines(_step_hover_text(row)) for row in records(own)],
             hoverinfo="text",
             name=safe(group_name(group)),
         )
-        traces += [bars, _words(own, y, colors[group])]
+        traces += [bars, _step_words(own, y, colors[group])]
     return traces
 
 
-def _whiskers(own: pd.DataFrame) -> dict[str, Any]:
-    # A step at 100 % by definition has no interval worth drawing.
-    free = own["step"] > own["step"].min()
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": plain((own["rate_high"] - own["rate"]).where(free)),
-        "arrayminus": plain((own["rate"] - own["rate_low"]).where(free)),
-        "color": INK,
-        "thickness": 1.4,
-        "width": 4,
-    }
-
-
-def _words(own: pd.DataFrame, y: list[float], color: str) -> go.Scatter:
-    inside = own["rate_high"] > _INSIDE
+def _step_words(own: pd.DataFrame, y: list[float], color: str) -> go.Scatter:
+    inside = own["rate_high"] > _WORDS_FIT
     first = own["step"] == own["step"].min()
     at = own["rate_low"].where(~first, own["rate"]).where(inside, own["rate_high"]).fillna(0)
     return go.Scatter(
         mode="text",
         x=plain(at),
         y=y,
-        text=[f"&nbsp;{safe(_beside(row))}&nbsp;" for row in records(own)],
+        text=[f"&nbsp;{safe(_beside_step(row))}&nbsp;" for row in records(own)],
         textposition=["middle left" if w else "middle right" for w in inside],
         textfont={"color": [ink_on(color) if w else INK for w in inside], "size": 12},
         hoverinfo="skip",
@@ -142,7 +135,7 @@ def _words(own: pd.DataFrame, y: list[float], color: str) -> go.Scatter:
     )
 
 
-def _beside(row: Any) -> str:
+def _beside_step(row: Any) -> str:
     if pd.isna(row.k):
         return TOO_FEW
     if pd.isna(row.rate):
@@ -152,7 +145,7 @@ def _beside(row: Any) -> str:
     return f"{percent(row.rate)} · {count(row.k)}"
 
 
-def _headings(table: pd.DataFrame, steps: pd.DataFrame, groups: int) -> list[str]:
+def _step_headings(table: pd.DataFrame, steps: pd.DataFrame, groups: int) -> list[str]:
     texts = [f"<b>{safe(label(name))}</b>" for name in steps["event"]]
     if groups > 1:
         return texts
@@ -164,11 +157,11 @@ def _headings(table: pd.DataFrame, steps: pd.DataFrame, groups: int) -> list[str
     ]
 
 
-def _told(row: Any) -> list[str]:
+def _step_hover_text(row: Any) -> list[str]:
     name = label(row.event)
     lines = [name if row.group == ALL else f"{name} · {group_name(row.group)}"]
     if pd.isna(row.k) or pd.isna(row.rate):
-        return [*lines, _beside(row)]
+        return [*lines, _beside_step(row)]
     if row.step == 1:
         return [*lines, f"{count(row.k)} {row.noun} entered"]
     lines += [
@@ -197,40 +190,44 @@ def _footnote(note: str) -> dict[str, Any]:
     }
 
 
-def _alt(table: pd.DataFrame, groups: list[Any]) -> str:
+def _funnel_caption(table: pd.DataFrame, groups: list[Any]) -> str:
     said = []
     for group in groups:
         own = table[table["group"] == group].sort_values("step")
-        words = " ".join(f"{_step_words(row)}." for row in records(own))
+        words = " ".join(f"{_step_caption(row)}." for row in records(own))
         said.append(words if group == ALL else f"{group_name(group)}: {words}")
     return " ".join(said)
 
 
-def _step_words(row: Any) -> str:
+def _step_caption(row: Any) -> str:
     if pd.isna(row.k) or pd.isna(row.rate) or row.step == 1:
-        return f"{label(row.event)}: {_beside(row)}"
+        return f"{label(row.event)}: {_beside_step(row)}"
     interval = f"interval {percent(row.rate_low)} to {percent(row.rate_high)}"
     return f"{label(row.event)}: {share(row.k, row.n_first, row.rate)}, {interval}"
 
 
-# ──── figures.funnel_next
-#
-# After which step people stopped, and what they did next: a block of bars per step.
-#
-# What follows a stop is no reason for it: the words say "next" and never "because".
+def whiskers(value: pd.Series, low: pd.Series, high: pd.Series, color: str) -> dict[str, Any]:
+    """The interval of each value as plotly's error bars; none where a limit is missing."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": plain(high - value),
+        "arrayminus": plain(value - low),
+        "color": color,
+        "thickness": 1.4,
+        "width": 4,
+    }
 
 
-_NAME = 20
+# ── Drop-offs
 
+_NAME_LENGTH = 20
+_CHARACTER_WIDTH = 5.8
 
-_CHARACTER = 5.8
-
-
-_ROOM = 1.25
+_ROOM_BEHIND = 1.25
 """How much wider than the longest bar the axis is, for the words behind it."""
 
-
-_INSIDE_funnel_next = 0.6
+_WORDS_FIT_LONGEST = 0.6
 """From this share of the longest bar on the words fit into it."""
 
 
@@ -257,34 +254,36 @@ nothing more 80.0% (32 of 40).'
     if not len(table):
         return empty("Nobody stopped on the way.", title=title)
     blocks = [own for _, own in table.groupby("step", sort=True)]
-    place = _places([len(own) for own in blocks])
+    place = _uneven_rows([len(own) for own in blocks])
     y = [center for centers in place.centers for center in centers]
     table = pd.concat(blocks, ignore_index=True)
     upper = float(table["high"].max())
-    notes = heading_notes(place, [_heading(own.iloc[0]) for own in blocks])
+    notes = heading_notes(place, [_drop_off_heading(own.iloc[0]) for own in blocks])
     # Headings begin where the names do, so that they have the whole width of a phone.
-    indent = int(_CHARACTER * max(len(short(_name(event), _NAME)) for event in table["event"]))
+    indent = int(
+        _CHARACTER_WIDTH
+        * max(len(short(_event_name(event), _NAME_LENGTH)) for event in table["event"])
+    )
     layout = {
-        "xaxis": percent_axis(upper) | {"range": [0, upper * _ROOM]},
+        "xaxis": percent_axis(upper) | {"range": [0, upper * _ROOM_BEHIND]},
         "yaxis": {
             "range": [place.height, 0],
             "tickvals": y,
-            "ticktext": [safe(short(_name(event), _NAME)) for event in table["event"]],
+            "ticktext": [safe(short(_event_name(event), _NAME_LENGTH)) for event in table["event"]],
             "showgrid": False,
             "zeroline": False,
             "ticks": "",
         },
         "annotations": [note | {"xshift": -indent} for note in notes],
     }
-    alt = " ".join(_said(own) for own in blocks)
+    alt = " ".join(_drop_off_caption(own) for own in blocks)
     height = int(place.height) + AXIS
-    return finished(
-        [_bars(table, y), _words_funnel_next(table, y)], layout, title=title, alt=alt, height=height
-    )
+    traces = [_drop_off_bars(table, y), _drop_off_words(table, y)]
+    return finished(traces, layout, title=title, alt=alt, height=height)
 
 
-def _places(sizes: list[int]) -> Rows:
-    """As `rows.rows`, for blocks of different sizes."""
+def _uneven_rows(sizes: list[int]) -> Rows:
+    """As `analysis.plotting.theme.rows`, for headings with different numbers of rows."""
     centers, headings, top = [], [], 0.0
     for size in sizes:
         headings.append(top + HEADING / 2)
@@ -293,7 +292,7 @@ def _places(sizes: list[int]) -> Rows:
     return Rows(centers, headings, top)
 
 
-def _name(event: Any) -> str:
+def _event_name(event: Any) -> str:
     return str(event).strip("()") if str(event).startswith("(") else label(event)
 
 
@@ -301,45 +300,38 @@ def _wait(row: Any) -> str:
     return human_duration(row.median_seconds * US_PER_SECOND)
 
 
-def _heading(row: Any) -> str:
+def _drop_off_heading(row: Any) -> str:
     stopped = f"{percent(row['n'] / row['reached'])} of {count(row['reached'])}"
     return f"<b>{stopped}</b> stopped after <b>{safe(label(row['after']))}</b>"
 
 
-def _colors(table: pd.DataFrame) -> list[str]:
+def _event_colors(table: pd.DataFrame) -> list[str]:
     return [REST if str(event).startswith("(") else PALETTE[0] for event in table["event"]]
 
 
-def _bars(table: pd.DataFrame, y: list[float]) -> go.Bar:
+def _drop_off_bars(table: pd.DataFrame, y: list[float]) -> go.Bar:
     return go.Bar(
         orientation="h",
         x=plain(table["share"]),
         y=y,
         width=ROW - 6,
-        marker={"color": _colors(table), "line": {"width": 0}},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": plain(table["high"] - table["share"]),
-            "arrayminus": plain(table["share"] - table["low"]),
-            "color": INK,
-            "thickness": 1.4,
-            "width": 4,
-        },
-        hovertext=[safe_lines(_told_funnel_next(row)) for row in records(table)],
+        marker={"color": _event_colors(table), "line": {"width": 0}},
+        error_x=whiskers(table["share"], table["low"], table["high"], INK),
+        hovertext=[safe_lines(_drop_off_hover_text(row)) for row in records(table)],
         hoverinfo="text",
     )
 
 
-def _words_funnel_next(table: pd.DataFrame, y: list[float]) -> go.Scatter:
+def _drop_off_words(table: pd.DataFrame, y: list[float]) -> go.Scatter:
     texts = []
     for row in records(table):
         text = f"{percent(row.share)} · {count(row.k)}"
         late = "" if pd.isna(row.median_seconds) else f" · {_wait(row)}"
         texts.append(f"&nbsp;&nbsp;{safe(text + late)}&nbsp;&nbsp;")
-    inside = table["high"] > _INSIDE_funnel_next * table["high"].max()
+    inside = table["high"] > _WORDS_FIT_LONGEST * table["high"].max()
     inks = [
-        ink_on(color) if own else INK for color, own in zip(_colors(table), inside, strict=True)
+        ink_on(color) if own else INK
+        for color, own in zip(_event_colors(table), inside, strict=True)
     ]
     return go.Scatter(
         mode="text",
@@ -353,8 +345,8 @@ def _words_funnel_next(table: pd.DataFrame, y: list[float]) -> go.Scatter:
     )
 
 
-def _told_funnel_next(row: Any) -> list[str]:
-    what = "other events" if row.event == OTHER else _name(row.event)
+def _drop_off_hover_text(row: Any) -> list[str]:
+    what = "other events" if row.event == OTHER else _event_name(row.event)
     lines = [
         f"{what}, next after {label(row.after)}",
         f"of those who stopped there: {share(row.k, row.n, row.share)}",
@@ -363,30 +355,22 @@ def _told_funnel_next(row: Any) -> list[str]:
     return lines if pd.isna(row.median_seconds) else [*lines, f"median wait {_wait(row)}"]
 
 
-def _said(own: pd.DataFrame) -> str:
+def _drop_off_caption(own: pd.DataFrame) -> str:
     first = own.iloc[0]
     stopped = share(first["n"], first["reached"], first["n"] / first["reached"])
     said = []
     for row in records(own):
-        text = f"{_name(row.event)} {share(row.k, row.n, row.share)}"
+        text = f"{_event_name(row.event)} {share(row.k, row.n, row.share)}"
         said.append(
             text if pd.isna(row.median_seconds) else f"{text}, after {_wait(row)} in the median"
         )
     return f"After {label(first['after'])} {stopped} stopped. Next: {'; '.join(said)}."
 
 
-# ──── figures.funnel_value
-#
-# What each group loses at each step against the best group: bars of worth, or of conversions.
-#
-# The words say "if it did as well", because groups differ in who comes: it is a bound on what is
-# worth looking at and no promise.
-
+# ── Value lost
 
 _BOUND = "if it did as well as the best group there; no promise"
-
-
-_AXIS = "if as good as the best group"
+_AXIS_TITLE = "if as good as the best group"
 
 
 def value_lost_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -413,36 +397,34 @@ def value_lost_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figu
     if not len(table) or not table["lost_conversions"].notna().any():
         return empty("There is no group to compare with.", title=title)
     groups, note = shown_groups(list(dict.fromkeys(table["group"])))
-    table = _drawn(table[[group in groups for group in table["group"]]])
+    table = _with_bars(table[[group in groups for group in table["group"]]])
     steps = table.drop_duplicates("step").sort_values("step")
     place = rows(len(steps), len(groups))
     at = dict(zip(steps["step"], place.centers, strict=True))
     y = [at[row.step][groups.index(row.group)] for row in records(table)]
     unit = "conversions" if not table["lost_value"].notna().any() else _currency(table) or "worth"
-    headings = [_heading_funnel_value(row) for row in records(steps)]
-    left, right = _ends(table)
+    headings = [_loss_heading(row) for row in records(steps)]
+    left, right = _axis_range(table)
     layout = {
         "xaxis": {
             "range": [left, right],
             "nticks": 6,
-            "title": {"text": f"{safe(unit)}, {_AXIS}", "standoff": 4},
+            "title": {"text": f"{safe(unit)}, {_AXIS_TITLE}", "standoff": 4},
             "zeroline": True,
         },
         "yaxis": row_axis(place, [group_name(group) for group in groups]),
         "annotations": heading_notes(place, headings),
     }
-    alt = " ".join(f"{_said_funnel_value(row)}." for row in records(table)) + (
-        f" {note}" if note else ""
-    )
+    alt = " ".join([*(f"{_loss_caption(row)}." for row in records(table)), *filter(None, [note])])
     height = int(place.height) + AXIS + 18
-    traces = [_bars_funnel_value(table, y), _words_funnel_value(table, y)]
+    traces = [_loss_bars(table, y), _loss_words(table, y)]
     return finished(traces, layout, title=title, alt=alt, height=height)
 
 
-def _drawn(table: pd.DataFrame) -> pd.DataFrame:
+def _with_bars(table: pd.DataFrame) -> pd.DataFrame:
     """With the bar and its limits: the limits of the units, on the scale of the bar."""
-    worth = table["lost_value"].notna().any()
-    bar = table["lost_value"] if worth else table["lost_conversions"]
+    has_value = table["lost_value"].notna().any()
+    bar = table["lost_value"] if has_value else table["lost_conversions"]
     scale = (bar / table["lost_units"]).where(table["lost_units"] != 0, 0.0)
     low, high = (table[f"lost_units_{side}"] * scale for side in ("low", "high"))
     return table.assign(bar=bar, bar_low=low, bar_high=high)
@@ -453,14 +435,14 @@ def _currency(table: pd.DataFrame) -> str:
     return str(named.iloc[0]) if len(named) else ""
 
 
-def _heading_funnel_value(row: Any) -> str:
+def _loss_heading(row: Any) -> str:
     text = f"<b>{safe(label(row.event))}</b>"
     if pd.isna(row.best_rate):
         return text
     return f"{text}  best: {safe(group_name(row.best_group))} {percent(row.best_rate)}"
 
 
-def _ends(table: pd.DataFrame) -> tuple[float, float]:
+def _axis_range(table: pd.DataFrame) -> tuple[float, float]:
     """The ends of the axis, with room for the words behind the longest whisker."""
     low = min(0.0, float(table[["bar", "bar_low"]].min().min()))
     high = max(0.0, float(table[["bar", "bar_high"]].max().max()))
@@ -468,7 +450,7 @@ def _ends(table: pd.DataFrame) -> tuple[float, float]:
     return low - 0.04 * wide, high + 1.2 * wide
 
 
-def _bars_funnel_value(table: pd.DataFrame, y: list[float]) -> go.Bar:
+def _loss_bars(table: pd.DataFrame, y: list[float]) -> go.Bar:
     colors = group_colors(list(dict.fromkeys(table["group"])))
     return go.Bar(
         orientation="h",
@@ -476,27 +458,19 @@ def _bars_funnel_value(table: pd.DataFrame, y: list[float]) -> go.Bar:
         y=y,
         width=ROW - 6,
         marker={"color": [colors[group] for group in table["group"]], "line": {"width": 0}},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": plain(table["bar_high"] - table["bar"]),
-            "arrayminus": plain(table["bar"] - table["bar_low"]),
-            "color": INK,
-            "thickness": 1.4,
-            "width": 4,
-        },
-        hovertext=[safe_lines(_told_funnel_value(row)) for row in records(table)],
+        error_x=whiskers(table["bar"], table["bar_low"], table["bar_high"], INK),
+        hovertext=[safe_lines(_loss_hover_text(row)) for row in records(table)],
         hoverinfo="text",
     )
 
 
-def _words_funnel_value(table: pd.DataFrame, y: list[float]) -> go.Scatter:
+def _loss_words(table: pd.DataFrame, y: list[float]) -> go.Scatter:
     ends = table[["bar", "bar_high"]].max(axis=1).clip(lower=0).fillna(0)
     return go.Scatter(
         mode="text",
         x=plain(ends),
         y=y,
-        text=[f"&nbsp;&nbsp;{safe(_beside_funnel_value(row))}" for row in records(table)],
+        text=[f"&nbsp;&nbsp;{safe(_beside_loss(row))}" for row in records(table)],
         textposition="middle right",
         textfont={"size": 12, "color": INK},
         hoverinfo="skip",
@@ -504,7 +478,7 @@ def _words_funnel_value(table: pd.DataFrame, y: list[float]) -> go.Scatter:
     )
 
 
-def _beside_funnel_value(row: Any) -> str:
+def _beside_loss(row: Any) -> str:
     if pd.isna(row.bar):
         return UNDEFINED
     rate = f"{percent(row.step_rate)} of {count(row.n_previous)}"
@@ -519,7 +493,7 @@ def _amount(row: Any) -> str:
     return f"{count(row.lost_value)} {'' if pd.isna(row.currency) else row.currency}".strip()
 
 
-def _told_funnel_value(row: Any) -> list[str]:
+def _loss_hover_text(row: Any) -> list[str]:
     head = f"{label(row.event)}, {group_name(row.group)}"
     if pd.isna(row.bar):
         return [head, UNDEFINED]
@@ -537,7 +511,7 @@ def _told_funnel_value(row: Any) -> list[str]:
     ]
 
 
-def _said_funnel_value(row: Any) -> str:
+def _loss_caption(row: Any) -> str:
     head = f"{label(row.event)}, {group_name(row.group)}: "
     if pd.isna(row.bar):
         return head + UNDEFINED

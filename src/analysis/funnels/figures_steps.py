@@ -1,7 +1,9 @@
-"""A suggested funnel, and what hides between two steps.
+"""What do a suggested funnel, the steps hidden in one, and the small actions beside it look like?
 
-The suggestion is a bar per step: how many of those who converted did it before. Candidates for a
-hidden step are two points on one line: the share of those who went on, and of those who stopped.
+A suggestion is a bar per step: how many of those who converted did it before. A candidate for a
+hidden step is two points on one scale: the share of those who went on, and of those who stopped.
+A small action is a bar and a point: how many did it, and how many of these converted, with the
+rate of everybody as a line. What goes together is shown; what causes what is not.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.core.result import records
-from analysis.core.schema import human_duration
+from analysis.core.schema import US_PER_SECOND, human_duration
 from analysis.core.wording import count, label, percent, points, share
+from analysis.funnels.figures import whiskers
 from analysis.plotting.theme import (
     AXIS,
     INK,
@@ -33,15 +36,201 @@ from analysis.plotting.theme import (
     safe_lines,
 )
 
-# ──── figures.shares
-#
-# Small actions: how many of those who entered did each, and how many of these converted.
-#
-# The two rates stand under one another with their intervals and counts. Beside them stands the rate
-# of everybody, as a line. What goes together is shown; what causes what is not.
+_WORDS_FIT = 0.55
+"""Above this rate the words stand inside a bar, or left of a point."""
 
 
-_NAMES = ("did it", "converted")
+def step_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """How many converters did each suggested step, and how many in this order?
+
+    Parameters
+    ----------
+    table : as `suggest` returns it: a row per step, rates as fractions; the macro is the last.
+    title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "step": [1, 2], "label": ["Added to cart", "Purchase"], "k": [30, 40], "n": 40,
+    ...     "rate": [0.75, 1.0], "low": [0.598, 1.0], "high": [0.858, 1.0],
+    ...     "median_seconds_before": [90.0, 0.0], "n_after": float("nan")})
+    >>> step_bars(table).layout.meta["alt"]
+    'Of 40 converters: Added to cart: 75.0% (30 of 40), interval 59.8% to 85.8%. Purchase.'
+    """
+    if not len(table):
+        return empty("Nobody converted: there is no funnel to suggest.", title=title)
+    place = rows(len(table), 1)
+    y = [centers[0] for centers in place.centers]
+    inside = (table["low"] > _WORDS_FIT).to_list()
+    at = table["low"].where(table["low"] > _WORDS_FIT, table["high"])
+    bars = go.Bar(
+        orientation="h",
+        x=plain(table["rate"]),
+        y=y,
+        width=ROW - 6,
+        marker={"color": PALETTE[0], "line": {"width": 0}},
+        error_x=whiskers(table["rate"], table["low"], table["high"], INK),
+        hovertext=[safe_lines(_step_hover_text(row)) for row in records(table)],
+        hoverinfo="text",
+    )
+    words = go.Scatter(
+        mode="text",
+        x=plain(at),
+        y=y,
+        text=[f"&nbsp;{percent(row.rate)} · {count(row.k)}&nbsp;" for row in records(table)],
+        textposition=["middle left" if within else "middle right" for within in inside],
+        textfont={"size": 12, "color": [ink_on(PALETTE[0]) if w else INK for w in inside]},
+        hoverinfo="skip",
+        cliponaxis=False,
+    )
+    layout = {
+        "xaxis": percent_axis(1.0),
+        "yaxis": row_axis(place, [""]),
+        "annotations": heading_notes(place, [_step_heading(row) for row in records(table)]),
+    }
+    height = int(place.height) + AXIS
+    return finished([bars, words], layout, title=title, alt=_steps_caption(table), height=height)
+
+
+def _step_heading(row: Any) -> str:
+    text = f"{row.step}. <b>{safe(row.label)}</b>"
+    if not row.n_after > 0:
+        return text
+    return f"{text}  {percent(row.after_rate)} of {count(row.n_after)} after step {row.step - 1}"
+
+
+def _step_hover_text(row: Any) -> list[str]:
+    lines = [row.label, f"did it before: {share(row.k, row.n, row.rate)}"]
+    if row.low < row.high:
+        lines.append(f"95% interval {percent(row.low)} to {percent(row.high)}")
+    if row.median_seconds_before > 0:
+        wait = human_duration(row.median_seconds_before * US_PER_SECOND)
+        lines.append(f"median time before converting: {wait}")
+    if row.n_after > 0:
+        lines += [
+            f"after the step above: {share(row.k_after, row.n_after, row.after_rate)}",
+            f"95% interval {percent(row.after_low)} to {percent(row.after_high)}",
+        ]
+    return lines
+
+
+def _steps_caption(table: pd.DataFrame) -> str:
+    *steps, macro = records(table)
+    said = [f"Of {count(macro.n)} converters:"]
+    for row in steps:
+        interval = f"interval {percent(row.low)} to {percent(row.high)}"
+        said.append(f"{row.label}: {share(row.k, row.n, row.rate)}, {interval}.")
+    return " ".join([*said, f"{macro.label}."])
+
+
+_GROUPS = (("", "went on", PALETTE[0], "circle"), ("stopped_", "stopped", PALETTE[5], "diamond"))
+"""The two points of a candidate: the prefix of its columns, its name, color and symbol."""
+
+
+def hidden_dots(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """Which events did those do who went on, and those who stopped not?
+
+    Parameters
+    ----------
+    table : as `hidden_steps` returns it: a row per candidate, rates as fractions.
+    title : plain text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "step": [1], "from_event": ["cart"], "to_event": ["buy"], "event": ["form"],
+    ...     "within_seconds": [540.0], "k": [38], "n": [38], "rate": [1.0], "low": [0.908],
+    ...     "high": [1.0], "stopped_k": [2], "stopped_n": [22], "stopped_rate": [0.0909],
+    ...     "stopped_low": [0.025], "stopped_high": [0.278], "difference": [0.909],
+    ...     "difference_low": [0.7], "difference_high": [0.975], "hidden": [True]})
+    >>> hidden_dots(table).layout.meta["alt"]
+    'Cart to Buy: Form: 100% (38 of 38) of those who went on, 9.1% (2 of 22) of those who stopped.'
+    """
+    if not len(table):
+        return empty("There is nothing to compare between these steps.", title=title)
+    # The first row under a heading says between which steps: two names are too long beside a third.
+    place = rows(len(table), 3)
+    first_rows = place._replace(headings=[centers[0] for centers in place.centers])
+    layout = {
+        "xaxis": percent_axis(1.0),
+        "yaxis": row_axis(place, ["", *(name for _, name, _, _ in _GROUPS)]),
+        "annotations": heading_notes(place, [_candidate_heading(row) for row in records(table)])
+        + heading_notes(first_rows, [_between_heading(row) for row in records(table)]),
+    }
+    traces = [
+        trace
+        for j, group in enumerate(_GROUPS, start=1)
+        for trace in _group_traces(table, [centers[j] for centers in place.centers], group)
+    ]
+    alt = " ".join(_candidate_caption(row) for row in records(table))
+    height = int(place.height) + AXIS
+    return finished(traces, layout, title=title, alt=alt, height=height)
+
+
+def _group_traces(
+    table: pd.DataFrame, y: list[float], group: tuple[str, str, str, str]
+) -> list[Any]:
+    prefix, _, color, symbol = group
+    ks, rates, lows, highs = (table[f"{prefix}{name}"] for name in ("k", "rate", "low", "high"))
+    left = (highs > _WORDS_FIT).to_list()
+    dots = go.Scatter(
+        mode="markers",
+        x=plain(rates),
+        y=y,
+        marker={"color": color, "size": 10, "symbol": symbol},
+        error_x=whiskers(rates, lows, highs, color),
+        hovertext=[safe_lines(_candidate_hover_text(row)) for row in records(table)],
+        hoverinfo="text",
+        cliponaxis=False,
+    )
+    words = go.Scatter(
+        mode="text",
+        x=plain(lows.where(highs > _WORDS_FIT, highs)),
+        y=y,
+        text=[
+            f"&nbsp;&nbsp;{percent(rate)} · {count(k)}&nbsp;&nbsp;"
+            for rate, k in zip(rates, ks, strict=True)
+        ],
+        textposition=["middle left" if own else "middle right" for own in left],
+        textfont={"size": 12, "color": INK},
+        hoverinfo="skip",
+        cliponaxis=False,
+    )
+    return [dots, words]
+
+
+def _candidate_heading(row: Any) -> str:
+    mark = " may be a hidden step" if row.hidden else ""
+    return f"<b>{safe(label(row.event))}</b>{mark}"
+
+
+def _between_heading(row: Any) -> str:
+    return f"{safe(label(row.from_event))} → {safe(label(row.to_event))}"
+
+
+def _candidate_hover_text(row: Any) -> list[str]:
+    low, high = points(row.difference_low), points(row.difference_high)
+    return [
+        label(row.event),
+        f"between {label(row.from_event)} and {label(row.to_event)}",
+        f"went on: {share(row.k, row.n, row.rate)}",
+        f"95% interval {percent(row.low)} to {percent(row.high)}",
+        f"stopped: {share(row.stopped_k, row.stopped_n, row.stopped_rate)}",
+        f"95% interval {percent(row.stopped_low)} to {percent(row.stopped_high)}",
+        f"difference {points(row.difference)} points, 95% interval {low} to {high}",
+        f"those who stopped: in the first {human_duration(row.within_seconds * US_PER_SECOND)}",
+    ]
+
+
+def _candidate_caption(row: Any) -> str:
+    return (
+        f"{label(row.from_event)} to {label(row.to_event)}: {label(row.event)}: "
+        f"{share(row.k, row.n, row.rate)} of those who went on, "
+        f"{share(row.stopped_k, row.stopped_n, row.stopped_rate)} of those who stopped."
+    )
+
+
+_MEASURES = ("did it", "converted")
 
 
 def micro_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -77,59 +266,48 @@ def micro_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     everybody = float(table["all_rate"].iloc[0])
     layout = {
         "xaxis": axis,
-        "yaxis": row_axis(place, _NAMES),
+        "yaxis": row_axis(place, _MEASURES),
         "annotations": heading_notes(
             place, [f"<b>{safe(label(event))}</b>" for event in table["event"]]
         ),
         "shapes": row_lines(place, everybody, dash="dot") if everybody == everybody else [],
     }
     traces = [
-        _bars(table, did),
-        _dots(table, converted),
-        _words(table["high"], did, [_share(r.k, r.n, r.rate) for r in records(table)]),
+        _did_bars(table, did),
+        _converted_dots(table, converted),
+        _words(table["high"], did, [_rate_and_count(r.k, r.n, r.rate) for r in records(table)]),
         _words(
             table["macro_high"],
             converted,
-            [_share(r.macro_k, r.k, r.macro_rate) if r.k else "" for r in records(table)],
+            [_rate_and_count(r.macro_k, r.k, r.macro_rate) if r.k else "" for r in records(table)],
         ),
     ]
     height = int(place.height) + AXIS
-    return finished(traces, layout, title=title, alt=_alt(table), height=height)
+    return finished(traces, layout, title=title, alt=_actions_caption(table), height=height)
 
 
-def _interval(rate: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": plain(high - rate),
-        "arrayminus": plain(rate - low),
-        "thickness": 1.4,
-        "width": 4,
-    }
-
-
-def _bars(table: pd.DataFrame, y: list[float]) -> go.Bar:
+def _did_bars(table: pd.DataFrame, y: list[float]) -> go.Bar:
     return go.Bar(
         orientation="h",
         x=plain(table["rate"]),
         y=y,
         width=15,
         marker={"color": PALETTE[4], "line": {"width": 0}},
-        error_x=_interval(table["rate"], table["low"], table["high"]) | {"color": INK},
-        hovertext=[safe_lines(_told(row)) for row in records(table)],
+        error_x=whiskers(table["rate"], table["low"], table["high"], INK),
+        hovertext=[safe_lines(_action_hover_text(row)) for row in records(table)],
         hoverinfo="text",
     )
 
 
-def _dots(table: pd.DataFrame, y: list[float]) -> go.Scatter:
-    whiskers = _interval(table["macro_rate"], table["macro_low"], table["macro_high"])
+def _converted_dots(table: pd.DataFrame, y: list[float]) -> go.Scatter:
+    rate, low, high = (table[f"macro_{name}"] for name in ("rate", "low", "high"))
     return go.Scatter(
         mode="markers",
-        x=plain(table["macro_rate"]),
+        x=plain(rate),
         y=y,
         marker={"color": PALETTE[0], "size": 10},
-        error_x=whiskers | {"color": PALETTE[0]},
-        hovertext=[safe_lines(_told(row)) for row in records(table)],
+        error_x=whiskers(rate, low, high, PALETTE[0]),
+        hovertext=[safe_lines(_action_hover_text(row)) for row in records(table)],
         hoverinfo="text",
     )
 
@@ -147,13 +325,13 @@ def _words(at: pd.Series, y: list[float], texts: list[str]) -> go.Scatter:
     )
 
 
-def _share(k: float, n: float, rate: float) -> str:
+def _rate_and_count(k: float, n: float, rate: float) -> str:
     if pd.isna(k):
         return TOO_FEW
     return f"{percent(rate)} · {count(k)}" if n else "nobody"
 
 
-def _told(row: Any) -> list[str]:
+def _action_hover_text(row: Any) -> list[str]:
     lines = [label(row.event)]
     if pd.isna(row.k):
         return [*lines, TOO_FEW]
@@ -172,7 +350,7 @@ def _told(row: Any) -> list[str]:
     return lines
 
 
-def _alt(table: pd.DataFrame) -> str:
+def _actions_caption(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     said = [f"Of everybody {share(first['all_k'], first['n'], first['all_rate'])} converted."]
     for row in records(table):
@@ -186,211 +364,3 @@ def _alt(table: pd.DataFrame) -> str:
             words += f", of these {share(row.macro_k, row.k, row.macro_rate)} converted"
         said.append(words + ".")
     return " ".join(said)
-
-
-# ──── figures.suggested
-
-
-_INSIDE = 0.55
-
-
-_GROUPS = (("", "went on", PALETTE[0], "circle"), ("stopped_", "stopped", PALETTE[5], "diamond"))
-
-
-def step_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """How many converters did each suggested step, and how many in this order?
-
-    Parameters
-    ----------
-    table : as `suggest` returns it: a row per step, rates as fractions; the macro is the last.
-    title : plain text.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({
-    ...     "step": [1, 2], "label": ["Added to cart", "Purchase"], "k": [30, 40], "n": 40,
-    ...     "rate": [0.75, 1.0], "low": [0.598, 1.0], "high": [0.858, 1.0],
-    ...     "median_seconds_before": [90.0, 0.0], "n_after": float("nan")})
-    >>> step_bars(table).layout.meta["alt"]
-    'Of 40 converters: Added to cart: 75.0% (30 of 40), interval 59.8% to 85.8%. Purchase.'
-    """
-    if not len(table):
-        return empty("Nobody converted: there is no funnel to suggest.", title=title)
-    place = rows(len(table), 1)
-    y = [centers[0] for centers in place.centers]
-    inside = (table["low"] > _INSIDE).to_list()
-    at = table["low"].where(table["low"] > _INSIDE, table["high"])
-    bars = go.Bar(
-        orientation="h",
-        x=plain(table["rate"]),
-        y=y,
-        width=ROW - 6,
-        marker={"color": PALETTE[0], "line": {"width": 0}},
-        error_x=_whiskers(table, "") | {"color": INK},
-        hovertext=[safe_lines(_step_told(row)) for row in records(table)],
-        hoverinfo="text",
-    )
-    words = go.Scatter(
-        mode="text",
-        x=plain(at),
-        y=y,
-        text=[f"&nbsp;{percent(row.rate)} · {count(row.k)}&nbsp;" for row in records(table)],
-        textposition=["middle left" if within else "middle right" for within in inside],
-        textfont={"size": 12, "color": [ink_on(PALETTE[0]) if w else INK for w in inside]},
-        hoverinfo="skip",
-        cliponaxis=False,
-    )
-    layout = {
-        "xaxis": percent_axis(1.0),
-        "yaxis": row_axis(place, [""]),
-        "annotations": heading_notes(place, [_heading(row) for row in records(table)]),
-    }
-    height = int(place.height) + AXIS
-    return finished([bars, words], layout, title=title, alt=_steps_alt(table), height=height)
-
-
-def hidden_dots(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """Which events did those do who went on, and those who stopped not?
-
-    Parameters
-    ----------
-    table : as `hidden_steps` returns it: a row per candidate, rates as fractions.
-    title : plain text.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({
-    ...     "step": [1], "from_event": ["cart"], "to_event": ["buy"], "event": ["form"],
-    ...     "within_seconds": [540.0], "k": [38], "n": [38], "rate": [1.0], "low": [0.908],
-    ...     "high": [1.0], "stopped_k": [2], "stopped_n": [22], "stopped_rate": [0.0909],
-    ...     "stopped_low": [0.025], "stopped_high": [0.278], "difference": [0.909],
-    ...     "difference_low": [0.7], "difference_high": [0.975], "hidden": [True]})
-    >>> hidden_dots(table).layout.meta["alt"]
-    'Cart to Buy: Form: 100% (38 of 38) of those who went on, 9.1% (2 of 22) of those who stopped.'
-    """
-    if not len(table):
-        return empty("There is nothing to compare between these steps.", title=title)
-    # The first row under a heading says between which steps: two names are too long beside a third.
-    place = rows(len(table), 3)
-    ways = place._replace(headings=[centers[0] for centers in place.centers])
-    layout = {
-        "xaxis": percent_axis(1.0),
-        "yaxis": row_axis(place, ["", *(name for _, name, _, _ in _GROUPS)]),
-        "annotations": heading_notes(place, [_candidate(row) for row in records(table)])
-        + heading_notes(ways, [_way(row) for row in records(table)]),
-    }
-    traces = [
-        trace
-        for j, group in enumerate(_GROUPS, start=1)
-        for trace in _dots_suggested(table, [centers[j] for centers in place.centers], group)
-    ]
-    alt = " ".join(_hidden_alt(row) for row in records(table))
-    height = int(place.height) + AXIS
-    return finished(traces, layout, title=title, alt=alt, height=height)
-
-
-def _dots_suggested(
-    table: pd.DataFrame, y: list[float], group: tuple[str, str, str, str]
-) -> list[Any]:
-    prefix, _, color, symbol = group
-    rates, highs = table[f"{prefix}rate"], table[f"{prefix}high"]
-    ks = table[f"{prefix}k"]
-    left = (highs > _INSIDE).to_list()
-    dots = go.Scatter(
-        mode="markers",
-        x=plain(rates),
-        y=y,
-        marker={"color": color, "size": 10, "symbol": symbol},
-        error_x=_whiskers(table, prefix) | {"color": color},
-        hovertext=[safe_lines(_hidden_told(row)) for row in records(table)],
-        hoverinfo="text",
-        cliponaxis=False,
-    )
-    words = go.Scatter(
-        mode="text",
-        x=plain(table[f"{prefix}low"].where(highs > _INSIDE, highs)),
-        y=y,
-        text=[
-            f"&nbsp;&nbsp;{percent(rate)} · {count(k)}&nbsp;&nbsp;"
-            for rate, k in zip(rates, ks, strict=True)
-        ],
-        textposition=["middle left" if before else "middle right" for before in left],
-        textfont={"size": 12, "color": INK},
-        hoverinfo="skip",
-        cliponaxis=False,
-    )
-    return [dots, words]
-
-
-def _whiskers(table: pd.DataFrame, prefix: str) -> dict[str, Any]:
-    rate = table[f"{prefix}rate"]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": plain(table[f"{prefix}high"] - rate),
-        "arrayminus": plain(rate - table[f"{prefix}low"]),
-        "thickness": 1.4,
-        "width": 4,
-    }
-
-
-def _heading(row: Any) -> str:
-    text = f"{row.step}. <b>{safe(row.label)}</b>"
-    if not row.n_after > 0:
-        return text
-    return f"{text}  {percent(row.after_rate)} of {count(row.n_after)} after step {row.step - 1}"
-
-
-def _step_told(row: Any) -> list[str]:
-    lines = [row.label, f"did it before: {share(row.k, row.n, row.rate)}"]
-    if row.low < row.high:
-        lines.append(f"95% interval {percent(row.low)} to {percent(row.high)}")
-    if row.median_seconds_before > 0:
-        wait = human_duration(row.median_seconds_before * 1e6)
-        lines.append(f"median time before converting: {wait}")
-    if row.n_after > 0:
-        lines += [
-            f"after the step above: {share(row.k_after, row.n_after, row.after_rate)}",
-            f"95% interval {percent(row.after_low)} to {percent(row.after_high)}",
-        ]
-    return lines
-
-
-def _steps_alt(table: pd.DataFrame) -> str:
-    *steps, macro = records(table)
-    said = [f"Of {count(macro.n)} converters:"]
-    for row in steps:
-        interval = f"interval {percent(row.low)} to {percent(row.high)}"
-        said.append(f"{row.label}: {share(row.k, row.n, row.rate)}, {interval}.")
-    return " ".join([*said, f"{macro.label}."])
-
-
-def _candidate(row: Any) -> str:
-    mark = " may be a hidden step" if row.hidden else ""
-    return f"<b>{safe(label(row.event))}</b>{mark}"
-
-
-def _way(row: Any) -> str:
-    return f"{safe(label(row.from_event))} → {safe(label(row.to_event))}"
-
-
-def _hidden_told(row: Any) -> list[str]:
-    low, high = points(row.difference_low), points(row.difference_high)
-    return [
-        label(row.event),
-        f"between {label(row.from_event)} and {label(row.to_event)}",
-        f"went on: {share(row.k, row.n, row.rate)}",
-        f"95% interval {percent(row.low)} to {percent(row.high)}",
-        f"stopped: {share(row.stopped_k, row.stopped_n, row.stopped_rate)}",
-        f"95% interval {percent(row.stopped_low)} to {percent(row.stopped_high)}",
-        f"difference {points(row.difference)} points, 95% interval {low} to {high}",
-        f"those who stopped: in the first {human_duration(row.within_seconds * 1e6)}",
-    ]
-
-
-def _hidden_alt(row: Any) -> str:
-    return (
-        f"{label(row.from_event)} to {label(row.to_event)}: {label(row.event)}: "
-        f"{share(row.k, row.n, row.rate)} of those who went on, "
-        f"{share(row.stopped_k, row.stopped_n, row.stopped_rate)} of those who stopped."
-    )

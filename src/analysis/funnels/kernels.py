@@ -1,17 +1,19 @@
-"""What people did in the time before their first conversion: who did what, and how long before.
+"""The compiled loops beside the chain search: what was done when, and the medians of waits.
 
-The rows looked at are those from a window before a user's first macro conversion (included) up to
-its instant; at that instant rows count wherever they stand, because ties have no order.
+`done_between` counts events between two instants of a person. `users_before` and `leads` look at
+the time before a person's first macro conversion: from a window before it (included) up to its
+instant, at which rows count wherever they stand, because ties have no order.
+
+`tally` and `fetch` find the median of many numbers that lie in several arrays without bringing
+them together. Numbers are counted in classes that are narrow where numbers are small: the class is
+what the first bits of a number as a float say. One pass tells in which class the median lies, and
+a second one fetches the few numbers of that class.
 """
 
 from __future__ import annotations
 
 import numba as nb
 import numpy as np
-
-# ──── passes.between
-#
-# What people did between two instants of theirs.
 
 
 @nb.njit(cache=True, nogil=True)
@@ -23,7 +25,7 @@ def done_between(time, event, offsets, users, after, before, names):
     time, event, offsets : the shard's arrays.
     users, after, before : per stretch the index of its user and two instants; what counts lies
         strictly between them.
-    names : codes from here on are hidden rows.
+    names : the number of event names; codes from here on are hidden rows.
 
     Returns
     -------
@@ -49,11 +51,8 @@ def done_between(time, event, offsets, users, after, before, names):
     return out
 
 
-# ──── passes.lookback
-
-
 @nb.njit(cache=True, nogil=True)
-def _before(time, event, start, stop, macro, window):
+def _look_back(time, event, start, stop, macro, window):
     """First and last row (excluded) of the look-back of one user; the same where there is none."""
     for i in range(start, stop):
         if event[i] == macro:
@@ -88,7 +87,7 @@ def users_before(time, event, offsets, masks, macro, window, names, known_from):
     for u in range(offsets.size - 1):
         if not masks[u] & bit:
             continue
-        first, last = _before(time, event, offsets[u], offsets[u + 1], macro, window)
+        first, last = _look_back(time, event, offsets[u], offsets[u + 1], macro, window)
         for i in range(first, last):
             e = event[i]
             if e < names and seen[e] != u:
@@ -113,16 +112,16 @@ def leads(time, event, offsets, masks, macro, window, place, wide):
     int64 array (users with the macro, `wide`): microseconds from the first time inside the window
     to the macro; −1 where the user did not do it.
     """
-    room = 0
+    converters = 0
     bit = np.uint64(1) << np.uint64(macro & 63)
     for u in range(offsets.size - 1):
-        room += (masks[u] & bit) != 0
-    out = np.full((room, wide), -1, np.int64)
+        converters += (masks[u] & bit) != 0
+    out = np.full((converters, wide), -1, np.int64)
     row = 0
     for u in range(offsets.size - 1):
         if not masks[u] & bit:
             continue
-        first, last = _before(time, event, offsets[u], offsets[u + 1], macro, window)
+        first, last = _look_back(time, event, offsets[u], offsets[u + 1], macro, window)
         for i in range(first, last):
             column = place[event[i]]
             if column >= 0 and out[row, column] < 0:
@@ -131,23 +130,9 @@ def leads(time, event, offsets, masks, macro, window, place, wide):
     return out[:row]
 
 
-# ──── passes.selection
-#
-# The middle of many numbers that lie in several arrays, without bringing them together.
-#
-# Numbers are counted in classes that are narrow where numbers are small: a class is what the first
-# bits of a number as a float say. So one look tells in which class the middle lies, and a second
-# one fetches the few numbers of that class.
-
-
 _MANTISSA_BITS = 6
-
-
 _SHIFT = np.int64(52 - _MANTISSA_BITS)
-
-
 _FIRST = (np.int64(1023) << np.int64(_MANTISSA_BITS)) - 1
-
 
 CLASSES = (64 << _MANTISSA_BITS) + 2
 """How many classes there are."""

@@ -1,10 +1,17 @@
-"""What did those do instead who stopped after a step, and who are they?
+"""What do those who stop after a step do instead, who are they, and what would they be worth?
 
-Stopped after a step: did it and no step that comes later, in a chain whose whole window the log
-covers. What they did next is the first event of any name after it, within the window that their
-chain had opened. Most of them did nothing more; that is a row like any other.
+A unit stopped after a step if it did that step and none that comes later, in a chain whose whole
+window the log covers. Its next event is the first one of any name after the step, within the
+window that the chain had opened. Most do nothing more; that is a row like any other.
 
-What this module refuses to do: call what came next a reason for stopping.
+`value_lost` is an upper bound of what is worth looking at, step by step: the people that a group
+loses against the best group, carried on at the group's own later rates, at the value of its own
+conversions. The best group is the one whose rate is surely high and not the one whose rate is
+highest, so that luck in a small group does not lead the table.
+
+What this module refuses to do: call the next event a reason for stopping, or promise a gain.
+Groups differ in who comes, so no group need be able to do as well as another; the table says where
+the distance is worth most.
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.core import checks
 from analysis.core.schema import (
     MISSING,
     MONEY_SCALE,
@@ -25,7 +33,7 @@ from analysis.core.schema import (
     UsageError,
     did_you_mean,
 )
-from analysis.eventlog import groups as breakdown
+from analysis.eventlog import groups as log_groups
 from analysis.eventlog import parallel
 from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
@@ -48,30 +56,38 @@ from analysis.funnels.data import (
 from analysis.funnels.spec import ANY_EVENT, Step
 from analysis.statistics.rates import effective_size, newcombe_from_limits, wilson
 
-# ──── funnel_next
-
-
 NOTHING = "(nothing more)"
 
-
-_COLUMNS = ["step", "after", "reached", "event", "k", "n", "share", "low", "high", "median_seconds"]
+_NEXT_COLUMNS = [
+    "step",
+    "after",
+    "reached",
+    "event",
+    "k",
+    "n",
+    "share",
+    "low",
+    "high",
+    "median_seconds",
+]
 
 
 def units(
     result: FunnelData, step: int | str, *, converted: bool = False, group: Any = None
 ) -> pd.DataFrame:
-    """Who stopped after a step, or who went on from it?
+    """Which units stopped after a step, or went on from it?
 
     Parameters
     ----------
     step : number or name of a step before the last required one.
-    converted : False: who did the step and no later one. True: who did it and the next required
-        step too. Who did a later optional step and not the required one is in neither.
+    converted : False: units that did the step and no later one. True: units that did it and the
+        next required step too. Those that did a later optional step and not the required one are
+        in neither.
     group : one group of the breakdown; default: all of them.
 
     Returns
     -------
-    The rows of ``result.mature_attempts`` that are meant, with its columns.
+    Their rows of ``result.mature_attempts``, with its columns.
 
     Raises
     ------
@@ -89,7 +105,8 @@ def units(
     >>> list(units(result, "cart")["unit"]), list(units(result, 1, converted=True)["unit"])
     (['bob'], ['ann'])
     """
-    attempts, k = _mature(result, step, group, "units")
+    k = _step_before_last(result, step, "units")
+    attempts = _mature_attempts(result, group, "units")
     if converted:
         went_on = attempts[f"step_{next_required(result, k)}"].notna()
         return attempts[went_on & attempts[f"step_{k}"].notna()].reset_index(drop=True)
@@ -135,8 +152,9 @@ def next_events(
     0            help  1  2    0.5           300.0
     1  (nothing more)  1  2    0.5             NaN
     """
-    attempts, k = _mature(result, step, group, "next_events")
-    return _tables(result, attempts, [k], top, "next_events")
+    k = _step_before_last(result, step, "next_events")
+    attempts = _mature_attempts(result, group, "next_events")
+    return _next_tables(result, attempts, [k], top, "next_events")
 
 
 def drop_offs(result: FunnelData, *, top: int = 5, group: Any = None) -> pd.DataFrame:
@@ -170,46 +188,45 @@ def drop_offs(result: FunnelData, *, top: int = 5, group: Any = None) -> pd.Data
     1   cart        1  (nothing more)  1  1
     """
     steps = list(range(1, max(required_steps(result))))
-    attempts = _attempts(result, group, "drop_offs")
-    return _tables(result, attempts, steps, top, "drop_offs")
+    attempts = _mature_attempts(result, group, "drop_offs")
+    return _next_tables(result, attempts, steps, top, "drop_offs")
 
 
-def _mature(result: FunnelData, step: int | str, group: Any, what: str) -> tuple[pd.DataFrame, int]:
-    """The mature attempts of a group, or of all that the table counts; the step's number."""
-    k = step_number(result, step, what, range(1, max(required_steps(result))))
-    return _attempts(result, group, what), k
+def _step_before_last(result: FunnelData, step: int | str, what: str) -> int:
+    """The number of a step that one can stop after."""
+    return step_number(result, step, what, range(1, max(required_steps(result))))
 
 
-def _attempts(result: FunnelData, group: Any, what: str) -> pd.DataFrame:
+def _mature_attempts(result: FunnelData, group: Any, what: str) -> pd.DataFrame:
+    """The mature attempts of a group, or of all groups of the table."""
     attempts = result.mature_attempts
     codes = group_codes(result, attempts)
     return attempts[codes >= 0 if group is None else codes == group_number(result, group, what)]
 
 
-def _tables(
+def _next_tables(
     result: FunnelData, attempts: pd.DataFrame, steps: list[int], top: int, what: str
 ) -> pd.DataFrame:
     """The rows of `next_events` for each of the steps."""
-    if not isinstance(top, int) or top < 1:
-        raise UsageError(f"{what}: top={top!r}. Allowed: a whole number from 1.")
+    checks.whole(f"{what}: top", top, least=1)
     stopped = attempts[attempts["reach"].isin(steps)]
     reach = stopped["reach"].to_numpy()
-    codes, waits = _next(result, stopped, steps)
+    codes, waits = _next_event(result, stopped, steps)
     # Units of one user are alike: their shares rest on fewer than there are.
-    who = stopped[USER if USER in stopped else "unit"]
-    user = pd.factorize(who)[0] if result.question.repeats_users else None
-    parts = [pd.DataFrame(columns=_COLUMNS)]
+    whose = stopped[USER if USER in stopped else "unit"]
+    user = pd.factorize(whose)[0] if result.question.repeats_users else None
+    parts = [pd.DataFrame(columns=_NEXT_COLUMNS)]
     for k in steps:
         own = reach == k
         rows = _ranked(codes[own], list(result.log.event_names), top)
-        part = _shares(rows, waits[own], None if user is None else user[own])
+        part = _next_shares(rows, waits[own], None if user is None else user[own])
         part = part.assign(step=k, after=step_name(result, k))
         part["reached"] = int(attempts[f"step_{k}"].notna().sum())
-        parts.append(part[_COLUMNS])
+        parts.append(part[_NEXT_COLUMNS])
     return pd.concat(parts[1:], ignore_index=True) if steps else parts[0]
 
 
-def _next(
+def _next_event(
     result: FunnelData, stopped: pd.DataFrame, steps: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each one's next event as its code, the number of names where there is none; and the wait."""
@@ -221,18 +238,19 @@ def _next(
     codes = np.full(len(stopped), len(log.event_names), np.int64)
     waits = np.full(len(stopped), NEVER)
 
-    def look(part: Located) -> None:
+    def find(part: Located) -> None:
         own = part.rows
         found = _in_shard(log.shards[part.shard], part.users, after[own], until[own], codes[own])
         codes[own], waits[own] = found
 
-    parallel.map_shards(located(log, stopped), look)
+    parallel.map_shards(located(log, stopped), find)
     return codes, waits
 
 
 def _in_shard(
     shard: Shard, users: np.ndarray, after: np.ndarray, until: np.ndarray, nothing: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
+    """The next event of each user after an instant, and the wait; `nothing` where there is none."""
     end = shard.offsets[users + 1]
     row = first_not_before(shard.time, shard.offsets[users], end, after + 1)
     hidden = shard.event[np.minimum(row, shard.rows - 1)] == nothing
@@ -248,7 +266,7 @@ def _in_shard(
 
 
 def _ranked(codes: np.ndarray, names: list[str], top: int) -> list[tuple[str, np.ndarray]]:
-    """The events, most frequent first, with who did each next; then the rest, and nothing."""
+    """The events, most frequent first, with a mask of those who did each next; then the others."""
     counts = np.bincount(codes, minlength=len(names) + 1)
     seen = [int(code) for code in np.flatnonzero(counts[:-1])]
     order = sorted(seen, key=lambda code: (-counts[code], names[code]))
@@ -258,7 +276,7 @@ def _ranked(codes: np.ndarray, names: list[str], top: int) -> list[tuple[str, np
     return [*rows, (NOTHING, codes == len(names))]
 
 
-def _shares(
+def _next_shares(
     rows: list[tuple[str, np.ndarray]], waits: np.ndarray, user: np.ndarray | None
 ) -> pd.DataFrame:
     """How many did each, their share with its limits, and the median wait."""
@@ -270,137 +288,17 @@ def _shares(
         each = np.bincount(user)
         size = np.array([effective_size(np.bincount(user, own), each) for _, own in rows])
     table["low"], table["high"] = wilson(table["share"].fillna(0) * size, size)
-    table["median_seconds"] = [np.nan if n == NOTHING else _median(waits[own]) for n, own in rows]
+    table["median_seconds"] = [
+        np.nan if n == NOTHING else _median_seconds(waits[own]) for n, own in rows
+    ]
     return table
 
 
-def _median(waits: np.ndarray) -> float:
+def _median_seconds(waits: np.ndarray) -> float:
     return float(np.median(waits)) / US_PER_SECOND if len(waits) else np.nan
 
 
-# ──── funnel_worth
-#
-# What were the conversions of a funnel worth, by group?
-#
-# The worth is a property of the event that converted. The rows of a chain are found again from its
-# user and its instants: the first row at the instant that matches the step.
-
-
-_MOST = 2.0**62
-
-
-class Worth(NamedTuple):
-    """Per group of the table: how many mature conversions have a worth (`n`), and its sum.
-
-    ``currency`` is None where the log does not say; ``missing`` says why there is no worth to
-    tell, or is empty.
-    """
-
-    n: np.ndarray
-    total: np.ndarray
-    currency: str | None
-    missing: str
-
-
-def worth_of_conversions(result: FunnelData, value: str) -> Worth:
-    """How much were the mature conversions of each group worth?
-
-    Parameters
-    ----------
-    value : a property with numbers; a log without it has no worth.
-
-    Notes
-    -----
-    Sums are of millionths, as integers, so that no order of the rows changes a digit. Worths in
-    several currencies are not added up. In any order the converting event is the last one done,
-    which may be any of the steps.
-    """
-    size = len(group_names(result))
-    nothing = np.zeros(size)
-    if result.log.kinds.get(value) != "number":
-        return Worth(nothing, nothing, None, f"the log has no property {value!r}")
-    last = max(required_steps(result))
-    attempts = result.mature_attempts
-    codes = group_codes(result, attempts)
-    done = attempts[f"step_{last}"].notna().to_numpy() & (codes >= 0)
-    converted, codes = attempts[done], codes[done]
-    instants = microseconds(converted, f"step_{last}")
-    parts = located(result.log, converted)
-    any_order = result.parameters["order"] == "any"
-    steps = result.steps if any_order else result.steps[last - 1 : last]
-    find = partial(_rows, result.log, steps, instants)
-    rows = parallel.map_shards(parts, find)
-    numbers = np.full(len(converted), np.nan)
-    for part, own in zip(parts, rows, strict=True):
-        column = result.log.shards[part.shard].columns[value]
-        assert isinstance(column, NumberColumn)  # the log says that it holds numbers
-        numbers[part.rows] = column.numbers[own]
-    known = np.isfinite(numbers)
-    valued = [own[known[part.rows]] for part, own in zip(parts, rows, strict=True)]
-    currencies = _currencies(result.log, parts, valued)
-    unit = ", ".join(currencies) or None
-    if len(currencies) > 1:
-        return Worth(nothing, nothing, unit, "worth in several currencies")
-    return _summed(numbers[known], codes[known], size, unit)
-
-
-def _summed(numbers: np.ndarray, codes: np.ndarray, size: int, unit: str | None) -> Worth:
-    millionths = np.rint(numbers * MONEY_SCALE)
-    # Beyond this size the integers would overflow, and the sum would mean nothing.
-    if float(np.abs(millionths).sum()) >= _MOST:
-        return Worth(np.zeros(size), np.zeros(size), unit, "worth too large to add up")
-    total = np.zeros(size, np.int64)
-    np.add.at(total, codes, millionths.astype(np.int64))
-    return Worth(np.bincount(codes, minlength=size), total / MONEY_SCALE, unit, "")
-
-
-def _rows(
-    log: EventLog, steps: tuple[Step, ...], instants: np.ndarray, part: Located
-) -> np.ndarray:
-    """The row of each chain's converting event."""
-    shard = log.shards[part.shard]
-    instant, end = instants[part.rows], shard.offsets[part.users + 1]
-    row = first_not_before(shard.time, shard.offsets[part.users], end, instant)
-    matching = np.flatnonzero(_matches(log, steps, part.shard))
-    found = matching[np.searchsorted(matching, row)]
-    assert (found < end).all()  # a chain ends at a row that matches
-    return found
-
-
-def _matches(log: EventLog, steps: tuple[Step, ...], number: int) -> np.ndarray:
-    """Which rows of a shard match one of the steps, its conditions on properties too?"""
-    names = log.event_names
-    found = np.zeros(log.shards[number].rows, np.bool_)
-    for step in steps:
-        wanted = [step.events == (ANY_EVENT,) or name in step.events for name in names]
-        shard: Shard = (log.where(**step.where) if step.where else log).shards[number]
-        found |= np.array([*wanted, False])[shard.event]
-    return found
-
-
-def _currencies(log: EventLog, parts: list[Located], rows: list[np.ndarray]) -> list[str]:
-    if log.kinds.get(CURRENCY) != "text" or not parts:
-        return []
-    shards = [log.shards[part.shard] for part in parts]
-    names = breakdown.groups_of(shards, rows, [CURRENCY]).names
-    return sorted({str(name) for name in names} - {MISSING})
-
-
-# ──── funnel_value
-#
-# What would each step bring if every group did as well there as the best one?
-#
-# An upper bound of what is worth looking at, step by step: the people that a group loses against
-# the best group, carried on at the group's own later rates, at the worth of its own conversions.
-# The best group is the one whose rate is surely high and not the one whose rate is highest, so that
-# luck in a small group does not lead the table.
-#
-# What this module refuses to do: promise. Groups differ in who comes, so no group need be able to
-# do
-# as well as another; the table says where the distance is worth most.
-
-
-_COLUMNS_funnel_value = [
+_VALUE_COLUMNS = [
     "group",
     "step",
     "event",
@@ -427,11 +325,11 @@ def value_lost(
 
     Parameters
     ----------
-    value : the property of the converting event that holds its worth; a log without ``"value"``
-        has no worth and loses units and conversions only.
+    value : the property of the converting event that holds its value; in a log without
+        ``"value"`` only lost units and conversions are counted.
     min_n : with fewer at the step before, a group is not taken as the best.
-    min_conversions : with fewer that have a worth, a group's conversions are given the mean of
-        all groups.
+    min_conversions : with fewer that have a value, a group's conversions get the mean of all
+        groups.
 
     Returns
     -------
@@ -455,7 +353,7 @@ def value_lost(
     -----
     The limits are those of Newcombe's interval of the difference of the two rates (1998, *Stat
     Med* 17:873) times ``n_previous``. They do not hold the chance in which group is the best,
-    nor that in the later rates and the worth.
+    nor that in the later rates and the values.
 
     Examples
     --------
@@ -472,32 +370,30 @@ def value_lost(
     0  desktop       0.50    desktop         0.0         0.0
     1   mobile       0.25    desktop        50.0       500.0
     """
-    for name, given in (("min_n", min_n), ("min_conversions", min_conversions)):
-        if not isinstance(given, int) or given < 1:
-            raise UsageError(f"value_lost: {name}={given!r}. Allowed: a whole number from 1.")
+    checks.whole("value_lost: min_n", min_n, least=1)
+    checks.whole("value_lost: min_conversions", min_conversions, least=1)
     if len(group_names(result)) < 2 and not result.parameters["by"]:
         raise UsageError(
             "value_lost: the funnel has no groups to compare. Ask for it with by='device' or "
             "another property."
         )
     _check_value(result, value)
-    worth = worth_of_conversions(result, value)
+    values = conversion_values(result, value)
     table, later = result.table, _later_rates(result)
     rows = []
     for step in required_steps(result)[1:]:
         at: list[dict[Any, Any]] = table[table["step"] == step].to_dict("records")
         best = _best(at, min_n)
         for code, row in enumerate(at):
-            said = {"code": code} | {name: row[name] for name in _COLUMNS_funnel_value[:5]}
-            said |= _against(row, best, later[code, step - 1], min_n)
-            said |= _worth_of(worth, code, min_conversions)
-            said["note"] = "; ".join(filter(None, [said["note"], said.pop("no_worth")]))
+            said = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:5]}
+            said |= _loss_against(row, best, later[code, step - 1], min_n)
+            said |= _mean_value(values, code, min_conversions)
+            said["note"] = "; ".join(filter(None, [said["note"], said.pop("no_value")]))
             rows.append(said)
-    lost = pd.DataFrame(
-        rows, columns=["code", *(n for n in _COLUMNS_funnel_value if n != "lost_value")]
-    )
+    columns = ["code", *(name for name in _VALUE_COLUMNS if name != "lost_value")]
+    lost = pd.DataFrame(rows, columns=columns)
     lost["lost_value"] = lost["lost_conversions"] * lost["value_per_conversion"]
-    return lost.sort_values(["code", "step"], ignore_index=True)[_COLUMNS_funnel_value]
+    return lost.sort_values(["code", "step"], ignore_index=True)[_VALUE_COLUMNS]
 
 
 def _check_value(result: FunnelData, value: str) -> None:
@@ -505,7 +401,7 @@ def _check_value(result: FunnelData, value: str) -> None:
     if kinds.get(value) == "number" or (value == VALUE and value not in kinds):
         return
     numbers = [name for name, kind in kinds.items() if kind == "number"]
-    why = "holds text" if value in kinds else "is no property of this log"
+    why = "holds text" if value in kinds else "is not a property of this log"
     raise UsageError(
         f"value_lost: value={value!r} {why}.{did_you_mean(value, numbers)} "
         f"Properties with numbers: {', '.join(map(repr, numbers)) or 'none'}."
@@ -534,23 +430,24 @@ def _nameless(group: Any) -> bool:
     return group == OTHER or values == {MISSING}
 
 
-def _against(
+def _loss_against(
     row: dict[Any, Any], best: dict[Any, Any] | None, later: float, min_n: int
 ) -> dict[str, Any]:
     """What a group loses at a step against the best group."""
-    n, nothing = row["n_previous"], np.nan
-    if best is None or not n:
-        why = f"no group of {min_n} or more at the step before" if best is None else ""
-        lost, name, rate = (nothing, nothing, nothing), None, nothing
-        if best is not None:
-            name, rate, why = best["group"], best["step_rate"], "nobody at the step before"
+    n, undefined = row["n_previous"], (np.nan, np.nan, np.nan)
+    if best is None:
+        name, rate, lost = None, np.nan, undefined
+        why = f"no group of {min_n} or more at the step before"
+    elif not n:
+        name, rate, lost = best["group"], best["step_rate"], undefined
+        why = "nobody at the step before"
     elif row is best:
-        lost, name, rate, why = (0.0, 0.0, 0.0), row["group"], row["step_rate"], ""
+        name, rate, lost, why = row["group"], row["step_rate"], (0.0, 0.0, 0.0), ""
     else:
+        name, rate, why = best["group"], best["step_rate"], ""
         one, other = ((own["step_rate"], own["low"], own["high"]) for own in (best, row))
         more = newcombe_from_limits(one, other)
         lost = (n * float(more.estimate), n * float(more.low), n * float(more.high))
-        name, rate, why = best["group"], best["step_rate"], ""
     return {
         "best_group": name,
         "best_rate": rate,
@@ -562,14 +459,120 @@ def _against(
     }
 
 
-def _worth_of(worth: Worth, code: int, min_conversions: int) -> dict[str, Any]:
-    """The mean worth of a conversion of a group, or of all where it has few."""
-    own = bool(worth.n[code] >= min_conversions)
-    n, total = (worth.n[code], worth.total[code]) if own else (worth.n.sum(), worth.total.sum())
-    known = n > 0 and not worth.missing
+def _mean_value(values: ConversionValues, code: int, min_conversions: int) -> dict[str, Any]:
+    """The mean value of a conversion of a group, or of all groups where it has few."""
+    own = bool(values.n[code] >= min_conversions)
+    n, total = (values.n[code], values.total[code]) if own else (values.n.sum(), values.total.sum())
+    known = n > 0 and not values.missing
     return {
         "value_per_conversion": total / n if known else np.nan,
         "value_of": ("the group" if own else "all groups") if known else None,
-        "currency": worth.currency,
-        "no_worth": worth.missing or ("" if known else "no conversion has a worth"),
+        "currency": values.currency,
+        "no_value": values.missing or ("" if known else "no conversion has a worth"),
     }
+
+
+class ConversionValues(NamedTuple):
+    """The value of the mature conversions of each group of the table.
+
+    Attributes
+    ----------
+    n : how many of them have a value; ``total`` is its sum.
+    currency : None where the log does not say.
+    missing : why there is no value to tell; empty where there is one.
+    """
+
+    n: np.ndarray
+    total: np.ndarray
+    currency: str | None
+    missing: str
+
+
+def conversion_values(result: FunnelData, value: str) -> ConversionValues:
+    """What were the mature conversions of each group worth?
+
+    Parameters
+    ----------
+    value : a property with numbers; without it in the log there is no value.
+
+    Notes
+    -----
+    The converting row of a chain is found again from its user and its instants: the first row at
+    the instant that matches the step. In any order the converting event is the last one done,
+    which may be any of the steps. Sums are of millionths, as integers, so that no order of the
+    rows changes a digit. Values in several currencies are not added up.
+    """
+    size = len(group_names(result))
+    nothing = np.zeros(size)
+    if result.log.kinds.get(value) != "number":
+        return ConversionValues(nothing, nothing, None, f"the log has no property {value!r}")
+    last = max(required_steps(result))
+    attempts = result.mature_attempts
+    codes = group_codes(result, attempts)
+    done = attempts[f"step_{last}"].notna().to_numpy() & (codes >= 0)
+    converted, codes = attempts[done], codes[done]
+    instants = microseconds(converted, f"step_{last}")
+    parts = located(result.log, converted)
+    any_order = result.parameters["order"] == "any"
+    steps = result.steps if any_order else result.steps[last - 1 : last]
+    find = partial(_converting_rows, result.log, steps, instants)
+    rows = parallel.map_shards(parts, find)
+    numbers = np.full(len(converted), np.nan)
+    for part, own in zip(parts, rows, strict=True):
+        column = result.log.shards[part.shard].columns[value]
+        assert isinstance(column, NumberColumn)  # the log says that it holds numbers
+        numbers[part.rows] = column.numbers[own]
+    known = np.isfinite(numbers)
+    valued = [own[known[part.rows]] for part, own in zip(parts, rows, strict=True)]
+    currencies = _currencies(result.log, parts, valued)
+    unit = ", ".join(currencies) or None
+    if len(currencies) > 1:
+        return ConversionValues(nothing, nothing, unit, "worth in several currencies")
+    return _summed(numbers[known], codes[known], size, unit)
+
+
+def _converting_rows(
+    log: EventLog, steps: tuple[Step, ...], instants: np.ndarray, part: Located
+) -> np.ndarray:
+    """The row of each chain's converting event."""
+    shard = log.shards[part.shard]
+    instant, end = instants[part.rows], shard.offsets[part.users + 1]
+    row = first_not_before(shard.time, shard.offsets[part.users], end, instant)
+    matching = np.flatnonzero(_matches(log, steps, part.shard))
+    found = matching[np.searchsorted(matching, row)]
+    assert (found < end).all()  # a chain ends at a row that matches
+    return found
+
+
+def _matches(log: EventLog, steps: tuple[Step, ...], number: int) -> np.ndarray:
+    """Which rows of a shard match one of the steps, its conditions on properties too?"""
+    names = log.event_names
+    found = np.zeros(log.shards[number].rows, np.bool_)
+    for step in steps:
+        wanted = [step.events == (ANY_EVENT,) or name in step.events for name in names]
+        shard: Shard = (log.where(**step.where) if step.where else log).shards[number]
+        found |= np.array([*wanted, False])[shard.event]
+    return found
+
+
+def _currencies(log: EventLog, parts: list[Located], rows: list[np.ndarray]) -> list[str]:
+    if log.kinds.get(CURRENCY) != "text" or not parts:
+        return []
+    shards = [log.shards[part.shard] for part in parts]
+    names = log_groups.groups_of(shards, rows, [CURRENCY]).names
+    return sorted({str(name) for name in names} - {MISSING})
+
+
+_MOST_MILLIONTHS = 2.0**62
+"""Beyond this size the integers would overflow, and the sum would mean nothing."""
+
+
+def _summed(
+    numbers: np.ndarray, codes: np.ndarray, size: int, unit: str | None
+) -> ConversionValues:
+    millionths = np.rint(numbers * MONEY_SCALE)
+    if float(np.abs(millionths).sum()) >= _MOST_MILLIONTHS:
+        return ConversionValues(np.zeros(size), np.zeros(size), unit, "worth too large to add up")
+    total = np.zeros(size, np.int64)
+    np.add.at(total, codes, millionths.astype(np.int64))
+    return ConversionValues(np.bincount(codes, minlength=size), total / MONEY_SCALE, unit, "")

@@ -27,112 +27,13 @@ from analysis.core import checks
 from analysis.core.schema import SESSION, USER, VALUE, human_duration
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.units import units
-from analysis.funnels import losses as funnel_next
-from analysis.funnels import over_time as funnel_times
-from analysis.funnels import over_time as funnel_trend
+from analysis.funnels import losses, over_time
 from analysis.funnels.compare import compare
 from analysis.funnels.counts import FunnelSums, funnel_table, sums_of
 from analysis.funnels.data import FunnelData
 from analysis.funnels.figures import funnel_bars
-from analysis.funnels.losses import value_lost
-from analysis.funnels.over_time import with_estimates
-from analysis.funnels.spec import Exclusion, Question, question_of
+from analysis.funnels.spec import Exclusion, FunnelSpec, funnel_spec
 from analysis.statistics.rates import wilson
-
-# ──── funnel_words
-#
-# What a funnel says in words: its sentence, and the caveats that travel with its numbers.
-
-
-def noun(question: Question) -> str:
-    """What is counted, in the plural."""
-    if question.attempts:
-        return "attempts"
-    if question.hold:
-        return f"units ({', '.join((question.unit, *question.hold))})"
-    return {USER: "users", SESSION: "sessions"}.get(question.unit, f"units ({question.unit})")
-
-
-def funnel_warnings(sums: FunnelSums, question: Question, rows_left_out: int) -> tuple[str, ...]:
-    """What a reader of the numbers must know; `rows_left_out` had no value of the unit."""
-    entered, immature, tied = sums.entered, sums.immature, sums.tied
-    who = noun(question)
-    said = []
-    if immature:
-        said.append(
-            f"{immature:,} of {entered:,} {who} entered less than "
-            f"{human_duration(question.window_us)} before the log ends: they are counted, and left "
-            "out of every rate."
-        )
-    if tied:
-        said.append(
-            f"{tied:,} of {entered:,} {who} got as far as they did only because events at the "
-            "same instant count in whichever order helps (ties='strict' tells without them)."
-        )
-    without = rows_left_out + sums.left_out
-    if without:
-        missing = question.inside_user or (question.unit,)
-        said.append(
-            f"{without:,} {'row' if without == 1 else 'rows'} without a value of "
-            f"{', '.join(map(repr, missing))} belong to no unit: left out."
-        )
-    if sums.ungrouped:
-        said.append(
-            f"{sums.ungrouped:,} {who} never reach step {question.by_at}, whose "
-            f"{', '.join(map(repr, question.by))} makes the groups: they are in none."
-        )
-    if question.repeats_users:
-        said.append(
-            f"One user can be several {who}: the intervals take users as the independent units."
-        )
-    return tuple(said)
-
-
-def funnel_sentence(table: pd.DataFrame, question: Question, immature: int) -> str:
-    """How many of those who entered converted, with the interval, and where most were lost."""
-    totals = table.groupby("step")["k"].sum().to_numpy()
-    names = table["event"].iloc[: len(totals)].tolist()
-    who = noun(question)
-    last = question.conversion
-    n, k = int(totals[0]), int(totals[last - 1])
-    if not n:
-        why = "entered so long ago that their window is over" if immature else "entered"
-        none = "No user" if who == "users" else f"None of the {who}"
-        return f"{none} {why}: there is no rate to tell ({names[0]} to {names[last - 1]})."
-    if last == 1:
-        return f"{n:,} {who} did {names[0]}."
-    reached = f" that reached step {question.by_at}" if isinstance(question.by_at, int) else ""
-    said = (
-        f"{k / n:.1%} of {n:,} {who}{reached} got from {names[0]} to {names[last - 1]} "
-        f"within {human_duration(question.window_us)}{_interval(table, question, k, n, last)}."
-    )
-    required = [i for i, step in enumerate(question.steps) if not step.optional]
-    lost = totals[required][:-1] - totals[required][1:]
-    worst = int(np.argmax(lost)) if len(lost) else 0
-    if len(lost) and lost[worst]:
-        of = int(totals[required[worst]])
-        said += (
-            f" Most were lost between {names[required[worst]]} and {names[required[worst + 1]]}: "
-            f"{lost[worst]:,} of {of:,} ({lost[worst] / of:.1%})."
-        )
-    return said
-
-
-def _interval(table: pd.DataFrame, question: Question, k: int, n: int, last: int) -> str:
-    """The interval of the rate of all groups together."""
-    mine = table[table["step"] == last]
-    if len(mine) == 1:
-        low, high = mine["rate_low"].iloc[0], mine["rate_high"].iloc[0]
-    elif question.repeats_users:
-        return ""
-    else:
-        low, high = (float(limit) for limit in wilson(k, n))
-    return f" (95 % interval {low:.1%} to {high:.1%})"
-
-
-# ──── funnel_result
-#
-# The answer of a funnel: its table, its chains, its trend, its sentence and its figure.
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -162,45 +63,41 @@ class FunnelResult(FunnelData):
         return funnel_bars(self.table, noun=self.counted)
 
     def trend(self, freq: str = "W", time_zone: str = "UTC") -> pd.DataFrame:
-        """How did the rate develop by period of entry? See `funnel_trend.trend`."""
-        return funnel_trend.trend(self, freq, time_zone)
+        """How did the rate develop by period of entry? See `over_time.trend`."""
+        return over_time.trend(self, freq, time_zone)
 
     def recent(self, freq: str = "W", time_zone: str = "UTC") -> pd.DataFrame:
         """The trend, with a Kaplan-Meier estimate where a period is too young for a rate.
 
-        See `funnel_recent.with_estimates` for the columns that are added.
+        See `over_time.with_estimates` for the columns that are added.
         """
-        return with_estimates(self, self.trend(freq, time_zone))
+        return over_time.with_estimates(self, self.trend(freq, time_zone))
 
     def times(self, step: int | str | None = None, *, since: str = "previous") -> pd.DataFrame:
-        """How long do units take to a step? Median and quantiles; see `funnel_times.times`."""
-        return funnel_times.times(self, step, since=since)
+        """How long do units take to a step? Median and quantiles; see `over_time.times`."""
+        return over_time.times(self, step, since=since)
 
     def time_curve(self, step: int | str | None = None) -> pd.DataFrame:
-        """What share has reached a step by which time? See `funnel_times.time_curve`."""
-        return funnel_times.time_curve(self, step)
+        """What share has reached a step by which time? See `over_time.time_curve`."""
+        return over_time.time_curve(self, step)
 
     def next_events(self, step: int | str, *, top: int = 10) -> pd.DataFrame:
-        """What did units do next that stopped after a step? See `funnel_next.next_events`."""
-        return funnel_next.next_events(self, step, top=top)
+        """What did the units that stopped after a step do next? See `losses.next_events`."""
+        return losses.next_events(self, step, top=top)
 
     def units(self, step: int | str, *, converted: bool = False) -> pd.DataFrame:
-        """Who stopped after a step, or went on? See `funnel_next.units`."""
-        return funnel_next.units(self, step, converted=converted)
+        """Who stopped after a step, or went on? See `losses.units`."""
+        return losses.units(self, step, converted=converted)
 
     def compare(self, a: Any, b: Any) -> pd.DataFrame:
-        """Where do two groups, or two funnels, differ? See `funnel_compare.compare`."""
+        """Where do two groups, or two funnels, differ? See `compare.compare`."""
         return compare(self, a, b)
 
     def value_lost(self, *, value: str = VALUE, min_n: int = 100) -> pd.DataFrame:
-        """What would each step bring if every group did as well as the best one?
-
-        See `funnel_value.value_lost`.
+        """What would each step bring if every group did as well as the best? See
+        `losses.value_lost`.
         """
-        return value_lost(self, value=value, min_n=min_n)
-
-
-# ──── funnels
+        return losses.value_lost(self, value=value, min_n=min_n)
 
 
 def funnel(
@@ -225,7 +122,7 @@ def funnel(
 
     Parameters
     ----------
-    log : the events.
+    log : the events; see `analysis.core.checks`.
     steps : event names, lists of alternative names, `Step`, or dicts with the arguments of
         `Step`. The same event may stand in several steps; one event never serves two.
     order : ``"sequential"``: steps in order, anything may happen between. ``"strict"``: the
@@ -260,7 +157,7 @@ def funnel(
     Raises
     ------
     UsageError
-        If an event, property or option is unknown, out of range, or senseless beside another.
+        If an event, property or option is unknown, out of range, or makes no sense beside another.
     DataError
         If the log is empty.
 
@@ -292,38 +189,122 @@ def funnel(
         "ties": ties,
         "entered": entered,
     }
-    question = question_of(log, steps, options)
+    spec = funnel_spec(log, steps, options)
     rows_left_out = 0
-    if question.unit not in (USER, SESSION):
-        log, rows_left_out = units(log, question.unit)
-    return _answer(log, question, options, rows_left_out)
+    if spec.unit not in (USER, SESSION):
+        log, rows_left_out = units(log, spec.unit)
+    return _answer(log, spec, options, rows_left_out)
 
 
 def _answer(
-    log: EventLog, question: Question, options: Mapping[str, Any], rows_left_out: int
+    log: EventLog, spec: FunnelSpec, options: Mapping[str, Any], rows_left_out: int
 ) -> FunnelResult:
-    """The answer to a checked question; the log's users are the units, or what holds them."""
-    sums = sums_of(log, question)
+    """Answer a checked spec; the log's users are the units, or the property's values."""
+    sums = sums_of(log, spec)
 
-    def ask(*, entered: tuple[Any, Any], top: int = question.top) -> FunnelResult:
-        changed = dataclasses.replace(
-            question, entered=checks.entry_range("funnel", entered), top=top
-        )
+    def ask(*, entered: tuple[Any, Any], top: int = spec.top) -> FunnelResult:
+        changed = dataclasses.replace(spec, entered=checks.entry_range("funnel", entered), top=top)
         return _answer(log, changed, {**options, "entered": entered, "top": top}, rows_left_out)
 
     return FunnelResult(
-        table=funnel_table(sums, question),
+        table=funnel_table(sums, spec),
         parameters=options,
         warnings=(
-            *funnel_warnings(sums, question, rows_left_out),
-            *look_ahead_warnings(log, question.entered[0]),
+            *funnel_warnings(sums, spec, rows_left_out),
+            *look_ahead_warnings(log, spec.entered[0]),
         ),
-        steps=question.steps,
-        window_us=question.window_us,
+        steps=spec.steps,
+        window_us=spec.window_us,
         immature=sums.immature,
         tied=sums.tied,
-        question=question,
+        question=spec,
         log=log,
         ask=ask,
         sums=sums,
     )
+
+
+def noun(spec: FunnelSpec) -> str:
+    """What is counted, in the plural."""
+    if spec.attempts:
+        return "attempts"
+    if spec.hold:
+        return f"units ({', '.join((spec.unit, *spec.hold))})"
+    return {USER: "users", SESSION: "sessions"}.get(spec.unit, f"units ({spec.unit})")
+
+
+def funnel_warnings(sums: FunnelSums, spec: FunnelSpec, rows_left_out: int) -> tuple[str, ...]:
+    """What a reader of the numbers must know; `rows_left_out` had no value of the unit."""
+    entered, immature, tied = sums.entered, sums.immature, sums.tied
+    who = noun(spec)
+    said = []
+    if immature:
+        said.append(
+            f"{immature:,} of {entered:,} {who} entered less than "
+            f"{human_duration(spec.window_us)} before the log ends: they are counted, and left "
+            "out of every rate."
+        )
+    if tied:
+        said.append(
+            f"{tied:,} of {entered:,} {who} got as far as they did only because events at the "
+            "same instant count in whichever order helps (ties='strict' tells without them)."
+        )
+    without = rows_left_out + sums.left_out
+    if without:
+        missing = spec.inside_user or (spec.unit,)
+        said.append(
+            f"{without:,} {'row' if without == 1 else 'rows'} without a value of "
+            f"{', '.join(map(repr, missing))} belong to no unit: left out."
+        )
+    if sums.ungrouped:
+        said.append(
+            f"{sums.ungrouped:,} {who} never reach step {spec.by_at}, whose "
+            f"{', '.join(map(repr, spec.by))} makes the groups: they are in none."
+        )
+    if spec.repeats_users:
+        said.append(
+            f"One user can be several {who}: the intervals take users as the independent units."
+        )
+    return tuple(said)
+
+
+def funnel_sentence(table: pd.DataFrame, spec: FunnelSpec, immature: int) -> str:
+    """How many of those who entered converted, with the interval, and where most were lost."""
+    totals = table.groupby("step")["k"].sum().to_numpy()
+    names = table["event"].iloc[: len(totals)].tolist()
+    who = noun(spec)
+    last = spec.conversion
+    n, k = int(totals[0]), int(totals[last - 1])
+    if not n:
+        why = "entered so long ago that their window is over" if immature else "entered"
+        none = "No user" if who == "users" else f"None of the {who}"
+        return f"{none} {why}: there is no rate to tell ({names[0]} to {names[last - 1]})."
+    if last == 1:
+        return f"{n:,} {who} did {names[0]}."
+    reached = f" that reached step {spec.by_at}" if isinstance(spec.by_at, int) else ""
+    said = (
+        f"{k / n:.1%} of {n:,} {who}{reached} got from {names[0]} to {names[last - 1]} "
+        f"within {human_duration(spec.window_us)}{_interval(table, spec, k, n, last)}."
+    )
+    required = [i for i, step in enumerate(spec.steps) if not step.optional]
+    lost = totals[required][:-1] - totals[required][1:]
+    worst = int(np.argmax(lost)) if len(lost) else 0
+    if len(lost) and lost[worst]:
+        of = int(totals[required[worst]])
+        said += (
+            f" Most were lost between {names[required[worst]]} and {names[required[worst + 1]]}: "
+            f"{lost[worst]:,} of {of:,} ({lost[worst] / of:.1%})."
+        )
+    return said
+
+
+def _interval(table: pd.DataFrame, spec: FunnelSpec, k: int, n: int, last: int) -> str:
+    """The interval of the rate of all groups together."""
+    mine = table[table["step"] == last]
+    if len(mine) == 1:
+        low, high = mine["rate_low"].iloc[0], mine["rate_high"].iloc[0]
+    elif spec.repeats_users:
+        return ""
+    else:
+        low, high = (float(limit) for limit in wilson(k, n))
+    return f" (95 % interval {low:.1%} to {high:.1%})"

@@ -1,4 +1,4 @@
-"""Is this a question that a funnel can answer? Every option, checked against the log.
+"""What does a funnel ask? Its steps, exclusions and options, as plain data and all checked.
 
 Everything a person can get wrong is found here, in one line, before a single row is read.
 """
@@ -22,19 +22,19 @@ from analysis.core.schema import (
     duration_us,
     one_of,
 )
-from analysis.eventlog import filters as predicates
+from analysis.eventlog import filters
 from analysis.eventlog.log import EventLog
-
-# ──── funnel_steps
-#
-# What a funnel asks for: steps and exclusions as plain data, as a report definition holds them.
-
-
-MOST_STEPS = 64
-
 
 ANY_EVENT = "*"
 
+MOST_STEPS = 64
+
+MOST_IN_ANY_ORDER: Final = 12
+"""Steps in any order that limits or exclusions allow: the search keeps a chain per set of them."""
+
+_ORDERS: Final = ("sequential", "strict", "any")
+_EFFECTS: Final = ("end_attempt", "drop_attempt", "drop_unit")
+_TOUCHES: Final = ("entry", "first_touch", "last_touch")
 
 _Kind = TypeVar("_Kind", "Step", "Exclusion")
 
@@ -47,8 +47,7 @@ class Step:
     ----------
     event : an event's name, several alternative names, or ``"*"`` for any event.
     where : conditions on properties (``{"value": ">= 50"}``).
-    within : the longest wait since the previous step done (``"1h"``); of no meaning where there is
-        none.
+    within : the longest wait since the step done before (``"1h"``); step 1 has none before it.
     optional : the step may be skipped.
     label : what to call the step; default: the event's name.
 
@@ -118,92 +117,9 @@ class Exclusion:
         return {k: v for k, v in given.items() if v is not None} | {"event": event}
 
 
-def as_steps(steps: Sequence[Any]) -> tuple[Step, ...]:
-    """Names, dictionaries and `Step` as `Step`.
-
-    Raises
-    ------
-    UsageError
-        If there is no step, more than 64, or one that is none of these.
-    """
-    if isinstance(steps, str) or not isinstance(steps, Sequence):
-        raise UsageError(f"funnel: steps={steps!r} is not a list. Allowed: a list of event names.")
-    if not steps:
-        raise UsageError("funnel: steps is empty. Give at least one event: log.summary().")
-    if len(steps) > MOST_STEPS:
-        raise UsageError(
-            f"funnel: {len(steps)} steps. Allowed: up to {MOST_STEPS}. Ask for the ones that count."
-        )
-    return tuple(_as_step(step, number) for number, step in enumerate(steps, start=1))
-
-
-def as_exclusions(exclude: Any) -> tuple[Exclusion, ...]:
-    """Names, dictionaries and `Exclusion` as `Exclusion`; one alone is a list of one.
-
-    Raises
-    ------
-    UsageError
-        If there are more than 64, or one that is none of these.
-    """
-    if isinstance(exclude, (str, Mapping, Exclusion)):
-        exclude = [exclude]
-    if not isinstance(exclude, Sequence):
-        raise UsageError(
-            f"funnel: exclude={exclude!r} is not a list. Allowed: a list of Exclusion."
-        )
-    if len(exclude) > MOST_STEPS:
-        raise UsageError(f"funnel: {len(exclude)} exclusions. Allowed: up to {MOST_STEPS}.")
-    return tuple(
-        _made(one, Exclusion, f"exclusion {number}") for number, one in enumerate(exclude, start=1)
-    )
-
-
-def _as_step(step: Any, number: int) -> Step:
-    return _made(step, Step, f"step {number}")
-
-
-def _made(given: Any, kind: type[_Kind], what: str) -> _Kind:
-    """A `Step` or an `Exclusion` from what stands for one."""
-    if isinstance(given, str):
-        return kind(given)
-    if isinstance(given, Mapping):
-        known = [f.name for f in fields(kind)]
-        for key in given:
-            if key not in known:
-                raise UsageError(
-                    f"funnel: {what} has a key {key!r}.{did_you_mean(key, known)} "
-                    f"Allowed: {', '.join(known)}."
-                )
-        if EVENT not in given:
-            raise UsageError(f"funnel: {what} has no event. Give {{'event': 'name'}}.")
-        given = kind(**given)
-    named = isinstance(given, kind) and isinstance(given.event, (str, list, tuple))
-    if named and given.events and all(isinstance(e, str) for e in given.events):
-        return given
-    if isinstance(given, (list, tuple)):
-        return _made(kind(tuple(given)), kind, what)
-    raise UsageError(
-        f"funnel: {what} is {given!r}. Allowed: an event name, a list of alternative names, "
-        f"{kind.__name__}(...), or a dict with the arguments of {kind.__name__}."
-    )
-
-
-# ──── funnel_options
-
-
-MOST_IN_ANY_ORDER: Final = 12
-"""Steps in any order that limits or exclusions allow: the search keeps a chain per set of them."""
-
-
-_ORDERS: Final = ("sequential", "strict", "any")
-
-
-_EFFECTS: Final = ("end_attempt", "drop_attempt", "drop_unit")
-
-
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What a funnel asks, checked: instants and durations in microseconds, names known."""
+class FunnelSpec:
+    """What a funnel asks, checked: instants and durations in microseconds, every name known."""
 
     steps: tuple[Step, ...]
     exclusions: tuple[Exclusion, ...]
@@ -242,8 +158,12 @@ class Question:
         return self.attempts or bool(self.inside_user)
 
 
-def question_of(log: EventLog, steps: Sequence[Any], options: Mapping[str, Any]) -> Question:
-    """The options of `funnel`, checked.
+def funnel_spec(log: EventLog, steps: Sequence[Any], options: Mapping[str, Any]) -> FunnelSpec:
+    """Check the steps and options of `funnel`.
+
+    Parameters
+    ----------
+    options : every keyword argument of `funnel`, as given.
 
     Raises
     ------
@@ -257,15 +177,15 @@ def question_of(log: EventLog, steps: Sequence[Any], options: Mapping[str, Any])
     _check_words(options)
     window_us = duration_us(options["window"], "funnel: window")
     hold, by = (_names(options[option], option) for option in ("hold", "by"))
-    _check_properties(log, [*by], "by")
-    _check_properties(log, [*hold], "hold")
+    _check_properties(log, by, "by")
+    _check_properties(log, hold, "hold")
     _check_unit(log, options["unit"])
     if not len(log.shards) or not log.event_names:
         raise DataError("funnel: the log is empty. Import events first: workbook import FILE.")
     _check_steps(log, asked, options["order"])
     _check_exclusions(log, exclusions, len(asked))
     _check_by_at(options["by_at"], by, len(asked))
-    question = Question(
+    spec = FunnelSpec(
         steps=asked,
         exclusions=exclusions,
         order=options["order"],
@@ -282,8 +202,74 @@ def question_of(log: EventLog, steps: Sequence[Any], options: Mapping[str, Any])
         strict=options["ties"] == "strict",
         entered=checks.entry_range("funnel", options["entered"]),
     )
-    _check_together(question)
-    return question
+    _check_any_order(spec)
+    return spec
+
+
+def as_steps(steps: Sequence[Any]) -> tuple[Step, ...]:
+    """Turn names, dictionaries and `Step` into `Step`.
+
+    Raises
+    ------
+    UsageError
+        If there is no step, more than 64, or one that is none of these.
+    """
+    if isinstance(steps, str) or not isinstance(steps, Sequence):
+        raise UsageError(f"funnel: steps={steps!r} is not a list. Allowed: a list of event names.")
+    if not steps:
+        raise UsageError("funnel: steps is empty. Give at least one event: log.summary().")
+    if len(steps) > MOST_STEPS:
+        raise UsageError(
+            f"funnel: {len(steps)} steps. Allowed: up to {MOST_STEPS}. Ask for the ones that count."
+        )
+    return tuple(_made(step, Step, f"step {number}") for number, step in enumerate(steps, start=1))
+
+
+def as_exclusions(exclude: Any) -> tuple[Exclusion, ...]:
+    """Turn names, dictionaries and `Exclusion` into `Exclusion`; one alone is a list of one.
+
+    Raises
+    ------
+    UsageError
+        If there are more than 64, or one that is none of these.
+    """
+    if isinstance(exclude, (str, Mapping, Exclusion)):
+        exclude = [exclude]
+    if not isinstance(exclude, Sequence):
+        raise UsageError(
+            f"funnel: exclude={exclude!r} is not a list. Allowed: a list of Exclusion."
+        )
+    if len(exclude) > MOST_STEPS:
+        raise UsageError(f"funnel: {len(exclude)} exclusions. Allowed: up to {MOST_STEPS}.")
+    return tuple(
+        _made(one, Exclusion, f"exclusion {number}") for number, one in enumerate(exclude, start=1)
+    )
+
+
+def _made(given: Any, kind: type[_Kind], what: str) -> _Kind:
+    """Make a `Step` or an `Exclusion` of what stands for one."""
+    if isinstance(given, str):
+        return kind(given)
+    if isinstance(given, Mapping):
+        known = [f.name for f in fields(kind)]
+        for key in given:
+            if key not in known:
+                raise UsageError(
+                    f"funnel: {what} has a key {key!r}.{did_you_mean(key, known)} "
+                    f"Allowed: {', '.join(known)}."
+                )
+        if EVENT not in given:
+            raise UsageError(f"funnel: {what} has no event. Give {{'event': 'name'}}.")
+        given = kind(**given)
+    named = isinstance(given, kind) and isinstance(given.event, (str, list, tuple))
+    if named and given.events and all(isinstance(e, str) for e in given.events):
+        return given
+    if isinstance(given, (list, tuple)):
+        return _made(kind(tuple(given)), kind, what)
+    raise UsageError(
+        f"funnel: {what} is {given!r}. Allowed: an event name, a list of alternative names, "
+        f"{kind.__name__}(...), or a dict with the arguments of {kind.__name__}."
+    )
 
 
 def _check_words(given: Mapping[str, Any]) -> None:
@@ -292,8 +278,7 @@ def _check_words(given: Mapping[str, Any]) -> None:
     one_of("funnel: entry", given["entry"], ["best", "first"])
     one_of("funnel: ties", given["ties"], ["lenient", "strict"])
     one_of("funnel: on_exclude", given["on_exclude"], _EFFECTS)
-    if not isinstance(given["top"], int) or given["top"] < 1:
-        raise UsageError(f"funnel: top={given['top']!r}. Allowed: a whole number from 1.")
+    checks.whole("funnel: top", given["top"], least=1)
     if given["count"] == "attempts" and given["entry"] != "best":
         raise UsageError(
             f"funnel: entry={given['entry']!r} with count='attempts'. Every attempt has an entry "
@@ -311,18 +296,14 @@ def _names(given: Any, option: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_properties(log: EventLog, names: Iterable[Any], option: str) -> None:
+def _check_properties(log: EventLog, names: Iterable[str], option: str) -> None:
     for name in names:
-        if name not in log.kinds:
-            hint = (
-                f" {name!r} is a column, not a property."
-                if name in (USER, TIME, EVENT)
-                else did_you_mean(name, log.kinds)
-            )
+        if name in (USER, TIME, EVENT):
             raise UsageError(
-                f"funnel: {option}={name!r} is not a property of this log.{hint} "
+                f"funnel: {option}={name!r} is a column, not a property. "
                 f"Properties: {', '.join(map(repr, log.kinds))}."
             )
+        checks.property_name(f"funnel: {option}", log, name)
 
 
 def _check_unit(log: EventLog, unit: Any) -> None:
@@ -334,29 +315,9 @@ def _check_unit(log: EventLog, unit: Any) -> None:
         )
 
 
-def _check_event(log: EventLog, name: str) -> None:
-    if name != ANY_EVENT and name not in log.event_names:
-        raise UsageError(
-            f"funnel: {name!r} is not an event of this log.{did_you_mean(name, log.event_names)} "
-            f"{len(log.event_names)} events: log.summary()"
-        )
-
-
-def _check_where(log: EventLog, where: Any, what: str) -> None:
-    if where is None:
-        return
-    if not isinstance(where, Mapping):
-        raise UsageError(
-            f"funnel: where={where!r} of {what} is no dict. Allowed: property to value, list of "
-            "values, or comparison, as in {'value': '>= 50'}."
-        )
-    predicates.check(where, log.kinds, f"funnel: where of {what}")
-
-
 def _check_steps(log: EventLog, steps: Sequence[Step], order: str) -> None:
     for number, step in enumerate(steps, start=1):
-        for name in step.events:
-            _check_event(log, name)
+        _check_events(log, step.events)
         _check_where(log, step.where, f"step {number}")
         if step.optional and order != "sequential":
             raise UsageError(
@@ -372,8 +333,7 @@ def _check_steps(log: EventLog, steps: Sequence[Step], order: str) -> None:
 
 def _check_exclusions(log: EventLog, exclusions: Sequence[Exclusion], steps: int) -> None:
     for number, exclusion in enumerate(exclusions, start=1):
-        for name in exclusion.events:
-            _check_event(log, name)
+        _check_events(log, exclusion.events)
         _check_where(log, exclusion.where, f"exclusion {number}")
         after, before = exclusion_range(exclusion, steps)
         whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (after, before))
@@ -385,20 +345,36 @@ def _check_exclusions(log: EventLog, exclusions: Sequence[Exclusion], steps: int
             )
 
 
+def _check_events(log: EventLog, names: Iterable[str]) -> None:
+    for name in names:
+        if name != ANY_EVENT:
+            checks.event_name("funnel", log, name)
+
+
+def _check_where(log: EventLog, where: Any, what: str) -> None:
+    if where is None:
+        return
+    if not isinstance(where, Mapping):
+        raise UsageError(
+            f"funnel: where={where!r} of {what} is no dict. Allowed: property to value, list of "
+            "values, or comparison, as in {'value': '>= 50'}."
+        )
+    filters.check(where, log.kinds, f"funnel: where of {what}")
+
+
 def exclusion_range(exclusion: Exclusion, steps: int) -> tuple[int, int]:
-    """After which step and before which one an exclusion holds."""
+    """The steps after which and before which an exclusion holds."""
     after = 1 if exclusion.after is None else exclusion.after
     return after, steps if exclusion.before is None else exclusion.before
 
 
 def _check_by_at(by_at: Any, by: Sequence[str], steps: int) -> None:
-    words = ("entry", "first_touch", "last_touch")
     if isinstance(by_at, str):
-        one_of("funnel: by_at", by_at, words)
+        one_of("funnel: by_at", by_at, _TOUCHES)
     elif not isinstance(by_at, int) or isinstance(by_at, bool) or not 1 <= by_at <= steps:
         raise UsageError(
-            f"funnel: by_at={by_at!r}. Allowed: {', '.join(map(repr, words))}, or the number of a "
-            f"step from 1 to {steps}."
+            f"funnel: by_at={by_at!r}. Allowed: {', '.join(map(repr, _TOUCHES))}, or the number of "
+            f"a step from 1 to {steps}."
         )
     if by_at != "entry" and not by:
         raise UsageError(
@@ -412,11 +388,11 @@ def _within(step: Step, number: int) -> int:
     return duration_us(step.within, f"funnel: within of step {number}")
 
 
-def _check_together(question: Question) -> None:
-    bounded = question.exclusions or any(limit < EVER for limit in question.within_us)
-    if question.order == "any" and bounded and len(question.steps) > MOST_IN_ANY_ORDER:
+def _check_any_order(spec: FunnelSpec) -> None:
+    bounded = spec.exclusions or any(limit < EVER for limit in spec.within_us)
+    if spec.order == "any" and bounded and len(spec.steps) > MOST_IN_ANY_ORDER:
         raise UsageError(
-            f"funnel: {len(question.steps)} steps in any order with exclusions or within. "
+            f"funnel: {len(spec.steps)} steps in any order with exclusions or within. "
             f"Allowed with these: up to {MOST_IN_ANY_ORDER} steps. Leave them out, or ask for "
             "fewer steps."
         )

@@ -1,9 +1,13 @@
 """Which funnel does this log suggest? The usual order of the milestones before the macro.
 
-Of everybody who converted, the window before their *first* conversion is looked at: which
-milestones they did in it, and in which order they first did them. Milestones that few of them did
-are left out and named, and the most common order of the others is proposed. It describes those
+A converter is a user with the macro. What counts lies in the window before a converter's *first*
+one: which milestones they did in it, and in which order they first did them. Milestones that few
+did are left out and named, and the most common order of the others is proposed. It describes those
 who converted; what the others did, and where they are lost, is the question of the funnel itself.
+
+All of it follows from one matrix, a row per converter and a column per event: how long before the
+macro they first did it. Counts of shards add up and their rows concatenate, and nothing depends on
+the order of the rows.
 
 What this module refuses to do: call an order the right one. Where two orders are nearly as
 common it says so, and how many went the proposed way stands in the sentence.
@@ -20,6 +24,7 @@ import pandas as pd
 from pandas.api.typing import NaTType
 
 from analysis.catalog import Catalog
+from analysis.core import checks
 from analysis.core.result import Result
 from analysis.core.schema import (
     US_PER_SECOND,
@@ -33,209 +38,28 @@ from analysis.core.wording import count, listed, percent, share
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
-from analysis.funnels import figures_steps as suggested
-from analysis.funnels import kernels as lookback
+from analysis.funnels import kernels
+from analysis.funnels.figures_steps import step_bars
 from analysis.statistics.rates import shares, wilson
-
-# ──── funnel_orders
-#
-# In which order did converters first do things? The numbers behind a suggested funnel.
-#
-# A converter is a user with the macro; what counts lies in a window before their first one. All of
-# it follows from one matrix, a row per converter and a column per event: how long before the macro
-# they first did it. Counts of shards add and their rows concatenate, and nothing here depends on
-# the order of the rows.
-
 
 MOST_COLUMNS = 15
 """An order of so many events fits into one integer."""
 
+MOST = MOST_COLUMNS + 1
+"""Up to how many steps are suggested, the macro included."""
 
-class Before(NamedTuple):
-    """How many converters there are, how many did each event before, whose look-back is cut."""
+FEW = 30
+"""An order of fewer converters than this is said to rest on few."""
 
-    n: int
-    users: dict[str, int]
-    cut: int
-
-
-class Order(NamedTuple):
-    """An order of the columns, and how many have it."""
-
-    columns: tuple[int, ...]
-    k: int
-
-
-def users_before(log: EventLog, macro: str, window_us: int) -> Before:
-    """How many converters did each event in the window before their first macro?"""
-    names, start = log.event_names, log.start
-    if macro not in names or isinstance(start, NaTType):
-        return Before(0, dict.fromkeys(names, 0), 0)
-    code, known_from = names.index(macro), instant_us(start)
-
-    def counted(shard: Shard) -> np.ndarray:
-        arrays = shard.time, shard.event, shard.offsets, shard.masks
-        return lookback.users_before(*arrays, code, window_us, len(names), known_from)
-
-    counts = sum(parallel.map_shards(log.shards, counted), np.zeros(len(names) + 1, np.int64))
-    users = dict(zip(names, map(int, counts), strict=False))
-    return Before(users[macro], users, int(counts[-1]))
-
-
-def leads(log: EventLog, macro: str, events: Sequence[str], window_us: int) -> np.ndarray:
-    """A row per converter, a column per event: microseconds to the macro, −1 if not done."""
-    place = np.full(len(log.event_names) + 1, -1, np.int64)
-    for column, name in enumerate(events):
-        place[log.event_names.index(name)] = column
-    code = log.event_names.index(macro)
-
-    def measured(shard: Shard) -> np.ndarray:
-        arrays = shard.time, shard.event, shard.offsets, shard.masks
-        return lookback.leads(*arrays, code, window_us, place, len(events))
-
-    return np.concatenate(parallel.map_shards(log.shards, measured))
-
-
-def common_orders(lead: np.ndarray) -> list[Order]:
-    """The orders of those who did everything, most common first.
-
-    Events at one instant stand in the order of the columns; equally common orders in that of
-    their column numbers.
-
-    Examples
-    --------
-    >>> common_orders(np.array([[9, 5], [8, 8], [1, 2], [7, -1]]))
-    [Order(columns=(0, 1), k=2), Order(columns=(1, 0), k=1)]
-    """
-    wide = lead.shape[1]
-    if not 0 < wide <= MOST_COLUMNS:
-        return []
-    complete = lead[(lead >= 0).all(axis=1)]
-    ranked = np.argsort(-complete, axis=1, kind="stable")
-    weights = wide ** np.arange(wide - 1, -1, -1, dtype=np.int64)
-    codes, k = np.unique(ranked @ weights, return_counts=True)
-    columns = codes[:, None] // weights % wide
-    common = np.argsort(-k, kind="stable")
-    return [Order(tuple(map(int, columns[i])), int(k[i])) for i in common]
-
-
-def by_median(lead: np.ndarray) -> tuple[int, ...]:
-    """The columns by the median time before the macro, longest first."""
-    middle = [np.median(own[own >= 0]) if (own >= 0).any() else -1.0 for own in lead.T]
-    return tuple(int(i) for i in np.argsort(-np.array(middle), kind="stable"))
-
-
-def step_numbers(lead: np.ndarray) -> pd.DataFrame:
-    """What is told of each step, for columns in their proposed order.
-
-    Returns
-    -------
-    A row per column: ``k, n, rate, low, high`` (did it), ``median_position`` (from 1, among the
-    columns that the converter did), ``median_seconds_before``, and ``k_after, n_after,
-    after_rate, after_low, after_high``: of those who did it and the column before, how many did
-    it after that or at the same instant; NaN at the first.
-    """
-    did = lead >= 0
-    table = shares(did.sum(axis=0), len(lead))
-    position, seconds = [], []
-    for column in range(lead.shape[1]):
-        own = lead[did[:, column]]
-        earlier = (own > own[:, [column]]).sum(axis=1)
-        position.append(float(np.median(earlier)) + 1 if len(own) else np.nan)
-        seconds.append(np.median(own[:, column]) / US_PER_SECOND if len(own) else np.nan)
-    table["median_position"], table["median_seconds_before"] = position, seconds
-    both = did[:, 1:] & did[:, :-1]
-    agree = both & (lead[:, 1:] <= lead[:, :-1])
-    first = {name: [np.nan] for name in ("k", "n", "rate", "low", "high")}
-    after = pd.concat([pd.DataFrame(first), shares(agree.sum(axis=0), both.sum(axis=0))])
-    names = {"k": "k_after", "n": "n_after", "rate": "after_rate"}
-    names |= {"low": "after_low", "high": "after_high"}
-    after = after.rename(columns=names).reset_index(drop=True)
-    return pd.concat([table, after.iloc[: len(table)]], axis=1)
-
-
-# ──── funnel_suggest_words
-#
-# What has to be said beside a suggested funnel: who is left out, and how sure the order is.
-
+NEARLY = 0.8
+"""From this share of the first on, a second order makes the first one ambiguous."""
 
 ARROW = " → "
 
-
-FEW = 30
-
-
-NEARLY = 0.8
-
+_NO_STEP = ("macro", "adverse", "control")
 
 _NAMED = 8
-
-
-def left_out_words(left: pd.DataFrame, catalog: Catalog, given: Mapping[str, Any]) -> list[str]:
-    """Who is no step, and why; of a long list the first ones."""
-    least, most = given["least"], given["most"]
-    few = left["rate"] < least
-    said = []
-    for rows, why in (
-        (left[few], f"done by fewer than {percent(least)} of the converters before"),
-        (left[~few], f"more would be over {most} steps (most={most})"),
-    ):
-        named = [
-            f"{catalog.label(event)} {share(k, n, rate)}"
-            for event, k, n, rate in rows[["event", "k", "n", "rate"]].head(_NAMED).to_numpy()
-        ]
-        if len(rows) > _NAMED:
-            named.append(f"{len(rows) - _NAMED} more")
-        if named:
-            said.append(f"Left out, {why}: {listed(named)}.")
-    return said
-
-
-def order_words(found: Sequence[Order], labels: Sequence[str], n: int) -> list[str]:
-    """Caveats of the order: nobody did everything, few did, or two orders are as common."""
-    if not labels:
-        return ["There is no event that enough converters did before: only the macro is left."]
-    if not found:
-        return [
-            f"None of the {count(n)} converters did all of {listed(list(labels))}: the order is "
-            "that of the median time before the macro. Fewer steps (most=) may be clearer."
-        ]
-    said = []
-    did_all = sum(order.k for order in found)
-    if did_all < FEW:
-        said.append(f"The order rests on {count(did_all)} of {count(n)} converters who did all.")
-    if len(found) > 1:
-        first, second = found[:2]
-        low, _ = wilson(first.k, first.k + second.k)
-        other = ARROW.join(labels[i] for i in second.columns)
-        against = f"{count(second.k)} against {count(first.k)} of {count(did_all)} converters"
-        if second.k >= NEARLY * first.k:
-            said.append(f"The order is ambiguous: {other} is nearly as common ({against}).")
-        elif float(low) <= 0.5:
-            said.append(
-                f"The order is ambiguous: too few converters to tell it from {other} ({against})."
-            )
-    return said
-
-
-def cut_words(before: Before, window_us: int) -> list[str]:
-    """How many converted so early that the log does not know their whole look-back."""
-    if not before.cut:
-        return []
-    return [
-        f"{share(before.cut, before.n, before.cut / before.n)} of the converters converted less "
-        f"than {human_duration(window_us)} after the log begins: what they did before is not all "
-        "seen, so the shares may be too low."
-    ]
-
-
-# ──── funnel_suggest
-
-
-MOST = MOST_COLUMNS + 1
-
-
-_NO_STEP = ("macro", "adverse", "control")
+"""So many of the events that are left out are named."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -289,7 +113,7 @@ class SuggestResult(Result):
 
     def figure(self) -> Any:
         """A bar per step: how many converters did it, and how many after the step before."""
-        return suggested.step_bars(self.table)
+        return step_bars(self.table)
 
 
 def suggest(
@@ -305,8 +129,9 @@ def suggest(
 
     Parameters
     ----------
-    catalog : its milestones are the candidates. Where it has none that the log knows, every
-        event but the macro, adverse ones and controls is one, and a warning says so.
+    log : the events; see `analysis.core.checks`.
+    catalog : its milestones are the candidates. Where the log knows none of them, every event
+        but the macro, adverse ones and controls is one, and a warning says so.
     macro : the event that ends the funnel; default: the catalog's.
     window : how long before a user's first macro a milestone counts, both ends included.
     most : how many steps at most, the macro included; from 2 to 16. The milestones that most
@@ -325,8 +150,8 @@ def suggest(
 
     Notes
     -----
-    A converter is a user with the macro; the order is that of the first occurrences inside the
-    window before the first one. Among the converters who did every kept milestone the most common
+    A converter is a user with the macro. The order is that of the first occurrences inside the
+    window before the first macro. Among the converters who did every kept milestone the most common
     order is proposed; milestones at the same instant stand in the order of the catalog. If nobody
     did all of them, the order is that of the median time before the macro. The order counts as
     ambiguous if the second one is at least 80 % as common, or if Wilson's interval of the first
@@ -347,12 +172,14 @@ def suggest(
     ('cart', 'pay', 'buy')
     """
     window_us = duration_us(window, "suggest: window")
-    _check(most, least)
-    goal = _macro(log, catalog, macro)
+    _check_limits(most, least)
+    if macro is not None:
+        checks.event_name("suggest: macro", log, macro)
+    goal = catalog.macro if macro is None else macro
     given = {"macro": goal, "window": str(window), "most": most, "least": least}
     before = users_before(log, goal, window_us)
     if not before.n:
-        return _nothing(log, catalog, given, window_us)
+        return _without_converters(log, catalog, given, window_us)
     candidates, said = _considered(log, catalog, goal, before.users)
     often = [name for name in candidates if before.users[name] >= least * before.n]
     ranked = sorted(often, key=lambda name: -before.users[name])[: most - 1]
@@ -362,9 +189,9 @@ def suggest(
     order = list(found[0].columns if found else by_median(lead))
     proposed = [kept[i] for i in order]
     left_out = _left_out([name for name in candidates if name not in kept], before)
-    said += left_out_words(left_out, catalog, given)
-    said += order_words(found, [catalog.label(name) for name in kept], before.n)
-    said += cut_words(before, window_us)
+    said += _left_out_warnings(left_out, catalog, given)
+    said += _order_warnings(found, [catalog.label(name) for name in kept], before.n)
+    said += _cut_warnings(before, window_us)
     return SuggestResult(
         table=_table(proposed, goal, lead[:, order], catalog),
         parameters=given,
@@ -376,7 +203,7 @@ def suggest(
     )
 
 
-def _check(most: int, least: float) -> None:
+def _check_limits(most: int, least: float) -> None:
     if not isinstance(most, int) or not 2 <= most <= MOST:
         raise UsageError(f"suggest: most={most!r}. Allowed: a whole number from 2 to {MOST}.")
     if isinstance(least, bool) or not isinstance(least, (int, float)) or not 0 < least <= 1:
@@ -385,14 +212,31 @@ def _check(most: int, least: float) -> None:
         )
 
 
-def _macro(log: EventLog, catalog: Catalog, macro: str | None) -> str:
-    """The event that ends the funnel; one that was asked for by name must be known."""
-    if macro is not None and macro not in log.event_names:
-        raise UsageError(
-            f"suggest: macro={macro!r} is not an event of this log."
-            f"{did_you_mean(macro, log.event_names)} {len(log.event_names)} events: log.summary()"
-        )
-    return catalog.macro if macro is None else macro
+class Before(NamedTuple):
+    """What converters did in the window before their first macro.
+
+    ``n`` converters, ``users`` of them per event, and ``cut`` whose window begins before the log.
+    """
+
+    n: int
+    users: dict[str, int]
+    cut: int
+
+
+def users_before(log: EventLog, macro: str, window_us: int) -> Before:
+    """How many converters did each event in the window before their first macro?"""
+    names, start = log.event_names, log.start
+    if macro not in names or isinstance(start, NaTType):
+        return Before(0, dict.fromkeys(names, 0), 0)
+    code, known_from = names.index(macro), instant_us(start)
+
+    def counted(shard: Shard) -> np.ndarray:
+        arrays = shard.time, shard.event, shard.offsets, shard.masks
+        return kernels.users_before(*arrays, code, window_us, len(names), known_from)
+
+    counts = sum(parallel.map_shards(log.shards, counted), np.zeros(len(names) + 1, np.int64))
+    users = dict(zip(names, map(int, counts), strict=False))
+    return Before(users[macro], users, int(counts[-1]))
 
 
 def _considered(
@@ -414,6 +258,120 @@ def _considered(
     ]
 
 
+def leads(log: EventLog, macro: str, events: Sequence[str], window_us: int) -> np.ndarray:
+    """A row per converter, a column per event: microseconds to the macro, −1 if not done."""
+    place = np.full(len(log.event_names) + 1, -1, np.int64)
+    for column, name in enumerate(events):
+        place[log.event_names.index(name)] = column
+    code = log.event_names.index(macro)
+
+    def measured(shard: Shard) -> np.ndarray:
+        arrays = shard.time, shard.event, shard.offsets, shard.masks
+        return kernels.leads(*arrays, code, window_us, place, len(events))
+
+    return np.concatenate(parallel.map_shards(log.shards, measured))
+
+
+class Order(NamedTuple):
+    """An order of the columns, and how many have it."""
+
+    columns: tuple[int, ...]
+    k: int
+
+
+def common_orders(lead: np.ndarray) -> list[Order]:
+    """The orders of those who did everything, most common first.
+
+    Events at one instant stand in the order of the columns; equally common orders in that of
+    their column numbers.
+
+    Examples
+    --------
+    >>> common_orders(np.array([[9, 5], [8, 8], [1, 2], [7, -1]]))
+    [Order(columns=(0, 1), k=2), Order(columns=(1, 0), k=1)]
+    """
+    wide = lead.shape[1]
+    if not 0 < wide <= MOST_COLUMNS:
+        return []
+    complete = lead[(lead >= 0).all(axis=1)]
+    ranked = np.argsort(-complete, axis=1, kind="stable")
+    weights = wide ** np.arange(wide - 1, -1, -1, dtype=np.int64)
+    codes, k = np.unique(ranked @ weights, return_counts=True)
+    columns = codes[:, None] // weights % wide
+    common = np.argsort(-k, kind="stable")
+    return [Order(tuple(map(int, columns[i])), int(k[i])) for i in common]
+
+
+def by_median(lead: np.ndarray) -> tuple[int, ...]:
+    """The columns by the median time before the macro, longest first."""
+    middle = [np.median(own[own >= 0]) if (own >= 0).any() else -1.0 for own in lead.T]
+    return tuple(int(i) for i in np.argsort(-np.array(middle), kind="stable"))
+
+
+def _left_out(names: Sequence[str], before: Before) -> pd.DataFrame:
+    table = shares([before.users[name] for name in names], before.n)
+    table.insert(0, "event", pd.Series(list(names), dtype="str"))
+    return table.sort_values("k", ascending=False, kind="stable", ignore_index=True)
+
+
+def _left_out_warnings(left: pd.DataFrame, catalog: Catalog, given: Mapping[str, Any]) -> list[str]:
+    """Which events are left out, and why; of a long list the first ones."""
+    least, most = given["least"], given["most"]
+    few = left["rate"] < least
+    said = []
+    for rows, why in (
+        (left[few], f"done by fewer than {percent(least)} of the converters before"),
+        (left[~few], f"more would be over {most} steps (most={most})"),
+    ):
+        named = [
+            f"{catalog.label(event)} {share(k, n, rate)}"
+            for event, k, n, rate in rows[["event", "k", "n", "rate"]].head(_NAMED).to_numpy()
+        ]
+        if len(rows) > _NAMED:
+            named.append(f"{len(rows) - _NAMED} more")
+        if named:
+            said.append(f"Left out, {why}: {listed(named)}.")
+    return said
+
+
+def _order_warnings(found: Sequence[Order], labels: Sequence[str], n: int) -> list[str]:
+    """Caveats of the order: nobody did everything, few did, or two orders are as common."""
+    if not labels:
+        return ["There is no event that enough converters did before: only the macro is left."]
+    if not found:
+        return [
+            f"None of the {count(n)} converters did all of {listed(list(labels))}: the order is "
+            "that of the median time before the macro. Fewer steps (most=) may be clearer."
+        ]
+    said = []
+    did_all = sum(order.k for order in found)
+    if did_all < FEW:
+        said.append(f"The order rests on {count(did_all)} of {count(n)} converters who did all.")
+    if len(found) > 1:
+        first, second = found[:2]
+        low, _ = wilson(first.k, first.k + second.k)
+        other = ARROW.join(labels[i] for i in second.columns)
+        against = f"{count(second.k)} against {count(first.k)} of {count(did_all)} converters"
+        if second.k >= NEARLY * first.k:
+            said.append(f"The order is ambiguous: {other} is nearly as common ({against}).")
+        elif float(low) <= 0.5:
+            said.append(
+                f"The order is ambiguous: too few converters to tell it from {other} ({against})."
+            )
+    return said
+
+
+def _cut_warnings(before: Before, window_us: int) -> list[str]:
+    """How many converted so early that the log does not know their whole look-back."""
+    if not before.cut:
+        return []
+    return [
+        f"{share(before.cut, before.n, before.cut / before.n)} of the converters converted less "
+        f"than {human_duration(window_us)} after the log begins: what they did before is not all "
+        "seen, so the shares may be too low."
+    ]
+
+
 def _table(kept: Sequence[str], macro: str, lead: np.ndarray, catalog: Catalog) -> pd.DataFrame:
     numbers = step_numbers(lead)
     whole = {"k": len(lead), "n": len(lead), "rate": 1.0, "low": 1.0, "high": 1.0}
@@ -426,19 +384,42 @@ def _table(kept: Sequence[str], macro: str, lead: np.ndarray, catalog: Catalog) 
     return table
 
 
+def step_numbers(lead: np.ndarray) -> pd.DataFrame:
+    """The numbers of each step, for columns in their proposed order.
+
+    Returns
+    -------
+    A row per column: ``k, n, rate, low, high`` (did it), ``median_position`` (from 1, among the
+    columns that the converter did), ``median_seconds_before``, and ``k_after, n_after,
+    after_rate, after_low, after_high``: of those who did it and the column before, how many did
+    it after that or at the same instant; NaN at the first.
+    """
+    did = lead >= 0
+    table = shares(did.sum(axis=0), len(lead))
+    position, seconds = [], []
+    for column in range(lead.shape[1]):
+        own = lead[did[:, column]]
+        earlier = (own > own[:, [column]]).sum(axis=1)
+        position.append(float(np.median(earlier)) + 1 if len(own) else np.nan)
+        seconds.append(np.median(own[:, column]) / US_PER_SECOND if len(own) else np.nan)
+    table["median_position"], table["median_seconds_before"] = position, seconds
+    both = did[:, 1:] & did[:, :-1]
+    agree = both & (lead[:, 1:] <= lead[:, :-1])
+    first = {name: [np.nan] for name in ("k", "n", "rate", "low", "high")}
+    after = pd.concat([pd.DataFrame(first), shares(agree.sum(axis=0), both.sum(axis=0))])
+    names = {"k": "k_after", "n": "n_after", "rate": "after_rate"}
+    names |= {"low": "after_low", "high": "after_high"}
+    after = after.rename(columns=names).reset_index(drop=True)
+    return pd.concat([table, after.iloc[: len(table)]], axis=1)
+
+
 def _orders_table(found: Sequence[Order], kept: Sequence[str]) -> pd.DataFrame:
     named = [ARROW.join(kept[i] for i in order.columns) for order in found]
     ks = [order.k for order in found]
     return pd.concat([pd.DataFrame({"order": named}, dtype="str"), shares(ks, sum(ks))], axis=1)
 
 
-def _left_out(names: Sequence[str], before: Before) -> pd.DataFrame:
-    table = shares([before.users[name] for name in names], before.n)
-    table.insert(0, "event", pd.Series(list(names), dtype="str"))
-    return table.sort_values("k", ascending=False, kind="stable", ignore_index=True)
-
-
-def _nothing(
+def _without_converters(
     log: EventLog, catalog: Catalog, given: dict[str, Any], window_us: int
 ) -> SuggestResult:
     goal = str(given["macro"])
