@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.core.periods import period_before, surrounding
-from analysis.core.periods import period_of as period_of_of_period_bounds
-from analysis.core.schema import US_PER_DAY, UsageError
-from analysis.reports.period import (
-    instant,
+from analysis.core.periods import (
+    calendar_period,
     is_complete,
     parse_period,
+    period_before,
     period_of,
     periods_due,
+    surrounding,
     what_is_immature,
 )
+from analysis.core.schema import US_PER_DAY, UsageError, instant_us
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Africa/Cairo"]
 
@@ -53,7 +53,7 @@ def midnight(day: date, zone: str) -> pd.Timestamp:
 
 @given(days, kinds, st.sampled_from(ZONES))
 def test_bounds_agree_with_pandas(day, kind, zone):
-    period = period_of(day, kind, zone)
+    period = calendar_period(day, kind, zone)
     judge = pd.Period(day, freq=PANDAS_FREQUENCY[kind])
     assert period.first_day == judge.start_time.date()
     assert period.end_day == (judge + 1).start_time.date()
@@ -63,14 +63,14 @@ def test_bounds_agree_with_pandas(day, kind, zone):
 
 @given(days, kinds, st.sampled_from(ZONES))
 def test_a_name_gives_its_period_back(day, kind, zone):
-    period = period_of(day, kind, zone)
+    period = calendar_period(day, kind, zone)
     assert parse_period(period.label, kind, zone) == period
 
 
 @given(days, kinds)
 def test_periods_follow_each_other_without_gap(day, kind):
-    period = period_of(day, kind, "Europe/Berlin")
-    after = period_of(period.end_day, kind, "Europe/Berlin")
+    period = calendar_period(day, kind, "Europe/Berlin")
+    after = calendar_period(period.end_day, kind, "Europe/Berlin")
     assert after.start == period.end
     assert after.label > period.label
 
@@ -89,6 +89,30 @@ def test_a_day_whose_midnight_does_not_exist_starts_at_the_jump():
     period = parse_period("2026-04-24", "day", "Africa/Cairo")
     assert period.start == datetime(2026, 4, 23, 22, tzinfo=UTC)
     assert (period.end - period.start) / timedelta(hours=1) == 23
+
+
+def test_a_period_whose_midnight_does_not_exist_is_named_by_its_days():
+    week = period_of(("2026-04-24", "2026-05-01"), "Africa/Cairo", "period")
+    assert (week.name, week.noun) == ("24 to 30 Apr 2026", "week")
+    assert period_before(week).name == "17 to 23 Apr 2026"
+    first, until = week.bounds
+    assert surrounding(week, 3, first, until) == [week]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "label"),
+    [
+        (("2026-11-09", "2026-11-10"), "2026-11-09"),
+        (("2026-11-09", "2026-11-16"), "2026-W46"),
+        (("2026-11-10", "2026-11-17"), "2026-11-10/2026-11-17"),
+        (("2026-11-01", "2026-12-01"), "2026-11"),
+    ],
+)
+def test_a_period_of_two_dates_is_that_of_its_name(bounds, label):
+    assert period_of(bounds, "Europe/Berlin", "period").label == label
+    for kind in PANDAS_FREQUENCY:
+        named = calendar_period(date.fromisoformat(bounds[0]), kind, "Europe/Berlin")
+        assert (named == period_of(bounds, "Europe/Berlin", "period")) == (named.label == label)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +187,7 @@ def test_due_periods_are_whole_complete_and_all_there(zone, kind, length_days, w
     for one, next_one in itertools.pairwise(due):
         assert one.end == next_one.start
     if due:
-        following = period_of(due[-1].end_day, kind, zone)
+        following = calendar_period(due[-1].end_day, kind, zone)
         assert not is_complete(following, until, window_us=window_us)
 
 
@@ -196,13 +220,13 @@ def test_a_report_without_follow_up_speaks_of_none():
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
 def test_instants_are_exact(moment):
-    assert pd.Timestamp(instant(moment), unit="us", tz="UTC") == pd.Timestamp(moment)
+    assert pd.Timestamp(instant_us(moment), unit="us", tz="UTC") == pd.Timestamp(moment)
 
 
 # ── Periods and their neighbors by local dates, against Python's own calendar.
 
 
-ZONES_OF_PERIOD_BOUNDS = [
+LOCAL_ZONES = [
     "UTC",
     "Europe/Berlin",
     "America/Sao_Paulo",
@@ -214,11 +238,11 @@ ZONES_OF_PERIOD_BOUNDS = [
 @given(
     st.dates(date(2015, 1, 1), date(2035, 1, 1)),
     st.integers(1, 40),
-    st.sampled_from(ZONES_OF_PERIOD_BOUNDS),
+    st.sampled_from(LOCAL_ZONES),
 )
 def test_neighbors_touch_and_stay_on_local_midnights(first, length, zone):
     last = first + timedelta(days=length)
-    period = period_of_of_period_bounds((first.isoformat(), last.isoformat()), zone, "period")
+    period = period_of((first.isoformat(), last.isoformat()), zone, "period")
     before = period_before(period)
     assert before.end == period.start
     if not period.is_month:
@@ -234,9 +258,7 @@ def test_neighbors_touch_and_stay_on_local_midnights(first, length, zone):
 def test_the_month_before_is_a_month(year, month):
     first = date(year, month, 1)
     after = date(year + month // 12, month % 12 + 1, 1)
-    period = period_of_of_period_bounds(
-        (first.isoformat(), after.isoformat()), "Europe/Berlin", "period"
-    )
+    period = period_of((first.isoformat(), after.isoformat()), "Europe/Berlin", "period")
     before = period_before(period)
     assert period.noun == before.noun == "month"
     assert before.start.day == 1
@@ -244,7 +266,7 @@ def test_the_month_before_is_a_month(year, month):
 
 
 def test_a_week_in_which_the_clocks_change_is_a_week():
-    period = period_of_of_period_bounds(("2026-10-19", "2026-10-26"), "Europe/Berlin", "period")
+    period = period_of(("2026-10-19", "2026-10-26"), "Europe/Berlin", "period")
     assert period.noun == "week"
     start, end = period.bounds
     assert end - start == pd.Timedelta(hours=169)
@@ -252,12 +274,8 @@ def test_a_week_in_which_the_clocks_change_is_a_week():
 
 
 def test_instants_with_a_zone_are_taken_as_they_are():
-    there = period_of_of_period_bounds(
-        ("2026-11-08T23:00Z", "2026-11-15T23:00Z"), "Europe/Berlin", "period"
-    )
-    assert there == period_of_of_period_bounds(
-        ("2026-11-09", "2026-11-16"), "Europe/Berlin", "period"
-    )
+    there = period_of(("2026-11-08T23:00Z", "2026-11-15T23:00Z"), "Europe/Berlin", "period")
+    assert there == period_of(("2026-11-09", "2026-11-16"), "Europe/Berlin", "period")
     assert there.name == "9 to 15 Nov 2026"
 
 
@@ -272,12 +290,12 @@ def test_instants_with_a_zone_are_taken_as_they_are():
     ],
 )
 def test_names(start, end, noun, name):
-    period = period_of_of_period_bounds((start, end), "UTC", "period")
+    period = period_of((start, end), "UTC", "period")
     assert (period.noun, period.name) == (noun, name)
 
 
 def test_surrounding_periods_end_where_the_log_ends():
-    period = period_of_of_period_bounds(("2026-11-09", "2026-11-16"), "UTC", "period")
+    period = period_of(("2026-11-09", "2026-11-16"), "UTC", "period")
     first, until = pd.Timestamp("2026-10-21", tz="UTC"), pd.Timestamp("2026-11-20", tz="UTC")
     periods = surrounding(period, 12, first, until)
     assert [p.end for p in periods[:-1]] == [p.start for p in periods[1:]]

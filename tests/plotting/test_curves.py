@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.plotting.curves import axis_ticks, conversion_curves
+from analysis.core.wording import axis_ticks
+from analysis.plotting.curves import conversion_curves
 
 EVIL = "<b>bold</b> & <script>"
 

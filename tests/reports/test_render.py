@@ -21,9 +21,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.report_projects import EMIT, PARAMETERS, write_log, write_notebook, write_project
 
+from analysis.core.periods import parse_period
 from analysis.core.schema import DataError, ReportError, UsageError
 from analysis.reports.definition import load_definition
-from analysis.reports.period import parse_period
 from analysis.reports.render import (
     MIME_TYPE,
     code_version,

@@ -15,7 +15,15 @@ from statsmodels.api import OLS
 from statsmodels.stats.sandwich_covariance import cov_cluster
 
 from analysis.core.schema import US_PER_DAY
-from analysis.statistics.rates import effective_size, judged, newcombe, shares, waits, wilson
+from analysis.statistics.rates import (
+    compare_shares,
+    compare_waits,
+    effective_size,
+    judged,
+    newcombe,
+    two_proportions,
+    wilson,
+)
 
 # Newcombe 1998, Stat Med 17:857, table I, method 3 (score without continuity correction).
 SINGLE = [
@@ -172,7 +180,9 @@ def test_limits_at_the_effective_size_hold_the_truth_where_trials_come_in_cluste
 
 
 def one(k_a: int, n_a: int, k_b: int, n_b: int) -> pd.Series:
-    return shares(pd.DataFrame({"k_a": [k_a], "n_a": [n_a], "k_b": [k_b], "n_b": [n_b]})).iloc[0]
+    return compare_shares(
+        pd.DataFrame({"k_a": [k_a], "n_a": [n_a], "k_b": [k_b], "n_b": [n_b]})
+    ).iloc[0]
 
 
 def test_newcombes_own_example():
@@ -202,6 +212,20 @@ def test_p_values_are_those_of_scipy(k_a, n_a, k_b, n_b):
     assert back["difference"] == pytest.approx(-row["difference"])
 
 
+def test_many_are_compared_as_one_by_one():
+    rng = np.random.default_rng(7)
+    n, other_n = rng.integers(0, 60, (2, 300))
+    k, other_k = rng.binomial(n, 0.3), rng.binomial(other_n, 0.5)
+    together, p = newcombe(k, n, other_k, other_n), two_proportions(k, n, other_k, other_n)
+    for i, row in enumerate(zip(k, n, other_k, other_n, strict=True)):
+        own = [*newcombe(*row), two_proportions(*row)]
+        assert np.array_equal([*(x[i] for x in together), p[i]], own, equal_nan=True)
+        if row[1] and row[3] and 0 < row[0] + row[2] < row[1] + row[3]:
+            four = np.array([[row[0], row[1] - row[0]], [row[2], row[3] - row[2]]])
+            judge = stats.chi2_contingency(four, correction=False)
+            assert p[i] == pytest.approx(judge.pvalue)
+
+
 def test_an_empty_group_has_no_rate():
     row = one(0, 0, 3, 10)
     assert row[["rate_a", "difference", "low", "high", "effect", "p_value"]].isna().all()
@@ -211,7 +235,7 @@ def test_an_empty_group_has_no_rate():
 def test_waits_are_compared_as_scipy_does():
     rng = np.random.default_rng(5)
     a, b = rng.exponential(3, 60) * US_PER_DAY, rng.exponential(2, 80) * US_PER_DAY
-    row = waits("buy", a, b)
+    row = compare_waits("buy", a, b)
     assert row["p_value"] == pytest.approx(stats.brunnermunzel(a, b).pvalue)
     later = (a[:, None] > b).mean() + 0.5 * (a[:, None] == b).mean()
     assert row["difference"] == pytest.approx(later - 0.5)
@@ -220,16 +244,16 @@ def test_waits_are_compared_as_scipy_does():
 
 
 def test_waits_that_cannot_be_compared():
-    few = waits("buy", np.arange(3.0), np.arange(9.0))
+    few = compare_waits("buy", np.arange(3.0), np.arange(9.0))
     assert "p_value" not in few
     assert few["median_days_a"] == pytest.approx(1 / US_PER_DAY)
-    apart = waits("buy", np.arange(9.0), np.arange(100.0, 120.0))
+    apart = compare_waits("buy", np.arange(9.0), np.arange(100.0, 120.0))
     assert apart["difference"] == -0.5
     assert apart["effect"] == -1.0
     assert not {"low", "p_value"} & set(apart)
-    assert waits("buy", np.arange(100.0, 120.0), np.arange(9.0))["effect"] == 1.0
-    assert np.isnan(waits("buy", np.array([]), np.arange(9.0))["median_days_a"])
-    assert "p_value" not in waits("buy", np.ones(9), np.ones(9))
+    assert compare_waits("buy", np.arange(100.0, 120.0), np.arange(9.0))["effect"] == 1.0
+    assert np.isnan(compare_waits("buy", np.array([]), np.arange(9.0))["median_days_a"])
+    assert "p_value" not in compare_waits("buy", np.ones(9), np.ones(9))
 
 
 def test_q_values_are_those_of_benjamini_and_hochberg():
@@ -246,6 +270,6 @@ def test_q_values_are_those_of_benjamini_and_hochberg():
 def test_intervals_cover_as_often_as_they_say():
     rng = np.random.default_rng(11)
     k_a, k_b = rng.binomial(80, 0.3, 1_500), rng.binomial(120, 0.2, 1_500)
-    found = shares(pd.DataFrame({"k_a": k_a, "n_a": 80, "k_b": k_b, "n_b": 120}))
+    found = compare_shares(pd.DataFrame({"k_a": k_a, "n_a": 80, "k_b": k_b, "n_b": 120}))
     inside = ((found["low"] <= 0.1) & (found["high"] >= 0.1)).sum()
     assert stats.binomtest(int(inside), 1_500, 0.95).pvalue > 1e-4

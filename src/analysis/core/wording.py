@@ -1,7 +1,13 @@
-"""How a number, an interval or an event's name is said: one place, so that no two views differ.
+"""How is a number written: a count, a rate, a ratio, a p-value, a date, the name of an event?
 
-A percent is never said without the count it is a share of, so `share` says both. Month names are
-spelled here and not by the machine's locale: the same report comes out everywhere.
+The one place for it, so that no two views write a number differently. A percent never stands
+without the count that it is a share of: `share` writes both. Undefined is ``n/a``, minus is a true
+minus sign, and digits that the data cannot bear are left out. Months are spelled here and not by
+the machine's locale: the same report comes out everywhere.
+
+The sections, in order: counts and rates, differences, ratios, p- and q-values, names, days, the
+times on an axis. Durations are written by `schema.human_duration`. Whole sentences stand where
+they are said, in the ``result.py`` of each question.
 """
 
 from __future__ import annotations
@@ -11,16 +17,29 @@ from typing import Any
 
 import pandas as pd
 
-# ──── wording
-
-
 UNDEFINED = "n/a"
 
+_MINUS = "−"
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+_TICK_STEPS = (1, 2, 5, 8, 10, 15, 20, 30, 60, 90, 120, 180, 365)
 
-_MINUS = "−"
+_MOST_TICKS = 3.5
+"""After the first; more numbers of users would overlap on a phone."""
+
+# Counts and rates
+
+
+def count(number: float) -> str:
+    """A whole number with thousands separated; undefined is ``n/a``.
+
+    Examples
+    --------
+    >>> count(1730), count(float("nan"))
+    ('1,730', 'n/a')
+    """
+    return UNDEFINED if math.isnan(number) else f"{number:,.0f}"
 
 
 def percent(rate: float) -> str:
@@ -69,15 +88,7 @@ def estimate(row: Any) -> str:
     return f"{many}; 95% interval {percent(row['low'])} to {percent(row['high'])})"
 
 
-def count(number: float) -> str:
-    """A whole number with thousands separated; undefined is ``n/a``.
-
-    Examples
-    --------
-    >>> count(1730), count(float("nan"))
-    ('1,730', 'n/a')
-    """
-    return UNDEFINED if math.isnan(number) else f"{number:,.0f}"
+# Differences
 
 
 def points(change: float, *, signed: bool = True) -> str:
@@ -110,76 +121,7 @@ def relative(change: float) -> str:
     return said if said == "0%" else f"{_MINUS if change < 0 else '+'}{said}"
 
 
-def label(event: Any) -> str:
-    """An event's name as people say it; what has spaces or capitals already is one.
-
-    Examples
-    --------
-    >>> label("view_item"), label("Viewed a product"), label("signUp")
-    ('View item', 'Viewed a product', 'signUp')
-    """
-    text = str(event)
-    if " " in text.strip() or text != text.lower():
-        return text
-    words = " ".join(text.replace("_", " ").split())
-    return words[:1].upper() + words[1:] or text
-
-
-def group_name(group: Any) -> str:
-    """A breakdown's group in words; the values of several properties are joined.
-
-    Examples
-    --------
-    >>> group_name(("mobile", "DE")), group_name("mobile")
-    ('mobile · DE', 'mobile')
-    """
-    return " · ".join(map(str, group)) if isinstance(group, tuple) else str(group)
-
-
-def day(stamp: pd.Timestamp, *, year: bool = False) -> str:
-    """A day as people write it, in any locale.
-
-    Examples
-    --------
-    >>> day(pd.Timestamp("2026-11-09")), day(pd.Timestamp("2026-11-09"), year=True)
-    ('9 Nov', '9 Nov 2026')
-    """
-    said = f"{stamp.day} {_MONTHS[stamp.month - 1]}"
-    return f"{said} {stamp.year}" if year else said
-
-
-def days(start: pd.Timestamp, end: pd.Timestamp) -> str:
-    """The days from `start` to `end` (excluded).
-
-    Examples
-    --------
-    >>> days(pd.Timestamp("2026-11-09"), pd.Timestamp("2026-11-16"))
-    '9 to 15 Nov 2026'
-    >>> days(pd.Timestamp("2026-10-26"), pd.Timestamp("2026-11-02"))
-    '26 Oct to 1 Nov 2026'
-    """
-    last = end - pd.Timedelta(1, "us")
-    if start.normalize() == last.normalize():
-        return day(last, year=True)
-    if (start.year, start.month) == (last.year, last.month):
-        return f"{start.day} to {day(last, year=True)}"
-    return f"{day(start, year=start.year != last.year)} to {day(last, year=True)}"
-
-
-def listed(names: list[str]) -> str:
-    """Names as a sentence lists them.
-
-    Examples
-    --------
-    >>> listed(["mobile", "desktop", "tablet"])
-    'mobile, desktop and tablet'
-    """
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
-
-
-# ──── ratio_words
-#
-# How a ratio and its interval are said, in sentences, on marks and on hover.
+# Ratios and correlations
 
 
 def times(ratio: float) -> str:
@@ -221,19 +163,6 @@ def with_interval(ratio: float, low: float, high: float) -> str:
     return f"{times(ratio)} (95% interval {between(low, high)})"
 
 
-def chance(p: float) -> str:
-    """A p- or q-value.
-
-    Examples
-    --------
-    >>> chance(0.0312), chance(0.00001), chance(float("nan"))
-    ('0.031', 'below 0.001', 'n/a')
-    """
-    if math.isnan(p):
-        return UNDEFINED
-    return "below 0.001" if p < 0.001 else f"{p:.2g}"
-
-
 def coefficient(r: float) -> str:
     """A correlation, with a true minus sign.
 
@@ -243,18 +172,71 @@ def coefficient(r: float) -> str:
     ('−0.14', '0.00', '0.50')
     """
     said = f"{abs(r):.2f}"
-    return f"−{said}" if r < 0 and float(said) else said
+    return f"{_MINUS}{said}" if r < 0 and float(said) else said
 
 
-# ──── figures.differences
+# p- and q-values
 
 
-def thing(kind: str, name: str, value: str) -> str:
-    """What a row compares, in words.
+def significance(p: float) -> str:
+    """A p- or q-value; below a thousandth its digits say nothing.
 
     Examples
     --------
-    >>> thing("event", "view_item", ""), thing("property", "device", "mobile")
+    >>> significance(0.0312), significance(0.00001), significance(float("nan"))
+    ('0.031', 'below 0.001', 'n/a')
+    """
+    if math.isnan(p):
+        return UNDEFINED
+    return "below 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def q_equals(q_value: float) -> str:
+    """A q-value with its letter, where `significance` says the number alone.
+
+    Examples
+    --------
+    >>> q_equals(0.012), q_equals(1e-9)
+    ('q = 0.012', 'q < 0.001')
+    """
+    return "q < 0.001" if q_value < 0.001 else f"q = {q_value:.2g}"
+
+
+# Names
+
+
+def label(event: Any) -> str:
+    """An event's name as people say it; what has spaces or capitals already is one.
+
+    Examples
+    --------
+    >>> label("view_item"), label("Viewed a product"), label("signUp")
+    ('View item', 'Viewed a product', 'signUp')
+    """
+    text = str(event)
+    if " " in text.strip() or text != text.lower():
+        return text
+    words = " ".join(text.replace("_", " ").split())
+    return words[:1].upper() + words[1:] or text
+
+
+def group_name(group: Any) -> str:
+    """A breakdown's group in words; the values of several properties are joined.
+
+    Examples
+    --------
+    >>> group_name(("mobile", "DE")), group_name("mobile")
+    ('mobile · DE', 'mobile')
+    """
+    return " · ".join(map(str, group)) if isinstance(group, tuple) else str(group)
+
+
+def subject(kind: str, name: str, value: str) -> str:
+    """What a row of a comparison is about: an event, a value of a property, or a funnel.
+
+    Examples
+    --------
+    >>> subject("event", "view_item", ""), subject("property", "device", "mobile")
     ('View item', 'Device: mobile')
     """
     if kind == "property":
@@ -262,16 +244,75 @@ def thing(kind: str, name: str, value: str) -> str:
     return f"{label(name)} ({value})" if kind == "funnel" else label(name)
 
 
-def q_words(q_value: float) -> str:
-    """A q-value in words; below a thousandth its digits say nothing.
+def listed(names: list[str]) -> str:
+    """Names as a sentence lists them.
 
     Examples
     --------
-    >>> q_words(0.012), q_words(1e-9)
-    ('q = 0.012', 'q < 0.001')
+    >>> listed(["mobile", "desktop", "tablet"])
+    'mobile, desktop and tablet'
     """
-    return "q < 0.001" if q_value < 0.001 else f"q = {q_value:.2g}"
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
-def _thing(row: Any) -> str:
-    return thing(row.kind, row.name, row.value)
+# Days
+
+
+def day(stamp: pd.Timestamp, *, year: bool = False) -> str:
+    """A day as people write it, in any locale.
+
+    Examples
+    --------
+    >>> day(pd.Timestamp("2026-11-09")), day(pd.Timestamp("2026-11-09"), year=True)
+    ('9 Nov', '9 Nov 2026')
+    """
+    said = f"{stamp.day} {_MONTHS[stamp.month - 1]}"
+    return f"{said} {stamp.year}" if year else said
+
+
+def days(start: pd.Timestamp, end: pd.Timestamp) -> str:
+    """The days from `start` to `end` (excluded).
+
+    Examples
+    --------
+    >>> days(pd.Timestamp("2026-11-09"), pd.Timestamp("2026-11-16"))
+    '9 to 15 Nov 2026'
+    >>> days(pd.Timestamp("2026-10-26"), pd.Timestamp("2026-11-02"))
+    '26 Oct to 1 Nov 2026'
+    """
+    last = end - pd.Timedelta(1, "us")
+    if start.normalize() == last.normalize():
+        return day(last, year=True)
+    if (start.year, start.month) == (last.year, last.month):
+        return f"{start.day} to {day(last, year=True)}"
+    return f"{day(start, year=start.year != last.year)} to {day(last, year=True)}"
+
+
+# Times on an axis
+
+
+def axis_unit(days: float) -> tuple[str, float]:
+    """The unit in which times up to so many days are written, and its length in days.
+
+    Examples
+    --------
+    >>> axis_unit(30), axis_unit(0.25)
+    (('days', 1.0), ('hours', 0.041666666666666664))
+    """
+    if days >= 2:
+        return "days", 1.0
+    return ("hours", 1 / 24) if days >= 1 / 12 else ("minutes", 1 / 1440)
+
+
+def axis_ticks(until_days: float) -> list[float]:
+    """The round times (days) up to `until_days` at which an axis has numbers, and a table rows.
+
+    Examples
+    --------
+    >>> axis_ticks(30.0), axis_ticks(7.0)
+    ([0.0, 10.0, 20.0, 30.0], [0.0, 2.0, 4.0, 6.0])
+    """
+    _, size = axis_unit(until_days)
+    until = until_days / size
+    step = next((s for s in _TICK_STEPS if until / s <= _MOST_TICKS), until / 2)
+    return [i * step * size for i in range(int(until / step + 1e-9) + 1)]

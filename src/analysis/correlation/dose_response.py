@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.catalog import Catalog
 from analysis.core import checks
 from analysis.core.result import Result
-from analysis.core.wording import between, chance, count, with_interval
+from analysis.core.wording import between, count, significance, with_interval
 from analysis.correlation.counts import ExposureCounts, exposure_counts
 from analysis.correlation.figures import dose_curves
 from analysis.correlation.table import by_level, hide_small_levels
@@ -57,7 +57,7 @@ class DoseResult(Result):
         return (
             f"{self.label}: per further time the rate of converting differs by a factor of "
             f"{with_interval(self.per_level, self.low, self.high)}, trend p = "
-            f"{chance(self.p_value)}; {of}.{self._next_to_controls()}"
+            f"{significance(self.p_value)}; {of}.{self._next_to_controls()}"
         )
 
     def _next_to_controls(self) -> str:

@@ -104,7 +104,7 @@ def estimated(people: People, trim: float) -> tuple[pd.DataFrame, np.ndarray, np
     crude = _counted(exposed, converted)
     rates = newcombe(*(int(crude[name]) for name in _COUNTS)) if len(exposed) else None
     if rates is not None:
-        crude |= dict(zip(("difference", "low", "high"), rates, strict=True))
+        crude |= dict(zip(("difference", "low", "high"), map(float, rates), strict=True))
     shown = _counted(exposed[kept], converted[kept])
     shown |= {"exposed_rate": np.nan, "other_rate": np.nan} | robust
     table = pd.DataFrame([{"basis": "crude", **crude}, {"basis": "doubly robust", **shown}])

@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.core.result import records
-from analysis.core.wording import chance, count, percent, share, times, with_interval
+from analysis.core.wording import count, percent, share, significance, times, with_interval
 from analysis.plotting.intervals import Block, Mark, Row, clear_of_one, forest, numbers
 from analysis.plotting.theme import (
     DOWN,
@@ -554,7 +554,7 @@ def _rows(row: Any) -> list[Row]:
 def _told_micro_ratios(row: Any, name: str) -> list[str]:
     lines = [row.label, f"{name}: {with_interval(*_triple(row, name))}"]
     if name == "calibrated":
-        lines.append(f"next to {count(row.controls)} controls, q = {chance(row.q_value)}")
+        lines.append(f"next to {count(row.controls)} controls, q = {significance(row.q_value)}")
     lines.append(_of(row))
     if row.reach == row.reach:
         done = share(row.reach_k, row.converters, row.reach)

@@ -9,7 +9,14 @@ import plotly.graph_objects as go
 
 from analysis.core.result import records
 from analysis.core.schema import ALL
-from analysis.core.wording import UNDEFINED, chance, coefficient, count, group_name, with_interval
+from analysis.core.wording import (
+    UNDEFINED,
+    coefficient,
+    count,
+    group_name,
+    significance,
+    with_interval,
+)
 from analysis.plotting.intervals import Block, Mark, Row, clear_of_one, forest, numbers
 from analysis.plotting.theme import (
     DOWN,
@@ -211,13 +218,13 @@ def _told_lags(row: Any, unit: str) -> list[str]:
         _ahead(row, unit),
         f"correlation of changes {_value(row)}",
         f"n = {count(row.n)} pairs",
-        f"p = {chance(row.p_value)}, over all shifts {chance(row.p_adjusted)}",
+        f"p = {significance(row.p_value)}, over all shifts {significance(row.p_adjusted)}",
     ]
 
 
 def _said_lags(row: Any, unit: str) -> str:
     words = _ahead(row, unit)
-    p = chance(row.p_adjusted)
+    p = significance(row.p_adjusted)
     return f"{words[:1].upper()}{words[1:]}: {_value(row)}, n = {count(row.n)}, p = {p}"
 
 
@@ -338,7 +345,7 @@ def _heading(name: str, dimensions: pd.DataFrame) -> str:
         return "Everybody"
     rows = dimensions[dimensions["dimension"] == name]
     p = float(rows["p_value"].iloc[0]) if rows["p_value"].notna().any() else None
-    return name if p is None else f"{name} · do they differ? p = {chance(p)}"
+    return name if p is None else f"{name} · do they differ? p = {significance(p)}"
 
 
 def _row_stability(row: Any) -> Row:

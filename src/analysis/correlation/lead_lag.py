@@ -21,7 +21,7 @@ import pandas as pd
 from analysis.catalog import Catalog
 from analysis.core.result import Result, records
 from analysis.core.schema import DataError, UsageError, did_you_mean, instant_us, one_of
-from analysis.core.wording import chance, coefficient, count
+from analysis.core.wording import coefficient, count, significance
 from analysis.correlation.figures_checks import lag_bars
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
@@ -167,7 +167,7 @@ class LeadLagResult(Result):
             f"correlation {coefficient(best.correlation)} (95% interval "
             f"{coefficient(best.low)} to {coefficient(best.high)}, "
             f"n = {count(best.n)} pairs of {unit}), {clear} chance over all shifts "
-            f"(p = {chance(best.p_adjusted)})."
+            f"(p = {significance(best.p_adjusted)})."
         )
 
     def figure(self) -> Any:

@@ -22,7 +22,7 @@ from analysis.catalog import Catalog
 from analysis.core import checks
 from analysis.core.result import Result, records
 from analysis.core.schema import ALL, UsageError
-from analysis.core.wording import chance, count, group_name, listed, with_interval
+from analysis.core.wording import count, group_name, listed, significance, with_interval
 from analysis.correlation.counts import ExposureCounts, exposure_counts
 from analysis.correlation.figures_checks import stability_forest
 from analysis.correlation.table import arms, group_names, hide_small_groups
@@ -102,7 +102,7 @@ class StabilityResult(Result):
             rows = records(known[(known["q_value"] <= _SURE) == differ])
             if rows:
                 names = [
-                    f"{r.dimension} ({count(r.groups)} groups, p = {chance(r.p_value)})"
+                    f"{r.dimension} ({count(r.groups)} groups, p = {significance(r.p_value)})"
                     for r in rows
                 ]
                 said.append(f"{words} {listed(names)}.")
@@ -238,8 +238,7 @@ def _dimensions(table: pd.DataFrame, asked: dict[str, ExposureCounts]) -> pd.Dat
         rows.append((name, len(groups), *found, float(within.estimate), low, high, bool(reverses)))
     names = ["dimension", "groups", "q", "df", "p_value", "i_squared"]
     frame = pd.DataFrame(rows, columns=[*names, "within", "within_low", "within_high", "reverses"])
-    every = np.ones(len(frame), bool)
-    frame.insert(5, "q_value", q_values(frame["p_value"].to_numpy(float), every))
+    frame.insert(5, "q_value", q_values(frame["p_value"]))
     return frame
 
 

@@ -31,7 +31,7 @@ import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.core.schema import ALL, UsageError, human_duration
-from analysis.core.wording import between, chance, count, share, times, with_interval
+from analysis.core.wording import between, count, share, significance, times, with_interval
 from analysis.correlation.counts import ExposureCounts
 from analysis.correlation.plan import NEVER, ExposurePlan, entry_rows, first_times
 from analysis.eventlog import parallel
@@ -173,7 +173,7 @@ def verdict_of(facts: Facts, limits: VerdictLimits) -> Verdict:
         return verdict
     estimate, low, high = facts.calibrated
     said = f"The calibrated odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}"
-    q = f"q = {chance(facts.q_value)}"
+    q = f"q = {significance(facts.q_value)}"
     if low > limits.leads_above and facts.q_value <= limits.max_q:
         reason = f"{said}: above {times(limits.leads_above)}, {q}."
         more = "Those who did it convert more often."
@@ -254,7 +254,7 @@ def _open(facts: Facts, limits: VerdictLimits) -> Verdict:
         return Verdict(NOT_ENOUGH, f"{reason} Name controls in the catalog.", math.nan)
     reason = (
         f"The calibrated odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}, q = "
-        f"{chance(facts.q_value)}: that leaves open whether it matters."
+        f"{significance(facts.q_value)}: that leaves open whether it matters."
     )
     wanted = min(math.log(limits.vanity_high), -math.log(limits.vanity_low))
     goal = (wanted / Z95) ** 2 - facts.lasting

@@ -23,7 +23,7 @@ from analysis.eventlog.shard import Shard
 from analysis.segments import kernels as passes
 from analysis.segments.evaluate import Look, asked
 from analysis.segments.rules import Matching
-from analysis.statistics.rates import LEVELS, rates, trend, wilson
+from analysis.statistics.rates import LEVELS, q_values, rates, trend, wilson
 
 # ──── engagement_scores
 
@@ -319,20 +319,14 @@ def trend_rows(
     min_cell: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """All rows without the numbers of few people, their trends judged together, how many hidden."""
-    from scipy.stats import false_discovery_control
-
     table = pd.concat(list(parts), ignore_index=True)
     trends = pd.DataFrame(list(tests))
     for kind in ("", "share_"):
-        p_values = trends[f"{kind}p_value"].to_numpy(float)
-        known = ~np.isnan(p_values)
-        q_values = np.full(len(trends), np.nan)
-        if known.any():
-            q_values[known] = false_discovery_control(p_values[known], method="bh")
-        trends[f"{kind}q_value"] = q_values
+        q = q_values(trends[f"{kind}p_value"])
+        trends[f"{kind}q_value"] = q
         z = trends.pop(f"{kind}z").to_numpy(float)
         way = np.where(z > 0, "rises", "falls")
-        trends[f"{kind}trend"] = np.where(q_values < most_false, way, "unclear")
+        trends[f"{kind}trend"] = np.where(q < most_false, way, "unclear")
     few = ((table[["k", "n"]] > 0) & (table[["k", "n"]] < min_cell)).any(axis=1).to_numpy()
     table.loc[few, list(_NUMBERS)] = np.nan
     touched = trends["event"].isin(set(table.loc[few, "event"]))

@@ -35,8 +35,7 @@ from analysis.funnels.figures_steps import micro_bars
 from analysis.funnels.result import funnel
 from analysis.funnels.search.blocks import NOT_DONE
 from analysis.funnels.spec import ANY_EVENT, Step
-from analysis.statistics.rates import shares_funnel_orders as shares
-from analysis.statistics.rates import wilson
+from analysis.statistics.rates import newcombe, q_values, shares, two_proportions, wilson
 
 # ──── funnel_pairs
 #
@@ -296,34 +295,17 @@ def _candidates(log: EventLog, steps: Sequence[Step], pairs: Sequence[Pair]) -> 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """Adds the differences with their intervals, p and q, and which are hidden steps."""
-    from scipy.stats import false_discovery_control, norm
-
-    difference, low, high = _difference(table, "")
-    _, early_low, _ = _difference(table, "early_")
-    n, stopped_n = table["n"].to_numpy(), table["stopped_n"].to_numpy()
-    pooled = (table["k"] + table["stopped_k"]).to_numpy() / (n + stopped_n)
-    error = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / stopped_n))
-    # Done by everybody of both groups: no difference, and no spread to measure it by.
-    z = np.divide(difference, error, out=np.zeros(len(table)), where=error > 0)
-    p = 2 * norm.sf(np.abs(z))
-    q = false_discovery_control(p) if len(p) else p
+    k, early_k, n = (table[name].to_numpy() for name in ("k", "early_k", "n"))
+    stopped = table["stopped_k"].to_numpy(), table["stopped_n"].to_numpy()
+    difference, low, high = newcombe(k, n, *stopped)
+    early_low = newcombe(early_k, n, *stopped).low
+    p = two_proportions(k, n, *stopped)
+    q = q_values(p)
     judged = table.assign(difference=difference, difference_low=low, difference_high=high)
     most = (table["low"] > MOST_OF_THEM) & (table["stopped_high"] < MOST_OF_THEM)
     return judged.assign(
         p_value=p, q_value=q, hidden=most & (early_low > 0) & (q < FALSE_DISCOVERIES)
     )
-
-
-def _difference(table: pd.DataFrame, who: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rates of those who went on minus those of the others, with Newcombe's limits."""
-    on, low, high, off, off_low, off_high = (
-        table[f"{prefix}{name}"].to_numpy()
-        for prefix in (who, "stopped_")
-        for name in ("rate", "low", "high")
-    )
-    difference = on - off
-    below, above = np.hypot(on - low, off_high - off), np.hypot(high - on, off - off_low)
-    return difference, difference - below, difference + above
 
 
 def _undefined(steps: Sequence[Step], pairs: Sequence[Pair]) -> list[str]:

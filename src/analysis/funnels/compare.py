@@ -10,7 +10,6 @@ What this module refuses to do: call a difference an effect. Groups differ in mo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,10 +21,12 @@ from analysis.core.schema import ALL, USER, UsageError, human_duration
 from analysis.funnels.data import FunnelData, group_codes, group_number, required_steps
 from analysis.statistics.rates import (
     CONFIDENCE,
-    difference_limits,
     effective_size,
     newcombe,
+    newcombe_from_limits,
+    q_values,
     ratio,
+    two_proportions,
     wilson,
 )
 
@@ -117,9 +118,8 @@ def _row(row: Any, past: dict[Any, Any], *, basis: str, start: Any) -> dict[str,
     n = row.n_previous if basis == STEP else row.n_first
     n_before = (then.n_previous if basis == STEP else then.n_first) if then else np.nan
     k_before = then.k if then else np.nan
-    cells = [row.k, n, k_before, n_before]
-    known = not np.isnan(cells).any() and n > 0 and n_before > 0
-    change = newcombe(*map(int, cells)) if known else newcombe(0, 0, 0, 0)
+    cells = row.k, n, k_before, n_before
+    change = newcombe(*cells)
     rate, low, high = (
         (row.step_rate, row.low, row.high)
         if basis == STEP and row.step > 1
@@ -139,10 +139,10 @@ def _row(row: Any, past: dict[Any, Any], *, basis: str, start: Any) -> dict[str,
         "previous": k_before / n_before if n_before > 0 else np.nan,
         "previous_k": k_before,
         "previous_n": n_before,
-        "change": change.estimate,
-        "change_low": change.low,
-        "change_high": change.high,
-        "p_value": _p_value(*map(int, cells)) if known else np.nan,
+        "change": float(change.estimate),
+        "change_low": float(change.low),
+        "change_high": float(change.high),
+        "p_value": float(two_proportions(*cells)),
     }
 
 
@@ -154,28 +154,8 @@ def _nothing() -> dict[str, Any]:
     return words | dict.fromkeys(numbers, np.nan)
 
 
-def _p_value(k: int, n: int, k_before: int, n_before: int) -> float:
-    from statsmodels.stats.proportion import test_proportions_2indep
-
-    if k + k_before in (0, n + n_before):
-        return 1.0
-    # It also computes an odds ratio, which has no value where a rate is 1.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        test = test_proportions_2indep(
-            k, n, k_before, n_before, method="score", compare="diff", correction=False
-        )
-    return float(test.pvalue)
-
-
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    from scipy.stats import false_discovery_control
-
-    searched = (table["basis"] == STEP) & table["p_value"].notna()
-    table["q_value"] = np.nan
-    if searched.any():
-        table.loc[searched, "q_value"] = false_discovery_control(
-            table.loc[searched, "p_value"].to_numpy(float)
-        )
+    table["q_value"] = q_values(table["p_value"], table["basis"] == STEP)
     excludes = (table["change_low"] > 0) | (table["change_high"] < 0)
     table["clear"] = np.where(
         table["basis"] == STEP, table["q_value"] < FALSE_DISCOVERIES, excludes
@@ -330,34 +310,20 @@ def _sizes(result: FunnelData) -> tuple[np.ndarray, np.ndarray]:
 
 def _clustered(rows: pd.DataFrame, one: pd.DataFrame, two: pd.DataFrame) -> pd.DataFrame:
     """The rows with limits, p and q of the effective sizes that the tables' limits rest on."""
-    from scipy.stats import false_discovery_control
-
     for i, row in rows.iterrows():
         limits = ["rate", "rate_low", "rate_high"]
         if row["basis"] == STEP:
             limits = ["step_rate", "low", "high"]
         a, b = (own.loc[own["step"] == row["step"], limits].iloc[0].tolist() for own in (one, two))
         if not math.isnan(row["change"]):
-            rows.loc[i, ["change_low", "change_high"]] = difference_limits(a, b)
-            rows.loc[i, "p_value"] = _score_test(a, b)
-    searched = (rows["basis"] == STEP) & rows["p_value"].notna()
-    if searched.any():
-        p_values = rows.loc[searched, "p_value"].to_numpy(float)
-        rows.loc[searched, "q_value"] = false_discovery_control(p_values)
+            found = newcombe_from_limits(a, b)
+            rows.loc[i, ["change_low", "change_high"]] = float(found.low), float(found.high)
+            m, n = _size(*a), _size(*b)
+            rows.loc[i, "p_value"] = float(two_proportions(a[0] * m, m, b[0] * n, n))
+    rows["q_value"] = q_values(rows["p_value"], rows["basis"] == STEP)
     excludes = (rows["change_low"] > 0) | (rows["change_high"] < 0)
-    found = rows["q_value"] < FALSE_DISCOVERIES
-    return rows.assign(clear=found.where(rows["basis"] == STEP, excludes).astype(bool))
-
-
-def _score_test(a: Sequence[float], b: Sequence[float]) -> float:
-    """The p value of the score test for two equal rates, with the sizes behind their limits."""
-    from scipy.stats import norm
-
-    m, n = _size(*a), _size(*b)
-    pooled = (a[0] * m + b[0] * n) / (m + n)
-    if pooled in (0.0, 1.0):
-        return 1.0
-    return float(2 * norm.sf(abs(a[0] - b[0]) / math.sqrt(pooled * (1 - pooled) * (1 / m + 1 / n))))
+    unlikely = rows["q_value"] < FALSE_DISCOVERIES
+    return rows.assign(clear=unlikely.where(rows["basis"] == STEP, excludes).astype(bool))
 
 
 def _size(rate: float, low: float, high: float) -> float:

@@ -46,7 +46,7 @@ from analysis.funnels.data import (
     step_number,
 )
 from analysis.funnels.spec import ANY_EVENT, Step
-from analysis.statistics.rates import difference_limits, effective_size, wilson
+from analysis.statistics.rates import effective_size, newcombe_from_limits, wilson
 
 # ──── funnel_next
 
@@ -548,8 +548,8 @@ def _against(
         lost, name, rate, why = (0.0, 0.0, 0.0), row["group"], row["step_rate"], ""
     else:
         one, other = ((own["step_rate"], own["low"], own["high"]) for own in (best, row))
-        low, high = difference_limits(one, other)
-        lost = (n * (one[0] - other[0]), n * low, n * high)
+        more = newcombe_from_limits(one, other)
+        lost = (n * float(more.estimate), n * float(more.low), n * float(more.high))
         name, rate, why = best["group"], best["step_rate"], ""
     return {
         "best_group": name,

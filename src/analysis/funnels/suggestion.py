@@ -35,7 +35,7 @@ from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.funnels import figures_steps as suggested
 from analysis.funnels import kernels as lookback
-from analysis.statistics.rates import shares_funnel_orders, wilson
+from analysis.statistics.rates import shares, wilson
 
 # ──── funnel_orders
 #
@@ -136,7 +136,7 @@ def step_numbers(lead: np.ndarray) -> pd.DataFrame:
     it after that or at the same instant; NaN at the first.
     """
     did = lead >= 0
-    table = shares_funnel_orders(did.sum(axis=0), len(lead))
+    table = shares(did.sum(axis=0), len(lead))
     position, seconds = [], []
     for column in range(lead.shape[1]):
         own = lead[did[:, column]]
@@ -147,9 +147,7 @@ def step_numbers(lead: np.ndarray) -> pd.DataFrame:
     both = did[:, 1:] & did[:, :-1]
     agree = both & (lead[:, 1:] <= lead[:, :-1])
     first = {name: [np.nan] for name in ("k", "n", "rate", "low", "high")}
-    after = pd.concat(
-        [pd.DataFrame(first), shares_funnel_orders(agree.sum(axis=0), both.sum(axis=0))]
-    )
+    after = pd.concat([pd.DataFrame(first), shares(agree.sum(axis=0), both.sum(axis=0))])
     names = {"k": "k_after", "n": "n_after", "rate": "after_rate"}
     names |= {"low": "after_low", "high": "after_high"}
     after = after.rename(columns=names).reset_index(drop=True)
@@ -431,13 +429,11 @@ def _table(kept: Sequence[str], macro: str, lead: np.ndarray, catalog: Catalog) 
 def _orders_table(found: Sequence[Order], kept: Sequence[str]) -> pd.DataFrame:
     named = [ARROW.join(kept[i] for i in order.columns) for order in found]
     ks = [order.k for order in found]
-    return pd.concat(
-        [pd.DataFrame({"order": named}, dtype="str"), shares_funnel_orders(ks, sum(ks))], axis=1
-    )
+    return pd.concat([pd.DataFrame({"order": named}, dtype="str"), shares(ks, sum(ks))], axis=1)
 
 
 def _left_out(names: Sequence[str], before: Before) -> pd.DataFrame:
-    table = shares_funnel_orders([before.users[name] for name in names], before.n)
+    table = shares([before.users[name] for name in names], before.n)
     table.insert(0, "event", pd.Series(list(names), dtype="str"))
     return table.sort_values("k", ascending=False, kind="stable", ignore_index=True)
 

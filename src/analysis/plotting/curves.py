@@ -1,9 +1,13 @@
-"""Conversion curves: steps with a band per group, and beneath them how many were still followed.
+"""Conversion curves: which share has converted by when, with a band per group.
 
-A curve says little without the number it rests on, and at its end it often rests on few. So the
-users at risk stand under the axis, and where the log can follow fewer than a tenth of a group for
-so long the curve is dotted. A group that nobody followed to the end has a curve that ends earlier,
-in a hollow point: it is young, not finished.
+`conversion_curves` draws them over days. A curve says little without the number that it rests on,
+and at its end it often rests on few: so the users at risk stand under the axis, and where the log
+can follow fewer than a tenth of a group for so long the curve is dotted. A group that nobody
+followed to the end has a curve that ends earlier, in a hollow point: it is young, not finished.
+
+`time_curves` draws those of a funnel's step on a logarithmic axis, because most of those who
+convert do it in minutes and the window has days. What is drawn is Kaplan and Meier's estimate, and
+the figure says so.
 """
 
 from __future__ import annotations
@@ -17,9 +21,18 @@ import plotly.graph_objects as go
 
 from analysis.core.result import records
 from analysis.core.schema import ALL, US_PER_DAY, US_PER_SECOND, human_duration
-from analysis.core.wording import UNDEFINED, count, group_name, label, percent
+from analysis.core.wording import (
+    UNDEFINED,
+    axis_ticks,
+    axis_unit,
+    count,
+    group_name,
+    label,
+    percent,
+)
 from analysis.plotting.theme import (
     INK,
+    NAME_ROOM,
     empty,
     finished,
     group_colors,
@@ -30,99 +43,14 @@ from analysis.plotting.theme import (
     shown_groups,
 )
 
-# ──── figures.curve_words
-#
-# What a conversion curve says: in the hover of its steps, and to those who cannot see it.
-
-
-def _elapsed(days: float) -> str:
-    return human_duration(days * US_PER_DAY)
-
-
-def step_told(row: Any) -> list[str]:
-    """Lines for the hover of one step: the rate with its n and interval, and who is at risk."""
-    head = f"after {_elapsed(row.elapsed_days)}"
-    return [
-        head if row.group == ALL else f"{group_name(row.group)}, {head}",
-        f"{percent(row.rate)} of {count(row.n)} users converted",
-        f"95% interval {percent(row.low)} to {percent(row.high)}",
-        f"seen: {count(row.converted)} conversions",
-        f"at risk: {count(row.at_risk)}; the log follows {count(row.followed)} so long",
-    ]
-
-
-def curve_said(own: pd.DataFrame, group: Any) -> str:
-    """Where a group's curve ends, as a sentence."""
-    known = own[own["rate"].notna()]
-    name = "" if group == ALL else f"{group_name(group)}: "
-    if not len(known):
-        return f"{name}no rate to show."
-    row = known.iloc[-1]
-    said = (
-        f"after {_elapsed(row['elapsed_days'])} {percent(row['rate'])} of {count(row['n'])} users "
-        f"have converted (95% interval {percent(row['low'])} to {percent(row['high'])}); "
-        f"{count(row['at_risk'])} were at risk."
-    )
-    return f"{name}{said}" if name else said[0].upper() + said[1:]
-
-
-def median_row(medians: pd.DataFrame | None, group: Any) -> pd.Series | None:
-    """The row on a group's median, where there is one."""
-    if medians is None:
-        return None
-    own = medians[(medians["group"] == group) & medians["days"].notna()]
-    return own.iloc[0] if len(own) else None
-
-
-def median_told(row: pd.Series) -> list[str]:
-    """Lines for the hover of a median: the time with its interval and the conversions.
-
-    Examples
-    --------
-    >>> row = pd.Series({"group": "all", "days": 3.0, "days_low": 2.0, "days_high": 4.0,
-    ...                  "converted": 90})
-    >>> median_told(row)[1:]
-    ['within 3 days', '95% interval 2 days to 4 days', '90 conversions']
-    """
-    head = "half of those who convert"
-    low, high = (UNDEFINED if v != v else _elapsed(v) for v in (row["days_low"], row["days_high"]))
-    return [
-        head if row["group"] == ALL else f"{group_name(row['group'])}, {head}",
-        f"within {_elapsed(row['days'])}",
-        f"95% interval {low} to {high}",
-        f"{count(row['converted'])} conversions",
-    ]
-
-
-def median_said(medians: pd.DataFrame | None, group: Any) -> str:
-    """A group's median as a sentence with a leading space; nothing where there is none."""
-    row = median_row(medians, group)
-    if row is None:
-        return ""
-    _, *said = median_told(row)
-    return f" Half of those who convert: {', '.join(said)}."
-
-
-# ──── figures.curves
-
+# Over days, with the users at risk
 
 _PLOT, _AXIS, _ROW, _HEAD = 290, 30, 20, 22
+"""Heights in pixels: of the curves, the axis, a row of numbers, and their heading."""
 
+_FEW_FOLLOWED = 0.1
 
-_NAME = 15
-
-
-_FEW = 0.1
-
-
-_CLEAR = 3
-
-
-_STEPS = (1, 2, 5, 8, 10, 15, 20, 30, 60, 90, 120, 180, 365)
-
-
-_MOST_TICKS = 3.5
-"""After the first; more numbers of users would overlap on a phone."""
+_MOST_STRONG_BANDS = 3
 
 
 def conversion_curves(
@@ -160,55 +88,28 @@ def conversion_curves(
     groups, note = shown_groups(list(dict.fromkeys(table["group"])))
     owns = {group: table[table["group"] == group] for group in groups}
     until = float(table["elapsed_days"].max()) if horizon_days is None else horizon_days
-    unit, size = _unit(until)
+    unit, size = axis_unit(until)
     colors = group_colors(groups)
     ends = _apart([_last(own) for own in owns.values()], table)
     traces: list[Any] = []
     for (group, own), end in zip(owns.items(), ends, strict=True):
         drawn = own[own["rate"].notna()].assign(x=lambda t: t["elapsed_days"] / size)
         if len(drawn):
-            traces.append(_band(drawn, colors[group], strong=len(groups) <= _CLEAR))
+            # Pale where many lie over one another.
+            opacity = 0.16 if len(groups) <= _MOST_STRONG_BANDS else 0.07
+            known = drawn[drawn["low"].notna() & drawn["high"].notna()]
+            traces.append(_band(known["x"], known["low"], known["high"], colors[group], opacity))
             traces += _curve(drawn, colors[group], group, until / size, end)
             traces += _median(drawn, medians, group, colors[group], size)
     ticks = [tick / size for tick in axis_ticks(until)]
-    traces.append(_table(owns, ticks, size))
-    said = [curve_said(own, group) + median_said(medians, group) for group, own in owns.items()]
+    traces.append(_users_at_risk(owns, ticks, size))
+    said = [
+        _curve_caption(own, group) + _median_caption(medians, group) for group, own in owns.items()
+    ]
     alt = " ".join([*said, *([note] if note else [])])
     height = _PLOT + _AXIS + _HEAD + _ROW * len(groups)
     layout = _layout(table, owns, (ticks, until / size, unit), height)
     return finished(traces, layout, title=title, alt=alt, height=height)
-
-
-def _unit(days: float) -> tuple[str, float]:
-    """The unit of the axis and its length in days."""
-    if days >= 2:
-        return "days", 1.0
-    return ("hours", 1 / 24) if days >= 1 / 12 else ("minutes", 1 / 1440)
-
-
-def axis_ticks(until_days: float) -> list[float]:
-    """At which times (days) the axis has its numbers; the table should have a row at each.
-
-    Examples
-    --------
-    >>> axis_ticks(30.0), axis_ticks(7.0)
-    ([0.0, 10.0, 20.0, 30.0], [0.0, 2.0, 4.0, 6.0])
-    """
-    _, size = _unit(until_days)
-    until = until_days / size
-    step = next((s for s in _STEPS if until / s <= _MOST_TICKS), until / 2)
-    return [i * step * size for i in range(int(until / step + 1e-9) + 1)]
-
-
-def _last(own: pd.DataFrame) -> float:
-    known = own["rate"].dropna()
-    return float(known.iloc[-1]) if len(known) else float("nan")
-
-
-def _upper(table: pd.DataFrame) -> float:
-    # A wide interval at the very start would flatten every curve.
-    top = table.groupby("group", sort=False)[["rate", "high"]].last().max().max()
-    return min(max(float(table["rate"].max()) * 1.2, float(top) * 1.05, 0.01), 1.02)
 
 
 def _apart(ends: list[float], table: pd.DataFrame) -> list[float]:
@@ -221,9 +122,36 @@ def _apart(ends: list[float], table: pd.DataFrame) -> list[float]:
     return placed
 
 
+def _upper(table: pd.DataFrame) -> float:
+    # A wide interval at the very start would flatten every curve.
+    top = table.groupby("group", sort=False)[["rate", "high"]].last().max().max()
+    return min(max(float(table["rate"].max()) * 1.2, float(top) * 1.05, 0.01), 1.02)
+
+
+def _last(own: pd.DataFrame) -> float:
+    known = own["rate"].dropna()
+    return float(known.iloc[-1]) if len(known) else float("nan")
+
+
+def _band(x: pd.Series, low: pd.Series, high: pd.Series, color: str, opacity: float) -> go.Scatter:
+    # A step holds until the next one: the outline has both corners of each.
+    at = np.repeat(x.to_numpy(), 2)[1:]
+    bottom, top = (np.repeat(side.to_numpy(), 2)[:-1] for side in (low, high))
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return go.Scatter(
+        x=plain([*at, *at[::-1]]),
+        y=plain([*top, *bottom[::-1]]),
+        fill="toself",
+        fillcolor=f"rgba({red}, {green}, {blue}, {opacity})",
+        mode="lines",
+        line={"width": 0},
+        hoverinfo="skip",
+    )
+
+
 def _curve(own: pd.DataFrame, color: str, group: Any, until: float, end: float) -> list[Any]:
     """The curve (dotted where few are followed), its end, and its number."""
-    thin = own["followed"] < _FEW * own["n"]
+    thin = own["followed"] < _FEW_FOLLOWED * own["n"]
     # From the last step that many were followed to.
     first = max(int(np.argmax(thin)) - 1, 0) if thin.any() else len(own)
     parts = [(own.iloc[: first + 1], "solid"), (own.iloc[first:], "dot")]
@@ -237,33 +165,16 @@ def _curve(own: pd.DataFrame, color: str, group: Any, until: float, end: float) 
                     mode="lines",
                     line={"color": color, "width": 2.2, "shape": "hv", "dash": dash},
                     name=safe(group_name(group)),
-                    hovertext=[safe_lines(step_told(row)) for row in records(part)],
+                    hovertext=[safe_lines(_step_hover_text(row)) for row in records(part)],
                     hoverinfo="text",
                 )
             )
     return [*traces, _ending(own.iloc[-1], color, group, until, end)]
 
 
-def _band(own: pd.DataFrame, color: str, *, strong: bool) -> go.Scatter:
-    """The interval of every step, level until the next; pale where many lie over one another."""
-    known = own[own["low"].notna() & own["high"].notna()]
-    x = [v for v in known["x"] for _ in (0, 1)][1:]
-    low, high = ([v for v in known[side] for _ in (0, 1)][:-1] for side in ("low", "high"))
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return go.Scatter(
-        x=plain([*x, *reversed(x)]),
-        y=plain([*high, *reversed(low)]),
-        fill="toself",
-        fillcolor=f"rgba({red}, {green}, {blue}, {0.16 if strong else 0.07})",
-        mode="lines",
-        line={"width": 0},
-        hoverinfo="skip",
-    )
-
-
 def _ending(last: pd.Series, color: str, group: Any, until: float, end: float) -> go.Scatter:
     early = last["x"] < until * (1 - 1e-9)
-    name = "" if group == ALL else f" {short(group_name(group), _NAME)}"
+    name = "" if group == ALL else f" {short(group_name(group), NAME_ROOM)}"
     # The mark stands on the curve; its words beside it, moved where they would overlap.
     return go.Scatter(
         x=plain([last["x"], last["x"]]),
@@ -284,11 +195,22 @@ def _ending(last: pd.Series, color: str, group: Any, until: float, end: float) -
     )
 
 
+def _step_hover_text(row: Any) -> list[str]:
+    head = f"after {_elapsed(row.elapsed_days)}"
+    return [
+        head if row.group == ALL else f"{group_name(row.group)}, {head}",
+        f"{percent(row.rate)} of {count(row.n)} users converted",
+        f"95% interval {percent(row.low)} to {percent(row.high)}",
+        f"seen: {count(row.converted)} conversions",
+        f"at risk: {count(row.at_risk)}; the log follows {count(row.followed)} so long",
+    ]
+
+
 def _median(
     drawn: pd.DataFrame, medians: pd.DataFrame | None, group: Any, color: str, size: float
 ) -> list[go.Scatter]:
     """The time by which half of the converters have converted, as a diamond on the curve."""
-    row = median_row(medians, group)
+    row = _median_row(medians, group)
     if row is None:
         return []
     reached = drawn[drawn["elapsed_days"] <= row["days"] + 1e-9]
@@ -308,15 +230,33 @@ def _median(
                 "thickness": 1.4,
                 "width": 4,
             },
-            hovertext=[safe_lines(median_told(row))],
+            hovertext=[safe_lines(_median_hover_text(row))],
             hoverinfo="text",
             cliponaxis=False,
         )
     ]
 
 
-def _table(owns: dict[Any, pd.DataFrame], ticks: list[float], size: float) -> go.Scatter:
-    """Users at risk at every tick, a row per group, on the lower axis."""
+def _median_row(medians: pd.DataFrame | None, group: Any) -> pd.Series | None:
+    if medians is None:
+        return None
+    own = medians[(medians["group"] == group) & medians["days"].notna()]
+    return own.iloc[0] if len(own) else None
+
+
+def _median_hover_text(row: pd.Series) -> list[str]:
+    head = "half of those who convert"
+    low, high = (UNDEFINED if v != v else _elapsed(v) for v in (row["days_low"], row["days_high"]))
+    return [
+        head if row["group"] == ALL else f"{group_name(row['group'])}, {head}",
+        f"within {_elapsed(row['days'])}",
+        f"95% interval {low} to {high}",
+        f"{count(row['converted'])} conversions",
+    ]
+
+
+def _users_at_risk(owns: dict[Any, pd.DataFrame], ticks: list[float], size: float) -> go.Scatter:
+    """A row of numbers per group, on the lower axis."""
     x, y, text = [], [], []
     for place, own in enumerate(owns.values()):
         for tick in ticks:
@@ -336,6 +276,33 @@ def _table(owns: dict[Any, pd.DataFrame], ticks: list[float], size: float) -> go
     )
 
 
+def _curve_caption(own: pd.DataFrame, group: Any) -> str:
+    """Where a group's curve ends, as a sentence."""
+    known = own[own["rate"].notna()]
+    name = "" if group == ALL else f"{group_name(group)}: "
+    if not len(known):
+        return f"{name}no rate to show."
+    row = known.iloc[-1]
+    said = (
+        f"after {_elapsed(row['elapsed_days'])} {percent(row['rate'])} of {count(row['n'])} users "
+        f"have converted (95% interval {percent(row['low'])} to {percent(row['high'])}); "
+        f"{count(row['at_risk'])} were at risk."
+    )
+    return f"{name}{said}" if name else said[0].upper() + said[1:]
+
+
+def _median_caption(medians: pd.DataFrame | None, group: Any) -> str:
+    row = _median_row(medians, group)
+    if row is None:
+        return ""
+    _, *said = _median_hover_text(row)
+    return f" Half of those who convert: {', '.join(said)}."
+
+
+def _elapsed(days: float) -> str:
+    return human_duration(days * US_PER_DAY)
+
+
 def _layout(
     table: pd.DataFrame,
     owns: dict[Any, pd.DataFrame],
@@ -345,7 +312,7 @@ def _layout(
     ticks, until, unit = axis
     inner = height - 8
     beneath = _ROW * len(owns) / inner
-    names = ["" if g == ALL else safe(short(group_name(g), _NAME)) for g in owns]
+    names = ["" if g == ALL else safe(short(group_name(g), NAME_ROOM)) for g in owns]
     return {
         "xaxis": {
             "range": [0, until],
@@ -389,24 +356,15 @@ def _layout(
     }
 
 
-# ──── figures.funnel_times
-#
-# How many got there by when: a curve per group over the time since entry.
-#
-# The time runs on a logarithmic axis, because most of those who convert do it in minutes and the
-# window has days. What is drawn is Kaplan & Meier's estimate, and the figure says so.
+# Of a funnel's step, on a logarithmic axis
 
+_TIME_HEIGHT = 320
 
-_HEIGHT = 320
+_TIME_TICKS = (1, 10, 60, 600, 3_600, 6 * 3_600, 86_400, 7 * 86_400, 30 * 86_400, 365 * 86_400)
 
+_MOST_TIME_TICKS = 6
 
-_TICKS = (1, 10, 60, 600, 3_600, 6 * 3_600, 86_400, 7 * 86_400, 30 * 86_400, 365 * 86_400)
-
-
-_MOST_TICKS_funnel_times = 6
-
-
-_MOST_NAME = 18
+_LEGEND_ROOM = 18
 
 
 def time_curves(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -435,38 +393,73 @@ entered, 95% interval 11.1% to 34.5%; half of these within 10 min.'
     largest = sizes.sort_values("n", ascending=False, kind="stable")["group"]
     groups, note = shown_groups(list(largest))
     curves = {group: table[[g == group for g in table["group"]]] for group in groups}
-    left, right = _range(table)
+    left, right = _time_range(table)
     upper = min(1.0, max(float(own["high"].iloc[-1]) for own in curves.values()) * 1.08 or 1.0)
     colors = group_colors(groups)
-    traces = [_band_funnel_times(own, left, colors[group]) for group, own in curves.items()]
-    traces += [_line(own, left, colors[group]) for group, own in curves.items()]
+    traces = [_time_band(own, left, colors[group]) for group, own in curves.items()]
+    traces += [_time_line(own, left, colors[group]) for group, own in curves.items()]
     layout = {
         "xaxis": _time_axis(left, right),
         "yaxis": {"range": [0, upper], "tickformat": ",.1~%", "nticks": 6},
-        "annotations": [_heading(str(table["event"].iloc[0]))],
+        "annotations": [_time_heading(str(table["event"].iloc[0]))],
         "showlegend": True,
         "legend": {"y": -0.2, "yanchor": "top", "itemclick": False, "itemdoubleclick": False},
     }
     event = label(table["event"].iloc[0])
     alt = f"Kaplan-Meier estimate of the share that reached {event}. "
-    alt += " ".join(f"{_said(own)}." for own in curves.values()) + (f" {note}" if note else "")
-    figure = finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
+    said = [f"{_time_caption(own)}." for own in curves.values()]
+    alt += " ".join([*said, note] if note else said)
+    figure = finished(traces, layout, title=title, alt=alt, height=_TIME_HEIGHT)
     return figure.update_layout(margin_t=figure.layout.margin.t + 22)
 
 
-def _range(table: pd.DataFrame) -> tuple[float, float]:
+def _time_range(table: pd.DataFrame) -> tuple[float, float]:
     """The seconds at the ends of the axis; what came at once stands at the left end."""
     rising = table.loc[(table["rate"] > 0) & (table["seconds"] > 0), "seconds"]
     first, right = float(rising.min()) if len(rising) else 1.0, float(table["seconds"].max())
-    left = max([tick for tick in _TICKS if tick <= first], default=1.0)
+    left = max([tick for tick in _TIME_TICKS if tick <= first], default=1.0)
     return float(left), max(right, 2.0 * left)
 
 
+def _time_band(own: pd.DataFrame, left: float, color: str) -> go.Scatter:
+    seconds = own["seconds"].clip(lower=left)
+    return _band(seconds, own["low"], own["high"], color, 0.15).update(showlegend=False)
+
+
+def _time_line(own: pd.DataFrame, left: float, color: str) -> go.Scatter:
+    return go.Scatter(
+        x=plain(own["seconds"].clip(lower=left)),
+        y=plain(own["rate"]),
+        mode="lines",
+        line={"color": color, "width": 2, "shape": "hv"},
+        hovertext=[safe_lines(_time_hover_text(row)) for row in records(own)],
+        hoverinfo="text",
+        name=safe(_legend_text(own)),
+    )
+
+
+def _time_hover_text(row: Any) -> list[str]:
+    within = f"within {_within(row.seconds)}"
+    return [
+        within if row.group == ALL else f"{group_name(row.group)}, {within}",
+        f"Kaplan-Meier estimate {percent(row.rate)} of {count(row.n)} who entered",
+        f"95% interval {percent(row.low)} to {percent(row.high)}",
+        f"{count(row.reached)} had got there, {count(row.at_risk)} were watched until then",
+    ]
+
+
+def _legend_text(own: pd.DataFrame) -> str:
+    last = own.iloc[-1]
+    name = "" if last["group"] == ALL else f"{short(group_name(last['group']), _LEGEND_ROOM)} "
+    end = f"{percent(last['rate'])} of {count(last['n'])}"
+    return f"{name}{end} within {_within(last['seconds'])}"
+
+
 def _time_axis(left: float, right: float) -> dict[str, Any]:
-    ticks = [float(tick) for tick in _TICKS if left <= tick <= right]
+    ticks = [float(tick) for tick in _TIME_TICKS if left <= tick <= right]
     if right > 1.6 * ticks[-1]:
         ticks.append(right)
-    ticks = ticks[:: -(-len(ticks) // _MOST_TICKS_funnel_times)]
+    ticks = ticks[:: -(-len(ticks) // _MOST_TIME_TICKS)]
     return {
         "type": "log",
         "range": [float(np.log10(left)), float(np.log10(right))],
@@ -478,48 +471,7 @@ def _time_axis(left: float, right: float) -> dict[str, Any]:
     }
 
 
-def _at(own: pd.DataFrame, left: float) -> list[float | None]:
-    return plain(own["seconds"].clip(lower=left))
-
-
-def _band_funnel_times(own: pd.DataFrame, left: float, color: str) -> go.Scatter:
-    # A step holds until the next one: the outline has both corners of each.
-    seconds = np.repeat(own["seconds"].clip(lower=left).to_numpy(), 2)[1:]
-    low, high = (np.repeat(own[side].to_numpy(), 2)[:-1] for side in ("low", "high"))
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return go.Scatter(
-        x=plain([*seconds, *seconds[::-1]]),
-        y=plain([*high, *low[::-1]]),
-        mode="lines",
-        fill="toself",
-        fillcolor=f"rgba({red}, {green}, {blue}, 0.15)",
-        line={"width": 0},
-        showlegend=False,
-        hoverinfo="skip",
-    )
-
-
-def _line(own: pd.DataFrame, left: float, color: str) -> go.Scatter:
-    return go.Scatter(
-        x=_at(own, left),
-        y=plain(own["rate"]),
-        mode="lines",
-        line={"color": color, "width": 2, "shape": "hv"},
-        hovertext=[safe_lines(_told(row)) for row in records(own)],
-        hoverinfo="text",
-        name=safe(_end(own)),
-    )
-
-
-def _end(own: pd.DataFrame) -> str:
-    """The group and the rate at the end of its curve, for the legend."""
-    last = own.iloc[-1]
-    name = "" if last["group"] == ALL else f"{short(group_name(last['group']), _MOST_NAME)} "
-    end = f"{percent(last['rate'])} of {count(last['n'])}"
-    return f"{name}{end} within {_within(last['seconds'])}"
-
-
-def _heading(event: str) -> dict[str, Any]:
+def _time_heading(event: str) -> dict[str, Any]:
     return {
         "text": f"reached <b>{safe(label(event))}</b>, Kaplan-Meier estimate",
         "x": 0,
@@ -533,21 +485,7 @@ def _heading(event: str) -> dict[str, Any]:
     }
 
 
-def _within(seconds: float) -> str:
-    return human_duration(seconds * US_PER_SECOND)
-
-
-def _told(row: Any) -> list[str]:
-    within = f"within {_within(row.seconds)}"
-    return [
-        within if row.group == ALL else f"{group_name(row.group)}, {within}",
-        f"Kaplan-Meier estimate {percent(row.rate)} of {count(row.n)} who entered",
-        f"95% interval {percent(row.low)} to {percent(row.high)}",
-        f"{count(row.reached)} had got there, {count(row.at_risk)} were watched until then",
-    ]
-
-
-def _said(own: pd.DataFrame) -> str:
+def _time_caption(own: pd.DataFrame) -> str:
     last = own.iloc[-1]
     name = "" if last["group"] == ALL else f"{group_name(last['group'])}, within"
     said = (
@@ -557,3 +495,7 @@ def _said(own: pd.DataFrame) -> str:
     )
     half = own[own["rate"] >= last["rate"] / 2]["seconds"]
     return f"{said}; half of these within {_within(half.iloc[0])}" if last["rate"] > 0 else said
+
+
+def _within(seconds: float) -> str:
+    return human_duration(seconds * US_PER_SECOND)

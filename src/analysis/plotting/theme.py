@@ -1,9 +1,12 @@
-"""The look of every figure: colors, type, and what text from the data may not do.
+"""How does a figure look: its colors, its type, its rows, and how text from the data is escaped?
 
 The colors are those of Okabe & Ito (2008, *Color Universal Design*), which people with any common
 color blindness can tell apart, with the light ones darkened a little so that they stand out on
 white paper as well as on a dark page. The background is transparent and the text mid-gray, so one
 figure reads in a light and in a dark theme.
+
+The sections, in order: colors and type, text (`safe` before anything from the data is drawn),
+the figure itself (`finished`, `empty`), rows under headings, bars under headings.
 """
 
 from __future__ import annotations
@@ -16,36 +19,48 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-# ──── figures.theme
+from analysis.core.schema import MISSING, OTHER
 
+# Colors and type
 
 PALETTE = ("#0072B2", "#D98C00", "#009E73", "#C9659C", "#4AA3DF", "#C14F00")
 """Blue, orange, green, purple, sky blue, vermilion; six groups are as many as an eye can hold."""
 
-
 REST = "#7F7F7F"
 """For what is not a group of its own: other, missing, unclear."""
 
-
 UP, DOWN = PALETTE[0], PALETTE[5]
 
-
 INK = "#777777"
-
+"""Of text and lines."""
 
 GRID = "rgba(128, 128, 128, 0.25)"
 
-
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-
 
 TOO_FEW = "too few people to show"
 
-
 _SIGNIFICANT_DIGITS = 6
 
-
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"}
+
+
+def group_colors(groups: Iterable[Any]) -> dict[Any, str]:
+    """A color per group, in their order; what is no group of its own is gray."""
+    named = [group for group in groups if group not in (OTHER, MISSING)]
+    colors = {group: PALETTE[i % len(PALETTE)] for i, group in enumerate(named)}
+    return {group: colors.get(group, REST) for group in groups}
+
+
+def ink_on(color: str) -> str:
+    """White or near-black, whichever reads better on a color (relative luminance, WCAG 2.2)."""
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.06 else "#111111"
+
+
+# Text
 
 
 def safe(text: Any) -> str:
@@ -88,19 +103,7 @@ def plain(values: Iterable[float]) -> list[float | None]:
     return [None if v != v else float(f"{v:.{_SIGNIFICANT_DIGITS}g}") for v in values]
 
 
-def group_colors(groups: Iterable[Any]) -> dict[Any, str]:
-    """A color per group, in their order; what is no group of its own is gray."""
-    named = [group for group in groups if group not in ("(other)", "(missing)")]
-    colors = {group: PALETTE[i % len(PALETTE)] for i, group in enumerate(named)}
-    return {group: colors.get(group, REST) for group in groups}
-
-
-def ink_on(color: str) -> str:
-    """White or near-black, whichever reads better on a color (relative luminance, WCAG 2.2)."""
-    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.06 else "#111111"
+# The figure itself
 
 
 @cache
@@ -173,22 +176,18 @@ def empty(reason: str, *, title: str | None) -> go.Figure:
     return finished([], layout, title=title, alt=reason, height=80)
 
 
-# ──── figures.rows
-#
-# Rows of bars or points under headings: the layout that the figures share.
+# Rows of bars or points under headings
 #
 # A heading stands above its rows, not beside them, so a long name costs no width on a phone. The
 # vertical axis is measured in pixels: a row is as high with three groups as with six, and the
 # figure grows downwards, where a page has room.
 
-
 ROW, HEADING, GAP, AXIS = 22, 22, 10, 34
-
 
 MOST_GROUPS = 6
 
-
-_NAME = 15
+NAME_ROOM = 15
+"""Characters of a row's name; longer ones are cut."""
 
 
 class Rows(NamedTuple):
@@ -207,6 +206,18 @@ def rows(headings: int, per_heading: int) -> Rows:
     return Rows(centers, [t + HEADING / 2 for t in tops], headings * block)
 
 
+def rows_of_sizes(sizes: Sequence[int]) -> Rows:
+    """Places for blocks of different sizes, one under the other."""
+    single = [rows(1, size) for size in sizes]
+    tops = np.cumsum([0, *(place.height for place in single)])
+    centers = [
+        [float(top) + at for at in place.centers[0]]
+        for top, place in zip(tops, single, strict=False)
+    ]
+    headings = [float(top) + place.headings[0] for top, place in zip(tops, single, strict=False)]
+    return Rows(centers, headings, float(tops[-1]))
+
+
 def row_axis(place: Rows, names: Sequence[str]) -> dict[str, Any]:
     """The vertical axis: each row named; a single unnamed row has no label."""
     named = [name for _ in place.centers for name in names]
@@ -215,7 +226,7 @@ def row_axis(place: Rows, names: Sequence[str]) -> dict[str, Any]:
     return {
         "range": [place.height, 0],
         "tickvals": flat if shown else [],
-        "ticktext": [safe(short(name, _NAME)) for name in named] if shown else [],
+        "ticktext": [safe(short(name, NAME_ROOM)) for name in named] if shown else [],
         "showgrid": False,
         "zeroline": False,
         "ticks": "",
@@ -287,38 +298,31 @@ def edge_note(text: str, at: float, *, reach: int = 0, strong: bool = False) -> 
     }
 
 
-# ──── figures.segments
+# Bars under headings
 
-
-_UNITS = {"recency": "days ago", "frequency": "times", "monetary": ""}
-
-
-_NAME_segments = 22
-
-
-_HEADING = 26
+_BAR_NAME_ROOM = 22
 
 
 class Bar(NamedTuple):
-    """One row: its name, its length with perhaps an interval, its words and its hover lines."""
+    """One row: its name, its length with perhaps an interval, its words and its lines on hover."""
 
     name: str
     at: float
     low: float
     high: float
     words: str
-    told: list[str]
+    lines: list[str]
 
 
 def bars_under_headings(
     blocks: Sequence[tuple[str, list[Bar]]], axis: dict[str, Any], *, alt: str, title: str | None
 ) -> go.Figure:
     """Named bars with their words, in blocks of a heading each."""
-    place = _places([len(bars) for _, bars in blocks])
+    place = rows_of_sizes([len(bars) for _, bars in blocks])
     flat = [bar for _, bars in blocks for bar in bars]
     y = [at for centers in place.centers for at in centers]
     named = row_axis(place, [""])
-    named |= {"tickvals": y, "ticktext": [safe(short(bar.name, _NAME_segments)) for bar in flat]}
+    named |= {"tickvals": y, "ticktext": [safe(short(bar.name, _BAR_NAME_ROOM)) for bar in flat]}
     ends = pd.DataFrame(flat)
     trace = go.Bar(
         orientation="h",
@@ -327,7 +331,7 @@ def bars_under_headings(
         width=ROW - 6,
         marker={"color": PALETTE[4], "line": {"width": 0}},
         error_x=_whiskers(ends) if ends["low"].notna().any() else None,
-        hovertext=[safe_lines(bar.told) for bar in flat],
+        hovertext=[safe_lines(bar.lines) for bar in flat],
         hoverinfo="text",
     )
     words = go.Scatter(
@@ -356,22 +360,3 @@ def _whiskers(ends: pd.DataFrame) -> dict[str, Any]:
         "thickness": 1.4,
         "width": 4,
     }
-
-
-def _places(sizes: Sequence[int]) -> Rows:
-    """Places for blocks of different sizes, one under the other."""
-    single = [rows(1, size) for size in sizes]
-    tops = np.cumsum([0, *(place.height for place in single)])
-    centers = [
-        [float(top) + at for at in place.centers[0]]
-        for top, place in zip(tops, single, strict=False)
-    ]
-    headings = [float(top) + place.headings[0] for top, place in zip(tops, single, strict=False)]
-    return Rows(centers, headings, float(tops[-1]))
-
-
-def _span(measure: str, low: float, high: float) -> str:
-    ends = [f"{end:,.1f}".removesuffix(".0") for end in (low, high)]
-    unit = "time" if measure == "frequency" and high == 1 else _UNITS.get(measure, "")
-    said = ends[0] if ends[0] == ends[1] else " to ".join(ends)
-    return f"{said} {unit}".strip()

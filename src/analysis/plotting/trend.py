@@ -17,125 +17,20 @@ from analysis.core.schema import US_PER_SECOND, human_duration
 from analysis.core.wording import count, day, days, percent, share
 from analysis.plotting.theme import INK, PALETTE, TOO_FEW, empty, finished, plain, safe, safe_lines
 
-# ──── figures.trend_estimate
-#
-# The estimate of a rate that is not final yet, as a diamond beside the rate so far.
-
-
-_NUMBERS = ["km_rate", "km_low", "km_high", "km_so_far", "km_so_far_low", "km_so_far_high"]
-
-
-_BESIDE = 0.2
-
-
-_COLOR = PALETTE[5]
-
-
-def estimates(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its columns of estimates, empty where it has none.
-
-    Examples
-    --------
-    >>> estimates(pd.DataFrame({"rate": [0.2]}))[["rate", "km_rate"]]
-       rate  km_rate
-    0   0.2      NaN
-    """
-    missing = [name for name in [*_NUMBERS, "km_seconds"] if name not in table]
-    return table.assign(**dict.fromkeys(missing, float("nan")))
-
-
-def estimate_traces(table: pd.DataFrame, labelled: set[int]) -> list[Any]:
-    """A diamond with its interval for each period that has an estimate.
-
-    A full one is the estimate of the final rate; an open one that of the rate within the time
-    that anybody was watched, which can only rise.
-
-    Parameters
-    ----------
-    table : with the columns of `estimates`. labelled : the rows whose number is written.
-    """
-    known = table[table["km_so_far"].notna()]
-    if not len(known):
-        return []
-    rate = known["km_so_far"]
-    final = known["km_rate"].notna()
-    words = [f"&nbsp;&nbsp;{safe(percent(r))}" if i in labelled else "" for i, r in rate.items()]
-    told = [safe_lines([days(r.start, r.end), *estimate_told(r)]) for r in records(known)]
-    return [
-        go.Scatter(
-            x=[i + _BESIDE for i in known.index],
-            y=plain(rate),
-            mode="markers+text",
-            marker={
-                "symbol": ["diamond" if own else "diamond-open" for own in final],
-                "size": 10,
-                "opacity": 1,
-                "color": _COLOR,
-                "line": {"width": 2, "color": _COLOR},
-            },
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": plain(known["km_so_far_high"] - rate),
-                "arrayminus": plain(rate - known["km_so_far_low"]),
-                "color": _COLOR,
-                "thickness": 1.4,
-                "width": 4,
-            },
-            text=words,
-            textposition="middle right",
-            textfont={"size": 12, "color": INK},
-            hovertext=told,
-            hoverinfo="text",
-            cliponaxis=False,
-        )
-    ]
-
-
-def estimate_key(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """What the diamonds are, where there are any."""
-    drawn = table[table["km_so_far"].notna()]
-    if not len(drawn):
-        return []
-    whole = drawn["km_rate"].notna()
-    said = "◆ Kaplan-Meier estimate of the final rate" if whole.any() else ""
-    if not whole.all():
-        said = f"{said}, ◇ so far" if said else "◇ Kaplan-Meier estimate so far"
-    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper"}
-    return [place | {"yanchor": "bottom", "showarrow": False, "text": said, "font": {"size": 12}}]
-
-
-def estimate_told(row: Any) -> list[str]:
-    """The estimate in words, with its interval and how many entered; nothing where none."""
-    if not pd.isna(row.km_rate):
-        limits = f"95% interval {percent(row.km_low)} to {percent(row.km_high)}"
-        return [
-            f"Kaplan-Meier estimate of the final rate {percent(row.km_rate)} of "
-            f"{count(row.entered)} ({limits})"
-        ]
-    if pd.isna(row.km_so_far):
-        return []
-    limits = f"95% interval {percent(row.km_so_far_low)} to {percent(row.km_so_far_high)}"
-    within = human_duration(row.km_seconds * US_PER_SECOND)
-    return [
-        f"Kaplan-Meier estimate within {within} {percent(row.km_so_far)} of "
-        f"{count(row.entered)} ({limits})"
-    ]
-
-
-# ──── figures.trend
-
-
 _HEIGHT = 300
-
 
 _MOST_LABELS = 7
 
-
 _BAND = "rgba(0, 114, 178, 0.16)"
 
-
 _HATCH = "rgba(128, 128, 128, 0.45)"
+
+_ESTIMATES = ["km_rate", "km_low", "km_high", "km_so_far", "km_so_far_low", "km_so_far_high"]
+
+_ESTIMATE_COLOR = PALETTE[5]
+
+_ESTIMATE_OFFSET = 0.2
+"""How far beside its period an estimate stands, in periods."""
 
 
 def rate_trend(
@@ -151,7 +46,7 @@ def rate_trend(
     ----------
     table : a row per period: ``start``, ``end`` (UTC), ``entered``, ``k``, ``n``, ``rate``,
         ``low``, ``high``, ``mature``; one group. With the columns of
-        `funnel_recent.with_estimates` the estimates of what is not final are drawn too.
+        `FunnelResult.recent` the estimates of what is not final are drawn too.
     current : the start of the period that the report is about; it is marked.
     time_zone : whose dates are written on the axis.
     title : plain text.
@@ -168,7 +63,7 @@ def rate_trend(
     """
     if not len(table):
         return empty("There is no period to show.", title=title)
-    table = estimates(table)
+    table = _with_estimates(table)
     if not table[["rate", "km_so_far"]].notna().any(axis=None):
         return empty("No period has a rate to show yet.", title=title)
     table = table.reset_index(drop=True).copy()
@@ -178,7 +73,7 @@ def rate_trend(
     upper = float(table[["rate", "high", "km_so_far", "km_so_far_high"]].max().max()) * 1.15 or 1.0
     traces = [_hatched(table, upper), _band(table), _line(table), _points(table, now)]
     few = len(table) <= _MOST_LABELS
-    traces += [_numbers(table, now), *estimate_traces(table, {*table.index} if few else {now})]
+    traces += [_rate_labels(table, now), *_estimate_traces(table, {*table.index} if few else {now})]
     starts = [day(start) for start in table["start"]]
     every = -(-len(table) // _MOST_LABELS)
     ticks = [i for i in range(len(table)) if (now - i) % every == 0]
@@ -193,9 +88,9 @@ def rate_trend(
         "yaxis": {"range": [0, upper], "tickformat": ",.1~%", "nticks": 6},
         "bargap": 0,
     }
-    alt = " ".join(f"{_said(row)}." for row in records(table))
+    alt = " ".join(f"{_caption(row)}." for row in records(table))
     figure = finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
-    if key := estimate_key(table):
+    if key := _estimate_key(table):
         # Room for the key of the estimates above, and for the number of the last one beside it.
         top = figure.layout.margin.t + 20
         figure.update_layout(annotations=key, margin_t=top, margin_r=40)
@@ -281,12 +176,12 @@ def _points(table: pd.DataFrame, now: int) -> go.Scatter:
             "thickness": 1.4,
             "width": 4,
         },
-        hovertext=[safe_lines(_told(row)) for row in records(table)],
+        hovertext=[safe_lines(_hover_text(row)) for row in records(table)],
         hoverinfo="text",
     )
 
 
-def _numbers(table: pd.DataFrame, now: int) -> go.Scatter:
+def _rate_labels(table: pd.DataFrame, now: int) -> go.Scatter:
     rate = table["rate"]
     texts = [percent(r) if i in _labelled(rate, now) else "" for i, r in enumerate(rate)]
     return go.Scatter(
@@ -315,6 +210,79 @@ def _labelled(rate: pd.Series, now: int) -> set[int]:
     return marked
 
 
+def _estimate_traces(table: pd.DataFrame, labelled: set[int]) -> list[Any]:
+    """A diamond with its interval for each period that has an estimate.
+
+    A full one is the estimate of the final rate; an open one that of the rate within the time
+    that anybody was watched, which can only rise. The numbers of the rows in `labelled` are
+    written.
+    """
+    known = table[table["km_so_far"].notna()]
+    if not len(known):
+        return []
+    rate = known["km_so_far"]
+    final = known["km_rate"].notna()
+    words = [f"&nbsp;&nbsp;{safe(percent(r))}" if i in labelled else "" for i, r in rate.items()]
+    hover = [safe_lines([days(r.start, r.end), *_estimate_text(r)]) for r in records(known)]
+    return [
+        go.Scatter(
+            x=[i + _ESTIMATE_OFFSET for i in known.index],
+            y=plain(rate),
+            mode="markers+text",
+            marker={
+                "symbol": ["diamond" if own else "diamond-open" for own in final],
+                "size": 10,
+                "opacity": 1,
+                "color": _ESTIMATE_COLOR,
+                "line": {"width": 2, "color": _ESTIMATE_COLOR},
+            },
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": plain(known["km_so_far_high"] - rate),
+                "arrayminus": plain(rate - known["km_so_far_low"]),
+                "color": _ESTIMATE_COLOR,
+                "thickness": 1.4,
+                "width": 4,
+            },
+            text=words,
+            textposition="middle right",
+            textfont={"size": 12, "color": INK},
+            hovertext=hover,
+            hoverinfo="text",
+            cliponaxis=False,
+        )
+    ]
+
+
+def _estimate_key(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """What the diamonds are, where there are any."""
+    drawn = table[table["km_so_far"].notna()]
+    if not len(drawn):
+        return []
+    whole = drawn["km_rate"].notna()
+    said = "◆ Kaplan-Meier estimate of the final rate" if whole.any() else ""
+    if not whole.all():
+        said = f"{said}, ◇ so far" if said else "◇ Kaplan-Meier estimate so far"
+    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper"}
+    return [place | {"yanchor": "bottom", "showarrow": False, "text": said, "font": {"size": 12}}]
+
+
+def _hover_text(row: Any) -> list[str]:
+    lines = [days(row.start, row.end), _state(row)]
+    if row.rate == row.rate and row.rate is not None:
+        lines.append(f"95% interval {percent(row.low)} to {percent(row.high)}")
+    if not row.mature:
+        lines.append(f"not final: {count(row.entered - row.n)} windows are not over")
+    return lines + _estimate_text(row)
+
+
+def _caption(row: Any) -> str:
+    state = _state(row)
+    said = f"{days(row.start, row.end)}: {'' if row.mature else 'not final, '}{state}"
+    return ", ".join([said, *_estimate_text(row)])
+
+
 def _state(row: Any) -> str:
     if pd.isna(row.k):
         return TOO_FEW
@@ -323,16 +291,24 @@ def _state(row: Any) -> str:
     return share(row.k, row.n, row.rate)
 
 
-def _told(row: Any) -> list[str]:
-    lines = [days(row.start, row.end), _state(row)]
-    if row.rate == row.rate and row.rate is not None:
-        lines.append(f"95% interval {percent(row.low)} to {percent(row.high)}")
-    if not row.mature:
-        lines.append(f"not final: {count(row.entered - row.n)} windows are not over")
-    return lines + estimate_told(row)
+def _estimate_text(row: Any) -> list[str]:
+    """The estimate in words, with its interval and how many entered; nothing where none."""
+    if not pd.isna(row.km_rate):
+        limits = f"95% interval {percent(row.km_low)} to {percent(row.km_high)}"
+        return [
+            f"Kaplan-Meier estimate of the final rate {percent(row.km_rate)} of "
+            f"{count(row.entered)} ({limits})"
+        ]
+    if pd.isna(row.km_so_far):
+        return []
+    limits = f"95% interval {percent(row.km_so_far_low)} to {percent(row.km_so_far_high)}"
+    within = human_duration(row.km_seconds * US_PER_SECOND)
+    return [
+        f"Kaplan-Meier estimate within {within} {percent(row.km_so_far)} of "
+        f"{count(row.entered)} ({limits})"
+    ]
 
 
-def _said(row: Any) -> str:
-    state = _state(row)
-    said = f"{days(row.start, row.end)}: {'' if row.mature else 'not final, '}{state}"
-    return ", ".join([said, *estimate_told(row)])
+def _with_estimates(table: pd.DataFrame) -> pd.DataFrame:
+    missing = [name for name in [*_ESTIMATES, "km_seconds"] if name not in table]
+    return table.assign(**dict.fromkeys(missing, float("nan")))

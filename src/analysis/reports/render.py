@@ -31,6 +31,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from analysis.core.periods import Period, what_is_immature
 from analysis.core.schema import DataError, ReportError, UsageError, duration_us, one_of, timestamp
 from analysis.eventlog.store import Manifest, read_manifest
 from analysis.reports.definition import (
@@ -41,7 +42,6 @@ from analysis.reports.definition import (
     read_parameters,
 )
 from analysis.reports.execution import CELL_TIMEOUT_SECONDS, execute, read_notebook
-from analysis.reports.period import Period, what_is_immature
 
 NOTEBOOKS = "notebooks"
 PAGE, NUMBERS, MANIFEST = "index.html", "numbers.json", "manifest.json"
@@ -199,7 +199,7 @@ def _values(source: Source, period: Period) -> dict[str, Any]:
 
 
 def _subtitle(period: Period, *, gate: str, immature: str) -> str:
-    parts = [f"{period.label}, {period.words()} ({period.time_zone})"]
+    parts = [f"{period.label}, {period.name} ({period.time_zone})"]
     if gate == "fail":
         parts.insert(0, "The quality gate failed: do not use these numbers")
     return " · ".join([*parts, immature] if immature else parts)
@@ -243,8 +243,8 @@ def inputs(source: Source, period: Period) -> dict[str, Any]:
         "report": definition.name,
         "title": definition.title,
         "period": period.label,
-        "period_start": period.start.isoformat(),
-        "period_end": period.end.isoformat(),
+        "period_start": period.bounds[0].isoformat(),
+        "period_end": period.bounds[1].isoformat(),
         "time_zone": definition.time_zone,
         "log": source.log.fingerprint,
         "covers_until": timestamp(source.log.covers_until).isoformat(),

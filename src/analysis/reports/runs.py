@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.core.periods import Period, parse_period, periods_due
 from analysis.core.schema import UsageError, WorkbookError, did_you_mean, timestamp
 from analysis.reports.definition import FOLDER, Definition, definition_names, load_definition
 from analysis.reports.execution import CELL_TIMEOUT_SECONDS
-from analysis.reports.period import Period, parse_period, periods_due
 from analysis.reports.publish import FAILED, Say, is_published, publish, workspace, write_index
 from analysis.reports.render import MANIFEST, PAGE, Source, inputs, open_source, render
 

@@ -28,8 +28,7 @@ from analysis.core.schema import (
     one_of,
     timestamp,
 )
-from analysis.core.wording import UNDEFINED, count, percent, points, share, thing
-from analysis.core.wording import q_words as chance
+from analysis.core.wording import UNDEFINED, count, percent, points, q_equals, share, subject
 from analysis.eventlog import filters as people
 from analysis.eventlog import groups as breakdown
 from analysis.eventlog import parallel
@@ -42,7 +41,7 @@ from analysis.segments import kernels as passes
 from analysis.segments.evaluate import Look, asked
 from analysis.segments.result import Segment, as_segment
 from analysis.segments.rules import Matching, properties_of
-from analysis.statistics.rates import LATER, judged, shares, waits
+from analysis.statistics.rates import LATER, compare_shares, compare_waits, judged
 
 # ──── comparison_words
 #
@@ -81,7 +80,7 @@ def _titles(names: tuple[str, str]) -> list[str]:
 
 def _row(row: Any) -> list[str]:
     waits = row.unit == LATER
-    what = thing(row.kind, row.name, row.value)
+    what = subject(row.kind, row.name, row.value)
     said = [f"days until {what}" if waits else what, row.kind]
     if pd.isna(row.k_a):
         return [*said, FEW, FEW, UNDEFINED, UNDEFINED, UNDEFINED]
@@ -96,7 +95,7 @@ def _row(row: Any) -> list[str]:
         return [*said, UNDEFINED, UNDEFINED, UNDEFINED]
     interval = f" (95% {points(row.low)} to {points(row.high)})" if row.low == row.low else ""
     effect = f"{row.effect:+.2f}".replace("-", "−") + (" (delta)" if waits else " (h)")
-    sure = UNDEFINED if pd.isna(row.q_value) else chance(row.q_value)
+    sure = UNDEFINED if pd.isna(row.q_value) else q_equals(row.q_value)
     return [*said, f"{points(row.difference)} points{interval}", effect, sure]
 
 
@@ -248,7 +247,7 @@ def _waits(groups: TwoGroups, name: str, look_back: bool) -> dict[str, object]:
 
     parts = groups.over(of_shard)
     a, b = (np.concatenate([part[which] for part in parts]) for which in (0, 1))
-    return waits(name, a, b)
+    return compare_waits(name, a, b)
 
 
 # ──── segment_comparison
@@ -303,11 +302,11 @@ class ComparisonResult(Result):
         if not len(own):
             return said
         top = own.iloc[int(own["effect"].abs().to_numpy().argmax())]
-        what = thing(top["kind"], top["name"], top["value"])
+        what = subject(top["kind"], top["name"], top["value"])
         return (
             f"{said} Most in “{what}”: {_of(top, 'a')} against {_of(top, 'b')}, "
             f"{points(top['difference'])} points (95% interval {points(top['low'])} to "
-            f"{points(top['high'])}, {chance(top['q_value'])})."
+            f"{points(top['high'])}, {q_equals(top['q_value'])})."
         )
 
     def figure(self) -> Any:
@@ -387,9 +386,9 @@ def compare_segments(
         as_segment(one, "compare_segments")
     start, end, instant = _period(log, a, b, (since, until), look_back)
     groups, shared = _groups(log, a, b, (start, end, instant))
-    rows = [shares(event_rows(groups)), shares(property_rows(groups, compared))]
+    rows = [compare_shares(event_rows(groups)), compare_shares(property_rows(groups, compared))]
     if steps is not None:
-        rows.append(shares(funnel_rows(groups, steps, window)))
+        rows.append(compare_shares(funnel_rows(groups, steps, window)))
     rows.append(time_rows(groups, look_back))
     table = pd.concat([part for part in rows if len(part)], ignore_index=True)
     table, hidden = _hidden(judged(table, most_false), min_cell)

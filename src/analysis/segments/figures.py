@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 from analysis.core.result import records
 from analysis.core.wording import count, label, listed, percent, share
 from analysis.plotting.theme import (
-    _HEADING,
     AXIS,
     GRID,
     INK,
@@ -22,7 +21,6 @@ from analysis.plotting.theme import (
     ROW,
     TOO_FEW,
     Bar,
-    _span,
     bars_under_headings,
     empty,
     finished,
@@ -36,6 +34,11 @@ from analysis.plotting.theme import (
 # ──── figures.segments
 #
 # Groups of people as bars under headings: their scores, and what sets clusters apart.
+
+
+_HEADING = 26
+
+_UNITS = {"recency": "days ago", "frequency": "times", "monetary": ""}
 
 
 def score_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -80,6 +83,13 @@ def score_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     # Room for the words behind the longest whisker, also where that ends at 100 %.
     axis = percent_axis(min(1.0, upper)) | {"range": [0, upper * 1.8]}
     return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)
+
+
+def _span(measure: str, low: float, high: float) -> str:
+    ends = [f"{end:,.1f}".removesuffix(".0") for end in (low, high)]
+    unit = "time" if measure == "frequency" and high == 1 else _UNITS.get(measure, "")
+    said = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    return f"{said} {unit}".strip()
 
 
 def cluster_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:

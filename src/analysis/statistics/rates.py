@@ -1,14 +1,19 @@
-"""Intervals for rates and their differences, as thin calls of statsmodels.
+"""How sure is a rate, and do two rates differ by more than chance?
 
-A rate without its n and interval is not shown anywhere in this project, so these are on every
-path. Undefined is NaN, never 0: a rate of nothing has no value.
+Every rate of this project is shown with its count and its interval, and every difference with its
+interval and its test: they all come from here. The sections, in order: one rate (`wilson`,
+`shares`), rates of trials that come in clusters (`effective_size`), the difference of two rates
+(`newcombe`, `two_proportions`), many tests at once (`q_values`), two groups of people compared in
+many things (`compare_shares`, `compare_waits`, `judged`), and how often people do a thing at three
+levels (`rates`, `trend`).
+
+What these functions refuse to do: give a value to a rate of nothing. Undefined is NaN, never 0.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,22 +21,26 @@ from numpy.typing import ArrayLike
 
 from analysis.core.schema import US_PER_DAY
 
-if TYPE_CHECKING:
-    pass
-
-
-# ──── stats
-
-
 CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
-    """An estimate between two limits; fractions for rates and their differences."""
+    """An estimate between two limits."""
 
     estimate: float
     low: float
     high: float
+
+
+class Difference(NamedTuple):
+    """Differences of rates between two limits, as fractions; arrays of equal shape."""
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+# One rate
 
 
 def wilson(
@@ -65,6 +74,29 @@ def wilson(
     low = np.where(trials > 0, np.where(successes == 0, 0.0, np.clip(low, 0, 1)), np.nan)
     high = np.where(trials > 0, np.where(successes == trials, 1.0, np.clip(high, 0, 1)), np.nan)
     return low, high
+
+
+def ratio(k: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """k / n, NaN where n is 0."""
+    return np.divide(k, n, out=np.full(k.shape, np.nan), where=n > 0)
+
+
+def shares(k: Sequence[int] | np.ndarray, n: Sequence[int] | np.ndarray | int) -> pd.DataFrame:
+    """Counts as rates with Wilson's limits: ``k, n, rate, low, high``; NaN where n is 0.
+
+    Examples
+    --------
+    >>> shares([8, 0], [40, 0]).round(4).values.tolist()
+    [[8.0, 40.0, 0.2, 0.105, 0.3476], [0.0, 0.0, nan, nan, nan]]
+    """
+    hits, trials = np.broadcast_arrays(np.asarray(k, np.int64), np.asarray(n, np.int64))
+    low, high = wilson(hits, trials)
+    return pd.DataFrame(
+        {"k": hits, "n": trials, "rate": ratio(hits, trials), "low": low, "high": high}
+    )
+
+
+# Rates of trials that come in clusters
 
 
 def effective_size(k: ArrayLike, n: ArrayLike) -> float:
@@ -125,44 +157,144 @@ def effective_size_of(k: int, n: int, *, squares: tuple[int, int, int], clusters
     return float(min(hits * (total - hits) * total**2 / spread, total))
 
 
+# The difference of two rates
+
+
 def newcombe(
-    k: int, n: int, k_before: int, n_before: int, *, confidence: float = CONFIDENCE
-) -> Interval:
-    """By how much does k / n differ from k_before / n_before? Newcombe's hybrid score interval.
+    k: ArrayLike,
+    n: ArrayLike,
+    other_k: ArrayLike,
+    other_n: ArrayLike,
+    *,
+    confidence: float = CONFIDENCE,
+) -> Difference:
+    """By how much does k / n differ from other_k / other_n? Newcombe's hybrid score interval.
+
+    Parameters
+    ----------
+    k, n, other_k, other_n : successes and trials of both; numbers, or arrays of equal shape.
+
+    Returns
+    -------
+    Difference
+        NaN where one of the rates is undefined.
 
     Notes
     -----
     Newcombe 1998, *Stat Med* 17:873, method 10: the squares of the distances from each rate to
-    its Wilson limits add up. Computed by statsmodels. NaN where one of the rates is undefined.
+    its Wilson limits add up.
 
     Examples
     --------
-    >>> change = newcombe(56, 70, 48, 80)
-    >>> round(change.estimate, 4), round(change.low, 4), round(change.high, 4)
-    (0.2, 0.0524, 0.3339)
+    >>> found = newcombe([56, 0], [70, 0], [48, 3], [80, 9])
+    >>> found.estimate.round(4), found.low.round(4), found.high.round(4)
+    (array([0.2, nan]), array([0.0524,    nan]), array([0.3339,    nan]))
     """
-    from statsmodels.stats.proportion import confint_proportions_2indep
+    both = []
+    for successes, trials in ((k, n), (other_k, other_n)):
+        hits, of = np.broadcast_arrays(np.asarray(successes, float), np.asarray(trials, float))
+        both.append((ratio(hits, of), *wilson(hits, of, confidence=confidence)))
+    return newcombe_from_limits(*both)
 
-    if not n or not n_before:
-        return Interval(np.nan, np.nan, np.nan)
-    low, high = confint_proportions_2indep(
-        k, n, k_before, n_before, method="newcomb", compare="diff", alpha=1 - confidence
+
+def newcombe_from_limits(a: Sequence[ArrayLike], b: Sequence[ArrayLike]) -> Difference:
+    """`newcombe` of two rates whose Wilson limits are known, such as those of clustered trials.
+
+    Parameters
+    ----------
+    a, b : rate, lower and upper limit; numbers, or arrays of equal shape.
+
+    Examples
+    --------
+    >>> found = newcombe_from_limits((0.8, *wilson(56, 70)), (0.6, *wilson(48, 80)))
+    >>> round(float(found.low), 4), round(float(found.high), 4)
+    (0.0524, 0.3339)
+    """
+    rate, low, high = (np.asarray(x, float) for x in a)
+    other, other_low, other_high = (np.asarray(x, float) for x in b)
+    difference = rate - other
+    below, above = (
+        np.hypot(rate - low, other_high - other),
+        np.hypot(high - rate, other - other_low),
     )
-    return Interval(k / n - k_before / n_before, float(low), float(high))
+    return Difference(difference, difference - below, difference + above)
 
 
-# ──── contrasts
+def two_proportions(
+    k: ArrayLike, n: ArrayLike, other_k: ArrayLike, other_n: ArrayLike
+) -> np.ndarray:
+    """Could rates as different as these come from groups of one rate? The two-sided p-value.
+
+    Parameters
+    ----------
+    k, n, other_k, other_n : successes and trials of both; numbers, or arrays of equal shape.
+        Trials may be effective sizes, and then are no whole numbers.
+
+    Returns
+    -------
+    p-values; 1 where all or none succeeded in both groups, NaN where one of the rates is undefined.
+
+    Notes
+    -----
+    The score test with the pooled rate p: z = (k/n − k'/n') / √(p(1 − p)(1/n + 1/n')), against the
+    normal distribution. Its square is Pearson's χ² of the table of four.
+
+    Examples
+    --------
+    >>> two_proportions([56, 0, 0], [70, 9, 0], [48, 0, 3], [80, 5, 9]).round(4)
+    array([0.008, 1.   ,   nan])
+    """
+    from scipy.stats import norm
+
+    hits, of, other_hits, other_of = (np.asarray(x, float) for x in (k, n, other_k, other_n))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = (hits + other_hits) / (of + other_of)
+        error = np.sqrt(pooled * (1 - pooled) * (1 / of + 1 / other_of))
+        z = (hits / of - other_hits / other_of) / error
+    alike = (pooled == 0) | (pooled == 1)
+    p_value = np.where(alike, 1.0, 2 * norm.sf(np.abs(z)))
+    return np.where((of > 0) & (other_of > 0), p_value, np.nan)
+
+
+# Many tests at once
+
+
+def q_values(p_value: ArrayLike, counted: ArrayLike | None = None) -> np.ndarray:
+    """The false discovery rate at which each of many tests would be called significant.
+
+    Parameters
+    ----------
+    p_value : p-values; missing ones are left out of the family and stay NaN.
+    counted : which of them belong to the family; the rest is NaN. Default: all.
+
+    Notes
+    -----
+    Benjamini & Hochberg 1995, *J R Stat Soc B* 57:289–300; computed by scipy.
+
+    Examples
+    --------
+    >>> q_values([0.01, 0.04, np.nan, 0.5], [True, True, True, False])
+    array([0.02, 0.04,  nan,  nan])
+    """
+    from scipy.stats import false_discovery_control
+
+    p = np.asarray(p_value, float)
+    family = np.isfinite(p)
+    if counted is not None:
+        family &= np.asarray(counted, bool)
+    q = np.full(p.shape, np.nan)
+    if family.any():
+        q[family] = false_discovery_control(p[family], method="bh")
+    return q
+
+
+# Two groups of people, compared in many things
 #
-# Two groups of people, one thing after the other: how far apart, and how sure is it?
-#
-# Shares are compared by their difference with Newcombe's interval, waits by how often somebody of
-# the one group waits longer than somebody of the other. Looking at many things finds some by
-# chance,
-# so every p-value has a q-value beside it, over all that one call looked at.
-
+# Shares are compared by their difference, waits by how often somebody of the one group waits
+# longer than somebody of the other. Looking at many things finds some by chance, so every p-value
+# has a q-value beside it, over all that one call looked at.
 
 SHARE, LATER = "share", "later"
-
 
 COLUMNS: Final = [
     "kind", "name", "value", "unit", "k_a", "n_a", "rate_a", "low_a", "high_a", "k_b", "n_b",
@@ -170,14 +302,12 @@ COLUMNS: Final = [
     "effect", "p_value", "q_value", "clear",
 ]  # fmt: skip
 
-
 _FEWEST_EXPECTED = 5
-
 
 _FEWEST_WAITS = 5
 
 
-def shares(table: pd.DataFrame) -> pd.DataFrame:
+def compare_shares(table: pd.DataFrame) -> pd.DataFrame:
     """Do these shares differ? A row per thing, with `k_a` of `n_a` against `k_b` of `n_b`.
 
     Returns
@@ -187,12 +317,13 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    p: pooled two-proportion z test; Fisher's exact test where fewer than 5 are expected in a cell.
+    p: `two_proportions`; Fisher's exact test where fewer than 5 are expected in a cell.
     ``h = 2·asin(√rate_a) − 2·asin(√rate_b)``: Cohen 1988, *Statistical Power Analysis*, ch. 6.
 
     Examples
     --------
-    >>> found = shares(pd.DataFrame({"k_a": [56], "n_a": [70], "k_b": [48], "n_b": [80]}))
+    >>> counts = pd.DataFrame({"k_a": [56], "n_a": [70], "k_b": [48], "n_b": [80]})
+    >>> found = compare_shares(counts)
     >>> found[["difference", "low", "high", "effect", "p_value"]].round(4).values.tolist()
     [[0.2, 0.0524, 0.3339, 0.4421, 0.008]]
     """
@@ -202,30 +333,29 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
         found[f"rate_{group}"] = k / n.where(n > 0)
         found[f"low_{group}"], found[f"high_{group}"] = wilson(k, n)
     counts = found[["k_a", "n_a", "k_b", "n_b"]].to_numpy(np.int64)
-    rows = [newcombe(*(int(cell) for cell in row)) for row in counts]
-    found[["difference", "low", "high"]] = np.array(rows, float).reshape(-1, 3)
+    found["difference"], found["low"], found["high"] = newcombe(*counts.T)
     angles = 2 * np.arcsin(np.sqrt(found[["rate_a", "rate_b"]].to_numpy(float)))
     found["effect"] = angles[:, 0] - angles[:, 1]
-    found["p_value"] = [_p_value(*row) for row in counts]
+    found["p_value"] = _exact_where_few(counts, two_proportions(*counts.T))
     return found
 
 
-def _p_value(k_a: int, n_a: int, k_b: int, n_b: int) -> float:
-    from scipy import stats
+def _exact_where_few(counts: np.ndarray, p_value: np.ndarray) -> np.ndarray:
+    """The p-values, of Fisher's test where an expected count is small."""
+    from scipy.stats import fisher_exact
 
-    if not n_a or not n_b:
-        return np.nan
-    pooled = (k_a + k_b) / (n_a + n_b)
-    if pooled in (0.0, 1.0):
-        return 1.0
-    if min(n_a, n_b) * min(pooled, 1 - pooled) < _FEWEST_EXPECTED:
-        return float(stats.fisher_exact(np.array([[k_a, n_a - k_a], [k_b, n_b - k_b]])).pvalue)
-    z = (k_a / n_a - k_b / n_b) / np.sqrt(pooled * (1 - pooled) * (1 / n_a + 1 / n_b))
-    return float(2 * stats.norm.sf(abs(z)))
+    k_a, n_a, k_b, n_b = counts.T
+    pooled = ratio(k_a + k_b, n_a + n_b)
+    expected = np.minimum(n_a, n_b) * np.minimum(pooled, 1 - pooled)
+    p = p_value.copy()
+    for i in np.flatnonzero((expected > 0) & (expected < _FEWEST_EXPECTED)):
+        a, b = (k_a[i], n_a[i] - k_a[i]), (k_b[i], n_b[i] - k_b[i])
+        p[i] = fisher_exact(np.array([a, b])).pvalue
+    return p
 
 
-def waits(name: str, a: np.ndarray, b: np.ndarray) -> dict[str, object]:
-    """Do the ones wait longer than the others? One row; waits in microseconds.
+def compare_waits(name: str, a: np.ndarray, b: np.ndarray) -> dict[str, object]:
+    """Does the one group wait longer than the other? One row; waits in microseconds.
 
     Returns
     -------
@@ -258,40 +388,25 @@ def waits(name: str, a: np.ndarray, b: np.ndarray) -> dict[str, object]:
 
 
 def judged(table: pd.DataFrame, most_false: float) -> pd.DataFrame:
-    """The table with q-values over all its p-values, and whether each is clear of chance.
-
-    Notes
-    -----
-    Benjamini & Hochberg 1995, *J R Stat Soc B* 57:289, by scipy.
+    """The table with `q_values` over all its p-values, and whether each is clear of chance.
 
     Examples
     --------
     >>> judged(pd.DataFrame({"p_value": [0.01, 0.5, float("nan")]}), 0.05)["q_value"].tolist()
     [0.02, 0.5, nan]
     """
-    from scipy.stats import false_discovery_control
-
     found = table.reindex(columns=COLUMNS) if "kind" in table else table.copy()
-    p_values = found["p_value"].to_numpy(float)
-    known = ~np.isnan(p_values)
-    q_values = np.full(len(found), np.nan)
-    if known.any():
-        q_values[known] = false_discovery_control(p_values[known], method="bh")
-    found["q_value"] = q_values
-    found["clear"] = q_values < most_false
+    found["q_value"] = q_values(found["p_value"])
+    found["clear"] = found["q_value"] < most_false
     return found
 
 
-# ──── engagement_rates
-#
-# Events per session and left carts per cart, by level: rates, intervals, trends.
+# How often people do a thing, at three levels
 #
 # People differ in how often they do a thing, and the sessions of one person are alike, so whatever
 # is counted in sessions or carts has an interval over people: the person is what was drawn.
 
-
 PER: Final = 100
-
 
 LEVELS: Final = ("low", "medium", "high")
 
@@ -307,7 +422,7 @@ class Rates(NamedTuple):
     log_error: np.ndarray
 
 
-class Trend(NamedTuple):
+class RateTrend(NamedTuple):
     """How many times as often at the high level as at the low one, and a test over all levels.
 
     ``z`` is positive where the rate rises with the level.
@@ -378,7 +493,7 @@ def _rate(events: np.ndarray, trials: np.ndarray, bounded: bool) -> tuple[float,
     return e, t, PER * rate, PER * low, PER * high, relative
 
 
-def trend(events: np.ndarray, trials: np.ndarray, level: np.ndarray, found: Rates) -> Trend:
+def trend(events: np.ndarray, trials: np.ndarray, level: np.ndarray, found: Rates) -> RateTrend:
     """Do the rates rise or fall with the level, by more than chance?
 
     Parameters
@@ -418,83 +533,10 @@ def trend(events: np.ndarray, trials: np.ndarray, level: np.ndarray, found: Rate
     if ratio > 0:
         error = float(np.hypot(found.log_error[0], found.log_error[2]))
         low, high = (float(ratio * np.exp(side * _z() * error)) for side in (-1, 1))
-    return Trend(ratio, low, high, z, float(2 * norm.sf(abs(z))))
+    return RateTrend(ratio, low, high, z, float(2 * norm.sf(abs(z))))
 
 
 def _z() -> float:
     from scipy.stats import norm
 
     return float(norm.ppf((1 + CONFIDENCE) / 2))
-
-
-# ──── funnel_orders
-
-
-def shares_funnel_orders(
-    k: Sequence[int] | np.ndarray, n: Sequence[int] | np.ndarray | int
-) -> pd.DataFrame:
-    """Counts as rates with Wilson intervals: ``k, n, rate, low, high``; NaN where n is 0."""
-    hits, of = np.broadcast_arrays(np.asarray(k, np.int64), np.asarray(n, np.int64))
-    rate = np.divide(hits, of, out=np.full(len(hits), np.nan), where=of > 0)
-    low, high = wilson(hits, of)
-    return pd.DataFrame({"k": hits, "n": of, "rate": rate, "low": low, "high": high})
-
-
-# ──── funnel_table
-
-
-def ratio(k: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """k / n, NaN where n is 0."""
-    return np.divide(k, n, out=np.full(k.shape, np.nan), where=n > 0)
-
-
-# ──── funnel_compare
-
-
-def difference_limits(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
-    """Between which limits does the difference of two rates lie, given the limits of each?
-
-    Parameters
-    ----------
-    a, b : rate, lower and upper limit.
-
-    Notes
-    -----
-    Newcombe 1998, *Stat Med* 17:873, method 10, where the limits are Wilson's: the squares of
-    the distances from each rate to its limits add up.
-
-    Examples
-    --------
-    >>> from analysis.statistics.rates import wilson
-    >>> a, b = (0.8, *wilson(56, 70)), (0.6, *wilson(48, 80))
-    >>> low, high = difference_limits(a, b)
-    >>> round(low, 4), round(high, 4)
-    (0.0524, 0.3339)
-    """
-    below = math.hypot(a[0] - a[1], b[2] - b[0])
-    above = math.hypot(a[2] - a[0], b[0] - b[1])
-    return a[0] - b[0] - below, a[0] - b[0] + above
-
-
-# ──── micro_ratios
-
-
-def q_values(p_value: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg's q-values over the family of those counted; NaN for the rest.
-
-    Notes
-    -----
-    Benjamini & Hochberg 1995, *J R Stat Soc B* 57:289–300; computed by scipy.
-
-    Examples
-    --------
-    >>> q_values(np.array([0.01, 0.04, np.nan, 0.5]), np.array([True, True, True, False]))
-    array([0.02, 0.04,  nan,  nan])
-    """
-    from scipy.stats import false_discovery_control
-
-    q = np.full(p_value.shape, np.nan)
-    family = counted & np.isfinite(p_value)
-    if family.any():
-        q[family] = false_discovery_control(p_value[family], method="bh")
-    return q

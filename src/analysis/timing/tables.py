@@ -17,8 +17,7 @@ from analysis.core.schema import (
     instant_us,
     timestamp,
 )
-from analysis.core.wording import UNDEFINED, count, group_name, label, listed, percent
-from analysis.plotting.curves import axis_ticks
+from analysis.core.wording import UNDEFINED, axis_ticks, count, group_name, label, listed, percent
 from analysis.statistics.rates import Interval, ratio, wilson
 from analysis.statistics.survival import (
     LogRank,
