@@ -16,158 +16,88 @@ on as it was written.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
-from analysis.core import wording
-from analysis.core.schema import UsageError, did_you_mean, duration_us, one_of
+from analysis.core import checks, wording
+from analysis.core.checks import Checked, Duration, Table, Text
+from analysis.core.schema import UsageError, did_you_mean, one_of
 
-# ──── catalog_form
-#
-# The form of a catalog file: what may stand where, checked entry by entry.
-#
-# Each reader takes one table of the file and the place where it stands, and returns it as frozen
-# data or raises one line: the place, what was found, what may stand there. The readers know no file
-# and no log, and they give roles and rules no meaning.
+Role: TypeAlias = Literal["macro", "milestone", "secondary", "adverse", "control"]
+Stage: TypeAlias = Literal["awareness", "interest", "consideration", "decision", "loyalty"]
 
+ROLES: Final[tuple[str, ...]] = get_args(Role)
+STAGES: Final[tuple[str, ...]] = get_args(Stage)
 
-ROLES: Final = ("macro", "milestone", "secondary", "adverse", "control")
-
-
-STAGES: Final = ("awareness", "interest", "consideration", "decision", "loyalty")
+_DERIVED_FORM: Final = {
+    "missing": "A derived event is one event `after` which another is still `without` when the "
+    "`wait` is over."
+}
 
 
-TOP_KEYS = ("name", "currency", "events", "derived", "funnels", "segments")
-
-
-_EVENT = ("role", "stage", "label")
-
-
-_DERIVED = ("after", "without", "wait", *_EVENT)
-
-
-_FUNNEL = ("steps", "window")
-
-
-_SEGMENT = ("rule", "label")
-
-
-_DEFAULT_WINDOW = "7d"
-
-
-class PlannedEvent(NamedTuple):
+@dataclass(frozen=True)
+class PlannedEvent(Table):
     """What one event means; `stage` and `label` are None where the file does not say."""
 
-    role: str
-    stage: str | None = None
-    label: str | None = None
+    role: Role = field(
+        metadata={
+            "missing": f"Add one of {', '.join(ROLES)}, or remove the table: an event that is not "
+            "named is context."
+        }
+    )
+    stage: Stage | None = None
+    label: Text | None = None
 
 
-class PlannedFunnel(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class PlannedDerived(PlannedEvent):
+    """An event that is made from others: one event `after` which another is still missing."""
+
+    after: Text = field(metadata=_DERIVED_FORM)
+    without: Text = field(metadata=_DERIVED_FORM)
+    wait: Duration = field(metadata=_DERIVED_FORM)
+
+
+@dataclass(frozen=True)
+class PlannedFunnel(Table):
     """A funnel by name: event names in order, and a duration such as ``"7d"``."""
 
-    steps: tuple[str, ...]
-    window: str
+    steps: Annotated[tuple[str, ...], Checked(_step_names)]
+    window: Duration = "7d"
 
 
-Entry = TypeVar("Entry")
+@dataclass(frozen=True)
+class PlannedSegment(Table):
+    """A rule about people, which `analysis.segments` reads."""
 
-
-def read_each(
-    data: Mapping[str, Any],
-    key: str,
-    read: Callable[[Mapping[str, Any], str], Entry],
-    source: str,
-) -> Mapping[str, Entry]:
-    """Every table under ``[key.NAME]``, read and frozen, in the order of the file."""
-    entries = as_table(data.get(key, {}), f"{source}: {key}")
-    read_entries = {
-        name: read(as_table(entry, f"{source}: {key}.{name}"), f"{source}: {key}.{name}")
-        for name, entry in entries.items()
-    }
-    return MappingProxyType(read_entries)
-
-
-def read_event(entry: Mapping[str, Any], where: str) -> PlannedEvent:
-    """One event: its role, and perhaps its stage and label."""
-    check_keys(entry, _EVENT, where)
-    if "role" not in entry:
-        raise UsageError(
-            f"{where} has no role. Add one of {', '.join(ROLES)}, or remove the table: "
-            "an event that is not named is context."
-        )
-    stage, label = entry.get("stage"), entry.get("label")
-    return PlannedEvent(
-        one_of(f"{where}.role", entry["role"], ROLES),
-        None if stage is None else one_of(f"{where}.stage", stage, STAGES),
-        None if label is None else as_text(label, f"{where}.label"),
+    rule: Mapping[str, Any] = field(
+        metadata={"missing": 'Write one, such as rule = {did = "purchase"}.'}
     )
+    label: Text | None = None
 
 
-def read_derived(entry: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """One event that is made from others: ``after``, ``without``, ``wait`` and a role."""
-    check_keys(entry, _DERIVED, where)
-    for key in ("after", "without", "wait"):
-        if key not in entry:
-            raise UsageError(
-                f"{where} has no {key}. A derived event is one event `after` which another is "
-                "still `without` when the `wait` is over."
-            )
-        as_text(entry[key], f"{where}.{key}")
-    duration_us(entry["wait"], f"{where}.wait")
-    read_event({key: entry[key] for key in _EVENT if key in entry}, where)
-    return MappingProxyType(dict(entry))
+@dataclass(frozen=True)
+class CatalogFile(Table):
+    """The form of a catalog file."""
+
+    name: Text = field(metadata={"missing": 'Add a line such as name = "ecommerce".'})
+    currency: Text | None = None
+    events: Mapping[str, PlannedEvent] = field(default_factory=dict)
+    derived: Mapping[str, PlannedDerived] = field(default_factory=dict)
+    funnels: Mapping[str, PlannedFunnel] = field(default_factory=dict)
+    segments: Mapping[str, PlannedSegment] = field(default_factory=dict)
 
 
-def read_funnel(entry: Mapping[str, Any], where: str) -> PlannedFunnel:
-    """One funnel: its steps, and its window (default 7 days)."""
-    check_keys(entry, _FUNNEL, where)
-    steps = entry.get("steps")
-    if not isinstance(steps, list) or not steps:
+def _step_names(what: str, given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or not given:
         raise UsageError(
-            f"{where}.steps={steps!r} must be a list of event names, at least one. "
+            f"{what}={given!r} must be a list of event names, at least one. "
             'Write it as steps = ["view_item", "purchase"].'
         )
-    window = as_text(entry.get("window", _DEFAULT_WINDOW), f"{where}.window")
-    duration_us(window, f"{where}.window")
-    return PlannedFunnel(tuple(as_text(step, f"{where}.steps") for step in steps), window)
-
-
-def read_segment(entry: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """One segment: a rule, which is handed on as it was written."""
-    check_keys(entry, _SEGMENT, where)
-    as_table(entry.get("rule"), f"{where}.rule")
-    return MappingProxyType(dict(entry))
-
-
-def check_keys(entry: Mapping[str, Any], allowed: Iterable[str], where: str) -> None:
-    """Refuse a key that the form does not know, and name the nearest one."""
-    for key in entry:
-        if key not in allowed:
-            raise UsageError(
-                f"{where}: the key {key!r} is unknown.{did_you_mean(key, allowed)} "
-                f"Allowed: {', '.join(allowed)}."
-            )
-
-
-def as_table(value: Any, where: str) -> Mapping[str, Any]:
-    """`value` if it is a table of keys and values, else an error."""
-    if not isinstance(value, Mapping):
-        raise UsageError(f"{where}={value!r} must be a table, with a line per key = value.")
-    return value
-
-
-def as_text(value: Any, where: str) -> str:
-    """`value` if it is text and not empty, else an error."""
-    if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"{where}={value!r} must be text in quotes, and not empty.")
-    return value
-
-
-# ──── catalog
+    return tuple(checks.text(f"{what}[{place}]", step) for place, step in enumerate(given))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -246,22 +176,27 @@ class Catalog:
         >>> catalog.macro, catalog.label("read_to_end")
         ('donate', 'Read to end')
         """
-        check_keys(data, TOP_KEYS, source)
-        if "name" not in data:
-            raise UsageError(f'{source}: name is missing. Add a line such as name = "ecommerce".')
-        currency = data.get("currency")
+        written = checks.definition(CatalogFile, data, source)
         catalog = cls(
-            name=as_text(data["name"], f"{source}: name"),
-            currency=None if currency is None else as_text(currency, f"{source}: currency"),
-            events=read_each(data, "events", read_event, source),
-            derived=read_each(data, "derived", read_derived, source),
-            funnels=read_each(data, "funnels", read_funnel, source),
-            segments=read_each(data, "segments", read_segment, source),
+            name=written.name,
+            currency=written.currency,
+            events=MappingProxyType({**written.events}),
+            derived=_as_written(data, "derived"),
+            funnels=MappingProxyType({**written.funnels}),
+            segments=_as_written(data, "segments"),
         )
-        _check_whole(catalog, source)
+        if not catalog.with_role("macro"):
+            raise UsageError(
+                f"{source}: no event has the role 'macro'. Say what pays: "
+                '[events.purchase] with role = "macro".'
+            )
+        for name in catalog.derived:
+            if name in catalog.events:
+                raise UsageError(
+                    f"{source}: {name!r} stands under events and under derived. "
+                    "Rename the derived one."
+                )
         return catalog
-
-    # ── events by role ──────────────────────────────────────────────────────────────────────
 
     def with_role(self, role: str) -> tuple[str, ...]:
         """Names of the events that have a role, in the order of the file."""
@@ -298,8 +233,6 @@ class Catalog:
         label = self.events[event].label if event in self.events else None
         label = label or self.derived.get(event, {}).get("label")
         return label or wording.label(event)
-
-    # ── funnels ─────────────────────────────────────────────────────────────────────────────
 
     @property
     def default_funnel(self) -> str:
@@ -344,17 +277,10 @@ class Catalog:
         return self.funnels[one_of(f"catalog {self.name!r}: funnel", name, self.funnels)]
 
 
-def _check_whole(catalog: Catalog, source: str) -> None:
-    if not catalog.with_role("macro"):
-        raise UsageError(
-            f"{source}: no event has the role 'macro'. Say what pays: "
-            '[events.purchase] with role = "macro".'
-        )
-    for name in catalog.derived:
-        if name in catalog.events:
-            raise UsageError(
-                f"{source}: {name!r} stands under events and under derived. Rename the derived one."
-            )
+def _as_written(data: Mapping[str, Any], key: str) -> Mapping[str, Mapping[str, Any]]:
+    """The tables under a key, read-only; the model has checked them."""
+    tables = data.get(key, {})
+    return MappingProxyType({name: MappingProxyType(dict(tables[name])) for name in tables})
 
 
 def _siblings(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tomllib
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -112,20 +113,29 @@ MISTAKES: list[tuple[tuple[str, ...], Any, str]] = [
     (("events", "donate", "stage"), "decission", "Did you mean 'decision'?"),
     (("events", "donate", "lable"), "x", "Did you mean 'label'?"),
     (("events", "donate", "label"), " ", "must be text"),
-    (("events", "comment"), {"stage": "interest"}, "events.comment has no role"),
+    (
+        ("events", "comment"),
+        {"stage": "interest"},
+        "events.comment.role is missing. Add",
+    ),
     (("events", "comment"), "secondary", "must be a table"),
     (("events", "comment", "role"), ["secondary"], "Allowed: 'macro'"),
     (("events", "donate"), {"role": "milestone"}, "no event has the role 'macro'"),
     (("events", "lapsed"), {"role": "adverse"}, "Rename the derived one"),
     (("derived", "lapsed", "wait"), "soon", "derived.lapsed.wait='soon' is not a duration"),
-    (("derived", "lapsed"), {"after": "comment", "role": "adverse"}, "has no without"),
+    (
+        ("derived", "lapsed"),
+        {"after": "comment", "role": "adverse"},
+        "derived.lapsed.without is missing. A derived event",
+    ),
     (("derived", "lapsed", "role"), "averse", "Did you mean 'adverse'?"),
     (("funnels", "giving", "steps"), [], "funnels.giving.steps=[] must be a list"),
     (("funnels", "giving", "steps"), "donate", "must be a list of event names"),
-    (("funnels", "giving", "steps"), ["donate", ""], "must be text"),
+    (("funnels", "giving", "steps"), ["donate", ""], "funnels.giving.steps[1]='' must be text"),
     (("funnels", "giving", "window"), "7", "has no unit"),
     (("funnels", "giving", "windows"), "7d", "Did you mean 'window'?"),
-    (("segments", "silent"), {}, "segments.silent.rule=None must be a table"),
+    (("segments", "silent", "rule"), "did", "segments.silent.rule='did' must be a table"),
+    (("segments", "silent"), {}, "segments.silent.rule is missing. Write one"),
 ]
 
 
@@ -144,6 +154,12 @@ def test_every_mistake_is_one_line_that_says_where(
     assert said in message
     assert message.startswith("blog.toml")
     assert "\n" not in message
+
+
+def test_read_only_tables_are_read_too() -> None:
+    catalog = Catalog.from_mapping(BLOG)
+    again = Catalog.from_mapping(MappingProxyType(BLOG | {"derived": catalog.derived}))
+    assert again.derived == catalog.derived
 
 
 def test_a_missing_name_and_an_unknown_funnel() -> None:

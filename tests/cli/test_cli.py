@@ -122,7 +122,7 @@ def test_options_win_over_a_mapping_file(capsys, tmp_path):
         (["import", "{csv}", "--to", "log", "--consent", "x"], 2, "there is no column 'x'"),
         (["import", "{csv}", "--to", "log", "--hash-ids", "no.key"], 2, "cannot be read"),
         (["import", "{csv}", "--to", "log", "--time-unit", "m"], 2, "time unit='m' is unknown"),
-        (["import", "{csv}", "--to", "log", "--time-zone", "Mars"], 2, "time zone 'Mars'"),
+        (["import", "{csv}", "--to", "log", "--time-zone", "Mars"], 2, "time zone='Mars'"),
         (["import", "{csv}", "--to", "log", "--covers-until", "soon"], 2, "'soon' is not a time"),
         (["import", "{empty}", "--to", "log"], 1, "is empty (0 bytes)"),
         (["info", "nothing"], 1, "workbook info: no log in 'nothing'"),

@@ -134,11 +134,11 @@ def test_a_wrong_name_is_told_a_right_one():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (toml(notebok='"x"'), "'notebok' is unknown. Did you mean 'notebook'?"),
-        (toml(title=None), "'title' is missing"),
+        (toml(notebok='"x"'), "the key 'notebok' is unknown. Did you mean 'notebook'?"),
+        (toml(title=None), "title is missing"),
         (toml(period='"weekly"'), "Did you mean 'week'?"),
         (toml(time_zone='"Europe/Berlim"'), "Did you mean 'Europe/Berlin'?"),
-        (toml(time_zone='"../UTC"'), "time_zone = '../UTC' is unknown"),
+        (toml(time_zone='"../UTC"'), "time_zone='../UTC' is unknown"),
         (toml(notebook='"../other"'), "is not a name of a notebook"),
         (toml(notebook='"90_weekly_report.ipynb"'), "without .ipynb"),
         (toml(title='"a\\nb"'), "must be text in one line"),

@@ -13,16 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.simulation import kernels as browsing
-from analysis.simulation import kernels as shopping
-from analysis.simulation.log import ROW, VISITOR, Tables
-from analysis.simulation.log import shop_arrays as tables
+from analysis.simulation import kernels
+from analysis.simulation.log import ROW, VISITOR, Tables, shop_arrays
 from analysis.simulation.shop import SHOP
 
 # The package's name `simulate` is the function.
 module = importlib.import_module("analysis.simulation.log")
 START, END = 1_786_924_800_000, 1_795_392_000_000
-WEEK = tables(SHOP, START, END).world[0]["week"]
+WEEK = shop_arrays(SHOP, START, END).world[0]["week"]
 
 
 def _generator(seed: int) -> np.random.Generator:
@@ -53,9 +51,9 @@ class _Records:
 def _lives(
     made: Tables, visitors: int, as_seen: Callable[[np.ndarray], Any] = np.asarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.zeros(visitors * 60 + shopping.ROWS_PER_VISITOR, ROW)
+    rows = np.zeros(visitors * 60 + kernels.ROWS_PER_VISITOR, ROW)
     people = np.zeros(visitors, VISITOR)
-    done = shopping.shop(
+    done = kernels.shop(
         as_seen(made.world), made.hours, as_seen(rows), as_seen(people), _generator(11)
     )
     assert done == visitors
@@ -71,13 +69,12 @@ def _as_plain_python(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_plain_python_makes_the_same_rows_to_the_last_bit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If only this fails after a change of `browsing`, delete the cache of compiled code."""
-    made = tables(SHOP, START, END)
+    """If only this fails after a change of `kernels`, delete the cache of compiled code."""
+    made = shop_arrays(SHOP, START, END)
     rows, people = _lives(made, 60)
-    for each in (browsing, shopping):
-        _as_plain_python(each, monkeypatch)
+    _as_plain_python(kernels, monkeypatch)
     plain_rows, plain_people = _lives(made, 60, _Records)
-    assert (rows["event"] == browsing.EVENTS.index("add_to_cart")).any()
+    assert (rows["event"] == kernels.EVENTS.index("add_to_cart")).any()
     np.testing.assert_array_equal(rows, plain_rows)
     np.testing.assert_array_equal(people, plain_people)
 
@@ -103,12 +100,12 @@ def test_the_first_draws_of_a_partition_are_these() -> None:
 
 
 def test_rows_that_run_short_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = tables(SHOP, START, END)
+    made = shop_arrays(SHOP, START, END)
     partition = np.repeat([3, 8], 700)
     rows, people = module._lives(made, 1, partition)
     monkeypatch.setattr(module, "EVENTS_PER_USER", 0)
     grown_rows, grown_people = module._lives(made, 1, partition)
-    assert len(rows) > shopping.ROWS_PER_VISITOR
+    assert len(rows) > kernels.ROWS_PER_VISITOR
     np.testing.assert_array_equal(rows, grown_rows)
     counts = people["row"] - people["first_row"]
     np.testing.assert_array_equal(counts, grown_people["row"] - grown_people["first_row"])
@@ -116,14 +113,14 @@ def test_rows_that_run_short_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 @given(st.integers(-(10**12), 4 * 10**12))
 def test_the_shops_clock_runs_forward_and_back_again(instant: int) -> None:
-    shop_time = shopping._shop_time(WEEK, instant)
-    assert abs(shopping._wall_time(WEEK, shop_time) - instant) <= 20
-    assert shopping._shop_time(WEEK, instant + 60_000) > shop_time
-    assert shopping._shop_time(WEEK, instant + 7 * 86_400_000) == shop_time + 7 * 86_400_000
+    shop_time = kernels._shop_time(WEEK, instant)
+    assert abs(kernels._wall_time(WEEK, shop_time) - instant) <= 20
+    assert kernels._shop_time(WEEK, instant + 60_000) > shop_time
+    assert kernels._shop_time(WEEK, instant + 7 * 86_400_000) == shop_time + 7 * 86_400_000
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=9), st.floats(0, 1, exclude_max=True))
 def test_pick_finds_the_place_that_searchsorted_finds(shares: list[float], x: float) -> None:
     cumulative = np.cumsum(shares) / sum(shares)
     expected = min(int(np.searchsorted(cumulative, x, side="right")), len(shares) - 1)
-    assert browsing.pick(cumulative, x) == expected
+    assert kernels.pick(cumulative, x) == expected

@@ -23,28 +23,22 @@ from analysis.eventlog.build import shard_of
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import TextColumn
-from analysis.simulation import kernels as browsing
-from analysis.simulation import kernels as shopping
-from analysis.simulation import shop as shop_form
+from analysis.simulation import kernels
 from analysis.simulation.kernels import EVENTS
 from analysis.simulation.log import (
     CATEGORIES,
     STORIES,
     item_names,
     page_names,
+    shop_arrays,
     simulate,
     write_simulation,
 )
-from analysis.simulation.log import shop_arrays as tables
-from analysis.simulation.shop import SHOP, STRUCTURAL, Shop
+from analysis.simulation.shop import FORM_EVENTS, SHOP, STRUCTURAL, Shop
 
 # The package's name `simulate` is the function.
 module = importlib.import_module("analysis.simulation.log")
-
-
 NEWSLETTER = EVENTS.index("newsletter_sign_up")
-
-
 DAY_MS = 86_400_000
 
 
@@ -53,7 +47,7 @@ def world() -> dict[str, np.ndarray]:
     """The pass's own rows of 60,000 visitors, with whose they are, and the visitors."""
     plan = module._plan(5, 60_000, start="2026-08-17", end="2026-11-23", shards=1, shop=SHOP)
     rows, people = module._lives(
-        tables(SHOP, plan.start, plan.end), 5, np.sort(module._partitions(plan.users))
+        shop_arrays(SHOP, plan.start, plan.end), 5, np.sort(module._partitions(plan.users))
     )
     who = np.repeat(np.arange(len(people)), people["row"] - people["first_row"])
     return {"rows": rows, "people": people, "who": who}
@@ -177,7 +171,7 @@ def test_every_event_lies_in_the_period(demo: EventLog) -> None:
     assert demo.users == 20_000
     assert demo.start >= timestamp(0) + pd.Timedelta(days=20_682)  # 2026-08-17
     assert demo.end < demo.covers_until == pd.Timestamp("2026-11-23", tz="UTC")
-    assert set(demo.summary()["event"]) == {*EVENTS, *shop_form.EVENTS}
+    assert set(demo.summary()["event"]) == {*EVENTS, *FORM_EVENTS}
 
 
 def test_a_short_odd_period_is_filled_and_not_left() -> None:
@@ -229,7 +223,7 @@ def test_what_a_moment_knows_as_done_is_what_the_log_says(world: dict[str, np.nd
             codes = {int(code) - NEWSLETTER for code in mine["event"][:following]}
             bits = sum(1 << code for code in codes if 0 <= code < len(SHOP.micros))
             assert mine["done"][here] == bits
-        assert (mine["outcome"] == shopping.BOUGHT).sum() == (
+        assert (mine["outcome"] == kernels.BOUGHT).sum() == (
             mine["event"] == EVENTS.index("purchase")
         ).sum()
 
@@ -253,8 +247,8 @@ def test_a_control_looks_good_as_long_as_nobody_asks_for_activity(
     clicked = np.zeros(len(people), bool)
     clicked[who[rows["event"] == EVENTS.index("imprint_click")]] = True
     assert bought[clicked].mean() > 1.5 * bought[~clicked].mean()
-    activity = tables(SHOP, 0, DAY_MS).world[0]["activity"][people["level"]]
-    interest = tables(SHOP, 0, DAY_MS).world[0]["interest"][people["level"], people["trait"]]
+    activity = shop_arrays(SHOP, 0, DAY_MS).world[0]["activity"][people["level"]]
+    interest = shop_arrays(SHOP, 0, DAY_MS).world[0]["interest"][people["level"], people["trait"]]
     assert 0.2 < np.corrcoef(activity, interest)[0, 1] < 0.8
 
 
@@ -320,7 +314,7 @@ def test_every_order_has_one_value_and_came_through_the_checkout(frame: pd.DataF
 
 def test_the_value_of_an_order_is_what_lay_in_the_cart(frame: pd.DataFrame) -> None:
     """In a first visit, where the cart was empty to begin with."""
-    prices = tables(SHOP, 0, DAY_MS).world[0]["prices"] / 100
+    prices = shop_arrays(SHOP, 0, DAY_MS).world[0]["prices"] / 100
     visit = frame[frame["session"] == "1"]
     item = visit["item_id"].str[4:].astype(float)
     price = pd.Series(prices[item.fillna(1).astype(int) - 1], index=visit.index)
@@ -392,7 +386,7 @@ def _hazard_by_hand(
     rows: np.ndarray, person: np.ndarray, *, without: int | None = None
 ) -> np.ndarray:
     """The hazard per moment from the parameters, one micro's ratio left out where told to."""
-    made = tables(SHOP, 0, DAY_MS).world[0]
+    made = shop_arrays(SHOP, 0, DAY_MS).world[0]
     hazard = (
         SHOP.base_hazard
         * made["interest"][person["level"], person["trait"]]
@@ -441,7 +435,7 @@ def _visits_against_their_integral(
     last = np.append(first[1:], len(rows)) - 1
     visitor = who[first]
     final = np.append(visitor[1:] != visitor[:-1], True)
-    week = tables(SHOP, 0, DAY_MS).world[0]["week"]
+    week = shop_arrays(SHOP, 0, DAY_MS).world[0]["week"]
 
     def shop_seconds(ms: np.ndarray) -> np.ndarray:
         since_monday = ms + 3 * DAY_MS
@@ -453,7 +447,7 @@ def _visits_against_their_integral(
     low = shop_seconds(rows["time"][last] + 1_800_000) + 60 - came[visitor]
     until = np.where(final, end, rows["time"][np.append(first[1:], 0)])
     high = np.maximum(shop_seconds(until) - came[visitor], low)
-    activity = tables(SHOP, 0, DAY_MS).world[0]["activity"][people["level"]][visitor]
+    activity = shop_arrays(SHOP, 0, DAY_MS).world[0]["activity"][people["level"]][visitor]
     scale = SHOP.visits_scale_seconds
     # The wait counts from half an hour after the visit; the minute that is added is no risk.
     integral = SHOP.visits_rate * activity * np.log((scale + high - 60) / (scale + low - 60))
@@ -476,7 +470,7 @@ HOUR = 3_600_000
 MONDAY = 4 * 24 * HOUR  # 5 January 1970
 
 
-MADE = tables(SHOP, MONDAY, MONDAY + 14 * 24 * HOUR)
+MADE = shop_arrays(SHOP, MONDAY, MONDAY + 14 * 24 * HOUR)
 
 
 WORLD = MADE.world[0]
@@ -484,24 +478,24 @@ WORLD = MADE.world[0]
 
 def test_the_passes_codes_are_the_order_of_the_names() -> None:
     names = page_names(SHOP)
-    assert names[browsing.HOME_PAGE] == "/"
-    assert names[browsing.SEARCH_PAGE] == "/search"
-    assert names[browsing.CHECKOUT_PAGE + 3] == "/thank-you"
-    assert names[browsing.STORY_PAGE].startswith("/magazine/")
-    assert names[browsing.LIST_PAGE].startswith("/c/")
-    assert names[browsing.ITEM_PAGE] == f"/p/{item_names(SHOP)[0]}"
-    assert len(names) == browsing.ITEM_PAGE + SHOP.items == len(set(names))
-    assert (len(STORIES), len(CATEGORIES)) == (browsing.STORIES, browsing.CATEGORIES)
-    assert browsing.EVENTS[browsing.PURCHASE] == "purchase"
-    assert browsing.EVENTS[browsing.SHARE] == SHOP.share.event
-    assert browsing.EVENTS[browsing.UNSUBSCRIBE] == "unsubscribe"
-    assert browsing.EVENTS[browsing.ADD_TO_CART] == "add_to_cart"
-    assert browsing.EVENTS[browsing.VIEW_CART] == "view_cart"
-    assert browsing.EVENTS[browsing.REMOVE_FROM_CART] == "remove_from_cart"
-    steps = browsing.EVENTS[browsing.BEGIN_CHECKOUT : browsing.BEGIN_CHECKOUT + 3]
+    assert names[kernels.HOME_PAGE] == "/"
+    assert names[kernels.SEARCH_PAGE] == "/search"
+    assert names[kernels.CHECKOUT_PAGE + 3] == "/thank-you"
+    assert names[kernels.STORY_PAGE].startswith("/magazine/")
+    assert names[kernels.LIST_PAGE].startswith("/c/")
+    assert names[kernels.ITEM_PAGE] == f"/p/{item_names(SHOP)[0]}"
+    assert len(names) == kernels.ITEM_PAGE + SHOP.items == len(set(names))
+    assert (len(STORIES), len(CATEGORIES)) == (kernels.STORIES, kernels.CATEGORIES)
+    assert kernels.EVENTS[kernels.PURCHASE] == "purchase"
+    assert kernels.EVENTS[kernels.SHARE] == SHOP.share.event
+    assert kernels.EVENTS[kernels.UNSUBSCRIBE] == "unsubscribe"
+    assert kernels.EVENTS[kernels.ADD_TO_CART] == "add_to_cart"
+    assert kernels.EVENTS[kernels.VIEW_CART] == "view_cart"
+    assert kernels.EVENTS[kernels.REMOVE_FROM_CART] == "remove_from_cart"
+    steps = kernels.EVENTS[kernels.BEGIN_CHECKOUT : kernels.BEGIN_CHECKOUT + 3]
     assert steps == ("begin_checkout", "add_shipping_info", "add_payment_info")
-    last = browsing.NEWSLETTER + len(SHOP.micros)
-    assert browsing.EVENTS[browsing.NEWSLETTER : last] == tuple(m.event for m in SHOP.micros)
+    last = kernels.NEWSLETTER + len(SHOP.micros)
+    assert kernels.EVENTS[kernels.NEWSLETTER : last] == tuple(m.event for m in SHOP.micros)
 
 
 @pytest.mark.parametrize(("kind", "median", "spread"), [(1, 8, 0.8), (2, 24, 1.0), (3, 18, 0.6)])
@@ -542,7 +536,7 @@ def test_hours_add_up_to_the_period_and_growth() -> None:
         (1 + 0.75 * SHOP.growth) / (1 + 0.25 * SHOP.growth), rel=0.01
     )
     assert WORLD["week"][-1] == 168 * HOUR
-    part = tables(SHOP, MONDAY, MONDAY + HOUR + 5).hours
+    part = shop_arrays(SHOP, MONDAY, MONDAY + HOUR + 5).hours
     np.testing.assert_array_equal(part[0], [MONDAY, MONDAY + HOUR, MONDAY + HOUR + 5])
 
 
@@ -554,5 +548,5 @@ def test_prices_end_in_95_and_are_spread_as_planted() -> None:
 
 
 def test_a_shop_without_an_incident_never_fails() -> None:
-    world = tables(dataclasses.replace(SHOP, incident=None), MONDAY, MONDAY + HOUR).world[0]
+    world = shop_arrays(dataclasses.replace(SHOP, incident=None), MONDAY, MONDAY + HOUR).world[0]
     assert (world["incident_since"], world["incident_until"]) == (0, 0)

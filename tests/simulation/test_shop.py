@@ -14,9 +14,9 @@ from scipy import stats
 
 from analysis.eventlog.log import EventLog
 from analysis.forms.result import form_fields
-from analysis.simulation.kernels import EVENTS as EVENTS_of_shop_world
+from analysis.simulation.kernels import EVENTS
 from analysis.simulation.log import Simulation, simulate
-from analysis.simulation.shop import CONTROLS, EVENTS, SHOP, truth
+from analysis.simulation.shop import CONTROLS, FORM_EVENTS, SHOP, truth
 
 BARE = dataclasses.replace(SHOP, form=None)
 
@@ -34,20 +34,20 @@ def frame(made: Simulation) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def attempts(frame: pd.DataFrame) -> list[pd.DataFrame]:
     """The form's rows, attempt by attempt: the rows between two others."""
-    inside = frame["event"].isin(EVENTS)
+    inside = frame["event"].isin(FORM_EVENTS)
     number = (~inside | (frame["user"] != frame["user"].shift())).cumsum()
     return [rows for _, rows in frame[inside].groupby(number[inside])]
 
 
 def test_every_other_row_is_as_it_would_be_without_the_form(frame: pd.DataFrame) -> None:
-    kept = frame[~frame["event"].isin(EVENTS)].drop(columns=["form", "field"])
+    kept = frame[~frame["event"].isin(FORM_EVENTS)].drop(columns=["form", "field"])
     bare = simulate(seed=7, users=20_000, shop=BARE)
     pd.testing.assert_frame_equal(kept.reset_index(drop=True), bare.log.to_frame())
     assert len(bare.form) == 0
 
 
 def test_rows_of_the_form_say_form_and_field_and_no_others_do(frame: pd.DataFrame) -> None:
-    inside = frame["event"].isin(EVENTS)
+    inside = frame["event"].isin(FORM_EVENTS)
     assert frame["form"].notna().equals(inside)
     assert set(frame.loc[inside, "form"]) == {"contact"}
     assert frame["field"].notna().sum() < inside.sum()
@@ -114,7 +114,7 @@ def test_a_shop_without_anybody_in_the_form_is_whole() -> None:
 
 def test_the_truth_names_events_of_the_log_and_says_each_once() -> None:
     facts = truth(SHOP)
-    assert set(facts["event"]) <= set(EVENTS_of_shop_world)
+    assert set(facts["event"]) <= set(EVENTS)
     assert facts["event"].is_unique
     assert list(facts["kind"].value_counts()[["placebo", "structural", "raises"]]) == [8, 4, 2]
     assert len(CONTROLS) == 8

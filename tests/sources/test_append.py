@@ -274,7 +274,7 @@ def test_shards_grow_in_number_with_what_is_added(tmp_path, monkeypatch):
     assert inodes(tmp_path / "log") == before
 
 
-# ── Imports under terms: consent, hashed ids, sessions; and appends that must agree with them.
+# ── What an import is set to: consent, hashed ids, sessions; and appends that must agree with them.
 
 
 KEY = b"not a secret, a test"

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from analysis.core.schema import DataError
 from analysis.eventlog.shard import number_as_text, numbers_as_text
 from analysis.sources.cells import (
-    Look,
+    NumberFormat,
     columns_of,
     flatten,
     id_text,
-    look_at,
     number_cells,
+    number_format,
     property_cells,
 )
 
@@ -165,10 +165,10 @@ DIGITS = st.from_regex(r"-?[0-9]{1,17}(\.[0-9]{1,4})?", fullmatch=True)
 
 
 def are_numbers(*batches):
-    look = Look()
+    form = NumberFormat()
     for cells in batches:
-        look = look_at(pa.array(cells, pa.large_string()), look)
-    return look.numbers
+        form = number_format(pa.array(cells, pa.large_string()), form)
+    return form.numbers
 
 
 @given(st.lists(st.one_of(st.none(), DIGITS), max_size=8))

@@ -21,9 +21,7 @@ from hypothesis import strategies as st
 from analysis.core.schema import DataError, UsageError, WorkbookError
 from analysis.eventlog import store
 from analysis.eventlog.log import EventLog
-from analysis.sources import ingest
-from analysis.sources import readers as json_lines
-from analysis.sources import readers as tables
+from analysis.sources import ingest, readers
 from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
 
@@ -104,9 +102,9 @@ def test_formats_splits_batches_and_shards_make_the_same_log(tmp_path, monkeypat
     kinds = ("csv", "tsv.gz", "parquet", "jsonl", "json")
     _, log = imported(tmp_path / "one" / "0.csv", tmp_path / "log")
     for block, shards in ((4 << 20, None), (2_000, 7)):
-        monkeypatch.setattr(tables, "CSV_BLOCK", block)
-        monkeypatch.setattr(json_lines, "JSON_BLOCK", block)
-        monkeypatch.setattr(tables, "PARQUET_ROWS", block // 40)
+        monkeypatch.setattr(readers, "CSV_BLOCK", block)
+        monkeypatch.setattr(readers, "JSON_BLOCK", block)
+        monkeypatch.setattr(readers, "PARQUET_ROWS", block // 40)
         for kind in kinds:
             for name in ("one", "two"):
                 to = tmp_path / f"{kind}-{name}-{block}-{shards}"

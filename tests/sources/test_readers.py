@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.core.schema import DataError
-from analysis.sources import readers as json_lines
-from analysis.sources import readers as tables
+from analysis.sources import readers
 from analysis.sources.files import expand
 from analysis.sources.readers import read
 
@@ -58,7 +57,7 @@ def test_records_of_another_length_are_bad_and_all_numbers_are_right(tmp_path_fa
     lines = ["a,b,c", *(",".join(f"{row}" for _ in range(n)) for row, n in enumerate(lengths, 2))]
     folder = tmp_path_factory.mktemp("csv")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "CSV_BLOCK", 64)
+        patch.setattr(readers, "CSV_BLOCK", 64)
         file = file_of(folder, "\n".join(lines).encode())
         found, numbers, bad = everything(file)
     assert numbers == [row for row, n in enumerate(lengths, 2) if n == 3]
@@ -114,7 +113,7 @@ def test_quotes_that_are_fine(tmp_path):
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, monkeypatch, content, message):
-    monkeypatch.setattr(tables, "CSV_BLOCK", 10_000)
+    monkeypatch.setattr(readers, "CSV_BLOCK", 10_000)
     with pytest.raises(DataError, match=message):
         everything(file_of(tmp_path, content))
 
@@ -161,7 +160,7 @@ def test_parquet_keeps_its_types_and_is_flattened(tmp_path):
 
 
 def test_parquet_comes_in_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "PARQUET_ROWS", 10)
+    monkeypatch.setattr(readers, "PARQUET_ROWS", 10)
     pq.write_table(pa.table({"n": range(95)}), tmp_path / "x.parquet", row_group_size=33)
     (file,) = expand([tmp_path / "x.parquet"])
     rows, numbers, _ = everything(file)
@@ -180,7 +179,7 @@ def test_parquet_that_is_cut_short_is_an_error(tmp_path, keep):
 
 
 def test_parquet_takes_no_more_memory_the_longer_the_file_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "PARQUET_ROWS", 2_000)
+    monkeypatch.setattr(readers, "PARQUET_ROWS", 2_000)
     path, rows = tmp_path / "x.parquet", 2_000
     cells = pa.array([f"{n:0400d}" for n in range(rows)])
     with pq.ParquetWriter(path, pa.schema([("url", pa.string())]), compression="none") as writer:
@@ -255,8 +254,8 @@ def file_of_of_json_lines(folder, content, name="x.jsonl"):
 @given(RECORDS)
 def test_both_ways_of_reading_yield_the_same_cells(records):
     block = block_of(records)
-    fast, _ = json_lines._read_block(block, pa.schema([]))
-    slow, rows, bad = json_lines._read_lines(block)
+    fast, _ = readers._read_block(block, pa.schema([]))
+    slow, rows, bad = readers._read_lines(block)
     assert list(rows) == list(range(len(records)))
     assert not bad
     if fast is not None:
@@ -265,21 +264,21 @@ def test_both_ways_of_reading_yield_the_same_cells(records):
 
 @given(FLAT)
 def test_plain_objects_go_the_fast_way_and_keep_their_texts(records):
-    fast, hints = json_lines._read_block(block_of(records), pa.schema([]))
+    fast, hints = readers._read_block(block_of(records), pa.schema([]))
     assert fast is not None
     flat = [{k: v for k, v in record.items() if k != "d"} for record in records]
     for record, row in zip(records, flat, strict=True):
         if "d" in record:
             row["d.t"] = record["d"]["t"]
     assert cells_of(fast[0]) == flat
-    again, _ = json_lines._read_block(block_of(records), hints)
+    again, _ = readers._read_block(block_of(records), hints)
     assert again is not None
     assert cells_of(again[0]) == flat
 
 
 def test_text_that_looks_like_a_time_stays_as_it_is():
     block = block_of([{"a": "2026-01-01", "b": {"c": "2026-01-01T00:00:00Z", "d": 1}}])
-    fast, _ = json_lines._read_block(block, pa.schema([]))
+    fast, _ = readers._read_block(block, pa.schema([]))
     assert fast is not None
     assert fast[0].to_pylist() == [{"a": "2026-01-01", "b.c": "2026-01-01T00:00:00Z", "b.d": 1}]
 
@@ -312,7 +311,7 @@ def test_two_objects_on_a_line_are_a_bad_line(tmp_path):
 
 
 def test_blank_lines_count_as_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_lines, "JSON_BLOCK", 40)
+    monkeypatch.setattr(readers, "JSON_BLOCK", 40)
     lines = [b"" if n % 3 else b'{"n": %d}' % n for n in range(1, 60)]
     batches = list(read(file_of_of_json_lines(tmp_path, b"\n".join(lines))))
     assert len(batches) > 3
@@ -323,7 +322,7 @@ def test_blank_lines_count_as_lines(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_blocks_do_not_show(tmp_path, monkeypatch, compressed):
-    monkeypatch.setattr(json_lines, "JSON_BLOCK", 64)
+    monkeypatch.setattr(readers, "JSON_BLOCK", 64)
     records = [{"n": n, "text": "x" * (n % 90)} for n in range(50)]
     content = block_of(records)[:-1]  # the last line has no end
     content = gzip.compress(content, mtime=0) if compressed else content
@@ -335,8 +334,8 @@ def test_blocks_do_not_show(tmp_path, monkeypatch, compressed):
 
 
 def test_an_endless_line_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_lines, "JSON_BLOCK", 64)
-    monkeypatch.setattr(json_lines, "LONGEST_LINE", 500)
+    monkeypatch.setattr(readers, "JSON_BLOCK", 64)
+    monkeypatch.setattr(readers, "LONGEST_LINE", 500)
     with pytest.raises(DataError, match="has a line of more than"):
         list(read(file_of_of_json_lines(tmp_path, b'{"a": "' + b"x" * 1000 + b'"}')))
 
@@ -348,15 +347,15 @@ def test_an_array_is_read_element_by_element(tmp_path_factory, records, indent):
         folder, json.dumps([*records, 5], indent=indent).encode(), "x.json"
     )
     (batch,) = read(file)
-    slow, _, _ = json_lines._read_lines(block_of(records))
+    slow, _, _ = readers._read_lines(block_of(records))
     assert cells_of(batch.cells) == cells_of(slow)
     assert batch.rows.tolist() == list(range(1, len(records) + 1))
     assert [(bad.row, bad.reason) for bad in batch.bad] == [(len(records) + 1, "is no JSON object")]
 
 
 def test_an_array_longer_than_a_block(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_lines, "JSON_BLOCK", 50)
-    monkeypatch.setattr(json_lines, "ELEMENTS", 7)
+    monkeypatch.setattr(readers, "JSON_BLOCK", 50)
+    monkeypatch.setattr(readers, "ELEMENTS", 7)
     records = [{"n": n, "text": "é" * (n % 60)} for n in range(50)]
     content = json.dumps(records, ensure_ascii=False).encode()
     batches = list(read(file_of_of_json_lines(tmp_path, content, "x.json")))

@@ -55,7 +55,7 @@ def test_the_canonical_table():
         "large_string",
         "double",
     ]
-    assert (rows.keys, rows.keyed, list(rows.bad)) == (None, None, [])
+    assert (rows.order_ids, rows.has_order_id, list(rows.bad)) == (None, None, [])
     assert rows.untyped == {"price"}
 
 
@@ -143,8 +143,8 @@ def test_keys_are_equal_where_event_and_cells_are():
     ]
     records = [GOOD | {"event": event, "order": a, "line": b} for event, a, b in cells]
     rows = rows_of(records, mapping)
-    assert rows.keyed.tolist() == [True, True, True, True, False, True, False]
-    keys = [tuple(key) for key in rows.keys[rows.keyed]]
+    assert rows.has_order_id.tolist() == [True, True, True, True, False, True, False]
+    keys = [tuple(key) for key in rows.order_ids[rows.has_order_id]]
     assert keys[0] == keys[1]
     assert len(set(keys)) == 4
 
@@ -152,7 +152,7 @@ def test_keys_are_equal_where_event_and_cells_are():
 def test_keys_of_two_events_differ():
     mapping = ColumnMapping(duplicates={"buy": ("order",), "refund": ("order",)})
     both = [GOOD | {"event": event, "order": "1"} for event in ("buy", "refund")]
-    buy, refund = rows_of(both, mapping).keys.tolist()
+    buy, refund = rows_of(both, mapping).order_ids.tolist()
     assert buy != refund
 
 
@@ -171,7 +171,12 @@ def test_bad_rows_leave_with_their_keys():
         GOOD | {"event": "buy", "order": str(n), "user": None if n == 0 else "u"} for n in range(3)
     ]
     rows = rows_of(buys, mapping)
-    assert (len(rows.table), len(rows.keys), len(rows.keyed), len(rows.bad)) == (2, 2, 2, 1)
+    assert (len(rows.table), len(rows.order_ids), len(rows.has_order_id), len(rows.bad)) == (
+        2,
+        2,
+        2,
+        1,
+    )
 
 
 def test_a_naive_time_stops_everything():

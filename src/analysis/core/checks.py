@@ -16,17 +16,33 @@ them:
     What is counted once: ``"user"``, ``"session"``, or whatever the log was regrouped by.
 ``log``
     An `EventLog`, whole or a view; a view hides rows and people, and no answer sees them.
+
+What people write in TOML files (catalogs, mappings, reports) is checked the same way: `definition`
+reads a whole table, by the same checkers.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import NoneType
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
 
 import numpy as np
 
-from analysis.core.schema import UsageError, did_you_mean, instant_us
+from analysis.core.schema import UsageError, did_you_mean, duration_us, instant_us
 
 EVER: Final = 2**62
 """Later than any instant of a log, in microseconds; minus this is earlier than any."""
@@ -156,3 +172,168 @@ def entry_range(what: str, entered: tuple[Any, Any] | None) -> tuple[int, int]:
     if high <= low:
         raise UsageError(f"{what}: entered={entered!r} ends before it starts. Swap the two.")
     return low, high
+
+
+def text(what: str, given: Any) -> str:
+    """Text that is not blank."""
+    if not isinstance(given, str) or not given.strip():
+        raise UsageError(f"{what}={given!r} must be text in quotes, and not empty.")
+    return given
+
+
+def duration(what: str, given: Any) -> str:
+    """A duration as text, such as ``"7d"``, as it was written."""
+    duration_us(text(what, given), what)
+    return given
+
+
+class Table:
+    """A table of a definition: a frozen dataclass that inherits from this refuses unknown keys.
+
+    A field's ``metadata={"missing": "…"}`` says what to do where its key is missing.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+
+class Checked:
+    """In the annotation of a field of a `Table`: its value is what this checker makes of it.
+
+    The checker takes the path of the key and what stands there, as all in this module do.
+    """
+
+    def __init__(self, check: Callable[[str, Any], Any]) -> None:
+        self._check = check
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(functools.partial(self._check, _PATH))
+
+
+Text: TypeAlias = Annotated[str, Checked(text)]
+Duration: TypeAlias = Annotated[str, Checked(duration)]
+
+_PATH: Final = "\0path\0"
+"""Stands in a checker's message until the path of the key is known."""
+
+Model = TypeVar("Model")
+
+
+def definition(model: type[Model], table: Any, what: str) -> Model:
+    """What a person wrote in a TOML table, as frozen data.
+
+    pydantic reads the table; one mistake that it finds becomes a `UsageError` in one line: the
+    path of the key, what was got, what is allowed. pydantic is imported here because that takes
+    longer than many a question.
+
+    Parameters
+    ----------
+    model : a frozen dataclass, a `Table`; its fields are text, numbers, choices (`Literal`),
+        tables, lists and mappings of these, perhaps None, or whatever a `Checked` makes of them.
+    table : as `tomllib` reads it. what : what messages call it, such as the file's name.
+
+    Raises
+    ------
+    UsageError
+        If a key is unknown or missing, or a value is not allowed.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Visit(Table):
+    ...     page: Text
+    ...     minutes: int = 1
+    >>> definition(Visit, {"page": "/", "minutes": 2}, "visit.toml")
+    Visit(page='/', minutes=2)
+    >>> definition(Visit, {"page": "/", "minuets": 2}, "visit.toml")
+    Traceback (most recent call last):
+    analysis.UsageError: visit.toml: the key 'minuets' is unknown. Did you mean 'minutes'? \
+Allowed: page, minutes.
+    """
+    from pydantic import ValidationError
+
+    try:
+        read: Model = _reader(model).validate_python(_dicts(table))  # type: ignore[arg-type]
+    except ValidationError as error:
+        # A misspelled key first: it also explains why another one is missing.
+        mistakes = error.errors(include_url=False)
+        mistake = min(mistakes, key=lambda found: found["type"] != _UNKNOWN)
+        raise UsageError(_explained(model, mistake, what)) from error
+    return read
+
+
+@functools.cache
+def _reader(model: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(model)
+
+
+def _dicts(given: Any) -> Any:
+    """The same with a dict for every mapping: pydantic takes no other for a dataclass."""
+    if isinstance(given, Mapping):
+        return {key: _dicts(value) for key, value in given.items()}
+    return [_dicts(value) for value in given] if isinstance(given, list) else given
+
+
+def _explained(model: Any, mistake: Mapping[str, Any], what: str) -> str:
+    """One of pydantic's errors in words of this project."""
+    kind, given, keys = mistake["type"], mistake["input"], mistake["loc"]
+    place = _path(what, keys)
+    if kind == "value_error":
+        said = str(mistake["ctx"]["error"])
+        return said.replace(_PATH, place) if _PATH in said or not keys else f"{place}: {said}"
+    if kind == _UNKNOWN:
+        allowed = [field.name for field in dataclasses.fields(_type_at(model, keys[:-1]))]
+        return (
+            f"{_path(what, keys[:-1])}: the key {keys[-1]!r} is unknown."
+            f"{did_you_mean(keys[-1], allowed)} Allowed: {', '.join(allowed)}."
+        )
+    if kind == "missing":
+        fields = dataclasses.fields(_type_at(model, keys[:-1]))
+        advice = next(f.metadata.get("missing") for f in fields if f.name == keys[-1])
+        return f"{place} is missing. {advice or f'Add a line: {keys[-1]} = …'}"
+    if kind == "literal_error":
+        allowed = [str(choice) for choice in get_args(_type_at(model, keys))]
+        listed = ", ".join(map(repr, allowed))
+        return f"{place}={given!r} is unknown.{did_you_mean(given, allowed)} Allowed: {listed}."
+    if kind == "tuple_type" and isinstance(given, dict):
+        return f"{place} must be written with two brackets: [[{keys[-1]}]]."
+    if kind in _KINDS:
+        return f"{place}={given!r} must be {_KINDS[kind]}."
+    return f"{place}={given!r} is not allowed: {mistake['msg']}. Mend that line."
+
+
+_UNKNOWN: Final = "unexpected_keyword_argument"
+_TABLE: Final = "a table, with a line per key = value"
+_KINDS: Final = {
+    "dataclass_type": _TABLE,
+    "mapping_type": _TABLE,
+    "dict_type": _TABLE,
+    "tuple_type": "a list, such as [1, 2]",
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+}
+"""What may stand where pydantic found something of another kind."""
+
+
+def _path(what: str, keys: Sequence[str | int]) -> str:
+    """The file and the keys down to a value, such as ``shop.toml: funnels.cart.steps[1]``."""
+    steps = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return f"{what}: {steps.removeprefix('.')}" if keys else what
+
+
+def _type_at(model: Any, keys: Sequence[str | int]) -> Any:
+    """The type that a model gives to what stands under these keys."""
+    for key in keys:
+        if dataclasses.is_dataclass(model):
+            model = get_type_hints(model)[str(key)]
+        else:  # a mapping's values are its last argument, a list's elements its first
+            model = get_args(model)[-1 if isinstance(key, str) else 0]
+        if NoneType in get_args(model):
+            model = get_args(model)[0]
+    return model

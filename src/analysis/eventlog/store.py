@@ -60,7 +60,7 @@ class Manifest:
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
     """How the files' columns were written, for those that come later (`Alignment.state`)."""
     terms: dict[str, Any] = field(default_factory=dict)
-    """What later files must agree to (`terms_of`)."""
+    """What later files must agree to (`import_settings`)."""
     quarantine: dict[str, Any] | None = None
     version: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -101,7 +101,7 @@ def write_log(
     covers_until : microseconds UTC up to which the log is complete; default: the end of the
         last event's day.
     sources, rows : where the rows came from and how they add up; kept in the manifest.
-    terms : what files that are added later must agree to (`terms_of`).
+    terms : what files that are added later must agree to (`import_settings`).
 
     Raises
     ------

@@ -22,27 +22,25 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from analysis.core.schema import DataError, UsageError, did_you_mean, one_of
+from analysis.core import checks
+from analysis.core.checks import Checked, Table
+from analysis.core.schema import DataError, UsageError, did_you_mean, time_zone_of
 from analysis.eventlog.store import replace_file
 
 FOLDER = "definitions"
-PERIODS = ("day", "week", "month")
 
 RESERVED = ("data", "period_start", "period_end", "time_zone", "report")
 """What the run itself sets in a notebook; no definition may."""
 
 TAG = "parameters"
 
-_REQUIRED = ("notebook", "title", "data", "period")
-_KEYS = (*_REQUIRED, "time_zone", "parameters")
 _REPORT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NOTEBOOK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _PLAIN_ALLOWED = "Allowed: text, numbers, true/false, lists and tables of these"
@@ -78,36 +76,55 @@ class Definition:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        for key in ("notebook", "title", "data", "period", "time_zone"):
-            value = getattr(self, key)
-            if not isinstance(value, str) or not value.strip() or not value.isprintable():
-                raise UsageError(
-                    f"{self.name}: {key} = {value!r} must be text in one line. Write it in quotes."
-                )
-        if not _NOTEBOOK_NAME.fullmatch(self.notebook):
+        parts = {key: value for key, value in vars(self).items() if key != "name"}
+        checked = checks.definition(DefinitionFile, parts, self.name)
+        object.__setattr__(self, "parameters", checked.parameters)
+
+
+def _one_line(what: str, given: Any) -> str:
+    if not isinstance(given, str) or not given.strip() or not given.isprintable():
+        raise UsageError(f"{what}={given!r} must be text in one line. Write it in quotes.")
+    return given
+
+
+def _notebook(what: str, given: Any) -> str:
+    if not _NOTEBOOK_NAME.fullmatch(_one_line(what, given)):
+        raise UsageError(
+            f"{what}={given!r} is not a name of a notebook. Name a file of notebooks/ without "
+            "folder and without .ipynb, such as '90_weekly_report'."
+        )
+    return str(given)
+
+
+def _time_zone(what: str, given: Any) -> str:
+    return time_zone_of(_one_line(what, given), what).key
+
+
+def _parameters(what: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"{what}={given!r} must be a table. "
+            "Write [parameters] on its own line, then one name = value a line."
+        )
+    for key in given:
+        if key in RESERVED:
             raise UsageError(
-                f"{self.name}: notebook = {self.notebook!r} is not a name of a notebook. "
-                "Name a file of notebooks/ without folder and without .ipynb, such as "
-                "'90_weekly_report'."
+                f"{what}.{key} is set by the run itself, from 'data', 'period' and 'time_zone' of "
+                "the definition. Leave it out of [parameters]."
             )
-        one_of(f"{self.name}: period", self.period, PERIODS)
-        check_time_zone(self.time_zone, self.name)
-        if not isinstance(self.parameters, Mapping):
-            raise UsageError(
-                f"{self.name}: parameters = {self.parameters!r} must be a table. "
-                "Write [parameters] on its own line, then one name = value a line."
-            )
-        for key in self.parameters:
-            if key in RESERVED:
-                raise UsageError(
-                    f"{self.name}: parameter {key!r} is set by the run itself, from 'data', "
-                    "'period' and 'time_zone' of the definition. Leave it out of [parameters]."
-                )
-        parameters = {
-            key: plain(value, f"{self.name}: parameter {key!r}")
-            for key, value in self.parameters.items()
-        }
-        object.__setattr__(self, "parameters", parameters)
+    return {key: plain(value, f"{what}.{key}") for key, value in given.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionFile(Table):
+    """The form of a definition's file."""
+
+    notebook: Annotated[str, Checked(_notebook)]
+    title: Annotated[str, Checked(_one_line)]
+    data: Annotated[str, Checked(_one_line)]
+    period: Literal["day", "week", "month"]
+    time_zone: Annotated[str, Checked(_time_zone)] = "UTC"
+    parameters: Annotated[Mapping[str, Any], Checked(_parameters)] = field(default_factory=dict)
 
 
 def load_definition(path: Path | str) -> Definition:
@@ -143,16 +160,8 @@ def load_definition(path: Path | str) -> Definition:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' is not TOML: {error}. Mend that line.") from error
-    for key in content:
-        if key not in _KEYS:
-            listed = ", ".join(map(repr, _KEYS))
-            raise UsageError(
-                f"{path.name}: {key!r} is unknown.{did_you_mean(key, _KEYS)} Allowed: {listed}."
-            )
-    for key in _REQUIRED:
-        if key not in content:
-            raise UsageError(f'{path.name}: {key!r} is missing. Add a line: {key} = "…".')
-    return Definition(name=path.stem, **content)
+    written = checks.definition(DefinitionFile, content, path.name)
+    return Definition(name=path.stem, **vars(written))
 
 
 def save_definition(folder: Path | str, definition: Definition, *, overwrite: bool = False) -> Path:
@@ -177,7 +186,7 @@ def save_definition(folder: Path | str, definition: Definition, *, overwrite: bo
             "overwrite."
         )
     document = tomlkit.document()
-    document.update({key: getattr(definition, key) for key in _KEYS})
+    document.update({key: part for key, part in vars(definition).items() if key != "name"})
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, tomlkit.dumps(document))
     return path
@@ -211,24 +220,6 @@ up to 64 lower-case letters, digits, '-' and '_'.
         f"{name!r} is not a name of a report.{hint} "
         "Allowed: up to 64 lower-case letters, digits, '-' and '_'."
     )
-
-
-def check_time_zone(name: str, where: str) -> zoneinfo.ZoneInfo:
-    """The time zone of that name; `where` begins the message if there is none.
-
-    Raises
-    ------
-    UsageError
-        If there is no time zone of that name.
-    """
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        hint = did_you_mean(name, zoneinfo.available_timezones())
-        raise UsageError(
-            f"{where}: time_zone = {name!r} is unknown.{hint} "
-            "Time zones look like 'Europe/Berlin' or 'UTC'."
-        ) from error
 
 
 # The parameters of a notebook

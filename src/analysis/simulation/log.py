@@ -9,6 +9,14 @@ that also decides their shard; each partition has a generator of its own and goe
 users in ascending order of their ids. So the number of shards changes nothing, more users leave
 those that were there as they were, and a log of any size is made and written shard by shard.
 
+Three steps make it: `shop_arrays` turns the parameters that a person reads into the arrays that
+the compiled loops look up, `kernels.shop` lets visitors live through the period, `shard` makes
+their rows a shard of the log. Numbers that pass through a logarithm or an exponential are rounded
+once, in the arrays, so that two machines whose libraries differ in the last bit still build the
+same shop. Waits are quantiles of a log-normal distribution in whole milliseconds, prices in whole
+cents: drawing one is a look-up by a uniform draw, which is the inverse of the distribution
+function.
+
 This module does not imitate any real shop, and a rate found in it says nothing about yours.
 """
 
@@ -18,15 +26,15 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from analysis.core.schema import USER, UsageError, instant_us
-from analysis.eventlog import kernels as ordering
 from analysis.eventlog.build import default_shards
+from analysis.eventlog.kernels import event_masks
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import (
     Column,
@@ -38,37 +46,209 @@ from analysis.eventlog.shard import (
     string_hashes,
 )
 from analysis.eventlog.store import replace_file, write_log
-from analysis.simulation import kernels as shopping
-from analysis.simulation import shop as shop_form
-from analysis.simulation.kernels import EVENTS
-from analysis.simulation.shop import SHOP, Shop, truth
+from analysis.simulation import kernels
+from analysis.simulation.shop import (
+    CONTACT,
+    FORM_EVENTS,
+    SHOP,
+    Shop,
+    form_truth,
+    truth,
+    with_form,
+)
 
-# ──── shop_tables
-#
-# The demo shop as arrays: from the parameters a person reads to the tables a pass looks up.
-#
-# Numbers that pass through a logarithm or an exponential are rounded here, once, so that two
-# machines whose libraries differ in the last bit still build the same shop. Waits are quantiles of
-# a log-normal distribution in whole milliseconds, prices in whole cents: drawing one is a look-up
-# by a uniform draw, which is the inverse of the distribution function.
+PARTITIONS: Final = 1024
+EVENTS_PER_USER: Final = 25
+TRUTH_FILE: Final = "truth.json"
 
-
-MS_PER_HOUR = 3_600_000
-
-
-US_PER_MS = 1_000
+_START, _END = "2026-08-17", "2026-11-23"
 
 
+class Simulation(NamedTuple):
+    """A simulated log, and what was planted in it: the truth of the shop (see `shop.truth`) and of
+    its form, field by field (see `shop.form_truth`; without a form no row)."""
+
+    log: EventLog
+    truth: pd.DataFrame
+    form: pd.DataFrame
+
+
+class Plan(NamedTuple):
+    """What is to be made; instants in milliseconds since 1970 UTC."""
+
+    seed: int
+    users: int
+    shards: int
+    start: int
+    end: int
+    shop: Shop
+
+
+def simulate(
+    seed: int = 2026,
+    users: int = 20_000,
+    *,
+    start: Any = _START,
+    end: Any = _END,
+    shards: int | None = None,
+    shop: Shop = SHOP,
+) -> Simulation:
+    """What would a log look like in which we know what makes people buy?
+
+    Parameters
+    ----------
+    seed : the same seed gives the same log, on every machine.
+    users : number of visitors; about 25 events each.
+    start, end : the period, `end` excluded; naive instants are UTC. The log covers it whole.
+    shards : a power of two up to 1,024; default: about one per two million events.
+    shop : what is true in the shop; see `analysis.simulation.shop`.
+
+    Raises
+    ------
+    UsageError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> demo = simulate(users=200)
+    >>> demo.log.users, demo.truth.loc[demo.truth.event == "video_start", "hazard_ratio"].item()
+    (200, 2.0)
+    """
+    plan = _plan(seed, users, start=start, end=end, shards=shards, shop=shop)
+    log = EventLog.from_shards(
+        list(_shards(plan)),
+        event_names=event_names(shop),
+        covers_until=plan.end * 1000,
+    )
+    return Simulation(log, truth(shop), _truth_of_form(shop))
+
+
+def write_simulation(
+    folder: Path | str,
+    *,
+    seed: int = 2026,
+    users: int = 20_000,
+    start: Any = _START,
+    end: Any = _END,
+    shards: int | None = None,
+) -> pd.DataFrame:
+    """Write the log that `simulate` makes into a folder, one shard at a time, and its truth.
+
+    The truth is returned, and saved beside the log as ``truth.json``: the arguments, a record per
+    planted fact, and a record per field of the form. Only one shard is in memory at a time; per
+    user two numbers stay.
+
+    Raises
+    ------
+    UsageError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     facts = write_simulation(folder, users=50)
+    ...     EventLog.open(folder).users
+    50
+    """
+    plan = _plan(seed, users, start=start, end=end, shards=shards, shop=SHOP)
+    names = event_names(SHOP)
+    write_log(_shards(plan), folder, event_names=names, covers_until=plan.end * 1000)
+    facts = truth(SHOP)
+    records, fields = (
+        json.loads(table.to_json(orient="records", date_format="iso"))
+        for table in (facts, _truth_of_form(SHOP))
+    )
+    arguments = {"seed": int(seed), "users": int(users), "start": str(start), "end": str(end)}
+    content = json.dumps({**arguments, "truth": records, "form": fields}, indent=1)
+    replace_file(Path(folder) / TRUTH_FILE, content + "\n")
+    return facts
+
+
+def _plan(seed: int, users: int, *, start: Any, end: Any, shards: int | None, shop: Shop) -> Plan:
+    if seed < 0:
+        raise UsageError(f"simulate: seed={seed} is negative. Allowed: 0 and above.")
+    if users < 1:
+        raise UsageError(f"simulate: users={users}: a log needs somebody. Give 1 or more.")
+    first, last = instant_us(start, "simulate: start"), instant_us(end, "simulate: end")
+    if last // 1000 <= first // 1000:
+        raise UsageError(
+            f"simulate: end={end!r} is not after start={start!r}. Swap them, or widen the period."
+        )
+    if shards is None:
+        shards = min(default_shards(users * EVENTS_PER_USER), PARTITIONS)
+    if not 1 <= shards <= PARTITIONS or shards & (shards - 1):
+        raise UsageError(
+            f"simulate: shards={shards}. Allowed: a power of two from 1 to {PARTITIONS}."
+        )
+    return Plan(seed, users, shards, first // 1000, last // 1000, shop)
+
+
+def _shards(plan: Plan) -> Iterator[Shard]:
+    """The shards of a log one after the other; empty ones are left out."""
+    tables = shop_arrays(plan.shop, plan.start, plan.end)
+    partition = _partitions(plan.users)
+    order = np.argsort(partition, kind="stable")
+    bounds = np.searchsorted(partition[order], np.arange(PARTITIONS + 1))
+    width = PARTITIONS // plan.shards
+    for low in range(0, PARTITIONS, width):
+        mine = order[bounds[low] : bounds[low + width]]
+        if mine.size:
+            made = _lives(tables, plan.seed, partition[mine])
+            if plan.shop.form is not None:
+                made = with_form(
+                    plan.shop.form, made, partition[mine], seed=plan.seed, end=plan.end
+                )
+            yield shard(*made, mine, plan.users, plan.shop)
+
+
+def _truth_of_form(shop: Shop) -> pd.DataFrame:
+    facts = form_truth(shop.form or CONTACT)
+    return facts if shop.form else facts.iloc[:0]
+
+
+def _partitions(users: int) -> np.ndarray:
+    """The partition of every user: the upper ten bits of the hash that decides on shards."""
+    step = 1 << 20
+    hashes = [
+        string_hashes(ids(np.arange(first, min(first + step, users)), users), USER)[:, 0]
+        for first in range(0, users, step)
+    ]
+    return (np.concatenate(hashes) >> np.uint64(54)).astype(np.int16)
+
+
+def _lives(tables: Tables, seed: int, partition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and people of the users of ascending partitions, in that order."""
+    people = np.zeros(len(partition), VISITOR)
+    rows = np.empty(2 * EVENTS_PER_USER * len(partition) + kernels.ROWS_PER_VISITOR, ROW)
+    cuts = np.flatnonzero(np.diff(partition)) + 1
+    used = 0
+    for low, high in zip([0, *cuts], [*cuts, len(partition)], strict=True):
+        sequence = np.random.SeedSequence(entropy=seed, spawn_key=(int(partition[low]),))
+        rng = np.random.Generator(np.random.PCG64(sequence))
+        while low < high:
+            done = kernels.shop(*tables, rows[used:], people[low:high], rng)
+            if done:
+                low += done
+                used += int(people["row"][low - 1])
+            if low < high:
+                rows = _grown(rows, used)
+    return rows[:used], people
+
+
+def _grown(rows: np.ndarray, used: int) -> np.ndarray:
+    more = np.empty(len(rows) * 5 // 4 + kernels.ROWS_PER_VISITOR, rows.dtype)
+    more[:used] = rows[:used]
+    return more
+
+
+MS_PER_HOUR: Final = 3_600_000
+US_PER_MS: Final = 1_000
 STORIES = ("delivery", "gift-ideas", "how-we-make-it", "returns", "sizes")
-
-
 CATEGORIES = ("bags", "boots", "coats", "dresses", "knitwear", "sale", "shirts", "trousers")
+_QUANTILES: Final = 4096
 
-
-_QUANTILES = 4096
-
-
-ROW = np.dtype(
+ROW: Final = np.dtype(
     [
         *(("time", "i8"), ("hazard", "f8"), ("cents", "i4"), ("order", "i4"), ("session", "i4")),
         *(("page", "i2"), ("item", "i2"), ("done", "i2"), ("event", "u1"), ("device", "i1")),
@@ -76,9 +256,7 @@ ROW = np.dtype(
     ],
     align=True,
 )
-
-
-VISITOR = np.dtype(
+VISITOR: Final = np.dtype(
     [(name, "f8") for name in ("activity", "fondness", "personal", "ratio")]
     + [(name, "i8") for name in ("first_row", "row", "clock", "came", "cart", "done")]
     + [(name, "i4") for name in ("session", "orders", "pieces", "page", "item", "last", "kind")]
@@ -89,7 +267,7 @@ VISITOR = np.dtype(
 
 
 class Tables(NamedTuple):
-    """What the pass reads.
+    """What the compiled loops read.
 
     `world` is one record: `week`, the shop's own clock (ms from Monday, 00:00 UTC, per hour of
     the week), which runs fast when people are awake; cumulative chances (`sources`, `returning`,
@@ -107,7 +285,7 @@ class Tables(NamedTuple):
     hours: np.ndarray
 
 
-_PLAIN = (
+_PLAIN: Final = (
     *("base_hazard", "leave_after_abandoning", "forget_cart", "refill_kept_cart"),
     *("another_item", "look_at_cart", "remove_item", "unsubscribe", "visit_once"),
     *("same_source", "visits_rate", "visits_scale_seconds"),
@@ -115,7 +293,7 @@ _PLAIN = (
 
 
 def shop_arrays(shop: Shop, start_ms: int, end_ms: int) -> Tables:
-    """The shop as the arrays that the pass reads, for a period in milliseconds since 1970 UTC."""
+    """The shop as the arrays that the loops read, for a period in milliseconds since 1970 UTC."""
     since, until = shop.incident.bounds_us() if shop.incident else (0, 0)
     cells: dict[str, Any] = {
         "end": end_ms,
@@ -136,12 +314,12 @@ def shop_arrays(shop: Shop, start_ms: int, end_ms: int) -> Tables:
 
 
 def item_names(shop: Shop) -> list[str]:
-    """Ids of the items, in the order of the pass's numbers for them."""
+    """Ids of the items, in the order of their numbers in the rows."""
     return [f"sku-{number:04d}" for number in range(1, shop.items + 1)]
 
 
 def page_names(shop: Shop) -> list[str]:
-    """Paths of the pages, in the order of the pass's numbers for them."""
+    """Paths of the pages, in the order of their numbers in the rows."""
     return [
         *("/", "/search", "/cart", "/checkout", "/checkout/shipping", "/checkout/payment"),
         *("/thank-you", *(f"/magazine/{story}" for story in STORIES)),
@@ -245,17 +423,12 @@ def _prices(shop: Shop) -> np.ndarray:
     return np.rint(shuffled).astype(np.int64) * 100 - 5
 
 
-# ──── shop_rows
-#
-# From the rows that the demo shop's pass made to a shard of the event log.
-
-
-CURRENCY = "EUR"
+CURRENCY: Final = "EUR"
 
 
 def event_names(shop: Shop) -> tuple[str, ...]:
     """Names of the events, in the order of the rows' codes for them."""
-    return EVENTS if shop.form is None else (*EVENTS, *shop_form.EVENTS)
+    return kernels.EVENTS if shop.form is None else (*kernels.EVENTS, *FORM_EVENTS)
 
 
 def ids(numbers: np.ndarray, users: int) -> pa.Array:
@@ -279,8 +452,8 @@ def shard(
 
     Parameters
     ----------
-    rows : array of shop_tables.ROW. people : array of shop_tables.VISITOR, in the order in which
-        their rows lie. numbers : the person's number, of `users` in the whole log.
+    rows : array of `ROW`. people : array of `VISITOR`, in the order in which their rows lie.
+    numbers : the person's number, of `users` in the whole log.
     """
     ranks = np.argsort(numbers)
     counts = people["row"] - people["first_row"]
@@ -294,7 +467,7 @@ def shard(
         offsets=offsets,
         time=rows["time"] * 1000,
         event=event,
-        masks=ordering.event_masks(event, offsets),
+        masks=event_masks(event, offsets),
         columns=_columns(rows, country, np.repeat(numbers[ranks], counts[ranks]), shop),
     )
 
@@ -329,7 +502,7 @@ def _columns(
 def _form_columns(rows: np.ndarray, shop: Shop) -> dict[str, Column]:
     if shop.form is None:
         return {}
-    outside = rows["event"] < len(EVENTS)
+    outside = rows["event"] < len(kernels.EVENTS)
     return {
         "form": _labels(-outside.astype(np.int8), [shop.form.name, None]),
         "field": _labels(rows["field"], [*(field.name for field in shop.form.fields), None]),
@@ -344,196 +517,3 @@ def _labels(codes: np.ndarray, names: Sequence[str | None]) -> TextColumn:
     place = {name: code for code, name in enumerate(values)}
     translate = narrow(np.array([place.get(name or "", -1) for name in names]), len(values))
     return TextColumn(translate[codes], pa.array(values, pa.large_string()))
-
-
-# ──── simulate
-
-
-PARTITIONS = 1024
-
-
-EVENTS_PER_USER = 25
-
-
-TRUTH_FILE = "truth.json"
-
-
-_START, _END = "2026-08-17", "2026-11-23"
-
-
-class Simulation(NamedTuple):
-    """A simulated log, and what was planted in it: the truth of the shop (see `shop_world.truth`)
-    and of its form, field by field (see `shop_form.form_truth`; without a form no row)."""
-
-    log: EventLog
-    truth: pd.DataFrame
-    form: pd.DataFrame
-
-
-class Plan(NamedTuple):
-    """What is to be made; instants in milliseconds since 1970 UTC."""
-
-    seed: int
-    users: int
-    shards: int
-    start: int
-    end: int
-    shop: Shop
-
-
-def simulate(
-    seed: int = 2026,
-    users: int = 20_000,
-    *,
-    start: Any = _START,
-    end: Any = _END,
-    shards: int | None = None,
-    shop: Shop = SHOP,
-) -> Simulation:
-    """What would a log look like in which we know what makes people buy?
-
-    Parameters
-    ----------
-    seed : the same seed gives the same log, on every machine.
-    users : number of visitors; about 25 events each.
-    start, end : the period, `end` excluded; naive instants are UTC. The log covers it whole.
-    shards : a power of two up to 1,024; default: about one per two million events.
-    shop : what is true in the shop; see `shop_world`.
-
-    Raises
-    ------
-    UsageError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> demo = simulate(users=200)
-    >>> demo.log.users, demo.truth.loc[demo.truth.event == "video_start", "hazard_ratio"].item()
-    (200, 2.0)
-    """
-    plan = _plan(seed, users, start=start, end=end, shards=shards, shop=shop)
-    log = EventLog.from_shards(
-        list(_shards(plan)),
-        event_names=event_names(shop),
-        covers_until=plan.end * 1000,
-    )
-    return Simulation(log, truth(shop), _form_truth(shop))
-
-
-def write_simulation(
-    folder: Path | str,
-    *,
-    seed: int = 2026,
-    users: int = 20_000,
-    start: Any = _START,
-    end: Any = _END,
-    shards: int | None = None,
-) -> pd.DataFrame:
-    """Write the log that `simulate` makes into a folder, one shard at a time, and its truth.
-
-    The truth is returned, and saved beside the log as ``truth.json``: the arguments, a record per
-    planted fact, and a record per field of the form. Only one shard is in memory at a time; per
-    user two numbers stay.
-
-    Raises
-    ------
-    UsageError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     facts = write_simulation(folder, users=50)
-    ...     EventLog.open(folder).users
-    50
-    """
-    plan = _plan(seed, users, start=start, end=end, shards=shards, shop=SHOP)
-    names = event_names(SHOP)
-    write_log(_shards(plan), folder, event_names=names, covers_until=plan.end * 1000)
-    facts = truth(SHOP)
-    records, fields = (
-        json.loads(table.to_json(orient="records", date_format="iso"))
-        for table in (facts, _form_truth(SHOP))
-    )
-    arguments = {"seed": int(seed), "users": int(users), "start": str(start), "end": str(end)}
-    content = json.dumps({**arguments, "truth": records, "form": fields}, indent=1)
-    replace_file(Path(folder) / TRUTH_FILE, content + "\n")
-    return facts
-
-
-def _plan(seed: int, users: int, *, start: Any, end: Any, shards: int | None, shop: Shop) -> Plan:
-    if seed < 0:
-        raise UsageError(f"simulate: seed={seed} is negative. Allowed: 0 and above.")
-    if users < 1:
-        raise UsageError(f"simulate: users={users}: a log needs somebody. Give 1 or more.")
-    first, last = instant_us(start, "simulate: start"), instant_us(end, "simulate: end")
-    if last // 1000 <= first // 1000:
-        raise UsageError(
-            f"simulate: end={end!r} is not after start={start!r}. Swap them, or widen the period."
-        )
-    if shards is None:
-        shards = min(default_shards(users * EVENTS_PER_USER), PARTITIONS)
-    if not 1 <= shards <= PARTITIONS or shards & (shards - 1):
-        raise UsageError(
-            f"simulate: shards={shards}. Allowed: a power of two from 1 to {PARTITIONS}."
-        )
-    return Plan(seed, users, shards, first // 1000, last // 1000, shop)
-
-
-def _shards(plan: Plan) -> Iterator[Shard]:
-    """The shards of a log one after the other; empty ones are left out."""
-    tables = shop_arrays(plan.shop, plan.start, plan.end)
-    partition = _partitions(plan.users)
-    order = np.argsort(partition, kind="stable")
-    bounds = np.searchsorted(partition[order], np.arange(PARTITIONS + 1))
-    width = PARTITIONS // plan.shards
-    for low in range(0, PARTITIONS, width):
-        mine = order[bounds[low] : bounds[low + width]]
-        if mine.size:
-            made = _lives(tables, plan.seed, partition[mine])
-            if plan.shop.form is not None:
-                made = shop_form.with_form(
-                    plan.shop.form, made, partition[mine], seed=plan.seed, end=plan.end
-                )
-            yield shard(*made, mine, plan.users, plan.shop)
-
-
-def _form_truth(shop: Shop) -> pd.DataFrame:
-    facts = shop_form.form_truth(shop.form or shop_form.CONTACT)
-    return facts if shop.form else facts.iloc[:0]
-
-
-def _partitions(users: int) -> np.ndarray:
-    """The partition of every user: the upper ten bits of the hash that decides on shards."""
-    step = 1 << 20
-    hashes = [
-        string_hashes(ids(np.arange(first, min(first + step, users)), users), USER)[:, 0]
-        for first in range(0, users, step)
-    ]
-    return (np.concatenate(hashes) >> np.uint64(54)).astype(np.int16)
-
-
-def _lives(tables: Tables, seed: int, partition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and people of the users of ascending partitions, in that order."""
-    people = np.zeros(len(partition), VISITOR)
-    rows = np.empty(2 * EVENTS_PER_USER * len(partition) + shopping.ROWS_PER_VISITOR, ROW)
-    cuts = np.flatnonzero(np.diff(partition)) + 1
-    used = 0
-    for low, high in zip([0, *cuts], [*cuts, len(partition)], strict=True):
-        sequence = np.random.SeedSequence(entropy=seed, spawn_key=(int(partition[low]),))
-        rng = np.random.Generator(np.random.PCG64(sequence))
-        while low < high:
-            done = shopping.shop(*tables, rows[used:], people[low:high], rng)
-            if done:
-                low += done
-                used += int(people["row"][low - 1])
-            if low < high:
-                rows = _grown(rows, used)
-    return rows[:used], people
-
-
-def _grown(rows: np.ndarray, used: int) -> np.ndarray:
-    more = np.empty(len(rows) * 5 // 4 + shopping.ROWS_PER_VISITOR, rows.dtype)
-    more[:used] = rows[:used]
-    return more

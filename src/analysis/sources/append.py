@@ -1,7 +1,14 @@
-"""What an import adds to: the log that is there, or nothing.
+"""The log that an import is appended to: the settings it was imported with, its shards as rows.
 
-An append is an import whose parts begin with the shards of the log. Here is what it has to know
-of these: which users they hold, how many rows, which keys, and how their columns were written.
+An append is an import whose parts begin with the shards of the log, the base log. What it must
+know of these: which users they hold, how many rows, which order ids, and how their columns were
+written. A shard becomes a table again, the one that the import had before it built the shard, in
+the columns that the log has by now: a property that has appeared since is missing, and one that
+has turned out to be text is written as its file wrote it.
+
+One person must not have two ids in one log, and a row's session must not depend on which file it
+came in. So the manifest keeps the import settings: the mark of the key (never the key), where
+sessions end, and which column holds consent. An append takes these over, or is refused.
 """
 
 from __future__ import annotations
@@ -10,7 +17,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,114 +28,41 @@ from analysis.eventlog.folder import user_homes
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import TEXT, Column, NumberColumn, Shard, TextColumn
 from analysis.eventlog.store import Manifest, read_part, read_sound_part, sound_keys
-from analysis.sources.cells import NO_NUMBERS, Look, words_of
+from analysis.sources.cells import NO_NUMBERS, NumberFormat, as_written
 from analysis.sources.mapping import ColumnMapping
 from analysis.sources.privacy import read_key
 
-# ──── eventlog.stored
-#
-# A shard's rows as a table again, so that later rows can be merged into them.
-#
-# The table is what the import once had before the shard was built, in the columns that the log has
-# by now: a property that has appeared since is missing, and one that has turned out to be text is
-# written as its file wrote it.
+AsWritten: TypeAlias = Callable[[str, Sequence[float]], list[str | None]]
+"""The texts of a column's numbers, by the column's name."""
 
 
-Words = Callable[[str, Sequence[float]], list[str | None]]
-
-
-def stored_table(
-    shard: Shard, event_names: Sequence[str], kinds: Mapping[str, pa.DataType], words: Words
-) -> pa.Table:
-    """The rows in their order, text dictionary-encoded.
-
-    Parameters
-    ----------
-    kinds : the columns beside user, time and event: text or float64. A session that is not among
-        them is left out: it is computed anew.
-    words : the texts of a column's numbers, where that has become text.
-    """
-    user = np.repeat(np.arange(len(shard.users)), np.diff(shard.offsets))
-    names = pa.array(event_names, TEXT)
-    cells = {
-        USER: _coded(user, shard.users),
-        TIME: pa.array(shard.time),
-        EVENT: _coded(shard.event.astype(np.int64), names),
-    }
-    for name, kind in kinds.items():
-        cells[name] = _cells(name, shard.columns.get(name), kind, shard.rows, words)
-    return pa.table(cells)
-
-
-def has_computed_sessions(shard: Shard, rule: SessionRule, *, names: int) -> bool:
-    """Are a shard's sessions those that the rule makes? Then they were not given.
-
-    `names` is how many event names the log has.
-    """
-    column = shard.columns.get(SESSION)
-    if not isinstance(column, TextColumn):
-        return False
-    computed = session_column(shard, rule, names=names)
-    same_names = column.values.to_pylist() == computed.values.to_pylist()
-    return same_names and bool(np.array_equal(column.codes, computed.codes))
-
-
-def _cells(
-    name: str, column: Column | None, kind: pa.DataType, rows: int, words: Words
-) -> pa.Array:
-    if isinstance(column, TextColumn):
-        return _coded(column.codes.astype(np.int64), column.values)
-    if isinstance(column, NumberColumn) and kind != TEXT:
-        return pa.array(column.numbers)
-    if isinstance(column, NumberColumn):
-        numbers, codes = np.unique(column.numbers, return_inverse=True)
-        texts = words(name, numbers.tolist())
-        codes = np.where(np.isnan(column.numbers), -1, codes)
-        return _coded(codes, pa.array([text for text in texts if text is not None], TEXT))
-    if kind != TEXT:
-        return pa.array(np.full(rows, np.nan))
-    return _coded(np.full(rows, -1), pa.array([], TEXT))
-
-
-def _coded(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
-    indices = pa.array(codes.astype(np.int32), mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(indices, values)
-
-
-# ──── eventlog.terms
-#
-# Under which terms a log was imported, so that what is added later agrees with it.
-#
-# One person must not have two ids in one log, and a row's session must not depend on which file it
-# came in. So the manifest has the mark of the key (never the key), where sessions end, and which
-# column holds consent; an append takes these over, or is refused.
-
-
-def terms_of(mapping: ColumnMapping) -> dict[str, Any]:
-    """What the manifest keeps of a mapping.
+def import_settings(mapping: ColumnMapping) -> dict[str, Any]:
+    """What the manifest keeps of a mapping (under ``terms``), for later files to agree to.
 
     Examples
     --------
-    >>> terms_of(ColumnMapping(consent=Consent("cookies", ("all",))))
+    >>> import_settings(ColumnMapping(consent=Consent("cookies", ("all",))))
     {'consent': {'column': 'cookies', 'granted': ['all']}}
     """
-    terms: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if mapping.key is not None:
-        terms["ids"] = mapping.key.mark
+        settings["ids"] = mapping.key.mark
     if mapping.sessions is not None:
-        terms["sessions"] = dataclasses.asdict(mapping.sessions)
+        settings["sessions"] = dataclasses.asdict(mapping.sessions)
     if mapping.consent is not None:
         consent = mapping.consent
-        terms["consent"] = {"column": consent.column, "granted": list(consent.granted)}
-    return terms
+        settings["consent"] = {"column": consent.column, "granted": list(consent.granted)}
+    return settings
 
 
-def agreed(mapping: ColumnMapping, before: Mapping[str, Any] | None, log: Path) -> ColumnMapping:
-    """The mapping with its key read, and with the terms of the log it adds to.
+def with_settings_of_log(
+    mapping: ColumnMapping, before: Mapping[str, Any] | None, log: Path
+) -> ColumnMapping:
+    """Read the mapping's key, and take over the settings of the log that is appended to.
 
     Parameters
     ----------
-    before : what the log's manifest keeps; None: there is no log.
+    before : the import settings in the log's manifest; None: there is no log.
     log : its folder.
 
     Raises
@@ -164,7 +98,10 @@ def _same_sessions(
     if mapping.sessions != rule:
         there = "come from a column, or from pauses of 30 min"
         if rule is not None:
-            there = f"were computed ({_words(rule)})"
+            words = [f"gap {human_duration(rule.gap_us)}"]
+            words += [f"campaign {rule.campaign!r}"] if rule.campaign else []
+            words += [f"midnight {rule.midnight}"] if rule.midnight else []
+            there = f"were computed ({', '.join(words)})"
         raise UsageError(
             f"the sessions of the log in '{log}' {there}. Add to it without naming sessions, or "
             "import all files into a new folder."
@@ -172,28 +109,18 @@ def _same_sessions(
     return mapping
 
 
-def _words(rule: SessionRule) -> str:
-    words = [f"gap {human_duration(rule.gap_us)}"]
-    words += [f"campaign {rule.campaign!r}"] if rule.campaign else []
-    words += [f"midnight {rule.midnight}"] if rule.midnight else []
-    return ", ".join(words)
-
-
-# ──── eventlog.ground
-
-
-class KeyedRows(NamedTuple):
-    """Rows of one part that have a key, as `Duplicates.add` wants them."""
+class OrderIdRows(NamedTuple):
+    """Rows of one part that have an order id, as `Duplicates.add` wants them."""
 
     part: int
-    keys: np.ndarray
+    ids: np.ndarray
     time: np.ndarray
     valued: np.ndarray
     place: np.ndarray
 
 
-class Ground:
-    """The shards of a log, in the order of the users' hashes.
+class BaseLog:
+    """The shards of a log that is appended to, in the order of the users' hashes.
 
     Raises
     ------
@@ -228,22 +155,22 @@ class Ground:
     def table(self, part: int, kinds: Mapping[str, pa.DataType]) -> pa.Table:
         """The rows of a shard in the columns that the log has by now."""
 
-        def words(name: str, numbers: Sequence[float]) -> list[str | None]:
-            return words_of(numbers, Look(*(self.columns[name]["look"] or Look())))
+        def written(name: str, numbers: Sequence[float]) -> list[str | None]:
+            return as_written(numbers, NumberFormat(*(self.columns[name]["look"] or ())))
 
         shard = read_sound_part(self._folder, self.entries[part])
-        # Sessions that were computed are none that a file has given.
+        # Sessions that were computed were not in any file.
         given = {name: cells for name, cells in shard.columns.items() if name in self.columns}
         shard = dataclasses.replace(shard, columns=given)
-        return stored_table(shard, self.manifest.event_names, kinds, words)
+        return shard_as_rows(shard, self.manifest.event_names, kinds, written)
 
-    def keyed_rows(self) -> Iterator[KeyedRows]:
-        """Of every shard that has keys the rows that have one."""
+    def rows_with_order_id(self) -> Iterator[OrderIdRows]:
+        """For every shard that has order ids, the rows that have one."""
         for part, entry in enumerate(self.entries):
             keys = sound_keys(self._folder, entry)
             if keys is not None:
                 cells = {name: keys.column(name).to_numpy() for name in keys.column_names}
-                yield KeyedRows(
+                yield OrderIdRows(
                     part,
                     np.column_stack([cells["low"], cells["high"]]),
                     cells["time"],
@@ -253,12 +180,12 @@ class Ground:
 
     @cached_property
     def columns(self) -> dict[str, dict[str, Any]]:
-        """How the columns were written; of a log that no import made, as they are."""
+        """How the files wrote each column; a log that no import made is taken as it is."""
         if self.manifest.columns or self.manifest.sources:
             return self.manifest.columns
-        looks = {"number": None, "text": list(NO_NUMBERS)}
+        formats = {"number": None, "text": list(NO_NUMBERS)}
         found = {
-            name: {"number": kind == "number", "look": looks[kind]}
+            name: {"number": kind == "number", "look": formats[kind]}
             for name, kind in self.manifest.properties.items()
         }
         names = len(self.manifest.event_names)
@@ -273,3 +200,61 @@ class Ground:
             homes = user_homes(read_part(self._folder, entry).users)
             entry["homes"] = [int(homes.min()), int(homes.max())]
         return entry["homes"][0], entry["homes"][1]
+
+
+def shard_as_rows(
+    shard: Shard, event_names: Sequence[str], kinds: Mapping[str, pa.DataType], written: AsWritten
+) -> pa.Table:
+    """The rows of a shard in their order, text dictionary-encoded.
+
+    Parameters
+    ----------
+    kinds : the columns beside user, time and event: text or float64. A session that is not among
+        them is left out: it is computed anew.
+    written : how a column's numbers were written, where that has become text.
+    """
+    user = np.repeat(np.arange(len(shard.users)), np.diff(shard.offsets))
+    names = pa.array(event_names, TEXT)
+    cells = {
+        USER: _coded(user, shard.users),
+        TIME: pa.array(shard.time),
+        EVENT: _coded(shard.event.astype(np.int64), names),
+    }
+    for name, kind in kinds.items():
+        cells[name] = _cells(name, shard.columns.get(name), kind, shard.rows, written)
+    return pa.table(cells)
+
+
+def _cells(
+    name: str, column: Column | None, kind: pa.DataType, rows: int, written: AsWritten
+) -> pa.Array:
+    if isinstance(column, TextColumn):
+        return _coded(column.codes.astype(np.int64), column.values)
+    if isinstance(column, NumberColumn) and kind != TEXT:
+        return pa.array(column.numbers)
+    if isinstance(column, NumberColumn):
+        numbers, codes = np.unique(column.numbers, return_inverse=True)
+        texts = written(name, numbers.tolist())
+        codes = np.where(np.isnan(column.numbers), -1, codes)
+        return _coded(codes, pa.array([text for text in texts if text is not None], TEXT))
+    if kind != TEXT:
+        return pa.array(np.full(rows, np.nan))
+    return _coded(np.full(rows, -1), pa.array([], TEXT))
+
+
+def _coded(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
+    indices = pa.array(codes.astype(np.int32), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, values)
+
+
+def has_computed_sessions(shard: Shard, rule: SessionRule, *, names: int) -> bool:
+    """Are a shard's sessions those that the rule makes? Then they were not given.
+
+    `names` is how many event names the log has.
+    """
+    column = shard.columns.get(SESSION)
+    if not isinstance(column, TextColumn):
+        return False
+    computed = session_column(shard, rule, names=names)
+    same_names = column.values.to_pylist() == computed.values.to_pylist()
+    return same_names and bool(np.array_equal(column.codes, computed.codes))

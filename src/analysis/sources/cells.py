@@ -4,6 +4,16 @@ Files disagree about types: the same order id is text in one export and an integ
 So ids are always text, a number is a float only where a float holds it exactly, and one function
 writes numbers as text, so that the same number is the same text wherever it was read. An empty
 text is a missing cell in every format, because CSV cannot tell the two apart.
+
+A CSV does not say what its cells are. Article "007" must not become 7, version "1.10" must not
+become 1.1, and an id of twenty digits must not be rounded. So a column of text becomes numbers only
+if every cell, over all files, is written as programs write numbers (no leading zeros, at most 15
+digits or exactly the digits that the number needs) and no two different texts would be the same
+number. Three formats keep them apart:
+
+- no decimals end in zero: ``5``, ``2.5``, ``0.125``;
+- all cells have the same number of decimals, as prices have: ``5.00``, ``2.50``;
+- all have a point, and only whole numbers end in zero, as pandas writes: ``5.0``, ``0.125``.
 """
 
 from __future__ import annotations
@@ -21,14 +31,11 @@ import pyarrow.types as kind
 from analysis.core.schema import DataError
 from analysis.eventlog.shard import CODED, EXACT, TEXT, number_as_text, numbers_as_text, plain
 
-# ──── sources.cells
-
-
 _INT64: Final = 2**63
 
 
 def flatten(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Structures become one column per field, with a dot; what is nested deeper, JSON text.
+    """One column per field of a structure, with a dot in its name; deeper nesting as JSON text.
 
     Examples
     --------
@@ -54,7 +61,7 @@ def _json_text(column: pa.Array) -> pa.Array:
 
 
 def compact(value: Any) -> str:
-    """JSON text without spaces; what JSON has no word for is written as its own text.
+    """JSON text without spaces; values that JSON does not know are written as their text.
 
     Examples
     --------
@@ -147,7 +154,7 @@ def _as_text(column: pa.Array) -> pa.Array:
 
 
 def number_cells(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Cells as float64, and a boolean per row: there is a cell, and it is no finite number."""
+    """Cells as float64; and a boolean per row, true where a cell is not a finite number."""
     if kind.is_null(column.type):
         return column.cast(pa.float64()), np.zeros(len(column), np.bool_)
     column = plain(column)
@@ -178,9 +185,9 @@ def rows_as_json(batch: pa.RecordBatch, rows: np.ndarray) -> Iterable[str]:
 
 
 def columns_of(records: list[dict[str, Any]]) -> pa.RecordBatch:
-    """Objects as columns: one level of nesting with dots, what is deeper as JSON text.
+    """Objects as columns: one level of nesting with dots, deeper nesting as JSON text.
 
-    A name that has no cell in any of them is no column.
+    A name without a cell in any of them becomes no column.
 
     Examples
     --------
@@ -225,29 +232,12 @@ def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, int) else compact(value)
 
 
-# ──── sources.plain_numbers
-#
-# When a column of text may become numbers: only if nothing is lost.
-#
-# A CSV does not say what its cells are. Article "007" must not become 7, version "1.10" must not
-# become 1.1, and an id of twenty digits must not be rounded. So a column becomes numbers only if
-# every cell, over all files, is written as programs write numbers (no leading zeros, at most 15
-# digits or exactly the digits that the number needs) and no two different texts would be the same
-# number. Three ways of writing a column keep them apart:
-#
-# - no decimals end in zero: ``5``, ``2.5``, ``0.125``;
-# - all cells have the same number of decimals, as prices have: ``5.00``, ``2.50``;
-# - all have a point, and only whole numbers end in zero, as pandas writes: ``5.0``, ``0.125``.
-
-
 _PLAIN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
-
-
 _DIGITS: Final = 15
 
 
-class Look(NamedTuple):
-    """What the texts of a column look like so far: decimals, and zeros at the end of any.
+class NumberFormat(NamedTuple):
+    """How the numbers in a column of texts are written so far: decimals, and zeros at their end.
 
     `zeros` is whether decimals end in zero anywhere, `odd_zeros` whether they do so elsewhere
     than in a single ``.0``.
@@ -269,17 +259,17 @@ class Look(NamedTuple):
         return not self.zeros or self.fewest == self.most or as_pandas
 
 
-NO_NUMBERS: Final = Look(plain=False)
+NO_NUMBERS: Final = NumberFormat(plain=False)
 
 
-def look_at(column: pa.Array | pa.ChunkedArray, before: Look) -> Look:
-    """What a column looks like with some more cells.
+def number_format(column: pa.Array | pa.ChunkedArray, before: NumberFormat) -> NumberFormat:
+    """How the numbers of a column are written, with some more cells.
 
     Examples
     --------
-    >>> look_at(pa.array(["9.99", "12.50"]), Look()).numbers
+    >>> number_format(pa.array(["9.99", "12.50"]), NumberFormat()).numbers
     True
-    >>> look_at(pa.array(["1.9", "1.10"]), Look()).numbers
+    >>> number_format(pa.array(["1.9", "1.10"]), NumberFormat()).numbers
     False
     """
     if not before.plain:
@@ -297,7 +287,7 @@ def look_at(column: pa.Array | pa.ChunkedArray, before: Look) -> Look:
     bounds = pc.min_max(decimals).as_py()
     zeros = words.filter(pc.match_substring_regex(words, r"\..*0$"))
     odd = pc.any(pc.match_substring_regex(zeros, r"\..+0$")).as_py() or False
-    return Look(
+    return NumberFormat(
         plain=True,
         cells=True,
         fewest=before.fewest if bounds["min"] is None else min(before.fewest, bounds["min"]),
@@ -307,29 +297,29 @@ def look_at(column: pa.Array | pa.ChunkedArray, before: Look) -> Look:
     )
 
 
-def words_of(numbers: Sequence[float], look: Look) -> list[str | None]:
-    """The texts that numbers were read from, in a column that looks like this; NaN is missing.
+def as_written(numbers: Sequence[float], form: NumberFormat) -> list[str | None]:
+    """The texts that numbers of this format were read from; NaN is missing.
 
     Examples
     --------
-    >>> words_of([9.99, 12.5], look_at(pa.array(["9.99", "12.50"]), Look()))
+    >>> as_written([9.99, 12.5], number_format(pa.array(["9.99", "12.50"]), NumberFormat()))
     ['9.99', '12.50']
-    >>> words_of([5.0, 0.125], Look())
+    >>> as_written([5.0, 0.125], NumberFormat())
     ['5', '0.125']
     """
-    return [None if math.isnan(number) else _word(number, look) for number in numbers]
+    return [None if math.isnan(number) else _word(number, form) for number in numbers]
 
 
-def _word(number: float, look: Look) -> str:
-    if look.zeros and look.fewest == look.most:
-        return f"{number:.{look.most}f}"
-    if look.zeros and abs(number) < EXACT:
+def _word(number: float, form: NumberFormat) -> str:
+    if form.zeros and form.fewest == form.most:
+        return f"{number:.{form.most}f}"
+    if form.zeros and abs(number) < EXACT:
         return repr(number)
     return number_as_text(number)
 
 
 def _is_exact(word: str) -> bool:
-    """Is this text just what the number itself would be written as?"""
+    """Would the number that this text says be written as this text?"""
     if not word.isascii() or word.strip("-0123456789.e+"):
         return False
     try:

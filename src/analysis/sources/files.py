@@ -24,14 +24,8 @@ from analysis.core.schema import DataError, UsageError, did_you_mean
 from analysis.eventlog.shard import readable
 
 CSV: Final = "CSV"
-
-
 JSON: Final = "JSON lines"
-
-
 PARQUET: Final = "Parquet"
-
-
 ENDINGS: Final = {
     ".csv": CSV,
     ".tsv": CSV,
@@ -43,13 +37,8 @@ ENDINGS: Final = {
     ".pq": PARQUET,
 }
 
-
 _HEAD: Final = 4096
-
-
 _BLOCK: Final = 4 << 20
-
-
 _MAGIC: Final = (
     (b"\x1f\x8b", "gzip-compressed", "Rename it so that it ends in .gz"),
     (b"PAR1", "Parquet", "Rename it so that it ends in .parquet"),
@@ -144,7 +133,7 @@ def _source_file(path: Path) -> SourceFile:
 def checksum(path: Path) -> Iterator[Future[str]]:
     """A file's BLAKE2b, 32 hexadecimal digits, taken in a thread beside what is done meanwhile.
 
-    Who leaves without the result does not wait for it.
+    Leaving without asking for the result does not wait for it.
 
     Examples
     --------
@@ -212,7 +201,7 @@ def _looks_like(head: bytes) -> tuple[str, str]:
 
 
 class Bytes:
-    """A file's bytes, decompressed; where compressed data are cut, reading on raises.
+    """The bytes of a file, decompressed; reading past a cut in compressed data raises.
 
     Parameters
     ----------

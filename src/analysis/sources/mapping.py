@@ -3,6 +3,7 @@
 A mapping comes from a TOML file, from a preset that ships with the package, or from command-line
 options, and options win. It names columns; it computes nothing. Every key is checked, because a
 misspelled one that was silently ignored would change the meaning of the whole import.
+data/README.md shows the form of the file in full.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, TypeAlias
 
+from analysis.core import checks
+from analysis.core.checks import Checked, Table, Text
 from analysis.core.schema import (
     EVENT,
     EVENT_ID,
@@ -26,26 +29,26 @@ from analysis.core.schema import (
     VALUE,
     UsageError,
     did_you_mean,
+    time_zone_of,
 )
 from analysis.eventlog.filters import GRANTED, Consent
 from analysis.eventlog.sessions import SessionRule, session_rule
 from analysis.sources.privacy import IdKey
-from analysis.sources.times import check_unit, check_zone
-
-# ──── sources.mapping
-
+from analysis.sources.times import check_unit
 
 RESERVED: Final = (USER, TIME, EVENT, SESSION)
-
+"""Columns of every log; no property may be called so."""
 
 _LISTED: Final = 20
+"""An error lists at most as many columns of a file."""
 
 
-class EventRule(NamedTuple):
+@dataclass(frozen=True)
+class EventRule(Table):
     """Rows whose cells have one of the given values each are events of this name."""
 
-    when: Mapping[str, tuple[str, ...]]
-    event: str
+    when: Conditions = field(metadata={"missing": 'Say when: when = {column = "value"}.'})
+    event: Text
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class ColumnMapping:
 
     def __post_init__(self) -> None:
         if self.zone is not None:
-            check_zone(self.zone)
+            time_zone_of(self.zone, "time zone")
         if self.unit is not None:
             check_unit(self.unit)
         _check_properties(self)
@@ -117,7 +120,7 @@ class ColumnMapping:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Columns that are looked at and need not become properties."""
+        """Columns that are read and need not become properties."""
         rules = (name for rule in self.event_when for name in rule.when)
         keys = (name for columns in self.duplicates.values() for name in columns)
         consent = (self.consent.column,) if self.consent else ()
@@ -154,6 +157,246 @@ class ColumnMapping:
         elif SESSION in changes:
             changes["sessions"] = None
         return dataclasses.replace(self, **changes)
+
+
+def _check_properties(mapping: ColumnMapping) -> None:
+    kept = mapping.properties or {}
+    for column, name in kept.items():
+        if name == VALUE:
+            raise UsageError(
+                f"[properties] {column} = 'value': a value is a number and has its own place. "
+                f"Write [columns] value = '{column}'."
+            )
+        added = {SOURCE_EVENT: mapping.renames, EVENT_ID: mapping.event_id}
+        if name in RESERVED or added.get(name) or not name:
+            raise UsageError(
+                f"[properties] {column} = {name!r}: that name belongs to the log. Choose another."
+            )
+    refuse_twins(kept)
+
+
+def refuse_twins(properties: Mapping[str, str]) -> None:
+    """Raise a `UsageError` if two columns would become the same property."""
+    for name, count in Counter(properties.values()).items():
+        if count > 1:
+            both = [column for column, to in properties.items() if to == name]
+            raise UsageError(
+                f"columns {both[0]!r} and {both[1]!r} would both become the property {name!r}. "
+                "Name them apart in [properties]."
+            )
+
+
+def load_mapping(source: str | Path) -> ColumnMapping:
+    """The mapping of a TOML file, or a shipped one by its name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file or preset, or it says something that is not understood.
+
+    Examples
+    --------
+    >>> load_mapping("ga360").user
+    'fullVisitorId'
+    """
+    name = str(source)
+    if name in presets():
+        text = (resources.files("analysis.sources") / "presets" / f"{name}.toml").read_text("utf-8")
+    elif name.endswith(".toml"):
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise UsageError(f"mapping '{name}' cannot be read: {reason}.") from error
+    else:
+        listed = ", ".join(map(repr, presets()))
+        raise UsageError(
+            f"source {name!r} is unknown.{did_you_mean(name, presets())} Allowed: {listed}, or the "
+            "path of a mapping that ends in .toml."
+        )
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"mapping '{name}' is no TOML: {error}. Correct that line.") from error
+    return mapping_of(tables, f"mapping '{name}'")
+
+
+def presets() -> list[str]:
+    """Names of the mappings that ship with the package.
+
+    Examples
+    --------
+    >>> "ga360" in presets()
+    True
+    """
+    folder = resources.files("analysis.sources") / "presets"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def mapping_of(tables: Mapping[str, Any], what: str = "mapping") -> ColumnMapping:
+    """The mapping that the tables of a TOML file say; see data/README.md for their form.
+
+    Parameters
+    ----------
+    what : what error messages call it.
+
+    Raises
+    ------
+    UsageError
+        If a key is unknown, a value is of the wrong kind, or two of them contradict each other.
+
+    Examples
+    --------
+    >>> mapping_of({"columns": {"user": "client_id"}, "time": {"unit": "ms"}}).unit
+    'ms'
+    """
+    written = checks.definition(MappingFile, tables, what)
+    columns, value = written.columns, written.columns.value
+    consent, ids, sessions = written.consent, written.ids, written.sessions
+    try:
+        return ColumnMapping(
+            user=columns.user,
+            time=columns.time,
+            event=columns.event,
+            session=columns.session,
+            value=value.column if value else None,
+            event_id=columns.event_id,
+            divide_by=value.divide_by if value else 1.0,
+            zone=written.time.zone,
+            unit=written.time.unit,
+            events=written.events,
+            event_when=written.event_when,
+            duplicates=written.duplicates,
+            properties=written.properties,
+            missing=frozenset(written.missing.values),
+            consent=Consent(consent.column, consent.granted) if consent else None,
+            hash_key_file=ids.hash_key_file if ids else None,
+            sessions=session_rule(**vars(sessions), what="[sessions]") if sessions else None,
+        )
+    except UsageError as error:
+        raise UsageError(f"{what}: {error}") from error
+
+
+def _column(what: str, given: Any) -> str:
+    if isinstance(given, Mapping):
+        return checks.definition(OneColumn, given, what).column
+    return checks.text(what, given)
+
+
+def _value_column(what: str, given: Any) -> ValueColumn:
+    if isinstance(given, Mapping):
+        return checks.definition(ValueColumn, given, what)
+    return ValueColumn(checks.text(what, given))
+
+
+def _above_zero(what: str, given: Any) -> float:
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+        raise UsageError(f"{what}={given!r} must be a number above zero.")
+    return float(given)
+
+
+def _words(what: str, given: Any) -> tuple[str, ...]:
+    words = [given] if isinstance(given, str) else given
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UsageError(f'{what}={given!r} must be a list of texts: ["a", "b"].')
+    return tuple(words)
+
+
+def _conditions(what: str, given: Any) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(given, Mapping) or not given:
+        raise UsageError(f'{what}={given!r} must be a condition: when = {{column = "value"}}.')
+    return {name: _words(f"{what}.{name}", words) for name, words in given.items()}
+
+
+Column: TypeAlias = Annotated[str, Checked(_column)]
+Words: TypeAlias = Annotated[tuple[str, ...], Checked(_words)]
+Conditions: TypeAlias = Annotated[Mapping[str, tuple[str, ...]], Checked(_conditions)]
+
+
+@dataclass(frozen=True)
+class ColumnsTable(Table):
+    """``[columns]``: the columns of the log, and those of the file that they are."""
+
+    user: Column = USER
+    time: Column = TIME
+    event: Column = EVENT
+    session: Column | None = None
+    value: Annotated[ValueColumn, Checked(_value_column)] | None = None
+    event_id: Column | None = None
+
+
+@dataclass(frozen=True)
+class OneColumn(Table):
+    """``user = {column = "client_id"}``, the long form of ``user = "client_id"``."""
+
+    column: Text
+
+
+@dataclass(frozen=True)
+class ValueColumn(Table):
+    """``value = {column = "revenue_micros", divide_by = 1_000_000}``."""
+
+    column: Text
+    divide_by: Annotated[float, Checked(_above_zero)] = 1.0
+
+
+@dataclass(frozen=True)
+class TimeTable(Table):
+    """``[time]``: of times without an offset the zone, of times that are numbers the unit."""
+
+    zone: Text | None = None
+    unit: Text | None = None
+
+
+@dataclass(frozen=True)
+class MissingTable(Table):
+    """``[missing]``: cells that mean "missing", beside the empty one."""
+
+    values: Words = ()
+
+
+@dataclass(frozen=True)
+class ConsentTable(Table):
+    """``[consent]``: the column that holds consent, and the words that grant it."""
+
+    column: Text
+    granted: Words = GRANTED
+
+
+@dataclass(frozen=True)
+class IdsTable(Table):
+    """``[ids]``: the file with the key of the hash that replaces ids."""
+
+    hash_key_file: Text
+
+
+@dataclass(frozen=True)
+class SessionsTable(Table):
+    """``[sessions]``: where sessions end; `session_rule` checks it."""
+
+    gap: Any = "30min"
+    campaign: Any = False
+    midnight: Any = None
+
+
+@dataclass(frozen=True)
+class MappingFile(Table):
+    """The form of a mapping's file."""
+
+    columns: ColumnsTable = field(default_factory=ColumnsTable)
+    time: TimeTable = field(default_factory=TimeTable)
+    events: Mapping[str, Text] = field(default_factory=dict)
+    event_when: tuple[EventRule, ...] = ()
+    duplicates: Mapping[str, Words] = field(default_factory=dict)
+    properties: Mapping[str, Text] | None = None
+    missing: MissingTable = field(default_factory=MissingTable)
+    consent: ConsentTable | None = None
+    ids: IdsTable | None = None
+    sessions: SessionsTable | None = None
 
 
 def check_columns(
@@ -196,221 +439,10 @@ def named_columns(mapping: ColumnMapping) -> dict[str, str]:
 
 
 def missing_column(name: str, columns: Sequence[str], where: str, option: str) -> UsageError:
-    """The error of a column that is named and not there; `where` begins the list of columns."""
+    """The error for a column that is not there; `where` begins the list of those that are."""
     listed = ", ".join(map(repr, columns[:_LISTED]))
     more = f" and {len(columns) - _LISTED} more" if len(columns) > _LISTED else ""
     return UsageError(
         f"there is no column {name!r}.{did_you_mean(name, columns)} {where} {listed}{more}. "
         f"Say which one it is: {option}."
     )
-
-
-def _check_properties(mapping: ColumnMapping) -> None:
-    kept = mapping.properties or {}
-    for column, name in kept.items():
-        if name == VALUE:
-            raise UsageError(
-                f"[properties] {column} = 'value': a value is a number and has its own place. "
-                f"Write [columns] value = '{column}'."
-            )
-        added = {SOURCE_EVENT: mapping.renames, EVENT_ID: mapping.event_id}
-        if name in RESERVED or added.get(name) or not name:
-            raise UsageError(
-                f"[properties] {column} = {name!r}: that name belongs to the log. Choose another."
-            )
-    refuse_twins(kept)
-
-
-def refuse_twins(properties: Mapping[str, str]) -> None:
-    """Raise a `UsageError` if two columns would become the same property."""
-    for name, count in Counter(properties.values()).items():
-        if count > 1:
-            both = [column for column, to in properties.items() if to == name]
-            raise UsageError(
-                f"columns {both[0]!r} and {both[1]!r} would both become the property {name!r}. "
-                "Name them apart in [properties]."
-            )
-
-
-# ──── sources.mapping_file
-#
-# Mappings as people write them: TOML files, and the presets that ship with the package.
-#
-# Every key is checked, because a misspelled one that was silently ignored would change the meaning
-# of the whole import. data/README.md shows the form in full.
-
-
-_TABLES: Final = (
-    *("columns", "time", "events", "event_when", "duplicates", "properties", "missing"),
-    *("consent", "ids", "sessions"),
-)
-
-
-def presets() -> list[str]:
-    """Names of the mappings that ship with the package.
-
-    Examples
-    --------
-    >>> "ga360" in presets()
-    True
-    """
-    folder = resources.files("analysis.sources") / "presets"
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".toml")
-    )
-
-
-def load_mapping(source: str | Path) -> ColumnMapping:
-    """The mapping of a TOML file, or a shipped one by its name.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file or preset, or it says something that is not understood.
-
-    Examples
-    --------
-    >>> load_mapping("ga360").user
-    'fullVisitorId'
-    """
-    name = str(source)
-    if name in presets():
-        text = (resources.files("analysis.sources") / "presets" / f"{name}.toml").read_text("utf-8")
-    elif name.endswith(".toml"):
-        try:
-            text = Path(source).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise UsageError(f"mapping '{name}' cannot be read: {reason}.") from error
-    else:
-        listed = ", ".join(map(repr, presets()))
-        raise UsageError(
-            f"source {name!r} is unknown.{did_you_mean(name, presets())} Allowed: {listed}, or the "
-            "path of a mapping that ends in .toml."
-        )
-    try:
-        return mapping_of(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"mapping '{name}' is no TOML: {error}. Correct that line.") from error
-    except UsageError as error:
-        raise UsageError(f"mapping '{name}': {error}") from error
-
-
-def mapping_of(tables: Mapping[str, Any]) -> ColumnMapping:
-    """The mapping that the tables of a TOML file say; see data/README.md for their form.
-
-    Raises
-    ------
-    UsageError
-        If a key is unknown or a value is of the wrong kind.
-
-    Examples
-    --------
-    >>> mapping_of({"columns": {"user": "client_id"}, "time": {"unit": "ms"}}).unit
-    'ms'
-    """
-    _check_keys("", tables, _TABLES)
-    columns = _table(tables, "columns")
-    _check_keys("columns", columns, (*RESERVED, VALUE, EVENT_ID))
-    given: dict[str, Any] = {role: _column(role, entry) for role, entry in columns.items()}
-    if isinstance(columns.get(VALUE), dict):
-        given["divide_by"] = _divisor(columns[VALUE].get("divide_by", 1))
-    time = _table(tables, "time")
-    _check_keys("time", time, ("zone", "unit"))
-    given |= {key: _text(f"[time] {key}", value) for key, value in time.items()}
-    given["events"] = _texts(tables, "events")
-    given["event_when"] = _rules(tables.get("event_when", []))
-    keys = _table(tables, "duplicates")
-    given["duplicates"] = {
-        event: _words(f"[duplicates] {event}", names) for event, names in keys.items()
-    }
-    if "properties" in tables:
-        given["properties"] = _texts(tables, "properties")
-    missing = _table(tables, "missing")
-    _check_keys("missing", missing, ("values",))
-    given["missing"] = frozenset(_words("[missing] values", missing.get("values", [])))
-    return ColumnMapping(**given, **_people(tables))
-
-
-def _people(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """What a mapping says of people: their consent, their ids, their sessions."""
-    consent, ids, sessions = (_table(tables, name) for name in ("consent", "ids", "sessions"))
-    _check_keys("consent", consent, ("column", "granted"))
-    _check_keys("ids", ids, ("hash_key_file",))
-    _check_keys("sessions", sessions, ("gap", "campaign", "midnight"))
-    found: dict[str, Any] = {}
-    if "consent" in tables:
-        column = _text("[consent] column", consent.get("column"))
-        granted = _words("[consent] granted", consent.get("granted", list(GRANTED)))
-        found["consent"] = Consent(column, granted)
-    if "ids" in tables:
-        found["hash_key_file"] = _text("[ids] hash_key_file", ids.get("hash_key_file"))
-    if "sessions" in tables:
-        found["sessions"] = session_rule(**sessions, what="[sessions]")
-    return found
-
-
-def _check_keys(table: str, found: Iterable[str], allowed: Iterable[str]) -> None:
-    allowed = list(allowed)
-    for key in found:
-        if key not in allowed:
-            inside = f"[{table}] {key}" if table else f"[{key}]"
-            raise UsageError(
-                f"{inside} is unknown.{did_you_mean(key, allowed)} Allowed: {', '.join(allowed)}."
-            )
-
-
-def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = tables.get(name, {})
-    if not isinstance(found, dict):
-        raise UsageError(f"{name} = {found!r} must be a table: [{name}].")
-    return found
-
-
-def _text(where: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"{where} = {value!r} must be a text, in quotes.")
-    return value
-
-
-def _texts(tables: Mapping[str, Any], name: str) -> dict[str, str]:
-    return {key: _text(f"[{name}] {key}", value) for key, value in _table(tables, name).items()}
-
-
-def _words(where: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise UsageError(f'{where} = {value!r} must be a list of texts: ["a", "b"].')
-    return tuple(value)
-
-
-def _column(role: str, entry: Any) -> str:
-    if not isinstance(entry, dict):
-        return _text(f"[columns] {role}", entry)
-    _check_keys(f"columns.{role}", entry, ("column", "divide_by") if role == VALUE else ("column",))
-    return _text(f"[columns] {role}: column", entry.get("column"))
-
-
-def _divisor(number: Any) -> float:
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not number > 0:
-        raise UsageError(f"[columns] value: divide_by = {number!r} must be a number above zero.")
-    return float(number)
-
-
-def _rules(entries: Any) -> tuple[EventRule, ...]:
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise UsageError("event_when must be written with two brackets: [[event_when]].")
-    rules = []
-    for entry in entries:
-        _check_keys("event_when", entry, ("when", "event"))
-        when = _table(entry, "when")
-        if not when:
-            raise UsageError('[[event_when]] needs a condition: when = {column = "value"}.')
-        conditions = {
-            name: _words(f"[[event_when]] when.{name}", words) for name, words in when.items()
-        }
-        rules.append(EventRule(conditions, _text("[[event_when]] event", entry.get("event"))))
-    return tuple(rules)

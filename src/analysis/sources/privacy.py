@@ -22,22 +22,11 @@ from analysis.core.schema import DataError, UsageError
 SHORTEST_KEY: Final = 16
 """Bytes: 128 bits cannot be guessed."""
 
-
 _TEXT: Final = pa.large_string()
-
-
 _EMAIL: Final = r"^[^@\s]+(@|%40)[^@\s]+\.[^@\s]+$"
-
-
 _SIGNS: Final = ("@", "%40")
-
-
 _SHARED: Final = (".git", "pyproject.toml")
-
-
 _PRINTABLE: Final = frozenset(string.printable.encode())
-
-
 _MAKE_ONE: Final = (
     "Make a key in a folder of your own: head -c 32 /dev/urandom > ~/.workbook-id.key"
 )

@@ -20,36 +20,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kind
 
-from analysis.core.schema import US_PER_SECOND, UsageError, did_you_mean, one_of
+from analysis.core.schema import US_PER_SECOND, UsageError, one_of
 from analysis.eventlog.shard import TEXT
 
 UNITS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-
-
 EARLIEST: Final = 631_152_000 * US_PER_SECOND  # 1990-01-01
-
-
 LATEST: Final = 4_102_444_800 * US_PER_SECOND  # 2100-01-01
-
-
 _PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-
-
 _NUMBER: Final = r"^\s*-?[0-9]+(\.[0-9]+)?\s*$"
-
-
 _INTEGER: Final = r"^-?([0-9]{1,18}|[1-8][0-9]{18})$"
-
-
 _DECIMAL: Final = r"^-?[0-9]{1,18}\.[0-9]+$"
-
-
 _OFFSET: Final = r"([zZ]|[Tt :].*[+-][0-9]{2}(:?[0-9]{2})?)$"
-
-
 _DATE: Final = r"^[0-9]{4}[-/]?[0-9]"
-
-
 _UTC: Final = r"\s*(UTC|GMT)$"
 
 
@@ -67,31 +49,7 @@ REASONS: Final = (
     "time is outside 1990 to 2099",
 )
 
-
 _MISSING, _UNREADABLE, _OUTSIDE = 1, 2, 3
-
-
-def check_zone(zone: str) -> str:
-    """Return `zone` if it is the name of a time zone.
-
-    Raises
-    ------
-    UsageError
-        If it is none, with the nearest name.
-
-    Examples
-    --------
-    >>> check_zone("Europe/Berlin")
-    'Europe/Berlin'
-    """
-    try:
-        zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        near = did_you_mean(zone, zoneinfo.available_timezones())
-        raise UsageError(
-            f"time zone {zone!r} is unknown.{near} Use a name such as 'Europe/Berlin' or 'UTC'."
-        ) from error
-    return zone
 
 
 def check_unit(unit: str) -> str:
