@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS))
@@ -23,6 +24,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("steady")
+# Hypothesis also draws texts and numbers that it finds in the modules loaded so far: other ones in
+# every process. With none of them, a test draws the same cases wherever it runs.
+providers._get_local_constants = providers.Constants
 
 LONGEST_NAME = 40
 

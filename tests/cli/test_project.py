@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.cli.project import MARKER, new_project, shipped
+from analysis.cli.project import new_project, shipped
 from analysis.core.schema import UsageError
-from analysis.reports.runs import project_root
+from analysis.reports.runs import PROJECT, project_root
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,12 +26,12 @@ def test_a_new_project_has_what_is_shipped_and_marks_its_root(tmp_path: Path) ->
     made = new_project(folder)
     assert {path.relative_to(folder).as_posix() for path in made} == {
         *(path.relative_to(ROOT).as_posix() for path in shipped()),
-        MARKER,
+        PROJECT,
         ".gitignore",
         "README.md",
     }
     assert (folder / "notebooks" / "90_weekly_report.ipynb").is_file()
-    assert tomllib.loads((folder / MARKER).read_text("utf-8"))["name"] == 'my "project"'
+    assert tomllib.loads((folder / PROJECT).read_text("utf-8"))["name"] == 'my "project"'
     assert project_root(folder / "notebooks") == folder
 
 

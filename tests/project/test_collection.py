@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from hypothesis.internal.conjecture import providers
+
 ROOT = Path(__file__).parents[2]
 COLLECT = ROOT / "tests" / "support" / "collected.py"
 
@@ -20,6 +22,10 @@ def collecting(folder: Path, **environment: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def test_no_case_is_drawn_from_the_modules_that_happen_to_be_loaded() -> None:
+    assert not len(providers.HypothesisProvider(None)._local_constants)
 
 
 def test_names_and_values_hang_on_no_clock_seed_locale_or_folder(tmp_path: Path) -> None:

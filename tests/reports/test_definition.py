@@ -15,6 +15,7 @@ from papermill.translators import PythonTranslator
 
 from analysis.core.schema import DataError, UsageError
 from analysis.reports.definition import (
+    RESERVED,
     Definition,
     Parameter,
     check_name,
@@ -70,7 +71,7 @@ def test_the_committed_weekly_report_is_sound():
 
 @given(parameters=st.dictionaries(text, values, max_size=4))
 def test_what_is_saved_is_what_is_loaded(tmp_path_factory, parameters):
-    parameters = {key: value for key, value in parameters.items() if key != "data"}
+    parameters = {key: value for key, value in parameters.items() if key not in RESERVED}
     folder = tmp_path_factory.mktemp("definitions")
     path = save_definition(folder, Definition("a", **PARTS, parameters=parameters))
     # The standard library's reader judges what tomlkit wrote.

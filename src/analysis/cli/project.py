@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from analysis.core.schema import UsageError
+from analysis.reports.runs import PROJECT
 
-MARKER: Final = "workbook.toml"
 _PACKAGE: Final = Path(__file__).parents[1]
 _SHIPPED: Final = ("notebooks/*.ipynb", "data/catalogs/*.toml", "reports/definitions/*.toml")
 
@@ -71,7 +71,7 @@ def new_project(folder: Path) -> list[Path]:
         made.append(target)
     name = folder.resolve().name
     for file, content in {
-        MARKER: _SETTINGS.format(name=json.dumps(name, ensure_ascii=False)),
+        PROJECT: _SETTINGS.format(name=json.dumps(name, ensure_ascii=False)),
         ".gitignore": _IGNORED,
         "README.md": _README.format(name=name),
     }.items():

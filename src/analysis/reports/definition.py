@@ -41,7 +41,6 @@ RESERVED = ("data", "period_start", "period_end", "time_zone", "report")
 
 TAG = "parameters"
 
-_KEYS = ("notebook", "title", "data", "period", "time_zone", "parameters")
 _REPORT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NOTEBOOK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _PLAIN_ALLOWED = "Allowed: text, numbers, true/false, lists and tables of these"
@@ -77,9 +76,9 @@ class Definition:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        parts = {key: getattr(self, key) for key in _KEYS}
-        written = checks.definition(DefinitionFile, parts, self.name)
-        object.__setattr__(self, "parameters", written.parameters)
+        parts = {key: value for key, value in vars(self).items() if key != "name"}
+        checked = checks.definition(DefinitionFile, parts, self.name)
+        object.__setattr__(self, "parameters", checked.parameters)
 
 
 def _one_line(what: str, given: Any) -> str:
@@ -187,7 +186,7 @@ def save_definition(folder: Path | str, definition: Definition, *, overwrite: bo
             "overwrite."
         )
     document = tomlkit.document()
-    document.update({key: getattr(definition, key) for key in _KEYS})
+    document.update({key: part for key, part in vars(definition).items() if key != "name"})
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, tomlkit.dumps(document))
     return path

@@ -33,10 +33,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from analysis.core import wording
 from analysis.core.schema import ReportError, UsageError
+from analysis.eventlog.folder import locked
 from analysis.eventlog.store import replace_file
 from analysis.reports import templates
 from analysis.reports.render import MANIFEST, NUMBERS, PAGE
@@ -87,34 +86,12 @@ def workspace(to: Path, *, waiting: Say | None = None) -> Iterator[Path]:
 def _begun(work: Path, end: contextlib.ExitStack, *, wait: bool) -> bool:
     """Hold the lock of a run until `end`; says whether it is held."""
     try:
-        return end.enter_context(_locked(work / _LOCK, wait=wait))
+        return end.enter_context(locked(work / _LOCK, wait=wait))
     except OSError as error:
         raise UsageError(
             f"reports cannot be written to '{work.parent}' ({error.strerror}). "
             "Name another folder with --to DIR."
         ) from error
-
-
-@contextlib.contextmanager
-def _locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold the lock on a file, made for it and removed after; yields whether it is held."""
-    lock = FileLock(path, mode=0o644)
-    while not lock.is_locked:
-        try:
-            lock.acquire(blocking=wait)
-        except Timeout:
-            yield False
-            return
-        except FileNotFoundError:
-            pass  # the folder went with the run before; it is made anew
-    try:
-        yield True
-    finally:
-        # First the name, then the lock: who gets hold of a file without a name takes the next.
-        # Where an open file keeps its name (Windows), the lock removes it.
-        with contextlib.suppress(OSError):
-            path.unlink()
-        lock.release()
 
 
 def _remove_if_empty(folder: Path) -> None:
