@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, dataclass
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.core.result import Result
+from analysis.core.result import Result, suppress, with_another
 
 EVIL = '<script>alert("1")</script>'
 
@@ -41,3 +42,21 @@ def test_an_answer_without_words_says_so() -> None:
         answer.sentence()
     with pytest.raises(TypeError, match="Result must draw its answer"):
         answer.figure()
+
+
+def test_few_people_are_hidden_and_nobody_is_not():
+    table = pd.DataFrame({"n": [0, 3, 5], "k": [0, 2, 4], "name": list("abc")})
+    shown, hidden = suppress(table, min_cell=5, counts=["n"], columns=["n", "k"])
+    assert hidden.tolist() == [False, True, False]
+    assert shown["n"].isna().tolist() == [False, True, False]
+    assert shown["name"].tolist() == list("abc")
+    assert table["k"].tolist() == [0, 2, 4]
+    none, _ = suppress(table, min_cell=1, counts=["n"], columns=["n"])
+    assert none is table
+
+
+def test_what_a_sum_would_tell_is_hidden_too():
+    size = np.array([3, 0, 9, 7])
+    assert with_another(size == 3, size).tolist() == [True, False, False, True]
+    assert with_another(size < 8, size).tolist() == (size < 8).tolist()
+    assert not with_another(size > 99, size).any()

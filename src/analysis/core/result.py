@@ -1,4 +1,9 @@
-"""What an answer is: a table, a figure, a sentence, and the caveats that travel with them."""
+"""What is an answer? A table, a figure, a sentence, and the caveats that travel with them.
+
+What no answer does: show a number about fewer than ``min_cell`` people. `small` says which counts
+that concerns, `suppress` hides the rows of a table, `with_another` hides a second part where the
+sum would give the first away.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-# ──── figures.theme
-
-
-def records(table: pd.DataFrame) -> list[Any]:
-    """The rows of a table, with their cells as attributes."""
-    return list(table.itertuples())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,7 +46,7 @@ class Result:
 
 
 def small(count: Any, min_cell: int) -> np.ndarray:
-    """Is the count that of some people, and of fewer than `min_cell`?
+    """Is the count above 0 and below `min_cell`?
 
     Examples
     --------
@@ -62,7 +60,7 @@ def small(count: Any, min_cell: int) -> np.ndarray:
 def suppress(
     table: pd.DataFrame, *, min_cell: int, counts: list[str], columns: list[str]
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Hide what is about fewer than `min_cell` people: every cell that would give the count away.
+    """Hide the rows about fewer than `min_cell` people, with every cell that gives the count away.
 
     Parameters
     ----------
@@ -92,7 +90,7 @@ def suppress(
 
 
 def with_another(hidden: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """What is to be hidden of the parts of a sum: never one alone, but the smallest other too.
+    """Hide a second part of a sum where one is hidden, the smallest: one alone could be worked out.
 
     Examples
     --------
@@ -104,3 +102,8 @@ def with_another(hidden: np.ndarray, size: np.ndarray) -> np.ndarray:
     if hidden.sum() == 1 and len(others):
         out[others[np.argmin(size[others])]] = True
     return out
+
+
+def records(table: pd.DataFrame) -> list[Any]:
+    """The rows of a table, with their cells as attributes."""
+    return list(table.itertuples())

@@ -1,4 +1,4 @@
-"""The words every other module speaks: columns, durations, instants, and errors that suggest.
+"""What are the columns called, how long is a duration, when is an instant, and what is an error?
 
 A duration comes in as ``"30min"``, ``"7d"`` or a Timedelta and is an integer of microseconds
 inside; an instant comes in as anything pandas reads and is an integer of microseconds since 1970
@@ -23,62 +23,44 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-# ──── schema
-
+# Columns
 
 USER: Final = "user"
 
-
 TIME: Final = "time"
-
 
 EVENT: Final = "event"
 
-
 SESSION: Final = "session"
-
 
 VALUE: Final = "value"
 
-
 SOURCE_EVENT: Final = "source_event"
-
 
 EVENT_ID: Final = "event_id"
 
+# Groups that are none of their own, and everybody
 
 MISSING: Final = "(missing)"
 
-
 OTHER: Final = "(other)"
-
 
 ALL: Final = "all"
 
+# Units
 
 US_PER_SECOND: Final = 1_000_000
 
-
 US_PER_MINUTE: Final = 60 * US_PER_SECOND
-
 
 US_PER_DAY: Final = 86_400 * US_PER_SECOND
 
+SESSION_GAP_US: Final = 30 * US_PER_MINUTE
 
 MONEY_SCALE: Final = 1_000_000
 """Money adds up in millionths, so that sums do not depend on their order."""
 
-
-SESSION_GAP_US: Final = 30 * US_PER_MINUTE
-
-
-_YEAR: Final = re.compile(r"\d{4}")
-
-
-_DAYS: Final = re.compile(r"(?<![A-Za-z])d(?![A-Za-z])")
-
-
-_DURATIONS: Final = "Durations look like '30min', '24h' or '7d'."
+# Errors
 
 
 class WorkbookError(ValueError):
@@ -100,6 +82,10 @@ class DataError(WorkbookError):
 
     __module__ = "analysis"
     exit_code = 1
+
+
+class ReportError(DataError):
+    """A report could not be made; the message says which, why, and what to do."""
 
 
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:
@@ -127,6 +113,15 @@ def one_of(what: str, name: object, allowed: Iterable[str]) -> str:
         return str(name)
     listed = ", ".join(repr(n) for n in names)
     raise UsageError(f"{what}={name!r} is unknown.{did_you_mean(name, names)} Allowed: {listed}.")
+
+
+# Durations and instants
+
+_DURATIONS: Final = "Durations look like '30min', '24h' or '7d'."
+
+_DAYS: Final = re.compile(r"(?<![A-Za-z])d(?![A-Za-z])")
+
+_YEAR: Final = re.compile(r"\d{4}")
 
 
 def duration_us(value: str | timedelta | np.timedelta64, what: str = "duration") -> int:
@@ -164,6 +159,21 @@ def duration_us(value: str | timedelta | np.timedelta64, what: str = "duration")
     return us
 
 
+def human_duration(us: float) -> str:
+    """A duration as a person says it: ``"42 s"``, ``"3.5 min"``, ``"2.1 h"``, ``"7 days"``.
+
+    Examples
+    --------
+    >>> human_duration(7 * US_PER_DAY), human_duration(90_000_000)
+    ('7 days', '1.5 min')
+    """
+    seconds = us / US_PER_SECOND
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size * (1 if unit != "days" else 2):
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.1f}".removesuffix(".0") + " s"
+
+
 def instant_us(value: str | datetime | np.datetime64, what: str = "time") -> int:
     """Microseconds since 1970 UTC of an instant; a naive one is taken as UTC.
 
@@ -197,6 +207,19 @@ def instant_us(value: str | datetime | np.datetime64, what: str = "time") -> int
     return int(naive.to_datetime64().astype("datetime64[us]").astype(np.int64))
 
 
+def timestamp(us: int) -> pd.Timestamp:
+    """The UTC timestamp of an instant in microseconds.
+
+    Examples
+    --------
+    >>> timestamp(86_400_000_000)
+    Timestamp('1970-01-02 00:00:00+0000', tz='UTC')
+    """
+    import pandas as pd
+
+    return pd.Timestamp(int(us), unit="us", tz="UTC")
+
+
 def time_zone_of(name: object, what: str = "time_zone") -> ZoneInfo:
     """The time zone of that name.
 
@@ -217,38 +240,3 @@ def time_zone_of(name: object, what: str = "time_zone") -> ZoneInfo:
             f"{what}={name!r} is unknown.{did_you_mean(name, available_timezones())} "
             "Time zones look like 'Europe/Berlin' or 'UTC'."
         ) from error
-
-
-def timestamp(us: int) -> pd.Timestamp:
-    """The UTC timestamp of an instant in microseconds.
-
-    Examples
-    --------
-    >>> timestamp(86_400_000_000)
-    Timestamp('1970-01-02 00:00:00+0000', tz='UTC')
-    """
-    import pandas as pd
-
-    return pd.Timestamp(int(us), unit="us", tz="UTC")
-
-
-def human_duration(us: float) -> str:
-    """A duration as a person says it: ``"42 s"``, ``"3.5 min"``, ``"2.1 h"``, ``"7 days"``.
-
-    Examples
-    --------
-    >>> human_duration(7 * US_PER_DAY), human_duration(90_000_000)
-    ('7 days', '1.5 min')
-    """
-    seconds = us / US_PER_SECOND
-    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= size * (1 if unit != "days" else 2):
-            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
-    return f"{seconds:.1f}".removesuffix(".0") + " s"
-
-
-# ──── reports.numbers
-
-
-class ReportError(DataError):
-    """A report could not be made; the message says which, why, and what to do."""

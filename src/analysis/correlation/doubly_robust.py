@@ -33,8 +33,7 @@ from analysis.correlation.verdict import ASSOCIATION
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
-from analysis.statistics.odds_ratios import Z95
-from analysis.statistics.rates import newcombe
+from analysis.statistics.rates import Z95, newcombe
 
 MIN_PEOPLE: Final = 30
 

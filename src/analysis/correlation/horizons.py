@@ -37,7 +37,7 @@ from analysis.correlation.verdict import ASSOCIATION, VerdictLimits, judged
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
-from analysis.statistics.odds_ratios import Z95
+from analysis.statistics.rates import Z95
 
 CONVERSION_VALUE: Final = "value"
 """The measure beside the horizons."""

@@ -57,7 +57,7 @@ from analysis.correlation.verdict import (
 )
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.statistics.calibration import unlike_the_others, unmoved_by_adjustment
-from analysis.statistics.odds_ratios import Z95
+from analysis.statistics.rates import Z95
 
 _POWER = Z95 + 0.8416212335729143
 """Standard errors from 1 at which a ratio is found four times of five."""

@@ -44,7 +44,7 @@ from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 from analysis.statistics.calibration import MIN_CONTROLS
-from analysis.statistics.odds_ratios import Z95
+from analysis.statistics.rates import Z95
 
 STRUCTURAL: Final = "structural"
 NOT_ENOUGH: Final = "not_enough_data"

@@ -1,4 +1,11 @@
-"""What figures share: a tidy table in, a plotly figure out."""
+"""What do figures share? A tidy table goes in, a plotly figure comes out.
+
+No figure shows a percent without its count, and none lets markup from the data through. Every
+figure has its numbers in words too, for those who cannot see it.
+
+Read `theme` (colors, escaping, rows under headings), `intervals` (points with intervals around 0
+or 1), `curves` (shares by time), `trend` (a rate over periods).
+"""
 
 from analysis.plotting.curves import time_curves
 from analysis.plotting.intervals import rate_differences

@@ -20,12 +20,10 @@ from analysis.statistics.rates import CONFIDENCE
 
 MIN_CONTROLS = 3
 
-
 _FAR = np.log(1.25)
-
+"""A control this far from the others, as a logarithm of factors, is unlike them."""
 
 _SURE = 0.01
-
 
 _MOVED = 0.25
 

@@ -9,6 +9,10 @@ variance holds for many thin strata as well as for few thick ones.
 Everything here takes arrays of counts whose last axis runs over the strata, and answers for all
 leading axes (micro conversions, groups, doses) in one go.
 
+The sections, in order: one odds ratio (`mantel_haenszel`, `odds_ratio`), what is made of it
+(`cochran_q`, `e_value`, `excess_per_1000`), and trends over ordered levels (`mantel_trend`,
+`isotonic`).
+
 What these functions refuse to do: add half a person to an empty cell. With thousands of strata
 that shifts every estimate towards 1. Where a cell of all strata together is empty there is no
 odds ratio, and the answer is NaN.
@@ -16,18 +20,12 @@ odds ratio, and the answer is NaN.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.statistics.rates import CONFIDENCE
-
-# ──── association
-
-
-Z95: Final = 1.959963984540054
-"""How many standard errors an interval of 95 percent reaches to each side."""
 
 
 class OddsRatio(NamedTuple):
@@ -230,16 +228,13 @@ def excess_per_1000(
     return Excess(*(1000 * x / people for x in (excess, excess - half, excess + half)))
 
 
-# ──── dose
-#
-# More of the action, more conversions? Trends over ordered levels, within strata.
+# Trends over ordered levels, within strata
 #
 # An association that grows with every further time is harder to explain away than one that does
-# not,
-# because whatever explains it has to grow along. It is no proof: activity grows along as well.
-
+# not, because whatever explains it has to grow along. It is no proof: activity grows along as well.
 
 _MOST_STEPS, _SETTLED = 60, 1e-9
+"""Of Newton's method: how many, and how small the last one."""
 
 
 class Trend(NamedTuple):

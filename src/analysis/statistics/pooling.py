@@ -1,9 +1,12 @@
-"""Many rates at once, each drawn toward what the others are like, the small ones most.
+"""How high is each of many rates, if the small ones tell little by themselves?
 
 Of a hundred pages the one with the highest rate is usually one that few people saw. A page's rate
 is one draw of how pages are: what the others are like tells what to expect of one that is hardly
-known. How different they are is found from the data, and is itself not known for sure, least of
-all from a handful of rates: so it is averaged over, not taken at its best guess.
+known. So each rate is drawn toward the others, the small ones most. How different they are is
+found from the data, and is itself not known for sure, least of all from a handful of rates: so it
+is averaged over, not taken at its best guess.
+
+What this module refuses to do: pool a single rate. With one there is nothing to draw toward.
 """
 
 from __future__ import annotations
@@ -16,15 +19,15 @@ from numpy.typing import ArrayLike
 from analysis.statistics.rates import CONFIDENCE
 
 _SHRINKAGES: Final = 24
-
+"""How many sizes of the prior sample are averaged over."""
 
 _NODES: Final = np.linspace(-3.6, 3.6, 9)
-
+"""The points of the mean's logit at each of them, in standard errors around the most likely."""
 
 _LEAST_WEIGHT: Final = 1e-5
 
-
 _HALVINGS: Final = 27
+"""Of the interval from 0 to 1 in the search for a limit."""
 
 
 class Pooled(NamedTuple):

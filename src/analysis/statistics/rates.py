@@ -23,6 +23,9 @@ from analysis.core.schema import US_PER_DAY
 
 CONFIDENCE = 0.95
 
+Z95: Final = 1.959963984540054
+"""How many standard errors an interval of 95 percent reaches to each side."""
+
 
 class Interval(NamedTuple):
     """An estimate between two limits."""
@@ -485,9 +488,9 @@ def _rate(events: np.ndarray, trials: np.ndarray, bounded: bool) -> tuple[float,
         low, high = (float(end) for end in wilson(rate * size, size))
         if alike and rate:
             # All carts came out alike: that is no proof that all would.
-            relative = np.log(max(rate / low, high / rate)) / _z()
+            relative = np.log(max(rate / low, high / rate)) / Z95
     elif e:
-        low, high = (rate * np.exp(side * _z() * relative) for side in (-1, 1))
+        low, high = (rate * np.exp(side * Z95 * relative) for side in (-1, 1))
     else:
         low, high = 0.0, -np.log((1 - CONFIDENCE) / 2) / t
     return e, t, PER * rate, PER * low, PER * high, relative
@@ -532,11 +535,5 @@ def trend(events: np.ndarray, trials: np.ndarray, level: np.ndarray, found: Rate
         ratio = float(found.per_100[2] / found.per_100[0])
     if ratio > 0:
         error = float(np.hypot(found.log_error[0], found.log_error[2]))
-        low, high = (float(ratio * np.exp(side * _z() * error)) for side in (-1, 1))
+        low, high = (float(ratio * np.exp(side * Z95 * error)) for side in (-1, 1))
     return RateTrend(ratio, low, high, z, float(2 * norm.sf(abs(z))))
-
-
-def _z() -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf((1 + CONFIDENCE) / 2))
