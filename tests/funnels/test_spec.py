@@ -108,7 +108,10 @@ def test_options_that_are_none(options: dict[str, Any], said: str) -> None:
     [
         ({"order": "any_order"}, "Allowed: 'sequential', 'strict', 'any'."),
         ({"unit": "sesion"}, "not a unit of this log. Did you mean 'session'? Allowed: 'user', 's"),
-        ({"unit": None}, "unit=None is not a unit of this log. Allowed: 'user', 'session', 'device'"),
+        (
+            {"unit": None},
+            "unit=None is not a unit of this log. Allowed: 'user', 'session', 'device'",
+        ),
         ({"unit": "event"}, "unit='event' is not a unit"),
         (
             {"hold": ["devise"]},

@@ -28,15 +28,19 @@ from analysis.funnels.search.blocks import ChainList, Grouping, Sums
 from analysis.funnels.search.state import (
     AFTER,
     BEFORE,
+    DROP_ATTEMPT,
+    DROP_UNIT,
+    END_ATTEMPT,
     ENTRY_ALONE,
     MORE,
     NOTHING,
     SEARCH,
     UNTIL,
     WITHIN,
-    Ask,
+    ChainRules,
+    Choice,
+    Output,
 )
-from analysis.funnels.search.units import DROP_ATTEMPT, DROP_UNIT, END_ATTEMPT, Choice
 from analysis.funnels.spec import ANY_EVENT, Exclusion, Question, Step, exclusion_range
 
 # ──── funnel_codes
@@ -146,7 +150,7 @@ def following(question: Question) -> list[int]:
     return numbers
 
 
-def ask_of(question: Question) -> Ask:
+def ask_of(question: Question) -> ChainRules:
     """The question as numbers."""
     steps = question.steps
     before = [0, 0]
@@ -159,7 +163,7 @@ def ask_of(question: Question) -> Ask:
     limits[BEFORE, : len(steps) + 1] = before
     limits[AFTER, : len(ranges)] = [after for after, _ in ranges]
     limits[UNTIL, : len(ranges)] = [until for _, until in ranges]
-    return Ask(
+    return ChainRules(
         steps=len(steps),
         required=len(steps) if question.order == "any" else question.last_required,
         window=question.window_us,
@@ -375,7 +379,7 @@ def _with_options(
         ask_of(question),
         unit_rows.Limits(*question.entered, log.covers_until_us - question.window_us),
         Choice(_EFFECTS[question.effect], question.first, question.strict),
-        unit_chains.Wish(
+        Output(
             attempts=question.attempts,
             touch=touch,
             at_step=question.by_at if isinstance(question.by_at, int) else 0,
