@@ -28,15 +28,19 @@ from analysis.funnels.search.blocks import ChainList, Grouping, Sums
 from analysis.funnels.search.state import (
     AFTER,
     BEFORE,
+    DROP_ATTEMPT,
+    DROP_UNIT,
+    END_ATTEMPT,
     ENTRY_ALONE,
     MORE,
     NOTHING,
     SEARCH,
     UNTIL,
     WITHIN,
-    Ask,
+    ChainRules,
+    Choice,
+    Output,
 )
-from analysis.funnels.search.units import DROP_ATTEMPT, DROP_UNIT, END_ATTEMPT, Choice
 from analysis.funnels.spec import ANY_EVENT, Exclusion, FunnelSpec, Step, exclusion_range
 
 
@@ -51,7 +55,7 @@ ONE_GROUP: Final = Grouping(_sealed(np.empty(0, np.uint8)), 0, 0)
 
 
 class ShardChains(NamedTuple):
-    """What a pass found in one shard.
+    """The chains of one shard, or their sums.
 
     ``sums`` are as in `analysis.funnels.search.blocks`; ``kept`` holds the chains, none where only
     sums were asked for; ``left_out`` counts rows of steps that belong to no unit.
@@ -214,13 +218,13 @@ def _unit_chains(
         state.Codes(
             codes.steps.view(np.int64),
             codes.exclusions.view(np.int64),
-            promise_of(shard.masks, spec, codes),
+            needs_of(shard.masks, spec, codes),
             int(np.uint64(sum(1 << (k - 1) for k in following(spec))).astype(np.int64)),
         ),
-        ask_of(spec),
+        rules_of(spec),
         state.Limits(*spec.entered, log.covers_until_us - spec.window_us),
         Choice(_EFFECTS[spec.effect], spec.first, spec.strict),
-        units.Wish(
+        Output(
             attempts=spec.attempts,
             touch=touch,
             at_step=spec.by_at if isinstance(spec.by_at, int) else 0,
@@ -252,7 +256,7 @@ def _check_held(log: EventLog, spec: FunnelSpec, codes: FunnelCodes) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FunnelCodes:
-    """What each event code means to a funnel.
+    """The steps and exclusions of a funnel, by event code.
 
     Attributes
     ----------
@@ -294,8 +298,8 @@ def _sets(names: Sequence[str], matched: Sequence[Sequence[str]]) -> tuple[np.nd
     return sets, masks
 
 
-def promise_of(masks: np.ndarray, spec: FunnelSpec, codes: FunnelCodes) -> np.ndarray:
-    """Per user, which search the events in its mask call for, as in `search.state`: uint8."""
+def needs_of(masks: np.ndarray, spec: FunnelSpec, codes: FunnelCodes) -> np.ndarray:
+    """The search that each user needs, by the events in its mask; uint8, as in `search.state`."""
     rare = codes.excluded
     if spec.order == "any":
         first = more = np.bitwise_or.reduce(codes.wanted)
@@ -308,10 +312,10 @@ def promise_of(masks: np.ndarray, spec: FunnelSpec, codes: FunnelCodes) -> np.nd
         if len(optional) > 1 or any(step.within for step in spec.steps):
             rare |= np.bitwise_or.reduce(codes.wanted[optional], initial=np.uint64(0))
     beyond = MORE if _is_decided_in_one_pass(spec, codes) else SEARCH
-    promise = np.where((masks & more) != 0, beyond, ENTRY_ALONE)
-    promise[(masks & rare) != 0] = SEARCH
-    promise[(masks & first) == 0] = NOTHING
-    return promise.astype(np.uint8)
+    need = np.where((masks & more) != 0, beyond, ENTRY_ALONE)
+    need[(masks & rare) != 0] = SEARCH
+    need[(masks & first) == 0] = NOTHING
+    return need.astype(np.uint8)
 
 
 _MOST_SHIFTED = 62
@@ -336,7 +340,7 @@ def following(spec: FunnelSpec) -> list[int]:
     return numbers
 
 
-def ask_of(spec: FunnelSpec) -> Ask:
+def rules_of(spec: FunnelSpec) -> ChainRules:
     """The spec as the numbers that the search reads."""
     steps = spec.steps
     before = [0, 0]
@@ -349,7 +353,7 @@ def ask_of(spec: FunnelSpec) -> Ask:
     limits[BEFORE, : len(steps) + 1] = before
     limits[AFTER, : len(ranges)] = [after for after, _ in ranges]
     limits[UNTIL, : len(ranges)] = [until for _, until in ranges]
-    return Ask(
+    return ChainRules(
         steps=len(steps),
         required=len(steps) if spec.order == "any" else spec.last_required,
         window=spec.window_us,
@@ -366,7 +370,7 @@ _EVERY_NUMBER = np.uint64(2**64 - 1)
 
 
 def holding(shard: Shard, log: EventLog, wheres: Sequence[Mapping[str, Any] | None]) -> np.ndarray:
-    """Per row the set of numbers whose conditions hold; of size 0 where there is no condition."""
+    """The set of numbers whose conditions hold, for each row; of size 0 without any condition."""
     if not any(wheres):
         return np.empty(0, np.int64)
     sets = np.full(shard.rows, _EVERY_NUMBER)
@@ -379,8 +383,9 @@ def holding(shard: Shard, log: EventLog, wheres: Sequence[Mapping[str, Any] | No
 
 
 def unit_numbers(shard: Shard, properties: Sequence[str]) -> np.ndarray:
-    """Per row a number for the values of these properties, −1 where one of them is missing; of
-    size 0 without a property.
+    """Number each row by the values of these properties, −1 where one is missing.
+
+    Of size 0 without a property.
     """
     numbers = np.empty(0, np.int64)
     for name in properties:
@@ -402,7 +407,7 @@ def _numbers(column: Column) -> np.ndarray:
 
 
 def has_value(shard: Shard, properties: Sequence[str]) -> np.ndarray:
-    """Per row: is there a value of any of these properties?"""
+    """Has a row a value of any of these properties?"""
     known = np.zeros(shard.rows, np.bool_)
     for name in properties:
         column = shard.columns[name]
