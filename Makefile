@@ -55,11 +55,25 @@ lint: $(READY)
 	$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > build/imports.txt || { cat build/imports.txt; exit 1; }
 
+# The library alone: no notebook, report, panel or browser.
+LIBRARY := catalog content core correlation engagement eventlog forms funnels journeys plotting \
+  project quality segments simulation sources statistics timing
+
+test-quick: lint demo
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix tests/,$(LIBRARY)) src
+
 test: lint demo
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --durations=20
 
 test-slow: demo
 	$(BIN)/python -m pytest -m slow
+
+# Compiled lines cannot be seen; they are left out of the figure.
+coverage: demo
+	@mkdir -p build
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" -q --cov --cov-report=
+	$(BIN)/python -m coverage report --format=total | sed 's/$$/ % of the lines and branches that are not compiled/'
+	$(BIN)/python -m coverage html --directory build/coverage
 
 # The engines it compares with live in an environment of their own; .venv stays as it is.
 SIZES ?= 5e6 20e6

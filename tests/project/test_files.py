@@ -58,9 +58,11 @@ def test_every_conda_spec_admits_what_is_locked():
             assert rattler.MatchSpec(spec).matches(record), f"{spec} refuses {version}"
 
 
-def test_the_lock_has_hashes_and_no_addresses():
-    assert not re.search(r"://|^--|\bfile:", LOCK, re.M)
-    for entry in re.split(r"\n(?=\S)", LOCK.strip()):
+@pytest.mark.parametrize("name", ["", "-bench", "-docs"])
+def test_the_locks_have_hashes_and_no_addresses(name):
+    lock = (ROOT / f"requirements{name}.lock").read_text()
+    assert not re.search(r"://|^--|\bfile:", lock, re.M)
+    for entry in re.split(r"\n(?=\S)", lock.strip()):
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
 
 
@@ -71,16 +73,56 @@ def test_the_lock_covers_every_dependency():
         assert name in versions, f"{name} is not locked: make lock"
 
 
-def test_no_machine_path_or_registry_address_is_committed():
+def committed() -> list[Path]:
     files = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if files.returncode:
         pytest.skip("not a git checkout")
+    return [path for name in files.stdout.splitlines() if (path := ROOT / name).is_file()]
+
+
+def is_text(path: Path) -> bool:
+    return path.suffix not in (".png", ".gz", ".parquet")
+
+
+def test_no_machine_path_or_registry_address_is_committed():
     bad = re.compile(r"files\.python" + r"hosted|/ro{2}t/|/ho{1}me/\w+/|pypi[-.\w]*/simple")
-    for name in files.stdout.splitlines():
-        path = ROOT / name
-        if path.suffix in (".png", ".gz", ".parquet") or not path.is_file():
-            continue
+    for path in filter(is_text, committed()):
         found = bad.search(path.read_text(encoding="utf-8"))
-        assert not found, f"{name}: {found and found[0]}"
+        assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"
+
+
+def test_files_are_small_and_end_with_a_newline():
+    for path in committed():
+        assert path.stat().st_size < 3_000_000, f"{path.name} is too large for git"
+        if is_text(path) and path.stat().st_size:
+            assert path.read_bytes().endswith(b"\n"), f"{path.name} ends without a newline"
+
+
+def test_the_version_is_the_same_everywhere():
+    version = PROJECT["project"]["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_workflow_runs_what_ci_runs():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())["jobs"]
+    linux = jobs["linux"]
+    assert ".ci/run" in [step.get("run") for step in linux["steps"]]
+    versions = linux["strategy"]["matrix"]["python"]
+    assert (
+        PROJECT["project"]["requires-python"] == f">={versions[0]},<3.{int(versions[-1][2:]) + 1}"
+    )
+    for folder in re.findall(r"tests/\w+", str(jobs["portable"]["steps"])):
+        assert (ROOT / folder).is_dir(), folder
+
+
+def test_the_hooks_are_local_and_what_make_lint_runs():
+    repos = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repo["repo"] for repo in repos] == ["local"]
+    entries = " ".join(hook["entry"] for hook in repos[0]["hooks"])
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)[1]
+    for tool in ("ruff check", "ruff format", "mypy", "lint-imports"):
+        assert tool in entries
+        assert tool in lint
