@@ -23,23 +23,24 @@ from analysis.core.periods import (
 )
 from analysis.core.schema import US_PER_DAY, UsageError, instant_us
 
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Africa/Cairo"]
-
-
-ZONES += ["America/Havana", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
-
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kathmandu",
+    "Africa/Cairo",
+    "America/Havana",
+    "Pacific/Kiritimati",
+    "Pacific/Pago_Pago",
+]
 
 PANDAS_FREQUENCY = {"day": "D", "week": "W-SUN", "month": "M"}
 
-
 WEEK_US = 7 * US_PER_DAY
-
 
 DEMO_ENDS = datetime(2026, 11, 23, tzinfo=UTC)
 
-
 days = st.dates(date(1990, 1, 1), date(2037, 12, 31))
-
 
 kinds = st.sampled_from(list(PANDAS_FREQUENCY))
 
@@ -223,7 +224,7 @@ def test_instants_are_exact(moment):
     assert pd.Timestamp(instant_us(moment), unit="us", tz="UTC") == pd.Timestamp(moment)
 
 
-# ── Periods and their neighbors by local dates, against Python's own calendar.
+# Periods and their neighbors by local dates, against Python's own calendar.
 
 
 LOCAL_ZONES = [

@@ -236,7 +236,7 @@ def test_nothing_to_show_is_said(figure):
     assert figure.layout.meta["alt"] in shown(figure)
 
 
-# ── Colors ─────────────────────────────────────────────────────────────────────────────────────
+# Colors
 
 # Machado, Oliveira & Fernandes 2009, IEEE TVCG 15:1291, severity 1.0; linear RGB.
 SIGHT = {

@@ -141,7 +141,7 @@ def test_the_excess_covers_the_truth():
     assert np.isnan(excess_per_1000(3, 0, odds_ratio(0.1, 0.2, confidence=0.95)).estimate)
 
 
-# ── Trends over levels, judged by statsmodels, scikit-learn's contract and simulation.
+# Trends over levels, judged by statsmodels, scikit-learn's contract and simulation.
 
 
 @settings(max_examples=30)

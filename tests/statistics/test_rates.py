@@ -176,7 +176,7 @@ def test_limits_at_the_effective_size_hold_the_truth_where_trials_come_in_cluste
     assert coverage(np.full(600, 400)) < 0.8
 
 
-# ── Contrasts against scipy, statsmodels and published numbers.
+# Contrasts against scipy, statsmodels and published numbers.
 
 
 def one(k_a: int, n_a: int, k_b: int, n_b: int) -> pd.Series:

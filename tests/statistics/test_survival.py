@@ -36,10 +36,7 @@ NONMAINTAINED = [5, 5, 8, 8, 12, -16, 23, 27, 30, 33, 43, 45]
 
 
 # R: MASS::gehan, the remissions of Freireich et al. 1963.
-SIX_MP = [6, 6, 6, -6, 7, -9, 10, -10, -11, 13, 16, -17, -19, -20, 22, 23]
-
-
-SIX_MP += [-25, -32, -32, -34, -35]
+SIX_MP = [6, 6, 6, -6, 7, -9, 10, -10, -11, 13, 16, -17, -19, -20, 22, 23, -25, -32, -32, -34, -35]
 
 
 PLACEBO = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23]
@@ -347,7 +344,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n: int) -> None:
     assert 0.04 <= found <= 0.06
 
 
-# ── The Kaplan-Meier estimate against published numbers, a second library and the truth.
+# The Kaplan-Meier estimate against published numbers, a second library and the truth.
 
 
 samples = st.lists(st.tuples(st.integers(0, 8), st.booleans()), min_size=1, max_size=30)

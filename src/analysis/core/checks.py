@@ -1,9 +1,9 @@
-"""Is what a person wrote what a question can take? One checker per kind of argument.
+"""Can a question take this argument? One checker per kind of argument.
 
-Each takes the name of whoever asks first (``"funnel"``, or ``"rfm: macro"`` where several arguments
-are alike), returns the value in the form the code works with, and raises a `UsageError` that says
-what · got · allowed · what to do next. Arguments that many questions share mean the same in all of
-them:
+Each takes the name of the asking function first (``"funnel"``, or ``"rfm: macro"`` where several
+arguments are alike), returns the value in the form the code works with, or raises a `UsageError`
+that says what was asked, what was given, what is allowed and what to do next. Arguments that many
+questions share mean the same in all of them:
 
 ``by``
     A property, or a list of them: one answer per group of people. Text groups by value.
@@ -13,7 +13,7 @@ them:
     Instants: text with a zone, a date (its first instant in UTC), or a timestamp. Starts are
     included, ends are not.
 ``unit``
-    What is counted once: ``"user"``, ``"session"``, or whatever the log was regrouped by.
+    What is counted once: ``"user"``, ``"session"``, or the property the log was regrouped by.
 ``log``
     An `EventLog`, whole or a view; a view hides rows and people, and no answer sees them.
 

@@ -1,4 +1,4 @@
-"""Conversion curves: which share has converted by when, with a band per group.
+"""Which share has converted by when? A curve with a band per group.
 
 `conversion_curves` draws them over days. A curve says little without the number that it rests on,
 and at its end it often rests on few: so the users at risk stand under the axis, and where the log

@@ -1,4 +1,4 @@
-"""Points with their intervals under headings: differences around 0, ratios around 1.
+"""By how much do rates or odds differ? Points with their intervals around 0, or around 1.
 
 A point is filled where its interval is clear of chance, after allowing for how many were looked
 at, and hollow elsewhere: a hollow change is one that a week without any cause shows as easily.

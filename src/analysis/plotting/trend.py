@@ -1,4 +1,4 @@
-"""A rate over periods: a line with its interval, and what is not final yet shown as such.
+"""How did a rate develop over periods? A line with its interval, and what is not final marked.
 
 A period whose window is not over for everybody has a rate that can only rise. It is hatched and
 its point is hollow, so that nobody reads the end of the line as a fall. Where there is an

@@ -231,7 +231,7 @@ def excess_per_1000(
 # Trends over ordered levels, within strata
 #
 # An association that grows with every further time is harder to explain away than one that does
-# not, because whatever explains it has to grow along. It is no proof: activity grows along as well.
+# not, because its explanation has to grow along. It is no proof: activity grows along as well.
 
 _MOST_STEPS, _SETTLED = 60, 1e-9
 """Of Newton's method: how many, and how small the last one."""

@@ -406,8 +406,8 @@ def judged(table: pd.DataFrame, most_false: float) -> pd.DataFrame:
 
 # How often people do a thing, at three levels
 #
-# People differ in how often they do a thing, and the sessions of one person are alike, so whatever
-# is counted in sessions or carts has an interval over people: the person is what was drawn.
+# People differ in how often they do a thing, and the sessions of one person are alike. So counts of
+# sessions or carts have intervals over people: the person is what was drawn.
 
 PER: Final = 100
 
@@ -474,7 +474,7 @@ def _by_level(level: np.ndarray) -> list[np.ndarray]:
 
 
 def _rate(events: np.ndarray, trials: np.ndarray, bounded: bool) -> tuple[float, ...]:
-    # Who had no trial says nothing about what happens in one.
+    # People without a trial say nothing about what happens in one.
     events, trials = events[trials > 0], trials[trials > 0]
     e, t, n = float(events.sum()), float(trials.sum()), len(trials)
     if n < 2:
