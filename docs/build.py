@@ -54,6 +54,7 @@ import os
 os.chdir({root!r})
 import plotly.io as pio
 import analysis as wb
+from IPython.display import Markdown
 
 class Drawn(pio.base_renderers.MimetypeRenderer):
     def to_mimebundle(self, figure):
@@ -234,7 +235,7 @@ def example(call: str) -> str:
     """A call, what it says, and what it draws."""
     if re.search(r"\)\.\w+", call.split("log", 1)[-1]) or call.startswith("wb.segment("):
         return call
-    return f"answer = {call}\ndisplay(answer.figure())\nprint(answer.sentence())"
+    return f"answer = {call}\ndisplay(answer.figure(), Markdown(answer.sentence()))"
 
 
 def cell(code: str, *tags: str) -> str:
