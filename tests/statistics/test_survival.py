@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from analysis.statistics.rates import wilson
 from analysis.statistics.survival import (
     LogRank,
+    Points,
     Steps,
     converters_quantile,
     logrank,
     points_at,
     quantile,
-    share_by_time,
     steps_of,
 )
 
@@ -352,26 +353,32 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n: int) -> None:
 samples = st.lists(st.tuples(st.integers(0, 8), st.booleans()), min_size=1, max_size=30)
 
 
+def at_every_time(time: Sequence[int], happened: Sequence[bool]) -> tuple[np.ndarray, Points]:
+    times = np.unique(np.asarray(time, np.int64))
+    steps = steps_of(np.asarray(time, np.int64), np.asarray(happened, bool), 10**12)
+    return times, points_at(steps, times)
+
+
 def test_published_numbers() -> None:
-    curve = share_by_time(WEEKS, RELAPSED)
+    times, curve = at_every_time(WEEKS, RELAPSED)
     for week, survival in PUBLISHED.items():
-        place = curve.time.tolist().index(week)
+        place = times.tolist().index(week)
         assert 1 - curve.rate[place] == pytest.approx(survival, abs=6e-5)
         assert curve.at_risk[place] == AT_RISK[week]
-    assert curve.reached[-1] == 9
+    assert curve.converted[-1] == 9
 
 
 @given(samples)
 def test_a_second_library_agrees(sample: list[tuple[int, bool]]) -> None:
     time, happened = map(np.array, zip(*sample, strict=True))
-    curve = share_by_time(time, happened)
-    assert (np.diff(curve.time) > 0).all()
+    times, curve = at_every_time(time, happened)
+    assert (np.diff(times) > 0).all()
     assert (np.diff(curve.rate) >= 0).all()
     judge = SurvfuncRight(time.astype(float), happened.astype(int))
     for t, survival, error in zip(
         judge.surv_times, judge.surv_prob, judge.surv_prob_se, strict=True
     ):
-        place = curve.time.tolist().index(t)
+        place = times.tolist().index(t)
         assert 1 - curve.rate[place] == pytest.approx(survival, abs=1e-12)
         if 1e-9 < survival < 1 - 1e-9:
             # Greenwood on the scale of log(-log S), by the delta method.
@@ -379,38 +386,40 @@ def test_a_second_library_agrees(sample: list[tuple[int, bool]]) -> None:
             low, high = 1 - survival ** np.exp([-wide, wide])
             assert curve.low[place] == pytest.approx(low, abs=1e-6)
             assert curve.high[place] == pytest.approx(high, abs=1e-6)
-    for place, t in enumerate(curve.time):
+    for place, t in enumerate(times):
         assert curve.at_risk[place] == (time >= t).sum()
-        assert curve.reached[place] == (time[happened] <= t).sum()
+        assert curve.converted[place] == (time[happened] <= t).sum()
 
 
 @given(samples)
 def test_every_share_lies_between_its_limits(sample: list[tuple[int, bool]]) -> None:
     time, happened = map(np.array, zip(*sample, strict=True))
-    curve = share_by_time(time, happened)
+    _, curve = at_every_time(time, happened)
     assert ((curve.low >= 0) & (curve.low <= curve.rate)).all()
     assert ((curve.rate <= curve.high) & (curve.high <= 1)).all()
 
 
 def test_all_and_nothing_have_limits() -> None:
-    nobody = share_by_time([3.0] * 40, [False] * 40)
+    _, nobody = at_every_time([3] * 40, [False] * 40)
     assert nobody.rate.tolist() == [0]
     assert nobody.low.tolist() == [0]
     assert nobody.high[0] == pytest.approx(float(wilson(0, 40)[1]))
-    everybody = share_by_time(np.arange(40), [True] * 40)
+    _, everybody = at_every_time(np.arange(40), [True] * 40)
     assert (everybody.rate[-1], everybody.high[-1]) == (1, 1)
     assert everybody.low[-1] == everybody.low[-2] > 0.8
-    at_once = share_by_time([0.0] * 40, [True] * 40)
+    _, at_once = at_every_time([0] * 40, [True] * 40)
     assert at_once.low[0] == pytest.approx(float(wilson(40, 40)[0]))
+    _, late = at_every_time([1] * 10 + [2] * 40, [True] * 50)
+    assert late.low[-1] == pytest.approx(float(wilson(40, 40)[0]))
 
 
 def test_nobody_has_no_curve() -> None:
-    assert [len(cells) for cells in share_by_time([], [])] == [0] * 6
+    assert [len(cells) for cells in at_every_time([], [])[1]] == [0] * 5
 
 
 def test_without_censoring_it_is_the_plain_share() -> None:
     time = np.array([1, 1, 2, 5, 9, 9, 9, 9])
-    curve = share_by_time(time, time < 9)
+    _, curve = at_every_time(time, time < 9)
     assert curve.rate.tolist() == pytest.approx([2 / 8, 3 / 8, 4 / 8, 4 / 8])
 
 
@@ -420,7 +429,8 @@ def test_the_limits_hold_the_truth_as_often_as_they_say() -> None:
     truth, inside = 1 - np.exp(-1.0), []
     for _ in range(2000):
         wait, watched = rng.exponential(5, 200), rng.uniform(0, 12, 200)
-        curve = share_by_time(np.minimum(wait, watched), wait <= watched)
-        place = np.searchsorted(curve.time, 5, side="right") - 1
+        seen = (np.minimum(wait, watched) * 10**6).astype(np.int64)
+        times, curve = at_every_time(seen, wait <= watched)
+        place = np.searchsorted(times, 5 * 10**6, side="right") - 1
         inside.append(curve.low[place] <= truth <= curve.high[place])
     assert 0.935 < np.mean(inside) < 0.965

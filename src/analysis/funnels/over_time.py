@@ -42,7 +42,7 @@ from analysis.funnels.data import (
     step_number,
 )
 from analysis.statistics.rates import ratio, wilson
-from analysis.statistics.survival import Curve, share_by_time
+from analysis.statistics.survival import Points, points_at, steps_of
 
 # ──── funnel_times
 
@@ -139,7 +139,7 @@ def time_curve(result: FunnelData, step: int | str | None = None) -> pd.DataFram
     Notes
     -----
     Kaplan & Meier 1958, *JASA* 53:457, with limits from Greenwood's variance of log(−log S); see
-    `kaplan_meier.share_by_time`. An attempt is watched until its window or the log ends, an
+    `survival.points_at`. An attempt is watched until its window or the log ends, an
     excluded one too, as another of its entry day would have been: so the curve ends at the
     share that the table tells, where all entries are mature. Attempts are taken as independent
     of one another. Of someone who entered several times the chain is that of the table, the
@@ -165,10 +165,10 @@ def time_curve(result: FunnelData, step: int | str | None = None) -> pd.DataFram
     attempts = result.attempts
     seen = follow_up(result, attempts, k)
     groups = np.where(seen.watched < 0, -1, group_codes(result, attempts))
-    parts = [_points(share_by_time([], []))]
+    parts = [_points(np.empty(0, np.int64), np.empty(0, bool))]
     for code in range(len(group_names(result))):
         own = groups == code
-        parts.append(_points(share_by_time(seen.time[own], seen.reached[own])))
+        parts.append(_points(seen.time[own], seen.reached[own]))
     sizes = [len(part) for part in parts[1:]]
     curve = pd.concat(parts, ignore_index=True)
     names = np.empty(len(sizes), object)
@@ -213,16 +213,25 @@ def _step_with_wait(result: FunnelData, step: int | str | None, what: str) -> in
     return step_number(result, default, what, range(2, len(result.steps) + 1))
 
 
-def _points(curve: Curve) -> pd.DataFrame:
-    """A curve's rows, from 0 on, as many as a picture has room for."""
-    rows = pd.DataFrame(curve._asdict()).rename(columns={"time": "seconds"})
-    n = int(curve.at_risk[0]) if len(rows) else 0
-    if n and curve.time[0] > 0:
+def _points(time: np.ndarray, reached: np.ndarray) -> pd.DataFrame:
+    """The rows of a curve, from 0 on, as many as a picture has room for."""
+    times, curve = _curve(time, reached)
+    rows = pd.DataFrame(curve._asdict()).rename(columns={"converted": "reached"})
+    rows.insert(0, "seconds", times.astype(float))
+    n = len(time)
+    if n and times[0] > 0:
         start = [0.0, 0.0, 0.0, float(wilson(0, n)[1]), n, 0]
         rows = pd.concat([pd.DataFrame([start], columns=rows.columns), rows], ignore_index=True)
     rows["seconds"] /= US_PER_SECOND
     rows["n"] = n
     return rows.iloc[_kept(rows["seconds"].to_numpy(), rows["rate"].to_numpy())]
+
+
+def _curve(time: np.ndarray, reached: np.ndarray) -> tuple[np.ndarray, Points]:
+    """Every time at which somebody got there or was lost, and the curve at each."""
+    times = np.unique(time)
+    steps = steps_of(time, reached, int(times[-1]) if len(times) else 0)
+    return times, points_at(steps, times)
 
 
 def _kept(seconds: np.ndarray, rate: np.ndarray) -> np.ndarray:
@@ -390,7 +399,7 @@ def with_estimates(result: FunnelData, trend: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    Kaplan & Meier 1958, *JASA* 53:457; see `kaplan_meier.share_by_time`. A curve is not read
+    Kaplan & Meier 1958, *JASA* 53:457; see `survival.points_at`. A curve is not read
     where only a few are left (Pocock, Clayton & Altman 2002, *Lancet* 359:1686, advise to stop
     at 10 to 20 % of the sample). It takes it that those who entered late in the period convert
     like those who entered early.
@@ -443,13 +452,13 @@ def _estimate(seen: FollowUp, window_us: int) -> dict[str, Any]:
     n, window = len(seen.time), human_duration(window_us)
     if not n:
         return dict.fromkeys([*_NUMBERS, *_SO_FAR], np.nan) | {"km_reason": NOBODY}
-    curve = share_by_time(seen.time, seen.reached)
+    times, curve = _curve(seen.time, seen.reached)
     far = np.sort(seen.watched)[n - max(int(np.ceil(_STILL_WATCHED * n)), 1)]
-    place = max(int(np.searchsorted(curve.time, far, side="right")) - 1, 0)
+    place = max(int(np.searchsorted(times, far, side="right")) - 1, 0)
     # Once all have converted there is nothing left to wait for; else the curve ends with the
     # last one watched.
-    if place == len(curve.time) - 1 and curve.rate[place] < 1:
-        far = curve.time[place]
+    if place == len(times) - 1 and curve.rate[place] < 1:
+        far = times[place]
     why = ""
     if far < window_us:
         few = seen.watched >= window_us

@@ -304,7 +304,7 @@ def conversion_curve(
     Notes
     -----
     Kaplan & Meier 1958, *JASA* 53:457, with Greenwood's variance and limits on the scale of
-    log(−log survival); see `timing_survival`. Users are censored at ``log.covers_until``.
+    log(−log survival); see `statistics.survival`. Users are censored at ``log.covers_until``.
 
     Examples
     --------
@@ -378,7 +378,7 @@ def time_to_convert(
     -----
     Quantiles of Kaplan & Meier's curve with the limits of Brookmeyer & Crowley 1982, *Biometrics*
     38:29; those of converters are of the curve divided by its value at the horizon (see
-    `timing_survival`). Groups: the log-rank test of Mantel 1966, *Cancer Chemother Rep* 50:163.
+    `statistics.survival`). Groups: the log-rank test of Mantel 1966, *Cancer Chemother Rep* 50:163.
 
     Examples
     --------
