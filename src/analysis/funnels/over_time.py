@@ -1,11 +1,17 @@
-"""How long does it take to get to a step, and how many get there by when?
+"""How long does it take to get to a step, how many get there by when, and is the rate changing?
 
 The waits of those who did the step say how long it took them, and nothing of those who did not;
 the curve says how many of all who entered got there by each time. Recent entries are in the curve
 for as long as they have been watched, so it neither waits for them nor counts them as lost.
 
-What this module refuses to do: average a wait without its median, leave out waits of 0 s, or say
-a rate for a time that nobody has been watched for yet.
+The rate of a recent period leaves out everybody whose window is still open. Where some of its
+entries have been watched for the whole window, Kaplan & Meier's estimate tells the final rate
+from all of its entries, each for as long as they were watched. It is an estimate and is called
+one wherever it is shown.
+
+What this module refuses to do: average a wait without its median, leave out waits of 0 s, extend
+a curve beyond the time for which anybody has been watched, or end it on the last few people
+watched longest, whose next step would move it by much.
 """
 
 from __future__ import annotations
@@ -44,13 +50,7 @@ from analysis.funnels.data import (
 from analysis.statistics.rates import ratio, wilson
 from analysis.statistics.survival import Points, points_at, steps_of
 
-# ──── funnel_times
-
-
-QUANTILES = {"median": 0.5, "p10": 0.1, "p25": 0.25, "p75": 0.75, "p90": 0.9}
-
-
-_MOST_POINTS = 240
+_QUANTILES = {"median": 0.5, "p10": 0.1, "p25": 0.25, "p75": 0.75, "p90": 0.9}
 
 
 def times(
@@ -93,7 +93,7 @@ def times(
     0  purchase  2          1200.0
     """
     one_of("times: since", since, ["previous", "entry"])
-    k = _step_with_wait(result, step, "times")
+    k = _step_from_the_second(result, step, "times")
     attempts = result.mature_attempts
     start = step_before(attempts, k) if since == "previous" else _entered(attempts)
     until = microseconds(attempts, f"step_{k}")
@@ -107,11 +107,20 @@ def times(
     return pd.DataFrame(rows)
 
 
+def _step_from_the_second(result: FunnelData, step: int | str | None, what: str) -> int:
+    default = max(required_steps(result)) if step is None else step
+    return step_number(result, default, what, range(2, len(result.steps) + 1))
+
+
+def _entered(attempts: pd.DataFrame) -> np.ndarray:
+    return microseconds(attempts, "entered_at")
+
+
 def _quantiles(waits: np.ndarray) -> dict[str, float]:
     if not len(waits):
-        return {f"{name}_seconds": np.nan for name in [*QUANTILES, "mean"]}
-    cuts = np.quantile(waits, list(QUANTILES.values())) / US_PER_SECOND
-    said = {f"{name}_seconds": float(cut) for name, cut in zip(QUANTILES, cuts, strict=True)}
+        return {f"{name}_seconds": np.nan for name in [*_QUANTILES, "mean"]}
+    cuts = np.quantile(waits, list(_QUANTILES.values())) / US_PER_SECOND
+    said = {f"{name}_seconds": float(cut) for name, cut in zip(_QUANTILES, cuts, strict=True)}
     return said | {"mean_seconds": int(waits.sum()) / len(waits) / US_PER_SECOND}
 
 
@@ -139,13 +148,13 @@ def time_curve(result: FunnelData, step: int | str | None = None) -> pd.DataFram
     Notes
     -----
     Kaplan & Meier 1958, *JASA* 53:457, with limits from Greenwood's variance of log(−log S); see
-    `survival.points_at`. An attempt is watched until its window or the log ends, an
-    excluded one too, as another of its entry day would have been: so the curve ends at the
-    share that the table tells, where all entries are mature. Attempts are taken as independent
-    of one another. Of someone who entered several times the chain is that of the table, the
-    best; where many return, ``entry="first"`` or ``count="attempts"`` gives a curve that no
-    choice among entries has touched. With a breakdown at a later step the groups know the
-    future, and their curves do too.
+    `analysis.statistics.survival.points_at`. An attempt is watched until its window or the log
+    ends, an excluded one too, as another of its entry day would have been: so the curve ends at
+    the share of the table where all entries are mature. Attempts are taken as independent of one
+    another. Of a unit that entered several times the chain is that of the table, the best; where
+    many return, ``entry="first"`` or ``count="attempts"`` gives a curve that no choice among
+    entries has touched. With a breakdown at a later step the groups know the future, and their
+    curves do too.
 
     Examples
     --------
@@ -161,14 +170,14 @@ def time_curve(result: FunnelData, step: int | str | None = None) -> pd.DataFram
     0      0.0   0.0        2        0  2
     1   1800.0   0.5        2        1  2
     """
-    k = _step_with_wait(result, step, "time_curve")
+    k = _step_from_the_second(result, step, "time_curve")
     attempts = result.attempts
     seen = follow_up(result, attempts, k)
     groups = np.where(seen.watched < 0, -1, group_codes(result, attempts))
-    parts = [_points(np.empty(0, np.int64), np.empty(0, bool))]
+    parts = [_curve_rows(np.empty(0, np.int64), np.empty(0, bool))]
     for code in range(len(group_names(result))):
         own = groups == code
-        parts.append(_points(seen.time[own], seen.reached[own]))
+        parts.append(_curve_rows(seen.time[own], seen.reached[own]))
     sizes = [len(part) for part in parts[1:]]
     curve = pd.concat(parts, ignore_index=True)
     names = np.empty(len(sizes), object)
@@ -180,11 +189,13 @@ def time_curve(result: FunnelData, step: int | str | None = None) -> pd.DataFram
 
 
 class FollowUp(NamedTuple):
-    """How long attempts were seen; microseconds since the entry, a cell for each.
+    """How long each attempt was watched; microseconds since its entry.
 
-    ``watched``: until the window or the log ended, negative where the log ended before the entry.
-    ``time``: until the attempt reached the step, or as long as it was watched. ``reached``:
-    whether it did.
+    Attributes
+    ----------
+    watched : until the window or the log ended; negative where the log ended before the entry.
+    time : until the attempt reached the step, or as long as it was watched.
+    reached : whether it reached the step.
     """
 
     watched: np.ndarray
@@ -195,7 +206,7 @@ class FollowUp(NamedTuple):
 def follow_up(result: FunnelData, attempts: pd.DataFrame, step: int) -> FollowUp:
     """How long was each attempt watched, and did it reach the step by then?
 
-    What the log holds beyond the instant that it covers is not complete and not used.
+    Rows beyond the instant that the log covers are not complete and not used.
     """
     entered = _entered(attempts)
     watched = np.minimum(result.log.covers_until_us - entered, result.window_us)
@@ -204,16 +215,11 @@ def follow_up(result: FunnelData, attempts: pd.DataFrame, step: int) -> FollowUp
     return FollowUp(watched, np.minimum(wait, watched), wait <= watched)
 
 
-def _entered(attempts: pd.DataFrame) -> np.ndarray:
-    return microseconds(attempts, "entered_at")
+_MOST_POINTS = 240
+"""Up to so many points of a curve are kept."""
 
 
-def _step_with_wait(result: FunnelData, step: int | str | None, what: str) -> int:
-    default = max(required_steps(result)) if step is None else step
-    return step_number(result, default, what, range(2, len(result.steps) + 1))
-
-
-def _points(time: np.ndarray, reached: np.ndarray) -> pd.DataFrame:
+def _curve_rows(time: np.ndarray, reached: np.ndarray) -> pd.DataFrame:
     """The rows of a curve, from 0 on, as many as a picture has room for."""
     times, curve = _curve(time, reached)
     rows = pd.DataFrame(curve._asdict()).rename(columns={"converted": "reached"})
@@ -224,7 +230,7 @@ def _points(time: np.ndarray, reached: np.ndarray) -> pd.DataFrame:
         rows = pd.concat([pd.DataFrame([start], columns=rows.columns), rows], ignore_index=True)
     rows["seconds"] /= US_PER_SECOND
     rows["n"] = n
-    return rows.iloc[_kept(rows["seconds"].to_numpy(), rows["rate"].to_numpy())]
+    return rows.iloc[_thinned(rows["seconds"].to_numpy(), rows["rate"].to_numpy())]
 
 
 def _curve(time: np.ndarray, reached: np.ndarray) -> tuple[np.ndarray, Points]:
@@ -234,7 +240,7 @@ def _curve(time: np.ndarray, reached: np.ndarray) -> tuple[np.ndarray, Points]:
     return times, points_at(steps, times)
 
 
-def _kept(seconds: np.ndarray, rate: np.ndarray) -> np.ndarray:
+def _thinned(seconds: np.ndarray, rate: np.ndarray) -> np.ndarray:
     """The points where the rate rises, the first and the last; thinned out evenly, half of them
     along the rate and half along the logarithm of time.
     """
@@ -250,19 +256,14 @@ def _kept(seconds: np.ndarray, rate: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([[0], rises, [len(rate) - 1]]))
 
 
-# ──── funnel_trend
-#
-# How a funnel's rate develops by the period in which units enter.
-
-
 EVERY_GROUP: Final = 2**31
-
+"""As ``top`` of a funnel: keep all of its groups."""
 
 _FREQUENCIES = {"D": "D", "W": "W-SUN", "M": "M", "day": "D", "week": "W-SUN", "month": "M"}
 
 
-class _Counts(NamedTuple):
-    """All entries, conversions and mature entries; how many independent entries the last are."""
+class _PeriodCounts(NamedTuple):
+    """Entries, conversions and mature entries of a group, and the size behind the last."""
 
     entered: int = 0
     k: int = 0
@@ -295,12 +296,12 @@ def trend(result: FunnelData, freq: str = "W", time_zone: str = "UTC") -> pd.Dat
     one_of("trend: freq", freq, _FREQUENCIES)
     zone = time_zone_of(time_zone, "trend: time_zone")
     periods = _periods(result.log, _FREQUENCIES[freq], zone, result.parameters["entered"])
-    counted = [_counted(result, period) for period in periods]
+    counted = [_period_counts(result, period) for period in periods]
     names = dict.fromkeys([*result.sums.names, *itertools.chain(*counted)])
     rows = []
     for (start, end), counts in zip(periods, counted, strict=True):
         mature = instant_us(end) + result.window_us <= result.log.covers_until_us
-        rows += [(name, start, end, *counts.get(name, _Counts()), mature) for name in names]
+        rows += [(name, start, end, *counts.get(name, _PeriodCounts()), mature) for name in names]
     columns = ["group", "start", "end", "entered", "k", "n", "size", "mature"]
     table = pd.DataFrame(rows, columns=columns)
     table[["start", "end"]] = table[["start", "end"]].apply(pd.to_datetime, utc=True)
@@ -313,26 +314,22 @@ def trend(result: FunnelData, freq: str = "W", time_zone: str = "UTC") -> pd.Dat
     return table[[*table.columns.drop("mature"), "mature"]]
 
 
-def _counted(result: FunnelData, period: tuple[pd.Timestamp, pd.Timestamp]) -> dict[Any, _Counts]:
+def _period_counts(
+    result: FunnelData, period: tuple[pd.Timestamp, pd.Timestamp]
+) -> dict[Any, _PeriodCounts]:
     """The counts of a period, by the groups of the table."""
     own = result.ask(entered=period, top=EVERY_GROUP)
     last = own.question.conversion
     firsts, lasts = (own.table[own.table["step"] == step] for step in (1, last))
-    numbers = zip(
-        firsts["group"],
-        firsts["count"],
-        lasts["k"],
-        firsts["k"],
-        conversion_sizes(own),
-        strict=True,
-    )
+    entered, k, n = firsts["count"], lasts["k"], firsts["k"]
+    numbers = zip(firsts["group"], entered, k, n, conversion_sizes(own), strict=True)
     kept = result.sums.names
-    counts: dict[Any, _Counts] = {}
+    counts: dict[Any, _PeriodCounts] = {}
     for name, *row in numbers:
         if any(row):
             shown = OTHER if OTHER in kept and name not in kept else name
-            before = counts.get(shown, _Counts())
-            counts[shown] = _Counts(*(a + b for a, b in zip(before, row, strict=True)))
+            before = counts.get(shown, _PeriodCounts())
+            counts[shown] = _PeriodCounts(*(a + b for a, b in zip(before, row, strict=True)))
     return counts
 
 
@@ -354,28 +351,11 @@ def _periods(
     return [(timestamp(a), timestamp(b)) for a, b in cut if a < b]
 
 
-# ──── funnel_recent
-#
-# What will the rate of the last few periods be, when their windows are over?
-#
-# A recent period's rate so far leaves out everybody whose window is still open. Where some of its
-# entries have been watched for the whole window, Kaplan & Meier's estimate tells the final rate
-# from all of its entries, each for as long as they were watched. It is an estimate and is called
-# one wherever it is shown.
-#
-# What this module refuses to do: extend a curve beyond the time for which the period has been
-# watched, or end it on the last few people watched longest, whose next step would move it by much.
-
-
 _NUMBERS = ["km_rate", "km_low", "km_high", "km_seconds"]
-
-
 _SO_FAR = ["km_so_far", "km_so_far_low", "km_so_far_high", "km_at_risk"]
-
 
 _STILL_WATCHED = 0.1
 """The share of the entries that a curve may rest on."""
-
 
 FINAL, NOBODY = "the rate is final", "nobody has entered"
 
@@ -399,10 +379,10 @@ def with_estimates(result: FunnelData, trend: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    Kaplan & Meier 1958, *JASA* 53:457; see `survival.points_at`. A curve is not read
-    where only a few are left (Pocock, Clayton & Altman 2002, *Lancet* 359:1686, advise to stop
-    at 10 to 20 % of the sample). It takes it that those who entered late in the period convert
-    like those who entered early.
+    Kaplan & Meier 1958, *JASA* 53:457; see `analysis.statistics.survival.points_at`. A curve is
+    not read where only a few are left (Pocock, Clayton & Altman 2002, *Lancet* 359:1686, advise to
+    stop at 10 to 20 % of the sample). The estimate assumes that those who entered late in the
+    period convert like those who entered early.
 
     Examples
     --------
@@ -449,7 +429,7 @@ def _estimates(
 
 def _estimate(seen: FollowUp, window_us: int) -> dict[str, Any]:
     """The estimate of some entries of a period, as far as enough of them were watched."""
-    n, window = len(seen.time), human_duration(window_us)
+    n = len(seen.time)
     if not n:
         return dict.fromkeys([*_NUMBERS, *_SO_FAR], np.nan) | {"km_reason": NOBODY}
     times, curve = _curve(seen.time, seen.reached)
@@ -459,14 +439,20 @@ def _estimate(seen: FollowUp, window_us: int) -> dict[str, Any]:
     # last one watched.
     if place == len(times) - 1 and curve.rate[place] < 1:
         far = times[place]
-    why = ""
-    if far < window_us:
-        few = seen.watched >= window_us
-        why = f"{few.sum():,} of {n:,} were watched for {window}, fewer than {_STILL_WATCHED:.0%}"
-        if few.mean() >= _STILL_WATCHED:
-            why = f"all who were watched for {window} have converted"
+    why = "" if far >= window_us else _why_too_short(seen, window_us)
     at = [float(cells[place]) for cells in (curve.rate, curve.low, curve.high)]
     numbers = dict(zip(_NUMBERS, at if not why else [np.nan] * 3, strict=False))
     numbers["km_seconds"] = float(far) / US_PER_SECOND
     left = int((seen.time >= far).sum())
     return numbers | dict(zip(_SO_FAR, [*at, left], strict=True)) | {"km_reason": why}
+
+
+def _why_too_short(seen: FollowUp, window_us: int) -> str:
+    """Why the curve does not get to the end of the window."""
+    whole, window = seen.watched >= window_us, human_duration(window_us)
+    if whole.mean() >= _STILL_WATCHED:
+        return f"all who were watched for {window} have converted"
+    return (
+        f"{whole.sum():,} of {len(whole):,} were watched for {window}, "
+        f"fewer than {_STILL_WATCHED:.0%}"
+    )
