@@ -1,4 +1,4 @@
-"""Hidden steps against a count in pandas, other libraries' intervals, and planted truths."""
+"""Hidden steps and small actions against a count in pandas, and against planted truths."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_alternative_names_of_a_step_are_no_candidates():
         (["cart", "buy"], {"window": "0d"}, "must be longer than zero"),
     ],
 )
-def test_wrong_use(steps, options, said):
+def test_wrong_use_of_hidden_steps(steps, options, said):
     with pytest.raises(UsageError, match=re.escape(said)):
         hidden_steps(log_of([[(0, "cart"), (1, "buy")]]), steps, **options)
 
@@ -294,7 +294,6 @@ def test_a_step_is_what_most_who_go_on_do_and_most_who_stop_do_not(on, off, hidd
 
 # ── Shares of small actions against a count in pandas.
 
-
 WEEK = ("2026-11-09", "2026-11-16")
 
 
@@ -314,12 +313,10 @@ SHOP = Catalog.from_mapping(
 hours = st.integers(0, 60).map(lambda n: pd.Timestamp("2026-11-05") + pd.Timedelta(6 * n, "h"))
 
 
-events_of_micro_shares = st.sampled_from(["visit", "buy", "video", "share"])
+shop_events = st.sampled_from(["visit", "buy", "video", "share"])
 
 
-rows = st.lists(
-    st.tuples(st.integers(0, 9).map(str), hours, events_of_micro_shares), min_size=1, max_size=60
-)
+rows = st.lists(st.tuples(st.integers(0, 9).map(str), hours, shop_events), min_size=1, max_size=60)
 
 
 def counted_by_hand(frame: pd.DataFrame, micro: str, until: str) -> tuple[int, int, int, int, int]:
@@ -341,7 +338,7 @@ def counted_by_hand(frame: pd.DataFrame, micro: str, until: str) -> tuple[int, i
 
 @settings(max_examples=40)
 @given(rows, st.sampled_from([1, 4]), st.sampled_from(["2026-11-14", "2026-12-01"]))
-def test_counts_are_those_of_pandas_in_micro_shares(rows, shards, until):
+def test_shares_are_those_of_pandas(rows, shards, until):
     rows = [
         *rows,
         ("z", pd.Timestamp("2026-11-01"), "visit"),
@@ -399,6 +396,6 @@ def test_nobody_has_had_the_time_yet():
     assert "Nobody who entered has had the whole time" in result.figure().layout.meta["alt"]
 
 
-def test_wrong_use_in_micro_shares():
+def test_wrong_use_of_micro_shares():
     with pytest.raises(UsageError, match="whole number from 1"):
         micro_shares(shop(9, 9), SHOP, ["visit", "buy"], period=WEEK, min_cell=0)

@@ -321,7 +321,6 @@ def test_held_values_make_the_unit() -> None:
 
 # ── What a funnel's answer says besides its table: attempts, trend, sentence, warnings.
 
-
 STEPS = ["a", "b", "c"]
 
 
@@ -674,7 +673,6 @@ def test_the_answer_is_shown_with_its_warnings_and_a_figure() -> None:
 
 
 # ── What a funnel says, in the words of its units.
-
 
 EVENTS = "A 1:00, B 1:10, A 2:00, A 3:00, B 3:05, C 3:10"
 

@@ -261,19 +261,6 @@ def test_parameters_are_what_was_asked() -> None:
 # ── Steps and exclusions as people write them, and as a report definition holds them.
 
 
-LOG_OF_FUNNEL_STEPS = EventLog.from_frame(
-    pd.DataFrame(
-        {
-            "user": "u",
-            "time": pd.date_range("2026-11-02", periods=3, freq="min"),
-            "event": NAMES,
-            "device": "m",
-            "value": [1.0, 2.0, 3.0],
-        }
-    )
-)
-
-
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
@@ -306,7 +293,7 @@ def test_steps_that_are_none(steps: Any, said: str) -> None:
     with pytest.raises(
         UsageError, match=f"^funnel: .*{said}" if "steps" not in said else said
     ) as e:
-        funnel(LOG_OF_FUNNEL_STEPS, steps)
+        funnel(LOG, steps)
     assert "\n" not in str(e.value)
 
 
@@ -330,9 +317,7 @@ def test_the_ways_to_write_a_step() -> None:
         "any event",
         "Cart",
     ]
-    assert funnel(LOG_OF_FUNNEL_STEPS, written).table["event"].tolist() == [
-        step.name for step in steps
-    ]
+    assert funnel(LOG, written).table["event"].tolist() == [step.name for step in steps]
     assert as_steps(steps) == steps
     assert as_steps(tuple(written)) == steps
 

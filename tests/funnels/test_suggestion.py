@@ -294,7 +294,6 @@ def test_the_planted_order_is_found_among_detours():
 
 # ── Orders and shares of converters, against plain Python.
 
-
 matrices = st.integers(1, 4).flatmap(
     lambda wide: (
         st.lists(st.lists(st.integers(-1, 6), min_size=wide, max_size=wide), max_size=20)

@@ -1,12 +1,18 @@
-"""Which step hides between two steps of a funnel? What those who went on did, and others did not.
+"""What do people do on the way? Steps that hide in a funnel, and small actions beside it.
 
-For each pair of neighboring steps the users who reached the first one are compared: those who
-went on to the second, and those who stopped there. An event that most of the former did on the
-way and most of the latter did not, although they had the time, may be a step that the funnel does
-not show: a form, a page, a choice.
+`hidden_steps` compares, for each pair of neighboring steps, the users who went on from the first
+to the second with those who stopped there. An event that most of the former did on the way and
+most of the latter did not, although they had the time, may be a step that the funnel does not
+show: a form, a page, a choice.
 
-What this module refuses to do: say that the event makes people go on. Those who go on stay
-longer and do more of everything; the comparison is an association and is called one.
+`micro_shares` counts which small actions were done by those who entered, and how many of these
+converted. Everybody has the same time: the action counts if it was done in the period, before or
+after the conversion, and the conversion if it came within the window. Counting only actions before
+the conversion would give those who convert less time for them, and make every action look harmful.
+
+What this module refuses to do: say that an event makes people go on or convert. Those who go on
+stay longer and do more of everything, and those who want to buy do too; the comparison is an
+association and is called one. Whether an action makes them buy is a question that takes a control.
 """
 
 from __future__ import annotations
@@ -21,36 +27,161 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
+from analysis.core import checks
 from analysis.core.periods import Period, period_of
-from analysis.core.result import Result
+from analysis.core.result import Result, records, small
 from analysis.core.schema import US_PER_SECOND, UsageError, human_duration, instant_us
 from analysis.core.wording import count, label, listed, points, share
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
-from analysis.funnels import figures_steps as suggested
-from analysis.funnels import kernels as between
+from analysis.funnels import kernels
 from analysis.funnels.chains import ShardChains
-from analysis.funnels.figures_steps import micro_bars
+from analysis.funnels.figures_steps import hidden_dots, micro_bars
 from analysis.funnels.result import funnel
 from analysis.funnels.search.blocks import NOT_DONE
 from analysis.funnels.spec import ANY_EVENT, Step
 from analysis.statistics.rates import newcombe, q_values, shares, two_proportions, wilson
 
-# ──── funnel_pairs
-#
-# What did users do between two neighboring steps of a funnel, and what those who stopped there?
-#
-# The chains of the funnel say when each step was done; the rows of their users say what happened
-# in between. Counts add over the shards.
+MOST_OF_THEM = 0.5
+
+FALSE_DISCOVERIES = 0.05
+"""The share of false alarms that is accepted among the candidates called hidden."""
+
+_HIDDEN_ASSOCIATION = (
+    "Those who go on stay longer and do more of everything. What they did and others did not goes "
+    "together with going on; whether it makes anyone go on takes an experiment."
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HiddenStepsResult(Result):
+    """The answer of `hidden_steps`.
+
+    ``table`` has up to ``top`` rows per pair of steps, the best candidate first:
+
+    - ``step`` (the first one's number), ``from_event, to_event`` (the steps' names), ``event``,
+    - ``k`` of the ``n`` users who went on did it in between (``rate, low, high``),
+    - ``stopped_k`` of the ``stopped_n`` who stopped did it in the first ``within_seconds``
+      (``stopped_rate, stopped_low, stopped_high``), and ``early_k`` of those who went on did it
+      in that time too (``early_rate, early_low, early_high``),
+    - ``difference, difference_low, difference_high`` of ``rate`` and ``stopped_rate``,
+      ``p_value, q_value``,
+    - ``hidden``: most of those who went on did it, most of those who stopped did not.
+    """
+
+    steps: tuple[Step, ...]
+    tested: int
+
+    def sentence(self) -> str:
+        """The hidden step of every pair that has one, with both shares and their difference."""
+        found = self.table[self.table["hidden"]]
+        if not len(found):
+            first, last = self.steps[0].name, self.steps[-1].name
+            return (
+                f"No step hides between {label(first)} and {label(last)}: none of "
+                f"{count(self.tested)} candidates was done by most who went on and left out by "
+                "most who stopped."
+            )
+        return " ".join(_hidden_sentence(row) for row in records(found.drop_duplicates("step")))
+
+    def figure(self) -> Any:
+        """Per candidate the shares of those who went on and of those who stopped."""
+        return hidden_dots(self.table)
+
+
+def hidden_steps(
+    log: EventLog, steps: Sequence[Any], *, window: Any = "7d", top: int = 5
+) -> HiddenStepsResult:
+    """Is there an event between two steps that those who go on do, and those who stop do not?
+
+    Parameters
+    ----------
+    steps, window : a funnel, as `funnel` takes it; at least two steps. Optional steps are no
+        neighbors: they may be what hides.
+    top : how many candidates to show per pair of steps.
+
+    Returns
+    -------
+    HiddenStepsResult
+        A candidate is every event of the log that is in neither step of a pair and that anybody did
+        there, other steps of the funnel included. Candidates are ranked by the lower limit of
+        the difference.
+
+    Raises
+    ------
+    UsageError
+        If an event or argument is unknown or out of range, or there are fewer than two steps.
+    DataError
+        If the log is empty.
+
+    Notes
+    -----
+    The users are those of the funnel's rates: their best chains among mature entries. Those who
+    went on count what they did strictly between the instants of the two steps. Those who stopped
+    get equal time: their clock starts at the first step of the pair and is cut at the median wait
+    of those who went on, because the longer one looks the more anybody has done. Users who stopped
+    so late that the log ends before this clock does are left out. Half of those who went on had
+    more time than that, some perhaps days; so a second comparison (``early_k``) cuts their clock
+    too, at the same median or at the next step, whichever is earlier. In it they never have more
+    time than those who stopped, and what people do at any time cannot look like a step.
+
+    Difference: Newcombe 1998, *Stat Med* 17:873, method 10, from the Wilson limits l, u of both
+    rates: ``d − sqrt((p₁−l₁)² + (u₂−p₂)²)`` to ``d + sqrt((u₁−p₁)² + (p₂−l₂)²)``. p: score test
+    with pooled variance, two-sided. q: Benjamini & Hochberg 1995, *JRSS B* 57:289, over all
+    candidates of all pairs. A candidate is called hidden if the rate of those who went on lies
+    above one half and that of those who stopped below, both with their whole interval, q < 0.05,
+    and the interval of the second comparison's difference lies above zero.
+
+    Examples
+    --------
+    >>> rows = [(f"u{i}", 0, "cart") for i in range(60)]
+    >>> rows += [(f"u{i}", 5, "form") for i in range(40)]
+    >>> rows += [(f"u{i}", 9, "buy") for i in range(38)]
+    >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    >>> log = EventLog.from_frame(frame.assign(
+    ...     time=pd.Timestamp("2026-01-01") + pd.to_timedelta(frame.time, "min")),
+    ...     covers_until="2026-02-01")
+    >>> hidden_steps(log, ["cart", "buy"]).table[["event", "k", "n", "stopped_k", "stopped_n"]]
+      event   k   n  stopped_k  stopped_n
+    0  form  38  38          2         22
+    """
+    checks.whole("hidden_steps: top", top, least=1)
+    found = funnel(log, steps, window=window)
+    asked = found.steps
+    if len(asked) < 2:
+        raise UsageError(
+            "hidden_steps: one step has nothing between. Give at least two: log.summary()."
+        )
+    pairs = step_pairs(log, asked, found.parts)
+    table = _with_verdicts(_candidates(log, asked, pairs))
+    # Equally high ones by name, so that nothing depends on the order of the log's names.
+    best = ["step", "difference_low", "event"]
+    ranked = table.sort_values(best, ascending=[True, False, True])
+    return HiddenStepsResult(
+        table=ranked.groupby("step", sort=False).head(top).reset_index(drop=True),
+        parameters={
+            "steps": [step.plain() for step in asked],
+            "window": str(window),
+            "top": top,
+        },
+        warnings=(*found.warnings, *_undefined(asked, pairs), _HIDDEN_ASSOCIATION),
+        steps=asked,
+        tested=len(table),
+    )
 
 
 class Pair(NamedTuple):
-    """What happened between two neighboring steps, ``first`` and ``second``, numbered from 1.
+    """Two neighboring steps, and what happened between them.
 
-    ``went_on`` and ``stopped`` are numbers of users, ``within_us`` the median wait of those who
-    went on; ``events`` has a column per candidate (its code in ``codes``) and three rows: how many
-    of the former did it, of the latter, and of the former no later than the latter could.
+    Attributes
+    ----------
+    first, second : the numbers of the steps, from 1.
+    went_on, stopped : numbers of users.
+    within_us : the median wait of those who went on.
+    codes : the codes of the candidates.
+    events : a column per candidate and three rows: how many of those who went on did it, how many
+        of those who stopped, and how many of the former no later than the latter could.
     """
 
     first: int
@@ -63,7 +194,7 @@ class Pair(NamedTuple):
 
 
 class Stretches(NamedTuple):
-    """Users of one shard who reached a step: when, and when the next one (`NOT_DONE`: stopped)."""
+    """Users of a shard who reached a step: when, and when the next one (`NOT_DONE`: stopped)."""
 
     shard: Shard
     users: np.ndarray
@@ -72,7 +203,7 @@ class Stretches(NamedTuple):
 
 
 def step_pairs(log: EventLog, steps: Sequence[Step], parts: Sequence[ShardChains]) -> list[Pair]:
-    """Every step that may not be skipped with the next such one, and what happened in between.
+    """Pair every required step with the next one, and count what happened in between.
 
     Parameters
     ----------
@@ -120,7 +251,7 @@ def _pair(
         for row, keep, end in ((0, on, until), (1, off, until), (2, on, early)):
             arrays = own.shard.time, own.shard.event, own.shard.offsets
             stretch = own.users[keep], own.start[keep], end[keep]
-            counts[row, :names] = between.done_between(*arrays, *stretch, names)
+            counts[row, :names] = kernels.done_between(*arrays, *stretch, names)
             counts[row, names] = keep.sum()
         return counts
 
@@ -131,140 +262,6 @@ def _pair(
     known = bool(went_on and stopped and within)
     codes = np.flatnonzero(np.array(free) & (counts[:, :names].sum(axis=0) > 0) & known)
     return Pair(*neighbors, went_on, stopped, within, codes, counts[:, codes])
-
-
-# ──── funnel_hidden
-
-
-MOST_OF_THEM = 0.5
-
-
-FALSE_DISCOVERIES = 0.05
-
-
-_ASSOCIATION = (
-    "Those who go on stay longer and do more of everything. What they did and others did not goes "
-    "together with going on; whether it makes anyone go on takes an experiment."
-)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class HiddenStepsResult(Result):
-    """The answer of `hidden_steps`.
-
-    ``table`` has up to ``top`` rows per pair of steps, the best candidate first:
-
-    - ``step`` (the first one's number), ``from_event, to_event`` (the steps' names), ``event``,
-    - ``k`` of the ``n`` users who went on did it in between (``rate, low, high``),
-    - ``stopped_k`` of the ``stopped_n`` who stopped did it in the first ``within_seconds``
-      (``stopped_rate, stopped_low, stopped_high``), and ``early_k`` of those who went on did it
-      in that time too (``early_rate, early_low, early_high``),
-    - ``difference, difference_low, difference_high`` of ``rate`` and ``stopped_rate``,
-      ``p_value, q_value``,
-    - ``hidden``: most of those who went on did it, most of those who stopped did not.
-    """
-
-    steps: tuple[Step, ...]
-    tested: int
-
-    def sentence(self) -> str:
-        """The hidden step of every pair that has one, with both shares and their difference."""
-        found = self.table[self.table["hidden"]]
-        if not len(found):
-            first, last = self.steps[0].name, self.steps[-1].name
-            return (
-                f"No step hides between {label(first)} and {label(last)}: none of "
-                f"{count(self.tested)} candidates was done by most who went on and left out by "
-                "most who stopped."
-            )
-        told: list[Any] = list(found.drop_duplicates("step").itertuples())
-        return " ".join(_told(row) for row in told)
-
-    def figure(self) -> Any:
-        """Per candidate the shares of those who went on and of those who stopped."""
-        return suggested.hidden_dots(self.table)
-
-
-def hidden_steps(
-    log: EventLog, steps: Sequence[Any], *, window: Any = "7d", top: int = 5
-) -> HiddenStepsResult:
-    """Is there an event between two steps that those who go on do, and those who stop do not?
-
-    Parameters
-    ----------
-    steps, window : a funnel, as `funnel` takes it; at least two steps. Optional steps are no
-        neighbors: they may be what hides.
-    top : how many candidates to show per pair of steps.
-
-    Returns
-    -------
-    HiddenStepsResult
-        Every event of the log that is in neither step of a pair, and that anybody did there, is a
-        candidate, other steps of the funnel included. Candidates are ranked by the lower limit of
-        the difference.
-
-    Raises
-    ------
-    UsageError
-        If an event or argument is unknown or out of range, or there are fewer than two steps.
-    DataError
-        If the log is empty.
-
-    Notes
-    -----
-    The users are those of the funnel's rates: their best chains among mature entries. Those who
-    went on count what they did strictly between the instants of the two steps. Those who stopped
-    get equal time: their clock starts at the first step of the pair and is cut at the median wait
-    of those who went on, because the longer one looks the more anybody has done. Who stopped so
-    late that the log ends before this clock does is left out. Half of those who went on had more
-    time than that, some perhaps days; so a second comparison (``early_k``) cuts their clock too,
-    at the same median or at the next step, whichever is earlier. In it they never have more time
-    than those who stopped, and what people do at any time cannot look like a step.
-
-    Difference: Newcombe 1998, *Stat Med* 17:873, method 10, from the Wilson limits l, u of both
-    rates: ``d − sqrt((p₁−l₁)² + (u₂−p₂)²)`` to ``d + sqrt((u₁−p₁)² + (p₂−l₂)²)``. p: score test
-    with pooled variance, two-sided. q: Benjamini & Hochberg 1995, *JRSS B* 57:289, over all
-    candidates of all pairs. A candidate is called hidden if the rate of those who went on lies
-    above one half and that of those who stopped below, both with their whole interval, q < 0.05,
-    and the interval of the second comparison's difference lies above zero.
-
-    Examples
-    --------
-    >>> rows = [(f"u{i}", 0, "cart") for i in range(60)]
-    >>> rows += [(f"u{i}", 5, "form") for i in range(40)]
-    >>> rows += [(f"u{i}", 9, "buy") for i in range(38)]
-    >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])
-    >>> log = EventLog.from_frame(frame.assign(
-    ...     time=pd.Timestamp("2026-01-01") + pd.to_timedelta(frame.time, "min")),
-    ...     covers_until="2026-02-01")
-    >>> hidden_steps(log, ["cart", "buy"]).table[["event", "k", "n", "stopped_k", "stopped_n"]]
-      event   k   n  stopped_k  stopped_n
-    0  form  38  38          2         22
-    """
-    if not isinstance(top, int) or top < 1:
-        raise UsageError(f"hidden_steps: top={top!r}. Allowed: a whole number from 1.")
-    found = funnel(log, steps, window=window)
-    asked = found.steps
-    if len(asked) < 2:
-        raise UsageError(
-            "hidden_steps: one step has nothing between. Give at least two: log.summary()."
-        )
-    pairs = step_pairs(log, asked, found.parts)
-    table = _judged(_candidates(log, asked, pairs))
-    # Equally high ones by name, so that nothing depends on the order of the log's names.
-    best = ["step", "difference_low", "event"]
-    ranked = table.sort_values(best, ascending=[True, False, True])
-    return HiddenStepsResult(
-        table=ranked.groupby("step", sort=False).head(top).reset_index(drop=True),
-        parameters={
-            "steps": [step.plain() for step in asked],
-            "window": str(window),
-            "top": top,
-        },
-        warnings=(*found.warnings, *_undefined(asked, pairs), _ASSOCIATION),
-        steps=asked,
-        tested=len(table),
-    )
 
 
 def _candidates(log: EventLog, steps: Sequence[Step], pairs: Sequence[Pair]) -> pd.DataFrame:
@@ -293,8 +290,8 @@ def _candidates(log: EventLog, steps: Sequence[Step], pairs: Sequence[Pair]) -> 
     )
 
 
-def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    """Adds the differences with their intervals, p and q, and which are hidden steps."""
+def _with_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """The candidates with their differences, intervals, p and q, and which are hidden steps."""
     k, early_k, n = (table[name].to_numpy() for name in ("k", "early_k", "n"))
     stopped = table["stopped_k"].to_numpy(), table["stopped_n"].to_numpy()
     difference, low, high = newcombe(k, n, *stopped)
@@ -324,7 +321,7 @@ def _undefined(steps: Sequence[Step], pairs: Sequence[Pair]) -> list[str]:
     return said
 
 
-def _told(row: Any) -> str:
+def _hidden_sentence(row: Any) -> str:
     return (
         f"“{label(row.event)}” may hide between {label(row.from_event)} and {label(row.to_event)}: "
         f"{share(row.k, row.n, row.rate)} of those who went on did it on the way, and "
@@ -335,19 +332,7 @@ def _told(row: Any) -> str:
     )
 
 
-# ──── micro_shares
-#
-# Which small actions were done by those who entered, and how many of these converted?
-#
-# Everybody has the same time: the action counts if it was done in the period, before or after the
-# conversion, and the conversion if it came within the window. Counting only actions before the
-# conversion would give those who convert less time for them, and make every action look harmful.
-#
-# What this module refuses to do: call a difference an effect. People who want to buy do more of
-# everything; whether an action makes them buy is a question that takes a control.
-
-
-_ASSOCIATION_micro_shares = (
+_MICRO_ASSOCIATION = (
     "Small actions and conversions go together for many reasons; those who want to buy do more of "
     "everything. These rates compare people, they do not say what an action causes."
 )
@@ -360,7 +345,7 @@ class MicroSharesResult(Result):
     ``table`` has a row per action, most frequent first: ``event`` (its label), ``events`` (how
     often those who entered did it), ``k`` of ``n`` users did it (``rate, low, high``), ``macro_k``
     of these converted (``macro_rate, macro_low, macro_high``), and of all ``n`` users ``all_k``
-    (``all_rate``). What is about few people is NaN.
+    (``all_rate``). Numbers of few people are NaN.
     """
 
     period: Period
@@ -402,11 +387,11 @@ def micro_shares(
 
     Parameters
     ----------
-    catalog : its secondary events are the actions. steps, window : the funnel, as `funnel` takes
-        it; to convert is to reach the last step.
+    log, min_cell : see `analysis.core.checks`.
+    catalog : its secondary events are the actions.
+    steps, window : the funnel, as `funnel` takes it; to convert is to reach the last step.
     period : (start, end) of the entries and of the actions; naive instants are local times of
         `time_zone`.
-    min_cell : counts of fewer users than this are hidden.
 
     Raises
     ------
@@ -428,20 +413,19 @@ def micro_shares(
     >>> result.table[["event", "k", "n", "macro_k", "all_k"]].to_dict("records")
     [{'event': 'Video start', 'k': 10.0, 'n': 20.0, 'macro_k': 6.0, 'all_k': 10.0}]
     """
-    if not isinstance(min_cell, int) or min_cell < 1:
-        raise UsageError(f"micro_shares: min_cell={min_cell!r}. Allowed: a whole number from 1.")
+    min_cell = checks.min_cell("micro_shares", min_cell)
     asked = period_of(period, time_zone, "micro_shares: period")
     entered = funnel(log, steps, window=window, entered=asked.bounds)
     names = [name for name in catalog.secondary if name in log.event_names]
     counting = partial(
-        _counts,
+        _action_counts,
         codes=[log.event_names.index(name) for name in names],
         bounds=(instant_us(asked.start), instant_us(asked.end)),
         last=len(entered.steps),
     )
     counts = sum(parallel.map_shards(entered.parts, counting), np.zeros((len(names), 3), np.int64))
     everybody = entered.table[["k"]].to_numpy()[[0, -1], 0]
-    table = _table([catalog.label(name) for name in names], counts, everybody, min_cell)
+    table = _actions_table([catalog.label(name) for name in names], counts, everybody, min_cell)
     return MicroSharesResult(
         table=table,
         parameters={
@@ -452,7 +436,7 @@ def micro_shares(
             "time_zone": time_zone,
         },
         warnings=(
-            *_warnings(catalog, names, table, min_cell),
+            *_micro_warnings(catalog, names, table, min_cell),
             *look_ahead_warnings(log, instant_us(asked.start)),
         ),
         period=asked,
@@ -460,7 +444,7 @@ def micro_shares(
     )
 
 
-def _counts(
+def _action_counts(
     part: ShardChains, *, codes: list[int], bounds: tuple[int, int], last: int
 ) -> np.ndarray:
     """Per action: how often it was done, by how many who entered, by how many who converted."""
@@ -472,13 +456,13 @@ def _counts(
     for i, code in enumerate(codes):
         rows = np.flatnonzero(shard.event == code)
         rows = rows[(shard.time[rows] >= low) & (shard.time[rows] < high)]
-        who = np.searchsorted(shard.offsets, rows, side="right") - 1
-        own = people[np.unique(who)]
-        counts[i] = (people[who] > 0).sum(), (own > 0).sum(), (own == 2).sum()
+        user = np.searchsorted(shard.offsets, rows, side="right") - 1
+        own = people[np.unique(user)]
+        counts[i] = (people[user] > 0).sum(), (own > 0).sum(), (own == 2).sum()
     return counts
 
 
-def _table(
+def _actions_table(
     names: list[str], counts: np.ndarray, everybody: np.ndarray, min_cell: int
 ) -> pd.DataFrame:
     entered, converted = (_shown(np.array([float(v)]), min_cell)[0] for v in everybody)
@@ -499,7 +483,7 @@ def _table(
 
 
 def _shown(number: np.ndarray, min_cell: int) -> np.ndarray:
-    return np.where((number > 0) & (number < min_cell), np.nan, number)
+    return np.where(small(number, min_cell), np.nan, number)
 
 
 def _rates(k: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -509,8 +493,10 @@ def _rates(k: np.ndarray, n: np.ndarray) -> np.ndarray:
     return np.column_stack([rate, low, high])
 
 
-def _warnings(catalog: Catalog, names: list[str], table: pd.DataFrame, min_cell: int) -> list[str]:
-    said = [_ASSOCIATION_micro_shares]
+def _micro_warnings(
+    catalog: Catalog, names: list[str], table: pd.DataFrame, min_cell: int
+) -> list[str]:
+    said = [_MICRO_ASSOCIATION]
     unseen = [catalog.label(name) for name in catalog.secondary if name not in names]
     if unseen:
         said.append(f"Never seen in the log: {listed(unseen)}.")

@@ -4,6 +4,10 @@ Each step's rate in one against that in the other, with the interval of the diff
 steps false discoveries are controlled, because the largest of several differences is large by
 chance. The rate of the whole funnel is the one question that is asked and stands by itself.
 
+`change_rows` sets the tables of any two funnels side by side (`periods` asks it too), and
+`suppressed` hides small cells of such a table first, so that nothing hidden is compared, drawn or
+said.
+
 What this module refuses to do: call a difference an effect. Groups differ in more than a name.
 """
 
@@ -16,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.core.result import Result
+from analysis.core.result import Result, small
 from analysis.core.schema import ALL, USER, UsageError, human_duration
 from analysis.funnels.data import FunnelData, group_codes, group_number, required_steps
 from analysis.statistics.rates import (
@@ -30,144 +34,11 @@ from analysis.statistics.rates import (
     wilson,
 )
 
-# ──── period_changes
-#
-# The change of each rate between two funnels, and which changes stand out.
-#
-# Both functions take tables and give tables, so that what is hidden is hidden before anything is
-# compared, drawn or said.
-
-
 STEP, FUNNEL = "step", "funnel"
-
+FROM_FIRST, FROM_PREVIOUS = "from first", "from previous"
 
 FALSE_DISCOVERIES = 0.05
 """The share of false alarms that is accepted among the changes called clear."""
-
-
-_CELLS = [
-    "count",
-    "k",
-    "rate",
-    "rate_low",
-    "rate_high",
-    "step_rate",
-    "low",
-    "high",
-    "median_seconds",
-    "mean_seconds",
-]
-
-
-def suppressed(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """A funnel's table without what is about fewer than `min_cell` users.
-
-    A group into which fewer entered is left out; a step that fewer reached has its numbers set to
-    NaN, and so has every number that gives them away, such as the next step's denominator. Groups
-    that nobody entered are left out too.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"group": "all", "step": [1, 2], "count": [9, 3], "k": [9, 3],
-    ...     "n_first": 9, "n_previous": 9, "rate": [1, 1 / 3], "step_rate": [None, 1 / 3]})
-    >>> suppressed(table, 5)[["count", "k", "rate"]]
-       count    k  rate
-    0    9.0  9.0   1.0
-    1    NaN  NaN   NaN
-    """
-    entered = table.groupby("group", sort=False)["count"].transform("first")
-    kept = table[entered >= max(min_cell, 1)].copy()
-    cells = [name for name in _CELLS if name in kept]
-    kept[[*cells, "n_first", "n_previous"]] = kept[[*cells, "n_first", "n_previous"]].astype(float)
-    few = _few(kept["count"], min_cell) | _few(kept["k"], min_cell)
-    kept.loc[few, cells] = np.nan
-    for denominator, rates in (
-        ("n_previous", ["step_rate", "low", "high"]),
-        ("n_first", ["rate", "rate_low", "rate_high"]),
-    ):
-        few = _few(kept[denominator], min_cell)
-        kept.loc[few, [denominator, *(name for name in rates if name in kept)]] = np.nan
-    return kept.reset_index(drop=True)
-
-
-def _few(number: pd.Series, min_cell: int) -> pd.Series:
-    return (number > 0) & (number < min_cell)
-
-
-def change_rows(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
-    """The rates of two funnels side by side, with the change, its interval, p and q.
-
-    Parameters
-    ----------
-    now, before : tables of two funnels with the same steps; groups are matched by name.
-    """
-    past = {(row.group, row.step): row for row in before.itertuples()}
-    rows = []
-    for _, own in now.groupby("group", sort=False):
-        steps: list[Any] = list(own.sort_values("step").itertuples())
-        for earlier, row in pairwise(steps):
-            rows.append(_row(row, past, basis=STEP, start=earlier))
-        rows.append(_row(steps[-1], past, basis=FUNNEL, start=steps[0]))
-    if not rows:
-        rows = [_nothing()]
-    return _judged(pd.DataFrame(rows))
-
-
-def _row(row: Any, past: dict[Any, Any], *, basis: str, start: Any) -> dict[str, Any]:
-    then = past.get((row.group, row.step))
-    n = row.n_previous if basis == STEP else row.n_first
-    n_before = (then.n_previous if basis == STEP else then.n_first) if then else np.nan
-    k_before = then.k if then else np.nan
-    cells = row.k, n, k_before, n_before
-    change = newcombe(*cells)
-    rate, low, high = (
-        (row.step_rate, row.low, row.high)
-        if basis == STEP and row.step > 1
-        else (row.rate, row.rate_low, row.rate_high)
-    )
-    return {
-        "group": row.group,
-        "step": row.step,
-        "event": row.event,
-        "from_event": start.event,
-        "basis": basis,
-        "rate": rate,
-        "low": low,
-        "high": high,
-        "k": row.k,
-        "n": n,
-        "previous": k_before / n_before if n_before > 0 else np.nan,
-        "previous_k": k_before,
-        "previous_n": n_before,
-        "change": float(change.estimate),
-        "change_low": float(change.low),
-        "change_high": float(change.high),
-        "p_value": float(two_proportions(*cells)),
-    }
-
-
-def _nothing() -> dict[str, Any]:
-    """The row of a funnel that nobody, or hardly anybody, entered."""
-    words = {"group": "all", "step": 1, "event": "", "from_event": "", "basis": FUNNEL}
-    numbers = ["rate", "low", "high", "k", "n", "previous", "previous_k", "previous_n"]
-    numbers += ["change", "change_low", "change_high", "p_value"]
-    return words | dict.fromkeys(numbers, np.nan)
-
-
-def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    table["q_value"] = q_values(table["p_value"], table["basis"] == STEP)
-    excludes = (table["change_low"] > 0) | (table["change_high"] < 0)
-    table["clear"] = np.where(
-        table["basis"] == STEP, table["q_value"] < FALSE_DISCOVERIES, excludes
-    ).astype(bool)
-    return table
-
-
-# ──── funnel_compare
-
-
-FROM_FIRST, FROM_PREVIOUS = "from first", "from previous"
-
 
 _NAMES = {
     "step": "step",
@@ -246,7 +117,7 @@ def compare(result: FunnelData, a: Any, b: Any) -> pd.DataFrame:
         tables = _table_of(result, a), _table_of(result, b)
     rows = change_rows(*tables)
     if result.question.repeats_users:
-        rows = _clustered(rows, *tables)
+        rows = _with_effective_sizes(rows, *tables)
     rows["denominator"] = [FROM_FIRST if basis == FUNNEL else FROM_PREVIOUS for basis in rows.basis]
     return rows[list(_NAMES)].rename(columns=_NAMES)
 
@@ -270,8 +141,7 @@ def _check_same(result: FunnelData, other: FunnelData) -> None:
 
 
 def _table_of(result: FunnelData, group: Any) -> pd.DataFrame:
-    """The table of a group, or of all groups together, as the one group of its name."""
-    table = result.table
+    """The table of a group, or of all groups together, under the name of one group."""
     table = result.table
     if group is not None:
         group_number(result, group, "compare")
@@ -282,7 +152,7 @@ def _table_of(result: FunnelData, group: Any) -> pd.DataFrame:
     whole = table.groupby(["step", "event"], as_index=False, sort=False)[counts].sum()
     k, n_first, n_previous = (whole[name].to_numpy() for name in counts[1:])
     whole["rate"], whole["step_rate"] = ratio(k, n_first), ratio(k, n_previous)
-    sizes = _sizes(result) if result.question.repeats_users else (n_first, n_previous)
+    sizes = _sizes_of_all(result) if result.question.repeats_users else (n_first, n_previous)
     whole["rate_low"], whole["rate_high"] = _limits(whole["rate"], sizes[0])
     whole["low"], whole["high"] = _limits(whole["step_rate"], sizes[1])
     return whole.assign(group=ALL)
@@ -292,7 +162,7 @@ def _limits(rate: pd.Series, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return wilson(rate.fillna(0) * size, size)
 
 
-def _sizes(result: FunnelData) -> tuple[np.ndarray, np.ndarray]:
+def _sizes_of_all(result: FunnelData) -> tuple[np.ndarray, np.ndarray]:
     """The effective sizes behind the rates from first and from previous, all groups together."""
     attempts = result.mature_attempts
     attempts = attempts[group_codes(result, attempts) >= 0]
@@ -308,7 +178,7 @@ def _sizes(result: FunnelData) -> tuple[np.ndarray, np.ndarray]:
     return np.array(first), np.array(previous)
 
 
-def _clustered(rows: pd.DataFrame, one: pd.DataFrame, two: pd.DataFrame) -> pd.DataFrame:
+def _with_effective_sizes(rows: pd.DataFrame, one: pd.DataFrame, two: pd.DataFrame) -> pd.DataFrame:
     """The rows with limits, p and q of the effective sizes that the tables' limits rest on."""
     for i, row in rows.iterrows():
         limits = ["rate", "rate_low", "rate_high"]
@@ -320,10 +190,7 @@ def _clustered(rows: pd.DataFrame, one: pd.DataFrame, two: pd.DataFrame) -> pd.D
             rows.loc[i, ["change_low", "change_high"]] = float(found.low), float(found.high)
             m, n = _size(*a), _size(*b)
             rows.loc[i, "p_value"] = float(two_proportions(a[0] * m, m, b[0] * n, n))
-    rows["q_value"] = q_values(rows["p_value"], rows["basis"] == STEP)
-    excludes = (rows["change_low"] > 0) | (rows["change_high"] < 0)
-    unlikely = rows["q_value"] < FALSE_DISCOVERIES
-    return rows.assign(clear=unlikely.where(rows["basis"] == STEP, excludes).astype(bool))
+    return _with_verdicts(rows)
 
 
 def _size(rate: float, low: float, high: float) -> float:
@@ -338,3 +205,118 @@ def _size(rate: float, low: float, high: float) -> float:
     if rate < 0.5:
         rate, low, high = 1 - rate, 1 - high, 1 - low
     return float(square / (rate**2 / (low * high) - 1))
+
+
+def change_rows(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """The rates of two funnels side by side, with the change, its interval, p and q.
+
+    Parameters
+    ----------
+    now, before : tables of two funnels with the same steps; groups are matched by name.
+    """
+    past = {(row.group, row.step): row for row in before.itertuples()}
+    rows = []
+    for _, own in now.groupby("group", sort=False):
+        steps: list[Any] = list(own.sort_values("step").itertuples())
+        for earlier, row in pairwise(steps):
+            rows.append(_change_row(row, past, basis=STEP, start=earlier))
+        rows.append(_change_row(steps[-1], past, basis=FUNNEL, start=steps[0]))
+    if not rows:
+        rows = [_empty_row()]
+    return _with_verdicts(pd.DataFrame(rows))
+
+
+def _change_row(row: Any, past: dict[Any, Any], *, basis: str, start: Any) -> dict[str, Any]:
+    then = past.get((row.group, row.step))
+    n = row.n_previous if basis == STEP else row.n_first
+    n_before = (then.n_previous if basis == STEP else then.n_first) if then else np.nan
+    k_before = then.k if then else np.nan
+    cells = row.k, n, k_before, n_before
+    change = newcombe(*cells)
+    rate, low, high = (
+        (row.step_rate, row.low, row.high)
+        if basis == STEP and row.step > 1
+        else (row.rate, row.rate_low, row.rate_high)
+    )
+    return {
+        "group": row.group,
+        "step": row.step,
+        "event": row.event,
+        "from_event": start.event,
+        "basis": basis,
+        "rate": rate,
+        "low": low,
+        "high": high,
+        "k": row.k,
+        "n": n,
+        "previous": k_before / n_before if n_before > 0 else np.nan,
+        "previous_k": k_before,
+        "previous_n": n_before,
+        "change": float(change.estimate),
+        "change_low": float(change.low),
+        "change_high": float(change.high),
+        "p_value": float(two_proportions(*cells)),
+    }
+
+
+def _empty_row() -> dict[str, Any]:
+    """The row of a funnel that nobody, or hardly anybody, entered."""
+    words = {"group": "all", "step": 1, "event": "", "from_event": "", "basis": FUNNEL}
+    numbers = ["rate", "low", "high", "k", "n", "previous", "previous_k", "previous_n"]
+    numbers += ["change", "change_low", "change_high", "p_value"]
+    return words | dict.fromkeys(numbers, np.nan)
+
+
+def _with_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with q values over the steps, and which changes are clear."""
+    table["q_value"] = q_values(table["p_value"], table["basis"] == STEP)
+    excludes = (table["change_low"] > 0) | (table["change_high"] < 0)
+    table["clear"] = np.where(
+        table["basis"] == STEP, table["q_value"] < FALSE_DISCOVERIES, excludes
+    ).astype(bool)
+    return table
+
+
+_CELLS = [
+    "count",
+    "k",
+    "rate",
+    "rate_low",
+    "rate_high",
+    "step_rate",
+    "low",
+    "high",
+    "median_seconds",
+    "mean_seconds",
+]
+
+
+def suppressed(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """Hide numbers of fewer than `min_cell` users in a funnel's table.
+
+    A group that fewer entered is left out, as is one that nobody entered. A step that fewer reached
+    has its numbers set to NaN, and so has every number that gives them away, such as the next
+    step's denominator.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"group": "all", "step": [1, 2], "count": [9, 3], "k": [9, 3],
+    ...     "n_first": 9, "n_previous": 9, "rate": [1, 1 / 3], "step_rate": [None, 1 / 3]})
+    >>> suppressed(table, 5)[["count", "k", "rate"]]
+       count    k  rate
+    0    9.0  9.0   1.0
+    1    NaN  NaN   NaN
+    """
+    entered = table.groupby("group", sort=False)["count"].transform("first")
+    kept = table[entered >= max(min_cell, 1)].copy()
+    cells = [name for name in _CELLS if name in kept]
+    kept[[*cells, "n_first", "n_previous"]] = kept[[*cells, "n_first", "n_previous"]].astype(float)
+    few = small(kept["count"], min_cell) | small(kept["k"], min_cell)
+    kept.loc[few, cells] = np.nan
+    for denominator, rates in (
+        ("n_previous", ["step_rate", "low", "high"]),
+        ("n_first", ["rate", "rate_low", "rate_high"]),
+    ):
+        few = small(kept[denominator], min_cell)
+        kept.loc[few, [denominator, *(name for name in rates if name in kept)]] = np.nan
+    return kept.reset_index(drop=True)

@@ -1,4 +1,19 @@
-"""The answer of a comparison of two periods: its tables, sentence, numbers and figures."""
+"""What changed against the week before? The funnel of one period beside that of the one before.
+
+People are selected by when they enter and then followed for the whole window, so the last days of
+a period count as much as the first. The change of the conversion rate is the one question that is
+asked, and its interval answers it. Which step or group moved is a search among many: there a
+change is called clear only where it stands out after false-discovery control over all of them,
+and where none does, that is what is said.
+
+The headline is for people who read no tables: the rate comes first, with its count; then the
+change, with its interval, or that there is no clear one; then where it happened, but only where
+that is clear of chance.
+
+What this module refuses to do: compare a period that is not over with one that is, as if both
+were final; name a culprit because it has the largest difference; show a group of a few people. It
+hides small cells, but not against someone who subtracts the groups shown from the total.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +25,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.core import checks
 from analysis.core.periods import Period, period_before, period_of, surrounding
 from analysis.core.result import Result
-from analysis.core.schema import ALL, UsageError, human_duration, instant_us, timestamp
+from analysis.core.schema import ALL, human_duration, instant_us, timestamp
 from analysis.core.wording import count, day, group_name, label, percent, points
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.funnels.compare import FUNNEL, STEP, change_rows, suppressed
@@ -24,12 +40,316 @@ from analysis.plotting.intervals import step_changes
 from analysis.plotting.trend import rate_trend
 from analysis.statistics.rates import wilson
 
-# ──── period_words
-#
-# How a comparison of two periods is said: a headline for people who read no tables.
-#
-# The rate comes first, with its count; then the change, with its interval, or that there is no
-# clear one; then where it happened, but only where that is clear of chance.
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PeriodResult(Result):
+    """The answer of `compare_periods`.
+
+    ``table`` has a row per group (``"all"`` first) and step from the second on, and one for the
+    whole funnel: ``group, step, event, from_event, basis`` (``"step"``: of those at the step
+    before; ``"funnel"``: of those who entered), ``rate, low, high, k, n, previous, previous_k,
+    previous_n, change, change_low, change_high`` (fractions), ``p_value, q_value, clear``. Counts
+    are of users with mature entries; hidden or undefined numbers are NaN.
+
+    ``funnel_table`` and ``previous_table`` hold the funnels of both periods, in the form that
+    `funnel` gives, all together and by group, with small cells hidden.
+    """
+
+    period: Period
+    previous: Period
+    funnel_table: pd.DataFrame
+    previous_table: pd.DataFrame
+    steps: tuple[Step, ...]
+    window_us: int
+    covers_until: pd.Timestamp
+    log_start: Any
+    ask: Callable[..., FunnelData] = field(repr=False)
+
+    @property
+    def entered(self) -> tuple[float, float]:
+        """Users who entered in the period, and in the one before; all entries."""
+        return _first(self.funnel_table, "count"), _first(self.previous_table, "count")
+
+    @property
+    def mature(self) -> float:
+        """Users of the period whose whole window the log covers; NaN where they are few."""
+        return _first(self.funnel_table, "k")
+
+    @property
+    def overall(self) -> pd.Series:
+        """The row of the table on the whole funnel, all groups together."""
+        rows = self.table[(self.table["basis"] == FUNNEL) & (self.table["group"] == ALL)]
+        return rows.iloc[0]
+
+    @property
+    def is_over(self) -> bool:
+        """Does the log cover the whole period? Its counts can be compared only then."""
+        return bool(self.period.end <= self.covers_until)
+
+    @property
+    def has_groups(self) -> bool:
+        """Was there a breakdown, and is a group of it large enough to show?"""
+        return bool((self.table["group"] != ALL).any())
+
+    def sentence(self) -> str:
+        """The conversion rate, its change, and where it changed: the headline."""
+        return " ".join(self.sentences)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The sentence in its parts: the rate and its change first, then the place."""
+        return tuple(sentences(self))
+
+    def numbers(self) -> dict[str, dict[str, Any]]:
+        """The numbers of the headline as plain data, undefined is None: for ``numbers.json``.
+
+        ``macro_rate``, ``entered`` and a rate per step, all groups together.
+        """
+        now, before = self.entered
+        said = {
+            "macro_rate": _number(self.overall),
+            "entered": {
+                "value": _plain(now),
+                "previous": _plain(before),
+                "change": _plain(now - before) if self.is_over else None,
+            },
+        }
+        rows = self.table[(self.table["basis"] == STEP) & (self.table["group"] == ALL)]
+        by_step = {row["step"]: row for row in rows.to_dict("records")}
+        for number, step in enumerate(self.steps[1:], start=2):
+            name = "_or_".join(step.events)
+            key = f"{name}_rate" if f"{name}_rate" not in said else f"{name}_{number}_rate"
+            said[key] = _number(by_step.get(number, {}))
+        return said
+
+    def trend(self, periods: int = 12) -> pd.DataFrame:
+        """The conversion rate of the last so many periods, this one and the next ones included.
+
+        Columns as in `FunnelResult.trend`. Periods that begin before the log are left out; small
+        cells are hidden.
+        """
+        few = int(self.parameters["min_cell"])
+        rows = []
+        for period in surrounding(self.period, periods, self.log_start, self.covers_until):
+            whole = self.ask(entered=period.bounds).table
+            shown = suppressed(whole, few)
+            # A period that nobody entered has counts of 0; one of a few people has none to show.
+            hidden = dict.fromkeys(["count", "k"], np.nan if whole["count"].iloc[0] else 0)
+            first, last = (shown.iloc[0], shown.iloc[-1]) if len(shown) else (hidden, hidden)
+            rows.append(
+                {
+                    "group": ALL,
+                    "start": period.bounds[0],
+                    "end": period.bounds[1],
+                    "entered": first["count"],
+                    "k": last["k"],
+                    "n": first["k"],
+                    "mature": instant_us(period.end) + self.window_us
+                    <= instant_us(self.covers_until),
+                }
+            )
+        return _with_rates(pd.DataFrame(rows))
+
+    def figure(self) -> Any:
+        """The change of each step's rate, by group, with intervals."""
+        rows = self.table[self.table["basis"] == STEP]
+        return step_changes(rows[(rows["group"] != ALL) | (not self.has_groups)])
+
+    def funnel_figure(self) -> Any:
+        """The funnel of the period, by group where there is a breakdown."""
+        table = self.funnel_table
+        return funnel_bars(table[(table["group"] != ALL) | (not self.has_groups)])
+
+    def trend_figure(self, periods: int = 12) -> Any:
+        """The conversion rate period by period, with this one marked."""
+        return rate_trend(
+            self.trend(periods), current=self.period.start, time_zone=self.period.time_zone
+        )
+
+
+def _with_rates(table: pd.DataFrame) -> pd.DataFrame:
+    k, n = table["k"].fillna(0), table["n"].fillna(0).where(table["k"].notna(), 0)
+    low, high = wilson(k, n)
+    return table.assign(rate=(k / n.where(n > 0)), low=low, high=high)[
+        ["group", "start", "end", "entered", "k", "n", "rate", "low", "high", "mature"]
+    ]
+
+
+def _first(table: pd.DataFrame, column: str) -> float:
+    rows = table[(table["group"] == ALL) & (table["step"] == 1)]
+    return float(rows[column].iloc[0]) if len(rows) else 0.0
+
+
+def _plain(number: Any) -> Any:
+    if pd.isna(number):
+        return None
+    return int(number) if float(number).is_integer() and abs(number) > 1 else float(number)
+
+
+def _number(row: Mapping[Any, Any] | pd.Series) -> dict[str, Any]:
+    fields = {"value": "rate"} | {
+        name: name
+        for name in ("low", "high", "n", "k", "previous", "change", "change_low", "change_high")
+    }
+    return {name: _plain(row.get(column, np.nan)) for name, column in fields.items()}
+
+
+def compare_periods(
+    log: EventLog,
+    steps: Sequence[Any],
+    *,
+    period: tuple[Any, Any],
+    previous: tuple[Any, Any] | None = None,
+    window: Any = "7d",
+    by: str | Sequence[str] | None = None,
+    min_cell: int = 5,
+    time_zone: str = "UTC",
+) -> PeriodResult:
+    """Did more or fewer get through than the period before, and where did that change?
+
+    Parameters
+    ----------
+    log : the events, not cut to the period, which would cut history and follow-up.
+    steps, window, by : as `funnel` takes them.
+    period : (start, end) of the entries, `end` excluded. Naive instants are local times of
+        `time_zone`.
+    previous : the period to compare with; default: the one of the same length directly before,
+        a calendar month for a calendar month.
+    min_cell : groups and counts of fewer users than this are left out of everything; 1 shows all.
+
+    Returns
+    -------
+    PeriodResult
+
+    Raises
+    ------
+    UsageError
+        If an argument is unknown or out of range, or the period ends before it starts.
+    DataError
+        If the log is empty.
+
+    Notes
+    -----
+    Changes have Newcombe's interval (1998, *Stat Med* 17:873), which takes the two periods as
+    independent. p values are of the score test for two proportions; q values are Benjamini &
+    Hochberg's (1995, *JRSS B* 57:289) over every step of every group and of all together.
+
+    Examples
+    --------
+    >>> days = ["2026-01-01"] * 9 + ["2026-01-08"] * 8
+    >>> rows = [(f"u{i}", day, "cart") for i, day in enumerate(days)]
+    >>> rows += [(f"u{i}", day, "purchase") for i, day in enumerate(days) if i not in (6, 7, 8)]
+    >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    >>> log = EventLog.from_frame(frame.assign(time=pd.to_datetime(frame.time)),
+    ...                           covers_until="2026-02-01")
+    >>> week = compare_periods(log, ["cart", "purchase"], period=("2026-01-08", "2026-01-15"))
+    >>> week.numbers()["macro_rate"]["value"], round(week.numbers()["macro_rate"]["change"], 3)
+    (1.0, 0.333)
+    """
+    min_cell = checks.min_cell("compare_periods", min_cell)
+    now = period_of(period, time_zone, "compare_periods: period")
+    before = period_before(now)
+    if previous is not None:
+        before = period_of(previous, time_zone, "compare_periods: previous")
+    ask = partial(funnel, log, steps, window=window)
+    overall = [ask(entered=p.bounds) for p in (now, before)]
+    groups = [ask(entered=p.bounds, by=by) for p in (now, before)] if by else []
+    current = _shown([overall[0], *groups[:1]], min_cell)
+    past = _shown([overall[1], *groups[1:]], min_cell)
+    parameters = {
+        "steps": [step.plain() for step in overall[0].steps],
+        "period": [str(now.start), str(now.end)],
+        "previous": [str(before.start), str(before.end)],
+        "window": str(window),
+        "by": by if by is None or isinstance(by, str) else list(by),
+        "min_cell": min_cell,
+        "time_zone": time_zone,
+    }
+    left_out = _hidden(groups[0] if groups else overall[0], min_cell)
+    return PeriodResult(
+        table=change_rows(current, past),
+        parameters=parameters,
+        warnings=(*_warnings(log, (now, before), overall, min_cell), *left_out),
+        period=now,
+        previous=before,
+        funnel_table=current,
+        previous_table=past,
+        steps=overall[0].steps,
+        window_us=overall[0].window_us,
+        covers_until=log.covers_until,
+        log_start=log.start,
+        ask=overall[0].ask,
+    )
+
+
+def _shown(views: list[FunnelResult], min_cell: int) -> pd.DataFrame:
+    tables = [suppressed(view.table, min_cell) for view in views]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _warnings(
+    log: EventLog, periods: tuple[Period, Period], views: list[FunnelResult], min_cell: int
+) -> list[str]:
+    now, before = periods
+    # The earlier period may lie before what picked them where the later one does not.
+    said = list(
+        dict.fromkeys([*views[0].warnings, *look_ahead_warnings(log, instant_us(before.start))])
+    )
+    if instant_us(now.end) > log.covers_until_us:
+        said.append(not_over(now, log.covers_until))
+    first: Any = log.start
+    if log.events and before.start < first.tz_convert(before.time_zone).normalize():
+        said.append(begins_late(before, first))
+    both = sum(
+        len(np.intersect1d(a.users[a.chosen], b.users[b.chosen]))
+        for a, b in zip(views[0].parts, views[1].parts, strict=True)
+    )
+    if both:
+        said.append(in_both(both, int(views[0].table["count"].iloc[0]), min_cell))
+    return said
+
+
+def not_over(period: Period, until: pd.Timestamp) -> str:
+    """The caveat of a period that is still running."""
+    covered = until.tz_convert(period.time_zone)
+    return (
+        f"The log is complete up to {day(covered, year=True)} {covered:%H:%M} only: the period "
+        f"{period.name} is not over, and fewer people than in a whole one are in it."
+    )
+
+
+def begins_late(before: Period, start: pd.Timestamp) -> str:
+    """The caveat of a comparison with a period that the log does not hold whole."""
+    first = day(start.tz_convert(before.time_zone), year=True)
+    return (
+        f"The log begins on {first}, so the period it is compared with ({before.name}) is not "
+        "in it, or not whole: read the change with care."
+    )
+
+
+def in_both(both: int, entered: int, min_cell: int) -> str:
+    """The caveat of people who are in both samples."""
+    people = f"Fewer than {min_cell}" if both < min_cell else count(both)
+    return (
+        f"{people} of {count(entered)} users entered in both periods. The intervals take the "
+        "periods as independent; where the same people behave alike in both, they are too wide."
+    )
+
+
+def _hidden(view: FunnelResult, min_cell: int) -> list[str]:
+    """The caveats of groups and steps that are about too few people."""
+    before, after = view.table, suppressed(view.table, min_cell)
+    entered = before[(before["step"] == 1) & (before["count"] > 0)]
+    groups = len(entered) - int((after["step"] == 1).sum())
+    cells = int(after["k"].isna().sum())
+    said = []
+    if groups:
+        what = "group" if groups == 1 else "groups"
+        said.append(f"{count(groups)} {what} of fewer than {min_cell} users left out.")
+    if cells:
+        what = "step count" if cells == 1 else "step counts"
+        said.append(f"{count(cells)} {what} of fewer than {min_cell} users hidden.")
+    return said
 
 
 def sentences(result: PeriodResult) -> list[str]:
@@ -147,337 +467,3 @@ def _instead(row: pd.Series) -> str:
 
 def _named(name: Any) -> str:
     return f"“{label(name)}”"
-
-
-def not_over(period: Period, until: pd.Timestamp) -> str:
-    """The caveat of a period that is still running."""
-    covered = until.tz_convert(period.time_zone)
-    return (
-        f"The log is complete up to {day(covered, year=True)} {covered:%H:%M} only: the period "
-        f"{period.name} is not over, and fewer people than in a whole one are in it."
-    )
-
-
-def begins_late(before: Period, start: pd.Timestamp) -> str:
-    """The caveat of a comparison with a period that the log does not hold whole."""
-    first = day(start.tz_convert(before.time_zone), year=True)
-    return (
-        f"The log begins on {first}, so the period it is compared with ({before.name}) is not "
-        "in it, or not whole: read the change with care."
-    )
-
-
-def in_both(both: int, entered: int, min_cell: int) -> str:
-    """The caveat of people who are in both samples."""
-    people = f"Fewer than {min_cell}" if both < min_cell else count(both)
-    return (
-        f"{people} of {count(entered)} users entered in both periods. The intervals take the "
-        "periods as independent; where the same people behave alike in both, they are too wide."
-    )
-
-
-def hidden(groups: int, cells: int, min_cell: int) -> list[str]:
-    """What was left out because it is about too few people."""
-    said = []
-    if groups:
-        what = "group" if groups == 1 else "groups"
-        said.append(f"{count(groups)} {what} of fewer than {min_cell} users left out.")
-    if cells:
-        what = "step count" if cells == 1 else "step counts"
-        said.append(f"{count(cells)} {what} of fewer than {min_cell} users hidden.")
-    return said
-
-
-# ──── period_result
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PeriodResult(Result):
-    """The answer of `compare_periods`.
-
-    ``table`` has a row per group (``"all"`` first) and step from the second on, and one for the
-    whole funnel: ``group, step, event, from_event, basis`` (``"step"``: of those at the step
-    before; ``"funnel"``: of those who entered), ``rate, low, high, k, n, previous, previous_k,
-    previous_n, change, change_low, change_high`` (fractions), ``p_value, q_value, clear``. Counts
-    are users with mature entries; what is hidden or undefined is NaN.
-
-    ``funnel_table`` and ``previous_table`` hold the funnels of both periods, in the form that
-    `funnel` gives, all together and by group, with small cells hidden.
-    """
-
-    period: Period
-    previous: Period
-    funnel_table: pd.DataFrame
-    previous_table: pd.DataFrame
-    steps: tuple[Step, ...]
-    window_us: int
-    covers_until: pd.Timestamp
-    log_start: Any
-    ask: Callable[..., FunnelData] = field(repr=False)
-
-    @property
-    def entered(self) -> tuple[float, float]:
-        """Users who entered in the period, and in the one before; all entries."""
-        return _first(self.funnel_table, "count"), _first(self.previous_table, "count")
-
-    @property
-    def mature(self) -> float:
-        """Users of the period whose whole window the log covers; NaN where they are few."""
-        return _first(self.funnel_table, "k")
-
-    @property
-    def overall(self) -> pd.Series:
-        """The row of the table on the whole funnel, all groups together."""
-        rows = self.table[(self.table["basis"] == FUNNEL) & (self.table["group"] == ALL)]
-        return rows.iloc[0]
-
-    @property
-    def is_over(self) -> bool:
-        """Does the log cover the whole period? Its counts can be compared only then."""
-        return bool(self.period.end <= self.covers_until)
-
-    @property
-    def has_groups(self) -> bool:
-        """Was there a breakdown, and is a group of it large enough to show?"""
-        return bool((self.table["group"] != ALL).any())
-
-    def sentence(self) -> str:
-        """The conversion rate, its change, and where it changed: the headline."""
-        return " ".join(self.sentences)
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """The sentence in its parts: the rate and its change first, then the place."""
-        return tuple(sentences(self))
-
-    def numbers(self) -> dict[str, dict[str, Any]]:
-        """The numbers of the headline as plain data, undefined is None: for ``numbers.json``.
-
-        ``macro_rate``, ``entered`` and a rate per step, all groups together.
-        """
-        now, before = self.entered
-        said = {
-            "macro_rate": _as_number(self.overall),
-            "entered": {
-                "value": _plain(now),
-                "previous": _plain(before),
-                "change": _plain(now - before) if self.is_over else None,
-            },
-        }
-        rows = self.table[(self.table["basis"] == STEP) & (self.table["group"] == ALL)]
-        by_step = {row["step"]: row for row in rows.to_dict("records")}
-        for number, step in enumerate(self.steps[1:], start=2):
-            name = "_or_".join(step.events)
-            key = f"{name}_rate" if f"{name}_rate" not in said else f"{name}_{number}_rate"
-            said[key] = _as_number(by_step.get(number, {}))
-        return said
-
-    def trend(self, periods: int = 12) -> pd.DataFrame:
-        """The conversion rate of the last so many periods, this one and the next ones included.
-
-        Columns as in `FunnelResult.trend`. Periods that begin before the log are left out; small
-        cells are hidden.
-        """
-        few = int(self.parameters["min_cell"])
-        rows = []
-        for period in surrounding(self.period, periods, self.log_start, self.covers_until):
-            whole = self.ask(entered=period.bounds).table
-            shown = suppressed(whole, few)
-            # A period that nobody entered has counts of 0; one of a few people has none to show.
-            hidden = dict.fromkeys(["count", "k"], np.nan if whole["count"].iloc[0] else 0)
-            first, last = (shown.iloc[0], shown.iloc[-1]) if len(shown) else (hidden, hidden)
-            rows.append(
-                {
-                    "group": ALL,
-                    "start": period.bounds[0],
-                    "end": period.bounds[1],
-                    "entered": first["count"],
-                    "k": last["k"],
-                    "n": first["k"],
-                    "mature": instant_us(period.end) + self.window_us
-                    <= instant_us(self.covers_until),
-                }
-            )
-        return _with_rates(pd.DataFrame(rows))
-
-    def figure(self) -> Any:
-        """The change of each step's rate, by group, with intervals."""
-        rows = self.table[self.table["basis"] == STEP]
-        return step_changes(rows[(rows["group"] != ALL) | (not self.has_groups)])
-
-    def funnel_figure(self) -> Any:
-        """The funnel of the period, by group where there is a breakdown."""
-        table = self.funnel_table
-        return funnel_bars(table[(table["group"] != ALL) | (not self.has_groups)])
-
-    def trend_figure(self, periods: int = 12) -> Any:
-        """The conversion rate period by period, with this one marked."""
-        return rate_trend(
-            self.trend(periods), current=self.period.start, time_zone=self.period.time_zone
-        )
-
-
-def _with_rates(table: pd.DataFrame) -> pd.DataFrame:
-    k, n = table["k"].fillna(0), table["n"].fillna(0).where(table["k"].notna(), 0)
-    low, high = wilson(k, n)
-    return table.assign(rate=(k / n.where(n > 0)), low=low, high=high)[
-        ["group", "start", "end", "entered", "k", "n", "rate", "low", "high", "mature"]
-    ]
-
-
-def _first(table: pd.DataFrame, column: str) -> float:
-    rows = table[(table["group"] == ALL) & (table["step"] == 1)]
-    return float(rows[column].iloc[0]) if len(rows) else 0.0
-
-
-def _plain(number: Any) -> Any:
-    if pd.isna(number):
-        return None
-    return int(number) if float(number).is_integer() and abs(number) > 1 else float(number)
-
-
-def _as_number(row: Mapping[Any, Any] | pd.Series) -> dict[str, Any]:
-    fields = {"value": "rate"} | {
-        name: name
-        for name in ("low", "high", "n", "k", "previous", "change", "change_low", "change_high")
-    }
-    return {name: _plain(row.get(column, np.nan)) for name, column in fields.items()}
-
-
-# ──── periods
-#
-# What changed against the week before? The funnel of one period beside that of the one before.
-#
-# People are selected by when they enter and then followed for the whole window, so the last days of
-# a period count as much as the first. The change of the conversion rate is the one question that is
-# asked, and its interval answers it. Which step or group moved is a search among many: there a
-# change is called clear only where it stands out after false-discovery control over all of them,
-# and where none does, that is what is said.
-#
-# What this module refuses to do: compare a period that is not over with one that is, as if both
-# were final; name a culprit because it has the largest difference; show a group of a few people. It
-# hides small cells, but not against someone who subtracts the groups shown from the total.
-
-
-def compare_periods(
-    log: EventLog,
-    steps: Sequence[Any],
-    *,
-    period: tuple[Any, Any],
-    previous: tuple[Any, Any] | None = None,
-    window: Any = "7d",
-    by: str | Sequence[str] | None = None,
-    min_cell: int = 5,
-    time_zone: str = "UTC",
-) -> PeriodResult:
-    """Did more or fewer get through than the period before, and where did that change?
-
-    Parameters
-    ----------
-    log : the events; not cut to the period, which would cut history and follow-up.
-    steps, window, by : as `funnel` takes them.
-    period : (start, end) of the entries, `end` excluded. Naive instants are local times of
-        `time_zone`.
-    previous : the period to compare with; default: the one of the same length directly before,
-        a calendar month for a calendar month.
-    min_cell : groups and counts of fewer users than this are left out of everything; 1 shows all.
-
-    Returns
-    -------
-    PeriodResult
-
-    Raises
-    ------
-    UsageError
-        If an argument is unknown or out of range, or the period ends before it starts.
-    DataError
-        If the log is empty.
-
-    Notes
-    -----
-    Changes have Newcombe's interval (1998, *Stat Med* 17:873), which takes the two periods as
-    independent. p values are of the score test for two proportions; q values are Benjamini &
-    Hochberg's (1995, *JRSS B* 57:289) over every step of every group and of all together.
-
-    Examples
-    --------
-    >>> days = ["2026-01-01"] * 9 + ["2026-01-08"] * 8
-    >>> rows = [(f"u{i}", day, "cart") for i, day in enumerate(days)]
-    >>> rows += [(f"u{i}", day, "purchase") for i, day in enumerate(days) if i not in (6, 7, 8)]
-    >>> frame = pd.DataFrame(rows, columns=["user", "time", "event"])
-    >>> log = EventLog.from_frame(frame.assign(time=pd.to_datetime(frame.time)),
-    ...                           covers_until="2026-02-01")
-    >>> week = compare_periods(log, ["cart", "purchase"], period=("2026-01-08", "2026-01-15"))
-    >>> week.numbers()["macro_rate"]["value"], round(week.numbers()["macro_rate"]["change"], 3)
-    (1.0, 0.333)
-    """
-    if not isinstance(min_cell, int) or min_cell < 1:
-        raise UsageError(f"compare_periods: min_cell={min_cell!r}. Allowed: a whole number from 1.")
-    now = period_of(period, time_zone, "compare_periods: period")
-    before = period_before(now)
-    if previous is not None:
-        before = period_of(previous, time_zone, "compare_periods: previous")
-    ask = partial(funnel, log, steps, window=window)
-    overall = [ask(entered=p.bounds) for p in (now, before)]
-    groups = [ask(entered=p.bounds, by=by) for p in (now, before)] if by else []
-    current = _shown([overall[0], *groups[:1]], min_cell)
-    past = _shown([overall[1], *groups[1:]], min_cell)
-    parameters = {
-        "steps": [step.plain() for step in overall[0].steps],
-        "period": [str(now.start), str(now.end)],
-        "previous": [str(before.start), str(before.end)],
-        "window": str(window),
-        "by": by if by is None or isinstance(by, str) else list(by),
-        "min_cell": min_cell,
-        "time_zone": time_zone,
-    }
-    hidden = [note for view in (groups or overall)[:1] for note in _hidden(view, min_cell)]
-    return PeriodResult(
-        table=change_rows(current, past),
-        parameters=parameters,
-        warnings=tuple(_warnings(log, (now, before), overall, min_cell) + hidden),
-        period=now,
-        previous=before,
-        funnel_table=current,
-        previous_table=past,
-        steps=overall[0].steps,
-        window_us=overall[0].window_us,
-        covers_until=log.covers_until,
-        log_start=log.start,
-        ask=overall[0].ask,
-    )
-
-
-def _shown(views: list[FunnelResult], min_cell: int) -> pd.DataFrame:
-    tables = [suppressed(view.table, min_cell) for view in views]
-    return pd.concat(tables, ignore_index=True)
-
-
-def _warnings(
-    log: EventLog, periods: tuple[Period, Period], views: list[FunnelResult], min_cell: int
-) -> list[str]:
-    now, before = periods
-    # The earlier period may lie before what picked them where the later one does not.
-    said = list(
-        dict.fromkeys([*views[0].warnings, *look_ahead_warnings(log, instant_us(before.start))])
-    )
-    if instant_us(now.end) > log.covers_until_us:
-        said.append(not_over(now, log.covers_until))
-    first: Any = log.start
-    if log.events and before.start < first.tz_convert(before.time_zone).normalize():
-        said.append(begins_late(before, first))
-    both = sum(
-        len(np.intersect1d(a.users[a.chosen], b.users[b.chosen]))
-        for a, b in zip(views[0].parts, views[1].parts, strict=True)
-    )
-    if both:
-        said.append(in_both(both, int(views[0].table["count"].iloc[0]), min_cell))
-    return said
-
-
-def _hidden(view: FunnelResult, min_cell: int) -> list[str]:
-    before, after = view.table, suppressed(view.table, min_cell)
-    entered = before[(before["step"] == 1) & (before["count"] > 0)]
-    groups = len(entered) - int((after["step"] == 1).sum())
-    cells = int(after["k"].isna().sum())
-    return hidden(groups, cells, min_cell)
