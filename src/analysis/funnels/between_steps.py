@@ -37,6 +37,7 @@ from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.funnels import kernels
 from analysis.funnels.chains import ShardChains
+from analysis.funnels.compare import FALSE_DISCOVERIES
 from analysis.funnels.figures_steps import hidden_dots, micro_bars
 from analysis.funnels.result import funnel
 from analysis.funnels.search.blocks import NOT_DONE
@@ -44,9 +45,7 @@ from analysis.funnels.spec import ANY_EVENT, Step
 from analysis.statistics.rates import newcombe, q_values, shares, two_proportions, wilson
 
 MOST_OF_THEM = 0.5
-
-FALSE_DISCOVERIES = 0.05
-"""The share of false alarms that is accepted among the candidates called hidden."""
+"""A hidden step was done by more of those who went on, and by fewer of those who stopped."""
 
 _HIDDEN_ASSOCIATION = (
     "Those who go on stay longer and do more of everything. What they did and others did not goes "
@@ -236,7 +235,7 @@ def _pair(
     stretches: Sequence[Stretches],
     neighbors: tuple[int, int],
 ) -> Pair:
-    """What those who went on did before the next step, and what the others did meanwhile."""
+    """Count the events of those who went on before the next step, and of the others meanwhile."""
     waits = [own.end[on] - own.start[on] for own in stretches for on in [own.end != NOT_DONE]]
     all_waits = np.concatenate([np.empty(0, np.int64), *waits])
     within = int(np.median(all_waits)) if len(all_waits) else 0
@@ -447,7 +446,7 @@ def micro_shares(
 def _action_counts(
     part: ShardChains, *, codes: list[int], bounds: tuple[int, int], last: int
 ) -> np.ndarray:
-    """Per action: how often it was done, by how many who entered, by how many who converted."""
+    """Count each action: how often it was done, by how many who entered, by how many converters."""
     shard, low, high = part.shard, *bounds
     people = np.zeros(len(shard.users), np.int8)
     people[part.users[part.mature]] = 1
@@ -468,7 +467,7 @@ def _actions_table(
     entered, converted = (_shown(np.array([float(v)]), min_cell)[0] for v in everybody)
     events = counts[:, 0].astype(float)
     k, macro_k = (_shown(counts[:, column].astype(float), min_cell) for column in (1, 2))
-    # Few people, or none, who did it: then it is also not said how many of these converted.
+    # Where few people did it, or none, the number of these who converted is hidden too.
     macro_k = np.where(np.isnan(k) | (k == 0), np.nan, macro_k)
     n = np.full(len(names), entered)
     table = pd.DataFrame({"event": names, "events": np.where(np.isnan(k), np.nan, events)})

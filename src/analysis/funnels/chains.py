@@ -51,7 +51,7 @@ ONE_GROUP: Final = Grouping(_sealed(np.empty(0, np.uint8)), 0, 0)
 
 
 class ShardChains(NamedTuple):
-    """What a pass found in one shard.
+    """The chains of one shard, or their sums.
 
     ``sums`` are as in `analysis.funnels.search.blocks`; ``kept`` holds the chains, none where only
     sums were asked for; ``left_out`` counts rows of steps that belong to no unit.
@@ -252,7 +252,7 @@ def _check_held(log: EventLog, spec: FunnelSpec, codes: FunnelCodes) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FunnelCodes:
-    """What each event code means to a funnel.
+    """The steps and exclusions of a funnel, by event code.
 
     Attributes
     ----------
@@ -295,7 +295,7 @@ def _sets(names: Sequence[str], matched: Sequence[Sequence[str]]) -> tuple[np.nd
 
 
 def promise_of(masks: np.ndarray, spec: FunnelSpec, codes: FunnelCodes) -> np.ndarray:
-    """Per user, which search the events in its mask call for, as in `search.state`: uint8."""
+    """The search that each user needs, by the events in its mask; uint8, as in `search.state`."""
     rare = codes.excluded
     if spec.order == "any":
         first = more = np.bitwise_or.reduce(codes.wanted)
@@ -308,10 +308,10 @@ def promise_of(masks: np.ndarray, spec: FunnelSpec, codes: FunnelCodes) -> np.nd
         if len(optional) > 1 or any(step.within for step in spec.steps):
             rare |= np.bitwise_or.reduce(codes.wanted[optional], initial=np.uint64(0))
     beyond = MORE if _is_decided_in_one_pass(spec, codes) else SEARCH
-    promise = np.where((masks & more) != 0, beyond, ENTRY_ALONE)
-    promise[(masks & rare) != 0] = SEARCH
-    promise[(masks & first) == 0] = NOTHING
-    return promise.astype(np.uint8)
+    need = np.where((masks & more) != 0, beyond, ENTRY_ALONE)
+    need[(masks & rare) != 0] = SEARCH
+    need[(masks & first) == 0] = NOTHING
+    return need.astype(np.uint8)
 
 
 _MOST_SHIFTED = 62
@@ -366,7 +366,7 @@ _EVERY_NUMBER = np.uint64(2**64 - 1)
 
 
 def holding(shard: Shard, log: EventLog, wheres: Sequence[Mapping[str, Any] | None]) -> np.ndarray:
-    """Per row the set of numbers whose conditions hold; of size 0 where there is no condition."""
+    """The set of numbers whose conditions hold, for each row; of size 0 without any condition."""
     if not any(wheres):
         return np.empty(0, np.int64)
     sets = np.full(shard.rows, _EVERY_NUMBER)
@@ -379,8 +379,9 @@ def holding(shard: Shard, log: EventLog, wheres: Sequence[Mapping[str, Any] | No
 
 
 def unit_numbers(shard: Shard, properties: Sequence[str]) -> np.ndarray:
-    """Per row a number for the values of these properties, −1 where one of them is missing; of
-    size 0 without a property.
+    """Number each row by the values of these properties, −1 where one is missing.
+
+    Of size 0 without a property.
     """
     numbers = np.empty(0, np.int64)
     for name in properties:
@@ -402,7 +403,7 @@ def _numbers(column: Column) -> np.ndarray:
 
 
 def has_value(shard: Shard, properties: Sequence[str]) -> np.ndarray:
-    """Per row: is there a value of any of these properties?"""
+    """Has a row a value of any of these properties?"""
     known = np.zeros(shard.rows, np.bool_)
     for name in properties:
         column = shard.columns[name]

@@ -38,7 +38,7 @@ STEP, FUNNEL = "step", "funnel"
 FROM_FIRST, FROM_PREVIOUS = "from first", "from previous"
 
 FALSE_DISCOVERIES = 0.05
-"""The share of false alarms that is accepted among the changes called clear."""
+"""The share of false alarms that is accepted among the findings called clear."""
 
 _NAMES = {
     "step": "step",

@@ -97,7 +97,7 @@ def _adds_as_it_goes(log: EventLog, spec: FunnelSpec) -> bool:
 
 
 def _codes_as_groups(parts: list[ShardChains], by: str | None) -> Groups:
-    """Per shard the group of each code of its property, and of no value; −1: without a chain."""
+    """The group of each code of a shard's property, and of no value; −1 where no chain has it."""
     if by is None:
         return Groups([np.zeros(1, np.int64) for _ in parts], [ALL])
     place: dict[Hashable, int] = {}
@@ -193,14 +193,14 @@ def funnel_table(sums: FunnelSums, spec: FunnelSpec) -> pd.DataFrame:
 
 
 def step_names(spec: FunnelSpec) -> list[str]:
-    """What the steps are called in a table; in any order they have no names, only a number."""
+    """The names of the steps in a table; in any order they have only a number."""
     if spec.order == "any":
         return [f"{k} of {len(spec.steps)}" for k in range(1, len(spec.steps) + 1)]
     return [step.name for step in spec.steps]
 
 
 def previous_required(spec: FunnelSpec) -> np.ndarray:
-    """Per step the place (from 0) of the required step before it; the first step's own is 0."""
+    """The place (from 0) of the required step before each step; the first step's own is 0."""
     places = [0]
     for k in range(1, len(spec.steps)):
         places.append(places[-1] if spec.steps[k - 1].optional else k - 1)

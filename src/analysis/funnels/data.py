@@ -134,7 +134,7 @@ def _instants(stamps: np.ndarray) -> pd.DatetimeIndex:
 
 
 def _units(part: ShardChains, keep: np.ndarray, spec: FunnelSpec, users: pd.Series) -> np.ndarray:
-    """What a unit inside a user is called: the session's id, or a tuple with the values held."""
+    """The names of units inside a user: the session's id, or a tuple with the values held."""
     rows = part.entries[keep]
     values = {name: _texts(part.shard.columns[name], rows) for name in spec.inside_user}
     names = [values.get(SESSION, users.tolist()) if spec.unit == SESSION else users.tolist()]
@@ -161,7 +161,7 @@ def next_required(result: FunnelData, step: int) -> int:
 
 
 def step_name(result: FunnelData, step: int) -> str:
-    """What the table calls the step."""
+    """The name of a step in the table."""
     table = result.table
     return str(table["event"].to_numpy()[(table["step"] == step).to_numpy()][0])
 
@@ -235,7 +235,7 @@ def step_before(attempts: pd.DataFrame, step: int) -> np.ndarray:
 
 
 def conversion_sizes(result: FunnelData) -> np.ndarray:
-    """Per group, how many independent units stand behind the rate from step 1 to the conversion?
+    """How many independent units stand behind the conversion rate of each group?
 
     See `analysis.statistics.rates.effective_size`.
     """
@@ -254,7 +254,7 @@ class Located(NamedTuple):
 
 
 def located(log: EventLog, attempts: pd.DataFrame) -> list[Located]:
-    """Where the rows of each attempt's user lie: a part for each shard that has any.
+    """Find the rows of each attempt's user: a part for each shard that has any.
 
     The user is the column ``user``, or the unit where there is none.
     """

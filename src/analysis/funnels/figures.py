@@ -422,7 +422,7 @@ def value_lost_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figu
 
 
 def _with_bars(table: pd.DataFrame) -> pd.DataFrame:
-    """With the bar and its limits: the limits of the units, on the scale of the bar."""
+    """Add the bar and its limits: the limits of the units, on the scale of the bar."""
     has_value = table["lost_value"].notna().any()
     bar = table["lost_value"] if has_value else table["lost_conversions"]
     scale = (bar / table["lost_units"]).where(table["lost_units"] != 0, 0.0)

@@ -128,7 +128,7 @@ _GROUPS = (("", "went on", PALETTE[0], "circle"), ("stopped_", "stopped", PALETT
 
 
 def hidden_dots(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """Which events did those do who went on, and those who stopped not?
+    """Which events did those who went on do, and those who stopped not?
 
     Parameters
     ----------

@@ -433,7 +433,7 @@ def _nameless(group: Any) -> bool:
 def _loss_against(
     row: dict[Any, Any], best: dict[Any, Any] | None, later: float, min_n: int
 ) -> dict[str, Any]:
-    """What a group loses at a step against the best group."""
+    """The loss of a group at a step, against the best group."""
     n, undefined = row["n_previous"], (np.nan, np.nan, np.nan)
     if best is None:
         name, rate, lost = None, np.nan, undefined

@@ -257,7 +257,7 @@ def _thinned(seconds: np.ndarray, rate: np.ndarray) -> np.ndarray:
 
 
 EVERY_GROUP: Final = 2**31
-"""As ``top`` of a funnel: keep all of its groups."""
+"""The ``top`` of a funnel that keeps all of its groups."""
 
 _FREQUENCIES = {"D": "D", "W": "W-SUN", "M": "M", "day": "D", "week": "W-SUN", "month": "M"}
 

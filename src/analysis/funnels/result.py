@@ -51,7 +51,7 @@ class FunnelResult(FunnelData):
 
     @property
     def counted(self) -> str:
-        """What is counted, in the plural: users, sessions, attempts …"""
+        """The counted units, in the plural: users, sessions, attempts …"""
         return noun(self.question)
 
     def sentence(self) -> str:
@@ -86,7 +86,7 @@ class FunnelResult(FunnelData):
         return losses.next_events(self, step, top=top)
 
     def units(self, step: int | str, *, converted: bool = False) -> pd.DataFrame:
-        """Who stopped after a step, or went on? See `losses.units`."""
+        """Which units stopped after a step, or went on from it? See `losses.units`."""
         return losses.units(self, step, converted=converted)
 
     def compare(self, a: Any, b: Any) -> pd.DataFrame:
@@ -94,8 +94,9 @@ class FunnelResult(FunnelData):
         return compare(self, a, b)
 
     def value_lost(self, *, value: str = VALUE, min_n: int = 100) -> pd.DataFrame:
-        """What would each step bring if every group did as well as the best? See
-        `losses.value_lost`.
+        """What would each step bring if every group did as well as the best one?
+
+        See `losses.value_lost`.
         """
         return losses.value_lost(self, value=value, min_n=min_n)
 
@@ -199,7 +200,7 @@ def funnel(
 def _answer(
     log: EventLog, spec: FunnelSpec, options: Mapping[str, Any], rows_left_out: int
 ) -> FunnelResult:
-    """Answer a checked spec; the log's users are the units, or the property's values."""
+    """Answer a checked spec; the log's users are the units, or hold them."""
     sums = sums_of(log, spec)
 
     def ask(*, entered: tuple[Any, Any], top: int = spec.top) -> FunnelResult:
@@ -225,7 +226,7 @@ def _answer(
 
 
 def noun(spec: FunnelSpec) -> str:
-    """What is counted, in the plural."""
+    """The counted units, in the plural: users, sessions, attempts …"""
     if spec.attempts:
         return "attempts"
     if spec.hold:
@@ -234,7 +235,7 @@ def noun(spec: FunnelSpec) -> str:
 
 
 def funnel_warnings(sums: FunnelSums, spec: FunnelSpec, rows_left_out: int) -> tuple[str, ...]:
-    """What a reader of the numbers must know; `rows_left_out` had no value of the unit."""
+    """The caveats of the numbers; `rows_left_out` rows had no value of the unit."""
     entered, immature, tied = sums.entered, sums.immature, sums.tied
     who = noun(spec)
     said = []

@@ -119,7 +119,7 @@ class Exclusion:
 
 @dataclass(frozen=True, kw_only=True)
 class FunnelSpec:
-    """What a funnel asks, checked: instants and durations in microseconds, every name known."""
+    """A checked funnel: instants and durations in microseconds, every name known."""
 
     steps: tuple[Step, ...]
     exclusions: tuple[Exclusion, ...]

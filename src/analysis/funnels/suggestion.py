@@ -59,7 +59,7 @@ ARROW = " → "
 _NO_STEP = ("macro", "adverse", "control")
 
 _NAMED = 8
-"""So many of the events that are left out are named."""
+"""Up to so many of the events that are left out are named."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -213,7 +213,7 @@ def _check_limits(most: int, least: float) -> None:
 
 
 class Before(NamedTuple):
-    """What converters did in the window before their first macro.
+    """How many converters did each event in the window before their first macro.
 
     ``n`` converters, ``users`` of them per event, and ``cut`` whose window begins before the log.
     """
