@@ -18,11 +18,11 @@ from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
 from analysis.funnels.chains import (
     FunnelCodes,
-    ask_of,
     codes_of,
     has_value,
     holding,
     is_plain,
+    rules_of,
     unit_numbers,
 )
 from analysis.funnels.result import funnel
@@ -134,22 +134,22 @@ def test_steps_that_need_the_whole_search(step: Any) -> None:
     assert not is_plain(asked(steps), codes(steps))
 
 
-def test_the_question_as_numbers() -> None:
+def test_the_spec_as_numbers() -> None:
     steps = ["view", Step("cart", optional=True), Step("cart", within="1s"), "buy"]
     exclude = [Exclusion("buy"), Exclusion("view", after=2, before=3)]
-    ask = ask_of(asked(steps, exclude=exclude, window="2s"))
-    assert (ask.steps, ask.required, ask.window, ask.exclusions) == (4, 4, 2_000_000, 2)
-    assert (ask.any_order, ask.neighbors, ask.limited) == (False, False, True)
-    assert int(ask.optional) == 0b10
-    assert ask.limits[WITHIN, 1:].tolist() == [EVER, EVER, 1_000_000, EVER]
-    assert ask.limits[BEFORE, 1:].tolist() == [0, 1, 1, 3]
-    assert ask.limits[AFTER, :2].tolist() == [1, 2]
-    assert ask.limits[UNTIL, :2].tolist() == [4, 3]
-    assert ask_of(asked(["view", "*"], order="strict")).neighbors
-    assert ask_of(asked(["view", "*"], order="any")).any_order
-    ends = ask_of(asked(["view", "cart", Step("buy", optional=True)]))
+    rules = rules_of(asked(steps, exclude=exclude, window="2s"))
+    assert (rules.steps, rules.required, rules.window, rules.exclusions) == (4, 4, 2_000_000, 2)
+    assert (rules.any_order, rules.neighbors, rules.limited) == (False, False, True)
+    assert int(rules.optional) == 0b10
+    assert rules.limits[WITHIN, 1:].tolist() == [EVER, EVER, 1_000_000, EVER]
+    assert rules.limits[BEFORE, 1:].tolist() == [0, 1, 1, 3]
+    assert rules.limits[AFTER, :2].tolist() == [1, 2]
+    assert rules.limits[UNTIL, :2].tolist() == [4, 3]
+    assert rules_of(asked(["view", "*"], order="strict")).neighbors
+    assert rules_of(asked(["view", "*"], order="any")).any_order
+    ends = rules_of(asked(["view", "cart", Step("buy", optional=True)]))
     assert (ends.required, ends.limited) == (2, False)
-    last = ask_of(asked(["view"] * 63 + [Step("buy", optional=True)]))
+    last = rules_of(asked(["view"] * 63 + [Step("buy", optional=True)]))
     assert last.optional == np.iinfo(np.int64).min
 
 

@@ -14,18 +14,16 @@ from hypothesis import strategies as st
 from oracles import funnel_oracle as oracle
 
 from analysis.core.checks import EVER
-from analysis.funnels.chains import ask_of, codes_of, promise_of
-from analysis.funnels.search import blocks as chain_block
-from analysis.funnels.search import state as unit_rows
-from analysis.funnels.search import units as unit_chains
-from analysis.funnels.search.blocks import ChainList, Grouping, Sums
-from analysis.funnels.search.state import Ask
-from analysis.funnels.search.units import Choice
+from analysis.funnels.chains import ONE_GROUP, codes_of, needs_of, rules_of
+from analysis.funnels.search import blocks, state
+from analysis.funnels.search.blocks import ChainList, Sums
+from analysis.funnels.search.state import Choice, Output
+from analysis.funnels.search.units import unit_chains
 from analysis.funnels.spec import Exclusion, FunnelSpec, Step
 
 NAMES = "abcdx"
 EFFECTS = ["end_attempt", "drop_attempt", "drop_unit"]
-MARKS = (chain_block.MATURE, chain_block.CHOSEN, chain_block.TIED, chain_block.EXCLUDED)
+MARKS = (blocks.MATURE, blocks.CHOSEN, blocks.TIED, blocks.EXCLUDED)
 Unit = list[tuple[int, str]]
 """Instants and names, in the order of arrival."""
 
@@ -65,9 +63,9 @@ def question(asked: oracle.Question) -> FunnelSpec:
     )
 
 
-def cells_of(units: Sequence[Unit]) -> unit_rows.Cells:
+def cells_of(units: Sequence[Unit]) -> state.Cells:
     rows = [row for unit in units for row in unit]
-    return unit_rows.Cells(
+    return state.Cells(
         time=np.array([time for time, _ in rows], np.int64),
         event=np.array([NAMES.index(name) for _, name in rows], np.uint8),
         offsets=np.cumsum([0, *map(len, units)]).astype(np.int64),
@@ -78,22 +76,22 @@ def cells_of(units: Sequence[Unit]) -> unit_rows.Cells:
     )
 
 
-def codes_for(asked: FunnelSpec, units: int, promise: int = unit_rows.SEARCH) -> unit_rows.Codes:
+def codes_for(asked: FunnelSpec, units: int, need: int = state.SEARCH) -> state.Codes:
     codes = codes_of(list(NAMES), asked.steps, asked.exclusions)
-    return unit_rows.Codes(
+    return state.Codes(
         codes.steps.view(np.int64),
         codes.exclusions.view(np.int64),
-        np.full(units, promise, np.uint8),
+        np.full(units, need, np.uint8),
         2 ** min(len(asked.steps), 63) - 2,
     )
 
 
-def promised(asked: FunnelSpec, units: Sequence[Unit]) -> unit_rows.Codes:
-    """What the library expects of these units: of most that one look is enough."""
+def promised(asked: FunnelSpec, units: Sequence[Unit]) -> state.Codes:
+    """What the library expects of these units: of most that one scan is enough."""
     codes = codes_of(list(NAMES), asked.steps, asked.exclusions)
     masks = [sum({1 << NAMES.index(name) for _, name in unit}) for unit in units]
-    promise = promise_of(np.array(masks, np.uint64), asked, codes)
-    return codes_for(asked, len(units))._replace(promise=promise)
+    need = needs_of(np.array(masks, np.uint64), asked, codes)
+    return codes_for(asked, len(units))._replace(need=need)
 
 
 class Line(NamedTuple):
@@ -108,8 +106,8 @@ class Line(NamedTuple):
 
 
 def run(
-    cells: unit_rows.Cells,
-    codes: unit_rows.Codes,
+    cells: state.Cells,
+    codes: state.Codes,
     asked: FunnelSpec,
     *,
     until: int,
@@ -117,13 +115,15 @@ def run(
 ) -> list[Line]:
     """What `unit_chains` answers; its sums are those of its chains."""
     choice = Choice(EFFECTS.index(asked.effect), asked.first, asked.strict)
-    limits = unit_rows.Limits(*asked.entered, until - asked.window_us)
-    ask: Ask = ask_of(asked)
-    wish = unit_chains.Wish(asked.attempts, touch, 0, keep=True, repeats=True)
-    grouping = Grouping(np.empty(0, np.uint8), 0, 0)
-    sums, kept = unit_chains.unit_chains(cells, codes, ask, limits, choice, wish, grouping)
+    limits = state.Limits(*asked.entered, until - asked.window_us)
+    rules = rules_of(asked)
+    output = Output(asked.attempts, touch, 0, keep=True, repeats=True)
+    # Read-only as a log's arrays are: a kernel is compiled once for both.
+    for part in (cells.time, cells.event, cells.offsets):
+        part.setflags(write=False)
+    sums, kept = unit_chains(cells, codes, rules, limits, choice, output, ONE_GROUP)
     lines = lines_of(ChainList(*kept))
-    check_sums(Sums(*sums), lines, ask.steps)
+    check_sums(Sums(*sums), lines, rules.steps)
     return lines
 
 
@@ -132,7 +132,7 @@ def lines_of(kept: ChainList) -> list[Line]:
     beyond = zip(kept.rows.tolist(), kept.times.tolist(), strict=True)
     for i, reach in enumerate(kept.reach.tolist()):
         steps = kept.rows.shape[1] - 1
-        alone = [int(kept.entry[i]), *[-1] * steps], [0, *[chain_block.NOT_DONE] * steps]
+        alone = [int(kept.entry[i]), *[-1] * steps], [0, *[blocks.NOT_DONE] * steps]
         rows, times = next(beyond) if reach > 1 else alone
         assert rows[0] == kept.entry[i]
         whose = int(kept.user[i]), int(kept.group[i]), reach, int(kept.marks[i])
@@ -144,14 +144,13 @@ def lines_of(kept: ChainList) -> list[Line]:
 def check_sums(sums: Sums, lines: Sequence[Line], steps: int) -> None:
     """The sums are what a list of the chains adds up to."""
     marked = [
-        [line for line in lines if line.marks & mark]
-        for mark in (chain_block.CHOSEN, chain_block.MATURE)
+        [line for line in lines if line.marks & mark] for mark in (blocks.CHOSEN, blocks.MATURE)
     ]
     counts = [[sum(line.rows[k] >= 0 for line in kind) for k in range(steps)] for kind in marked]
     assert sums.counts[:, 0].tolist() == counts
     chosen, mature = marked
-    late = sum(not line.marks & chain_block.MATURE for line in chosen)
-    tied = sum(bool(line.marks & chain_block.TIED) for line in chosen)
+    late = sum(not line.marks & blocks.MATURE for line in chosen)
+    tied = sum(bool(line.marks & blocks.TIED) for line in chosen)
     assert sums.facts.tolist() == [len(chosen), late, tied, 0]
     waits: list[list[int]] = [[] for _ in range(steps)]
     for line in mature:
@@ -172,7 +171,7 @@ def check_sums(sums: Sums, lines: Sequence[Line], steps: int) -> None:
 
 
 def found_chains(units: Sequence[Unit], judged: oracle.Question) -> list[Found]:
-    """The chains of the pass, the same whether it may look once or has to search."""
+    """The chains of the pass, the same whether it may scan once or has to search."""
     asked = question(judged)
     cells = cells_of(units)
     looked, searched = (
@@ -183,7 +182,7 @@ def found_chains(units: Sequence[Unit], judged: oracle.Question) -> list[Found]:
     return looked
 
 
-def _as_found(cells: unit_rows.Cells, lines: Sequence[Line]) -> list[Found]:
+def _as_found(cells: state.Cells, lines: Sequence[Line]) -> list[Found]:
     found = []
     for line in lines:
         start = int(cells.offsets[line.user])

@@ -28,15 +28,19 @@ from analysis.funnels.search.blocks import ChainList, Grouping, Sums
 from analysis.funnels.search.state import (
     AFTER,
     BEFORE,
+    DROP_ATTEMPT,
+    DROP_UNIT,
+    END_ATTEMPT,
     ENTRY_ALONE,
     MORE,
     NOTHING,
     SEARCH,
     UNTIL,
     WITHIN,
-    Ask,
+    ChainRules,
+    Choice,
+    Output,
 )
-from analysis.funnels.search.units import DROP_ATTEMPT, DROP_UNIT, END_ATTEMPT, Choice
 from analysis.funnels.spec import ANY_EVENT, Exclusion, FunnelSpec, Step, exclusion_range
 
 
@@ -214,13 +218,13 @@ def _unit_chains(
         state.Codes(
             codes.steps.view(np.int64),
             codes.exclusions.view(np.int64),
-            promise_of(shard.masks, spec, codes),
+            needs_of(shard.masks, spec, codes),
             int(np.uint64(sum(1 << (k - 1) for k in following(spec))).astype(np.int64)),
         ),
-        ask_of(spec),
+        rules_of(spec),
         state.Limits(*spec.entered, log.covers_until_us - spec.window_us),
         Choice(_EFFECTS[spec.effect], spec.first, spec.strict),
-        units.Wish(
+        Output(
             attempts=spec.attempts,
             touch=touch,
             at_step=spec.by_at if isinstance(spec.by_at, int) else 0,
@@ -294,7 +298,7 @@ def _sets(names: Sequence[str], matched: Sequence[Sequence[str]]) -> tuple[np.nd
     return sets, masks
 
 
-def promise_of(masks: np.ndarray, spec: FunnelSpec, codes: FunnelCodes) -> np.ndarray:
+def needs_of(masks: np.ndarray, spec: FunnelSpec, codes: FunnelCodes) -> np.ndarray:
     """The search that each user needs, by the events in its mask; uint8, as in `search.state`."""
     rare = codes.excluded
     if spec.order == "any":
@@ -336,7 +340,7 @@ def following(spec: FunnelSpec) -> list[int]:
     return numbers
 
 
-def ask_of(spec: FunnelSpec) -> Ask:
+def rules_of(spec: FunnelSpec) -> ChainRules:
     """The spec as the numbers that the search reads."""
     steps = spec.steps
     before = [0, 0]
@@ -349,7 +353,7 @@ def ask_of(spec: FunnelSpec) -> Ask:
     limits[BEFORE, : len(steps) + 1] = before
     limits[AFTER, : len(ranges)] = [after for after, _ in ranges]
     limits[UNTIL, : len(ranges)] = [until for _, until in ranges]
-    return Ask(
+    return ChainRules(
         steps=len(steps),
         required=len(steps) if spec.order == "any" else spec.last_required,
         window=spec.window_us,

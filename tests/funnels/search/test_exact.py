@@ -1,4 +1,4 @@
-"""The search by labels: which of two chains is preferred, and how far it finds that one gets."""
+"""The exact search: which of two chains is preferred, how far any gets, steps in any order."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from hypothesis import strategies as st
 from oracles import funnel_oracle as oracle
 from support import chain_runs as runs
 
-from analysis.funnels.chains import ask_of, codes_of
+from analysis.funnels.chains import codes_of, rules_of
 from analysis.funnels.search import state
 from analysis.funnels.search.exact import explore, preferred
 
 
 @nb.njit
-def better(labels):
-    return preferred(labels, 0, 1)
+def better(states):
+    return preferred(states, 0, 1)
 
 
 @nb.njit
 def searched(ask, rows, m, low, high, strict):
     """How far any chain gets, and when it ends."""
-    labels = state.new_labels(64, ask.steps)
-    scratch = np.zeros((state.SCRATCH_LINES, ask.steps + 2), np.int64)
+    states = state.new_states(64, ask.steps)
+    per_step = np.zeros((state.STEP_LINES, ask.steps + 2), np.int64)
     entries = state.Entries(low, high, -1)
-    explore(ask, rows, 0, m, labels, entries, strict, False, False, scratch)
-    return labels[state.BEST, state.REACH], labels[state.BEST, state.LAST]
+    explore(ask, rows, 0, m, states, entries, strict, False, False, per_step)
+    return states[state.BEST, state.REACH], states[state.BEST, state.LAST]
 
 
 def line_of(chain: list[tuple[int, int]], optional: set[int], size: int) -> list[int]:
-    """A chain of (instant, step) as a label."""
+    """A chain of (instant, step) as a state of the search."""
     head = [0] * (state.LIVE + 1)
     head[state.ENTRY], head[state.LAST] = chain[0][0], chain[-1][0]
     head[state.COUNT] = len(chain)
@@ -58,9 +58,9 @@ def rank(chain: list[tuple[int, int]]) -> tuple[object, ...]:
 
 @given(chains_to_the_last_step(), chains_to_the_last_step())
 def test_the_preferred_of_two_chains(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> None:
-    labels = np.array([line_of(chain, {2, 3}, 8) for chain in (a, b)], np.int64)
-    assert better(labels) == (rank(a) < rank(b)) - (rank(a) > rank(b))
-    assert better(labels[::-1].copy()) == -better(labels)
+    states = np.array([line_of(chain, {2, 3}, 8) for chain in (a, b)], np.int64)
+    assert better(states) == (rank(a) < rank(b)) - (rank(a) > rank(b))
+    assert better(states[::-1].copy()) == -better(states)
 
 
 @settings(max_examples=150)
@@ -85,8 +85,8 @@ def test_how_far_any_chain_gets_and_when_that_is_first_so(
             code = runs.NAMES.index(name)
             rows[state.NUMBER, r], rows[state.TIME, r] = r, time
             rows[state.STEPS, r] = codes.steps.view(np.int64)[code]
-            rows[state.BARRED, r] = codes.exclusions.view(np.int64)[code]
-        arguments = ask_of(question), rows, len(unit), *question.entered, asked.strict
+            rows[state.EXCLUSIONS, r] = codes.exclusions.view(np.int64)[code]
+        arguments = rules_of(question), rows, len(unit), *question.entered, asked.strict
         reach, end = searched(*arguments)
         assert reach == oracle.reach(best, asked)
         assert not best or end == best[-1].event.time

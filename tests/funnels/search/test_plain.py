@@ -1,4 +1,4 @@
-"""The funnel against the oracle that lists every chain: small logs full of ties and repeats."""
+"""Funnels without options against the oracle that lists every chain: ties, repeats, odd shapes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,14 @@ from analysis.eventlog.log import EventLog
 from analysis.funnels.result import FunnelResult, funnel
 
 START = 1_790_000_000_000_000
-
-
 NAMES = "abcd"
-
-
 EVER = oracle.EVER
-
-
 GROUPS = (None, "x", "y", "z")
-
 
 Row = tuple[str, int, str, str | None]
 
 
-def log_of(rows: Sequence[Row], covers_until: int, shards: int) -> EventLog:
+def log_of_rows(rows: Sequence[Row], covers_until: int, shards: int) -> EventLog:
     """Rows (user, microseconds after START, event, group), in the order of arrival."""
     frame = pd.DataFrame(rows, columns=["user", "time", "event", "group"])
     frame["time"] = pd.to_datetime(frame["time"] + START, unit="us", utc=True)
@@ -164,7 +157,7 @@ def test_every_user_gets_the_best_of_all_chains(
     case: tuple[list[Row], oracle.Question], shards: int, by: bool
 ) -> None:
     drawn, asked = case
-    log = log_of(drawn, asked.covers_until, shards)
+    log = log_of_rows(drawn, asked.covers_until, shards)
     compare(ask(log, asked, by="group" if by else None), drawn, asked, by)
 
 
@@ -201,26 +194,21 @@ def test_hundreds_of_users_at_once(number: int) -> None:
     asked = QUESTIONS[number]
     drawn = many(seed=number, users=800)
     for shards in (1, 7):
-        log = log_of(drawn, asked.covers_until, shards)
+        log = log_of_rows(drawn, asked.covers_until, shards)
         compare(ask(log, asked, by="group"), drawn, asked, by=True)
 
 
 # ── Funnels of unusual shapes: crowded instants, sixty-four steps, hundreds of event names.
 
+DAY = pd.Timestamp("2026-11-02")
 
-START_OF_CHAINS_SHAPES = pd.Timestamp("2026-11-02")
 
-
-def log_of_of_chains_shapes(
+def log_of_people(
     people: dict[str, Sequence[tuple[int, str]]], names: Sequence[str] = ()
 ) -> EventLog:
     """Per user (minute, event); `names` are done by one more user, a year before."""
-    rows = [
-        (user, START_OF_CHAINS_SHAPES + pd.Timedelta(t, "min"), e)
-        for user, own in people.items()
-        for t, e in own
-    ]
-    rows += [("0 all", START_OF_CHAINS_SHAPES - pd.Timedelta("365D"), name) for name in names]
+    rows = [(user, DAY + pd.Timedelta(t, "min"), e) for user, own in people.items() for t, e in own]
+    rows += [("0 all", DAY - pd.Timedelta("365D"), name) for name in names]
     return EventLog.from_frame(
         pd.DataFrame(rows, columns=["user", "time", "event"]), covers_until="2027-06-01"
     )
@@ -229,13 +217,13 @@ def log_of_of_chains_shapes(
 def reach(
     log: EventLog, steps: Sequence[str | Sequence[str]], ties: str = "lenient"
 ) -> dict[str, int]:
-    found = funnel(log, steps, ties=ties, entered=(START_OF_CHAINS_SHAPES, None)).attempts
+    found = funnel(log, steps, ties=ties, entered=(DAY, None)).attempts
     return dict(zip(found["unit"], found["reach"], strict=True))
 
 
 @pytest.mark.parametrize(("rows", "steps"), [(1000, 3), (1000, 64), (63, 64), (64, 64), (2, 3)])
 def test_many_equal_events_at_one_instant(rows: int, steps: int) -> None:
-    log = log_of_of_chains_shapes({"u": [(0, "a")] * rows})
+    log = log_of_people({"u": [(0, "a")] * rows})
     assert reach(log, ["a"] * steps) == {"u": min(rows, steps)}
     assert reach(log, ["a"] * steps, "strict") == {"u": 1}
     result = funnel(log, ["a"] * steps)
@@ -245,24 +233,20 @@ def test_many_equal_events_at_one_instant(rows: int, steps: int) -> None:
 def test_steps_that_compete_for_the_events_of_one_instant() -> None:
     """A greedy assignment would give a's only row to the wrong step."""
     steps = [["a", "b"], ["a", "c"], ["a"]]
-    assert reach(log_of_of_chains_shapes({"u": [(0, "c"), (0, "b"), (0, "a")]}), steps) == {"u": 3}
-    assert reach(log_of_of_chains_shapes({"u": [(0, "a"), (0, "b"), (0, "d")]}, "abc"), steps) == {
-        "u": 2
-    }
+    assert reach(log_of_people({"u": [(0, "c"), (0, "b"), (0, "a")]}), steps) == {"u": 3}
+    assert reach(log_of_people({"u": [(0, "a"), (0, "b"), (0, "d")]}, "abc"), steps) == {"u": 2}
     # Sixty steps that want any of sixty events, and four that want one of them each.
     names = [f"e{i:02}" for i in range(64)]
     wide: list[str | Sequence[str]] = [[*names]] * 60
     rows = [(0, name) for name in reversed(names)]
-    assert reach(log_of_of_chains_shapes({"u": rows}), [*wide, *names[:4]]) == {"u": 64}
-    assert reach(log_of_of_chains_shapes({"u": rows[:-1]}, names), [*wide, *names[:4]]) == {"u": 60}
-    assert reach(
-        log_of_of_chains_shapes({"u": [*rows[:-1], (0, "e63")]}, names), [*wide, *names[1:5]]
-    ) == {"u": 64}
+    assert reach(log_of_people({"u": rows}), [*wide, *names[:4]]) == {"u": 64}
+    assert reach(log_of_people({"u": rows[:-1]}, names), [*wide, *names[:4]]) == {"u": 60}
+    assert reach(log_of_people({"u": [*rows[:-1], (0, "e63")]}, names), [*wide, *names[1:5]]) == {
+        "u": 64
+    }
 
 
 crowds = st.lists(st.sampled_from("abcde"), min_size=1, max_size=7)
-
-
 wishes = st.lists(
     st.lists(st.sampled_from("abcde"), min_size=1, max_size=3, unique=True), min_size=2, max_size=5
 )
@@ -279,7 +263,7 @@ def test_one_instant_is_a_matching(
     asked = oracle.Question(oracle.plain(*steps), window=5, covers_until=99)
     best = len(oracle.best_chain(events, asked))
     strict = len(oracle.best_chain(events, asked, strict=True))
-    log = log_of_of_chains_shapes({"u": rows}, "abcde")
+    log = log_of_people({"u": rows}, "abcde")
     assert reach(log, steps).get("u", 0) == best
     assert reach(log, steps, "strict").get("u", 0) == strict
 
@@ -298,11 +282,9 @@ def test_sixty_four_steps(shared: bool) -> None:
     if shared:
         steps[63] = [names[62], names[63]]
     want = {"all": 64, "gap": 40, "back": 1, "twice": 64}
-    assert reach(log_of_of_chains_shapes(people), steps) == want
-    assert reach(log_of_of_chains_shapes(people), steps, "strict") == want
-    table = funnel(
-        log_of_of_chains_shapes(people), steps, entered=(START_OF_CHAINS_SHAPES, None)
-    ).table
+    assert reach(log_of_people(people), steps) == want
+    assert reach(log_of_people(people), steps, "strict") == want
+    table = funnel(log_of_people(people), steps, entered=(DAY, None)).table
     assert table["count"].tolist() == [4, *[3] * 39, *[2] * 24]
     assert table["median_seconds"].iloc[1:].eq(60).all()
 
@@ -316,7 +298,7 @@ def test_any_number_of_event_names(size: int) -> None:
         f"u{u}": [(int(m), names[k]) for m, k in enumerate(rng.integers(0, size, 40))]
         for u in range(60)
     }
-    log = log_of_of_chains_shapes(people, names)
+    log = log_of_people(people, names)
     assert len(log.event_names) == size
     for _ in range(6):
         steps = [[names[k] for k in rng.choice(size, 5, replace=False)] for _ in range(3)]
@@ -337,7 +319,7 @@ def test_any_number_of_event_names(size: int) -> None:
 
 def test_names_that_share_a_bit_of_the_mask() -> None:
     names = [f"n{k:03}" for k in range(200)]
-    log = log_of_of_chains_shapes(
+    log = log_of_people(
         {"u": [(0, names[64]), (1, names[65])], "v": [(0, names[0]), (1, names[129])]}, names
     )
     assert reach(log, [names[0], names[1]]) == {"v": 1}
@@ -351,8 +333,7 @@ def test_a_user_with_a_hundred_thousand_events() -> None:
     frame = pd.DataFrame(
         {
             "user": "u",
-            "time": START_OF_CHAINS_SHAPES
-            + pd.to_timedelta(np.sort(rng.integers(0, 10**9, size)), "us"),
+            "time": DAY + pd.to_timedelta(np.sort(rng.integers(0, 10**9, size)), "us"),
             "event": rng.choice(list("abx"), size),
         }
     )

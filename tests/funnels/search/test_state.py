@@ -1,4 +1,4 @@
-"""Rows and steps are matched: against scipy's matching, and against trying every assignment."""
+"""Rows and steps are matched: against scipy, and against trying every assignment; sets, states."""
 
 from __future__ import annotations
 
@@ -17,37 +17,36 @@ from analysis.funnels.search.state import (
     MUST,
     OWNER,
     ROW_LINES,
-    SCRATCH_LINES,
+    STEP_LINES,
     STEPS,
     TAKEN,
     USED,
     augment,
-    can_seat,
-    nobody_seated,
+    can_match,
+    clear_matching,
 )
 
 
 @nb.njit
-def asked(rows, among, steps):
-    """Can the steps of `among` have rows of their own, and who sits where?"""
-    scratch = np.zeros((SCRATCH_LINES, steps + 2), np.int64)
-    could = can_seat(rows, 0, rows.shape[1], among, steps, scratch)
-    return could, scratch[OWNER, 1 : steps + 1].copy()
+def matched(rows, among, steps):
+    """Can the steps of `among` have rows of their own, and which row has which step?"""
+    per_step = np.zeros((STEP_LINES, steps + 2), np.int64)
+    could = can_match(rows, 0, rows.shape[1], among, steps, per_step)
+    return could, per_step[OWNER, 1 : steps + 1].copy()
 
 
 @nb.njit
-def seated_in_turn(rows, among, steps):
-    """Which rows get a step when each is seated as it comes."""
-    scratch = np.zeros((SCRATCH_LINES, steps + 2), np.int64)
-    nobody_seated(scratch, steps)
+def matched_in_turn(rows, among, steps):
+    """Which rows get a step when each is matched as it comes."""
+    per_step = np.zeros((STEP_LINES, steps + 2), np.int64)
+    clear_matching(per_step, steps)
     got = np.zeros(rows.shape[1], np.bool_)
     for r in range(rows.shape[1]):
-        got[r] = augment(rows, STEPS, r, among, steps, scratch)
+        got[r] = augment(rows, STEPS, r, among, steps, per_step)
     return got
 
 
 MOST = 5
-
 
 some_rows = st.lists(
     st.tuples(st.integers(0, 2**MOST - 1), st.sampled_from(["", "", "", "must", "used", "taken"])),
@@ -81,23 +80,23 @@ def test_steps_have_rows_of_their_own_if_any_assignment_does(
     drawn: list[tuple[int, str]], numbers: set[int]
 ) -> None:
     among = sorted(numbers)
-    could, owners = asked(table_of(drawn), sum(1 << (k - 1) for k in among), MOST)
+    could, owners = matched(table_of(drawn), sum(1 << (k - 1) for k in among), MOST)
     assert could == can(drawn, among)
     if could:
-        seated = {k: owners[k - 1] for k in among}
-        assert len(set(seated.values())) == len(among)
-        assert all(drawn[r][0] >> (k - 1) & 1 for k, r in seated.items())
+        row_of = {k: owners[k - 1] for k in among}
+        assert len(set(row_of.values())) == len(among)
+        assert all(drawn[r][0] >> (k - 1) & 1 for k, r in row_of.items())
 
 
 @given(some_rows, st.integers(0, 2**MOST - 1))
-def test_as_many_rows_are_seated_in_turn_as_a_matching_has(
+def test_as_many_rows_are_matched_in_turn_as_a_matching_has(
     drawn: list[tuple[int, str]], among: int
 ) -> None:
     allowed = [[steps & among & (1 << k) != 0 for k in range(MOST)] for steps, _ in drawn]
-    got = seated_in_turn(table_of(drawn), among, MOST)
+    got = matched_in_turn(table_of(drawn), among, MOST)
     judge: Any = maximum_bipartite_matching(csr_array(np.array(allowed, int)), perm_type="column")
     assert got.sum() == (judge >= 0).sum()
-    # Who comes first is never sent away, so those seated are the first that can be.
+    # A row that has a step keeps one, so those matched are the first that can be.
     for r in range(len(drawn)):
         before = [one for one in range(r) if got[one]]
         graph = csr_array(np.array([allowed[one] for one in [*before, r]], int))
@@ -105,16 +104,15 @@ def test_as_many_rows_are_seated_in_turn_as_a_matching_has(
         assert got[r] == fits
 
 
-def test_the_sixty_fourth_step_has_a_seat() -> None:
+def test_the_sixty_fourth_step_is_matched_too() -> None:
     rows = np.zeros((ROW_LINES, 2), np.int64)
     rows[STEPS] = [np.iinfo(np.int64).min, -1]
-    could, owners = asked(rows, np.iinfo(np.int64).min | 1, 64)
+    could, owners = matched(rows, np.iinfo(np.int64).min | 1, 64)
     assert could
     assert (owners[63], owners[0]) == (0, 1)
 
 
 # ── Sets as bits and chains as lines, asked by a kernel, since only kernels can.
-
 
 sets = st.sets(st.integers(1, 64))
 
@@ -136,13 +134,13 @@ def described(numbers):
 
 @nb.njit
 def copied_and_widened(steps, count):
-    labels = state.new_labels(3, steps)
-    labels[:] = 7
-    labels[1, state.COUNT] = count
+    states = state.new_states(3, steps)
+    states[:] = 7
+    states[1, state.COUNT] = count
     for c in range(count):
-        labels[1, state.time_of(c)], labels[1, state.step_of(c)] = 100 + c, 200 + c
-    state.copy_label(labels, 1, 2)
-    return labels, state.wider(labels)
+        states[1, state.time_of(c)], states[1, state.step_of(c)] = 100 + c, 200 + c
+    state.copy_state(states, 1, 2)
+    return states, state.wider(states)
 
 
 @given(sets)
@@ -155,18 +153,18 @@ def test_a_set_is_its_bits(numbers: set[int]) -> None:
 
 
 def test_a_copy_ends_with_the_chain_and_a_wider_array_keeps_all() -> None:
-    labels, wider = copied_and_widened(4, 2)
+    states, wider = copied_and_widened(4, 2)
     head = state.LIVE + 1
-    assert labels.shape == (3, head + 2 * 4)
-    assert (labels[2, head:] == [100, 200, 101, 201, 7, 7, 7, 7]).all()
-    assert wider.shape == (6, labels.shape[1])
-    assert (wider[:3] == labels).all()
+    assert states.shape == (3, head + 2 * 4)
+    assert (states[2, head:] == [100, 200, 101, 201, 7, 7, 7, 7]).all()
+    assert wider.shape == (6, states.shape[1])
+    assert (wider[:3] == states).all()
     assert not wider[3:].any()
 
 
 def test_the_names_of_columns_and_lines_are_places_of_their_own() -> None:
     columns = "DONE REACH ENTRY LAST ACTIVE FRESH HERE EXTRAS COUNT LIVE"
-    lines = "NUMBER TIME STEPS BARRED USED MUST TAKEN STANDS"
-    scratch = "OWNER CAME_FROM QUEUE PICKED BEST_ROWS ASIDE LACKING"
-    for names, size in ((columns, 10), (lines, state.ROW_LINES), (scratch, state.SCRATCH_LINES)):
+    lines = "NUMBER TIME STEPS EXCLUSIONS USED MUST TAKEN STANDS"
+    per_step = "OWNER CAME_FROM QUEUE PICKED BEST_ROWS ASIDE LACKING"
+    for names, size in ((columns, 10), (lines, state.ROW_LINES), (per_step, state.STEP_LINES)):
         assert sorted(getattr(state, name) for name in names.split()) == list(range(size))

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from oracles import funnel_oracle as oracle
 from support import chain_runs as runs
 
-from analysis.funnels.chains import ask_of
+from analysis.funnels.chains import rules_of
 from analysis.funnels.search import state
-from analysis.funnels.search import state as unit_rows
 from analysis.funnels.search.state import instant_of, next_entry
 
 
@@ -88,7 +87,7 @@ def test_any_number_of_units_in_a_user(rows: list[tuple[int, str, int]]) -> None
 def test_the_row_that_the_group_is_read_from() -> None:
     rows = [(0, "b", 0), (1, "a", 0), (2, "x", 0), (3, "b", 0), (9, "a", 0)]
     known = np.array([False, True, True, True, False])
-    for touch, row in ((0, 1), (unit_rows.FIRST_TOUCH, 1), (unit_rows.LAST_TOUCH, 3)):
+    for touch, row in ((0, 1), (state.FIRST_TOUCH, 1), (state.LAST_TOUCH, 3)):
         (line,) = lines_of(rows, asking(), touch=touch, known=known)
         assert line.group == row
     (line,) = lines_of(rows, asking(), touch=1, known=np.zeros(5, np.bool_))
@@ -111,18 +110,18 @@ def test_conditions_and_hidden_rows_take_steps_and_exclusions_away() -> None:
     assert steps(lines_of(rows, asking(order="strict"), event=hidden)[0]) == [0, 2]
 
 
-def test_of_users_without_promise_nothing_is_read() -> None:
+def test_of_users_who_need_nothing_no_row_is_read() -> None:
     asked = runs.question(asking())
     cells = runs.cells_of([[(0, "a"), (1, "b")], [(0, "a"), (0, "a"), (1, "a")], [(0, "b")]])
-    for promise, wanted in (
-        (unit_rows.NOTHING, []),
-        (unit_rows.MORE, [[0, 1], [3, -1]]),
+    for need, wanted in (
+        (state.NOTHING, []),
+        (state.MORE, [[0, 1], [3, -1]]),
     ):
-        codes = runs.codes_for(asked, 3, promise)
+        codes = runs.codes_for(asked, 3, need)
         found = runs.run(cells, codes, asked, until=1000)
         assert [steps(line) for line in found] == wanted
     alone = runs.codes_for(asked, 3)._replace(
-        promise=np.array([unit_rows.MORE, unit_rows.ENTRY_ALONE, unit_rows.NOTHING], np.uint8)
+        need=np.array([state.MORE, state.ENTRY_ALONE, state.NOTHING], np.uint8)
     )
     found = runs.run(cells, alone, asked, until=1000)
     assert [steps(line) for line in found] == [[0, 1], [3, -1]]
@@ -171,7 +170,7 @@ def test_entries_and_their_instants(
         rows[state.TIME, r], rows[state.STEPS, r], rows[state.USED, r] = row
     order = "any" if any_order else "sequential"
     asked = oracle.Question(oracle.plain("a", "b"), window=3, covers_until=9, order=order)
-    found = entries_of(rows, len(drawn), ask_of(runs.question(asked)), low, high)
+    found = entries_of(rows, len(drawn), rules_of(runs.question(asked)), low, high)
     times = [time for time, _, _ in drawn]
     assert found == [
         (r, times.index(time), len(times) - times[::-1].index(time))
@@ -198,8 +197,6 @@ def found(unit: runs.Unit, *exclude: oracle.Exclusion, **options: Any) -> list[r
 
 
 X = oracle.Exclusion(("x",))
-
-
 A = oracle.Exclusion(("a",))
 
 

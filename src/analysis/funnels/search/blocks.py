@@ -1,5 +1,10 @@
 """What the chains of a funnel add up to, block by block: counts, waits, and what one user does.
 
+A search finds the chains of some thousand users (a `Block`), and before it goes on they are added
+up (`Sums`), written down (`ChainList`), or both. So most questions, which need sums, are answered
+without a list of everybody's chains, and the room for a block stays in the processor's cache and
+is used again.
+
 Everything but the waits is a sum of integers, so the number of shards never changes a digit, and
 a funnel of a million users leaves a few numbers and the waits that its medians are made of.
 """
@@ -11,34 +16,20 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from analysis.funnels.search.state import inner, reader
-
-# ──── passes.chain_block
-#
-# Chains of a block of users: what passes find, and what becomes of it.
-#
-# A pass finds the chains of some hundred users, and before it goes on they are added up, written
-# down, or both. So what most questions need, sums, is made without a list of everybody's chains:
-# the room for a block stays in the processor's cache and is used again.
-
-
-MATURE = np.uint8(1)
-
-
-CHOSEN = np.uint8(2)
-
-
-TIED = np.uint8(4)
-
-
-EXCLUDED = np.uint8(8)
-
-
-NOT_DONE = np.iinfo(np.int64).min
-
+from analysis.funnels.search.state import internal, without_refcounts
 
 USERS = 1024
 """How many users a block has."""
+
+
+# The marks of a chain.
+
+MATURE = np.uint8(1)
+CHOSEN = np.uint8(2)
+TIED = np.uint8(4)
+EXCLUDED = np.uint8(8)
+
+NOT_DONE = np.iinfo(np.int64).min
 
 
 class Block(NamedTuple):
@@ -76,108 +67,11 @@ class ChainList(NamedTuple):
     sizes: np.ndarray
 
 
-@inner
-def new_block(chains, steps):
-    """Room for so many chains."""
-    return Block(
-        np.zeros(chains, np.int64),
-        np.zeros(chains, np.int64),
-        np.zeros(chains, np.uint8),
-        np.zeros(chains, np.int64),
-        np.zeros((chains, steps + 1), np.int64),
-        np.zeros((chains, steps), np.int64),
-    )
-
-
-@inner
-def new_list(chains, beyond, steps):
-    """Room for so many chains, so many of them beyond their entry."""
-    return ChainList(
-        np.empty(chains, np.int64),
-        np.empty(chains, np.int64),
-        np.empty(chains, np.uint8),
-        np.empty(chains, np.int64),
-        np.empty(chains, np.int64),
-        np.empty((beyond, steps), np.int64),
-        np.empty((beyond, steps), np.int64),
-        np.zeros(2, np.int64),
-    )
-
-
-@inner
-def _longer(cells, n, size):
-    longer = np.empty(size, cells.dtype)
-    longer[:n] = cells[:n]
-    return longer
-
-
-@inner
-def _taller(lines, n, size):
-    taller = np.empty((size, lines.shape[1]), lines.dtype)
-    taller[:n] = lines[:n]
-    return taller
-
-
-@inner
-def larger_block(block):
-    """The block, with room for as many chains more."""
-    n = block.user.size
-    return Block(
-        _longer(block.user, n, 2 * n),
-        _longer(block.reach, n, 2 * n),
-        _longer(block.marks, n, 2 * n),
-        _longer(block.group, n, 2 * n),
-        _taller(block.rows, n, 2 * n),
-        _taller(block.times, n, 2 * n),
-    )
-
-
-@inner
-def resized(kept, chains, beyond):
-    """The list with exactly so much room."""
-    n, m = min(kept.sizes[0], chains), min(kept.sizes[1], beyond)
-    return ChainList(
-        _longer(kept.user, n, chains),
-        _longer(kept.reach, n, chains),
-        _longer(kept.marks, n, chains),
-        _longer(kept.group, n, chains),
-        _longer(kept.entry, n, chains),
-        _taller(kept.rows, m, beyond),
-        _taller(kept.times, m, beyond),
-        kept.sizes,
-    )
-
-
-@inner
-def write(kept, block, n):
-    """The list, with the first n chains of a block behind its own."""
-    size, beyond = kept.sizes
-    if size + n > kept.user.size or beyond + n > kept.rows.shape[0]:
-        kept = resized(kept, 2 * size + n, 2 * beyond + n)
-    for j in range(n):
-        if block.reach[j] == 0:
-            continue
-        kept.user[size], kept.reach[size] = block.user[j], block.reach[j]
-        kept.marks[size], kept.group[size] = block.marks[j], block.group[j]
-        kept.entry[size] = block.rows[j, 0]
-        size += 1
-        if block.reach[j] > 1:
-            for k in range(kept.rows.shape[1]):
-                done = k < block.reach[j]
-                kept.rows[beyond, k] = block.rows[j, k] if done else -1
-                kept.times[beyond, k] = block.times[j, k] if done else NOT_DONE
-            beyond += 1
-    kept.sizes[0], kept.sizes[1] = size, beyond
-    return kept
-
-
-# ──── passes.chain_sums
-
-
+# Places in `Sums.facts`.
 ALL_CHAINS, IMMATURE, TIED_CHAINS, UNGROUPED = range(4)
 
-
 FEW_STEPS = 8
+"""Up to how many steps it is quicker to go through all of them than to stop at the reach."""
 
 
 class Sums(NamedTuple):
@@ -217,7 +111,35 @@ class Grouping(NamedTuple):
     values: int
 
 
-@inner
+# Adding up.
+
+
+@nb.njit(cache=True, nogil=True)
+def sums_of_list(kept, groups, counted, repeats):
+    """The sums of chains that were kept; `groups` is the group of each, below `counted`."""
+    steps = kept.rows.shape[1]
+    sums = new_sums(counted, steps, kept.sizes[1], repeats)
+    block = new_block(USERS, steps)
+    grouping = Grouping(groups.view(np.uint8), groups.itemsize, counted - 1)
+    n, beyond = np.int64(0), 0
+    for i in range(kept.user.size):
+        block.user[n], block.reach[n], block.marks[n] = kept.user[i], kept.reach[i], kept.marks[i]
+        block.group[n], block.rows[n, 0] = i, kept.entry[i]
+        if kept.reach[i] > 1:
+            for k in range(steps):
+                block.rows[n, k], block.times[n, k] = kept.rows[beyond, k], kept.times[beyond, k]
+            beyond += 1
+        n += 1
+        if n == USERS:
+            add(sums, block, n, grouping)
+            n = 0
+    add(sums, block, n, grouping)
+    if repeats:
+        close_user(sums)
+    return sums
+
+
+@internal
 def new_sums(groups, steps, waits, repeats):
     """No chains yet; room for so many waits of a step, and one to write over; can a user have
     several chains?
@@ -236,33 +158,28 @@ def new_sums(groups, steps, waits, repeats):
     )
 
 
-@reader
-def group_of(grouping, row):
-    """The group of a row; the last where it has no value."""
-    if grouping.width == 0:
-        return 0
-    if row < 0:
-        return grouping.values
-    code = np.int64(0)
-    for byte in range(grouping.width):
-        code |= np.int64(grouping.codes[row * grouping.width + byte]) << (8 * byte)
-    return min(code, grouping.values)
+@without_refcounts
+def add(sums, block, n, grouping):
+    """Add the first n chains of a block; all chains of a user come one after another."""
+    for j in range(n):
+        marks = block.marks[j]
+        chosen, mature = (marks & CHOSEN) != 0, (marks & MATURE) != 0
+        group = group_of(grouping, block.group[j])
+        sums.facts[ALL_CHAINS] += chosen
+        sums.facts[IMMATURE] += chosen & (not mature)
+        sums.facts[TIED_CHAINS] += chosen & ((marks & TIED) != 0)
+        sums.counts[0, group, 0] += chosen
+        sums.counts[1, group, 0] += mature
+        if sums.own.size and mature:
+            if block.user[j] != sums.last[0]:
+                close_user(sums)
+                sums.last[0] = block.user[j]
+            sums.own[group, 0] += 1
+        if block.reach[j] > 1:
+            _add_steps(sums, block, j, group, chosen, mature)
 
 
-@reader
-def close_user(sums):
-    """Add what the chains of the last user come to."""
-    groups, steps = sums.own.shape
-    for g in range(groups):
-        for k in range(steps if sums.own[g, 0] else 0):
-            sums.members[g, k] += sums.own[g, k] > 0
-            for j in range(steps):
-                sums.moments[g, k, j] += sums.own[g, k] * sums.own[g, j]
-        for k in range(steps):
-            sums.own[g, k] = 0
-
-
-@reader
+@without_refcounts
 def _add_steps(sums, block, j, group, chosen, mature):
     """Count the steps of a chain beyond the first, and note its waits."""
     reach, steps = block.reach[j], block.times.shape[1]
@@ -283,7 +200,7 @@ def _add_steps(sums, block, j, group, chosen, mature):
         before = own if did else before
 
 
-@reader
+@without_refcounts
 def add_entries(sums, n):
     """Add n mature chains that got no further, where there is one group and one chain a user."""
     sums.facts[ALL_CHAINS] += n
@@ -291,28 +208,33 @@ def add_entries(sums, n):
     sums.counts[1, 0, 0] += n
 
 
-@reader
-def add(sums, block, n, grouping):
-    """Add the first n chains of a block; all chains of a user come one after the other."""
-    for j in range(n):
-        marks = block.marks[j]
-        chosen, mature = (marks & CHOSEN) != 0, (marks & MATURE) != 0
-        group = group_of(grouping, block.group[j])
-        sums.facts[ALL_CHAINS] += chosen
-        sums.facts[IMMATURE] += chosen & (not mature)
-        sums.facts[TIED_CHAINS] += chosen & ((marks & TIED) != 0)
-        sums.counts[0, group, 0] += chosen
-        sums.counts[1, group, 0] += mature
-        if sums.own.size and mature:
-            if block.user[j] != sums.last[0]:
-                close_user(sums)
-                sums.last[0] = block.user[j]
-            sums.own[group, 0] += 1
-        if block.reach[j] > 1:
-            _add_steps(sums, block, j, group, chosen, mature)
+@without_refcounts
+def group_of(grouping, row):
+    """The group of a row; the last where it has no value."""
+    if grouping.width == 0:
+        return 0
+    if row < 0:
+        return grouping.values
+    code = np.int64(0)
+    for byte in range(grouping.width):
+        code |= np.int64(grouping.codes[row * grouping.width + byte]) << (8 * byte)
+    return min(code, grouping.values)
 
 
-@inner
+@without_refcounts
+def close_user(sums):
+    """Add what the chains of the last user come to."""
+    groups, steps = sums.own.shape
+    for g in range(groups):
+        for k in range(steps if sums.own[g, 0] else 0):
+            sums.members[g, k] += sums.own[g, k] > 0
+            for j in range(steps):
+                sums.moments[g, k, j] += sums.own[g, k] * sums.own[g, j]
+        for k in range(steps):
+            sums.own[g, k] = 0
+
+
+@internal
 def with_room(sums, waits):
     """The sums, with room for so many waits more of each step."""
     needed = sums.sizes.max() + waits + 1
@@ -339,26 +261,99 @@ def with_room(sums, waits):
     )
 
 
-@nb.njit(cache=True, nogil=True)
-def sums_of_list(kept, groups, counted, repeats):
-    """The sums of chains that were kept; `groups` is the group of each, below `counted`."""
-    steps = kept.rows.shape[1]
-    sums = new_sums(counted, steps, kept.sizes[1], repeats)
-    block = new_block(USERS, steps)
-    grouping = Grouping(groups.view(np.uint8), groups.itemsize, counted - 1)
-    n, beyond = 0, 0
-    for i in range(kept.user.size):
-        block.user[n], block.reach[n], block.marks[n] = kept.user[i], kept.reach[i], kept.marks[i]
-        block.group[n], block.rows[n, 0] = i, kept.entry[i]
-        if kept.reach[i] > 1:
-            for k in range(steps):
-                block.rows[n, k], block.times[n, k] = kept.rows[beyond, k], kept.times[beyond, k]
+# Writing down.
+
+
+@internal
+def new_block(chains, steps):
+    """Room for so many chains."""
+    return Block(
+        np.zeros(chains, np.int64),
+        np.zeros(chains, np.int64),
+        np.zeros(chains, np.uint8),
+        np.zeros(chains, np.int64),
+        np.zeros((chains, steps + 1), np.int64),
+        np.zeros((chains, steps), np.int64),
+    )
+
+
+@internal
+def larger_block(block):
+    """The block, with room for as many chains more."""
+    n = block.user.size
+    return Block(
+        _longer(block.user, n, 2 * n),
+        _longer(block.reach, n, 2 * n),
+        _longer(block.marks, n, 2 * n),
+        _longer(block.group, n, 2 * n),
+        _taller(block.rows, n, 2 * n),
+        _taller(block.times, n, 2 * n),
+    )
+
+
+@internal
+def new_list(chains, beyond, steps):
+    """Room for so many chains, so many of them beyond their entry."""
+    return ChainList(
+        np.empty(chains, np.int64),
+        np.empty(chains, np.int64),
+        np.empty(chains, np.uint8),
+        np.empty(chains, np.int64),
+        np.empty(chains, np.int64),
+        np.empty((beyond, steps), np.int64),
+        np.empty((beyond, steps), np.int64),
+        np.zeros(2, np.int64),
+    )
+
+
+@internal
+def write(kept, block, n):
+    """The list, with the first n chains of a block behind its own."""
+    size, beyond = kept.sizes
+    if size + n > kept.user.size or beyond + n > kept.rows.shape[0]:
+        kept = resized(kept, 2 * size + n, 2 * beyond + n)
+    for j in range(n):
+        if block.reach[j] == 0:
+            continue
+        kept.user[size], kept.reach[size] = block.user[j], block.reach[j]
+        kept.marks[size], kept.group[size] = block.marks[j], block.group[j]
+        kept.entry[size] = block.rows[j, 0]
+        size += 1
+        if block.reach[j] > 1:
+            for k in range(kept.rows.shape[1]):
+                done = k < block.reach[j]
+                kept.rows[beyond, k] = block.rows[j, k] if done else -1
+                kept.times[beyond, k] = block.times[j, k] if done else NOT_DONE
             beyond += 1
-        n += 1
-        if n == USERS:
-            add(sums, block, n, grouping)
-            n = 0
-    add(sums, block, n, grouping)
-    if repeats:
-        close_user(sums)
-    return sums
+    kept.sizes[0], kept.sizes[1] = size, beyond
+    return kept
+
+
+@internal
+def resized(kept, chains, beyond):
+    """The list with exactly so much room."""
+    n, m = min(kept.sizes[0], chains), min(kept.sizes[1], beyond)
+    return ChainList(
+        _longer(kept.user, n, chains),
+        _longer(kept.reach, n, chains),
+        _longer(kept.marks, n, chains),
+        _longer(kept.group, n, chains),
+        _longer(kept.entry, n, chains),
+        _taller(kept.rows, m, beyond),
+        _taller(kept.times, m, beyond),
+        kept.sizes,
+    )
+
+
+@internal
+def _longer(cells, n, size):
+    longer = np.empty(size, cells.dtype)
+    longer[:n] = cells[:n]
+    return longer
+
+
+@internal
+def _taller(lines, n, size):
+    taller = np.empty((size, lines.shape[1]), lines.dtype)
+    taller[:n] = lines[:n]
+    return taller

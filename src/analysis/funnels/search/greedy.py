@@ -1,11 +1,19 @@
-"""The chain that takes what comes, for the units and orders of every funnel.
+"""The greedy scan: any funnel with options, a unit's chains from one pass over its rows.
 
-The idea is that of `first_looks`: taking the first row of each step after the one before, nobody
-gets further and nobody is earlier, so where the window holds that chain it is the best. In any
-order the first row of each step does the same, and among neighbors one set of bits says after each
-row which beginnings of the funnel end there. What this cannot decide, where events share an
-instant, a limit is passed, or an excluded event or an optional step is about, it says it is not
-sure of, and the search of `unit_choice` decides.
+`units.unit_chains` asks it first, for every user whose events leave a chance that one pass tells
+(`funnels.chains.needs_of`). It is the idea of `plain`: taking the first row of each step after
+the one before, nobody gets further and nobody is earlier, so where the window holds that chain it
+is the best. In any order the first row of each step does the same. Among neighbors one set of bits
+says after each row which beginnings of the funnel end there. With one optional step, the chain
+that does it and the chain that does not are compared.
+
+What this cannot decide, it is UNSURE of: a step that shares its instant with another, a limit that
+is passed, a window that is over. Then nothing of the user counts, and `units` searches all of it.
+Users with an excluded event never come here, nor those with one of several optional steps, or with
+one where steps have limits.
+
+A user is cut into units, each a value of the property inside the user with the stretch of rows in
+which it stands; a unit has its best chain, and the best mature one, or its attempts.
 """
 
 from __future__ import annotations
@@ -25,14 +33,21 @@ from analysis.funnels.search.state import (
     bit,
     has,
     highest,
-    melted,
-    reader,
+    inlined,
+    without_refcounts,
 )
 
-# ──── passes.unit_looks
-
-
+# Why chains are not there.
 UNSURE = -1
+FULL = -2
+
+NOBODY = -1
+
+MOST_UNITS = 32
+"""Users with more units are searched."""
+
+# Lines of the table of a user's units: the unit, its first row, and the row after its last.
+UNIT, STARTS, STOPS = range(3)
 
 
 class Columns(NamedTuple):
@@ -47,315 +62,56 @@ class Columns(NamedTuple):
     steps: np.ndarray
 
 
-class Lines(NamedTuple):
-    """Row and instant of each step of chains, as `chain_block.Block` has them."""
+class ChainSteps(NamedTuple):
+    """Row and instant of each step of chains, as `blocks.Block` has them."""
 
     rows: np.ndarray
     times: np.ndarray
 
 
-@reader
-def matches(columns, i, unit):
-    """The steps that a row matches; none where it is of another unit."""
-    steps = columns.steps[columns.event[i]]
-    if columns.hold.size:
-        steps &= columns.hold[i]
-    if columns.unit.size and columns.unit[i] != unit:
-        steps = 0
-    return steps
+@without_refcounts
+def greedy_chains(cells, codes, spec, table, block, n, user):
+    """Write the chains of users behind the first n of the block, from this user on until one is
+    UNSURE or the block holds as many as it should.
 
-
-@reader
-def touched_row(columns, known, span, unit, first):
-    """The first or last row of a step in [start, stop) that has a value of the breakdown, or −1."""
-    start, stop = span
-    found = -1
-    for i in range(start, stop):
-        if known[i] and matches(columns, i, unit) != 0:
-            found = i
-            if first:
-                break
-    return found
-
-
-@reader
-def _shares_its_instant(columns, row, span, unit):
-    """Is there another row of a step at the instant of this one?"""
-    start, stop = span
-    i = row - 1
-    while i >= start and columns.time[i] == columns.time[row]:
-        if matches(columns, i, unit) != 0:
-            return True
-        i -= 1
-    i = row + 1
-    while i < stop and columns.time[i] == columns.time[row]:
-        if matches(columns, i, unit) != 0:
-            return True
-        i += 1
-    return False
-
-
-@reader
-def _next_step(ask, k, every):
-    """The step after step k, or 0; optional ones only where `every` step is to be done."""
-    k += 1
-    while k <= ask.steps and has(ask.optional, k) and not every:
-        k += 1
-    return k if k <= ask.steps else 0
-
-
-@reader
-def _put_step(lines, n, place, columns, row):
-    lines.rows[n, place], lines.times[n, place] = row, columns.time[row]
-
-
-@reader
-def _nothing_done(lines, n):
-    for k in range(lines.times.shape[1]):
-        lines.rows[n, k], lines.times[n, k] = -1, NOT_DONE
-
-
-@reader
-def _first_entry(columns, span, unit, low, high, step):
-    """The first row in [start, stop) that does the step (0: any) with an instant in [low, high),
-    or −1.
+    Returns
+    -------
+    How many chains there are now; the first user whose chains are not there; and why not: UNSURE,
+    FULL where the block has no room for them, 0 where it may be emptied or there are no more.
     """
-    start, stop = span
-    for i in range(start, stop):
-        steps = matches(columns, i, unit)
-        if (has(steps, step) if step else steps != 0) and columns.time[i] >= low:
-            return i if columns.time[i] < high else -1
-    return -1
+    columns = Columns(cells.time, cells.event, cells.steps_hold, cells.unit, codes.steps)
+    while user < cells.offsets.size - 1 and n < USERS:
+        need = codes.need[user]
+        if need == SEARCH:
+            return n, user, UNSURE
+        now = n
+        units = 0
+        if need != NOTHING:
+            units = _units_of(cells.unit, cells.offsets[user], cells.offsets[user + 1], table)
+        if units == UNSURE:
+            return n, user, UNSURE
+        for own in range(units):
+            unit, span = table[UNIT, own], (table[STARTS, own], table[STOPS, own])
+            before, more = now, need == MORE
+            if spec.output.attempts:
+                now = _attempts(columns, spec, span, unit, more, block, now)
+            else:
+                now = _best(columns, spec, span, unit, more, block, now)
+            if now < 0:
+                return n, user, now
+            group = OF_ENTRY
+            if spec.output.touch and now > before:
+                first_touch = spec.output.touch == FIRST_TOUCH
+                group = touched_row(columns, cells.known, span, unit, first_touch)
+            for j in range(before, now):
+                block.user[j] = user
+                block.group[j] = block.rows[j, 0] if group == OF_ENTRY else group
+        n = now
+        user += 1
+    return n, user, 0
 
 
-@reader
-def in_order(columns, ask, span, unit, low, high, alone, more, every, lines, n):
-    """Write the chain with an entry in [low, high) into place n, its reach or UNSURE.
-
-    `alone`: it is the first entry's. `more`: can anything follow an entry at all? `every`: optional
-    steps are done like any other, or skipped.
-    """
-    first = _first_entry(columns, span, unit, low, high, 1)
-    if first < 0:
-        return 0
-    _nothing_done(lines, n)
-    if _shares_its_instant(columns, first, span, unit):
-        return UNSURE
-    entry, reach, row = first, 1, first
-    k = _next_step(ask, 1, every) if more else 0
-    while k:
-        last, i = row, row + 1
-        while i < span[1]:
-            steps = matches(columns, i, unit)
-            if has(steps, k):
-                break
-            if reach == 1 and has(steps, 1) and not alone and columns.time[i] < high:
-                entry = i
-            i += 1
-        row = i
-        if row == span[1]:
-            break
-        wait = columns.time[row] - columns.time[entry if reach == 1 else last]
-        if alone and columns.time[row] - columns.time[first] > ask.window:
-            break
-        if wait > ask.limits[WITHIN, k] or _shares_its_instant(columns, row, span, unit):
-            return UNSURE
-        _put_step(lines, n, k - 1, columns, row)
-        reach = k
-        k = _next_step(ask, k, every)
-    entry = entry if reach > 1 else first
-    _put_step(lines, n, 0, columns, entry)
-    if reach > 1 and lines.times[n, reach - 1] - lines.times[n, 0] > ask.window:
-        return UNSURE
-    return reach
-
-
-@reader
-def with_optional(columns, ask, span, unit, low, high, alone, lines, n):
-    """Write the best chain of a funnel with one optional step into place n, its reach or UNSURE;
-    the place after it is written over.
-
-    A chain does the optional step or does not. Of those that do, the one that takes what comes is
-    the best, and so it is of the others: so one of these two is.
-    """
-    reach = in_order(columns, ask, span, unit, low, high, alone, True, False, lines, n)
-    if reach <= 0:
-        return reach
-    doing = in_order(columns, ask, span, unit, low, high, alone, True, True, lines, n + 1)
-    if doing == UNSURE:
-        return UNSURE
-    as_soon = lines.times[n + 1, doing - 1] <= lines.times[n, reach - 1]
-    if doing > reach or (doing == reach and as_soon):
-        reach = doing
-        for k in range(lines.times.shape[1]):
-            lines.rows[n, k], lines.times[n, k] = lines.rows[n + 1, k], lines.times[n + 1, k]
-    return reach
-
-
-@reader
-def in_any_order(columns, ask, span, unit, low, high, alone, lines, n):
-    """Write the chain with an entry in [low, high) into place n, its reach or UNSURE; no row
-    matches two steps, and no step has a limit of its own.
-    """
-    first = _first_entry(columns, span, unit, low, high, 0)
-    if first < 0:
-        return 0
-    _nothing_done(lines, n)
-    entry, reach, seen = first, 0, 0
-    for i in range(first, span[1]):
-        steps = matches(columns, i, unit)
-        if steps & ~seen != 0:
-            if alone and columns.time[i] - columns.time[first] > ask.window:
-                break
-            if _shares_its_instant(columns, i, span, unit):
-                return UNSURE
-            seen |= steps
-            _put_step(lines, n, reach, columns, i)
-            reach += 1
-            if reach == ask.steps:
-                break
-        elif steps != 0 and reach == 1 and not alone and columns.time[i] < high:
-            entry = i
-    if reach > 1:
-        _put_step(lines, n, 0, columns, entry)
-        if lines.times[n, reach - 1] - lines.times[n, 0] > ask.window:
-            return UNSURE
-    return reach
-
-
-@reader
-def _instant(columns, i, stop, unit):
-    """The instant of row i: where it stops; how many of the unit's rows it has; how many of them do
-    a step, and the last of these.
-    """
-    seen, several, row = 0, 0, i
-    t, hidden = columns.time[i], columns.steps.size - 1
-    while i < stop and columns.time[i] == t:
-        if columns.event[i] != hidden and (not columns.unit.size or columns.unit[i] == unit):
-            seen += 1
-            if matches(columns, i, unit) != 0:
-                several += 1
-                row = i
-        i += 1
-    return i, seen, several, row
-
-
-@reader
-def among_neighbors(columns, ask, span, unit, low, high, alone, more, lines, n):
-    """Write the chain of neighbors with an entry in [low, high) into place n, its reach or UNSURE;
-    no step has a limit of its own.
-
-    Nothing comes between two instants that follow each other, whatever else they hold.
-    """
-    first = _first_entry(columns, span, unit, low, high, 1)
-    if first < 0:
-        return 0
-    _nothing_done(lines, n)
-    if _shares_its_instant(columns, first, span, unit):
-        return UNSURE
-    ending, reach, end, i = 0, 0, first, first
-    most = ask.steps if more else 1
-    while i < span[1] and reach < most:
-        enters = i == first if alone else columns.time[i] < high
-        i, seen, several, row = _instant(columns, i, span[1], unit)
-        if several > 1:
-            return UNSURE
-        if seen:
-            # Number k is in the set where this instant and those before it do the first k steps.
-            steps = matches(columns, row, unit) if several else 0
-            ending = ((ending << 1) | enters) & steps
-        if ending >= bit(reach + 1):
-            reach, end = highest(ending), row
-    row = end
-    for c in range(reach):
-        while matches(columns, row, unit) == 0:
-            row -= 1
-        _put_step(lines, n, reach - 1 - c, columns, row)
-        row -= 1
-    return UNSURE if lines.times[n, reach - 1] - lines.times[n, 0] > ask.window else reach
-
-
-# ──── passes.certain_units
-#
-# The chains of users where one look at their rows is enough, and where it is not.
-#
-# A user is cut into units, each a value of the property inside the user with the stretch of rows in
-# which it stands; a unit has its best chain, and the best mature one, or its attempts. The looks
-# are
-# those of `unit_looks`. If one of them is not sure, nothing of the user counts: `unit_chains`
-# searches all of it.
-
-
-NOBODY = -1
-
-
-FULL = -2
-
-
-MOST_UNITS = 32
-
-
-# Lines of the table of a user's units: the unit, its first row, and the row after its last.
-UNIT, STARTS, STOPS = range(3)
-
-
-@melted
-def _look(columns, ask, span, unit, low, high, alone, more, lines, n):
-    if ask.any_order:
-        return in_any_order(columns, ask, span, unit, low, high, alone, lines, n)
-    if ask.neighbors:
-        return among_neighbors(columns, ask, span, unit, low, high, alone, more, lines, n)
-    if ask.optional != 0 and more:
-        return with_optional(columns, ask, span, unit, low, high, alone, lines, n)
-    return in_order(columns, ask, span, unit, low, high, alone, more, False, lines, n)
-
-
-@reader
-def _best(columns, ask, span, unit, limits, first, more, lines, marks, reaches, n):
-    """Write the best chain of a unit, and the best mature one where that is another: how many
-    chains there are now, or UNSURE, or FULL.
-    """
-    kind, high = CHOSEN, limits.high
-    begins = columns.time[span[0]]
-    for _ in range(2):
-        # A look may need a second place.
-        if n + 1 >= reaches.size:
-            return FULL
-        reach = _look(columns, ask, span, unit, limits.low, high, first, more, lines, n)
-        if reach == UNSURE:
-            return UNSURE
-        if reach == 0:
-            break
-        mature = lines.times[n, 0] <= limits.mature_until
-        reaches[n], marks[n] = reach, kind + MATURE if mature else kind
-        n += 1
-        if mature or begins > limits.mature_until or high <= limits.mature_until + 1:
-            break
-        kind, high = kind - CHOSEN, limits.mature_until + 1
-    return n
-
-
-@reader
-def _attempts(columns, ask, span, unit, limits, more, lines, marks, reaches, n):
-    """Write the attempts of a unit: how many chains there are now, or UNSURE, or FULL."""
-    start, stop = span
-    free = limits.low
-    while n + 1 < reaches.size:
-        rest = (start, stop)
-        reach = _look(columns, ask, rest, unit, free, limits.high, True, more, lines, n)
-        if reach <= 0:
-            return n if reach == 0 else UNSURE
-        mature = lines.times[n, 0] <= limits.mature_until
-        reaches[n], marks[n] = reach, CHOSEN + MATURE if mature else CHOSEN
-        if reach >= ask.required:
-            free, start = lines.times[n, reach - 1], lines.rows[n, reach - 1] + 1
-        else:
-            free, start = lines.times[n, 0] + ask.window + 1, lines.rows[n, 0] + 1
-        n += 1
-    return FULL
-
-
-@reader
+@without_refcounts
 def _units_of(unit, start, stop, table):
     """Write the units of the rows [start, stop) into the table; how many, or UNSURE where there
     are too many.
@@ -380,49 +136,288 @@ def _units_of(unit, start, stop, table):
     return n
 
 
-@reader
-def certain_chains(cells, codes, ask, limits, choice, wish, table, block, n, user):
-    """Write the chains of users behind the first n of the block, from this user on until one is
-    not certain or the block holds as many as it should.
-
-    Returns
-    -------
-    How many chains there are now; the first user whose chains are not there; and why not: UNSURE,
-    FULL where the block has no room for them, 0 where it may be emptied or there are no more.
+@without_refcounts
+def _best(columns, spec, span, unit, more, block, n):
+    """Write the best chain of a unit, and the best mature one where that is another: how many
+    chains there are now, or UNSURE, or FULL.
     """
-    columns = Columns(cells.time, cells.event, cells.steps_hold, cells.unit, codes.steps)
-    lines = Lines(block.rows, block.times)
-    while user < cells.offsets.size - 1 and n < USERS:
-        promise = codes.promise[user]
-        if promise == SEARCH:
-            return n, user, UNSURE
-        now = n
-        units = 0
-        if promise != NOTHING:
-            units = _units_of(cells.unit, cells.offsets[user], cells.offsets[user + 1], table)
-        if units == UNSURE:
-            return n, user, UNSURE
-        for own in range(units):
-            unit, span = table[UNIT, own], (table[STARTS, own], table[STOPS, own])
-            before, more = now, promise == MORE
-            if wish.attempts:
-                now = _attempts(
-                    columns, ask, span, unit, limits, more, lines, block.marks, block.reach, now
-                )
-            else:
-                first, marks = choice.first, block.marks
-                now = _best(
-                    columns, ask, span, unit, limits, first, more, lines, marks, block.reach, now
-                )
-            if now < 0:
-                return n, user, now
-            group = OF_ENTRY
-            if wish.touch and now > before:
-                first_touch = wish.touch == FIRST_TOUCH
-                group = touched_row(columns, cells.known, span, unit, first_touch)
-            for j in range(before, now):
-                block.user[j] = user
-                block.group[j] = block.rows[j, 0] if group == OF_ENTRY else group
-        n = now
-        user += 1
-    return n, user, 0
+    rules, limits, first = spec.rules, spec.limits, spec.choice.first
+    chains = ChainSteps(block.rows, block.times)
+    kind, high = CHOSEN, limits.high
+    begins = columns.time[span[0]]
+    for _ in range(2):
+        # A scan may need a second place.
+        if n + 1 >= block.reach.size:
+            return FULL
+        reach = _scan(columns, rules, span, unit, limits.low, high, first, more, chains, n)
+        if reach == UNSURE:
+            return UNSURE
+        if reach == 0:
+            break
+        mature = chains.times[n, 0] <= limits.mature_until
+        block.reach[n], block.marks[n] = reach, kind + MATURE if mature else kind
+        n += 1
+        if mature or begins > limits.mature_until or high <= limits.mature_until + 1:
+            break
+        kind, high = kind - CHOSEN, limits.mature_until + 1
+    return n
+
+
+@without_refcounts
+def _attempts(columns, spec, span, unit, more, block, n):
+    """Write the attempts of a unit: how many chains there are now, or UNSURE, or FULL."""
+    rules, limits = spec.rules, spec.limits
+    chains = ChainSteps(block.rows, block.times)
+    start, stop = span
+    free = limits.low
+    while n + 1 < block.reach.size:
+        rest = (start, stop)
+        reach = _scan(columns, rules, rest, unit, free, limits.high, True, more, chains, n)
+        if reach <= 0:
+            return n if reach == 0 else UNSURE
+        mature = chains.times[n, 0] <= limits.mature_until
+        block.reach[n], block.marks[n] = reach, CHOSEN + MATURE if mature else CHOSEN
+        if reach >= rules.required:
+            free, start = chains.times[n, reach - 1], chains.rows[n, reach - 1] + 1
+        else:
+            free, start = chains.times[n, 0] + rules.window + 1, chains.rows[n, 0] + 1
+        n += 1
+    return FULL
+
+
+@inlined
+def _scan(columns, rules, span, unit, low, high, alone, more, chains, n):
+    if rules.any_order:
+        return in_any_order(columns, rules, span, unit, low, high, alone, chains, n)
+    if rules.neighbors:
+        return among_neighbors(columns, rules, span, unit, low, high, alone, more, chains, n)
+    if rules.optional != 0 and more:
+        return with_optional(columns, rules, span, unit, low, high, alone, chains, n)
+    return in_order(columns, rules, span, unit, low, high, alone, more, False, chains, n)
+
+
+# The scan in each order.
+
+
+@without_refcounts
+def in_order(columns, rules, span, unit, low, high, alone, more, every, chains, n):
+    """Write the chain with an entry in [low, high) into place n, its reach or UNSURE.
+
+    `alone`: it is the first entry's. `more`: can anything follow an entry at all? `every`: optional
+    steps are done like any other, or skipped.
+    """
+    first = _first_entry(columns, span, unit, low, high, 1)
+    if first < 0:
+        return 0
+    _nothing_done(chains, n)
+    if _shares_its_instant(columns, first, span, unit):
+        return UNSURE
+    entry, reach, row = first, 1, first
+    k = _next_step(rules, 1, every) if more else 0
+    while k:
+        last, i = row, row + 1
+        while i < span[1]:
+            steps = matches(columns, i, unit)
+            if has(steps, k):
+                break
+            if reach == 1 and has(steps, 1) and not alone and columns.time[i] < high:
+                entry = i
+            i += 1
+        row = i
+        if row == span[1]:
+            break
+        wait = columns.time[row] - columns.time[entry if reach == 1 else last]
+        if alone and columns.time[row] - columns.time[first] > rules.window:
+            break
+        if wait > rules.limits[WITHIN, k] or _shares_its_instant(columns, row, span, unit):
+            return UNSURE
+        _put_step(chains, n, k - 1, columns, row)
+        reach = k
+        k = _next_step(rules, k, every)
+    entry = entry if reach > 1 else first
+    _put_step(chains, n, 0, columns, entry)
+    if reach > 1 and chains.times[n, reach - 1] - chains.times[n, 0] > rules.window:
+        return UNSURE
+    return reach
+
+
+@without_refcounts
+def _next_step(rules, k, every):
+    """The step after step k, or 0; optional ones only where `every` step is to be done."""
+    k += 1
+    while k <= rules.steps and has(rules.optional, k) and not every:
+        k += 1
+    return k if k <= rules.steps else 0
+
+
+@without_refcounts
+def with_optional(columns, rules, span, unit, low, high, alone, chains, n):
+    """Write the best chain of a funnel with one optional step into place n, its reach or UNSURE;
+    the place after it is written over.
+
+    A chain does the optional step or does not. Of those that do, the one that takes what comes is
+    the best, and so it is of the others: so one of these two is.
+    """
+    reach = in_order(columns, rules, span, unit, low, high, alone, True, False, chains, n)
+    if reach <= 0:
+        return reach
+    doing = in_order(columns, rules, span, unit, low, high, alone, True, True, chains, n + 1)
+    if doing == UNSURE:
+        return UNSURE
+    as_soon = chains.times[n + 1, doing - 1] <= chains.times[n, reach - 1]
+    if doing > reach or (doing == reach and as_soon):
+        reach = doing
+        for k in range(chains.times.shape[1]):
+            chains.rows[n, k], chains.times[n, k] = chains.rows[n + 1, k], chains.times[n + 1, k]
+    return reach
+
+
+@without_refcounts
+def in_any_order(columns, rules, span, unit, low, high, alone, chains, n):
+    """Write the chain with an entry in [low, high) into place n, its reach or UNSURE; no row
+    matches two steps, and no step has a limit of its own.
+    """
+    first = _first_entry(columns, span, unit, low, high, 0)
+    if first < 0:
+        return 0
+    _nothing_done(chains, n)
+    entry, reach, seen = first, 0, 0
+    for i in range(first, span[1]):
+        steps = matches(columns, i, unit)
+        if steps & ~seen != 0:
+            if alone and columns.time[i] - columns.time[first] > rules.window:
+                break
+            if _shares_its_instant(columns, i, span, unit):
+                return UNSURE
+            seen |= steps
+            _put_step(chains, n, reach, columns, i)
+            reach += 1
+            if reach == rules.steps:
+                break
+        elif steps != 0 and reach == 1 and not alone and columns.time[i] < high:
+            entry = i
+    if reach > 1:
+        _put_step(chains, n, 0, columns, entry)
+        if chains.times[n, reach - 1] - chains.times[n, 0] > rules.window:
+            return UNSURE
+    return reach
+
+
+@without_refcounts
+def among_neighbors(columns, rules, span, unit, low, high, alone, more, chains, n):
+    """Write the chain of neighbors with an entry in [low, high) into place n, its reach or UNSURE;
+    no step has a limit of its own.
+
+    Nothing comes between two instants that follow each other, whatever else they hold.
+    """
+    first = _first_entry(columns, span, unit, low, high, 1)
+    if first < 0:
+        return 0
+    _nothing_done(chains, n)
+    if _shares_its_instant(columns, first, span, unit):
+        return UNSURE
+    ending, reach, end, i = 0, 0, first, first
+    most = rules.steps if more else 1
+    while i < span[1] and reach < most:
+        enters = i == first if alone else columns.time[i] < high
+        i, seen, several, row = _instant(columns, i, span[1], unit)
+        if several > 1:
+            return UNSURE
+        if seen:
+            # Number k is in the set where this instant and those before it do the first k steps.
+            steps = matches(columns, row, unit) if several else 0
+            ending = ((ending << 1) | enters) & steps
+        if ending >= bit(reach + 1):
+            reach, end = highest(ending), row
+    row = end
+    for c in range(reach):
+        while matches(columns, row, unit) == 0:
+            row -= 1
+        _put_step(chains, n, reach - 1 - c, columns, row)
+        row -= 1
+    return UNSURE if chains.times[n, reach - 1] - chains.times[n, 0] > rules.window else reach
+
+
+@without_refcounts
+def _instant(columns, i, stop, unit):
+    """The instant of row i: where it stops; how many of the unit's rows it has; how many of them do
+    a step, and the last of these.
+    """
+    seen, several, row = 0, 0, i
+    t, hidden = columns.time[i], columns.steps.size - 1
+    while i < stop and columns.time[i] == t:
+        if columns.event[i] != hidden and (not columns.unit.size or columns.unit[i] == unit):
+            seen += 1
+            if matches(columns, i, unit) != 0:
+                several += 1
+                row = i
+        i += 1
+    return i, seen, several, row
+
+
+# One row.
+
+
+@without_refcounts
+def matches(columns, i, unit):
+    """The steps that a row matches; none where it is of another unit."""
+    steps = columns.steps[columns.event[i]]
+    if columns.hold.size:
+        steps &= columns.hold[i]
+    if columns.unit.size and columns.unit[i] != unit:
+        steps = 0
+    return steps
+
+
+@without_refcounts
+def touched_row(columns, known, span, unit, first):
+    """The first or last row of a step in [start, stop) that has a value of the breakdown, or −1."""
+    start, stop = span
+    found = -1
+    for i in range(start, stop):
+        if known[i] and matches(columns, i, unit) != 0:
+            found = i
+            if first:
+                break
+    return found
+
+
+@without_refcounts
+def _first_entry(columns, span, unit, low, high, step):
+    """The first row in [start, stop) that does the step (0: any) with an instant in [low, high),
+    or −1.
+    """
+    start, stop = span
+    for i in range(start, stop):
+        steps = matches(columns, i, unit)
+        if (has(steps, step) if step else steps != 0) and columns.time[i] >= low:
+            return i if columns.time[i] < high else -1
+    return -1
+
+
+@without_refcounts
+def _shares_its_instant(columns, row, span, unit):
+    """Is there another row of a step at the instant of this one?"""
+    start, stop = span
+    i = row - 1
+    while i >= start and columns.time[i] == columns.time[row]:
+        if matches(columns, i, unit) != 0:
+            return True
+        i -= 1
+    i = row + 1
+    while i < stop and columns.time[i] == columns.time[row]:
+        if matches(columns, i, unit) != 0:
+            return True
+        i += 1
+    return False
+
+
+@without_refcounts
+def _put_step(chains, n, place, columns, row):
+    chains.rows[n, place], chains.times[n, place] = row, columns.time[row]
+
+
+@without_refcounts
+def _nothing_done(chains, n):
+    for k in range(chains.times.shape[1]):
+        chains.rows[n, k], chains.times[n, k] = -1, NOT_DONE

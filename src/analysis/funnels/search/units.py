@@ -1,20 +1,28 @@
-"""Which chain of a unit counts: the best of all entries, the first entry's, or one attempt's.
+"""Funnels with options: the chains of every unit of a shard. `unit_chains` is the entry point.
 
-The search is that of `labels`; here is what it is asked. A unit without an excluded event is
-asked once for how far its chains get and when that is reached, and once more, confined to the
-entries that can reach it, for the times of the steps. Where an excluded event may drop a chain,
-every entry is asked on its own, because what an event touches depends on when the window ends.
+A unit is a user, or the rows of one user that share a value (a session, a cart). One pass over the
+rows tells the chains of most users (`greedy`). The others are searched, unit by unit:
+
+- `choose` says which chain counts: the best of all entries, the first entry's, or one attempt's. A
+  unit without an excluded event is asked once for how far its chains get and when that is reached,
+  and once more, confined to the entries that can reach it, for the times of the steps. Where an
+  excluded event may drop a chain, every entry is asked on its own, because what an event touches
+  depends on when the window ends.
+- Where no step competes for a row `untied` answers, else `exact`.
+
+What is found is added up, block by block (`blocks`), and kept where that is wanted. Where there is
+no room for a chain or a state, `per_step` says so, and the user is asked again with more room. The
+funnel that needs no option has a search of its own, `plain`. ARCHITECTURE.md, "The chain search",
+says why each unit is in good hands.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numba as nb
 import numpy as np
 
-from analysis.funnels.search.blocks import CHOSEN as AMONG_ALL
 from analysis.funnels.search.blocks import (
+    CHOSEN,
     EXCLUDED,
     MATURE,
     NOT_DONE,
@@ -32,177 +40,416 @@ from analysis.funnels.search.blocks import (
     write,
 )
 from analysis.funnels.search.exact import best_in_any_order, explore, preferred
-from analysis.funnels.search.greedy import FULL, MOST_UNITS, UNSURE, certain_chains
+from analysis.funnels.search.greedy import FULL, MOST_UNITS, UNSURE, greedy_chains
 from analysis.funnels.search.state import (
     AFTER,
+    ANSWER,
     ASIDE,
-    BARRED,
     BEST,
     BEST_ROWS,
-    CHOSEN,
     COUNT,
+    DROP_ATTEMPT,
+    DROP_UNIT,
+    END_ATTEMPT,
     ENTRY,
     ENTRY_ALONE,
+    EXCLUSIONS,
     FOREVER,
     LACKING,
     LAST,
     MORE,
     NO_CHAIN,
-    NO_LABEL,
+    NO_STATE,
     NUMBER,
     OF_ENTRY,
     PICKED,
     REACH,
     ROW_LINES,
-    SCRATCH_LINES,
+    STEP_LINES,
     STEPS,
     TIME,
     UNTIL,
     UNTOUCHED,
     USED,
-    Ask,
+    ChainRules,
+    Choice,
     Entries,
+    Scratch,
+    Spec,
     bit,
-    copy_label,
+    copy_state,
     gather,
     gather_entry,
     has,
-    inner,
+    inlined,
     instant_of,
+    internal,
     longest,
-    melted,
-    new_labels,
+    new_states,
     next_entry,
     pick_rows,
-    reader,
     sort_units,
     step_of,
     time_of,
     touch,
     touch_row,
     wider,
+    without_refcounts,
 )
 from analysis.funnels.search.untied import (
     PATH,
-    as_label,
+    as_state,
     earlier,
     furthest,
-    is_simple,
+    is_untied,
     shares_an_instant,
     walk,
 )
 
-# ──── passes.unit_choice
 
+@nb.njit(cache=True, nogil=True)
+def unit_chains(cells, codes, rules, limits, choice, output, grouping):
+    """The chains of every unit of a shard: (sums, list), the list empty where it is not wanted.
 
-END_ATTEMPT, DROP_ATTEMPT, DROP_UNIT = 0, 1, 2
-
-
-class Choice(NamedTuple):
-    """How a unit's chain is chosen: the effect of exclusions, the first entry only, strict ties."""
-
-    effect: int
-    first: bool
-    strict: bool
-
-
-@reader
-def without_exclusions(ask):
-    """The same question, without the exclusions."""
-    return Ask(
-        ask.steps,
-        ask.required,
-        ask.window,
-        ask.any_order,
-        ask.neighbors,
-        ask.limited,
-        ask.optional,
-        0,
-        ask.limits,
+    Parameters
+    ----------
+    cells, codes, rules, limits, choice, output : see these types in `state`.
+    grouping : see `blocks.Grouping`.
+    """
+    spec = Spec(rules, limits, choice, output)
+    most = longest(cells.offsets)
+    units = np.zeros(most + 1, np.int64)
+    scratch = Scratch(
+        np.zeros((ROW_LINES, most + 1), np.int64),
+        new_states(64, rules.steps),
+        np.zeros((rules.steps + 1, PATH + rules.steps), np.int64),
+        np.zeros((STEP_LINES, rules.steps + 2), np.int64),
     )
+    lacking = scratch.per_step[LACKING]
+    sums = new_sums(grouping.values + 1, rules.steps, np.int64(USERS), output.repeats)
+    kept = new_list(0, 0, rules.steps)
+    block, n = new_block(2 * USERS, rules.steps), np.int64(0)
+    table = np.zeros((3, MOST_UNITS), np.int64)
+    u = np.int64(0)
+    while u < cells.offsets.size - 1:
+        n, u, why = greedy_chains(cells, codes, spec, table, block, n, u)
+        if why == UNSURE:
+            m = _rows_of_user(cells, codes, spec, u, scratch.rows, units)
+            now = searched_chains(cells, codes, spec, u, units, m, block, n, scratch)
+            # Where room is lacking, the user is asked again.
+            if lacking[NO_STATE]:
+                scratch = Scratch(
+                    scratch.rows, wider(scratch.states), scratch.levels, scratch.per_step
+                )
+            elif not lacking[NO_CHAIN]:
+                n, u = now, u + 1
+        if why == FULL or lacking[NO_CHAIN]:
+            block = larger_block(block)
+        lacking[:] = 0
+        if n >= USERS:
+            sums, kept = _flush(sums, kept, block, n, output, grouping)
+            n = np.int64(0)
+    sums, kept = _flush(sums, kept, block, n, output, grouping)
+    close_user(sums)
+    return sums, resized(kept, kept.sizes[0], kept.sizes[1])
 
 
-@reader
-def _best_by_entry(ask, rows, first, m, labels, low, high, effect, strict, scratch):
-    """Put the best chain, or the best untouched one where exclusions drop chains, with an entry in
-    [low, high) at CHOSEN, each entry asked on its own; and the row of its entry.
+@internal
+def _rows_of_user(cells, codes, spec, user, rows, units):
+    """Write down the rows of a user that matter, unit by unit; how many there are."""
+    start, stop = cells.offsets[user], cells.offsets[user + 1]
+    alone = codes.need[user] == ENTRY_ALONE
+    if alone and not (cells.unit.size or spec.output.attempts or spec.output.touch):
+        return gather_entry(cells, codes, start, stop, spec.limits, rows)
+    m = gather(cells, codes, start, stop, rows, units, spec.rules.neighbors)
+    if m and cells.unit.size:
+        sort_units(rows, units, m)
+    return m
 
-    Where chains are dropped one by one, an entry counts only if an untouched chain gets as far
-    from it as any valid one does.
-    """
-    dropping = effect != END_ATTEMPT
-    place = UNTOUCHED if dropping else BEST
-    only = -1
-    labels[CHOSEN, REACH] = 0
-    r = next_entry(rows, first, m, ask, low, high)
+
+@internal
+def _flush(sums, kept, block, n, output, grouping):
+    """Add up the first n chains of the block, and keep them where that is wanted."""
+    if output.at_step:
+        _grouped_at(sums, block, n, output.at_step)
+    sums = with_room(sums, n)
+    add(sums, block, n, grouping)
+    if output.keep:
+        kept = write(kept, block, n)
+    return sums, kept
+
+
+@without_refcounts
+def _grouped_at(sums, block, n, step):
+    """Read the groups on a step: chains that never reach it are in none, and count nowhere."""
+    for j in range(n):
+        if block.reach[j] >= step and block.rows[j, step - 1] >= 0:
+            block.group[j] = block.rows[j, step - 1]
+        else:
+            sums.facts[UNGROUPED] += (block.marks[j] & CHOSEN) != 0
+            block.reach[j], block.marks[j] = 0, 0
+
+
+# The chains of one user, by search. A unit is the rows [first, m) of `scratch.rows`; its chains go
+# behind the first n of the block, and the answer is how many there are now.
+
+
+@inlined
+def searched_chains(cells, codes, spec, user, units, m, block, n, scratch):
+    """Write the chains of a user."""
+    rows = scratch.rows
+    first = np.int64(0)
+    while first < m:
+        stop = m
+        more = codes.need[user] >= MORE
+        if cells.unit.size:
+            seen, stop = 0, first
+            while stop < m and units[stop] == units[first]:
+                seen |= (rows[STEPS, stop] & codes.more) | rows[EXCLUSIONS, stop]
+                stop += 1
+            more = spec.rules.any_order or seen != 0
+        group = OF_ENTRY
+        if spec.output.touch:
+            group = touch_row(rows, first, stop, cells.known, spec.output.touch)
+        if spec.output.attempts:
+            n = _attempts(spec, scratch, first, stop, block, n, user, group)
+        elif more:
+            n = _best_of_unit(spec, scratch, first, stop, block, n, user, group)
+        else:
+            n = _lone_entry(spec, scratch, first, stop, block, n, user, group)
+        first = stop
+    return n
+
+
+@without_refcounts
+def _best_of_unit(spec, scratch, first, m, block, n, user, group):
+    """Write the unit's best chain among all entries, and among mature ones where it differs."""
+    rules, limits, choice = spec.rules, spec.limits, spec.choice
+    rows, states = scratch.rows, scratch.states
+    kind, low, high = CHOSEN, limits.low, limits.high
+    strict = Choice(choice.effect, choice.first, True)
+    for _ in range(2):
+        _chosen(rules, choice, scratch, first, m, low, high)
+        reach = states[ANSWER, REACH]
+        # A unit that leaves with all its entries may stay with the mature ones.
+        mature = reach > 0 and states[ANSWER, ENTRY] <= limits.mature_until
+        if reach:
+            ended = choice.effect == END_ATTEMPT and (
+                touch(rules, rows, first, m, states, scratch.per_step) != FOREVER
+            )
+            marks = kind + (MATURE if mature else 0) + (EXCLUDED if ended else 0)
+            together = _put(rules, scratch, block, n, user, marks, group)
+            if together and not choice.strict:
+                _chosen(rules, strict, scratch, first, m, low, high)
+                block.marks[n] += TIED if states[ANSWER, REACH] < reach else 0
+            n += 1
+        if mature or rows[TIME, first] > limits.mature_until or high <= limits.mature_until + 1:
+            break
+        kind, high = np.uint8(0), limits.mature_until + 1
+    return n
+
+
+@without_refcounts
+def _attempts(spec, scratch, first, m, block, n, user, group):
+    """Write the unit's attempts: each from the earliest unused entry, as far as it gets."""
+    rules, limits, choice = spec.rules, spec.limits, spec.choice
+    rows, states, per_step = scratch.rows, scratch.states, scratch.per_step
+    effect = choice.effect
+    free = limits.low
+    if effect == DROP_UNIT:
+        _chosen(rules, choice, scratch, first, m, free, limits.high)
+        free = free if states[ANSWER, REACH] else limits.high
+        effect = DROP_ATTEMPT
+    r = next_entry(rows, first, m, rules, free, limits.high)
     while r >= 0:
-        t = rows[TIME, r]
-        start, _ = instant_of(rows, r, first, m)
-        entries = Entries(t, t + 1, r)
-        explore(ask, rows, start, m, labels, entries, strict, True, dropping, scratch)
-        mine, known = labels[place, REACH], labels[CHOSEN, REACH]
-        if mine > 0 and (effect == DROP_UNIT or mine == labels[BEST, REACH]):
-            sooner = labels[CHOSEN, LAST] - labels[place, LAST]
-            better = mine > known or (mine == known and sooner > 0)
-            alike = mine == known and sooner == 0
-            # Of entries that are alike the last to arrive counts.
-            if better or (alike and preferred(labels, place, CHOSEN) >= 0):
-                only = r
-                copy_label(labels, place, CHOSEN)
-        r = next_entry(rows, r + 1, m, ask, low, high)
-    return only
+        low, high = rows[TIME, r], rows[TIME, r] + 1
+        first, _ = instant_of(rows, r, first, m)
+        _chosen(rules, Choice(effect, True, choice.strict), scratch, first, m, low, high)
+        dropped = states[ANSWER, REACH] == 0
+        if dropped:
+            # What the dropped attempt has used, no other may use.
+            _chosen(rules, Choice(END_ATTEMPT, True, choice.strict), scratch, first, m, low, high)
+        reach, count = states[ANSWER, REACH], states[ANSWER, COUNT]
+        ended = touch(rules, rows, first, m, states, per_step)
+        free = low + rules.window + 1
+        if reach >= rules.required and not dropped:
+            free = states[ANSWER, LAST]
+        elif ended != FOREVER:
+            free = ended
+        for c in range(count):
+            per_step[ASIDE, c] = per_step[BEST_ROWS, c]
+        if not dropped:
+            marks = CHOSEN + (MATURE if low <= limits.mature_until else 0)
+            marks += EXCLUDED if ended != FOREVER else 0
+            together = _put(rules, scratch, block, n, user, marks, group)
+            if together and not choice.strict:
+                _chosen(rules, Choice(effect, True, True), scratch, first, m, low, high)
+                block.marks[n] += TIED if states[ANSWER, REACH] < reach else 0
+            n += 1
+        for c in range(count):
+            rows[USED, per_step[ASIDE, c]] = 1
+        r = next_entry(rows, first, m, rules, free, limits.high)
+    return n
 
 
-@melted
-def _best_valid(ask, rows, first, m, labels, low, high, at_once, strict, scratch):
-    """Put the best chain with an entry in [low, high), which is one instant where `at_once`, at
-    CHOSEN; and the row of its entry, where it matters which.
+@without_refcounts
+def _lone_entry(spec, scratch, first, m, block, n, user, group):
+    """Write the chain of a unit that never got to a second step."""
+    rules, limits, rows = spec.rules, spec.limits, scratch.rows
+    r = next_entry(rows, first, m, rules, limits.low, limits.high)
+    if r < 0:
+        return n
+    t = rows[TIME, r]
+    later = r
+    while later >= 0:
+        r = later
+        later = next_entry(rows, r + 1, m, rules, t, t + 1)
+    scratch.per_step[BEST_ROWS, 0] = r
+    as_state(rules, rows, 1, scratch.states, scratch.per_step)
+    marks = CHOSEN + (MATURE if t <= limits.mature_until else 0)
+    _put(rules, scratch, block, n, user, marks, group)
+    return n + 1
+
+
+@without_refcounts
+def _put(rules, scratch, block, n, user, marks, group):
+    """Put the chain at ANSWER into place n; is there an instant with two of its steps?"""
+    rows, states, per_step = scratch.rows, scratch.states, scratch.per_step
+    if n >= block.user.size:
+        per_step[LACKING, NO_CHAIN] = 1
+        return False
+    block.user[n], block.reach[n], block.marks[n] = user, states[ANSWER, REACH], marks
+    for k in range(rules.steps):
+        block.rows[n, k], block.times[n, k] = -1, NOT_DONE
+    together = False
+    for c in range(states[ANSWER, COUNT]):
+        place = c if rules.any_order else states[ANSWER, step_of(c)] - 1
+        block.rows[n, place] = rows[NUMBER, per_step[BEST_ROWS, c]]
+        block.times[n, place] = rows[TIME, per_step[BEST_ROWS, c]]
+        together |= c > 0 and states[ANSWER, time_of(c)] == states[ANSWER, time_of(c - 1)]
+    block.group[n] = block.rows[n, 0] if group == OF_ENTRY else group
+    return together
+
+
+# Which chain of a unit counts, among those with an entry in [low, high). It is put at ANSWER (REACH
+# 0: none), its rows into BEST_ROWS.
+
+
+@inlined
+def _chosen(rules, choice, scratch, first, m, low, high):
+    """Put the chain that counts at ANSWER, whatever the order of the steps."""
+    rows, states, per_step = scratch.rows, scratch.states, scratch.per_step
+    free = rules.any_order and not rules.limited
+    if free and rules.exclusions:
+        for r in range(first, m):
+            free &= rows[EXCLUSIONS, r] == 0
+    if free:
+        best_in_any_order(
+            rules, rows, first, m, states, low, high, choice.first, choice.strict, per_step
+        )
+    else:
+        choose(rules, choice, scratch, first, m, low, high)
+
+
+@without_refcounts
+def choose(rules, choice, scratch, first, m, low, high):
+    """Put the chain that counts at ANSWER: `untied` finds it where it can, else `exact`."""
+    rows, states = scratch.rows, scratch.states
+    if choice.first:
+        r = next_entry(rows, first, m, rules, low, high)
+        if r < 0:
+            states[ANSWER, REACH] = 0
+            return
+        low, high = rows[TIME, r], rows[TIME, r] + 1
+        first, _ = instant_of(rows, r, first, m)
+    dropping = False
+    if choice.effect != END_ATTEMPT and rules.exclusions:
+        for r in range(first, m):
+            dropping |= rows[EXCLUSIONS, r] != 0
+    bounded = rules.limited or rules.optional != 0 or rules.neighbors
+    simple = not (rules.any_order or ((rules.limited or rules.optional) and rules.exclusions))
+    if simple and is_untied(rows, first, m, bounded, dropping):
+        _best_untied(rules, choice, scratch, first, m, low, high, dropping)
+    else:
+        _best_by_search(rules, choice, scratch, first, m, low, high, dropping)
+
+
+@inlined
+def _best_untied(rules, choice, scratch, first, m, low, high, dropping):
+    """Put the chain that counts at ANSWER, for an untied unit; limits of single steps and optional
+    steps only where the exclusions, if any, are not dropping.
     """
-    if not at_once:
-        entries = Entries(low, high, -1)
-        explore(ask, rows, first, m, labels, entries, strict, False, False, scratch)
-        if labels[BEST, REACH] == 0:
-            labels[CHOSEN, REACH] = 0
-            return -1
-        end = labels[BEST, LAST]
-        low = max(low, end - ask.window)
+    rows, states, levels, per_step = (
+        scratch.rows,
+        scratch.states,
+        scratch.levels,
+        scratch.per_step,
+    )
+    strict = choice.strict
+    if dropping:
+        ignored = 0
+        if choice.effect == DROP_UNIT:
+            ignored, _ = furthest(
+                _without_exclusions(rules), rows, first, m, low, high, strict, levels, per_step
+            )
+        reach = _untouched_walks(rules, choice, scratch, first, m, low, high)
+        reach = 0 if ignored > reach else reach
+        as_state(rules, rows, reach, states, per_step)
+        if reach and shares_an_instant(rows, reach, m, per_step):
+            pick_rows(rules, rows, first, m, states, True, -1, per_step)
+        return
+    reach = 2
+    if not choice.first:
+        reach, end = furthest(rules, rows, first, m, low, high, strict, levels, per_step)
+        if reach == 0:
+            states[ANSWER, REACH] = 0
+            return
+        low, high = max(low, end - rules.window), min(high, end + 1)
         while rows[TIME, first] < low:
             first += 1
         while rows[TIME, m - 1] > end:
             m -= 1
-    if ask.any_order:
-        # Each row of an instant may begin another chain.
-        return _best_by_entry(ask, rows, first, m, labels, low, high, END_ATTEMPT, strict, scratch)
-    entries = Entries(low, high, -1)
-    explore(ask, rows, first, m, labels, entries, strict, True, False, scratch)
-    copy_label(labels, BEST, CHOSEN)
-    return -1
+        if reach == 1:
+            low = end
+    if (rules.limited or rules.optional) and reach > 1:
+        entries = Entries(low, high, -1)
+        explore(rules, rows, first, m, states, entries, strict, True, False, per_step)
+        copy_state(states, BEST, ANSWER)
+        pick_rows(rules, rows, first, m, states, False, -1, per_step)
+        return
+    reach, _ = walk(rules, rows, first, m, low, high, strict, levels, False, per_step, BEST_ROWS)
+    as_state(rules, rows, reach, states, per_step)
+    if shares_an_instant(rows, reach, m, per_step):
+        pick_rows(rules, rows, first, m, states, False, -1, per_step)
 
 
-@melted
-def _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch):
-    """Put the chain that counts at CHOSEN, by the search that is right for every unit."""
+@without_refcounts
+def _untouched_walks(rules, choice, scratch, first, m, low, high):
+    """How far the best untouched chain of an untied unit gets, each entry asked on its own."""
+    rows, levels, per_step = scratch.rows, scratch.levels, scratch.per_step
     strict = choice.strict
-    if not dropping:
-        only = _best_valid(ask, rows, first, m, labels, low, high, choice.first, strict, scratch)
-    else:
-        ignored = 0
-        if choice.effect == DROP_UNIT:
-            entries = Entries(low, high, -1)
-            free = without_exclusions(ask)
-            explore(free, rows, first, m, labels, entries, strict, False, False, scratch)
-            ignored = labels[BEST, REACH]
-        only = _best_by_entry(
-            ask, rows, first, m, labels, low, high, choice.effect, strict, scratch
-        )
-        if ignored > labels[CHOSEN, REACH]:
-            labels[CHOSEN, REACH] = 0
-    if labels[CHOSEN, REACH]:
-        pick_rows(ask, rows, first, m, labels, dropping, only, scratch)
+    most, _ = furthest(rules, rows, first, m, low, high, strict, levels, per_step)
+    known, end = 0, FOREVER
+    r = next_entry(rows, first, m, rules, low, high)
+    # Once a chain gets as far as any, entries after its end cannot do better.
+    while r >= 0 and (known < most or rows[TIME, r] <= end):
+        t = rows[TIME, r]
+        start, stop = instant_of(rows, r, first, m)
+        if not _is_touched(rules, rows, r, m):
+            reach, far = walk(
+                rules, rows, start, m, t, t + 1, strict, levels, True, per_step, PICKED
+            )
+            counts = reach > 0 and (choice.effect == DROP_UNIT or reach == far)
+            if counts and (reach > known or (reach == known and earlier(rows, reach, per_step))):
+                known, end = reach, rows[TIME, per_step[PICKED, reach - 1]]
+                for c in range(reach):
+                    per_step[BEST_ROWS, c] = per_step[PICKED, c]
+        r = next_entry(rows, stop, m, rules, low, high)
+    return known
 
 
-@reader
-def _is_touched(ask, rows, r, m):
+@without_refcounts
+def _is_touched(rules, rows, r, m):
     """Is every chain that enters at row r touched?
 
     It is where an excluded event that no chain can use comes after the entry and before any row
@@ -211,409 +458,113 @@ def _is_touched(ask, rows, r, m):
     t = rows[TIME, r]
     seen, pending, instant = 0, 0, t
     for later in range(r + 1, m):
-        if rows[TIME, later] > t + ask.window:
+        if rows[TIME, later] > t + rules.window:
             break
         if rows[TIME, later] != instant:
             if pending & ~seen != 0:
                 return True
             instant = rows[TIME, later]
         seen |= rows[STEPS, later]
-        if rows[BARRED, later] != 0 and rows[STEPS, later] == 0 and instant > t:
-            for x in range(ask.exclusions):
-                if has(rows[BARRED, later], x + 1) and ask.limits[AFTER, x] == 1:
-                    pending |= bit(ask.limits[UNTIL, x])
+        if rows[EXCLUSIONS, later] != 0 and rows[STEPS, later] == 0 and instant > t:
+            for x in range(rules.exclusions):
+                if has(rows[EXCLUSIONS, later], x + 1) and rules.limits[AFTER, x] == 1:
+                    pending |= bit(rules.limits[UNTIL, x])
     return pending & ~seen != 0
 
 
-@reader
-def _untouched_walks(ask, rows, first, m, low, high, effect, strict, levels, scratch):
-    """How far the best untouched chain of an untied unit gets, each entry asked on its own."""
-    most, _ = furthest(ask, rows, first, m, low, high, strict, levels, scratch)
-    known, end = 0, FOREVER
-    r = next_entry(rows, first, m, ask, low, high)
-    # Once a chain gets as far as any, entries after its end cannot do better.
-    while r >= 0 and (known < most or rows[TIME, r] <= end):
-        t = rows[TIME, r]
-        start, stop = instant_of(rows, r, first, m)
-        if not _is_touched(ask, rows, r, m):
-            reach, far = walk(ask, rows, start, m, t, t + 1, strict, levels, True, scratch, PICKED)
-            counts = reach > 0 and (effect == DROP_UNIT or reach == far)
-            if counts and (reach > known or (reach == known and earlier(rows, reach, scratch))):
-                known, end = reach, rows[TIME, scratch[PICKED, reach - 1]]
-                for c in range(reach):
-                    scratch[BEST_ROWS, c] = scratch[PICKED, c]
-        r = next_entry(rows, stop, m, ask, low, high)
-    return known
-
-
-@melted
-def _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch):
-    """Put the chain that counts at CHOSEN, for an untied unit; limits of single steps and optional
-    steps only where the exclusions, if any, are not dropping.
-    """
+@inlined
+def _best_by_search(rules, choice, scratch, first, m, low, high, dropping):
+    """Put the chain that counts at ANSWER, by the search that is right for every unit."""
+    rows, states, per_step = scratch.rows, scratch.states, scratch.per_step
     strict = choice.strict
-    if dropping:
+    if not dropping:
+        only = _best_valid(rules, rows, first, m, states, low, high, choice.first, strict, per_step)
+    else:
         ignored = 0
         if choice.effect == DROP_UNIT:
-            ignored, _ = furthest(
-                without_exclusions(ask), rows, first, m, low, high, strict, levels, scratch
-            )
-        reach = _untouched_walks(
-            ask, rows, first, m, low, high, choice.effect, strict, levels, scratch
+            entries = Entries(low, high, -1)
+            free = _without_exclusions(rules)
+            explore(free, rows, first, m, states, entries, strict, False, False, per_step)
+            ignored = states[BEST, REACH]
+        only = _best_by_entry(
+            rules, rows, first, m, states, low, high, choice.effect, strict, per_step
         )
-        reach = 0 if ignored > reach else reach
-        as_label(ask, rows, reach, labels, scratch)
-        if reach and shares_an_instant(rows, reach, m, scratch):
-            pick_rows(ask, rows, first, m, labels, True, -1, scratch)
-        return
-    reach = 2
-    if not choice.first:
-        reach, end = furthest(ask, rows, first, m, low, high, strict, levels, scratch)
-        if reach == 0:
-            labels[CHOSEN, REACH] = 0
-            return
-        low, high = max(low, end - ask.window), min(high, end + 1)
+        if ignored > states[ANSWER, REACH]:
+            states[ANSWER, REACH] = 0
+    if states[ANSWER, REACH]:
+        pick_rows(rules, rows, first, m, states, dropping, only, per_step)
+
+
+@inlined
+def _best_valid(rules, rows, first, m, states, low, high, at_once, strict, per_step):
+    """Put the best chain with an entry in [low, high), which is one instant where `at_once`, at
+    ANSWER; and the row of its entry, where it matters which.
+    """
+    if not at_once:
+        entries = Entries(low, high, -1)
+        explore(rules, rows, first, m, states, entries, strict, False, False, per_step)
+        if states[BEST, REACH] == 0:
+            states[ANSWER, REACH] = 0
+            return -1
+        end = states[BEST, LAST]
+        low = max(low, end - rules.window)
         while rows[TIME, first] < low:
             first += 1
         while rows[TIME, m - 1] > end:
             m -= 1
-        if reach == 1:
-            low = end
-    if (ask.limited or ask.optional) and reach > 1:
-        entries = Entries(low, high, -1)
-        explore(ask, rows, first, m, labels, entries, strict, True, False, scratch)
-        copy_label(labels, BEST, CHOSEN)
-        pick_rows(ask, rows, first, m, labels, False, -1, scratch)
-        return
-    reach, _ = walk(ask, rows, first, m, low, high, strict, levels, False, scratch, BEST_ROWS)
-    as_label(ask, rows, reach, labels, scratch)
-    if shares_an_instant(rows, reach, m, scratch):
-        pick_rows(ask, rows, first, m, labels, False, -1, scratch)
-
-
-@reader
-def choose(ask, rows, first, m, labels, low, high, choice, levels, scratch):
-    """Put the chain that counts among those with an entry in [low, high) at CHOSEN (REACH 0:
-    none), and its rows in BEST_ROWS.
-    """
-    if choice.first:
-        r = next_entry(rows, first, m, ask, low, high)
-        if r < 0:
-            labels[CHOSEN, REACH] = 0
-            return
-        low, high = rows[TIME, r], rows[TIME, r] + 1
-        first, _ = instant_of(rows, r, first, m)
-    dropping = False
-    if choice.effect != END_ATTEMPT and ask.exclusions:
-        for r in range(first, m):
-            dropping |= rows[BARRED, r] != 0
-    bounded = ask.limited or ask.optional != 0 or ask.neighbors
-    simple = not (ask.any_order or ((ask.limited or ask.optional) and ask.exclusions))
-    if simple and is_simple(rows, first, m, bounded, dropping):
-        _best_untied(ask, rows, first, m, labels, low, high, choice, dropping, levels, scratch)
-    else:
-        _best_by_search(ask, rows, first, m, labels, low, high, choice, dropping, scratch)
-
-
-# ──── passes.searched_units
-#
-# The chains of a user found by search, where one look at the rows is not enough.
-#
-# `unit_choice` says which chain counts; here a user's units have their best chains, or their
-# attempts, and these are put into the block. Where there is no room for one, `scratch` says so, and
-# the user has to be asked again.
-
-
-@melted
-def _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch):
-    """Put the chain that counts at CHOSEN and its rows in BEST_ROWS; see `choose`."""
-    free = ask.any_order and not ask.limited
-    if free and ask.exclusions:
-        for r in range(first, m):
-            free &= rows[BARRED, r] == 0
-    if free:
-        best_in_any_order(
-            ask, rows, first, m, labels, low, high, choice.first, choice.strict, scratch
+    if rules.any_order:
+        # Each row of an instant may begin another chain.
+        return _best_by_entry(
+            rules, rows, first, m, states, low, high, END_ATTEMPT, strict, per_step
         )
-    else:
-        choose(ask, rows, first, m, labels, low, high, choice, levels, scratch)
+    entries = Entries(low, high, -1)
+    explore(rules, rows, first, m, states, entries, strict, True, False, per_step)
+    copy_state(states, BEST, ANSWER)
+    return -1
 
 
-@reader
-def _put(block, n, ask, rows, labels, user, marks, group, scratch):
-    """Put the chain at CHOSEN into place n; is there an instant with two of its steps?"""
-    if n >= block.user.size:
-        scratch[LACKING, NO_CHAIN] = 1
-        return False
-    block.user[n], block.reach[n], block.marks[n] = user, labels[CHOSEN, REACH], marks
-    for k in range(ask.steps):
-        block.rows[n, k], block.times[n, k] = -1, NOT_DONE
-    together = False
-    for c in range(labels[CHOSEN, COUNT]):
-        place = c if ask.any_order else labels[CHOSEN, step_of(c)] - 1
-        block.rows[n, place] = rows[NUMBER, scratch[BEST_ROWS, c]]
-        block.times[n, place] = rows[TIME, scratch[BEST_ROWS, c]]
-        together |= c > 0 and labels[CHOSEN, time_of(c)] == labels[CHOSEN, time_of(c - 1)]
-    block.group[n] = block.rows[n, 0] if group == OF_ENTRY else group
-    return together
+@without_refcounts
+def _best_by_entry(rules, rows, first, m, states, low, high, effect, strict, per_step):
+    """Put the best chain, or the best untouched one where exclusions drop chains, with an entry in
+    [low, high) at ANSWER, each entry asked on its own; and the row of its entry.
 
-
-@reader
-def _best_of_unit(
-    block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch
-):
-    """Write the unit's best chain among all entries, and among mature ones where it differs."""
-    kind, low, high = AMONG_ALL, limits.low, limits.high
-    strict = Choice(choice.effect, choice.first, True)
-    for _ in range(2):
-        _chosen(ask, rows, first, m, labels, low, high, choice, levels, scratch)
-        reach = labels[CHOSEN, REACH]
-        # A unit that leaves with all its entries may stay with the mature ones.
-        mature = reach > 0 and labels[CHOSEN, ENTRY] <= limits.mature_until
-        if reach:
-            ended = choice.effect == END_ATTEMPT and (
-                touch(ask, rows, first, m, labels, scratch) != FOREVER
-            )
-            marks = kind + (MATURE if mature else 0) + (EXCLUDED if ended else 0)
-            together = _put(block, n, ask, rows, labels, user, marks, group, scratch)
-            if together and not choice.strict:
-                _chosen(ask, rows, first, m, labels, low, high, strict, levels, scratch)
-                block.marks[n] += TIED if labels[CHOSEN, REACH] < reach else 0
-            n += 1
-        if mature or rows[TIME, first] > limits.mature_until or high <= limits.mature_until + 1:
-            break
-        kind, high = np.uint8(0), limits.mature_until + 1
-    return n
-
-
-@reader
-def _attempts(block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch):
-    """Write the unit's attempts: each from the earliest unused entry, as far as it gets."""
-    effect = choice.effect
-    free = limits.low
-    if effect == DROP_UNIT:
-        _chosen(ask, rows, first, m, labels, free, limits.high, choice, levels, scratch)
-        free = free if labels[CHOSEN, REACH] else limits.high
-        effect = DROP_ATTEMPT
-    r = next_entry(rows, first, m, ask, free, limits.high)
+    Where chains are dropped one by one, an entry counts only if an untouched chain gets as far
+    from it as any valid one does.
+    """
+    dropping = effect != END_ATTEMPT
+    place = UNTOUCHED if dropping else BEST
+    only = -1
+    states[ANSWER, REACH] = 0
+    r = next_entry(rows, first, m, rules, low, high)
     while r >= 0:
-        low, high = rows[TIME, r], rows[TIME, r] + 1
-        asked = Choice(effect, True, choice.strict)
-        first, _ = instant_of(rows, r, first, m)
-        _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
-        dropped = labels[CHOSEN, REACH] == 0
-        if dropped:
-            # What the dropped attempt has used, no other may use.
-            asked = Choice(END_ATTEMPT, True, choice.strict)
-            _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
-        reach, count = labels[CHOSEN, REACH], labels[CHOSEN, COUNT]
-        ended = touch(ask, rows, first, m, labels, scratch)
-        free = low + ask.window + 1
-        if reach >= ask.required and not dropped:
-            free = labels[CHOSEN, LAST]
-        elif ended != FOREVER:
-            free = ended
-        for c in range(count):
-            scratch[ASIDE, c] = scratch[BEST_ROWS, c]
-        if not dropped:
-            marks = AMONG_ALL + (MATURE if low <= limits.mature_until else 0)
-            marks += EXCLUDED if ended != FOREVER else 0
-            together = _put(block, n, ask, rows, labels, user, marks, group, scratch)
-            if together and not choice.strict:
-                asked = Choice(effect, True, True)
-                _chosen(ask, rows, first, m, labels, low, high, asked, levels, scratch)
-                block.marks[n] += TIED if labels[CHOSEN, REACH] < reach else 0
-            n += 1
-        for c in range(count):
-            rows[USED, scratch[ASIDE, c]] = 1
-        r = next_entry(rows, first, m, ask, free, limits.high)
-    return n
+        t = rows[TIME, r]
+        start, _ = instant_of(rows, r, first, m)
+        entries = Entries(t, t + 1, r)
+        explore(rules, rows, start, m, states, entries, strict, True, dropping, per_step)
+        mine, known = states[place, REACH], states[ANSWER, REACH]
+        if mine > 0 and (effect == DROP_UNIT or mine == states[BEST, REACH]):
+            sooner = states[ANSWER, LAST] - states[place, LAST]
+            better = mine > known or (mine == known and sooner > 0)
+            alike = mine == known and sooner == 0
+            # Of entries that are alike the last to arrive counts.
+            if better or (alike and preferred(states, place, ANSWER) >= 0):
+                only = r
+                copy_state(states, place, ANSWER)
+        r = next_entry(rows, r + 1, m, rules, low, high)
+    return only
 
 
-@reader
-def _lone_entry(block, n, ask, rows, first, m, labels, user, limits, group, scratch):
-    """Write the chain of a unit that never got to a second step."""
-    r = next_entry(rows, first, m, ask, limits.low, limits.high)
-    if r < 0:
-        return n
-    t = rows[TIME, r]
-    later = r
-    while later >= 0:
-        r = later
-        later = next_entry(rows, r + 1, m, ask, t, t + 1)
-    scratch[BEST_ROWS, 0] = r
-    as_label(ask, rows, 1, labels, scratch)
-    marks = AMONG_ALL + (MATURE if t <= limits.mature_until else 0)
-    _put(block, n, ask, rows, labels, user, marks, group, scratch)
-    return n + 1
-
-
-@melted
-def _search_unit(
-    block, n, ask, rows, first, m, labels, user, limits, choice, wish, group, more, levels, scratch
-):
-    """Write the chains of a unit behind the first n of the block; how many there are now."""
-    if wish.attempts:
-        return _attempts(
-            block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch
-        )
-    if more:
-        return _best_of_unit(
-            block, n, ask, rows, first, m, labels, user, limits, choice, group, levels, scratch
-        )
-    return _lone_entry(block, n, ask, rows, first, m, labels, user, limits, group, scratch)
-
-
-@melted
-def searched_chains(
-    block, n, cells, codes, ask, rows, units, m, labels, user, limits, choice, wish, levels, scratch
-):
-    """Write the chains of a user behind the first n of the block; how many there are now."""
-    first = 0
-    while first < m:
-        stop = m
-        more = codes.promise[user] >= MORE
-        if cells.unit.size:
-            seen, stop = 0, first
-            while stop < m and units[stop] == units[first]:
-                seen |= (rows[STEPS, stop] & codes.more) | rows[BARRED, stop]
-                stop += 1
-            more = ask.any_order or seen != 0
-        group = OF_ENTRY
-        if wish.touch:
-            group = touch_row(rows, first, stop, cells.known, wish.touch)
-        n = _search_unit(
-            block,
-            n,
-            ask,
-            rows,
-            first,
-            stop,
-            labels,
-            user,
-            limits,
-            choice,
-            wish,
-            group,
-            more,
-            levels,
-            scratch,
-        )
-        first = stop
-    return n
-
-
-# ──── passes.unit_chains
-#
-# The funnel's pass with every option: the chains of each unit of a shard.
-#
-# A unit is a user, or the rows of one user that share a value (a session, a cart). Of most users
-# one look at the rows tells the chains (`certain_units`), the others are searched
-# (`searched_units`). What is found is added up, block by block, and kept where that is wanted. The
-# funnel that needs no option has a pass of its own, `chains`.
-
-
-class Wish(NamedTuple):
-    """What is wanted of the chains: every attempt of a unit, not its best chain; the group's value
-    from a touch (FIRST_TOUCH, LAST_TOUCH), or from a step (its number), or from the entry (both
-    0); the list of the chains beside their sums. ``repeats``: can one user have several chains?
-    """
-
-    attempts: bool
-    touch: int
-    at_step: int
-    keep: bool
-    repeats: bool
-
-
-@reader
-def _grouped_at(sums, block, n, step):
-    """Read the groups on a step: chains that never reach it are in none, and count nowhere."""
-    for j in range(n):
-        if block.reach[j] >= step and block.rows[j, step - 1] >= 0:
-            block.group[j] = block.rows[j, step - 1]
-        else:
-            sums.facts[UNGROUPED] += (block.marks[j] & AMONG_ALL) != 0
-            block.reach[j], block.marks[j] = 0, 0
-
-
-@inner
-def _flush(sums, kept, block, n, wish, grouping):
-    """Add up the first n chains of the block, and keep them where that is wanted."""
-    if wish.at_step:
-        _grouped_at(sums, block, n, wish.at_step)
-    sums = with_room(sums, n)
-    add(sums, block, n, grouping)
-    if wish.keep:
-        kept = write(kept, block, n)
-    return sums, kept
-
-
-@inner
-def _rows_of_user(cells, codes, ask, limits, wish, user, rows, units):
-    """Write down the rows of a user that matter, unit by unit; how many there are."""
-    start, stop = cells.offsets[user], cells.offsets[user + 1]
-    alone = codes.promise[user] == ENTRY_ALONE
-    if alone and not (cells.unit.size or wish.attempts or wish.touch):
-        return gather_entry(cells, codes, start, stop, limits, rows)
-    m = gather(cells, codes, start, stop, rows, units, ask.neighbors)
-    if m and cells.unit.size:
-        sort_units(rows, units, m)
-    return m
-
-
-@nb.njit(cache=True, nogil=True)
-def unit_chains(cells, codes, ask, limits, choice, wish, grouping):
-    """The chains of every unit of a shard: (sums, list), the list empty where it is not wanted.
-
-    Parameters
-    ----------
-    cells, codes, ask, limits, choice, wish : see these types.
-    grouping : see `chain_sums.Grouping`.
-    """
-    most = longest(cells.offsets)
-    rows = np.zeros((ROW_LINES, most + 1), np.int64)
-    units = np.zeros(most + 1, np.int64)
-    labels = new_labels(64, ask.steps)
-    levels = np.zeros((ask.steps + 1, PATH + ask.steps), np.int64)
-    scratch = np.zeros((SCRATCH_LINES, ask.steps + 2), np.int64)
-    sums = new_sums(grouping.values + 1, ask.steps, USERS, wish.repeats)
-    kept = new_list(0, 0, ask.steps)
-    block, n = new_block(2 * USERS, ask.steps), 0
-    table = np.zeros((3, MOST_UNITS), np.int64)
-    u = 0
-    while u < cells.offsets.size - 1:
-        n, u, why = certain_chains(cells, codes, ask, limits, choice, wish, table, block, n, u)
-        if why == UNSURE:
-            m = _rows_of_user(cells, codes, ask, limits, wish, u, rows, units)
-            now = searched_chains(
-                block,
-                n,
-                cells,
-                codes,
-                ask,
-                rows,
-                units,
-                m,
-                labels,
-                u,
-                limits,
-                choice,
-                wish,
-                levels,
-                scratch,
-            )
-            # Where room is lacking, the user is asked again.
-            if scratch[LACKING, NO_LABEL]:
-                labels = wider(labels)
-            elif not scratch[LACKING, NO_CHAIN]:
-                n, u = now, u + 1
-        if why == FULL or scratch[LACKING, NO_CHAIN]:
-            block = larger_block(block)
-        scratch[LACKING] = 0
-        if n >= USERS:
-            sums, kept = _flush(sums, kept, block, n, wish, grouping)
-            n = 0
-    sums, kept = _flush(sums, kept, block, n, wish, grouping)
-    close_user(sums)
-    return sums, resized(kept, kept.sizes[0], kept.sizes[1])
+@without_refcounts
+def _without_exclusions(rules):
+    """The same funnel, without the exclusions."""
+    return ChainRules(
+        rules.steps,
+        rules.required,
+        rules.window,
+        rules.any_order,
+        rules.neighbors,
+        rules.limited,
+        rules.optional,
+        0,
+        rules.limits,
+    )
