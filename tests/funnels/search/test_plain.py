@@ -291,7 +291,10 @@ def test_sixty_four_steps(shared: bool) -> None:
 
 @pytest.mark.parametrize("size", [63, 64, 65, 128, 129, 255, 256, 257, 300])
 def test_any_number_of_event_names(size: int) -> None:
-    """Masks repeat after 64 names, codes grow wider after 255; neither may show."""
+    """Masks repeat after 64 names, codes grow wider after 255; neither may show.
+
+    The first size with wider codes compiles the kernels for them; later runs find them compiled.
+    """
     names = [f"n{k:03}" for k in range(size)]
     rng = np.random.default_rng(size)
     people = {

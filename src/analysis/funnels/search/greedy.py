@@ -80,6 +80,8 @@ def greedy_chains(cells, codes, spec, table, block, n, user):
     FULL where the block has no room for them, 0 where it may be emptied or there are no more.
     """
     columns = Columns(cells.time, cells.event, cells.steps_hold, cells.unit, codes.steps)
+    rules = spec.rules
+    chains = ChainSteps(block.rows, block.times)
     while user < cells.offsets.size - 1 and n < USERS:
         need = codes.need[user]
         if need == SEARCH:
@@ -94,9 +96,33 @@ def greedy_chains(cells, codes, spec, table, block, n, user):
             unit, span = table[UNIT, own], (table[STARTS, own], table[STOPS, own])
             before, more = now, need == MORE
             if spec.output.attempts:
-                now = _attempts(columns, spec, span, unit, more, block, now)
+                now = _attempts(
+                    columns,
+                    rules,
+                    span,
+                    unit,
+                    spec.limits,
+                    more,
+                    chains,
+                    block.marks,
+                    block.reach,
+                    now,
+                )
             else:
-                now = _best(columns, spec, span, unit, more, block, now)
+                first, marks = spec.choice.first, block.marks
+                now = _best(
+                    columns,
+                    rules,
+                    span,
+                    unit,
+                    spec.limits,
+                    first,
+                    more,
+                    chains,
+                    marks,
+                    block.reach,
+                    now,
+                )
             if now < 0:
                 return n, user, now
             group = OF_ENTRY
@@ -136,18 +162,19 @@ def _units_of(unit, start, stop, table):
     return n
 
 
+# What follows gets the arrays that it needs and no tuple of more: to copy one costs 2 % of a scan.
+
+
 @without_refcounts
-def _best(columns, spec, span, unit, more, block, n):
+def _best(columns, rules, span, unit, limits, first, more, chains, marks, reaches, n):
     """Write the best chain of a unit, and the best mature one where that is another: how many
     chains there are now, or UNSURE, or FULL.
     """
-    rules, limits, first = spec.rules, spec.limits, spec.choice.first
-    chains = ChainSteps(block.rows, block.times)
     kind, high = CHOSEN, limits.high
     begins = columns.time[span[0]]
     for _ in range(2):
         # A scan may need a second place.
-        if n + 1 >= block.reach.size:
+        if n + 1 >= reaches.size:
             return FULL
         reach = _scan(columns, rules, span, unit, limits.low, high, first, more, chains, n)
         if reach == UNSURE:
@@ -155,7 +182,7 @@ def _best(columns, spec, span, unit, more, block, n):
         if reach == 0:
             break
         mature = chains.times[n, 0] <= limits.mature_until
-        block.reach[n], block.marks[n] = reach, kind + MATURE if mature else kind
+        reaches[n], marks[n] = reach, kind + MATURE if mature else kind
         n += 1
         if mature or begins > limits.mature_until or high <= limits.mature_until + 1:
             break
@@ -164,19 +191,17 @@ def _best(columns, spec, span, unit, more, block, n):
 
 
 @without_refcounts
-def _attempts(columns, spec, span, unit, more, block, n):
+def _attempts(columns, rules, span, unit, limits, more, chains, marks, reaches, n):
     """Write the attempts of a unit: how many chains there are now, or UNSURE, or FULL."""
-    rules, limits = spec.rules, spec.limits
-    chains = ChainSteps(block.rows, block.times)
     start, stop = span
     free = limits.low
-    while n + 1 < block.reach.size:
+    while n + 1 < reaches.size:
         rest = (start, stop)
         reach = _scan(columns, rules, rest, unit, free, limits.high, True, more, chains, n)
         if reach <= 0:
             return n if reach == 0 else UNSURE
         mature = chains.times[n, 0] <= limits.mature_until
-        block.reach[n], block.marks[n] = reach, CHOSEN + MATURE if mature else CHOSEN
+        reaches[n], marks[n] = reach, CHOSEN + MATURE if mature else CHOSEN
         if reach >= rules.required:
             free, start = chains.times[n, reach - 1], chains.rows[n, reach - 1] + 1
         else:
