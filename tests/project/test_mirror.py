@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
@@ -81,3 +83,18 @@ def test_every_test_file_has_its_module() -> None:
 
 def test_there_are_no_loose_tests() -> None:
     assert [path.name for path in TESTS.glob("*.py")] == ["conftest.py"]
+
+
+def test_the_architecture_lists_every_file_as_it_is_now() -> None:
+    spec = importlib.util.spec_from_file_location("files", TESTS.parent / "docs" / "files.py")
+    assert spec is not None
+    assert spec.loader is not None
+    files = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(files)
+    text = files.ARCHITECTURE.read_text("utf-8")
+    assert files.with_list(text) == text, "run: python docs/files.py"
+    modules_listed = set(re.findall(r"^- `(\w+\.py)`", text, re.MULTILINE))
+    assert {name.rpartition("/")[2] for name in modules()} - modules_listed == {
+        "catalog.py",
+        "gate.py",
+    }
