@@ -1,4 +1,8 @@
-"""Panels of segments against their functions: whatever they show, the functions say the same."""
+"""What every panel does: it shows what its function says, and saves what it shows.
+
+First the panels over groups and segments against their functions, then "Save as report": what is
+in the panel is what the definition says, read back by the loader.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +46,8 @@ from analysis.widgets.journeys import paths_panel
 from analysis.widgets.panel import PLOTLY, QuestionPanel, SaveTo
 from analysis.widgets.segments import audience_panel, overlaps_panel, segments_panel
 
-SHOP = Catalog.load("data/catalogs/ecommerce.toml")
-
-
+ROOT = Path(__file__).parents[2]
+SHOP = Catalog.load(ROOT / "data" / "catalogs" / "ecommerce.toml")
 OCTOBER = datetime.date(2026, 10, 1)
 
 
@@ -290,10 +293,7 @@ def test_what_comes_from_data_is_never_markup(log) -> None:
     assert repr(panel).startswith("content_panel(property='page'")
 
 
-# ── Save as report: what is in the panel is what the definition says, read back by the loader.
-
-
-ROOT = Path(__file__).parents[2]
+# Save as report
 
 
 @pytest.fixture
@@ -419,12 +419,11 @@ def test_a_panel_without_a_target_has_no_form() -> None:
 
 def broken(log: EventLog, save: SaveTo) -> dict[str, Any]:
     """Every kind of panel, brought to where it has no answer."""
-    plan = Catalog.load(ROOT / "data" / "catalogs" / "ecommerce.toml")
     return {
         "question": paths_panel(log, to="purchse", save=save),
         "funnel": funnel_panel(log, steps=["view_item", "purchse"], save=save),
-        "segments": segments_panel(log, catalog=plan, at="2030-01-01", save=save),
-        "correlation": correlation_panel(log, plan, macro="purchse", save=save),
+        "segments": segments_panel(log, catalog=SHOP, at="2030-01-01", save=save),
+        "correlation": correlation_panel(log, SHOP, macro="purchse", save=save),
     }
 
 

@@ -1,9 +1,19 @@
-"""Panels over one library function each, and a table for people.
+"""How does an answer change when an argument is turned by hand? A panel over each question.
 
-A panel computes nothing. Its controls hold keyword arguments, a change calls the one function
-with them, and what comes back is shown: the sentence, the caveats, the figure. So whatever is
-seen in a panel can be had without it, by the arguments that the panel tells, and can be scheduled
-as a report with the same arguments.
+A panel is a set of controls, each of which holds an argument of one library function. A change
+calls that function with all of them, and the panel shows what comes back: the sentence, the
+caveats, the figure. "Save as report" schedules the question with the same arguments. Beside the
+panels there are tables and sentences for people, which notebooks use too.
+
+What this package refuses to do: compute anything, so that ``panel.kwargs()`` gives the same answer
+without the panel; show text from data as HTML without escaping it; save arguments that have no
+answer; and replace a saved report unless told to.
+
+In the order to read them: `panel` (the engine: controls to arguments, to one answer, to a saved
+report), `controls` (what panels are made of, and what they offer), `tables` (answers as HTML,
+sentences and tables for people); then a file per question: `timing`, `journeys`, `groups` and
+`segments` (lists of controls), `funnels` with `step_editor` (its steps and exclusions by hand),
+and `correlation`.
 """
 
 from analysis.widgets.correlation import CorrelationPanel, correlation_panel

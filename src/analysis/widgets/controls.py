@@ -1,7 +1,14 @@
-"""The controls of which panels are made, all of one width, and what each holds as an argument.
+"""Which controls is a panel made of, what do they offer, and which argument does each one hold?
 
-An empty choice stands for None, a day for its text; so what a panel tells is plain data, as a
-report's definition holds it.
+Three parts, in this order: the choices that a dropdown offers (events, windows, breakdowns), each
+with words for people; the controls themselves, all of one width; and `EntryRange`, two days that
+limit when people entered.
+
+An empty choice stands for None and a day for its text, so what a panel holds is plain data that a
+report's definition can hold too. A value that was given and is not among the usual ones becomes a
+choice of its own: a panel can show any arguments it was opened with. These controls refuse only
+what they cannot show, such as an instant that is not a midnight; whether an argument makes sense
+is for the library to say.
 """
 
 from __future__ import annotations
@@ -9,65 +16,56 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import ipywidgets
 import pandas as pd
 import traitlets
 
+from analysis.catalog import Catalog
 from analysis.core import wording
 from analysis.core.schema import SESSION, USER, UsageError, duration_us, human_duration
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import TextColumn
 
-# ──── widgets.choices
-#
-# What a panel's dropdowns offer: events, windows and breakdowns, each with words for people.
-#
-# A value that was given and is not among the usual ones becomes a choice of its own, so that a
-# panel can show any arguments that it was opened with. Whether they make sense is for the library
-# to say.
+Choice: TypeAlias = tuple[str, Any]
+"""What people read, and the argument it stands for."""
 
+FIRST_EVENT: Final[Choice] = ("(their first event)", "")
 
-Choice = tuple[str, Any]
-"""What a person reads, and the argument it stands for."""
+NO_LIMIT: Final[Choice] = ("(no limit)", "")
 
+NO_BREAKDOWN: Final[Choice] = ("(none)", "")
 
-WINDOWS = ("30min", "1h", "4h", "1d", "3d", "7d", "14d", "30d", "90d")
-
-
-NO_BREAKDOWN: Choice = ("(none)", "")
-
-
-NO_LIMIT: Choice = ("(no limit)", "")
-
-
-ORDERS: tuple[Choice, ...] = (
-    ("Steps in order", "sequential"),
-    ("In order, nothing between", "strict"),
-    ("Any order", "any"),
-)
-
-
-FIRST_EVENT: Choice = ("(their first event)", "")
-
-
-FALSE_ALARMS: tuple[Choice, ...] = (
+FALSE_ALARMS: Final[tuple[Choice, ...]] = (
     ("one in a hundred", 0.01),
     ("one in twenty", 0.05),
     ("one in ten", 0.1),
 )
 
+WINDOWS: Final = ("30min", "1h", "4h", "1d", "3d", "7d", "14d", "30d", "90d")
 
-MOST_GROUPS = 30
+MOST_GROUPS: Final = 30
+"""A property with more values than this is not offered as a breakdown."""
+
+FEWEST_STEP_NUMBERS: Final = 10
 
 
-FEWEST_NUMBERS = 10
+# Choices
+
+
+def event_labels(
+    log: EventLog, catalog: Catalog | None, more: Iterable[str] = ()
+) -> dict[str, str]:
+    """What a catalog calls each event of a log, and each of `more`; nothing without a catalog."""
+    return (
+        {} if catalog is None else {name: catalog.label(name) for name in [*log.event_names, *more]}
+    )
 
 
 def event_choices(names: Sequence[str], labels: Mapping[str, str]) -> list[Choice]:
-    """Events by what people call them; where two are called the same, the name is added.
+    """Events by their labels; where two have the same label, the name is added.
 
     Examples
     --------
@@ -88,7 +86,8 @@ def window_choices(given: str, *, none: Choice | None = None) -> tuple[list[Choi
 
     Parameters
     ----------
-    given : a duration; empty for `none`, the choice of no limit, which is then the first.
+    given : a duration; empty for `none`.
+    none : the choice of no limit, which then comes first.
 
     Raises
     ------
@@ -118,32 +117,8 @@ def breakdown_choices(log: EventLog, given: str | None) -> list[Choice]:
     return [NO_BREAKDOWN, *((wording.label(name), name) for name in names)]
 
 
-def property_choices(log: EventLog, given: Sequence[str] = ()) -> list[Choice]:
-    """Every property of the log, by what it is called, and those that were given."""
-    return [(wording.label(name), name) for name in dict.fromkeys([*log.kinds, *given])]
-
-
-def unit_choices(log: EventLog, given: str) -> list[Choice]:
-    """What can be counted: users, sessions where the log has them, a text property's values."""
-    texts = [name for name in log.properties if log.kinds[name] == "text"]
-    names = dict.fromkeys([USER, *([SESSION] if SESSION in log.kinds else []), *texts, given])
-    said = {USER: "Users", SESSION: "Sessions"}
-    return [(said.get(name) or f"By {wording.label(name)}", name) for name in names]
-
-
-def step_choices(steps: int, given: Any, words: Sequence[Choice]) -> list[tuple[str, Any]]:
-    """Some words, then numbers of steps: as many as there are, ten at least.
-
-    Steps can be added later, so there are more numbers than steps; a number beyond the last step
-    is for the library to refuse.
-    """
-    numbers = range(1, max(steps, FEWEST_NUMBERS) + 1)
-    known = [*words, *((f"step {number}", number) for number in numbers)]
-    return known if given in [value for _, value in known] else [*known, (str(given), given)]
-
-
 def _values(log: EventLog, name: str) -> int:
-    """How many values a text property has, a little more than `MOST_GROUPS` standing for many."""
+    """Count a text property's values, but no further than just above `MOST_GROUPS`."""
     found: set[str] = set()
     for shard in log.shards:
         column = shard.columns[name]
@@ -155,57 +130,80 @@ def _values(log: EventLog, name: str) -> int:
     return len(found)
 
 
-# ──── widgets.controls
+def property_choices(log: EventLog, given: Sequence[str] = ()) -> list[Choice]:
+    """Every property of the log by its label, and those that were given."""
+    return [(wording.label(name), name) for name in dict.fromkeys([*log.kinds, *given])]
 
+
+def text_property_choices(log: EventLog) -> list[Choice]:
+    """Every text property of the log by its label."""
+    return [(wording.label(name), name) for name in log.properties if log.kinds[name] == "text"]
+
+
+def unit_choices(log: EventLog, given: str) -> list[Choice]:
+    """What can be counted: users, sessions where the log has them, a text property's values."""
+    texts = [name for _, name in text_property_choices(log)]
+    names = dict.fromkeys([USER, *([SESSION] if SESSION in log.kinds else []), *texts, given])
+    labels = {USER: "Users", SESSION: "Sessions"}
+    return [(labels.get(name) or f"By {wording.label(name)}", name) for name in names]
+
+
+def step_choices(steps: int, given: Any, words: Sequence[Choice]) -> list[Choice]:
+    """Some words, then numbers of steps: as many as there are, ten at least.
+
+    Steps can be added later, so there are more numbers than steps; the library refuses a number
+    beyond the last step.
+    """
+    numbers = range(1, max(steps, FEWEST_STEP_NUMBERS) + 1)
+    known = [*words, *((f"step {number}", number) for number in numbers)]
+    return known if given in [value for _, value in known] else [*known, (str(given), given)]
+
+
+# Controls
 
 STYLE: Final = {"description_width": "7.5rem"}
 
-
 WIDE: Final = ipywidgets.Layout(width="22rem", max_width="100%")
 
+_APART: Final = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
 
-APART: Final = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 2.5rem")
+_MOST_ROWS: Final = 6
 
-
-_MOST = 1_000_000
-
-
-_MOST_ROWS = 6
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-
-
-def dropdown(said: str, choices: Sequence[Choice], value: Any) -> ipywidgets.Dropdown:
+def dropdown(description: str, choices: Sequence[Choice], value: Any) -> ipywidgets.Dropdown:
     """One of several; a value that was given and is not among them becomes a choice."""
     known = list(choices)
     if value not in [choice for _, choice in known]:
         known.append((str(value), value))
     return ipywidgets.Dropdown(
-        options=known, value=value, description=said, style=STYLE, layout=WIDE
+        options=known, value=value, description=description, style=STYLE, layout=WIDE
     )
 
 
-def several(said: str, choices: Sequence[Choice], values: Sequence[Any]) -> Any:
-    """Some of several."""
+def multi_select(
+    description: str, choices: Sequence[Choice], values: Sequence[Any]
+) -> ipywidgets.SelectMultiple:
+    """Some of several, or none."""
     return ipywidgets.SelectMultiple(
         options=list(choices),
         value=tuple(values),
         rows=min(max(len(choices), 2), _MOST_ROWS),
-        description=said,
+        description=description,
         tooltip="Hold Ctrl to choose several, or none",
         style=STYLE,
         layout=WIDE,
     )
 
 
-def day_picker(said: str, day: datetime.date | None) -> ipywidgets.DatePicker:
+def day_picker(description: str, day: datetime.date | None) -> ipywidgets.DatePicker:
     """A day, or none."""
-    return ipywidgets.DatePicker(description=said, value=day, style=STYLE, layout=WIDE)
+    return ipywidgets.DatePicker(description=description, value=day, style=STYLE, layout=WIDE)
 
 
 def whole_number(
-    said: str, value: int, low: int = 1, high: int = _MOST
+    description: str, value: int, low: int = 1, high: int = 1_000_000
 ) -> ipywidgets.BoundedIntText:
     """A whole number in a range, read when it is entered."""
     return ipywidgets.BoundedIntText(
@@ -213,18 +211,32 @@ def whole_number(
         min=low,
         max=high,
         continuous_update=False,
-        description=said,
+        description=description,
         style=STYLE,
         layout=WIDE,
     )
 
 
-def line(said: str, value: str, hint: str) -> ipywidgets.Text:
+def text_line(description: str, value: str, hint: str) -> ipywidgets.Text:
     """A line of text, read when it is entered."""
-    return ipywidgets.Text(
+    return _line(ipywidgets.Text, description, value, hint)
+
+
+class NumbersLine(ipywidgets.Text):
+    """A line of text that holds several numbers; made by `numbers_line`."""
+
+
+def numbers_line(description: str, values: Sequence[float] | None, hint: str) -> NumbersLine:
+    """Several numbers with commas between them, or none, read when they are entered."""
+    text = "" if values is None else ", ".join(f"{value:g}" for value in values)
+    return _line(NumbersLine, description, text, hint)
+
+
+def _line(kind: type[ipywidgets.Text], description: str, value: str, hint: str) -> Any:
+    return kind(
         value=value,
         placeholder=hint,
-        description=said,
+        description=description,
         continuous_update=False,
         style=STYLE,
         layout=WIDE,
@@ -232,20 +244,32 @@ def line(said: str, value: str, hint: str) -> ipywidgets.Text:
 
 
 def side_by_side(controls: Sequence[ipywidgets.Widget]) -> ipywidgets.HBox:
-    """Controls in two columns, one below the other where there is no room."""
+    """Controls in two columns of the same height."""
     half = (len(controls) + 1) // 2
-    sides = [ipywidgets.VBox(part) for part in (controls[:half], controls[half:]) if part]
-    return ipywidgets.HBox(sides, layout=APART)
+    return columns(*(ipywidgets.VBox(part) for part in (controls[:half], controls[half:]) if part))
 
 
-def plain(value: Any) -> Any:
-    """What a control holds as an argument: nothing chosen is None, a day is its text.
+def columns(*sides: ipywidgets.VBox) -> ipywidgets.HBox:
+    """Columns of controls, one below the other where there is no room."""
+    return ipywidgets.HBox(sides, layout=_APART)
+
+
+def argument_of(control: ipywidgets.Widget) -> Any:
+    """The argument that a control holds: nothing chosen is None, a day is its text.
 
     Examples
     --------
-    >>> plain(""), plain(datetime.date(2026, 10, 26)), plain(("share", "search"))
-    (None, '2026-10-26', ['share', 'search'])
+    >>> argument_of(dropdown("By", [NO_BREAKDOWN], ""))
+    >>> argument_of(day_picker("As of", datetime.date(2026, 10, 26)))
+    '2026-10-26'
+    >>> argument_of(multi_select("Events", [("Shared", "share")], ["share"]))
+    ['share']
     """
+    if isinstance(control, EntryRange):
+        return control.entered
+    value = control.value
+    if isinstance(control, NumbersLine):
+        return numbers(value)
     if value is None or value in ("", ()):
         return None
     if isinstance(value, datetime.date):
@@ -253,8 +277,13 @@ def plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def trait_of(control: ipywidgets.Widget) -> str:
+    """The trait that changes with a control's argument, to be observed."""
+    return "entered" if isinstance(control, EntryRange) else "value"
+
+
 def numbers(text: str) -> list[Any] | None:
-    """Numbers of a line of text; what is none stays text, for the library to refuse.
+    """The numbers in a line of text; what is not a number stays text, for the library to refuse.
 
     Examples
     --------
@@ -267,17 +296,17 @@ def numbers(text: str) -> list[Any] | None:
     return [float(part) if _NUMBER.fullmatch(part) else part for part in parts]
 
 
-def day_of(at: Any, what: str) -> datetime.date | None:
+def day_of(what: str, at: Any) -> datetime.date | None:
     """The day (UTC) that an argument names; None stays None.
 
     Raises
     ------
     UsageError
-        If it is no midnight: a control shows days.
+        If it is not a midnight: a control shows days.
 
     Examples
     --------
-    >>> day_of("2026-10-26", "panel: at")
+    >>> day_of("panel: at", "2026-10-26")
     datetime.date(2026, 10, 26)
     """
     if at is None:
@@ -295,22 +324,24 @@ def day_of(at: Any, what: str) -> datetime.date | None:
     return utc.date()
 
 
-# ──── widgets.entry_range
-#
-# When people must have entered, as two dates of one time zone; empty means no limit.
+# When people must have entered
 
-
-UTC = "UTC"
+UTC: Final = "UTC"
 
 
 class EntryRange(ipywidgets.VBox):
-    """From a day (included) to a day (excluded); `entered` can be observed.
+    """From a day (included) to a day (excluded), empty for no limit; `entered` can be observed.
 
     Parameters
     ----------
     given : the range to begin with: None, or (start, end), each an instant at midnight or None.
         Its time zone is kept; naive instants are UTC.
-    said : what to call the two.
+    descriptions : what to call the two days.
+
+    Attributes
+    ----------
+    first, end : the two day pickers.
+    entered : the range as an argument: None, or (start, end).
 
     Raises
     ------
@@ -323,14 +354,14 @@ class EntryRange(ipywidgets.VBox):
     def __init__(
         self,
         given: tuple[Any, Any] | None,
-        said: tuple[str, str] = ("Entered from", "Entered before"),
+        descriptions: tuple[str, str] = ("Entered from", "Entered before"),
     ) -> None:
         days, self._zone = _days(given)
-        self.first, self.end = (day_picker(name, day) for name, day in zip(said, days, strict=True))
+        self.first, self.end = map(day_picker, descriptions, days)
         super().__init__([self.first, self.end])
         for picker in self.children:
-            picker.observe(lambda _: self._tell(), "value")
-        self._tell()
+            picker.observe(lambda _: self._update(), "value")
+        self._update()
 
     def words(self) -> str:
         """The days of the range for people."""
@@ -341,7 +372,7 @@ class EntryRange(ipywidgets.VBox):
             return f"from {wording.day(first, year=True)}"
         return f"before {wording.day(end, year=True)}" if end else "all entries"
 
-    def _tell(self) -> None:
+    def _update(self) -> None:
         ends = tuple(self._instant(picker.value) for picker in self.children)
         self.entered = None if ends == (None, None) else ends
 
@@ -354,7 +385,7 @@ class EntryRange(ipywidgets.VBox):
 
 
 def _days(given: tuple[Any, Any] | None) -> tuple[list[datetime.date | None], Any]:
-    """Two days and the time zone of which they are days."""
+    """Two days, and the time zone they are days of."""
     if given is None:
         return [None, None], UTC
     try:
@@ -372,6 +403,5 @@ def _days(given: tuple[Any, Any] | None) -> tuple[list[datetime.date | None], An
             "midnights, or call the function with entered=..., which takes any instants."
         )
     name, zone = next(iter(zones.items()), (UTC, None))
-    return [None if stamp is None else stamp.date() for stamp in stamps], (
-        UTC if name == UTC else zone
-    )
+    days = [None if stamp is None else stamp.date() for stamp in stamps]
+    return days, UTC if name == UTC else zone

@@ -1,13 +1,15 @@
-"""Panels over groups that nobody wrote a rule for: levels of engagement, buyers' scores, clusters.
+"""Which groups are there that nobody wrote a rule for? Contents, engagement, buyers, clusters.
 
-Each holds the arguments of its one function and shows what that says for them.
+A panel each over `content_conversion`, `engagement_levels`, `engagement_table`, `rfm` and
+`behavioral_clusters`. Each holds the arguments of its one function and shows what that answers;
+none computes anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from analysis.catalog import Catalog
 from analysis.content.result import content_conversion
@@ -20,26 +22,30 @@ from analysis.segments.rules import ANY_EVENT
 from analysis.widgets.controls import (
     FALSE_ALARMS,
     Choice,
+    NumbersLine,
     day_of,
     day_picker,
     dropdown,
     event_choices,
-    line,
-    several,
+    event_labels,
+    multi_select,
+    numbers_line,
+    text_property_choices,
     whole_number,
     window_choices,
 )
 from analysis.widgets.panel import Draft, QuestionPanel, SaveTo
 
-# ──── widgets.contents
-#
-# A panel over `content_conversion`: which pages, videos or channels come before a conversion.
+SEEN_ON_ANY: Final[Choice] = ("(any event)", ANY_EVENT)
 
+TOUCHES: Final[tuple[Choice, ...]] = (
+    ("Every value seen", "any"),
+    ("The first value only", "first"),
+)
 
-ANY: Choice = ("(any event)", ANY_EVENT)
+NO_VALUE: Final[Choice] = ("(no third score)", "")
 
-
-TOUCHES: tuple[Choice, ...] = (("Every value seen", "any"), ("The first value only", "first"))
+BEST_NUMBER: Final[Choice] = ("(the best number)", "")
 
 
 def content_panel(
@@ -61,10 +67,17 @@ def content_panel(
 
     Parameters
     ----------
+    log : the events.
     catalog : what events are called; `to` and `macro` default to its macro conversion.
     property, to, macro, window, event, touch, since, until, min_cell : as of
         `content_conversion`; where the panel starts. The period is of whole days (UTC).
     save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If `since` or `until` is not a day. The panel says in words what else
+        `content_conversion` refuses.
 
     Examples
     --------
@@ -74,22 +87,19 @@ def content_panel(
     >>> panel.kwargs()["to"], panel.result.parameters["touch"]
     ('purchase', 'first')
     """
-    labels = {name: catalog.label(name) for name in log.event_names}
+    labels = event_labels(log, catalog)
     events = event_choices(log.event_names, labels)
-    texts = [(wording.label(n), n) for n in log.properties if log.kinds[n] == "text"]
     windows, chosen = window_choices(window)
     controls = {
-        "property": dropdown("Values of", texts, property),
+        "property": dropdown("Values of", text_property_choices(log), property),
         "touch": dropdown("Counts under", TOUCHES, touch),
-        "event": dropdown("Seen on", [ANY, *events], event),
+        "event": dropdown("Seen on", [SEEN_ON_ANY, *events], event),
         "to": dropdown("Leads to", events, to or catalog.macro),
         "macro": dropdown("Beside it", events, macro or catalog.macro),
         "window": dropdown("Within", windows, chosen),
-        "since": day_picker("Seen from", day_of(since, "content_panel: since")),
-        "until": day_picker("Seen before", day_of(until, "content_panel: until")),
+        "since": day_picker("Seen from", day_of("content_panel: since", since)),
+        "until": day_picker("Seen before", day_of("content_panel: until", until)),
     }
-
-    ask = partial(content_conversion, log)
 
     def draft(given: Mapping[str, Any]) -> Draft:
         title = f"{wording.label(given['property'])} before {labels.get(given['to'], given['to'])}"
@@ -97,16 +107,9 @@ def content_panel(
         return Draft(title, {f"content_{name}": value for name, value in asked.items()})
 
     fixed = {"min_cell": min_cell}
-    return QuestionPanel("content_panel", ask, controls, fixed, draft=draft, save=save)
-
-
-# ──── widgets.groups
-
-
-NO_VALUE: Choice = ("(no third score)", "")
-
-
-BEST_NUMBER: Choice = ("(the best number)", "")
+    return QuestionPanel(
+        "content_panel", partial(content_conversion, log), controls, fixed, draft=draft, save=save
+    )
 
 
 def levels_panel(
@@ -123,7 +126,15 @@ def levels_panel(
 
     Parameters
     ----------
-    at, cuts, without, min_cell : as of `engagement_levels`. save : where "Save as report" writes.
+    log, catalog : the events, and what they are called and mean.
+    at, cuts, without, min_cell : as of `engagement_levels`; where the panel starts, `at` a day
+        (UTC).
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If `at` is not a day. The panel says in words what else `engagement_levels` refuses.
 
     Examples
     --------
@@ -132,21 +143,24 @@ def levels_panel(
     >>> levels_panel(simulate(users=300).log, shop).kwargs()
     {'at': None, 'cuts': None, 'without': None, 'min_cell': 5}
     """
-    labels = {name: catalog.label(name) for name in log.event_names}
+    labels = event_labels(log, catalog)
     controls = {
-        "at": day_picker("As of", day_of(at, "levels_panel: at")),
+        "at": day_picker("As of", day_of("levels_panel: at", at)),
         "cuts": _cuts(cuts),
-        "without": several("Leave out", event_choices(log.event_names, labels), without or ()),
+        "without": multi_select("Leave out", event_choices(log.event_names, labels), without or ()),
     }
-
-    ask = partial(engagement_levels, log, catalog)
 
     def draft(given: Mapping[str, Any]) -> Draft:
         return Draft("Who is engaged", {"cuts": given["cuts"] or []})
 
     fixed = {"min_cell": min_cell}
     return QuestionPanel(
-        "levels_panel", ask, controls, fixed, draft=draft, save=save, numeric=["cuts"]
+        "levels_panel",
+        partial(engagement_levels, log, catalog),
+        controls,
+        fixed,
+        draft=draft,
+        save=save,
     )
 
 
@@ -166,8 +180,16 @@ def engagement_panel(
 
     Parameters
     ----------
-    at, cuts, until, events, most_false, min_cell : as of `engagement_table`; no events: all that
-        have a role. save : where "Save as report" writes.
+    log, catalog : the events, and what they are called and mean.
+    at, cuts, until, events, most_false, min_cell : as of `engagement_table`; where the panel
+        starts, `at` and `until` days (UTC). No events: all that have a role.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If `at` or `until` is not a day. The panel says in words what else
+        `engagement_table` refuses.
 
     Examples
     --------
@@ -178,16 +200,14 @@ def engagement_panel(
     ['share', 'share', 'share']
     """
     names = [*log.event_names, *catalog.derived]
-    labels = {name: catalog.label(name) for name in names}
+    labels = event_labels(log, catalog, catalog.derived)
     controls = {
-        "at": day_picker("As of", day_of(at, "engagement_panel: at")),
-        "until": day_picker("Then until", day_of(until, "engagement_panel: until")),
+        "at": day_picker("As of", day_of("engagement_panel: at", at)),
+        "until": day_picker("Then until", day_of("engagement_panel: until", until)),
         "cuts": _cuts(cuts),
         "most_false": dropdown("False alarms", FALSE_ALARMS, most_false),
-        "events": several("Events", event_choices(names, labels), events or ()),
+        "events": multi_select("Events", event_choices(names, labels), events or ()),
     }
-
-    ask = partial(engagement_table, log, catalog)
 
     def draft(given: Mapping[str, Any]) -> Draft:
         return Draft("What goes with engagement", {"cuts": given["cuts"] or []})
@@ -195,13 +215,12 @@ def engagement_panel(
     fixed = {"min_cell": min_cell}
     return QuestionPanel(
         "engagement_panel",
-        ask,
+        partial(engagement_table, log, catalog),
         controls,
         fixed,
-        table=lambda own: own.readable(),
+        table=lambda result: result.readable(),
         draft=draft,
         save=save,
-        numeric=["cuts"],
     )
 
 
@@ -220,8 +239,15 @@ def rfm_panel(
 
     Parameters
     ----------
-    catalog : what events are called. event, value, scores, at, min_cell : as of `rfm`.
-    save : where "Save as report" writes.
+    log : the events.
+    catalog : what events are called.
+    event, value, scores, at, min_cell : as of `rfm`; where the panel starts, `at` a day (UTC).
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If `at` is not a day. The panel says in words what else `rfm` refuses.
 
     Examples
     --------
@@ -229,21 +255,20 @@ def rfm_panel(
     >>> rfm_panel(simulate(users=300).log, scores=3).kwargs()["scores"]
     3
     """
-    labels = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
+    labels = event_labels(log, catalog)
     numbers = [(name, name) for name in log.properties if log.kinds[name] == "number"]
     controls = {
         "event": dropdown("Buying is", event_choices(log.event_names, labels), event),
         "value": dropdown("Adds up", [NO_VALUE, *numbers], value or ""),
         "scores": whole_number("Scores", scores, 2, 10),
-        "at": day_picker("As of", day_of(at, "rfm_panel: at")),
+        "at": day_picker("As of", day_of("rfm_panel: at", at)),
     }
 
     def draft(given: Mapping[str, Any]) -> Draft:
         return Draft("Who bought lately, often, for much", {"scores": given["scores"]})
 
-    ask = partial(rfm, log)
     fixed = {"min_cell": min_cell}
-    return QuestionPanel("rfm_panel", ask, controls, fixed, draft=draft, save=save)
+    return QuestionPanel("rfm_panel", partial(rfm, log), controls, fixed, draft=draft, save=save)
 
 
 def clusters_panel(
@@ -259,12 +284,20 @@ def clusters_panel(
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> QuestionPanel:
-    """Which groups of people do alike, and what remains of them with other people?
+    """Which groups of people act alike, and what remains of them with other people?
 
     Parameters
     ----------
-    catalog : what events are called. clusters, events, at, min_events, draws, seed, min_cell : as
-        of `behavioral_clusters`; no events: all. save : where "Save as report" writes.
+    log : the events.
+    catalog : what events are called.
+    clusters, events, at, min_events, draws, seed, min_cell : as of `behavioral_clusters`; where
+        the panel starts, `at` a day (UTC). No events: all.
+    save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If `at` is not a day. The panel says in words what else `behavioral_clusters` refuses.
 
     Examples
     --------
@@ -272,25 +305,24 @@ def clusters_panel(
     >>> clusters_panel(simulate(users=500).log, clusters=2, draws=2).kwargs()["clusters"]
     2
     """
-    labels = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
+    labels = event_labels(log, catalog)
     many = [BEST_NUMBER, *((str(number), number) for number in range(2, 13))]
     controls = {
         "clusters": dropdown("Clusters", many, clusters or ""),
-        "at": day_picker("As of", day_of(at, "clusters_panel: at")),
+        "at": day_picker("As of", day_of("clusters_panel: at", at)),
         "min_events": whole_number("Events at least", min_events, 1, 1_000),
         "draws": whole_number("Drawn anew", draws, 2, 200),
-        "events": several("Events", event_choices(log.event_names, labels), events or ()),
+        "events": multi_select("Events", event_choices(log.event_names, labels), events or ()),
     }
-
-    ask = partial(behavioral_clusters, log)
 
     def draft(given: Mapping[str, Any]) -> Draft:
         return Draft("Groups that nobody wrote down", {"clusters": given["clusters"] or 0})
 
     fixed = {"seed": seed, "min_cell": min_cell}
-    return QuestionPanel("clusters_panel", ask, controls, fixed, draft=draft, save=save)
+    return QuestionPanel(
+        "clusters_panel", partial(behavioral_clusters, log), controls, fixed, draft=draft, save=save
+    )
 
 
-def _cuts(cuts: Sequence[float] | None) -> Any:
-    given = "" if cuts is None else ", ".join(f"{cut:g}" for cut in cuts)
-    return line("Cut points", given, "terciles, or two scores such as 40, 60")
+def _cuts(cuts: Sequence[float] | None) -> NumbersLine:
+    return numbers_line("Cut points", cuts, "terciles, or two scores such as 40, 60")

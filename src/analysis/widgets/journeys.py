@@ -1,18 +1,25 @@
-"""Panels over the journeys: one for each question, with the arguments of its function.
+"""What do people do after what, and at which field of a form do they stop? A panel per question.
 
-Five functions, five panels, made of the same parts (see `panel`). What is saved from one of
-them is a report of notebook 05 in which that answer is asked as it was seen; the other answers of
-the report keep what the notebook says.
+Five panels over the five functions of `journeys`, and one over `form_fields`, all made by
+`_journey_panel` from a list of controls. Each holds the arguments of its function and shows what
+that answers; none computes anything.
+
+Saving one of them writes a report of notebook 05 in which that answer leads and is asked as it was
+seen. The other answers of the report keep what the notebook says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
+
+import ipywidgets
 
 from analysis import journeys
 from analysis.catalog import Catalog
+from analysis.core.result import Result
 from analysis.core.schema import SESSION, USER
 from analysis.eventlog.log import EventLog
 from analysis.forms.result import EVENTS, form_fields, form_names
@@ -23,29 +30,47 @@ from analysis.widgets.controls import (
     EntryRange,
     dropdown,
     event_choices,
+    event_labels,
     whole_number,
 )
-from analysis.widgets.panel import QuestionPanel, SaveTo, draft_of
-
-# ──── widgets.journeys
-
+from analysis.widgets.panel import ONE_FIGURE, Figures, QuestionPanel, SaveTo, draft_of
 
 WITHIN: Final[tuple[Choice, ...]] = (("Sessions", SESSION), ("Users", USER))
 
+COLLAPSE: Final[tuple[Choice, ...]] = (("as one", True), ("as they are", False))
 
-YES: Final[tuple[Choice, ...]] = (("as one", True), ("as they are", False))
+FROM_FIRST: Final[Choice] = ("(the first event)", "")
 
+ANY_EVENT: Final[Choice] = ("(any event)", "")
 
-FIRST: Final[Choice] = ("(the first event)", "")
-
+NO_EVENT: Final[Choice] = ("(none)", "")
 
 BEGUN: Final = ("Begun from", "Begun before")
 
 
-ANY: Final[Choice] = ("(any event)", "")
+def _journey_panel(
+    lead: str,
+    ask: Callable[..., Result],
+    controls: Mapping[str, ipywidgets.Widget],
+    fixed: Mapping[str, Any],
+    *,
+    title: Callable[[Mapping[str, Any]], str],
+    names: Mapping[str, str] = MappingProxyType({}),
+    figures: Figures = ONE_FIGURE,
+    save: SaveTo | None,
+) -> QuestionPanel:
+    """The panel of one answer of notebook 05.
 
-
-NOWHERE: Final[Choice] = ("(none)", "")
+    Parameters
+    ----------
+    lead : what the notebook calls the answer; the panel is named after it.
+    ask, controls, fixed, figures, save : as of `QuestionPanel`.
+    title, names : of the saved report, as of `draft_of`.
+    """
+    draft = draft_of(title, lead=lead, names=names)
+    return QuestionPanel(
+        f"{lead}_panel", ask, controls, fixed, draft=draft, figures=figures, save=save
+    )
 
 
 def transitions_panel(
@@ -58,12 +83,19 @@ def transitions_panel(
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> QuestionPanel:
-    """What do people do right after each event: how does it change with the line and the events?
+    """What do people do right after each event, within sessions or users, among which events?
 
     Parameters
     ----------
+    log : the events.
     within, top, gaps, entered, min_cell : as of `transitions`; where the panel starts.
     save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If the entry range is not of whole days. The panel says in words what else `transitions`
+        refuses.
 
     Examples
     --------
@@ -71,19 +103,18 @@ def transitions_panel(
     >>> transitions_panel(simulate(users=300).log, within="user")
     transitions_panel(within='user', top=30, entered=None, gaps=True, min_cell=5)
     """
-    controls = {
-        "within": dropdown("Within", WITHIN, within),
-        "top": whole_number("Events", top),
-        "entered": EntryRange(entered, BEGUN),
-    }
-    shown = {"Largest flows": lambda own: own.figure(), "Every pair": lambda own: own.heat_map()}
-    fixed = {"gaps": gaps, "min_cell": min_cell}
-    draft = draft_of(
-        lambda asked: f"What follows what within {asked['within']}s", lead="transitions"
-    )
-    ask = partial(journeys.transitions, log)
-    return QuestionPanel(
-        "transitions_panel", ask, controls, fixed, figures=shown, draft=draft, save=save
+    return _journey_panel(
+        "transitions",
+        partial(journeys.transitions, log),
+        {
+            "within": dropdown("Within", WITHIN, within),
+            "top": whole_number("Events", top),
+            "entered": EntryRange(entered, BEGUN),
+        },
+        {"gaps": gaps, "min_cell": min_cell},
+        title=lambda asked: f"What follows what within {asked['within']}s",
+        figures=_figures("Largest flows"),
+        save=save,
     )
 
 
@@ -100,13 +131,20 @@ def steps_panel(
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> QuestionPanel:
-    """Where are people step by step: how does it change with another start, end, or line?
+    """Where are people step by step, from which event on or back from which one?
 
     Parameters
     ----------
+    log : the events.
     catalog : what events are called.
     start, to, steps, within, top, entered, min_cell : as of `step_matrix`; where the panel starts.
     save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If the entry range is not of whole days. The panel says in words what else `step_matrix`
+        refuses.
 
     Examples
     --------
@@ -115,18 +153,22 @@ def steps_panel(
     steps_panel(start=None, to='purchase', steps=4, within='session', top=30, entered=None, \
 min_cell=5)
     """
-    events = _events(log, catalog)
-    controls = {
-        "start": dropdown("From", [FIRST, *events], start or ""),
-        "to": dropdown("Back from", [NOWHERE, *events], to or ""),
-        "steps": whole_number("Steps", steps),
-        "within": dropdown("Within", WITHIN, within),
-        "top": whole_number("Events", top),
-        "entered": EntryRange(entered, BEGUN),
-    }
-    draft = draft_of(partial(_ways, "Step by step", _called(log, catalog)), lead="steps")
-    ask, fixed = partial(journeys.step_matrix, log), {"min_cell": min_cell}
-    return QuestionPanel("steps_panel", ask, controls, fixed, draft=draft, save=save)
+    labels = event_labels(log, catalog)
+    return _journey_panel(
+        "steps",
+        partial(journeys.step_matrix, log),
+        {
+            "start": _event_dropdown("From", FROM_FIRST, log, labels, start),
+            "to": _event_dropdown("Back from", NO_EVENT, log, labels, to),
+            "steps": whole_number("Steps", steps),
+            "within": dropdown("Within", WITHIN, within),
+            "top": whole_number("Events", top),
+            "entered": EntryRange(entered, BEGUN),
+        },
+        {"min_cell": min_cell},
+        title=partial(_from_to, "Step by step", labels),
+        save=save,
+    )
 
 
 def paths_panel(
@@ -143,14 +185,20 @@ def paths_panel(
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> QuestionPanel:
-    """Which ways lead from an event or to one: how do they change with the events and the length?
+    """Which ways lead to an event or from one, and how do they change with the two and the length?
 
     Parameters
     ----------
+    log : the events.
     catalog : what events are called.
     to, start, length, collapse, top, within, entered, min_cell : as of `paths`; where the panel
         starts.
     save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If the entry range is not of whole days. The panel says in words what else `paths` refuses.
 
     Examples
     --------
@@ -159,20 +207,23 @@ def paths_panel(
     paths_panel(to='add_to_cart', start=None, length=3, collapse=True, within='session', \
 entered=None, top=20, min_cell=5)
     """
-    events = _events(log, catalog)
-    controls = {
-        "to": dropdown("To", [NOWHERE, *events], to or ""),
-        "start": dropdown("From", [FIRST, *events], start or ""),
-        "length": whole_number("Length", length),
-        "collapse": dropdown("Repeats", YES, collapse),
-        "within": dropdown("Within", WITHIN, within),
-        "entered": EntryRange(entered, BEGUN),
-    }
-    draft = draft_of(
-        partial(_ways, "Ways", _called(log, catalog)), lead="paths", names={"top": "most_paths"}
+    labels = event_labels(log, catalog)
+    return _journey_panel(
+        "paths",
+        partial(journeys.paths, log),
+        {
+            "to": _event_dropdown("To", NO_EVENT, log, labels, to),
+            "start": _event_dropdown("From", FROM_FIRST, log, labels, start),
+            "length": whole_number("Length", length),
+            "collapse": dropdown("Repeats", COLLAPSE, collapse),
+            "within": dropdown("Within", WITHIN, within),
+            "entered": EntryRange(entered, BEGUN),
+        },
+        {"top": top, "min_cell": min_cell},
+        title=partial(_from_to, "Ways", labels),
+        names={"top": "most_paths"},
+        save=save,
     )
-    ask, fixed = partial(journeys.paths, log), {"top": top, "min_cell": min_cell}
-    return QuestionPanel("paths_panel", ask, controls, fixed, draft=draft, save=save)
 
 
 def order_panel(
@@ -187,13 +238,20 @@ def order_panel(
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> QuestionPanel:
-    """Which of two events comes first: how does it change with the line and the events?
+    """Which of two events comes first, within users or sessions, among which events?
 
     Parameters
     ----------
+    log : the events.
     catalog : what events are called.
     about, within, top, most_false, entered, min_cell : as of `event_order`; where the panel starts.
     save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If the entry range is not of whole days. The panel says in words what else `event_order`
+        refuses.
 
     Examples
     --------
@@ -202,19 +260,24 @@ def order_panel(
     order_panel(about=None, within='user', top=8, most_false=0.05, entered=None, \
 min_cell=5)
     """
-    controls = {
-        "about": dropdown("Pairs with", [ANY, *_events(log, catalog)], about or ""),
-        "within": dropdown("Within", WITHIN, within),
-        "top": whole_number("Events", top),
-        "most_false": dropdown("False alarms", FALSE_ALARMS, most_false),
-        "entered": EntryRange(entered, BEGUN),
-    }
-    draft = draft_of(
-        lambda _: "Which event comes first", lead="order", names={"within": "order_within"}
+    return _journey_panel(
+        "order",
+        partial(journeys.event_order, log),
+        {
+            "about": _event_dropdown(
+                "Pairs with", ANY_EVENT, log, event_labels(log, catalog), about
+            ),
+            "within": dropdown("Within", WITHIN, within),
+            "top": whole_number("Events", top),
+            "most_false": dropdown("False alarms", FALSE_ALARMS, most_false),
+            "entered": EntryRange(entered, BEGUN),
+        },
+        {"min_cell": min_cell},
+        title=lambda _: "Which event comes first",
+        names={"within": "order_within"},
+        figures=_figures("Clearest orders"),
+        save=save,
     )
-    ask, fixed = partial(journeys.event_order, log), {"min_cell": min_cell}
-    shown = {"Clearest orders": lambda own: own.figure(), "Every pair": lambda own: own.heat_map()}
-    return QuestionPanel("order_panel", ask, controls, fixed, figures=shown, draft=draft, save=save)
 
 
 def distance_panel(
@@ -227,13 +290,20 @@ def distance_panel(
     min_cell: int = 5,
     save: SaveTo | None = None,
 ) -> QuestionPanel:
-    """How far is each micro conversion from the macro: how does it change with line and nearness?
+    """How far is each micro conversion from the macro, within users or sessions, and what is near?
 
     Parameters
     ----------
+    log : the events.
     catalog : says which event is the macro and which events have a role.
     within, near, entered, min_cell : as of `distance_to_macro`; where the panel starts.
     save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If the entry range is not of whole days. The panel says in words what else
+        `distance_to_macro` refuses.
 
     Examples
     --------
@@ -242,34 +312,19 @@ def distance_panel(
     >>> distance_panel(simulate(users=300).log, shop, near=5)
     distance_panel(within='user', near=5, entered=None, min_cell=5)
     """
-    controls = {
-        "within": dropdown("Within", WITHIN, within),
-        "near": whole_number("Near: steps", near),
-        "entered": EntryRange(entered, BEGUN),
-    }
-    said = f"How far from {catalog.label(catalog.macro)}"
-    draft = draft_of(lambda _: said, lead="distance", names={"within": "order_within"})
-    ask, fixed = partial(journeys.distance_to_macro, log, catalog), {"min_cell": min_cell}
-    return QuestionPanel("distance_panel", ask, controls, fixed, draft=draft, save=save)
-
-
-def _called(log: EventLog, catalog: Catalog | None) -> dict[str, str]:
-    return {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
-
-
-def _events(log: EventLog, catalog: Catalog | None) -> list[Choice]:
-    return event_choices(list(log.event_names), _called(log, catalog))
-
-
-def _ways(what: str, called: Mapping[str, str], asked: Mapping[str, Any]) -> str:
-    """A title such as 'Ways from X to Y'."""
-    start, to = (called.get(asked[name], asked[name]) for name in ("start", "to"))
-    return f"{what} from {start or 'the first event'}" + (f" to {to}" if to else "")
-
-
-# ──── widgets.forms
-#
-# A panel over `form_fields`: which form, within what, and the macro beside it.
+    return _journey_panel(
+        "distance",
+        partial(journeys.distance_to_macro, log, catalog),
+        {
+            "within": dropdown("Within", WITHIN, within),
+            "near": whole_number("Near: steps", near),
+            "entered": EntryRange(entered, BEGUN),
+        },
+        {"min_cell": min_cell},
+        title=lambda _: f"How far from {catalog.label(catalog.macro)}",
+        names={"within": "order_within"},
+        save=save,
+    )
 
 
 def form_panel(
@@ -290,10 +345,17 @@ def form_panel(
 
     Parameters
     ----------
+    log : the events.
     catalog : what events are called.
     form, events, form_property, field_property, macro, within, entered, min_cell : as of
         `form_fields`; where the panel starts. All forms that the log knows are choices.
     save : where "Save as report" writes; without it the panel has no such form.
+
+    Raises
+    ------
+    UsageError
+        If the entry range is not of whole days. The panel says in words what else `form_fields`
+        refuses.
 
     Examples
     --------
@@ -302,24 +364,36 @@ def form_panel(
     form_panel(form='contact', macro='purchase', within='session', entered=None, \
 form_property='form', field_property='field', min_cell=5)
     """
-    called = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
-    choices = [NOWHERE, *event_choices(list(log.event_names), called)]
-    known = [(name, name) for name in form_names(log, form_property)]
-    controls = {
-        "form": dropdown("Form", known, form),
-        "macro": dropdown("Macro", choices, macro or ""),
-        "within": dropdown("Attempts", WITHIN, within),
-        "entered": EntryRange(entered, BEGUN),
-    }
-    fixed = {
-        "form_property": form_property,
-        "field_property": field_property,
-        "min_cell": min_cell,
-    }
-    draft = draft_of(
-        lambda asked: f"Where people stop in the form {asked['form']}",
-        lead="form",
+    forms = [(name, name) for name in form_names(log, form_property)]
+    return _journey_panel(
+        "form",
+        partial(form_fields, log, events=events),
+        {
+            "form": dropdown("Form", forms, form),
+            "macro": _event_dropdown("Macro", NO_EVENT, log, event_labels(log, catalog), macro),
+            "within": dropdown("Attempts", WITHIN, within),
+            "entered": EntryRange(entered, BEGUN),
+        },
+        {"form_property": form_property, "field_property": field_property, "min_cell": min_cell},
+        title=lambda asked: f"Where people stop in the form {asked['form']}",
         names={"macro": "form_macro"},
+        save=save,
     )
-    ask = partial(form_fields, log, events=events)
-    return QuestionPanel("form_panel", ask, controls, fixed, draft=draft, save=save)
+
+
+def _event_dropdown(
+    description: str, none: Choice, log: EventLog, labels: Mapping[str, str], given: str | None
+) -> ipywidgets.Dropdown:
+    """One event of the log, or the choice of none."""
+    choices = [none, *event_choices(list(log.event_names), labels)]
+    return dropdown(description, choices, given or "")
+
+
+def _figures(first: str) -> Figures:
+    return {first: lambda result: result.figure(), "Every pair": lambda result: result.heat_map()}
+
+
+def _from_to(what: str, labels: Mapping[str, str], asked: Mapping[str, Any]) -> str:
+    """A title such as 'Ways from X to Y'."""
+    start, to = (labels.get(asked[name], asked[name]) for name in ("start", "to"))
+    return f"{what} from {start or 'the first event'}" + (f" to {to}" if to else "")

@@ -1,18 +1,24 @@
-"""Save as report: what was tuned by hand is what is then scheduled.
+"""How does a panel work? From controls to arguments, to one answer, to a saved report.
 
-The form writes the panel's arguments into a report definition and nothing else. It never replaces
-a definition unless the box beside it is ticked.
+`AnswerPanel` is what all panels are: controls, then the answer in words, its drawing, and "Save as
+report". A change of a control asks the library anew. `QuestionPanel` is the panel over one
+function: each control is named after the argument it holds, so the arguments are read off the
+controls. Which of an answer's figures is drawn is a choice of view and asks nothing anew.
+
+A panel refuses to show an answer that its function would not give for ``panel.kwargs()``: an error
+of the library appears in words where the answer would be. It refuses to save arguments that have
+no answer, and to replace a report's definition unless the box beside it is ticked.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import ipywidgets
 import pandas as pd
@@ -20,38 +26,8 @@ import pandas as pd
 from analysis.core.result import Result
 from analysis.core.schema import UsageError, WorkbookError
 from analysis.reports.definition import Definition, save_definition
-from analysis.widgets.controls import EntryRange, dropdown, numbers, plain, side_by_side
+from analysis.widgets.controls import argument_of, dropdown, side_by_side, trait_of
 from analysis.widgets.tables import alert, answer, note
-
-# ──── widgets.drawing
-#
-# A figure as a panel draws it: one plotly bundle in the output of a notebook.
-#
-# A panel sets it as the whole output of an `ipywidgets.Output`. That redraws without a flicker and
-# fills the width; a `FigureWidget` does neither.
-
-
-PLOTLY: Final = "application/vnd.plotly.v1+json"
-
-
-def bundle(figure: Any) -> dict[str, Any]:
-    """A plotly figure as an output of a notebook that fills the width.
-
-    Examples
-    --------
-    >>> import plotly.graph_objects as go
-    >>> sorted(bundle(go.Figure())["data"][PLOTLY])
-    ['config', 'data', 'layout']
-    """
-    drawn = json.loads(figure.to_json())
-    drawn["config"] = {"responsive": True, "displaylogo": False}
-    return {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}}
-
-
-# ──── widgets.saving
-
-
-PERIODS = (("every day", "day"), ("every week", "week"), ("every month", "month"))
 
 
 @dataclass(frozen=True)
@@ -89,26 +65,207 @@ class SaveTo:
 
 
 class Draft(NamedTuple):
-    """A report as the panel proposes it."""
+    """A report as a panel proposes it: its title, and the parameters of its notebook."""
 
     title: str
     parameters: Mapping[str, Any]
 
 
-def check_answered(result: Any) -> None:
-    """Raise where a panel shows no answer: what failed by hand would fail on its schedule.
+Drafts: TypeAlias = Callable[[Mapping[str, Any]], Draft]
+"""Makes the report of a panel's arguments."""
 
-    Raises
-    ------
-    UsageError
-        If there is no result.
+Figures: TypeAlias = Mapping[str, Callable[[Any], Any]]
+"""What a figure is called, and how a result draws it."""
+
+ONE_FIGURE: Final[Figures] = {"Figure": lambda result: result.figure()}
+
+
+# Panels
+
+
+class AnswerPanel(ipywidgets.VBox):
+    """Controls, an answer in words, its drawing, and "Save as report": what all panels are.
+
+    A panel that inherits from this sets its controls first. It tells its arguments by `kwargs`,
+    asks the library in `_ask`, shows the answer in `_draw`, and proposes a report in `_draft`.
+
+    Parameters
+    ----------
+    controls : what stands above the words.
+    watched : controls, and the trait of each whose change asks anew.
+    save : where "Save as report" writes; without it the panel has no such form.
+    more : what stands between the drawing and the form.
+
+    Attributes
+    ----------
+    form : "Save as report", or None.
+    result : the answer that is shown; None while an error is.
     """
-    if result is None:
-        raise UsageError("save: there is no answer to save. Mend what the panel says first.")
+
+    result: Any
+
+    def __init__(
+        self,
+        controls: ipywidgets.Widget,
+        watched: Iterable[tuple[ipywidgets.Widget, str]],
+        save: SaveTo | None,
+        more: Sequence[ipywidgets.Widget] = (),
+    ) -> None:
+        self.form = None if save is None else SaveForm(save, self._draft)
+        self._words, self._drawing = ipywidgets.HTML(), ipywidgets.Output()
+        shown = [controls, self._words, self._drawing, *more]
+        super().__init__(shown if self.form is None else [*shown, self.form])
+        for control, trait in watched:
+            control.observe(lambda _: self._redraw(), trait)
+        self._redraw()
+
+    def kwargs(self) -> dict[str, Any]:
+        """The arguments that the answer is of, as plain data."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_as_written(self.kwargs())})"
+
+    @property
+    def words(self) -> str:
+        """What is said above the figure, as HTML."""
+        return str(self._words.value)
+
+    @property
+    def drawn(self) -> tuple[Any, ...]:
+        """The outputs below the words."""
+        return tuple(self._drawing.outputs)
+
+    def _redraw(self) -> None:
+        try:
+            self.result = self._ask()
+        except WorkbookError as error:
+            self.result = None
+            self._show(alert(str(error)))
+            return
+        self._draw()
+
+    def _ask(self) -> Result:
+        raise NotImplementedError
+
+    def _draw(self) -> None:
+        raise NotImplementedError
+
+    def _show(self, words: str, *outputs: dict[str, Any]) -> None:
+        self._words.value, self._drawing.outputs = words, outputs
+
+    def _draft(self) -> Draft:
+        raise NotImplementedError
+
+    def _check_answered(self) -> None:
+        """Raise where no answer is shown: what failed by hand would fail on its schedule."""
+        if self.result is None:
+            raise UsageError("save: there is no answer to save. Mend what the panel says first.")
 
 
-Drafts = Callable[[Mapping[str, Any]], Draft]
-"""The report that a panel's arguments make."""
+class QuestionPanel(AnswerPanel):
+    """Controls, sentence, caveats and figure of one function.
+
+    Parameters
+    ----------
+    name : the function that made the panel.
+    ask : the function that answers; it takes the arguments of the panel.
+    controls : by the name of the argument that each holds.
+    fixed : arguments without a control.
+    draft : makes the report that the panel proposes.
+    figures : what can be drawn, the first one first.
+    table : makes the table that stands below the figure.
+    save : where "Save as report" writes; without it the panel has no such form.
+    more : what stands between the figure and the form.
+
+    Attributes
+    ----------
+    controls : by argument.
+    view : the choice of a figure; None if there is only one.
+    form : "Save as report", or None.
+    result : the answer that is shown; None while an error is.
+    """
+
+    result: Result | None
+
+    def __init__(
+        self,
+        name: str,
+        ask: Callable[..., Result],
+        controls: Mapping[str, ipywidgets.Widget],
+        fixed: Mapping[str, Any],
+        *,
+        draft: Drafts,
+        figures: Figures = ONE_FIGURE,
+        table: Callable[[Any], pd.DataFrame] | None = None,
+        save: SaveTo | None = None,
+        more: Sequence[ipywidgets.Widget] = (),
+    ) -> None:
+        self._name, self._function, self._fixed = name, ask, dict(fixed)
+        self._drafts, self._figures, self._table = draft, figures, table
+        self.controls = dict(controls)
+        views = [(figure, figure) for figure in figures]
+        self.view = dropdown("Show", views, views[0][1]) if len(views) > 1 else None
+        shown = [*self.controls.values(), *([] if self.view is None else [self.view])]
+        watched = [(control, trait_of(control)) for control in self.controls.values()]
+        super().__init__(side_by_side(shown), watched, save, more)
+        if self.view is not None:
+            self.view.observe(lambda _: self._draw(), "value")
+
+    def kwargs(self) -> dict[str, Any]:
+        """The arguments that the answer is of, as plain data."""
+        return {name: argument_of(one) for name, one in self.controls.items()} | self._fixed
+
+    def __repr__(self) -> str:
+        return f"{self._name}({_as_written(self.kwargs())})"
+
+    def _ask(self) -> Result:
+        return self._function(**self.kwargs())
+
+    def _draw(self) -> None:
+        if self.result is None:
+            return
+        view = next(iter(self._figures)) if self.view is None else self.view.value
+        outputs = [bundle(self._figures[view](self.result))]
+        if self._table is not None:
+            data = {"text/html": self._table(self.result).to_html(escape=True)}
+            outputs.append({"output_type": "display_data", "data": data, "metadata": {}})
+        self._show(answer(self.result), *outputs)
+
+    def _draft(self) -> Draft:
+        self._check_answered()
+        return self._drafts(self.kwargs())
+
+
+def _as_written(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+
+# Drawing
+
+PLOTLY: Final = "application/vnd.plotly.v1+json"
+
+
+def bundle(figure: Any) -> dict[str, Any]:
+    """A plotly figure as an output of a notebook that fills the width.
+
+    A panel sets it as the whole output of an `ipywidgets.Output`. That redraws without a flicker
+    and fills the width; a `FigureWidget` does neither.
+
+    Examples
+    --------
+    >>> import plotly.graph_objects as go
+    >>> sorted(bundle(go.Figure())["data"][PLOTLY])
+    ['config', 'data', 'layout']
+    """
+    drawn = json.loads(figure.to_json())
+    drawn["config"] = {"responsive": True, "displaylogo": False}
+    return {"output_type": "display_data", "data": {PLOTLY: drawn}, "metadata": {}}
+
+
+# Save as report: what was tuned by hand is then scheduled
+
+REPORT_PERIODS: Final = (("every day", "day"), ("every week", "week"), ("every month", "month"))
 
 
 def draft_of(
@@ -133,23 +290,28 @@ def draft_of(
     """
 
     def draft(asked: Mapping[str, Any]) -> Draft:
-        told = {
+        parameters = {
             names.get(name, name): "" if value is None else value
             for name, value in asked.items()
             if name != "entered"
         }
-        return Draft(title(asked), told if lead is None else {**told, "lead": lead})
+        return Draft(title(asked), parameters if lead is None else {**parameters, "lead": lead})
 
     return draft
 
 
 class SaveForm(ipywidgets.VBox):
-    """A name, a period and a button that writes the definition.
+    """A name, a period and a button that writes a report's definition, and nothing else.
 
     Parameters
     ----------
     target : what the report consists of besides the draft.
     draft : gives the panel's title and arguments at the moment of saving.
+
+    Attributes
+    ----------
+    name, period, replace, button : the controls.
+    message : says where the definition is, or why there is none.
     """
 
     def __init__(self, target: SaveTo, draft: Callable[[], Draft]) -> None:
@@ -160,7 +322,7 @@ class SaveForm(ipywidgets.VBox):
             style={"description_width": "6rem"},
         )
         self.period = ipywidgets.Dropdown(
-            options=PERIODS,
+            options=REPORT_PERIODS,
             value="week",
             description="Due",
             style={"description_width": "3rem"},
@@ -202,129 +364,3 @@ class SaveForm(ipywidgets.VBox):
             f"Saved as {path.name}. Render one with: workbook report {name} --period …, "
             "or all that are due with: workbook report --due"
         )
-
-
-# ──── widgets.panel
-#
-# A panel over one question: controls by argument, an answer in words, a figure, "Save as report".
-#
-# A control is named after the argument it holds, so the panel's arguments are read off the
-# controls,
-# and the one function is called with them when any of them changes. Which of an answer's figures is
-# drawn is a choice of view: it asks nothing anew. An error of the library appears in words where
-# the
-# answer would be.
-#
-# A panel refuses to show an answer that its function would not give for ``panel.kwargs()``, and to
-# save arguments that have no answer.
-
-
-Figures = Mapping[str, Callable[[Any], Any]]
-"""What a figure is called, and how a result draws it."""
-
-
-FIGURE: Final[Figures] = {"Figure": lambda own: own.figure()}
-
-
-class QuestionPanel(ipywidgets.VBox):
-    """Controls, sentence, caveats and figure of one question.
-
-    Parameters
-    ----------
-    name : what made it. ask : the function, but for the arguments that the panel tells.
-    controls : by the name of the argument that each holds. fixed : arguments without a control.
-    figures : what can be drawn, the first one first. table : what stands below it as a table.
-    draft : the report as the panel proposes it; needed with `save`. more : what stands below.
-    numeric : controls of text that hold several numbers.
-
-    Attributes
-    ----------
-    controls : by argument. view : which figure is drawn; None if there is one only.
-    form : "Save as report", or None.
-    result : the answer that is shown; None while an error is.
-    """
-
-    result: Result | None
-
-    def __init__(
-        self,
-        name: str,
-        ask: Callable[..., Result],
-        controls: Mapping[str, Any],
-        fixed: Mapping[str, Any],
-        *,
-        figures: Figures = FIGURE,
-        table: Callable[[Any], pd.DataFrame] | None = None,
-        draft: Drafts | None = None,
-        save: SaveTo | None = None,
-        more: Sequence[ipywidgets.Widget] = (),
-        numeric: Sequence[str] = (),
-    ) -> None:
-        self._name, self._ask, self._fixed = name, ask, dict(fixed)
-        self._figures, self._table, self._numeric = figures, table, frozenset(numeric)
-        self.controls = dict(controls)
-        names = [(one, one) for one in figures]
-        self.view = dropdown("Show", names, names[0][1]) if len(names) > 1 else None
-        self.form = None
-        if save is not None and draft is not None:
-            self.form = SaveForm(save, lambda: self._drafted(draft))
-        self._words, self._drawing = ipywidgets.HTML(), ipywidgets.Output()
-        each = [*self.controls.values(), *([] if self.view is None else [self.view])]
-        shown = [side_by_side(each), self._words, self._drawing, *more]
-        super().__init__(shown if self.form is None else [*shown, self.form])
-        for control in self.controls.values():
-            control.observe(lambda _: self._redraw(), _trait(control))
-        if self.view is not None:
-            self.view.observe(lambda _: self._draw(), "value")
-        self._redraw()
-
-    def kwargs(self) -> dict[str, Any]:
-        """The arguments that the answer is of, as plain data."""
-        return {name: self._held(name) for name in self.controls} | self._fixed
-
-    def __repr__(self) -> str:
-        return f"{self._name}({', '.join(f'{k}={v!r}' for k, v in self.kwargs().items())})"
-
-    @property
-    def words(self) -> str:
-        """What is said above the figure, as HTML."""
-        return str(self._words.value)
-
-    @property
-    def drawn(self) -> tuple[Any, ...]:
-        """The outputs below the words."""
-        return tuple(self._drawing.outputs)
-
-    def _held(self, name: str) -> Any:
-        control = self.controls[name]
-        if isinstance(control, EntryRange):
-            return control.entered
-        return numbers(control.value) if name in self._numeric else plain(control.value)
-
-    def _drafted(self, draft: Drafts) -> Draft:
-        check_answered(self.result)
-        return draft(self.kwargs())
-
-    def _redraw(self) -> None:
-        try:
-            self.result = self._ask(**self.kwargs())
-        except WorkbookError as error:
-            self.result = None
-            self._words.value, self._drawing.outputs = alert(str(error)), ()
-            return
-        self._words.value = answer(self.result)
-        self._draw()
-
-    def _draw(self) -> None:
-        if self.result is None:
-            return
-        name = next(iter(self._figures)) if self.view is None else self.view.value
-        shown = [bundle(self._figures[name](self.result))]
-        if self._table is not None:
-            data = {"text/html": self._table(self.result).to_html(escape=True)}
-            shown.append({"output_type": "display_data", "data": data, "metadata": {}})
-        self._drawing.outputs = tuple(shown)
-
-
-def _trait(control: Any) -> str:
-    return "entered" if isinstance(control, EntryRange) else "value"

@@ -1,9 +1,18 @@
-"""The verdicts on micro conversions as tables for people: ratios beside their interval and n."""
+"""How does a panel, or a notebook, say an answer to people? As HTML, as sentences, as tables.
+
+Three parts, in this order: a result's sentence and caveats as HTML; a funnel's table, comparison
+and trend; the verdicts on micro conversions, each ratio beside its interval and its n.
+
+Names of events and values of properties come from other people's data, so no text reaches a panel
+as HTML but through the functions here, which escape it. No rate is shown without its count and no
+ratio without its interval.
+"""
 
 from __future__ import annotations
 
+import math
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -14,19 +23,38 @@ from analysis.core.wording import between, times
 from analysis.correlation.verdict import CONTROL, STRUCTURAL
 from analysis.plotting.theme import TOO_FEW
 
-# ──── widgets.words
-#
-# Answers for people: sentence and caveats as HTML, tables in words; every text is escaped.
-#
-# Names of events and values of properties come from other people's data, so no text reaches a
-# panel but through these functions.
+# Answers as HTML
+
+_ALERT: Final = "border-left:4px solid #d55e00;padding:.4em .8em;margin:.6em 0"
 
 
-_ALERT = "border-left:4px solid #d55e00;padding:.4em .8em;margin:.6em 0"
+def answer(result: Result) -> str:
+    """The sentence of a result and its caveats, as HTML."""
+    paragraphs = [_paragraph(f"<strong>{escape(result.sentence())}</strong>", "margin:.6em 0 .2em")]
+    for warning in result.warnings:
+        paragraphs.append(_paragraph(f"Note: {escape(warning)}", "margin:.2em 0;opacity:.8"))
+    return "".join(paragraphs)
+
+
+def note(text: str) -> str:
+    """A plain remark, as HTML."""
+    return _paragraph(escape(text), "margin:.3em 0")
+
+
+def alert(text: str) -> str:
+    """What went wrong and what to do, as HTML; set apart by more than its color."""
+    return f'<div role="alert" style="{_ALERT}">{_paragraph(escape(text), "margin:0")}</div>'
+
+
+def _paragraph(inner: str, style: str) -> str:
+    return f'<p style="{style};line-height:1.45">{inner}</p>'
+
+
+# Funnels
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """A funnel's table for people: rates in percent beside their counts, waits in words.
+    """Where are people lost? A funnel's table for people: percent beside counts, waits in words.
 
     Parameters
     ----------
@@ -47,7 +75,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     >>> readable(rows).iloc[1].to_list()
     ['8', '20.0% of 40', '10.5% to 34.8%', '20.0% of 40', '1.5 min']
     """
-    rows = [_cells(row) for row in table.itertuples()]
+    rows = [_step_cells(row) for row in records(table)]
     names = ["group", "step", "people", "of the first step", "95 % interval", "of the step before"]
     shown = pd.DataFrame(rows, columns=[*names, "median wait"], dtype=str)
     if set(table["group"]) <= {ALL}:
@@ -55,20 +83,32 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return shown.set_index(["group", "step"])
 
 
-def answer(result: Result) -> str:
-    """The sentence of a result and its caveats, as HTML."""
-    lines = [_paragraph(f"<strong>{escape(result.sentence())}</strong>", "margin:.6em 0 .2em")]
-    for warning in result.warnings:
-        lines.append(_paragraph(f"Note: {escape(warning)}", "margin:.2em 0;opacity:.8"))
-    return "".join(lines)
+def _step_cells(row: Any) -> list[str]:
+    step = [wording.group_name(row.group), wording.label(row.event), wording.count(row.k)]
+    if row.step == 1:
+        return [*step, "", "", "", ""]
+    low, high = wording.percent(row.rate_low), wording.percent(row.rate_high)
+    wait = row.median_seconds
+    return [
+        *step,
+        _share_of(row.rate, row.n_first),
+        "" if pd.isna(row.rate) else f"{low} to {high}",
+        _share_of(row.step_rate, row.n_previous),
+        wording.UNDEFINED if pd.isna(wait) else human_duration(wait * US_PER_SECOND),
+    ]
+
+
+def _share_of(rate: float, n: float) -> str:
+    return "" if pd.isna(rate) else f"{wording.percent(rate)} of {wording.count(n)}"
 
 
 def difference_sentence(table: pd.DataFrame, a: Any, b: Any) -> str:
-    """What `FunnelResult.compare` found between two groups or two entry ranges, in words.
+    """In what do two groups or entry ranges differ? What `FunnelResult.compare` found, in words.
 
     Parameters
     ----------
-    table : as `compare` returns it, the whole funnel in its last row. a, b : what the two are.
+    table : as `compare` returns it, the whole funnel in its last row.
+    a, b : what the two are.
 
     Examples
     --------
@@ -85,7 +125,8 @@ difference of +20.0 points (95 % interval +5.2 to +33.4). Steps that differ clea
     if pd.isna(whole["difference"]):
         return f"There are no two rates to compare: {names[0]} and {names[1]}."
     one, two = (
-        wording.share(*(whole[f"{what}_{side}"] for what in ("k", "n", "rate"))) for side in "ab"
+        wording.share(whole[f"k_{side}"], whole[f"n_{side}"], whole[f"rate_{side}"])
+        for side in "ab"
     )
     low, high = (wording.points(whole[name]) for name in ("low", "high"))
     steps = table[table["denominator"] == "from previous"]
@@ -99,7 +140,12 @@ difference of +20.0 points (95 % interval +5.2 to +33.4). Steps that differ clea
 
 
 def trend_sentence(trend: pd.DataFrame, time_zone: str = "UTC") -> str:
-    """The first and the last final period of `FunnelResult.trend`, in words.
+    """How did a rate change? The first and the last final period of `FunnelResult.trend`, in words.
+
+    Parameters
+    ----------
+    trend : as `FunnelResult.trend` returns it.
+    time_zone : whose days are named.
 
     Examples
     --------
@@ -113,71 +159,26 @@ def trend_sentence(trend: pd.DataFrame, time_zone: str = "UTC") -> str:
     final = trend[trend["mature"] & trend["rate"].notna()]
     if not len(final):
         return "No period is final yet: there is no rate to tell."
-    said = []
+    sentences = []
     for row in final.iloc[sorted({0, len(final) - 1})].to_dict("records"):
         days = wording.days(row["start"].tz_convert(time_zone), row["end"].tz_convert(time_zone))
         low, high = wording.percent(row["low"]), wording.percent(row["high"])
         share = wording.share(row["k"], row["n"], row["rate"])
-        said.append(f"{days}: {share}, 95 % interval {low} to {high}.")
-    return " ".join(said)
+        sentences.append(f"{days}: {share}, 95 % interval {low} to {high}.")
+    return " ".join(sentences)
 
 
-def note(text: str) -> str:
-    """A plain remark, as HTML."""
-    return _paragraph(escape(text), "margin:.3em 0")
+# Verdicts
 
+MICRO: Final = "micro conversion"
 
-def alert(text: str) -> str:
-    """What went wrong and what to do, as HTML; set apart by more than its color."""
-    return f'<div role="alert" style="{_ALERT}">{_paragraph(escape(text), "margin:0")}</div>'
+CALIBRATED: Final = "calibrated"
 
-
-def _paragraph(inner: str, style: str) -> str:
-    return f'<p style="{style};line-height:1.45">{inner}</p>'
-
-
-def _cells(row: object) -> list[str]:
-    cell = row._asdict()  # type: ignore[attr-defined]
-    first = cell["step"] == 1
-    low, high = (wording.percent(cell[name]) for name in ("rate_low", "rate_high"))
-    unknown = first or pd.isna(cell["rate"])
-    return [
-        wording.group_name(cell["group"]),
-        wording.label(cell["event"]),
-        wording.count(cell["k"]),
-        _of(cell["rate"], cell["n_first"], unknown),
-        "" if unknown else f"{low} to {high}",
-        _of(cell["step_rate"], cell["n_previous"], first or pd.isna(cell["step_rate"])),
-        "" if first else _wait(cell["median_seconds"]),
-    ]
-
-
-def _of(rate: float, n: float, unknown: bool) -> str:
-    return "" if unknown else f"{wording.percent(rate)} of {wording.count(n)}"
-
-
-def _wait(seconds: float) -> str:
-    return wording.UNDEFINED if pd.isna(seconds) else human_duration(seconds * US_PER_SECOND)
-
-
-# ──── widgets.verdicts
-
-
-_INDEX, _NOT_JUDGED = "micro conversion", "not judged"
-
-
-_BEST, _NEXT = "calibrated", "adjusted"
-
-
-_PEERS = "peers' rule"
-
-
-_JOINED = "\u00a0"
-"""A space at which no line breaks: a number stays with its name."""
+ADJUSTED: Final = "adjusted"
 
 
 def readable_verdicts(table: pd.DataFrame) -> pd.DataFrame:
-    """What may be said of each micro conversion: a table for people.
+    """What is found about each micro conversion? A table for people.
 
     Parameters
     ----------
@@ -207,28 +208,28 @@ def readable_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     rows = records(table[table["group"] == ALL])
     basis = _basis(table)
     labels = {row.event: row.label for row in rows if "event" in table}
-    names = ["verdict", "done before", _PEERS, basis, "total"]
+    names = ["verdict", "done before", "peers' rule", basis, "total", "n after it"]
     cells = [
         (
             _verdict(row, labels),
-            _joined(_reach(row)),
-            _joined(_ratio(row, "peers")),
-            _joined(_ratio(row, basis)),
-            _joined(_ratio(row, "total")),
-            _number(row.exposed_macros),
+            _unbroken(_reach(row)),
+            _unbroken(_ratio(row, "peers")),
+            _unbroken(_ratio(row, basis)),
+            _unbroken(_ratio(row, "total")),
+            wording.count(row.exposed_macros),
         )
         for row in rows
     ]
-    index = pd.Index([row.label for row in rows], name=_INDEX, dtype=str)
-    return pd.DataFrame(cells, columns=[*names, "n after it"], index=index, dtype=str)
+    index = pd.Index([row.label for row in rows], name=MICRO, dtype=str)
+    return pd.DataFrame(cells, columns=names, index=index, dtype=str)
 
 
 def reasons(table: pd.DataFrame) -> list[str]:
-    """Why does each micro conversion have its verdict? Those of one reason are named together.
+    """Why does each micro conversion have its verdict? Events of one reason share a sentence.
 
     Parameters
     ----------
-    table : as `micro_to_macro` returns it; of groups only everybody together is told, and no
+    table : as `micro_to_macro` returns it; of groups only everybody together is named, and no
         controls.
 
     Examples
@@ -241,7 +242,7 @@ def reasons(table: pd.DataFrame) -> list[str]:
     for row in records(table[(table["group"] == ALL) & (table["verdict"] != CONTROL)]):
         named.setdefault((row.verdict, row.reason), []).append(row.label)
     return [
-        f"{wording.listed(labels)}: {_words(verdict)}. {reason}"
+        f"{wording.listed(labels)}: {_verdict_words(verdict)}. {reason}"
         for (verdict, reason), labels in named.items()
     ]
 
@@ -268,43 +269,41 @@ def verdicts_by_group(table: pd.DataFrame) -> pd.DataFrame:
     """
     judged = table[~table["verdict"].isin([STRUCTURAL, CONTROL])]
     basis = _basis(table)
-    cells = {(row.event, row.group): _cell(row, basis) for row in records(judged)}
+    cells = {(row.event, row.group): _group_cell(row, basis) for row in records(judged)}
     labels = dict(zip(judged["event"], judged["label"], strict=True))
     groups = list(table["group"].drop_duplicates())
-    rows = [[cells.get((e, g), wording.UNDEFINED) for g in groups] for e in labels]
+    rows = [[cells.get((event, group), wording.UNDEFINED) for group in groups] for event in labels]
     names = [wording.group_name(group) for group in groups]
-    index = pd.Index(list(labels.values()), name=_INDEX, dtype=str)
+    index = pd.Index(list(labels.values()), name=MICRO, dtype=str)
     return pd.DataFrame(rows, columns=names, index=index, dtype=str)
 
 
-def _basis(table: pd.DataFrame) -> str:
-    return _BEST if table[_BEST].notna().any() else _NEXT
-
-
-def _cell(row: Any, basis: str) -> str:
+def _group_cell(row: Any, basis: str) -> str:
     """Verdict, ratio and n of one event in one group."""
     if pd.isna(row.exposed_macros):
         return TOO_FEW
-    n = _joined(f"n = {_number(row.exposed_macros)}")
+    n = _unbroken(f"n = {wording.count(row.exposed_macros)}")
     ratio = _ratio(row, basis)
     if ratio == wording.UNDEFINED:
-        return f"{_words(row.verdict)}, {n}"
-    return f"{_words(row.verdict)}: {'' if basis == _BEST else f'{basis} '}{ratio}, {n}"
+        return f"{_verdict_words(row.verdict)}, {n}"
+    which = "" if basis == CALIBRATED else f"{basis} "
+    return f"{_verdict_words(row.verdict)}: {which}{ratio}, {n}"
+
+
+def _basis(table: pd.DataFrame) -> str:
+    """The column of the ratio that the verdicts go by."""
+    return CALIBRATED if table[CALIBRATED].notna().any() else ADJUSTED
 
 
 def _verdict(row: Any, labels: dict[str, str]) -> str:
     """The verdict, and the milestone that nearly all who did it had reached, if there is one."""
     if row.only_after is None:
-        return _words(row.verdict)
+        return _verdict_words(row.verdict)
     milestone = labels.get(row.only_after, wording.label(row.only_after))
-    return f"{_words(row.verdict)}, after “{milestone}”"
+    return f"{_verdict_words(row.verdict)}, after “{milestone}”"
 
 
-def _joined(cell: str) -> str:
-    return cell.replace(" ", _JOINED)
-
-
-def _words(verdict: str) -> str:
+def _verdict_words(verdict: str) -> str:
     return verdict.replace("_", " ")
 
 
@@ -315,10 +314,11 @@ def _reach(row: Any) -> str:
 
 def _ratio(row: Any, name: str) -> str:
     if row.verdict == STRUCTURAL:
-        return _NOT_JUDGED
+        return "not judged"
     ratio, low, high = (float(getattr(row, f"{name}{end}")) for end in ("", "_low", "_high"))
-    return times(ratio) if ratio != ratio else f"{times(ratio)} ({between(low, high)})"
+    return times(ratio) if math.isnan(ratio) else f"{times(ratio)} ({between(low, high)})"
 
 
-def _number(number: float) -> str:
-    return wording.UNDEFINED if pd.isna(number) else wording.count(number)
+def _unbroken(cell: str) -> str:
+    """The cell without a space at which a line breaks: a number stays with its name."""
+    return cell.replace(" ", "\u00a0")

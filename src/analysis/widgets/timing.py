@@ -1,4 +1,9 @@
-"""A panel over `conversion_curve`: start, macro, horizon, breakdown and entry range by hand."""
+"""How long does it take to convert? A panel over `conversion_curve`.
+
+Its controls are the start, the macro conversion, the horizon, the breakdown and the entry range.
+The panel refuses to open without a macro conversion; what else the function refuses, the panel
+says in words.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,7 @@ from analysis.widgets.controls import (
     breakdown_choices,
     dropdown,
     event_choices,
+    event_labels,
     window_choices,
 )
 from analysis.widgets.panel import QuestionPanel, SaveTo, draft_of
@@ -46,8 +52,8 @@ def timing_panel(
     Raises
     ------
     UsageError
-        If there is neither a catalog nor a macro, `horizon` is no duration, or the entry range is
-        not of whole days. Whatever else `conversion_curve` does not accept is said in the panel.
+        If there is neither a catalog nor a macro, `horizon` is not a duration, or the entry range
+        is not of whole days. The panel says in words what else `conversion_curve` refuses.
 
     Examples
     --------
@@ -63,20 +69,20 @@ def timing_panel(
             raise UsageError("timing_panel: no macro. Give macro='...', or a catalog.")
         macro = catalog.macro
     duration_us(horizon, "timing_panel: horizon")
-    labels = {} if catalog is None else {name: catalog.label(name) for name in log.event_names}
-    names = [name for name in dict.fromkeys([*log.event_names, start]) if name]
-    events = event_choices(list(dict.fromkeys([*log.event_names, macro])), labels)
+    labels = event_labels(log, catalog)
+    starts = [name for name in dict.fromkeys([*log.event_names, start]) if name]
+    macros = list(dict.fromkeys([*log.event_names, macro]))
     horizons, chosen = window_choices(horizon)
     controls = {
-        "start": dropdown("From", [FIRST_EVENT, *event_choices(names, labels)], start or ""),
-        "macro": dropdown("To", events, macro),
+        "start": dropdown("From", [FIRST_EVENT, *event_choices(starts, labels)], start or ""),
+        "macro": dropdown("To", event_choices(macros, labels), macro),
         "horizon": dropdown("Horizon", horizons, chosen),
         "by": dropdown("Break down by", breakdown_choices(log, by), by or ""),
         "entered": EntryRange(entered),
     }
 
     def title(asked: Mapping[str, Any]) -> str:
-        begin, end = (asked[name] for name in ("start", "macro"))
+        begin, end = asked["start"], asked["macro"]
         begun = labels.get(begin, begin) if begin else "the first event"
         return f"How long from {begun} to {labels.get(end, end)}"
 
