@@ -1,4 +1,4 @@
-"""Forms against plain Python, attempt by attempt (what was planted: test_shop_form)."""
+"""Forms against plain Python, attempt by attempt (`tests/simulation` has what was planted)."""
 
 from __future__ import annotations
 
