@@ -229,7 +229,7 @@ def test_answers_are_said_with_their_numbers():
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"),
+    ("ask", "message"),
     [
         (lambda log: transitions(log, within="week"), "within='week'"),
         (lambda log: transitions(log, top=0), "top=0"),
@@ -242,13 +242,13 @@ def test_answers_are_said_with_their_numbers():
         (lambda log: step_matrix(log, entered="2026"), "step_matrix: entered='2026'"),
     ],
 )
-def test_bad_input_is_told_in_one_line(ask, said):
+def test_bad_input_raises_one_line(ask, message):
     frame = pd.DataFrame(
         {"user": ["u", "u"], "time": pd.to_datetime(["2026-01-01"] * 2), "event": ["a", "b"]}
     )
     with pytest.raises(UsageError, match=r"Allowed|summary") as error:
         ask(EventLog.from_frame(frame))
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

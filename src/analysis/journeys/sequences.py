@@ -47,6 +47,7 @@ class EventGroups(NamedTuple):
     names: tuple[str, ...]
 
     def code(self, event: str) -> int:
+        """The group of an event that has its own name."""
         return self.names.index(event)
 
 
@@ -60,6 +61,7 @@ class Sequences(NamedTuple):
 
     @property
     def number(self) -> int:
+        """How many sequences there are."""
         return len(self.starts) - 1
 
 
