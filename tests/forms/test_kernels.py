@@ -1,4 +1,4 @@
-"""Attempts at a form against plain Python, row by row."""
+"""The kernel of forms against plain Python, attempt by attempt."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from oracles.form_oracle import FIELDS, KINDS, attempt
 
-from analysis.forms import kernels as forms
+from analysis.forms import kernels
 
-FOCUS, CHANGE, ERROR, SUBMIT = range(4)
+FOCUS, CHANGE, ERROR, SUBMIT = kernels.FOCUS, kernels.CHANGE, kernels.ERROR, kernels.SUBMIT
 row = st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(-1, len(FIELDS) - 1))
 attempts = st.lists(st.lists(row, min_size=1, max_size=12), max_size=4)
 macros = st.lists(st.booleans(), min_size=4, max_size=4)
-ALL = [True] * 4
 
 
 @given(attempts, macros)
@@ -30,18 +29,18 @@ ALL = [True] * 4
     [[(0, CHANGE, 0), (1, SUBMIT, -1), (2, CHANGE, 0)]], [True] * 4
 )  # changed again after a submit
 def test_fields_and_ends_are_those_seen_by_hand(
-    lines: list[list[tuple[int, int, int]]], later: list[bool]
+    drawn: list[list[tuple[int, int, int]]], later: list[bool]
 ) -> None:
-    lines = [sorted(line, key=lambda r: r[0]) for line in lines]
-    flat = [r for line in lines for r in line]
+    drawn = [sorted(own, key=lambda r: r[0]) for own in drawn]
+    flat = [r for own in drawn for r in own]
     times, kinds, names = (np.array([r[k] for r in flat], np.int64) for k in range(3))
-    starts = np.cumsum([0, *map(len, lines)]).astype(np.int64)
-    counts, ends, order, waits, whose = forms.fields(
+    starts = np.cumsum([0, *map(len, drawn)]).astype(np.int64)
+    counts, ends, order, waits, touched = kernels.count_fields(
         kinds, names, times, starts, np.array(later), len(FIELDS)
     )
     tried = [
-        attempt([(KINDS[k], FIELDS[f] if f >= 0 else None, float(t)) for t, k, f in line])
-        for line in lines
+        attempt([(KINDS[k], FIELDS[f] if f >= 0 else None, float(t)) for t, k, f in own])
+        for own in drawn
     ]
     came = [t for t, after in zip(tried, later, strict=False) if after]
     assert ends.tolist() == [
@@ -69,5 +68,5 @@ def test_fields_and_ends_are_those_seen_by_hand(
         for t in tried
         for place, name in enumerate(t["order"])
     ]
-    found = [(o, w, FIELDS[f]) for o, w, f in zip(order, waits, whose, strict=True)]
+    found = [(o, w, FIELDS[f]) for o, w, f in zip(order, waits, touched, strict=True)]
     assert found == visits

@@ -1,4 +1,4 @@
-"""Forms against plain Python, attempt by attempt (what was planted: test_shop_form)."""
+"""Forms against plain Python, attempt by attempt (`tests/simulation` has what was planted)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_few_people_are_hidden() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"form": "contct"}, "Did you mean 'contact'?"),
         ({"form_property": "forms"}, "Did you mean 'form'?"),
@@ -103,11 +103,11 @@ def test_few_people_are_hidden() -> None:
         ({"min_cell": 0}, "min_cell=0"),
     ],
 )
-def test_bad_input_is_told_in_one_line(options: dict[str, Any], said: str) -> None:
+def test_bad_input_raises_one_line(options: dict[str, Any], message: str) -> None:
     log = simulate(users=200).log
     with pytest.raises(UsageError) as error:
         form_fields(log, **({"form": "contact"} | options))
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -147,5 +147,5 @@ def test_a_macro_counts_where_it_comes_after_the_attempt_of_the_same_person(with
     assert ends.loc["given up", "macros"] == 0
     early = ("2026-03-01", "2026-03-01 00:30")
     cut = form_fields(log, "f", macro="purchase", within=within, entered=early, min_cell=1)
-    # Only lines that begin in the range; the purchase may come after it.
+    # Only attempts that begin in the range; the purchase may come after it.
     assert cut.ends.set_index("end").loc["done", "macros"] == 1

@@ -65,8 +65,8 @@ def test_a_map_has_a_cell_for_every_pair_and_says_the_count(log: EventLog) -> No
     cells = np.array(trace.z, float)
     assert np.isfinite(cells).sum() == len(table)
     assert cells[np.isfinite(cells)].sum() == pytest.approx(table["event"].nunique())
-    told = np.array(trace.hovertext)[np.isfinite(cells)]
-    assert all(" of " in text and "95% interval" in text for text in told)
+    hover = np.array(trace.hovertext)[np.isfinite(cells)]
+    assert all(" of " in text and "95% interval" in text for text in hover)
 
 
 def test_positions_from_and_to_stand_apart(log: EventLog) -> None:

@@ -1,4 +1,4 @@
-"""Journeys against plain Python, line by line; and where bad input is told in one line."""
+"""The five questions about journeys against plain Python; small cells hidden; clear errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ shards = st.sampled_from([1, 4])
 @given(oracle.frames(), within, shards)
 def test_transitions_are_those_counted_by_hand(frame, within, shards):
     log = EventLog.from_frame(frame, shards=shards)
-    wanted = oracle.transitions(oracle.lines(frame, within))
+    wanted = oracle.transitions(oracle.sequences(frame, within))
     table = transitions(log, within=within, min_cell=1).table
     found = {(row.event, row.next_event): row for row in table.itertuples()}
     assert set(found) == set(wanted)
@@ -58,7 +58,7 @@ def test_a_view_has_its_own_transitions(frame, within):
     shown = frame[frame["event"] != "b"]
     view = EventLog.from_frame(frame).where(event=["a", "c", "d"])
     if len(view):
-        wanted = oracle.transitions(oracle.lines(shown, within))
+        wanted = oracle.transitions(oracle.sequences(shown, within))
         table = transitions(view, within=within, min_cell=1).table
         pairs = zip(table["event"], table["next_event"], strict=True)
         assert dict(zip(pairs, table["k"], strict=True)) == {
@@ -93,13 +93,13 @@ def test_positions_are_those_counted_by_hand(frame, within, start, to):
     start, to = (event if event in names else None for event in (start, to))
     log = EventLog.from_frame(frame, shards=2)
     table = step_matrix(log, start=start, to=to, steps=3, within=within, min_cell=1).table
-    lines = oracle.lines(frame, within)
+    sequences = oracle.sequences(frame, within)
     for direction, anchor in (("from", start), ("to", to)):
         own = table[table["direction"] == direction]
         if direction == "to" and to is None:
             assert not len(own)
             continue
-        wanted, units = oracle.positions(lines, anchor, 3, back=direction == "to")
+        wanted, units = oracle.positions(sequences, anchor, 3, back=direction == "to")
         pairs = zip(own["position"], own["event"], strict=True)
         assert dict(zip(pairs, own["k"], strict=True)) == dict(wanted)
         assert (own["n"] == units).all()
@@ -121,7 +121,7 @@ def test_paths_are_those_walked_by_hand(frame, within, ends, length, collapse):
     log = EventLog.from_frame(frame, shards=2)
     options = {"length": length, "collapse": collapse}
     found = paths(log, to=to, start=start, within=within, top=999, min_cell=1, **options).table
-    wanted = oracle.paths(oracle.lines(frame, within), (start, to), length, collapse=collapse)
+    wanted = oracle.paths(oracle.sequences(frame, within), (start, to), length, collapse=collapse)
     assert set(found["events"]) == set(wanted)
     assert found["count"].is_monotonic_decreasing
     for row in found.itertuples():
@@ -138,9 +138,11 @@ def test_paths_are_those_walked_by_hand(frame, within, ends, length, collapse):
 @given(oracle.frames(), within, st.sampled_from([None, *"ad"]))
 def test_orders_are_those_seen_by_hand(frame, within, about):
     about = about if about in set(frame["event"]) else None
-    lines = oracle.lines(frame, within)
+    sequences = oracle.sequences(frame, within)
     wanted = {
-        pair: own for pair, own in oracle.orders(lines).items() if about is None or about in pair
+        pair: own
+        for pair, own in oracle.orders(sequences).items()
+        if about is None or about in pair
     }
     log = EventLog.from_frame(frame, shards=2)
     table = event_order(log, about=about, within=within, min_cell=1).table
@@ -152,9 +154,12 @@ def test_orders_are_those_seen_by_hand(frame, within, about):
         assert row.k * 2 >= row.n
         if row.n:
             assert row.p_value == pytest.approx(stats.binomtest(int(row.k), int(row.n)).pvalue)
-        has = [sum(event in {r.event for r in line} for line in lines) for event in (row.a, row.b)]
-        assert [row.n_a, row.n_b, row.lines] == [*has, len(lines)]
-        assert row.lift == pytest.approx(row.both * len(lines) / (has[0] * has[1]))
+        has = [
+            sum(event in {r.event for r in sequence} for sequence in sequences)
+            for event in (row.a, row.b)
+        ]
+        assert [row.n_a, row.n_b, row.lines] == [*has, len(sequences)]
+        assert row.lift == pytest.approx(row.both * len(sequences) / (has[0] * has[1]))
 
 
 def test_lift_covers_as_often_as_it_says():
@@ -176,9 +181,9 @@ def test_distances_are_those_measured_by_hand(frame, within):
         with pytest.raises((UsageError, DataError)):
             distance_to_macro(log, CATALOG)
         return
-    lines = oracle.lines(frame, within)
-    wanted = oracle.distances(lines, "d")
-    converters = sum("d" in {row.event for row in line} for line in lines)
+    sequences = oracle.sequences(frame, within)
+    wanted = oracle.distances(sequences, "d")
+    converters = sum("d" in {row.event for row in sequence} for sequence in sequences)
     table = distance_to_macro(log, CATALOG, within=within, near=2, min_cell=1).table
     for row in table[table["n"] > 0].itertuples():
         own = wanted[row.event]
@@ -224,7 +229,7 @@ def test_answers_are_said_with_their_numbers():
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"),
+    ("ask", "message"),
     [
         (lambda log: transitions(log, within="week"), "within='week'"),
         (lambda log: transitions(log, top=0), "top=0"),
@@ -237,13 +242,13 @@ def test_answers_are_said_with_their_numbers():
         (lambda log: step_matrix(log, entered="2026"), "step_matrix: entered='2026'"),
     ],
 )
-def test_bad_input_is_told_in_one_line(ask, said):
+def test_bad_input_raises_one_line(ask, message):
     frame = pd.DataFrame(
         {"user": ["u", "u"], "time": pd.to_datetime(["2026-01-01"] * 2), "event": ["a", "b"]}
     )
     with pytest.raises(UsageError, match=r"Allowed|summary") as error:
         ask(EventLog.from_frame(frame))
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -265,23 +270,23 @@ def test_an_empty_log_says_what_to_do():
     within,
     st.tuples(st.sampled_from([None, 0, 1, 60]), st.sampled_from([None, 61, 7200])),
 )
-def test_a_line_belongs_to_the_range_in_which_it_begins(frame, within, seconds):
+def test_a_sequence_belongs_to_the_range_in_which_it_begins(frame, within, seconds):
     begin = pd.Timestamp("2026-03-01", tz="UTC")
     ends = [None if s is None else begin + pd.Timedelta(s, unit="s") for s in seconds]
     log = EventLog.from_frame(frame, shards=2)
-    lines = [
-        line
-        for line in oracle.lines(frame, within)
-        if (ends[0] is None or line[0].time >= ends[0])
-        and (ends[1] is None or line[0].time < ends[1])
+    sequences = [
+        sequence
+        for sequence in oracle.sequences(frame, within)
+        if (ends[0] is None or sequence[0].time >= ends[0])
+        and (ends[1] is None or sequence[0].time < ends[1])
     ]
     asked = {"within": within, "entered": tuple(ends), "min_cell": 1}
     table = transitions(log, **asked).table
     pairs = zip(table["event"], table["next_event"], strict=True)
     assert dict(zip(pairs, table["k"], strict=True)) == {
-        pair: own["k"] for pair, own in oracle.transitions(lines).items()
+        pair: own["k"] for pair, own in oracle.transitions(sequences).items()
     }
-    wanted, units = oracle.positions(lines, None, 2, back=False)
+    wanted, units = oracle.positions(sequences, None, 2, back=False)
     matrix = step_matrix(log, steps=2, **asked).table
     places = zip(matrix["position"], matrix["event"], strict=True)
     assert dict(zip(places, matrix["k"], strict=True)) == dict(wanted)
@@ -289,12 +294,12 @@ def test_a_line_belongs_to_the_range_in_which_it_begins(frame, within, seconds):
     walked = paths(log, length=2, top=99, **asked).table
     assert dict(zip(walked["events"], walked["count"], strict=True)) == {
         path: own["count"]
-        for path, own in oracle.paths(lines, (None, None), 2, collapse=True).items()
+        for path, own in oracle.paths(sequences, (None, None), 2, collapse=True).items()
     }
-    assert len(event_order(log, **asked).table) == len(oracle.orders(lines))
+    assert len(event_order(log, **asked).table) == len(oracle.orders(sequences))
 
 
-def test_numbers_of_few_people_are_told_nowhere():
+def test_numbers_of_few_people_stand_nowhere():
     """Of 60 who looked, three bought: two after the cart, and one without."""
     rows = [(f"u{k:02}", 0, "a") for k in range(60)] + [(f"u{k:02}", 1, "b") for k in range(10)]
     rows += [("u00", 2, "d"), ("u01", 2, "d"), ("u20", 2, "d")]
@@ -314,7 +319,7 @@ def test_numbers_of_few_people_are_told_nowhere():
     assert set(away.table["behaves"]) == {"unclear"}
     assert "Too few came to d" in away.sentence()
     assert np.isnan(away.numbers()["macro_rate"]["value"])
-    told = event_order(log).table
-    told = told[["k", "n", "n_a", "n_b", "both", "same_instant"]]
-    assert not ((told >= 1) & (told < 5)).any(axis=None)
-    assert (told["n"] == 10).sum() == 1  # a before b
+    orders = event_order(log).table
+    orders = orders[["k", "n", "n_a", "n_b", "both", "same_instant"]]
+    assert not ((orders >= 1) & (orders < 5)).any(axis=None)
+    assert (orders["n"] == 10).sum() == 1  # a before b

@@ -1,4 +1,4 @@
-"""A form's attempt by plain Python: what the pass must find, row by row."""
+"""A form's attempt by plain Python, row by row: what the kernel must find."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def attempt(rows: list[tuple[str, Any, float]]) -> dict[str, Any]:
     submits = [i for i, kind in enumerate(kinds) if kind == "form_submit"]
     errors = [i for i, kind in enumerate(kinds) if kind == "form_error"]
     changes = [i for i, r in enumerate(rows) if r[0] == "form_change" and r[1] is not None]
-    hands = [r for r in rows if r[0] in KINDS[:2] and r[1] is not None]
+    touches = [r for r in rows if r[0] in KINDS[:2] and r[1] is not None]
     done = bool(submits) and not any(i > submits[-1] for i in errors)
     named = [r[1] for r in rows if r[0] != "form_submit" and r[1] is not None]
     # Runs of rows in one field, between submits; errors happen beside them.
-    walk = [r for r in rows if r in hands or r[0] == "form_submit"]
+    walk = [r for r in rows if r in touches or r[0] == "form_submit"]
     visits: list[list[Any]] = []
     for event, field, at in walk:
         if visits and visits[-1][3] is None:
@@ -37,7 +37,7 @@ def attempt(rows: list[tuple[str, Any, float]]) -> dict[str, Any]:
         "done": done,
         "submitted": bool(submits),
         "nothing": any(not any(c < s for c in changes) for s in submits),
-        "last": hands[-1][1] if hands else None,
+        "last": touches[-1][1] if touches else None,
         "order": list(dict.fromkeys(named)),
         "seconds": seconds,
         "refilled": {f for f in FIELDS if sum(v[4] > 0 for v in visits if v[0] == f) > 1},

@@ -1,4 +1,4 @@
-"""Journeys by plain Python and pandas: what the passes must find, line by line."""
+"""Journeys by plain Python and pandas, sequence by sequence: what the kernels must find."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVENTS = ("a", "b", "c", "d")
 
 
 class Row(NamedTuple):
-    """One event of a line."""
+    """One event of a sequence."""
 
     event: str
     time: pd.Timestamp
@@ -35,8 +35,8 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     return frame.astype({"event": "str", "user": "str", "session": "str"})
 
 
-def lines(frame: pd.DataFrame, within: str) -> list[list[Row]]:
-    """The lines of a frame; rows without a session are in no line of sessions."""
+def sequences(frame: pd.DataFrame, within: str) -> list[list[Row]]:
+    """The sequences of a frame; rows without a session are in no sequence of sessions."""
     ordered = frame.sort_values(["user", "time"], kind="stable")
     keys = ["user", "session"] if within == "session" else ["user"]
     return [
@@ -51,14 +51,14 @@ def transitions(found: list[list[Row]]) -> dict[tuple[str, str], dict[str, Any]]
     leave: Counter[str] = Counter()
     users: dict[tuple[str, str], set[str]] = {}
     waits: dict[tuple[str, str], list[float]] = {}
-    for line in found:
-        names = ["(start)", *(row.event for row in line), "(end)"]
+    for sequence in found:
+        names = ["(start)", *(row.event for row in sequence), "(end)"]
         for i, pair in enumerate(itertools.pairwise(names)):
             count[pair] += 1
             leave[pair[0]] += 1
-            users.setdefault(pair, set()).add(line[0].user)
-            if 0 < i < len(line):
-                wait = (line[i].time - line[i - 1].time).total_seconds()
+            users.setdefault(pair, set()).add(sequence[0].user)
+            if 0 < i < len(sequence):
+                wait = (sequence[i].time - sequence[i - 1].time).total_seconds()
                 waits.setdefault(pair, []).append(wait)
     return {
         pair: {
@@ -74,11 +74,11 @@ def transitions(found: list[list[Row]]) -> dict[tuple[str, str], dict[str, Any]]
 def positions(
     found: list[list[Row]], anchor: str | None, steps: int, *, back: bool
 ) -> tuple[Counter[tuple[int, str]], int]:
-    """Lines per position and event, and how many lines have the anchor."""
+    """Sequences per position and event, and how many of them have the anchor."""
     counts: Counter[tuple[int, str]] = Counter()
     units = 0
-    for line in found:
-        names = [row.event for row in line]
+    for sequence in found:
+        names = [row.event for row in sequence]
         if anchor is not None and anchor not in names:
             continue
         units += 1
@@ -96,13 +96,13 @@ def paths(
     *,
     collapse: bool,
 ) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Per path: lines that took just it, and of those through it how many came to the end."""
+    """Per path: how many sequences took exactly it, went through it, and came to the end then."""
     start, to = asked
     taken: Counter[tuple[str, ...]] = Counter()
     users: dict[tuple[str, ...], set[str]] = {}
     gone: list[tuple[set[tuple[str, ...]], bool]] = []
-    for line in found:
-        names = [row.event for row in line]
+    for sequence in found:
+        names = [row.event for row in sequence]
         if collapse:
             names = [e for i, e in enumerate(names) if i == 0 or names[i - 1] != e]
         if start is not None:
@@ -123,7 +123,7 @@ def paths(
         gone.append((through, reached))
         if reached or start is not None or to is None:
             taken[own] += 1
-            users.setdefault(own, set()).add(line[0].user)
+            users.setdefault(own, set()).add(sequence[0].user)
     return {
         path: {
             "count": k,
@@ -138,9 +138,9 @@ def paths(
 def orders(found: list[list[Row]]) -> dict[tuple[str, str], tuple[int, int, int]]:
     """Per pair (in alphabetical order): first comes first, second does, at one instant."""
     counts: dict[tuple[str, str], list[int]] = {}
-    for line in found:
+    for sequence in found:
         first: dict[str, pd.Timestamp] = {}
-        for row in line:
+        for row in sequence:
             first.setdefault(row.event, row.time)
         for a in sorted(first):
             for b in sorted(first):
@@ -151,10 +151,10 @@ def orders(found: list[list[Row]]) -> dict[tuple[str, str], tuple[int, int, int]
 
 
 def distances(found: list[list[Row]], macro: str) -> dict[str, dict[str, Any]]:
-    """Per event: lines that did it before the macro, those that converted, steps, seconds."""
+    """Per event: sequences that did it before the macro, those that converted, steps, seconds."""
     out: dict[str, dict[str, Any]] = {}
-    for line in found:
-        names = [row.event for row in line]
+    for sequence in found:
+        names = [row.event for row in sequence]
         end = names.index(macro) if macro in names else len(names)
         for event in set(names[:end]):
             own = out.setdefault(event, {"n": 0, "k": 0, "steps": [], "seconds": []})
@@ -163,5 +163,5 @@ def distances(found: list[list[Row]], macro: str) -> dict[str, dict[str, Any]]:
                 last = max(i for i in range(end) if names[i] == event)
                 own["k"] += 1
                 own["steps"].append(end - last)
-                own["seconds"].append((line[end].time - line[last].time).total_seconds())
+                own["seconds"].append((sequence[end].time - sequence[last].time).total_seconds())
     return out

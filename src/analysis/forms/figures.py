@@ -1,6 +1,8 @@
-"""A form, field by field: how many stop, go back and fail there, and how long it takes."""
+"""What is drawn of a form, field by field: how many stop, go back and fail there, and how long."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,6 +18,7 @@ _BARS = (
     ("see an error", "failed", "n", "error_rate", "error_low", "error_high"),
     ("submit it blank", "blanks", "submits", "blank_rate", "blank_low", "blank_high"),
 )
+"""Of each bar: its name, and the columns of count, denominator, rate, low and high."""
 
 
 def form_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -38,26 +41,25 @@ def form_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     """
     if not len(table) or table["n"].isna().all():
         return empty("Too few people touched this form to show.", title=title)
-    blocks, alt, upper = [], [], 0.01
+    blocks, captions, upper = [], [], 0.01
     for row in records(table):
         name = label(row.field)
         time = row.median_seconds
         waited = "" if pd.isna(time) else f" · {human_duration(time * US_PER_SECOND)} in it"
-        bars = [_bar(row, name, told) for told in _BARS]
+        bars = [_bar(row, name, *names) for names in _BARS]
         upper = max([upper, *(bar.high for bar in bars if bar.high == bar.high)])
         people = TOO_FEW if pd.isna(row.n) else f"{count(row.n)} touched it{waited}"
         blocks.append((f"{name} · {people}", bars))
-        alt.append(f"{name}: " + "; ".join(f"{bar.name} {bar.words}" for bar in bars) + ".")
+        captions.append(f"{name}: " + "; ".join(f"{bar.name} {bar.words}" for bar in bars) + ".")
     axis = percent_axis(min(1.0, upper)) | {"range": [0, upper * 1.7]}
-    return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)
+    return bars_under_headings(blocks, axis, alt=" ".join(captions), title=title)
 
 
-def _bar(row: object, name: str, told: tuple[str, ...]) -> Bar:
-    what, *columns = told
+def _bar(row: Any, field: str, name: str, *columns: str) -> Bar:
     k, n, rate, low, high = (float(getattr(row, column)) for column in columns)
     if rate != rate:
         reason = TOO_FEW if k != k else "nobody submitted"
-        return Bar(what, rate, low, high, reason, [f"{name}: {what}", reason])
+        return Bar(name, rate, low, high, reason, [f"{field}: {name}", reason])
     many = share(k, n, rate)
     interval = f"95% interval {percent(low)} to {percent(high)}"
-    return Bar(what, rate, low, high, many, [f"{name}: {what}", many, interval])
+    return Bar(name, rate, low, high, many, [f"{field}: {name}", many, interval])

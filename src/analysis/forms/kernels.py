@@ -1,7 +1,8 @@
-"""How a form is filled in: one look at the rows of each attempt.
+"""Compiled loop over a form's attempts: what happens with each field, and how do they end?
 
-A row is a focus, a change, an error or a submit; all but the submit name a field. Being in a field
-lasts from its first row to the next row that is of another field or a submit.
+A row is a focus, a change, an error or a submit; all but the submit name a field. A visit of a
+field lasts from its first row to the next row that is of another field or a submit. Errors happen
+beside the visits: they neither begin nor end one.
 """
 
 from __future__ import annotations
@@ -9,30 +10,32 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+# Kinds of rows.
 FOCUS, CHANGE, ERROR, SUBMIT = 0, 1, 2, 3
 
-
+# Columns of the counts by field, and of those of the ends.
 TOUCHED, STOPPED, LAST, REFILLED, FAILED, ERRORS, BLANK = 0, 1, 2, 3, 4, 5, 6
+ATTEMPTS, DONE, SUBMITTED, BLANK_SUBMIT, UNTOUCHED = 0, 1, 2, 3, 4
 
+# What is known of a field within an attempt: where its time is written (−1: not touched), marks.
+_SLOT, _CHANGED, _LEFT, _CHANGED_AGAIN, _HAD_ERROR = 0, 1, 2, 3, 4
 
-ATTEMPTS, DONE, SUBMITTED, NOTHING, UNTOUCHED = 0, 1, 2, 3, 4
-
-
-# What is known of a field within an attempt: its place among those touched (−1: none) and marks.
-_SLOT, _CHANGED, _LEFT, _AGAIN, _WRONG = 0, 1, 2, 3, 4
-
-
-_ORDER, _WAIT, _WHOSE = 0, 1, 2
+# Rows of what is written per attempt and field touched.
+_ORDER, _WAIT, _FIELD = 0, 1, 2
 
 
 @nb.njit(cache=True, nogil=True)
-def fields(kinds, names, times, starts, later, size):
+def count_fields(kinds, fields, times, starts, later, size):
     """What happens with each field, and how do the attempts end?
 
     Parameters
     ----------
-    kinds : what each row is. names : its field, −1 is none. starts : where attempts start.
-    later : bool per attempt, whether the macro came after it. size : number of fields.
+    kinds : what each row is.
+    fields : each row's field, −1 is none.
+    times : each row's instant in microseconds.
+    starts : where each attempt starts in the rows, and the end of the last.
+    later : bool per attempt, whether the macro came after it.
+    size : number of fields.
 
     Returns
     -------
@@ -42,87 +45,89 @@ def fields(kinds, names, times, starts, later, size):
     ends : int64 (2, 5), of all attempts, and of those with the macro later: attempts; done (the
         last submit has no error after it); with a submit; with a submit before any change; given
         up without touching a field.
-    order, waits, whose : int64, per attempt and field touched: its place among the fields touched
-        (from 0), the microseconds in it (−1: it is not known when it was left), and the field.
+    order, waits, touched : int64, per attempt and field touched: its place among the fields
+        touched (from 0), the microseconds in it (−1: it is not known when it was left), and the
+        field.
     """
     counts = np.zeros((size, 7), np.int64)
     ends = np.zeros((2, 5), np.int64)
     visits = np.empty((3, kinds.size), np.int64)
-    found = 0
-    known = np.empty((size, 5), np.int64)
+    written = 0
+    state = np.empty((size, 5), np.int64)
     for u in range(starts.size - 1):
-        known[:] = 0
-        known[:, _SLOT] = -1
+        state[:] = 0
+        state[:, _SLOT] = -1
         rows = (starts[u], starts[u + 1])
-        found, last, done, submitted, nothing = _attempt(
-            kinds, names, times, rows, counts, known, visits, found
+        written, last, done, submitted, blank = _walk(
+            kinds, fields, times, rows, counts, state, visits, written
         )
         for k in range(2 if later[u] else 1):
             ends[k, ATTEMPTS] += 1
             ends[k, DONE] += done
             ends[k, SUBMITTED] += submitted
-            ends[k, NOTHING] += nothing
+            ends[k, BLANK_SUBMIT] += blank
             ends[k, UNTOUCHED] += not done and last < 0
         if last >= 0:
             counts[last, LAST] += 1
             counts[last, STOPPED] += not done
         for f in range(size):
-            counts[f, TOUCHED] += known[f, _SLOT] >= 0
-            counts[f, REFILLED] += known[f, _AGAIN]
-            counts[f, FAILED] += known[f, _WRONG]
-            counts[f, BLANK] += submitted and not known[f, _CHANGED]
-    own = visits[:, :found]
-    return counts, ends, own[_ORDER].copy(), own[_WAIT].copy(), own[_WHOSE].copy()
+            counts[f, TOUCHED] += state[f, _SLOT] >= 0
+            counts[f, REFILLED] += state[f, _CHANGED_AGAIN]
+            counts[f, FAILED] += state[f, _HAD_ERROR]
+            counts[f, BLANK] += submitted and not state[f, _CHANGED]
+    own = visits[:, :written]
+    return counts, ends, own[_ORDER].copy(), own[_WAIT].copy(), own[_FIELD].copy()
 
 
 @nb.njit(cache=True, nogil=True)
-def _attempt(kinds, names, times, rows, counts, known, visits, found):
-    """One attempt, row by row; errors are counted, fields are marked, visits are written.
+def _walk(kinds, fields, times, rows, counts, state, visits, written):
+    """Walk through one attempt: count its errors, mark its fields, write its times.
 
     Returns
     -------
-    (visits written so far, the field touched last, done, submitted, submitted before any change).
+    (fields written so far, the field touched last, done, submitted, submitted before any change).
     """
-    begin = found
-    own, since, last = np.int64(-1), np.int64(0), np.int64(-1)
-    submitted, nothing, done, any_change = False, False, False, False
+    begin = written
+    current, since, last = np.int64(-1), np.int64(0), np.int64(-1)
+    submitted, blank, done, any_change = False, False, False, False
     for i in range(rows[0], rows[1]):
-        kind, f = kinds[i], names[i]
+        kind, f = kinds[i], fields[i]
         if kind == ERROR:
             done = False
             if f >= 0:
                 counts[f, ERRORS] += 1
-                known[f, _WRONG] = 1
-                found = _met(known, visits, f, begin, found)
+                state[f, _HAD_ERROR] = 1
+                written = _touch(state, visits, f, begin, written)
             continue
         if kind != SUBMIT and f < 0:
             continue
-        if own >= 0 and (kind == SUBMIT or f != own):
-            visits[_WAIT, known[own, _SLOT]] += times[i] - since
-            known[own, _LEFT] = 1
-            own = np.int64(-1)
+        if current >= 0 and (kind == SUBMIT or f != current):
+            visits[_WAIT, state[current, _SLOT]] += times[i] - since
+            state[current, _LEFT] = 1
+            current = np.int64(-1)
         if kind == SUBMIT:
-            nothing = nothing or not any_change
+            blank = blank or not any_change
             submitted = done = True
             continue
-        if own < 0:
-            own, since = f, times[i]
+        if current < 0:
+            current, since = f, times[i]
         last = f
-        found = _met(known, visits, f, begin, found)
+        written = _touch(state, visits, f, begin, written)
         if kind == CHANGE:
             any_change = True
-            known[f, _AGAIN] |= known[f, _CHANGED] & known[f, _LEFT]
-            known[f, _CHANGED], known[f, _LEFT] = 1, 0
-    if own >= 0:
-        visits[_WAIT, known[own, _SLOT]] = -1
-    return found, last, done, submitted, nothing
+            state[f, _CHANGED_AGAIN] |= state[f, _CHANGED] & state[f, _LEFT]
+            state[f, _CHANGED], state[f, _LEFT] = 1, 0
+    if current >= 0:
+        visits[_WAIT, state[current, _SLOT]] = -1
+    return written, last, done, submitted, blank
 
 
 @nb.njit(cache=True, nogil=True)
-def _met(known, visits, f, begin, found):
-    """Write a visit of the field, if it is the first one of the attempt."""
-    if known[f, _SLOT] >= 0:
-        return found
-    known[f, _SLOT] = found
-    visits[_ORDER, found], visits[_WAIT, found], visits[_WHOSE, found] = found - begin, 0, f
-    return found + 1
+def _touch(state, visits, f, begin, written):
+    """Write the field, if it is touched for the first time in this attempt."""
+    if state[f, _SLOT] >= 0:
+        return written
+    state[f, _SLOT] = written
+    visits[_ORDER, written], visits[_WAIT, written] = written - begin, 0
+    visits[_FIELD, written] = f
+    return written + 1

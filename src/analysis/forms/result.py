@@ -1,191 +1,43 @@
-"""Where do people stop in a form? Field by field, from focus, change, error and submit.
+"""At which field of a form do people stop, hesitate, go back, or fail?
 
-An attempt is what one session (or user) does with a form. It is done if its last submit is not
-followed by an error; else it was given up, at the field that was touched last. That a field is the
-last one says where people stopped, not that the field made them stop: who changes their mind has
-to do it somewhere.
+An attempt is everything that one session (or user) does with a form. It is done if its last submit
+is not followed by an error. Otherwise it was given up, at the field that was touched last. That a
+field is the last one says where people stopped, not that the field made them stop: people who
+change their mind have to do it somewhere.
 
-What this module refuses to do: guess which events are a form's, or show what people typed (it
-never reads a value).
+This file refuses to guess which events are a form's, or to show what people typed: it never reads a
+value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result
+from analysis.core.result import Result, records, suppress
 from analysis.core.schema import SESSION, US_PER_SECOND, UsageError, did_you_mean
 from analysis.core.wording import UNDEFINED, count, estimate, percent, share
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard, TextColumn
-from analysis.forms import kernels as passes
+from analysis.forms import kernels
 from analysis.forms.figures import form_bars
-from analysis.journeys.kernels import lines
+from analysis.journeys.kernels import sequences
 from analysis.journeys.sequences import (
     DEPENDENT,
     Entered,
-    Groups,
-    begun,
-    check,
+    check_arguments,
+    entered_as_text,
+    entered_in,
     session_codes,
-    told,
     unit_word,
 )
-from analysis.statistics.rates import wilson
-
-# ──── form_table
-#
-# The numbers of a form: rates per field with their intervals, and how its attempts end.
-
-
-_ENDED: Final = ("k", "n", "rate", "low", "high")
-
-
-_CAME: Final = ("macros", "k", "macro_rate", "macro_low", "macro_high")
-
-
-_RATES: Final = {
-    # What it is called: (count, denominator, rate, low, high).
-    "stopped": ("k", "n", "rate", "low", "high"),
-    "reached": ("n", "attempts", "reached", "reached_low", "reached_high"),
-    "refilled": ("refills", "n", "refill_rate", "refill_low", "refill_high"),
-    "failed": ("failed", "n", "error_rate", "error_low", "error_high"),
-    "blank": ("blanks", "submits", "blank_rate", "blank_low", "blank_high"),
-}
-
-
-def field_table(
-    names: Sequence[str], parts: Sequence[tuple[np.ndarray, ...]], min_cell: int
-) -> tuple[pd.DataFrame, int]:
-    """A row per field that was touched, in the order of touching, and in how many of them a
-    number of few attempts is hidden.
-
-    Parameters
-    ----------
-    parts : what `passes.forms.fields` found in each shard.
-    """
-    counts = np.sum([part[0] for part in parts], axis=0)
-    ends = np.sum([part[1] for part in parts], axis=0)[0]
-    order, waits, whose = (np.concatenate([part[i] for part in parts]) for i in (2, 3, 4))
-    visits = pd.DataFrame({"order": order, "wait": waits, "field": whose})
-    places = range(len(names))
-    ranks = visits.groupby("field")["order"].mean().reindex(places).to_numpy()
-    known = visits[visits["wait"] >= 0]
-    medians = known.groupby("field")["wait"].median().reindex(places).to_numpy(float)
-    columns = {
-        "k": passes.STOPPED,
-        "n": passes.TOUCHED,
-        "last": passes.LAST,
-        "refills": passes.REFILLED,
-        "failed": passes.FAILED,
-        "errors": passes.ERRORS,
-        "blanks": passes.BLANK,
-    }
-    table = pd.DataFrame({"field": pd.array(names, dtype="str")})
-    for name, place in columns.items():
-        table[name] = counts[:, place].astype(float)
-    table["attempts"] = float(ends[passes.ATTEMPTS])
-    table["submits"] = float(ends[passes.SUBMITTED])
-    table["median_seconds"] = medians / US_PER_SECOND
-    for k, n, *cells in _RATES.values():
-        table[cells] = np.column_stack(_rated(table[k].to_numpy(), table[n].to_numpy()))
-    table = table.assign(rank=ranks)[table["n"] > 0].sort_values(["rank", "field"])
-    return _hidden(table.drop(columns="rank").reset_index(drop=True), min_cell)
-
-
-def ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
-    """How the attempts end: ``end, k, n, rate, low, high``, and how many of the k came to the macro
-    later: ``macros, macro_rate, macro_low, macro_high``; what is about few is NaN.
-
-    Examples
-    --------
-    >>> ends = np.array([[40, 30, 32, 2, 1], [6, 6, 6, 0, 0]])
-    >>> ends_table(ends, 1)[["end", "k", "n", "rate", "macros", "macro_rate"]]
-                   end     k     n   rate  macros  macro_rate
-    0             done  30.0  40.0  0.750     6.0         0.2
-    1         given up  10.0  40.0  0.250     0.0         0.0
-    2     blank submit   2.0  40.0  0.050     0.0         0.0
-    3  nothing touched   1.0  40.0  0.025     0.0         0.0
-    """
-    counts, later = (
-        {
-            "done": own[passes.DONE],
-            "given up": own[passes.ATTEMPTS] - own[passes.DONE],
-            "blank submit": own[passes.NOTHING],
-            "nothing touched": own[passes.UNTOUCHED],
-        }
-        for own in ends.astype(float)
-    )
-    table = pd.DataFrame({"end": list(counts), "k": list(counts.values())})
-    table["n"] = float(ends[0, passes.ATTEMPTS])
-    k = table["k"].to_numpy()
-    table[["rate", "low", "high"]] = np.column_stack(_rated(k, table["n"].to_numpy()))
-    table["macros"] = list(later.values())
-    told = _rated(table["macros"].to_numpy(), k)
-    table[["macro_rate", "macro_low", "macro_high"]] = np.column_stack(told)
-    table.loc[table["n"] < min_cell, table.columns[1:]] = np.nan
-    table.loc[table["k"] < min_cell, table.columns[-4:]] = np.nan
-    for first, name in ((1, "k"), (6, "macros")):
-        few = (table[name] > 0) & (table[name] < min_cell)
-        cells = [name, *table.columns[first + 1 :]]
-        table.loc[few, [cell for cell in cells if cell != "n"]] = np.nan
-    return table
-
-
-def readable_ends(table: pd.DataFrame) -> pd.DataFrame:
-    """How the attempts end, as text: attempts, their share, and the share with the macro later.
-
-    Examples
-    --------
-    >>> ends = np.array([[400, 300, 320, 0, 0], [60, 60, 60, 0, 0]])
-    >>> readable_ends(ends_table(ends, 1)).loc["done"].to_list()
-    ['75.0% (300 of 400)', '70.5% to 79.0%', '20.0% (60 of 300)', '15.9% to 24.9%']
-    """
-    names = {"end": "how it ended", "rate": "attempts", "macro_rate": "macro later"}
-    shown = pd.DataFrame({names["end"]: table["end"]})
-    for k, n, rate, low, high in (_ENDED, _CAME):
-        told = zip(*(table[name] for name in (k, n, rate, low, high)), strict=True)
-        cells = [
-            (share(*row[:3]), f"{percent(row[3])} to {percent(row[4])}")
-            if not np.isnan(row[2])
-            else (UNDEFINED, "")
-            for row in told
-        ]
-        shown[names[rate]] = [cell for cell, _ in cells]
-        shown[f"95 % interval of {names[rate]}"] = [cell for _, cell in cells]
-    return shown.set_index(names["end"])
-
-
-def _rated(k: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    low, high = wilson(k, n)
-    return k / np.where(n > 0, n, np.nan), low, high
-
-
-def _hidden(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
-    few_people = (table["n"] < min_cell).to_numpy()
-    table.loc[few_people, [name for name in table if name not in ("field", "attempts")]] = np.nan
-    hidden = few_people.copy()
-    for k, _, *rates in _RATES.values():
-        few = ((table[k] > 0) & (table[k] < min_cell)).to_numpy()
-        cells = [k, *rates] + (["errors"] if k == "failed" else [])
-        table.loc[few, cells] = np.nan
-        hidden |= few
-    last = ((table["last"] > 0) & (table["last"] < min_cell)).to_numpy()
-    table.loc[last, "last"] = np.nan
-    return table, int((hidden | last).sum())
-
-
-# ──── form_rows
-#
-# Which rows of a log are a form's: its events, its fields, and the attempts of each shard.
-
+from analysis.statistics.rates import shares
 
 EVENTS: Final[Mapping[str, str]] = {
     "focus": "form_focus",
@@ -195,129 +47,9 @@ EVENTS: Final[Mapping[str, str]] = {
 }
 """Which event is what to a form, where nobody says."""
 
-
-def form_names(log: EventLog, form_property: str = "form") -> list[str]:
-    """The forms that a log knows: the values of a property; none if it has no such property.
-
-    Examples
-    --------
-    >>> from analysis.simulation.log import simulate
-    >>> form_names(simulate(users=300).log)
-    ['contact']
-    """
-    return values_of(log.shards, form_property) if log.kinds.get(form_property) == "text" else []
-
-
-def kinds_of(log: EventLog, events: Mapping[str, str]) -> Groups:
-    """What each event of the log is to a form; −1: nothing.
-
-    Raises
-    ------
-    UsageError
-        If `events` has an unknown kind or event, or the log has none of them.
-    """
-    order = tuple(EVENTS)
-    lut = np.full(len(log.event_names) + 1, -1, np.int64)
-    for kind, name in events.items():
-        if kind not in order:
-            raise UsageError(
-                f"form_fields: events has {kind!r}.{did_you_mean(kind, order)} Allowed: "
-                f"{', '.join(map(repr, order))}."
-            )
-        if name in log.event_names:
-            lut[log.event_names.index(name)] = order.index(kind)
-        elif events is not EVENTS:
-            raise UsageError(
-                f"form_fields: {name!r} is not an event of this log."
-                f"{did_you_mean(name, log.event_names)} {len(log.event_names)} events: "
-                "log.summary()"
-            )
-    if (lut < 0).all():
-        raise UsageError(
-            f"form_fields: the log has none of {', '.join(map(repr, events.values()))}. Name its "
-            "own: events={'focus': ..., 'change': ..., 'error': ..., 'submit': ...}."
-        )
-    return Groups(lut, order)
-
-
-def check_property(log: EventLog, name: str) -> None:
-    """Raise where the log has no such property of text.
-
-    Raises
-    ------
-    UsageError
-        If it has not.
-    """
-    if log.kinds.get(name) != "text":
-        raise UsageError(
-            f"form_fields: {name!r} is not a property of text of this log."
-            f"{did_you_mean(name, log.properties)} "
-            f"Properties: {', '.join(map(repr, log.properties)) or 'none'}."
-        )
-
-
-def _column(shard: Shard, name: str) -> TextColumn:
-    column = shard.columns[name]
-    assert isinstance(column, TextColumn)
-    return column
-
-
-def values_of(shards: Iterable[Shard], name: str) -> list[str]:
-    """The values of a property of text, sorted."""
-    return sorted({text for shard in shards for text in _column(shard, name).values.to_pylist()})
-
-
-def shard_fields(
-    shards: tuple[Shard, Shard],
-    kinds: Groups,
-    asked: tuple[str, tuple[str, str], list[str]],
-    within: str,
-    goal: int,
-) -> tuple[np.ndarray, ...]:
-    """What `passes.forms.fields` finds in a shard.
-
-    Parameters
-    ----------
-    shards : with the attempts asked for; and with all rows, for the macro may come later.
-    asked : the form, the properties that name form and field, and the names of the fields.
-    goal : code of the macro; −1: none.
-    """
-    shard, whole = shards
-    form, (form_property, field_property), names = asked
-    own = _column(shard, form_property)
-    # Rows of other forms are hidden as a view hides them: by the code that is no event's.
-    hidden = shard.event.dtype.type(len(kinds.lut) - 1)
-    event = np.where(own.codes == own.code_of(form), shard.event, hidden)
-    fields = _column(shard, field_property)
-    place = {name: number for number, name in enumerate(names)}
-    numbers = np.array([*(place[text] for text in fields.values.to_pylist()), -1], np.int64)
-    codes, _ = session_codes(shard, within)
-    rows, starts, users = lines(event, codes, shard.offsets, kinds.lut)
-    came = np.flatnonzero(whole.event == goal)
-    last = np.full(len(shard.offsets) - 1, -1, np.int64)
-    # Ascending, so the last one of each user stays.
-    last[np.searchsorted(shard.offsets, came, side="right") - 1] = came
-    return passes.fields(
-        kinds.lut[event[rows]],
-        numbers[fields.codes[rows]],
-        shard.time[rows],
-        starts,
-        last[users] > rows[starts[1:] - 1],
-        len(names),
-    )
-
-
-# ──── forms
-
-
-_MACRO: Final = {
-    "k": "macros",
-    "n": "k",
-    "rate": "macro_rate",
-    "low": "macro_low",
-    "high": "macro_high",
-}
-
+_LATER_CELLS: Final = ["macros", "macro_rate", "macro_low", "macro_high"]
+_LATER: Final = dict(zip(["k", *_LATER_CELLS], ["n", "k", "rate", "low", "high"], strict=True))
+"""Columns of `FormResult.ends` about the macro, and what each is of a rate."""
 
 _NOT_CAUSED: Final = (
     "Who finishes a form may have wanted to buy before: that they come to the macro more often is "
@@ -329,14 +61,20 @@ _NOT_CAUSED: Final = (
 class FormResult(Result):
     """The answer of `form_fields`.
 
-    ``table`` has a row per field, in the order in which people come to them: ``field``; ``k`` of
-    ``n`` attempts that touched it were given up there: ``rate, low, high``; ``reached`` (n of all
-    ``attempts``), ``reached_low, reached_high``; ``last`` (attempts, done or not, in which it was
-    touched last); ``median_seconds`` in it; ``refills`` attempts that changed it again after being
-    elsewhere (``refill_rate, refill_low, refill_high``, of n); ``errors`` and attempts ``failed``
-    with one (``error_rate, error_low, error_high``, of n); ``blanks`` of ``submits`` never
-    changed it before a submit (``blank_rate, blank_low, blank_high``). What is about few people
-    is NaN. ``ends`` has a row per end of an attempt: ``done``, ``given up``, ``blank submit``,
+    ``table`` has a row per field, in the order in which people come to them. Numbers of few
+    attempts are NaN.
+
+    - ``field``; ``k`` of the ``n`` attempts that touched it were given up there: ``rate, low,
+      high``; ``reached`` (n of all ``attempts``), ``reached_low, reached_high``; ``last``
+      (attempts, done or not, in which it was touched last); ``median_seconds`` in it.
+    - ``refills`` attempts changed it again after being elsewhere (``refill_rate, refill_low,
+      refill_high``, of n).
+    - ``errors``, and attempts ``failed`` with at least one (``error_rate, error_low, error_high``,
+      of n).
+    - ``blanks`` of the ``submits`` attempts with a submit never changed it (``blank_rate,
+      blank_low, blank_high``).
+
+    ``ends`` has a row per end of an attempt: ``done``, ``given up``, ``blank submit``,
     ``nothing touched``: ``k, n, rate, low, high``, and how many of the k came to the macro later:
     ``macros, macro_rate, macro_low, macro_high`` (NaN without a macro).
     """
@@ -351,36 +89,37 @@ class FormResult(Result):
         done = self.ends.set_index("end").loc["done"]
         if np.isnan(done["k"]):
             return f"Too few {unit_word(self.within)} with the form {self.form!r} to tell."
-        said = (
+        finished = (
             f"{estimate(done)} of the {unit_word(self.within)} that began the form {self.form!r} "
             "finished it."
         )
+        stops = ""
         known = self.table[self.table["k"] > 0]
         if len(known):
             top = known.iloc[int(known["k"].to_numpy().argmax())]
-            said += f" Most stop at {top['field']}: {estimate(top)} of those that touched it."
-        return said + self._macro_words()
+            stops = f" Most stop at {top['field']}: {estimate(top)} of those that touched it."
+        return finished + stops + self._macro_sentence()
+
+    def _macro_sentence(self) -> str:
+        both = self.ends.set_index("end").loc[["done", "given up"]]
+        if both["macro_rate"].isna().any():
+            return ""
+        rates = both[[*_LATER]].rename(columns=_LATER).to_dict("records")
+        done, given_up = map(estimate, rates)
+        return (
+            f" Of those who finished, {done} came to {self.macro} later; of those who gave up, "
+            f"{given_up}."
+        )
 
     def numbers(self) -> dict[str, dict[str, float]]:
         """The share of attempts that are done, as plain data: for ``numbers.json``."""
         done = self.ends.set_index("end").to_dict("index")["done"]
-        names = {"value": "rate", "low": "low", "high": "high", "n": "n"}
-        return {"form_done": {name: float(done[cell]) for name, cell in names.items()}}
+        cells = {"value": "rate", "low": "low", "high": "high", "n": "n"}
+        return {"form_done": {name: float(done[cell]) for name, cell in cells.items()}}
 
     def readable(self) -> pd.DataFrame:
         """How the attempts end, as text."""
-        return readable_ends(self.ends)
-
-    def _macro_words(self) -> str:
-        told = self.ends.set_index("end").loc[["done", "given up"]]
-        if told["macro_rate"].isna().any():
-            return ""
-        done, rest = (
-            estimate({name: row[cell] for name, cell in _MACRO.items()})
-            for row in told.to_dict("records")
-        )
-        came = f" Of those who finished, {done} came to {self.macro} later"
-        return f"{came}; of those who gave up, {rest}."
+        return _readable_ends(self.ends)
 
     def figure(self) -> Any:
         """Per field: how many stop there, how long it takes, how often it fails."""
@@ -441,30 +180,52 @@ def form_fields(
       field    k    n  rate  median_seconds
     0  mail  1.0  2.0   0.5           300.0
     """
-    check(log, "form_fields", within, min_cell=min_cell)
-    kinds = kinds_of(log, events)
+    check_arguments(log, "form_fields", within, min_cell=min_cell)
+    kinds = _kinds(log, events)
     for name in (form_property, field_property):
-        check_property(log, name)
-    known = values_of(log.shards, form_property)
-    if form not in known:
+        _check_text_property(log, name)
+    forms = _values(log.shards, form_property)
+    if form not in forms:
         raise UsageError(
-            f"form_fields: {form!r} is not a form of this log.{did_you_mean(form, known)} "
-            f"Forms: {', '.join(map(repr, known[:12])) or 'none'}."
+            f"form_fields: {form!r} is not a form of this log.{did_you_mean(form, forms)} "
+            f"Forms: {', '.join(map(repr, forms[:12])) or 'none'}."
         )
-    goal = (
-        -1 if macro is None else log.event_names.index(checks.event_name("form_fields", log, macro))
+    if macro is not None:
+        checks.event_name("form_fields", log, macro)
+    spec = _FormSpec(
+        form,
+        form_property,
+        field_property,
+        _values(log.shards, field_property),
+        kinds,
+        -1 if macro is None else log.event_names.index(macro),
+        within,
     )
-    names = values_of(log.shards, field_property)
-    places = (form_property, field_property)
-    shown = begun(log, "form_fields", within, entered)
+    shown = entered_in(log, "form_fields", within, entered)
     parts = parallel.map_shards(
         list(zip(shown.shards, log.shards, strict=True)),
-        lambda shard: shard_fields(shard, kinds, (form, places, names), within, goal),
+        lambda pair: _shard_counts(*pair, spec),
     )
-    table, hidden = field_table(names, parts, min_cell)
-    ends = ends_table(np.sum([part[1] for part in parts], axis=0), min_cell)
+    counts, ends, order, waits, touched = zip(*parts, strict=True)
+    visits = pd.DataFrame(
+        {
+            "field": np.concatenate(touched),
+            "order": np.concatenate(order),
+            "wait": np.concatenate(waits),
+        }
+    )
+    all_ends = np.sum(ends, axis=0)
+    table = _field_table(spec.fields, np.sum(counts, axis=0), visits, all_ends[0])
+    table, hidden = _hide_small(table, min_cell)
+    ends_table = _ends_table(all_ends, min_cell)
     if macro is None:
-        ends[ends.columns[-4:]] = np.nan
+        ends_table[_LATER_CELLS] = np.nan
+    caveats = [*([_NOT_CAUSED] if macro else []), *([DEPENDENT] if within == SESSION else [])]
+    if hidden:
+        caveats.append(
+            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} "
+            f"field{'s' if hidden > 1 else ''}."
+        )
     return FormResult(
         table=table,
         parameters={
@@ -474,22 +235,244 @@ def form_fields(
             "field_property": field_property,
             "macro": macro,
             "within": within,
-            "entered": told(entered),
+            "entered": entered_as_text(entered),
             "min_cell": min_cell,
         },
-        warnings=(*_caveats(macro, within, hidden, min_cell), *look_ahead_warnings(shown)),
+        warnings=(*caveats, *look_ahead_warnings(shown)),
         form=form,
         within=within,
         macro=macro,
-        ends=ends,
+        ends=ends_table,
     )
 
 
-def _caveats(macro: str | None, within: str, hidden: int, min_cell: int) -> tuple[str, ...]:
-    said = [*([_NOT_CAUSED] if macro else []), *([DEPENDENT] if within == SESSION else [])]
-    if hidden:
-        said.append(
-            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} "
-            f"field{'s' if hidden > 1 else ''}."
+# The rows of a form
+
+
+def form_names(log: EventLog, form_property: str = "form") -> list[str]:
+    """The forms that a log knows: the values of a property; none if it has no such property.
+
+    Examples
+    --------
+    >>> from analysis.simulation.log import simulate
+    >>> form_names(simulate(users=300).log)
+    ['contact']
+    """
+    return _values(log.shards, form_property) if log.kinds.get(form_property) == "text" else []
+
+
+def _kinds(log: EventLog, events: Mapping[str, str]) -> np.ndarray:
+    """What each event code of the log is to a form: a kind of row of `kernels`; −1: nothing.
+
+    The default names are those of any log, so it may lack some of them; names given must be there.
+    """
+    order = tuple(EVENTS)
+    kinds = np.full(len(log.event_names) + 1, -1, np.int64)
+    for kind, name in events.items():
+        if kind not in order:
+            raise UsageError(
+                f"form_fields: events has {kind!r}.{did_you_mean(kind, order)} Allowed: "
+                f"{', '.join(map(repr, order))}."
+            )
+        if events is not EVENTS:
+            checks.event_name("form_fields", log, name)
+        if name in log.event_names:
+            kinds[log.event_names.index(name)] = order.index(kind)
+    if (kinds < 0).all():
+        raise UsageError(
+            f"form_fields: the log has none of {', '.join(map(repr, events.values()))}. Name its "
+            "own: events={'focus': ..., 'change': ..., 'error': ..., 'submit': ...}."
         )
-    return tuple(said)
+    return kinds
+
+
+def _check_text_property(log: EventLog, name: str) -> None:
+    if log.kinds.get(name) != "text":
+        raise UsageError(
+            f"form_fields: {name!r} is not a property of text of this log."
+            f"{did_you_mean(name, log.properties)} "
+            f"Properties: {', '.join(map(repr, log.properties)) or 'none'}."
+        )
+
+
+def _values(shards: Iterable[Shard], name: str) -> list[str]:
+    """The values of a property of text, sorted."""
+    return sorted({text for shard in shards for text in _column(shard, name).values.to_pylist()})
+
+
+def _column(shard: Shard, name: str) -> TextColumn:
+    column = shard.columns[name]
+    assert isinstance(column, TextColumn)
+    return column
+
+
+class _FormSpec(NamedTuple):
+    """Which rows are a form's: its properties, its fields, the kind of each event code.
+
+    `macro` is the code of the macro, −1: none.
+    """
+
+    form: str
+    form_property: str
+    field_property: str
+    fields: list[str]
+    kinds: np.ndarray
+    macro: int
+    within: str
+
+
+def _shard_counts(shard: Shard, whole: Shard, spec: _FormSpec) -> tuple[np.ndarray, ...]:
+    """What `kernels.count_fields` finds in a shard.
+
+    Parameters
+    ----------
+    shard, whole : the same shard, with the attempts asked for, and with all its rows: the macro
+        may come later.
+    """
+    forms = _column(shard, spec.form_property)
+    # Rows of other forms are hidden as a view hides them: by the code that is no event's.
+    hidden = shard.event.dtype.type(len(spec.kinds) - 1)
+    event = np.where(forms.codes == forms.code_of(spec.form), shard.event, hidden)
+    fields = _column(shard, spec.field_property)
+    place = {name: number for number, name in enumerate(spec.fields)}
+    field_of = np.array([*(place[text] for text in fields.values.to_pylist()), -1], np.int64)
+    codes, _ = session_codes(shard, spec.within)
+    rows, starts, users = sequences(event, codes, shard.offsets, spec.kinds)
+    macros = np.flatnonzero(whole.event == spec.macro)
+    last = np.full(len(shard.offsets) - 1, -1, np.int64)
+    # Ascending, so the last one of each user stays.
+    last[np.searchsorted(shard.offsets, macros, side="right") - 1] = macros
+    return kernels.count_fields(
+        spec.kinds[event[rows]],
+        field_of[fields.codes[rows]],
+        shard.time[rows],
+        starts,
+        last[users] > rows[starts[1:] - 1],
+        len(spec.fields),
+    )
+
+
+# The fields
+
+_COUNTS: Final = {
+    "k": kernels.STOPPED,
+    "n": kernels.TOUCHED,
+    "last": kernels.LAST,
+    "refills": kernels.REFILLED,
+    "failed": kernels.FAILED,
+    "errors": kernels.ERRORS,
+    "blanks": kernels.BLANK,
+}
+
+_FIELD_RATES: Final = (
+    ("k", "n", "rate", "low", "high"),
+    ("n", "attempts", "reached", "reached_low", "reached_high"),
+    ("refills", "n", "refill_rate", "refill_low", "refill_high"),
+    ("failed", "n", "error_rate", "error_low", "error_high"),
+    ("blanks", "submits", "blank_rate", "blank_low", "blank_high"),
+)
+"""Columns of each rate: count, denominator, rate, low, high."""
+
+
+def _field_table(
+    fields: Sequence[str], counts: np.ndarray, visits: pd.DataFrame, ends: np.ndarray
+) -> pd.DataFrame:
+    """A row per field that was touched, in the order in which people come to them.
+
+    Parameters
+    ----------
+    counts, ends : as `kernels.count_fields` gives them, of all shards and all attempts.
+    visits : a row per attempt and field touched: ``field, order, wait``.
+    """
+    places = range(len(fields))
+    table = pd.DataFrame({"field": pd.array(fields, dtype="str")})
+    for name, place in _COUNTS.items():
+        table[name] = counts[:, place].astype(float)
+    table["attempts"] = float(ends[kernels.ATTEMPTS])
+    table["submits"] = float(ends[kernels.SUBMITTED])
+    known = visits[visits["wait"] >= 0]
+    medians = known.groupby("field")["wait"].median().reindex(places).to_numpy(float)
+    table["median_seconds"] = medians / US_PER_SECOND
+    for k, n, *cells in _FIELD_RATES:
+        table[cells] = _rates(table[k], table[n])
+    table["rank"] = visits.groupby("field")["order"].mean().reindex(places).to_numpy()
+    table = table[table["n"] > 0].sort_values(["rank", "field"], ignore_index=True)
+    return table.drop(columns="rank")
+
+
+def _rates(k: pd.Series, n: pd.Series) -> np.ndarray:
+    """Three columns: rate, low and high."""
+    return shares(k.to_numpy(), n.to_numpy())[["rate", "low", "high"]].to_numpy()
+
+
+def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
+    """Hide numbers of few attempts; and in how many fields some are hidden."""
+    numbers = [str(name) for name in table if name not in ("field", "attempts")]
+    table, hidden = suppress(table, min_cell=min_cell, counts=["n"], columns=numbers)
+    for k, _, *cells in (*_FIELD_RATES, ("last", "")):
+        cells += ["errors"] if k == "failed" else []
+        table, few = suppress(table, min_cell=min_cell, counts=[k], columns=[k, *cells])
+        hidden = hidden | few
+    return table, int(hidden.sum())
+
+
+# How the attempts end
+
+
+def _ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
+    """How the attempts end: ``end, k, n, rate, low, high``, and how many of the k came to the macro
+    later: ``macros, macro_rate, macro_low, macro_high``; numbers of few attempts are NaN.
+
+    Examples
+    --------
+    >>> ends = np.array([[40, 30, 32, 2, 1], [6, 6, 6, 0, 0]])
+    >>> _ends_table(ends, 1)[["end", "k", "n", "rate", "macros", "macro_rate"]]
+                   end     k     n   rate  macros  macro_rate
+    0             done  30.0  40.0  0.750     6.0         0.2
+    1         given up  10.0  40.0  0.250     0.0         0.0
+    2     blank submit   2.0  40.0  0.050     0.0         0.0
+    3  nothing touched   1.0  40.0  0.025     0.0         0.0
+    """
+    counts, later = (
+        {
+            "done": own[kernels.DONE],
+            "given up": own[kernels.ATTEMPTS] - own[kernels.DONE],
+            "blank submit": own[kernels.BLANK_SUBMIT],
+            "nothing touched": own[kernels.UNTOUCHED],
+        }
+        for own in ends.astype(float)
+    )
+    table = pd.DataFrame({"end": list(counts), "k": list(counts.values())})
+    table["n"] = float(ends[0, kernels.ATTEMPTS])
+    table[["rate", "low", "high"]] = _rates(table["k"], table["n"])
+    table["macros"] = list(later.values())
+    table[["macro_rate", "macro_low", "macro_high"]] = _rates(table["macros"], table["k"])
+    table.loc[table["n"] < min_cell, table.columns[1:]] = np.nan
+    table.loc[table["k"] < min_cell, _LATER_CELLS] = np.nan
+    of_ends = ["k", "rate", "low", "high", *_LATER_CELLS]
+    table, _ = suppress(table, min_cell=min_cell, counts=["k"], columns=of_ends)
+    table, _ = suppress(table, min_cell=min_cell, counts=["macros"], columns=_LATER_CELLS)
+    return table
+
+
+def _readable_ends(table: pd.DataFrame) -> pd.DataFrame:
+    """How the attempts end, as text: attempts, their share, and the share with the macro later.
+
+    Examples
+    --------
+    >>> ends = np.array([[400, 300, 320, 0, 0], [60, 60, 60, 0, 0]])
+    >>> _readable_ends(_ends_table(ends, 1)).loc["done"].to_list()
+    ['75.0% (300 of 400)', '70.5% to 79.0%', '20.0% (60 of 300)', '15.9% to 24.9%']
+    """
+    readable = pd.DataFrame({"how it ended": table["end"]})
+    macros = table[[*_LATER]].rename(columns=_LATER)
+    for name, cells in (("attempts", table), ("macro later", macros)):
+        rows = records(cells)
+        readable[name] = [
+            UNDEFINED if np.isnan(row.rate) else share(row.k, row.n, row.rate) for row in rows
+        ]
+        readable[f"95 % interval of {name}"] = [
+            "" if np.isnan(row.rate) else f"{percent(row.low)} to {percent(row.high)}"
+            for row in rows
+        ]
+    return readable.set_index("how it ended")

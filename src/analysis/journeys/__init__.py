@@ -1,14 +1,19 @@
 """What do people do after what? Transitions, positions, paths, orders, and distances.
 
-Five looks at the same lines of events, each a module of its own:
+Five questions about the same sequences of events: the rows of a session, or those of a user. This
+package refuses to say why anybody went where: an order in time is not a cause, and a way that many
+take is not a good way.
 
-- `transitions`: what comes right after each event, how often and how soon,
-- `step_matrix`: where people are after one step, two steps, ten; and back from an event,
-- `paths`: the most common ways from an event or to one, and how often they end well,
-- `event_order`: which of two events comes first, and how often they go together,
-- `distance_to_macro`: how far each micro conversion is from the macro.
+Read the files in this order:
 
-None of them says why anybody went where: an order in time is not a cause.
+1. `sequences`: which rows make a sequence, and under which names (`kernels` has the compiled
+   loops);
+2. `flows`: `transitions`, what comes right after each event, how often and how soon; and
+   `step_matrix`, where people are after one step, two steps, ten, and back from an event;
+3. `routes`: `paths`, the most common ways from an event or to one, and how often they end well;
+4. `order`: `event_order`, which of two events comes first, and how often they go together;
+5. `distance`: `distance_to_macro`, how far each micro conversion is from the macro;
+6. `figures`: what is drawn of all five.
 """
 
 from analysis.journeys.distance import DistanceResult, distance_to_macro

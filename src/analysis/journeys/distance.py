@@ -1,44 +1,46 @@
-"""How far are the small actions from the one that pays, and does a milestone behave like one?
+"""How far are the micro conversions from the macro, and does a milestone behave like one?
 
 A milestone is a step that people go through on their way. So most of those who convert did it
-before, and shortly before, and who did it converts more often than people do in all. That is a
-description: it says that an event lies on the way, not that bringing people to it would make more
-of them convert.
+before, and shortly before, and those who did it convert more often than people do in all. That is
+a description. It says that an event lies on the way; this file refuses to say that bringing people
+to it would make more of them convert.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.core import checks
-from analysis.core.result import Result
+from analysis.core.result import Result, suppress
 from analysis.core.schema import SESSION, US_PER_SECOND, USER, DataError, human_duration
 from analysis.core.wording import count, listed, percent, share
 from analysis.eventlog.log import EventLog, look_ahead_warnings
-from analysis.journeys import kernels as passes
+from analysis.journeys import kernels
 from analysis.journeys.figures import distance_bars
 from analysis.journeys.sequences import (
     DEPENDENT,
     Entered,
-    Groups,
-    begun,
-    check,
-    grouped,
-    over_lines,
-    told,
+    EventGroups,
+    Sequences,
+    check_arguments,
+    entered_as_text,
+    entered_in,
+    event_groups,
+    map_sequences,
 )
-from analysis.statistics.rates import wilson
+from analysis.statistics.rates import ratio, wilson
+
+LIKE, UNLIKE, UNCLEAR = "like a milestone", "not like a milestone", "unclear"
 
 _ROLES: Final = ("milestone", "secondary", "control", "adverse")
 
-
 _HALF: Final = 0.5
-
+"""A milestone is done by more than this share of converters, and by more than it near the macro."""
 
 _QUARTILES: Final = {
     "median_steps": 0.5,
@@ -46,15 +48,10 @@ _QUARTILES: Final = {
     "steps_high_quartile": 0.75,
 }
 
-
-LIKE, UNLIKE, UNCLEAR = "like a milestone", "not like a milestone", "unclear"
-
-
 _NO_HORIZON = (
     "Who did something late had less time to convert before the log ends: shares that convert are "
     "of what the log covers, not of a fixed time."
 )
-
 
 _NOT_CAUSED = (
     "Who does more of everything also converts more: a share that converts after an event is not "
@@ -66,15 +63,15 @@ _NOT_CAUSED = (
 class DistanceResult(Result):
     """The answer of `distance_to_macro`.
 
-    ``table`` has a row per event with a role, nearest first: ``event, role``; ``k`` of ``n`` lines
-    that did it before any macro converted later: ``rate, low, high`` (in all, ``k_all`` of
-    ``n_all`` lines do: ``rate_all, low_all, high_all``); ``k`` of ``converters`` did it before:
-    ``coverage, coverage_low, coverage_high``. From its last time to the macro: ``median_steps``
-    (1: right before), ``steps_low_quartile, steps_high_quartile``, ``median_seconds``; ``k_near``
-    of ``k`` within `near` steps of it: ``near, near_low, near_high``. ``behaves``: like a
-    milestone where clearly more than half of the converters did it, clearly more than half of
-    those near the macro, and clearly more convert after it than in all; not like one where one of
-    these is clearly not so. What is about few lines is NaN.
+    ``table`` has a row per event with a role, nearest first: ``event, role``; ``k`` of the ``n``
+    sequences that did it before any macro converted later: ``rate, low, high`` (in all, ``k_all``
+    of ``n_all`` sequences do: ``rate_all, low_all, high_all``); ``k`` of ``converters`` did it
+    before: ``coverage, coverage_low, coverage_high``. From its last time to the macro:
+    ``median_steps`` (1: right before), ``steps_low_quartile, steps_high_quartile``,
+    ``median_seconds``; ``k_near`` of ``k`` within `near` steps of it: ``near, near_low,
+    near_high``. ``behaves``: like a milestone where clearly more than half of the converters did
+    it, clearly more than half of those near the macro, and clearly more convert after it than in
+    all; not like one where one of these is clearly not so. Numbers of few sequences are NaN.
     """
 
     macro: str
@@ -87,18 +84,18 @@ class DistanceResult(Result):
         known = self.table.dropna(subset=["rate", "median_steps"])
         if not len(known):
             return f"Too few came to {self.macro} to tell how far the other events are from it."
-        own = known[known["role"] == "milestone"]
-        good = own[own["behaves"] == LIKE]["event"].tolist()
-        said = (
-            f"{count(len(good))} of {count(len(own))} declared milestones behave like one"
-            + (f": {listed(good)}. " if good else ". ")
-            if len(own)
-            else ""
-        )
+        declared = known[known["role"] == "milestone"]
+        good = declared[declared["behaves"] == LIKE]["event"].tolist()
+        milestones = ""
+        if len(declared):
+            milestones = (
+                f"{count(len(good))} of {count(len(declared))} declared milestones behave like one"
+                + (f": {listed(good)}. " if good else ". ")
+            )
         top = known.iloc[0]
         steps = f"{top['median_steps']:.1f}".removesuffix(".0")
         return (
-            f"{said}Nearest to {self.macro} is {top['event']}: in the median {steps} "
+            f"{milestones}Nearest to {self.macro} is {top['event']}: in the median {steps} "
             f"step{'' if steps == '1' else 's'} and "
             f"{human_duration(top['median_seconds'] * US_PER_SECOND)} before it; "
             f"{share(top['k'], top['n'], top['rate'])} of those who did it converted later "
@@ -134,11 +131,15 @@ def distance_to_macro(
     Parameters
     ----------
     catalog : says which event is the macro and which events have a role.
-    within : ``"user"`` or ``"session"``: what makes a line.
+    within : ``"user"`` or ``"session"``: what makes a sequence.
     near : within how many steps of the macro a milestone is done.
-    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+    entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : numbers of fewer lines than this are hidden.
+    min_cell : numbers of fewer sequences than this are hidden.
+
+    Returns
+    -------
+    DistanceResult
 
     Raises
     ------
@@ -149,7 +150,7 @@ def distance_to_macro(
 
     Notes
     -----
-    What counts is a line's first macro and what happened before it; distances are from the last
+    What counts is a sequence's first macro and what happened before it; distances are from the last
     time before it. Wilson's intervals; medians and quartiles are exact.
 
     Examples
@@ -163,8 +164,8 @@ def distance_to_macro(
              event    k    n  coverage  median_steps  median_seconds
     0  add_to_cart  1.0  2.0       1.0           1.0           300.0
     """
-    check(log, "distance_to_macro", within, near=near, min_cell=min_cell)
-    log = begun(log, "distance_to_macro", within, entered)
+    check_arguments(log, "distance_to_macro", within, near=near, min_cell=min_cell)
+    log = entered_in(log, "distance_to_macro", within, entered)
     macro = checks.event_name("distance_to_macro", log, catalog.macro)
     roles = {
         name: role for role in _ROLES for name in catalog.with_role(role) if name in log.event_names
@@ -174,18 +175,15 @@ def distance_to_macro(
             f"distance_to_macro: no event of this log but {macro!r} has a role in catalog "
             f"{catalog.name!r}. Name its events there, or import under the catalog's names."
         )
-    groups = grouped(log, len(log.event_names))
-    did, waits, lines, converters = _measured(log, groups, within, groups.code(macro))
-    table = _table(groups, roles, did, waits, (lines, converters, near))
-    few = (table["n"] < min_cell).to_numpy()
-    table.loc[few, [c for c in table if c not in ("event", "role", "behaves")]] = np.nan
-    table.loc[few, "behaves"] = UNCLEAR
-    few = few | _hide_few(table, min_cell)
-    said = [_NOT_CAUSED, _NO_HORIZON, *([DEPENDENT] if within == SESSION else [])]
-    if few.any():
-        said.append(
+    groups = event_groups(log, len(log.event_names))
+    counts = _counts(log, groups, within, groups.code(macro))
+    table = _table(groups, roles, counts, near)
+    table, hidden = _hide_small(table, min_cell)
+    caveats = [_NOT_CAUSED, _NO_HORIZON, *([DEPENDENT] if within == SESSION else [])]
+    if hidden.any():
+        caveats.append(
             f"Hidden, as fewer than {min_cell} did it, or did it and converted: "
-            f"{listed(table['event'][few].tolist())}."
+            f"{listed(table['event'][hidden].tolist())}."
         )
     return DistanceResult(
         table=table,
@@ -193,73 +191,77 @@ def distance_to_macro(
             "catalog": catalog.name,
             "within": within,
             "near": near,
-            "entered": told(entered),
+            "entered": entered_as_text(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *look_ahead_warnings(log)),
+        warnings=(*caveats, *look_ahead_warnings(log)),
         macro=macro,
         within=within,
-        converters=converters,
-        lines=lines,
+        converters=counts.converters,
+        lines=counts.sequences,
     )
 
 
-def _measured(
-    log: EventLog, groups: Groups, within: str, macro: int
-) -> tuple[np.ndarray, pd.DataFrame, int, int]:
-    """Lines by group (did it, and converted); their distances; lines; lines that convert."""
+class _Counts(NamedTuple):
+    """What the sequences of all shards say.
+
+    `did` and `converted` count, by group, the sequences that had it before any macro, and those of
+    them that came to the macro later. `distances` has a row per group and such a sequence:
+    ``code, steps, seconds``.
+    """
+
+    sequences: int
+    converters: int
+    did: np.ndarray
+    converted: np.ndarray
+    distances: pd.DataFrame
+
+
+def _counts(log: EventLog, groups: EventGroups, within: str, macro: int) -> _Counts:
     size = len(groups.names)
-    parts = over_lines(
-        log,
-        groups,
-        within,
-        lambda own: (
-            passes.distances(own.codes, own.times, own.starts, size, macro),
-            len(own.starts) - 1,
-            passes.positions(own.codes, own.starts, size, macro, 0, False)[1],
-        ),
+
+    def measure(own: Sequences) -> tuple[Any, ...]:
+        _, converters = kernels.positions(own.codes, own.starts, size, macro, 0, False)
+        distances = kernels.distances(own.codes, own.times, own.starts, size, macro)
+        return own.number, converters, *distances
+
+    numbers, converters, did, converted, code, steps, waits = zip(
+        *map_sequences(log, groups, within, measure), strict=True
     )
-    did = np.sum([np.stack(part[0][:2]) for part in parts], axis=0)
-    code, steps, waits = (np.concatenate([part[0][i] for part in parts]) for i in (2, 3, 4))
-    distances = pd.DataFrame({"code": code, "steps": steps, "seconds": waits / US_PER_SECOND})
-    return did, distances, sum(part[1] for part in parts), sum(part[2] for part in parts)
-
-
-def _hide_few(table: pd.DataFrame, min_cell: int) -> np.ndarray:
-    """Hide what is about few who converted; where anything but their share near the macro is."""
-    near = ((table["k_near"] > 0) & (table["k_near"] < min_cell)).to_numpy()
-    table.loc[near, ["k_near", "near", "near_low", "near_high"]] = np.nan
-    few = ((table["k"] > 0) & (table["k"] < min_cell)).to_numpy()
-    table.loc[few, [c for c in table if c not in ("event", "role", "behaves", "n")]] = np.nan
-    table.loc[few, "behaves"] = UNCLEAR
-    return few
+    distances = pd.DataFrame(
+        {
+            "code": np.concatenate(code),
+            "steps": np.concatenate(steps),
+            "seconds": np.concatenate(waits) / US_PER_SECOND,
+        }
+    )
+    return _Counts(
+        sum(numbers), sum(converters), np.sum(did, axis=0), np.sum(converted, axis=0), distances
+    )
 
 
 def _table(
-    groups: Groups,
-    roles: dict[str, str],
-    did: np.ndarray,
-    distances: pd.DataFrame,
-    known: tuple[int, int, int],
+    groups: EventGroups, roles: dict[str, str], counts: _Counts, near_steps: int
 ) -> pd.DataFrame:
-    lines, converters, near_steps = known
+    """A row per event with a role, nearest first."""
     codes = [groups.code(name) for name in roles]
-    n, k = did[0, codes].astype(float), did[1, codes].astype(float)
+    n, k = counts.did[codes].astype(float), counts.converted[codes].astype(float)
+    converters, sequences = counts.converters, counts.sequences
     table = pd.DataFrame({"event": list(roles), "role": list(roles.values()), "k": k, "n": n})
     table = table.astype({"event": "str", "role": "str"})
-    table["rate"] = k / np.where(n, n, np.nan)
+    table["rate"] = ratio(k, n)
     table["low"], table["high"] = wilson(k, n)
-    table["k_all"], table["n_all"] = float(converters), float(lines)
-    table["rate_all"] = converters / lines if lines else np.nan
+    table["k_all"], table["n_all"] = float(converters), float(sequences)
+    table["rate_all"] = converters / sequences if sequences else np.nan
     table["low_all"], table["high_all"] = wilson(table["k_all"], table["n_all"])
     table["converters"] = float(converters)
     table["coverage"] = k / converters if converters else np.nan
     table["coverage_low"], table["coverage_high"] = wilson(k, np.full(len(k), converters))
-    by_code = distances.groupby("code")
+    by_code = counts.distances.groupby("code")
     for name, at in _QUARTILES.items():
         table[name] = by_code["steps"].quantile(at).reindex(codes).to_numpy(float)
     table["median_seconds"] = by_code["seconds"].median().reindex(codes).to_numpy(float)
-    near = distances[distances["steps"] <= near_steps]
+    near = counts.distances[counts.distances["steps"] <= near_steps]
     table["k_near"] = near.groupby("code").size().reindex(codes, fill_value=0).to_numpy(float)
     table["near"] = table["k_near"] / table["k"].where(k > 0)
     table["near_low"], table["near_high"] = wilson(table["k_near"], k)
@@ -269,3 +271,17 @@ def _table(
     unlike |= table["near_high"] < _HALF
     table["behaves"] = np.select([like, unlike], [LIKE, UNLIKE], UNCLEAR)
     return table.sort_values(["median_steps", "event"], ignore_index=True)
+
+
+def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Hide numbers of few sequences; where anything but the share near the macro is hidden."""
+    numbers = [str(name) for name in table if name not in ("event", "role", "behaves")]
+    too_few = (table["n"] < min_cell).to_numpy()
+    table.loc[too_few, numbers] = np.nan
+    near = ["k_near", "near", "near_low", "near_high"]
+    table, _ = suppress(table, min_cell=min_cell, counts=["k_near"], columns=near)
+    numbers.remove("n")
+    table, few_converted = suppress(table, min_cell=min_cell, counts=["k"], columns=numbers)
+    hidden = too_few | few_converted
+    table.loc[hidden, "behaves"] = UNCLEAR
+    return table, hidden

@@ -1,7 +1,16 @@
-"""Shares as colored cells: what follows what, who is where, what comes before what.
+"""What is drawn of journeys: flows from event to event, maps of shares, and bars of paths.
 
-Everything is in them, so thirty events have nine hundred cells. The darker, the more; shares from
-a twentieth on are written on their cell, the others are in the hover, as every count is.
+- `transition_flows` is a Sankey of the largest flows. With thirty events and loops a Sankey is a
+  knot. This one has two columns, what people did and what they did right after it. Each event is in
+  both, only the most frequent under their own names, and flows too thin to be seen are counted in
+  the caption.
+- `transition_map`, `position_map` and `order_map` show every share as a colored cell: what follows
+  what, where people are, what comes before what. Thirty events have nine hundred cells. The darker,
+  the more; shares from a twentieth on are written on their cell, and every count is in the hover
+  text.
+- `path_bars`, `order_bars` and `distance_bars` are bars with their words beside them.
+
+Each takes a table of its question and draws what is in it.
 """
 
 from __future__ import annotations
@@ -33,26 +42,15 @@ from analysis.plotting.theme import (
     short,
 )
 
-# ──── figures.flows
-#
-# Flows between events: a Sankey of the largest (every one: `flow_maps`).
-#
-# A Sankey of thirty events with loops is a knot. This one has two columns, what people did and what
-# they did right after it; each event is in both, only the most frequent under their own names, and
-# a
-# flow too thin to be seen is told in words. Everything is in the heat map.
-
+# Flows from event to event
 
 MOST_EVENTS: Final = 10
+"""Events under their own names in a Sankey; the others are drawn as one."""
 
-
-MOST_TOLD: Final = 20
-
-
-NAME: Final = 20
-
-
+_MOST_CAPTIONED: Final = 20
+_NAME_LETTERS: Final = 20
 _NARROW: Final = 0.005
+"""A flow of less than this share of all is too thin to be seen."""
 
 
 def transition_flows(
@@ -63,7 +61,9 @@ def transition_flows(
     Parameters
     ----------
     table : a row per pair: ``event, next_event, k, n, rate, low, high, median_seconds``; hidden
-        ones are NaN. most : events under their own names. title : plain text.
+        ones are NaN.
+    most : events under their own names.
+    title : plain text.
 
     Examples
     --------
@@ -76,20 +76,20 @@ def transition_flows(
     known = table.dropna(subset=["k"])
     if not len(known):
         return empty("No transition of enough people to show.", title=title)
-    lumped = _lumped(known, most)
-    thick = lumped[lumped["k"] >= _NARROW * lumped["k"].sum()]
+    flows = _flows(known, most)
+    thick = flows[flows["k"] >= _NARROW * flows["k"].sum()]
     sources = list(dict.fromkeys(thick["event"]))
     targets = list(dict.fromkeys(thick["next_event"]))
     colors = group_colors([*sources, *[name for name in targets if name not in sources]])
     names = [*sources, *targets]
     # All that leave and arrive, those in flows too thin to draw among them.
-    sizes = [*lumped.groupby("event")["k"].sum()[sources]]
-    sizes += [*lumped.groupby("next_event")["k"].sum()[targets]]
+    sizes = [*flows.groupby("event")["k"].sum()[sources]]
+    sizes += [*flows.groupby("next_event")["k"].sum()[targets]]
     trace = go.Sankey(
         arrangement="fixed",
         node={
             "label": [
-                f"{safe(short(label(name), NAME))} · {count(size)}"
+                f"{safe(short(label(name), _NAME_LETTERS))} · {count(size)}"
                 for name, size in zip(names, sizes, strict=True)
             ],
             "color": [colors[name] for name in names],
@@ -102,14 +102,14 @@ def transition_flows(
             "source": [sources.index(name) for name in thick["event"]],
             "target": [len(sources) + targets.index(name) for name in thick["next_event"]],
             "value": plain(thick["k"]),
-            "color": [_faint(colors[name]) for name in thick["event"]],
-            "customdata": [safe_lines(_told(row)) for row in records(thick)],
+            "color": [_translucent(colors[name]) for name in thick["event"]],
+            "customdata": [safe_lines(_flow_hover_text(row)) for row in records(thick)],
             "hovertemplate": "%{customdata}<extra></extra>",
         },
         textfont={"size": 12, "color": INK, "shadow": "none"},
     )
-    alt = " ".join(f"{pair(row)}: {many(row)}." for row in records(thick.head(MOST_TOLD)))
-    rest = len(lumped) - len(thick)
+    alt = " ".join(map(_flow_caption, records(thick.head(_MOST_CAPTIONED))))
+    rest = len(flows) - len(thick)
     alt += f" {count(rest)} thinner flows are not drawn." if rest else ""
     height = max(220, 34 * max(len(sources), len(targets)))
     # In any other mode plotly's Sankey sets a cursor by what is on the page, and fails in a panel,
@@ -118,7 +118,7 @@ def transition_flows(
     return finished([trace], layout, title=title, alt=alt, height=height)
 
 
-def _lumped(table: pd.DataFrame, most: int) -> pd.DataFrame:
+def _flows(table: pd.DataFrame, most: int) -> pd.DataFrame:
     """The pairs with all but the most frequent events as one; shares anew where they are sums."""
     sizes = (
         table.groupby("event")["k"].sum().add(table.groupby("next_event")["k"].sum(), fill_value=0)
@@ -141,42 +141,42 @@ def _lumped(table: pd.DataFrame, most: int) -> pd.DataFrame:
     return summed.reset_index(drop=True)
 
 
-def _told(row: Any) -> list[str]:
-    return [pair(row), many(row), *waited(row.median_seconds)]
-
-
-def waited(seconds: float) -> list[str]:
-    """The median time between the two, as hover lines."""
-    return (
-        [f"median {human_duration(seconds * US_PER_SECOND)} between"] if seconds == seconds else []
-    )
-
-
-def pair(row: Any) -> str:
-    """The two events, in words."""
-    return f"{label(row.event)}, then {label(row.next_event)}"
-
-
-def many(row: Any) -> str:
-    """The share, in words."""
-    return share(row.k, row.n, row.rate)
-
-
-def _faint(color: str) -> str:
+def _translucent(color: str) -> str:
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {0.18 if color == REST else 0.26})"
 
 
-# ──── figures.flow_maps
+def _flow_hover_text(row: Any) -> list[str]:
+    return [_pair(row), _share(row), *_wait(row.median_seconds)]
 
 
-_CELL, _WIDTH, _NAMES = 24, 20, 200
+def _flow_caption(row: Any) -> str:
+    return f"{_pair(row)}: {_share(row)}."
 
+
+def _pair(row: Any) -> str:
+    return f"{label(row.event)}, then {label(row.next_event)}"
+
+
+def _share(row: Any) -> str:
+    return share(row.k, row.n, row.rate)
+
+
+def _wait(seconds: float) -> list[str]:
+    """The median time between two events as a line of hover text; none if it is not known."""
+    if seconds != seconds:
+        return []
+    return [f"median {human_duration(seconds * US_PER_SECOND)} between"]
+
+
+# Shares as colored cells
+
+_CELL_HEIGHT, _CELL_WIDTH, _NAMES_WIDTH, _HEAD_HEIGHT = 24, 20, 200, 110
+"""In pixels."""
 
 _SCALE: Final = [[0.0, "rgba(74, 163, 223, 0.06)"], [1.0, PALETTE[0]]]
-
-
 _WRITTEN: Final = 0.05
+"""Smaller shares are not written on their cells, or nothing could be read."""
 
 
 def transition_map(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -202,10 +202,10 @@ def transition_map(table: pd.DataFrame, *, title: str | None = None) -> go.Figur
     columns = [name for name in rows if name in arrivals]
     columns += [name for name in arrivals.index if name not in columns]
     cells = {(row.event, row.next_event): row for row in records(known)}
-    alt = " ".join(f"{pair(row)}: {many(row)}." for row in records(known.head(MOST_TOLD)))
-    if len(known) > MOST_TOLD:
-        alt += f" {count(len(known) - MOST_TOLD)} rarer transitions are drawn, too."
-    return _heat(cells, (list(rows), columns), "then", alt=alt, title=title)
+    alt = " ".join(map(_flow_caption, records(known.head(_MOST_CAPTIONED))))
+    if len(known) > _MOST_CAPTIONED:
+        alt += f" {count(len(known) - _MOST_CAPTIONED)} rarer transitions are drawn, too."
+    return _heat_map(cells, list(rows), columns, "then", alt=alt, title=title)
 
 
 def position_map(
@@ -229,33 +229,32 @@ def position_map(
     known = table.dropna(subset=["k"])
     if not len(known):
         return empty("Too few to show.", title=title)
-    ends = {"from": names[0] or "start", "to": names[1] or ""}
+    anchors = {"from": names[0] or "start", "to": names[1] or ""}
     columns: list[str] = []
-    alt = []
+    captions = []
     cells: dict[tuple[str, str], Any] = {}
     for (direction, position), own in known.groupby(["direction", "position"], sort=True):
-        mark = f"{position:+d}".replace("-", "−") if position else label(ends[str(direction)])
+        mark = f"{position:+d}".replace("-", "−") if position else label(anchors[str(direction)])
+        # The invisible letter tells a column of the one direction from that of the other.
         column = mark + ("" if direction == "from" else "\u200b")
         if direction == "to" and columns and "" not in columns and own["position"].max() < 0:
             # A gap between what follows the start and what leads to the event.
             columns.append("")
         columns.append(column)
         cells |= {(row.event, column): row for row in records(own)}
-        first = own.iloc[0]
+        first = records(own)[0]
         where = f"At the {mark.lower()}" if mark == "Start" else f"At {mark}"
-        alt.append(
-            f"{where}: {label(first['event'])} {share(first['k'], first['n'], first['rate'])}."
-        )
+        captions.append(f"{where}: {label(first.event)} {_share(first)}.")
     events = known.groupby("event")["k"].sum().sort_values(ascending=False, kind="stable").index
     rows = sorted(events, key=lambda name: name.startswith("("))
-    return _heat(cells, (rows, columns), "at", alt=" ".join(alt), title=title)
+    return _heat_map(cells, rows, columns, "at", alt=" ".join(captions), title=title)
 
 
 def order_map(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """Which event comes before which, among those who did both?
+    """Which event comes before which, among the sequences that have both?
 
-    The events stand in the order in which people first come to them, so what goes against it shows
-    below the diagonal.
+    The events stand in the order in which people first come to them, so pairs that go against it
+    show below the diagonal.
 
     Parameters
     ----------
@@ -279,55 +278,77 @@ def order_map(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     both = pd.concat([known, back], ignore_index=True)
     names = both.groupby("a")["rate"].mean().sort_values(ascending=False, kind="stable").index
     cells = {(row.a, row.b): row for row in records(both)}
-    told = records(known.head(MOST_TOLD))
-    alt = " ".join(f"{label(row.a)}, before {label(row.b)}: {many(row)}." for row in told)
-    if len(known) > MOST_TOLD:
-        alt += f" {count(len(known) - MOST_TOLD)} more pairs are drawn, too."
-    return _heat(cells, (list(names), list(names)), "before", alt=alt, title=title)
+    alt = " ".join(
+        f"{label(row.a)}, before {label(row.b)}: {_share(row)}."
+        for row in records(known.head(_MOST_CAPTIONED))
+    )
+    if len(known) > _MOST_CAPTIONED:
+        alt += f" {count(len(known) - _MOST_CAPTIONED)} more pairs are drawn, too."
+    return _heat_map(cells, list(names), list(names), "before", alt=alt, title=title)
 
 
-def _heat(
+def _heat_map(
     cells: dict[tuple[str, str], Any],
-    names: tuple[list[str], list[str]],
+    rows: list[str],
+    columns: list[str],
     between: str,
     *,
     alt: str,
     title: str | None,
 ) -> go.Figure:
-    """Shares as colored cells with their percent, rows downwards."""
-    rows, columns = names
+    """Shares as colored cells with their percent, rows downwards.
+
+    Parameters
+    ----------
+    cells : rows of a table by the names of their row and column; the others stay blank.
+    between : the word between the two names in the hover text.
+    """
     rate = [[getattr(cells.get((r, c)), "rate", float("nan")) for c in columns] for r in rows]
-    told = [[_cell_told(cells.get((r, c)), r, c, between) for c in columns] for r in rows]
+    most = max(0.01, max(float(np.nanmax(own)) for own in rate if not np.isnan(own).all()))
     trace = go.Heatmap(
         z=[plain(own) for own in rate],
         x=list(range(len(columns))),
         y=list(range(len(rows))),
         colorscale=_SCALE,
         zmin=0,
-        zmax=max(0.01, max(float(np.nanmax(own)) for own in rate if not np.isnan(own).all())),
+        zmax=most,
         showscale=False,
         xgap=1,
         ygap=1,
-        hovertext=told,
+        hovertext=[
+            [_cell_hover_text(cells.get((r, c)), r, c, between) for c in columns] for r in rows
+        ],
         hoverinfo="text",
     )
-    head = 110
     layout = {
-        "xaxis": _axis(columns) | {"side": "top", "tickangle": -50},
-        "yaxis": _axis(rows) | {"range": [len(rows) - 0.5, -0.5]},
-        "annotations": _written(rate, float(trace.zmax), len(columns)),
+        "xaxis": _names_axis(columns) | {"side": "top", "tickangle": -50},
+        "yaxis": _names_axis(rows) | {"range": [len(rows) - 0.5, -0.5]},
+        "annotations": _percents_on_cells(rate, most, len(columns)),
     }
-    figure = finished([trace], layout, title=title, alt=alt, height=_CELL * len(rows) + head)
+    height = _CELL_HEIGHT * len(rows) + _HEAD_HEIGHT
+    figure = finished([trace], layout, title=title, alt=alt, height=height)
     # On a phone it is scrolled: cells narrower than their numbers cannot be read.
-    figure.layout.meta = {**figure.layout.meta, "room": _NAMES + _WIDTH * len(columns)}
+    room = _NAMES_WIDTH + _CELL_WIDTH * len(columns)
+    figure.layout.meta = {**figure.layout.meta, "room": room}
     # Room for the last name, which leans to the right.
-    return figure.update_layout(margin_t=head + (40 if title else 8), margin_r=64)
+    return figure.update_layout(margin_t=_HEAD_HEIGHT + (40 if title else 8), margin_r=64)
 
 
-def _axis(names: list[str]) -> dict[str, Any]:
+def _cell_hover_text(row: Any, name: str, column: str, between: str) -> str:
+    pair = f"{label(name)}, {between} {label(column)}"
+    if row is None:
+        return safe_lines([pair, "nobody, or too few"])
+    lines = [pair, _share(row), _interval(row.low, row.high)]
+    lift = getattr(row, "lift", float("nan"))
+    if lift == lift:
+        lines.append(f"both: {count(row.both)}, {lift:.2f} times as many as by chance")
+    return safe_lines([*lines, *_wait(getattr(row, "median_seconds", float("nan")))])
+
+
+def _names_axis(names: list[str]) -> dict[str, Any]:
     return {
         "tickvals": list(range(len(names))),
-        "ticktext": [safe(short(label(name), NAME)) for name in names],
+        "ticktext": [safe(short(label(name), _NAME_LETTERS)) for name in names],
         "showgrid": False,
         "zeroline": False,
         "ticks": "",
@@ -335,8 +356,7 @@ def _axis(names: list[str]) -> dict[str, Any]:
     }
 
 
-def _written(rate: list[list[float]], most: float, columns: int) -> list[dict[str, Any]]:
-    """Percents on the cells; the small ones are in the hover, or nothing could be read."""
+def _percents_on_cells(rate: list[list[float]], most: float, columns: int) -> list[dict[str, Any]]:
     return [
         {
             "text": f"{100 * value:.0f}",
@@ -354,37 +374,13 @@ def _written(rate: list[list[float]], most: float, columns: int) -> list[dict[st
     ]
 
 
-def _cell_told(row: Any, name: str, column: str, between: str) -> str:
-    if row is None:
-        return safe_lines([f"{label(name)}, {between} {label(column)}", "nobody, or too few"])
-    lines = [
-        f"{label(name)}, {between} {label(column)}",
-        many(row),
-        f"95% interval {percent(row.low)} to {percent(row.high)}",
-    ]
-    wait = getattr(row, "median_seconds", float("nan"))
-    lift = getattr(row, "lift", float("nan"))
-    if lift == lift:
-        lines.append(f"both: {count(row.both)}, {lift:.2f} times as many as by chance")
-    return safe_lines([*lines, *waited(wait)])
+# Bars with their words beside them
 
-
-# ──── figures.journeys
-#
-# Paths, orders and distances as bars with their words beside them.
-
-
-MOST_BARS: Final = 12
-
-
-MOST_PAIRS: Final = 20
-
-
-_HEADING: Final = 96
-
-
-# In pixels: the names of the rows, and a letter of a heading.
-_MARGIN, _LETTER = 110, 7
+_MOST_PATHS: Final = 12
+_MOST_PAIRS: Final = 20
+_HEADING_LETTERS: Final = 96
+_MARGIN_WIDTH, _LETTER_WIDTH = 110, 7
+"""In pixels: the names of the rows, and a letter of a heading."""
 
 
 def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) -> go.Figure:
@@ -393,7 +389,8 @@ def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) 
     Parameters
     ----------
     table : a row per path: ``events, count, lines, share, share_low, share_high, k, n, rate, low,
-        high``. to : the event; None: nothing about conversion.
+        high``.
+    to : the event; None: nothing about conversion.
 
     Examples
     --------
@@ -406,27 +403,27 @@ def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) 
     """
     if not len(table):
         return empty("No path of enough people to show.", title=title)
-    blocks, alt = [], []
-    for row in records(table.head(MOST_BARS)):
+    blocks, captions = [], []
+    for row in records(table.head(_MOST_PATHS)):
         name = " → ".join(label(event) for event in row.events) or "(start)"
-        taken = share(row.count, row.lines, row.share)
-        told = [name, taken, _interval(row.share_low, row.share_high)]
-        bars = [Bar("took it", row.share, row.share_low, row.share_high, taken, told)]
-        said = f"{name}: {taken}"
+        took = share(row.count, row.lines, row.share)
+        hover = [name, took, _interval(row.share_low, row.share_high)]
+        bars = [Bar("took it", row.share, row.share_low, row.share_high, took, hover)]
+        caption = f"{name}: {took}"
         if to is not None:
             hidden = row.rate != row.rate
-            came = TOO_FEW if hidden else share(row.k, row.n, row.rate)
-            interval = [] if hidden else [_interval(row.low, row.high)]
-            told = [f"{name}, then {label(to)}", came, *interval]
-            bars.append(Bar(f"→ {label(to)}", row.rate, row.low, row.high, came, told))
+            came = TOO_FEW if hidden else _share(row)
+            hover = [f"{name}, then {label(to)}", came]
+            hover += [] if hidden else [_interval(row.low, row.high)]
+            bars.append(Bar(f"→ {label(to)}", row.rate, row.low, row.high, came, hover))
             ended = f"came to {label(to)}: {came}" if hidden else f"{came} came to {label(to)}"
-            said += f"; of those through it, {ended}"
-        blocks.append((short(name, _HEADING), bars))
-        alt.append(f"{said}.")
-    figure = _percents(blocks, alt, title)
+            caption += f"; of those through it, {ended}"
+        blocks.append((short(name, _HEADING_LETTERS), bars))
+        captions.append(f"{caption}.")
+    figure = _percent_bars(blocks, captions, title)
     # On a phone it is scrolled: where a way ends is what it is about.
     longest = max(len(heading) for heading, _ in blocks)
-    figure.layout.meta = {**figure.layout.meta, "room": _MARGIN + _LETTER * longest}
+    figure.layout.meta = {**figure.layout.meta, "room": _MARGIN_WIDTH + _LETTER_WIDTH * longest}
     return figure
 
 
@@ -445,19 +442,18 @@ def order_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     >>> order_bars(table).layout.meta["alt"]
     'Video before Buy: 75.0% (30 of 40).'
     """
-    known = table.dropna(subset=["rate"]).head(MOST_PAIRS)
+    known = table.dropna(subset=["rate"]).head(_MOST_PAIRS)
     if not len(known):
         return empty("No pair of events with enough people to show.", title=title)
-    blocks, alt = [], []
+    blocks, captions = [], []
     for row in records(known):
         name = f"{label(row.a)} before {label(row.b)}"
-        many = share(row.k, row.n, row.rate)
         lift = f"together {row.lift:.2f} times as often as by chance"
-        told = [name, many, _interval(row.low, row.high), lift, f"q = {row.q_value:.2g}"]
-        words = f"{many} · together {row.lift:.2f}×"
-        blocks.append((name, [Bar("", row.rate, row.low, row.high, words, told)]))
-        alt.append(f"{name}: {many}.")
-    return _percents(blocks, alt, title)
+        hover = [name, _share(row), _interval(row.low, row.high), lift, f"q = {row.q_value:.2g}"]
+        words = f"{_share(row)} · together {row.lift:.2f}×"
+        blocks.append((name, [Bar("", row.rate, row.low, row.high, words, hover)]))
+        captions.append(f"{name}: {_share(row)}.")
+    return _percent_bars(blocks, captions, title)
 
 
 def distance_bars(table: pd.DataFrame, *, macro: str, title: str | None = None) -> go.Figure:
@@ -485,42 +481,46 @@ milestone.'
     known = table.dropna(subset=["coverage", "median_steps"])
     if not len(known):
         return empty("Too few converted to show how far events lie from it.", title=title)
-    blocks, alt = _in_all(records(known)[0], label(macro))
+    first = records(known)[0]
+    in_all = f"{share(first.k_all, first.n_all, first.rate_all)} come to {label(macro)}"
+    blocks = [("In all", [_bar_in_all(first, in_all)])]
+    captions = [f"In all, {in_all}."]
     for row in records(known):
         steps = f"{row.median_steps:.1f}".removesuffix(".0")
         away = f"{steps} step{'' if steps == '1' else 's'}"
         away += f" and {human_duration(row.median_seconds * US_PER_SECOND)}"
         name = f"{label(row.event)} ({row.role})"
-        did, came = share(row.k, row.converters, row.coverage), share(row.k, row.n, row.rate)
-        told = [name, f"done before by {did} of those who convert"]
-        ends = (row.coverage_low, row.coverage_high)
-        one = Bar("did it before", row.coverage, *ends, did, [*told, _interval(*ends)])
-        told = [name, f"{came} convert after it", _interval(row.low, row.high)]
-        two = Bar("convert after", row.rate, row.low, row.high, came, told)
+        did, came = share(row.k, row.converters, row.coverage), _share(row)
+        limits = (row.coverage_low, row.coverage_high)
+        hover = [name, f"done before by {did} of those who convert", _interval(*limits)]
+        did_it = Bar("did it before", row.coverage, *limits, did, hover)
+        hover = [name, f"{came} convert after it", _interval(row.low, row.high)]
+        convert = Bar("convert after", row.rate, row.low, row.high, came, hover)
         verdict = f" · {row.behaves}" if row.role == "milestone" else ""
-        blocks.append((f"{name} · {away} before{verdict}", [one, two]))
-        alt.append(
+        blocks.append((f"{name} · {away} before{verdict}", [did_it, convert]))
+        captions.append(
             f"{name}, {away} before {label(macro)}: done before by {did} of those who convert; "
             f"{came} convert after it; {row.behaves}."
         )
-    return _percents(blocks, alt, title)
+    return _percent_bars(blocks, captions, title)
 
 
-def _in_all(row: Any, macro: str) -> tuple[list[tuple[str, list[Bar]]], list[str]]:
-    """What every share of those who convert is held against."""
-    many = share(row.k_all, row.n_all, row.rate_all)
-    told = [f"{many} come to {macro}", _interval(row.low_all, row.high_all)]
-    bar = Bar("convert", row.rate_all, row.low_all, row.high_all, many, told)
-    return [("In all", [bar])], [f"In all, {many} come to {macro}."]
+def _bar_in_all(row: Any, in_all: str) -> Bar:
+    """The share that converts in all, which every share that converts is held against."""
+    words = share(row.k_all, row.n_all, row.rate_all)
+    hover = [in_all, _interval(row.low_all, row.high_all)]
+    return Bar("convert", row.rate_all, row.low_all, row.high_all, words, hover)
 
 
-def _percents(blocks: list[tuple[str, list[Bar]]], alt: list[str], title: str | None) -> go.Figure:
+def _percent_bars(
+    blocks: list[tuple[str, list[Bar]]], captions: list[str], title: str | None
+) -> go.Figure:
     highs = [bar.high for _, bars in blocks for bar in bars if bar.high == bar.high]
     upper = max(highs, default=1.0)
     # Room for the words behind the longest whisker.
     axis: dict[str, Any] = percent_axis(min(1.0, max(upper, 0.01)))
     axis |= {"range": [0, max(upper, 0.01) * 1.7]}
-    return bars_under_headings(blocks, axis, alt=" ".join(alt), title=title)
+    return bars_under_headings(blocks, axis, alt=" ".join(captions), title=title)
 
 
 def _interval(low: float, high: float) -> str:

@@ -1,8 +1,14 @@
-"""What comes right after what? Every pair of events, how often, how long, with how many people.
+"""What comes right after each event, and where are people after one step, two steps, ten?
 
-A row of the answer says which share of an event's departures went to the next one; a line's end is
-a departure, too, so the shares of an event add up to one. It says nothing about why: a page that
-most leave may be the last one anybody needs.
+`transitions` counts every pair of neighbors in the sequences: which share of an event's departures
+went to the next one, how soon, and with how many people. The end of a sequence is a departure, too,
+so the shares of an event add up to one.
+
+`step_matrix` has a share per position. Position 0 is the first event of a sequence, or the first
+event of a given name. Sequences that are over stand under ``(end)``, those that had not begun under
+``(not yet)``, so the shares of every position have the same denominator and add up to one.
+
+Neither says why: a page that most people leave may be the last one anybody needs.
 """
 
 from __future__ import annotations
@@ -14,13 +20,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result
+from analysis.core.result import Result, small, suppress
 from analysis.core.schema import SESSION, US_PER_SECOND, human_duration
 from analysis.core.wording import count, estimate
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
-from analysis.journeys import kernels as passes
+from analysis.journeys import kernels
 from analysis.journeys.figures import position_map, transition_flows, transition_map
 from analysis.journeys.sequences import (
     DEPENDENT,
@@ -28,19 +34,18 @@ from analysis.journeys.sequences import (
     NOT_YET,
     START,
     Entered,
-    Groups,
-    begun,
-    check,
-    grouped,
-    over_lines,
+    EventGroups,
+    check_arguments,
+    entered_as_text,
+    entered_in,
+    event_groups,
+    map_sequences,
     session_codes,
-    told,
     unit_word,
 )
-from analysis.statistics.rates import wilson
+from analysis.statistics.rates import shares
 
-# ──── journey_flows
-
+# What comes right after each event
 
 _REPEATED = (
     "One person's departures are counted as if independent: where few people make many of them, "
@@ -53,32 +58,32 @@ class TransitionsResult(Result):
     """The answer of `transitions`.
 
     ``table`` has a row per pair of events that occurs, most frequent first: ``event`` (``(start)``
-    for the beginning of a line), ``next_event`` (``(end)`` for its end), ``k`` transitions of
+    for the beginning of a sequence), ``next_event`` (``(end)`` for its end), ``k`` transitions of
     ``n`` departures from the event, ``rate, low, high``, ``users`` with at least one (NaN for
     ends), and ``median_seconds`` between the two. The rows of an event add up to its departures.
-    Of a transition of few people only the names are told.
+    A transition of few people has its names only; its numbers are NaN.
     """
 
     within: str
 
     def sentence(self) -> str:
-        """The most frequent transition between two events, and where most lines end."""
+        """The most frequent transition between two events, and where most sequences end."""
         known = self.table.dropna(subset=["k"])
         inner = known[(known["event"] != START) & (known["next_event"] != END)]
         ends = known[known["next_event"] == END]
-        said = []
+        parts = []
         if len(inner):
             top = inner.iloc[0]
-            wait = top["median_seconds"]
-            after = "" if pd.isna(wait) else f", in the median {_soon(wait)}"
-            said.append(
+            wait = top["median_seconds"] * US_PER_SECOND
+            after = "" if pd.isna(wait) else f", in the median {human_duration(wait)} later"
+            parts.append(
                 f"Most often {top['next_event']} follows {top['event']}: {estimate(top)} of its "
                 f"departures{after}."
             )
         if len(ends):
             top = ends.iloc[0]
-            said.append(f"Most {unit_word(self.within)} end with {top['event']}: {estimate(top)}.")
-        return " ".join(said) or "No transition of enough people to tell."
+            parts.append(f"Most {unit_word(self.within)} end with {top['event']}: {estimate(top)}.")
+        return " ".join(parts) or "No transition of enough people to tell."
 
     def figure(self) -> Any:
         """The largest flows from event to event."""
@@ -102,15 +107,15 @@ def transitions(
 
     Parameters
     ----------
-    within : ``"session"`` or ``"user"``: where a line of events begins and ends. Rows without a
-        session are in no line of sessions.
+    within : ``"session"`` or ``"user"``: where a sequence of events begins and ends. Rows without
+        a session are in no sequence of sessions.
     top : how many event names to keep; the others become ``"(other)"``.
-    gaps : with the median time between the two events; without, it is NaN and the answer comes
-        in half the time or less.
-    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+    gaps : give the median time between the two events. Without it that is NaN, and the answer
+        takes half the time or less.
+    entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
     min_cell : transitions of fewer people than this are hidden. Without `gaps` people are not
-        counted (``users`` is NaN), and it is transitions that must be as many.
+        counted (``users`` is NaN), and transitions of fewer than this many times are hidden.
 
     Returns
     -------
@@ -140,23 +145,23 @@ def transitions(
     2      (end)  1.0  2.0   0.5             NaN
     3        buy  1.0  2.0   0.5           300.0
     """
-    check(log, "transitions", within, top=top, min_cell=min_cell)
-    log = begun(log, "transitions", within, entered)
-    groups = grouped(log, top)
-    counts = parallel.map_shards(log.shards, lambda shard: _counts(shard, groups, within))
+    check_arguments(log, "transitions", within, top=top, min_cell=min_cell)
+    log = entered_in(log, "transitions", within, entered)
+    groups = event_groups(log, top)
+    counts = parallel.map_shards(log.shards, lambda shard: _shard_counts(shard, groups, within))
     total = np.sum(counts, axis=0)
     users = np.full(total.shape, np.nan)
     medians = np.full((len(groups.names),) * 2, np.nan)
     if gaps:
-        users, medians = _gaps(log, groups, within, counts)
-    table = _table(groups.names, total, users, medians)
-    few = (table["users"].fillna(table["k"]) < min_cell).to_numpy()
-    table.loc[few, ["k", "n", "rate", "low", "high", "users", "median_seconds"]] = np.nan
-    said = [_REPEATED]
-    if few.any():
-        said.append(
+        users, medians = _users_and_medians(log, groups, within, counts)
+    table = _transitions_table(groups.names, total, users, medians)
+    hidden = small(table["users"].fillna(table["k"]), min_cell)
+    table.loc[hidden, ["k", "n", "rate", "low", "high", "users", "median_seconds"]] = np.nan
+    caveats = [_REPEATED]
+    if hidden.any():
+        caveats.append(
             f"Hidden, of fewer than {min_cell} {'people' if gaps else 'transitions'}: "
-            f"{count(int(few.sum()))} of {count(len(table))} pairs."
+            f"{count(int(hidden.sum()))} of {count(len(table))} pairs."
         )
     return TransitionsResult(
         table=table,
@@ -164,23 +169,29 @@ def transitions(
             "within": within,
             "top": top,
             "gaps": gaps,
-            "entered": told(entered),
+            "entered": entered_as_text(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *look_ahead_warnings(log)),
+        warnings=(*caveats, *look_ahead_warnings(log)),
         within=within,
     )
 
 
-def _counts(shard: Shard, groups: Groups, within: str) -> np.ndarray:
+def _shard_counts(shard: Shard, groups: EventGroups, within: str) -> np.ndarray:
     codes, sessions = session_codes(shard, within)
-    return passes.counts(shard.event, codes, sessions, shard.offsets, groups.lut, len(groups.names))
+    size = len(groups.names)
+    return kernels.transition_counts(shard.event, codes, sessions, shard.offsets, groups.lut, size)
 
 
-def _gaps(
-    log: EventLog, groups: Groups, within: str, counts: list[np.ndarray]
+def _users_and_medians(
+    log: EventLog, groups: EventGroups, within: str, counts: list[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """People by pair, lines' ends unknown (NaN), and exact median seconds by pair of events."""
+    """People by pair, and the exact median seconds by pair of events.
+
+    Parameters
+    ----------
+    counts : transitions by pair in each shard, so that each shard's gaps can be stored by pair.
+    """
     size = len(groups.names)
 
     def measure(part: tuple[Shard, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -188,67 +199,45 @@ def _gaps(
         codes, sessions = session_codes(shard, within)
         ends = np.cumsum(own[:-1].ravel())
         place = (ends - own[:-1].ravel()).reshape(size, size)
-        users, found = passes.gaps(
+        users, gaps = kernels.transition_gaps(
             shard.time, shard.event, codes, sessions, shard.offsets, groups.lut, size, place
         )
-        return users, found, ends
+        return users, gaps, ends
 
     parts = parallel.map_shards(list(zip(log.shards, counts, strict=True)), measure)
 
     def median(pair: int) -> float:
-        own = [found[ends[pair - 1] if pair else 0 : ends[pair]] for _, found, ends in parts]
-        return _median(np.concatenate(own))
+        own = [gaps[ends[pair - 1] if pair else 0 : ends[pair]] for _, gaps, ends in parts]
+        waits = np.concatenate(own)
+        return float(np.median(waits)) / US_PER_SECOND if len(waits) else np.nan
 
     medians = np.array(parallel.map_shards(range(size * size), median)).reshape(size, size)
     return np.sum([users for users, _, _ in parts], axis=0).astype(float), medians
 
 
-def _median(waits: np.ndarray) -> float:
-    return float(np.median(waits)) / US_PER_SECOND if len(waits) else np.nan
-
-
-def _table(
+def _transitions_table(
     names: tuple[str, ...], counts: np.ndarray, users: np.ndarray, medians: np.ndarray
 ) -> pd.DataFrame:
+    """A row per pair that occurs; a departure that no transition accounts for is an end."""
     size = len(names)
     departures = np.append(counts.sum(axis=0), counts[-1].sum())
     ends = departures - counts.sum(axis=1)
-    whole = np.column_stack([counts, ends])
-    people = np.column_stack([users, np.full(size + 1, np.nan)])
-    waits = np.full(whole.shape, np.nan)
+    with_ends = np.column_stack([counts, ends])
+    users = np.column_stack([users, np.full(size + 1, np.nan)])
+    waits = np.full(with_ends.shape, np.nan)
     waits[:size, :size] = medians
-    source, target = np.nonzero(whole)
-    k, n = whole[source, target].astype(float), departures[source].astype(float)
-    low, high = wilson(k, n)
-    table = pd.DataFrame(
-        {
-            "event": np.array([*names, START], object)[source],
-            "next_event": np.array([*names, END], object)[target],
-            "k": k,
-            "n": n,
-            "rate": k / n,
-            "low": low,
-            "high": high,
-            "users": people[source, target],
-            "median_seconds": waits[source, target],
-        }
-    ).astype({"event": "str", "next_event": "str"})
+    source, target = np.nonzero(with_ends)
+    table = shares(with_ends[source, target], departures[source])
+    table.insert(0, "event", np.array([*names, START], object)[source])
+    table.insert(1, "next_event", np.array([*names, END], object)[target])
+    table["users"] = users[source, target]
+    table["median_seconds"] = waits[source, target]
+    table = table.astype({"event": "str", "next_event": "str", "k": float, "n": float})
     order = ["k", "event", "next_event"]
     return table.sort_values(order, ascending=[False, True, True], ignore_index=True)
 
 
-def _soon(seconds: float) -> str:
-    return f"{human_duration(seconds * US_PER_SECOND)} later"
-
-
-# ──── journey_steps
-#
-# Where are people after one step, two steps, ten? Shares by position, and back from an event.
-#
-# Position 0 is a line's first event, or the first event that is named. Who is no longer there
-# stands
-# under ``(end)``, who was not yet there under ``(not yet)``, so every position adds up to one and
-# its shares have the same denominator.
+# Where people are, step by step
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -257,8 +246,8 @@ class StepMatrixResult(Result):
 
     ``table`` has a row per position and event that occurs there: ``direction`` (``"from"`` the
     start, ``"to"`` an event), ``position`` (0 at the start or the event, negative before it),
-    ``event`` (``(end)``: the line is over, ``(not yet)``: it had not begun), ``k`` of ``n`` lines,
-    ``rate, low, high``. What is about few lines is NaN.
+    ``event`` (``(end)``: the sequence is over, ``(not yet)``: it had not begun), ``k`` of ``n``
+    sequences, ``rate, low, high``. Numbers of few sequences are NaN.
     """
 
     within: str
@@ -266,16 +255,16 @@ class StepMatrixResult(Result):
 
     def sentence(self) -> str:
         """Where most are one step after the start, and one step before the event."""
-        said = []
+        parts = []
         after = self._most("from", 1)
         if after is not None:
             start = self.anchors[0] or f"the first event of their {unit_word(self.within)}"
-            said.append(f"One step after {start} most are at {after['event']}: {estimate(after)}.")
+            parts.append(f"One step after {start} most are at {after['event']}: {estimate(after)}.")
         before = self._most("to", -1)
         if before is not None:
             at = f"One step before {self.anchors[1]} most are at {before['event']}"
-            said.append(f"{at}: {estimate(before)}.")
-        return " ".join(said) or "Too few lines to tell."
+            parts.append(f"{at}: {estimate(before)}.")
+        return " ".join(parts) or "Too few lines to tell."
 
     def matrix(self, direction: str = "from") -> pd.DataFrame:
         """The shares as a matrix: a row per event, a column per position."""
@@ -287,9 +276,8 @@ class StepMatrixResult(Result):
         return position_map(self.table, names=self.anchors)
 
     def _most(self, direction: str, position: int) -> Any:
-        own = self.table[
-            (self.table["direction"] == direction) & (self.table["position"] == position)
-        ].dropna(subset=["k"])
+        here = (self.table["direction"] == direction) & (self.table["position"] == position)
+        own = self.table[here].dropna(subset=["k"])
         return None if not len(own) else own.iloc[int(own["k"].to_numpy().argmax())]
 
 
@@ -308,14 +296,18 @@ def step_matrix(
 
     Parameters
     ----------
-    start : count from the first such event of each line; default: from its first event.
+    start : count from the first such event of each sequence; default: from its first event.
     to : count back from the first such event, too.
     steps : how many positions each way.
-    within : ``"session"`` or ``"user"``: what makes a line.
+    within : ``"session"`` or ``"user"``: what makes a sequence.
     top : how many event names to keep; the others become ``"(other)"``.
-    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+    entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : counts of fewer lines than this are hidden.
+    min_cell : counts of fewer sequences than this are hidden.
+
+    Returns
+    -------
+    StepMatrixResult
 
     Raises
     ------
@@ -326,8 +318,8 @@ def step_matrix(
 
     Notes
     -----
-    The step matrix of click-stream analysis: ``rate = k / n`` with n the lines that have the start
-    (or the event), the same at every position; Wilson's interval.
+    The step matrix of click-stream analysis: ``rate = k / n`` with n the sequences that have the
+    start (or the event), the same at every position; Wilson's interval.
 
     Examples
     --------
@@ -340,24 +332,25 @@ def step_matrix(
     1         1  (end)  1.0  2.0   0.5
     2         1    buy  1.0  2.0   0.5
     """
-    check(log, "step_matrix", within, steps=steps, top=top, min_cell=min_cell)
-    log = begun(log, "step_matrix", within, entered)
-    named = [
+    check_arguments(log, "step_matrix", within, steps=steps, top=top, min_cell=min_cell)
+    log = entered_in(log, "step_matrix", within, entered)
+    named = [event for event in dict.fromkeys((start, to)) if event]
+    for event in named:
         checks.event_name("step_matrix", log, event)
-        for event in dict.fromkeys((start, to))
-        if event
-    ]
-    groups = grouped(log, top, named)
-    tables = [_rows(log, groups, within, (start, steps, False))]
+    groups = event_groups(log, top, named)
+    tables = [_positions_table(log, groups, within, start, steps, back=False)]
     if to is not None:
-        tables.append(_rows(log, groups, within, (to, steps, True)))
-    table = pd.concat(tables, ignore_index=True)
-    few = (table["k"] < min_cell).to_numpy()
-    table.loc[few, ["k", "rate", "low", "high"]] = np.nan
-    said = [DEPENDENT] if within == SESSION else []
-    if few.any():
-        many = f"{count(int(few.sum()))} of {count(len(table))} cells"
-        said.append(f"Hidden, of fewer than {min_cell} {unit_word(within)} each: {many}.")
+        tables.append(_positions_table(log, groups, within, to, steps, back=True))
+    table, hidden = suppress(
+        pd.concat(tables, ignore_index=True),
+        min_cell=min_cell,
+        counts=["k"],
+        columns=["k", "rate", "low", "high"],
+    )
+    caveats = [DEPENDENT] if within == SESSION else []
+    if hidden.any():
+        many = f"{count(int(hidden.sum()))} of {count(len(table))} cells"
+        caveats.append(f"Hidden, of fewer than {min_cell} {unit_word(within)} each: {many}.")
     return StepMatrixResult(
         table=table,
         parameters={
@@ -366,43 +359,35 @@ def step_matrix(
             "steps": steps,
             "within": within,
             "top": top,
-            "entered": told(entered),
+            "entered": entered_as_text(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *look_ahead_warnings(log)),
+        warnings=(*caveats, *look_ahead_warnings(log)),
         within=within,
         anchors=(start or "", to),
     )
 
 
-def _rows(
-    log: EventLog, groups: Groups, within: str, asked: tuple[str | None, int, bool]
+def _positions_table(
+    log: EventLog, groups: EventGroups, within: str, event: str | None, steps: int, *, back: bool
 ) -> pd.DataFrame:
-    """One direction: (event to count from, steps, back)."""
-    event, steps, back = asked
+    """The rows of one direction, counted from an event (None: from the beginning)."""
     anchor = -1 if event is None else groups.code(event)
-    parts = over_lines(
+    size = len(groups.names)
+    parts = map_sequences(
         log,
         groups,
         within,
-        lambda own: passes.positions(own.codes, own.starts, len(groups.names), anchor, steps, back),
+        lambda own: kernels.positions(own.codes, own.starts, size, anchor, steps, back),
     )
     counts = np.sum([cells for cells, _ in parts], axis=0)
-    n = sum(units for _, units in parts)
+    anchored = sum(number for _, number in parts)
     position, code = np.nonzero(counts)
-    k = counts[position, code].astype(float)
-    low, high = wilson(k, np.full(len(k), n))
-    table = pd.DataFrame(
-        {
-            "direction": "to" if back else "from",
-            "position": -position if back else position,
-            "event": np.array([*groups.names, NOT_YET if back else END], object)[code],
-            "k": k,
-            "n": float(n),
-            "rate": k / n if n else k,
-            "low": low,
-            "high": high,
-        }
-    ).astype({"event": "str", "direction": "str"})
+    names = np.array([*groups.names, NOT_YET if back else END], object)
+    table = shares(counts[position, code], anchored)
+    table.insert(0, "direction", "to" if back else "from")
+    table.insert(1, "position", -position if back else position)
+    table.insert(2, "event", names[code])
+    table = table.astype({"direction": "str", "event": "str", "k": float, "n": float})
     order = ["position", "k", "event"]
     return table.sort_values(order, ascending=[True, False, True], ignore_index=True)

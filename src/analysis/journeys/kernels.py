@@ -1,8 +1,13 @@
-"""Journeys as lines of rows: where a unit is at each position, which sequences it goes through.
+"""Compiled loops over sequences: what follows what, where, which paths, which order, how far?
 
-`lines` puts the rows of each unit (a session, a user) behind one another; the other passes read
-those lines and need no sessions. A sequence of events is a number: its events are the digits, to
-the base `groups` + 2, with 0 for nothing and `groups` + 1 for the beginning of a line.
+`sequences` puts the rows of each unit (a session, a user) behind one another. The two kernels of
+transitions read the rows themselves, and so need no copy of them. All others read the output of
+`sequences`: ``codes`` (the group of each row, from 0 to ``groups`` − 1), ``times`` in microseconds,
+and ``starts`` (where each sequence begins in them, and the end of the last). Every sequence has at
+least one row.
+
+A path is one whole number: its events are the digits to the base ``groups`` + 2, with 0 for nothing
+and ``groups`` + 1 for the beginning of a sequence.
 """
 
 from __future__ import annotations
@@ -10,22 +15,20 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-# ──── passes.paths
-
 
 @nb.njit(cache=True, nogil=True)
-def lines(event, session, offsets, lut):
+def sequences(event, session, offsets, lut):
     """The rows of each unit, behind one another, in the order of time and arrival.
 
     Parameters
     ----------
-    session : codes, −1 is none (the row is left out); empty: a user's rows are one line.
+    session : codes, −1 is none (the row is left out); empty: a user's rows are one sequence.
     lut : group of each event code; −1 leaves the row out.
 
     Returns
     -------
-    (rows, starts, users) : row numbers; where each line starts in them, and their end; each
-        line's user. Lines of one user are in the order of their first row.
+    (rows, starts, users) : row numbers; where each sequence starts in them, and their end; each
+        sequence's user. Sequences of one user are in the order of their first row.
     """
     rows = np.empty(event.size, np.int64)
     starts = np.empty(event.size + 1, np.int64)
@@ -73,221 +76,15 @@ def lines(event, session, offsets, lut):
 
 
 @nb.njit(cache=True, nogil=True)
-def collapsed(codes, starts):
-    """The lines with each run of one code made one: (places kept, new starts)."""
-    kept = np.empty(codes.size, np.int64)
-    out = np.empty(starts.size, np.int64)
-    m = 0
-    for u in range(starts.size - 1):
-        out[u] = m
-        for i in range(starts[u], starts[u + 1]):
-            if i == starts[u] or codes[i] != codes[i - 1]:
-                kept[m] = i
-                m += 1
-    out[starts.size - 1] = m
-    return kept[:m].copy(), out
-
-
-@nb.njit(cache=True, nogil=True)
-def positions(codes, starts, groups, anchor, steps, back):
-    """How many units are where, counted from an event on or back from it?
-
-    Parameters
-    ----------
-    codes : groups of the lines' rows. anchor : the group to count from, its first row in a line;
-        −1: the line's first row. back : count back from the anchor.
-
-    Returns
-    -------
-    (counts, units) : int64 (steps + 1, groups + 1): units by distance from the anchor and group;
-        the last column is for lines that are over, or had not begun. units: those with an anchor.
-    """
-    counts = np.zeros((steps + 1, groups + 1), np.int64)
-    units = 0
-    for u in range(starts.size - 1):
-        at = starts[u]
-        while anchor >= 0 and at < starts[u + 1] and codes[at] != anchor:
-            at += 1
-        if at == starts[u + 1]:
-            continue
-        units += 1
-        for k in range(steps + 1):
-            i = at - k if back else at + k
-            inside = starts[u] <= i < starts[u + 1]
-            counts[k, codes[i] if inside else groups] += 1
-    return counts, units
-
-
-@nb.njit(cache=True, nogil=True)
-def _bounds(codes, first, last, start, to):
-    """Where a line is looked at from, where it reaches `to` (or its end), and whether it does."""
-    at = first
-    while start >= 0 and at < last and codes[at] != start:
-        at += 1
-    end = at + 1 if start >= 0 else at
-    end = min(end, last)
-    while end < last and codes[end] != to:
-        end += 1
-    return at, end, end < last
-
-
-@nb.njit(cache=True, nogil=True)
-def _next(key, code, number, length, base, forward):
-    """The sequence with one event more; backward it forgets what lies too far back."""
-    if forward:
-        return key * base + code + 1 if number < length else key
-    return (key % base ** (length - 1)) * base + code + 1
-
-
-@nb.njit(cache=True, nogil=True)
-def whole(codes, starts, groups, start, to, length, forward):
-    """The sequence of each unit: from its beginning on, or right before it reaches `to`.
-
-    Parameters
-    ----------
-    start : the group whose first row begins the journey; −1: the line's first row. to : the group
-        that ends it, not part of the sequence; −1: none. forward : the first `length` events from
-        the beginning; else the last `length` before `to`, of the lines that reach it.
-
-    Returns
-    -------
-    int64 array, a key per line; −1 for a line without the start, or, backward, that never
-    reaches `to`.
-    """
-    base = np.int64(groups + 2)
-    out = np.full(starts.size - 1, -1, np.int64)
-    for u in range(starts.size - 1):
-        at, end, reached = _bounds(codes, starts[u], starts[u + 1], start, to)
-        if (start >= 0 and at == starts[u + 1]) or not (forward or reached):
-            continue
-        key = np.int64(0) if forward else np.int64(groups + 1)
-        for i in range(at, end):
-            key = _next(key, codes[i], i - at, length, base, forward)
-        out[u] = key
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def through(codes, starts, groups, start, to, length, forward, wanted):
-    """How many units go through each wanted sequence, and how many of them then reach `to`?
-
-    Parameters
-    ----------
-    wanted : keys in ascending order. The others are those of `whole`.
-
-    Returns
-    -------
-    int64 (wanted, 2) : units that went through it before `to`, and those that reached `to`.
-    """
-    base = np.int64(groups + 2)
-    out = np.zeros((wanted.size, 2), np.int64)
-    seen = np.full(wanted.size, -1, np.int64)
-    for u in range(starts.size - 1):
-        at, end, reached = _bounds(codes, starts[u], starts[u + 1], start, to)
-        if start >= 0 and at == starts[u + 1]:
-            continue
-        key = np.int64(0) if forward else np.int64(groups + 1)
-        # The beginning itself is a sequence, too: backward always, forward of no event at all.
-        for i in range(at - 1, end):
-            if i >= at:
-                if forward and i - at >= length:
-                    break
-                key = _next(key, codes[i], i - at, length, base, forward)
-            k = np.searchsorted(wanted, key)
-            if k < wanted.size and wanted[k] == key and seen[k] != u:
-                seen[k] = u
-                out[k, 0] += 1
-                out[k, 1] += reached
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def orders(codes, times, starts, groups):
-    """Which of two groups comes first, among the units that have both?
-
-    Returns
-    -------
-    (has, first, same) : int64 (groups,): units with the group; (groups, groups): units in which
-        the row's group first occurs strictly before the column's; and at the same instant.
-    """
-    has = np.zeros(groups, np.int64)
-    first = np.zeros((groups, groups), np.int64)
-    same = np.zeros((groups, groups), np.int64)
-    seen = np.full(groups, -1, np.int64)
-    own = np.empty(groups, np.int64)
-    at = np.empty(groups, np.int64)
-    for u in range(starts.size - 1):
-        known = 0
-        for i in range(starts[u], starts[u + 1]):
-            g = codes[i]
-            if seen[g] == u:
-                continue
-            seen[g] = u
-            has[g] += 1
-            for k in range(known):
-                if at[k] < times[i]:
-                    first[own[k], g] += 1
-                else:
-                    same[own[k], g] += 1
-                    same[g, own[k]] += 1
-            own[known] = g
-            at[known] = times[i]
-            known += 1
-    return has, first, same
-
-
-@nb.njit(cache=True, nogil=True)
-def distances(codes, times, starts, groups, macro):
-    """From each group's last row before the first macro: how many rows and how long to it?
-
-    Returns
-    -------
-    (did, converted, before, steps, waits) : int64 (groups,): units that did it before any macro,
-        and those of them that did the macro later; then, for each such pair of unit and group,
-        the group, the rows to the macro (1: right before it) and the microseconds.
-    """
-    did = np.zeros(groups, np.int64)
-    converted = np.zeros(groups, np.int64)
-    total = 0
-    before = np.empty(codes.size, np.int64)
-    steps = np.empty(codes.size, np.int64)
-    waits = np.empty(codes.size, np.int64)
-    last = np.full(groups, -1, np.int64)
-    for u in range(starts.size - 1):
-        end = starts[u]
-        while end < starts[u + 1] and codes[end] != macro:
-            last[codes[end]] = end
-            end += 1
-        reached = end < starts[u + 1]
-        for g in range(groups):
-            if last[g] < starts[u] or g == macro:
-                continue
-            did[g] += 1
-            if reached:
-                converted[g] += 1
-                before[total] = g
-                steps[total] = end - last[g]
-                waits[total] = times[end] - times[last[g]]
-                total += 1
-    return did, converted, before[:total].copy(), steps[:total].copy(), waits[:total].copy()
-
-
-# ──── passes.transitions
-#
-# What comes right after what: one look at the rows, one cell per pair of events.
-#
-# A row's predecessor is the last shown row of its line: of its session, or of its user where the
-# session codes are empty. Sessions of one user may overlap (two devices at once), so the last row
-# of
-# each is remembered; that is only looked up where the session changes.
-
-
-@nb.njit(cache=True, nogil=True)
 def _walk(time, event, session, sessions, offsets, lut, groups, place, measured):
-    """Every row after its predecessor: counted, or measured where `measured` is set.
+    """Count every row with its predecessor, or measure the time between if `measured` is set.
 
-    One walk for both passes; the branch goes the same way for every row, so it costs nothing. (A
-    generator that both would go through is fifty times as slow.)
+    A row's predecessor is the last shown row of its session, or of its user where `session` is
+    empty. Sessions of one user may overlap (two devices at once), so the last row of each is
+    remembered; it is only looked up where the session changes.
+
+    One loop serves both kernels. The branch goes the same way for every row, so it costs nothing;
+    a generator that both went through would be fifty times as slow.
     """
     cells = np.zeros((groups + 1, groups), np.int64)
     seen = np.full((groups + 1, groups), -1, np.int64)
@@ -324,19 +121,19 @@ def _walk(time, event, session, sessions, offsets, lut, groups, place, measured)
 
 
 @nb.njit(cache=True, nogil=True)
-def counts(event, session, sessions, offsets, lut, groups):
+def transition_counts(event, session, sessions, offsets, lut, groups):
     """How often does each group of events follow each other?
 
     Parameters
     ----------
     session : codes below `sessions`, −1 is none (the row is left out); empty: a user's rows are
-        one line.
+        one sequence.
     lut : group of each event code; −1 leaves the row out, as it must for hidden rows.
 
     Returns
     -------
-    int64 (groups + 1, groups): transitions from a row's group to a column's; the last row is what
-    lines start with.
+    int64 (groups + 1, groups): transitions from a row's group to a column's; the last row counts
+    the groups that sequences start with.
     """
     none = np.empty(0, np.int64)
     place = np.empty((0, 0), np.int64)
@@ -344,17 +141,221 @@ def counts(event, session, sessions, offsets, lut, groups):
 
 
 @nb.njit(cache=True, nogil=True)
-def gaps(time, event, session, sessions, offsets, lut, groups, place):
+def transition_gaps(time, event, session, sessions, offsets, lut, groups, place):
     """How long does each transition take, and with how many people does it happen?
 
     Parameters
     ----------
     place : int64 (groups, groups), where the gaps of each pair start; it is moved to their ends.
-        The others are those of `counts`.
+        The other parameters are those of `transition_counts`.
 
     Returns
     -------
-    (users, gaps) : int64 (groups + 1, groups), users with at least one transition, as `counts` has
-        them; and the microseconds between the two events, by pair as `place` says.
+    (users, gaps) : int64 (groups + 1, groups), users with at least one transition, in the cells of
+        `transition_counts`; and the microseconds between the two events, by pair, from the places
+        in `place` on.
     """
     return _walk(time, event, session, sessions, offsets, lut, groups, place, True)
+
+
+@nb.njit(cache=True, nogil=True)
+def collapsed(codes, starts):
+    """Replace each run of one code by its first row: (places kept, new starts)."""
+    kept = np.empty(codes.size, np.int64)
+    out = np.empty(starts.size, np.int64)
+    m = 0
+    for u in range(starts.size - 1):
+        out[u] = m
+        for i in range(starts[u], starts[u + 1]):
+            if i == starts[u] or codes[i] != codes[i - 1]:
+                kept[m] = i
+                m += 1
+    out[starts.size - 1] = m
+    return kept[:m].copy(), out
+
+
+@nb.njit(cache=True, nogil=True)
+def positions(codes, starts, groups, anchor, steps, back):
+    """How many sequences are where, counted from an event on or back from it?
+
+    Parameters
+    ----------
+    anchor : the group to count from, at its first row in a sequence; −1: the sequence's first row.
+    back : count back from the anchor.
+
+    Returns
+    -------
+    (counts, anchored) : int64 (steps + 1, groups + 1), sequences by distance from the anchor and
+        group; the last column is for those that are over, or had not begun. Then how many have
+        the anchor.
+    """
+    counts = np.zeros((steps + 1, groups + 1), np.int64)
+    anchored = 0
+    for u in range(starts.size - 1):
+        at = starts[u]
+        while anchor >= 0 and at < starts[u + 1] and codes[at] != anchor:
+            at += 1
+        if at == starts[u + 1]:
+            continue
+        anchored += 1
+        for k in range(steps + 1):
+            i = at - k if back else at + k
+            inside = starts[u] <= i < starts[u + 1]
+            counts[k, codes[i] if inside else groups] += 1
+    return counts, anchored
+
+
+@nb.njit(cache=True, nogil=True)
+def _bounds(codes, first, last, start, to):
+    """Where a journey begins, where it reaches `to` (or the end), and whether it reaches it."""
+    at = first
+    while start >= 0 and at < last and codes[at] != start:
+        at += 1
+    end = at + 1 if start >= 0 else at
+    end = min(end, last)
+    while end < last and codes[end] != to:
+        end += 1
+    return at, end, end < last
+
+
+@nb.njit(cache=True, nogil=True)
+def _extended(key, code, number, length, base, forward):
+    """The path with one more event; backward, it drops the event that lies too far back."""
+    if forward:
+        return key * base + code + 1 if number < length else key
+    return (key % base ** (length - 1)) * base + code + 1
+
+
+@nb.njit(cache=True, nogil=True)
+def path_keys(codes, starts, groups, start, to, length, forward):
+    """Which path does each sequence take, from its beginning on or right before it reaches `to`?
+
+    Parameters
+    ----------
+    start : the group whose first row begins the journey; −1: the sequence's first row.
+    to : the group that ends it, not part of the path; −1: none.
+    forward : take the first `length` events from the beginning; else the last `length` before
+        `to`, of the sequences that reach it.
+
+    Returns
+    -------
+    int64 array, a path per sequence; −1 for a sequence without the start, or, backward, for one
+    that never reaches `to`.
+    """
+    base = np.int64(groups + 2)
+    out = np.full(starts.size - 1, -1, np.int64)
+    for u in range(starts.size - 1):
+        at, end, reached = _bounds(codes, starts[u], starts[u + 1], start, to)
+        if (start >= 0 and at == starts[u + 1]) or not (forward or reached):
+            continue
+        key = np.int64(0) if forward else np.int64(groups + 1)
+        for i in range(at, end):
+            key = _extended(key, codes[i], i - at, length, base, forward)
+        out[u] = key
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def path_counts(codes, starts, groups, start, to, length, forward, wanted):
+    """How many sequences go through each wanted path, and how many of them then reach `to`?
+
+    Parameters
+    ----------
+    wanted : paths in ascending order. The other parameters are those of `path_keys`.
+
+    Returns
+    -------
+    int64 (wanted, 2) : sequences that went through it before `to`, and those that reached `to`.
+    """
+    base = np.int64(groups + 2)
+    out = np.zeros((wanted.size, 2), np.int64)
+    seen = np.full(wanted.size, -1, np.int64)
+    for u in range(starts.size - 1):
+        at, end, reached = _bounds(codes, starts[u], starts[u + 1], start, to)
+        if start >= 0 and at == starts[u + 1]:
+            continue
+        key = np.int64(0) if forward else np.int64(groups + 1)
+        # The beginning alone is a path, too: backward as its own digit, forward as no event.
+        for i in range(at - 1, end):
+            if i >= at:
+                if forward and i - at >= length:
+                    break
+                key = _extended(key, codes[i], i - at, length, base, forward)
+            k = np.searchsorted(wanted, key)
+            if k < wanted.size and wanted[k] == key and seen[k] != u:
+                seen[k] = u
+                out[k, 0] += 1
+                out[k, 1] += reached
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def orders(codes, times, starts, groups):
+    """Which of two groups comes first, among the sequences that have both?
+
+    Returns
+    -------
+    (has, first, same) : int64 (groups,), sequences with the group; (groups, groups), sequences in
+        which the row's group first occurs strictly before the column's; and at the same instant.
+    """
+    has = np.zeros(groups, np.int64)
+    first = np.zeros((groups, groups), np.int64)
+    same = np.zeros((groups, groups), np.int64)
+    seen = np.full(groups, -1, np.int64)
+    own = np.empty(groups, np.int64)
+    at = np.empty(groups, np.int64)
+    for u in range(starts.size - 1):
+        known = 0
+        for i in range(starts[u], starts[u + 1]):
+            g = codes[i]
+            if seen[g] == u:
+                continue
+            seen[g] = u
+            has[g] += 1
+            for k in range(known):
+                if at[k] < times[i]:
+                    first[own[k], g] += 1
+                else:
+                    same[own[k], g] += 1
+                    same[g, own[k]] += 1
+            own[known] = g
+            at[known] = times[i]
+            known += 1
+    return has, first, same
+
+
+@nb.njit(cache=True, nogil=True)
+def distances(codes, times, starts, groups, macro):
+    """How many rows and how long is it from each group's last row to the first macro?
+
+    Returns
+    -------
+    (did, converted, before, steps, waits) : int64 (groups,), sequences that had the group before
+        any macro, and those of them that came to the macro later; then, for each such pair of
+        sequence and group: the group, the rows to the macro (1: right before it) and the
+        microseconds.
+    """
+    did = np.zeros(groups, np.int64)
+    converted = np.zeros(groups, np.int64)
+    total = 0
+    before = np.empty(codes.size, np.int64)
+    steps = np.empty(codes.size, np.int64)
+    waits = np.empty(codes.size, np.int64)
+    last = np.full(groups, -1, np.int64)
+    for u in range(starts.size - 1):
+        end = starts[u]
+        while end < starts[u + 1] and codes[end] != macro:
+            last[codes[end]] = end
+            end += 1
+        reached = end < starts[u + 1]
+        for g in range(groups):
+            if last[g] < starts[u] or g == macro:
+                continue
+            did[g] += 1
+            if reached:
+                converted[g] += 1
+                before[total] = g
+                steps[total] = end - last[g]
+                waits[total] = times[end] - times[last[g]]
+                total += 1
+    return did, converted, before[:total].copy(), steps[:total].copy(), waits[:total].copy()

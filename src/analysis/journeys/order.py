@@ -1,8 +1,9 @@
-"""Does A come before B, or B before A? Pairs of events, among the people who did both.
+"""Which of two events comes first, among the people who did both?
 
-Coming first is no reason for what follows. It is not even much of a sign where one event is far
-more frequent than the other: who browses every day has browsed before anything rare. So a pair
-says how many did each, and the warning says that an order is not an effect.
+This file refuses to say that the first event brings about the second. Coming first is not even much
+of a sign where one event is far more frequent than the other: a person who browses every day has
+browsed before anything rare. So every pair says how many did each event, and the caveat says that
+an order is not an effect.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result
-from analysis.core.schema import USER, UsageError
+from analysis.core.result import Result, suppress
+from analysis.core.schema import USER
 from analysis.core.wording import count, percent, share
 from analysis.eventlog.log import EventLog, look_ahead_warnings
-from analysis.journeys import kernels as passes
+from analysis.journeys import kernels
 from analysis.journeys.figures import order_bars, order_map
 from analysis.journeys.sequences import (
     Entered,
-    Groups,
-    begun,
-    check,
-    grouped,
-    over_lines,
-    told,
+    EventGroups,
+    check_arguments,
+    entered_as_text,
+    entered_in,
+    event_groups,
+    map_sequences,
     unit_word,
 )
-from analysis.statistics.rates import CONFIDENCE, judged, wilson
+from analysis.statistics.rates import CONFIDENCE, judged, ratio, wilson
 
 _NOT_CAUSED = (
     "An event that comes first does not cause the other by that: a frequent event comes before a "
@@ -43,11 +44,11 @@ class OrderResult(Result):
     """The answer of `event_order`.
 
     ``table`` has a row per pair of events, the clearest first: ``a`` comes before ``b`` in ``k``
-    of the ``n`` lines that have both at different instants: ``rate, low, high``; ``same_instant``
-    lines have both first at one instant. ``n_a, n_b, both`` of ``lines``: how many did each;
-    ``lift`` (how many times as often together as if they were independent) with ``lift_low,
-    lift_high``. ``p_value`` (sign test), ``q_value`` and ``clear`` are about the order. What is
-    about few lines is NaN.
+    of the ``n`` sequences that have both at different instants: ``rate, low, high``;
+    ``same_instant`` sequences have both first at one instant. ``n_a, n_b, both`` of ``lines``: how
+    many of all sequences have each event, and how many have both; ``lift`` (how many times as often
+    together as if they were independent) with ``lift_low, lift_high``. ``p_value`` (sign test),
+    ``q_value`` and ``clear`` are about the order. Numbers of few sequences are NaN.
     """
 
     within: str
@@ -56,14 +57,14 @@ class OrderResult(Result):
         """How many pairs have a clear order, and the clearest of them."""
         known = self.table[self.table["p_value"].notna()]
         found = known[known["clear"].astype(bool)]
-        who = unit_word(self.within)
         if not len(found):
             return f"None of {count(len(known))} pairs of events has a clear order."
         top = found.iloc[0]
         return (
             f"{count(len(found))} of {count(len(known))} pairs of events have a clear order. Most: "
             f"{top['a']} before {top['b']} in {share(top['k'], top['n'], top['rate'])} of the "
-            f"{who} that have both (95% interval {percent(top['low'])} to {percent(top['high'])})."
+            f"{unit_word(self.within)} that have both "
+            f"(95% interval {percent(top['low'])} to {percent(top['high'])})."
         )
 
     def matrix(self) -> pd.DataFrame:
@@ -77,7 +78,7 @@ class OrderResult(Result):
         return order_bars(self.table)
 
     def heat_map(self) -> Any:
-        """Every event against every other, as shares of those who did both."""
+        """Every event against every other, as shares of the sequences that have both."""
         return order_map(self.table)
 
 
@@ -96,13 +97,17 @@ def event_order(
     Parameters
     ----------
     about : an event: only its pairs; default: every pair.
-    within : ``"user"`` or ``"session"``: what makes a line. The test wants lines that are
+    within : ``"user"`` or ``"session"``: what makes a sequence. The test wants sequences that are
         independent of each other, as those of users are.
     top : how many event names to keep; the others become ``"(other)"``.
     most_false : the false discovery rate below which an order is called clear.
-    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+    entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : pairs that fewer lines have are hidden.
+    min_cell : pairs that fewer sequences have are hidden.
+
+    Returns
+    -------
+    OrderResult
 
     Raises
     ------
@@ -129,32 +134,24 @@ def event_order(
            a    b    k    n  lift
     0  video  buy  2.0  2.0   1.5
     """
-    check(log, "event_order", within, top=top, min_cell=min_cell)
-    log = begun(log, "event_order", within, entered)
-    if not 0 < most_false < 1:
-        raise UsageError(
-            f"event_order: most_false={most_false!r}. Allowed: a share between 0 and 1."
-        )
+    check_arguments(log, "event_order", within, top=top, min_cell=min_cell)
+    checks.share("event_order: most_false", most_false)
+    log = entered_in(log, "event_order", within, entered)
     keep = [] if about is None else [checks.event_name("event_order", log, about)]
-    groups = grouped(log, top, keep)
-    table = _table(groups, *_counted(log, groups, within))
+    table = _table(log, event_groups(log, top, keep), within)
     asked = table["both"] > 0
     if about is not None:
         asked &= (table["a"] == about) | (table["b"] == about)
     table = table[asked].reset_index(drop=True)
-    few = (table["both"] < min_cell).to_numpy()
-    numbers = [name for name in table if name not in ("a", "b", "n_a", "n_b", "lines")]
-    table.loc[few, numbers] = np.nan
-    for name in ("same_instant", "n_a", "n_b"):
-        table[name] = table[name].where((table[name] == 0) | (table[name] >= min_cell))
+    table, hidden = _hide_small(table, min_cell)
     table = judged(table, most_false)
-    strength = (table["rate"] - 0.5).abs().fillna(0)
-    order = np.lexsort((table["b"], table["a"], -strength, table["q_value"].fillna(2)))
-    said = [_NOT_CAUSED]
-    if few.any():
-        said.append(
+    clearness = (table["rate"] - 0.5).abs().fillna(0)
+    order = np.lexsort((table["b"], table["a"], -clearness, table["q_value"].fillna(2)))
+    caveats = [_NOT_CAUSED]
+    if hidden:
+        caveats.append(
             f"Hidden, of fewer than {min_cell} {unit_word(within)} with both events: "
-            f"{count(int(few.sum()))} pairs."
+            f"{count(hidden)} pairs."
         )
     return OrderResult(
         table=table.iloc[order].reset_index(drop=True),
@@ -163,65 +160,54 @@ def event_order(
             "within": within,
             "top": top,
             "most_false": most_false,
-            "entered": told(entered),
+            "entered": entered_as_text(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *look_ahead_warnings(log)),
+        warnings=(*caveats, *look_ahead_warnings(log)),
         within=within,
     )
 
 
-def _counted(
-    log: EventLog, groups: Groups, within: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def _table(log: EventLog, groups: EventGroups, within: str) -> pd.DataFrame:
+    """A row per pair of events; `a` is the one that comes first more often."""
     size = len(groups.names)
-    parts = over_lines(
+    parts = map_sequences(
         log,
         groups,
         within,
-        lambda own: (
-            *passes.orders(own.codes, own.times, own.starts, size),
-            len(own.starts) - 1,
-        ),
+        lambda own: (*kernels.orders(own.codes, own.times, own.starts, size), own.number),
     )
     has, first, same = (np.sum([part[i] for part in parts], axis=0) for i in range(3))
-    return has, first, same, sum(part[3] for part in parts)
-
-
-def _table(
-    groups: Groups, has: np.ndarray, first: np.ndarray, same: np.ndarray, lines: int
-) -> pd.DataFrame:
-    """A row per pair, the one that is more often first as a."""
-    names = np.array(groups.names, object)
-    one, two = np.triu_indices(len(names), 1)
+    sequences = sum(part[3] for part in parts)
+    one, two = np.triu_indices(size, 1)
     turn = first[one, two] < first[two, one]
     a, b = np.where(turn, two, one), np.where(turn, one, two)
     k, n = first[a, b], first[a, b] + first[b, a]
     both = n + same[a, b]
     low, high = wilson(k, n)
-    lift, lift_low, lift_high = lift_interval(both, has[a], has[b], lines)
+    lift, lift_low, lift_high = lift_interval(both, has[a], has[b], sequences)
+    names = np.array(groups.names, object)
     table = pd.DataFrame(
         {
             "a": pd.array(names[a], dtype="str"),
             "b": pd.array(names[b], dtype="str"),
             "k": k,
             "n": n,
-            "rate": k / np.where(n, n, np.nan),
+            "rate": ratio(k, n),
             "low": low,
             "high": high,
             "same_instant": same[a, b],
             "n_a": has[a],
             "n_b": has[b],
             "both": both,
-            "lines": lines,
+            "lines": sequences,
             "lift": lift,
             "lift_low": lift_low,
             "lift_high": lift_high,
             "p_value": [_sign_test(*pair) for pair in zip(k, n, strict=True)],
         }
     )
-    numbers = [name for name in table if name not in ("a", "b")]
-    return table.astype(dict.fromkeys(numbers, float))
+    return table.astype({name: float for name in table if name not in ("a", "b")})
 
 
 def _sign_test(k: int, n: int) -> float:
@@ -231,14 +217,14 @@ def _sign_test(k: int, n: int) -> float:
 
 
 def lift_interval(
-    both: np.ndarray, n_a: np.ndarray, n_b: np.ndarray, lines: int
+    both: np.ndarray, n_a: np.ndarray, n_b: np.ndarray, sequences: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How many times as often together as if independent, with limits; NaN where never together.
 
     Notes
     -----
-    ``Var(ln lift) ≈ (1/p_ab − 1/p_a − 1/p_b + 2·p_ab/(p_a·p_b) − 1) / lines``: the delta method
-    for the three shares of one multinomial.
+    ``Var(ln lift) ≈ (1/p_ab − 1/p_a − 1/p_b + 2·p_ab/(p_a·p_b) − 1) / sequences``: the delta
+    method for the three shares of one multinomial.
 
     Examples
     --------
@@ -249,8 +235,17 @@ def lift_interval(
     from scipy import stats
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        p, p_a, p_b = both / lines, n_a / lines, n_b / lines
+        p, p_a, p_b = both / sequences, n_a / sequences, n_b / sequences
         lift = np.where(both > 0, p / (p_a * p_b), np.nan)
         spread = 1 / p - 1 / p_a - 1 / p_b + 2 * p / (p_a * p_b) - 1
-        half = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(np.maximum(spread, 0) / lines)
+        half = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(np.maximum(spread, 0) / sequences)
     return lift, lift * np.exp(-half), lift * np.exp(half)
+
+
+def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
+    """Hide pairs that few sequences have, then single small counts; and how many pairs are."""
+    numbers = [str(name) for name in table if name not in ("a", "b", "n_a", "n_b", "lines")]
+    table, hidden = suppress(table, min_cell=min_cell, counts=["both"], columns=numbers)
+    for name in ("same_instant", "n_a", "n_b"):
+        table, _ = suppress(table, min_cell=min_cell, counts=[name], columns=[name])
+    return table, int(hidden.sum())

@@ -1,56 +1,45 @@
-"""Which ways do people take, from an event on or up to one, and how often does it end well?
+"""Which ways do people take, from an event on or up to one, and how often do they end in it?
 
-A path is what a line of events goes through, runs of one event made one. With `start` paths run
-forward from it; with only `to` they are the last events before it. A way that many take is not a
-good way: so each path says how many lines went through it in all, and how many of those then came
-to `to`.
+A path is what a sequence goes through, runs of one event made one. With `start`, paths run forward
+from it; with only `to`, they are the last events before it. This file refuses to call a path good
+because many take it: each path says how many sequences went through it in all, and how many of
+those then came to `to`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result
+from analysis.core.result import Result, suppress
 from analysis.core.schema import SESSION, UsageError
 from analysis.core.wording import count, percent, share
 from analysis.eventlog.log import EventLog, look_ahead_warnings
-from analysis.journeys import kernels as passes
+from analysis.journeys import kernels
 from analysis.journeys.figures import path_bars
 from analysis.journeys.sequences import (
     DEPENDENT,
     START,
     Entered,
-    Groups,
-    Lines,
-    begun,
-    check,
-    grouped,
-    over_lines,
-    told,
+    EventGroups,
+    Sequences,
+    check_arguments,
+    entered_as_text,
+    entered_in,
+    event_groups,
+    map_sequences,
     unit_word,
 )
-from analysis.statistics.rates import wilson
+from analysis.statistics.rates import ratio, wilson
 
 ARROW: Final = " → "
 
-
-_ROOM: Final = 2**62
-
-
-class Asked(NamedTuple):
-    """Which paths: groups of the start and the end (−1: none), how long, which way."""
-
-    start: int
-    to: int
-    length: int
-    forward: bool
-    collapse: bool
+_MOST_KEYS: Final = 2**62
+"""Paths are numbers of 64 bits; see `kernels`."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,10 +47,10 @@ class PathsResult(Result):
     """The answer of `paths`.
 
     ``table`` has a row per path, most common first: ``path`` in words, ``events`` (a tuple; a
-    path back from an event that reaches the line's beginning starts with ``(start)``); ``count``
-    lines of ``lines`` took just it, with ``share, share_low, share_high``. ``n`` lines went
-    through it before they came to `to`, if ever; ``k`` of them came to it later: ``rate, low,
-    high`` (NaN without `to`).
+    path back from an event that reaches the sequence's beginning starts with ``(start)``);
+    ``count`` sequences of ``lines`` took exactly it, with ``share, share_low, share_high``. ``n``
+    sequences went through it before they came to `to`, if ever; ``k`` of them came to it later:
+    ``rate, low, high`` (NaN without `to`).
     """
 
     within: str
@@ -72,18 +61,18 @@ class PathsResult(Result):
         if not len(self.table):
             return "No path was taken by enough people to tell."
         top = self.table.iloc[0]
-        who = unit_word(self.within)
+        units = unit_word(self.within)
         start, to = self.ends
-        where = f"from {start}" if start else f"to {to}" if to else f"of {who}"
-        said = (
+        where = f"from {start}" if start else f"to {to}" if to else f"of {units}"
+        taken = (
             f"The most common path {where} is {top['path']}: "
-            f"{share(top['count'], top['lines'], top['share'])} of the {who} looked at "
+            f"{share(top['count'], top['lines'], top['share'])} of the {units} looked at "
             f"(95% interval {percent(top['share_low'])} to {percent(top['share_high'])})."
         )
         if to is None or np.isnan(top["k"]):
-            return said
+            return taken
         return (
-            f"{said} Of the {count(top['n'])} that went through it, "
+            f"{taken} Of the {count(top['n'])} that went through it, "
             f"{share(top['k'], top['n'], top['rate'])} came to {to} later "
             f"(95% interval {percent(top['low'])} to {percent(top['high'])})."
         )
@@ -109,13 +98,14 @@ def paths(
 
     Parameters
     ----------
-    to : the event that ends a path and is not part of it: each line's first, after the start.
-    start : the event that begins a path: each line's first. Without both, a line's first event.
+    to : the event that ends a path and is not part of it: each sequence's first, after the start.
+    start : the event that begins a path: each sequence's first. Without both, a path begins with
+        the sequence's first event.
     length : at most so many events, the start among them.
     collapse : make runs of one event one.
-    top : how many paths to tell.
-    within : ``"session"`` or ``"user"``: what makes a line.
-    entered : (start, end), end excluded: only lines that begin in it, each whole; naive times
+    top : how many paths to show.
+    within : ``"session"`` or ``"user"``: what makes a sequence.
+    entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
     min_cell : paths of fewer people than this are left out.
 
@@ -132,7 +122,7 @@ def paths(
 
     Notes
     -----
-    Forward, a line goes through a path where it begins with it; backward, where the events of the
+    Forward, a sequence goes through a path if it begins with it; backward, if the events of the
     path follow each other anywhere before `to`. Wilson's intervals.
 
     Examples
@@ -144,29 +134,34 @@ def paths(
                   path  count    k  n  rate
     0  (start) → visit      1  1.0  2   0.5
     """
-    check(log, "paths", within, length=length, top=top, min_cell=min_cell)
-    log = begun(log, "paths", within, entered)
+    check_arguments(log, "paths", within, length=length, top=top, min_cell=min_cell)
+    log = entered_in(log, "paths", within, entered)
     for event in (start, to):
         if event is not None:
             checks.event_name("paths", log, event)
-    groups = grouped(log, len(log.event_names))
+    groups = event_groups(log, len(log.event_names))
     _check_length(length, len(groups.names))
-    asked = Asked(
+    spec = _PathSpec(
         -1 if start is None else groups.code(start),
         -1 if to is None else groups.code(to),
         length,
         start is not None or to is None,
         collapse,
     )
-    table, few = _table(log, groups, within, asked, (top, min_cell))
-    came = ((table["k"] > 0) & (table["k"] < min_cell)).to_numpy()
-    table.loc[came, ["k", "rate", "low", "high"]] = np.nan
-    said = [DEPENDENT] if within == SESSION else []
-    if few:
-        said.append(f"Left out, of fewer than {min_cell} people each: {count(few)} paths.")
-    if came.any():
-        many = f"{count(int(came.sum()))} of {count(len(table))} paths"
-        said.append(f"Hidden, where fewer than {min_cell} came to {to}: how many; {many}.")
+    taken = _taken(log, groups, within, spec)
+    enough = taken["users"] >= min_cell
+    left_out = int((~enough).sum())
+    most = taken[enough].sort_values("count", ascending=False, kind="stable").head(top)
+    table = _table(log, groups, within, spec, most["count"], int(taken["count"].sum()))
+    table, hidden = suppress(
+        table, min_cell=min_cell, counts=["k"], columns=["k", "rate", "low", "high"]
+    )
+    caveats = [DEPENDENT] if within == SESSION else []
+    if left_out:
+        caveats.append(f"Left out, of fewer than {min_cell} people each: {count(left_out)} paths.")
+    if hidden.any():
+        many = f"{count(int(hidden.sum()))} of {count(len(table))} paths"
+        caveats.append(f"Hidden, where fewer than {min_cell} came to {to}: how many; {many}.")
     return PathsResult(
         table=table,
         parameters={
@@ -176,17 +171,17 @@ def paths(
             "collapse": collapse,
             "top": top,
             "within": within,
-            "entered": told(entered),
+            "entered": entered_as_text(entered),
             "min_cell": min_cell,
         },
-        warnings=(*said, *look_ahead_warnings(log)),
+        warnings=(*caveats, *look_ahead_warnings(log)),
         within=within,
         ends=(start, to),
     )
 
 
 def _check_length(length: int, names: int) -> None:
-    most = int(np.log(_ROOM) / np.log(names + 2))
+    most = int(np.log(_MOST_KEYS) / np.log(names + 2))
     if length > most:
         raise UsageError(
             f"paths: length={length} is too long for {names} event names. Allowed: up to {most}. "
@@ -194,79 +189,85 @@ def _check_length(length: int, names: int) -> None:
         )
 
 
+class _PathSpec(NamedTuple):
+    """Which paths: groups of the start and the end (−1: none), how long, which way."""
+
+    start: int
+    to: int
+    length: int
+    forward: bool
+    collapse: bool
+
+    def collapsed(self, own: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        """The groups of the rows and the starts of the sequences, runs made one if asked for."""
+        if not self.collapse:
+            return own.codes, own.starts
+        kept, starts = kernels.collapsed(own.codes, own.starts)
+        return own.codes[kept], starts
+
+
+def _taken(log: EventLog, groups: EventGroups, within: str, spec: _PathSpec) -> pd.DataFrame:
+    """How many sequences and people took each path; the index is the path as a number."""
+
+    def taken(own: Sequences) -> pd.DataFrame:
+        codes, starts = spec.collapsed(own)
+        key = kernels.path_keys(
+            codes, starts, len(groups.names), spec.start, spec.to, spec.length, spec.forward
+        )
+        users = pd.DataFrame({"key": key, "user": own.users})[key >= 0].groupby("key")["user"]
+        return pd.DataFrame({"count": users.size(), "users": users.nunique()}, dtype=np.int64)
+
+    # All rows of a person are in one shard, so people add up like sequences.
+    return pd.concat(map_sequences(log, groups, within, taken)).groupby(level=0, sort=True).sum()
+
+
 def _table(
-    log: EventLog, groups: Groups, within: str, asked: Asked, limits: tuple[int, int]
-) -> tuple[pd.DataFrame, int]:
-    """The table, and how many paths were left out for being of few people."""
-    top, min_cell = limits
-    found = pd.concat(over_lines(log, groups, within, partial(_taken, groups, asked)))
-    found = found.groupby(level=0, sort=True).sum()
-    lines = int(found["count"].sum())
-    kept = found[found["users"] >= min_cell].sort_values("count", ascending=False, kind="stable")
-    kept = kept.head(top)
-    wanted = np.sort(kept.index.to_numpy(np.int64))
-    parts = over_lines(log, groups, within, partial(_through, groups, asked, wanted))
-    ends = pd.DataFrame(np.sum(parts, axis=0), index=wanted, columns=["n", "k"])
-    ends = ends.loc[kept.index]
-    counts = kept["count"].to_numpy()
-    events = [_events(int(key), groups.names) for key in kept.index]
-    known = asked.to >= 0
-    k, n = ends["k"].to_numpy(), ends["n"].to_numpy()
+    log: EventLog,
+    groups: EventGroups,
+    within: str,
+    spec: _PathSpec,
+    taken: pd.Series,
+    sequences: int,
+) -> pd.DataFrame:
+    """A row per path of `taken`, which counts the sequences, of so many, that took it."""
+    wanted = np.sort(taken.index.to_numpy(np.int64))
+
+    def through(own: Sequences) -> np.ndarray:
+        codes, starts = spec.collapsed(own)
+        size = len(groups.names)
+        return kernels.path_counts(
+            codes, starts, size, spec.start, spec.to, spec.length, spec.forward, wanted
+        )
+
+    counts = np.sum(map_sequences(log, groups, within, through), axis=0)
+    n, k = counts[np.searchsorted(wanted, taken.index.to_numpy(np.int64))].T
     low, high = wilson(k, n)
-    share_low, share_high = wilson(counts, np.full(len(counts), lines))
+    took = taken.to_numpy()
+    share_low, share_high = wilson(took, np.full(len(took), sequences))
+    events = [_events(int(key), groups.names) for key in taken.index]
     table = pd.DataFrame(
         {
             "path": pd.array([ARROW.join(own) or START for own in events], dtype="str"),
             "events": events,
-            "count": counts,
-            "lines": lines,
-            "share": counts / max(lines, 1),
+            "count": took,
+            "lines": sequences,
+            "share": took / max(sequences, 1),
             "share_low": share_low,
             "share_high": share_high,
-            "k": k.astype(float) if known else np.nan,
+            "k": k.astype(float),
             "n": n,
-            "rate": k / np.maximum(n, 1) if known else np.nan,
-            "low": low if known else np.nan,
-            "high": high if known else np.nan,
+            "rate": ratio(k, n),
+            "low": low,
+            "high": high,
         }
     )
-    return table, int((found["users"] < min_cell).sum())
-
-
-def _codes(lines: Lines, collapse: bool) -> tuple[np.ndarray, np.ndarray]:
-    if not collapse:
-        return lines.codes, lines.starts
-    kept, starts = passes.collapsed(lines.codes, lines.starts)
-    return lines.codes[kept], starts
-
-
-def _taken(groups: Groups, asked: Asked, lines: Lines) -> pd.DataFrame:
-    """Lines and people by path, of one shard; people are in one shard only, so both add."""
-    codes, starts = _codes(lines, asked.collapse)
-    keys = passes.whole(
-        codes, starts, len(groups.names), asked.start, asked.to, asked.length, asked.forward
-    )
-    own = pd.DataFrame({"key": keys, "user": lines.users})[keys >= 0]
-    by_path = own.groupby("key")["user"]
-    return pd.DataFrame({"count": by_path.size(), "users": by_path.nunique()}, dtype=np.int64)
-
-
-def _through(groups: Groups, asked: Asked, wanted: np.ndarray, lines: Lines) -> np.ndarray:
-    codes, starts = _codes(lines, asked.collapse)
-    return passes.through(
-        codes,
-        starts,
-        len(groups.names),
-        asked.start,
-        asked.to,
-        asked.length,
-        asked.forward,
-        wanted,
-    )
+    if spec.to < 0:
+        table[["k", "rate", "low", "high"]] = np.nan
+    return table
 
 
 def _events(key: int, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The events of a key, the first digit first."""
+    """The events of a path that is a number, the first digit first."""
     base, events = len(names) + 2, []
     while key:
         key, digit = divmod(key, base)
