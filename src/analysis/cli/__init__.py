@@ -76,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 @app.command("import")
-def import_(
+def import_(  # noqa: PLR0913
     paths: Annotated[list[str], typer.Argument(metavar="PATH…", show_default=False)],
     to: Annotated[Path, typer.Option(help="Folder of the log to make.", show_default=False)],
     source: Annotated[

@@ -90,7 +90,7 @@ class ContentResult(Result):
         return _readable(self.table, most=most)
 
 
-def content_conversion(
+def content_conversion(  # noqa: PLR0913
     log: EventLog,
     property: str = "page",
     *,

@@ -346,7 +346,7 @@ def _place(name: str | int, names: Sequence[str]) -> int:
     return names.index(name) if isinstance(name, str) else name
 
 
-def person_periods(
+def person_periods(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     *,

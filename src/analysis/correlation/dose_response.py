@@ -72,7 +72,7 @@ class DoseResult(Result):
         return dose_curves(self.table)
 
 
-def dose_response(
+def dose_response(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     micro: str,

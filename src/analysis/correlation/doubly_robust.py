@@ -106,7 +106,7 @@ class DoublyRobustResult(Result):
         return overlap_bars(self.overlap)
 
 
-def doubly_robust(
+def doubly_robust(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     micro: str,

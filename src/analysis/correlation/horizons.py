@@ -78,7 +78,7 @@ class HorizonsResult(Result):
         return horizon_forest(self.table)
 
 
-def compare_horizons(
+def compare_horizons(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     *,

@@ -84,7 +84,7 @@ class LeadLagResult(Result):
         return lag_bars(self.table, unit=_UNIT[self.parameters["freq"]])
 
 
-def lead_lag(
+def lead_lag(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     micro: str,

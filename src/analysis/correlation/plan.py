@@ -129,8 +129,10 @@ class ExposurePlan:
         return tuple(name for name in self.adjust if name != ACTIVITY)
 
     def kinds(self, log: EventLog) -> np.ndarray:
-        """Per event code, and one for hidden rows: the place in `events` (K of them), K for
-        context, K + 1 for anything else; uint16."""
+        """The place of each event code in `events`, and one place for hidden rows; uint16.
+
+        Of K events, K stands for context and K + 1 for anything else.
+        """
         place = {name: k for k, name in enumerate(self.events)}
         place |= dict.fromkeys(self.context, len(self.events))
         other = len(self.events) + 1

@@ -130,7 +130,7 @@ class MicroToMacroResult(Result):
         return tuple(simpson(self.table))
 
 
-def micro_to_macro(
+def micro_to_macro(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     *,
@@ -260,8 +260,10 @@ def _sentence(
 
 
 def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
-    """A sentence on the leading events and one on the inverse ones, each with one more on those
-    that only people do who got far."""
+    """A sentence on the leading events, one on the inverse ones.
+
+    Each has one more on the events that only people further on can do.
+    """
     said = []
     for verdict, more in ((LEADS, "more"), (INVERSE, "fewer")):
         rows = own[own["verdict"] == verdict]

@@ -116,7 +116,7 @@ class StabilityResult(Result):
         return stability_forest(self.table, self.dimensions)
 
 
-def stability(
+def stability(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     micro: str,

@@ -75,8 +75,10 @@ COLUMNS = [
 
 
 class Arms(NamedTuple):
-    """Exposed and others in every stratum: conversions and people at risk, of shape (events,
-    groups, strata); the first group is everybody."""
+    """Exposed and others in every stratum: conversions and people at risk.
+
+    The shape is (events, groups, strata); the first group is everybody.
+    """
 
     exposed_k: np.ndarray
     exposed_n: np.ndarray

@@ -126,7 +126,7 @@ class FormResult(Result):
         return form_bars(self.table)
 
 
-def form_fields(
+def form_fields(  # noqa: PLR0913
     log: EventLog,
     form: str,
     *,
@@ -420,8 +420,10 @@ def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
 
 
 def _ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
-    """How the attempts end: ``end, k, n, rate, low, high``, and how many of the k came to the macro
-    later: ``macros, macro_rate, macro_low, macro_high``; numbers of few attempts are NaN.
+    """How the attempts end, and how many of those people came to the macro later.
+
+    Columns: ``end, k, n, rate, low, high``, and of the k ``macros, macro_rate, macro_low,
+    macro_high``. Numbers of few attempts are NaN.
 
     Examples
     --------

@@ -88,9 +88,7 @@ class ShardChains(NamedTuple):
 
     @property
     def times(self) -> np.ndarray:
-        """For each chain that got beyond its entry, in their order: microseconds of each step, or
-        `blocks.NOT_DONE`.
-        """
+        """Microseconds of each step, or `blocks.NOT_DONE`, of chains that got beyond their entry."""
         return self.kept.times
 
     @property

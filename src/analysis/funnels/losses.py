@@ -409,8 +409,9 @@ def _check_value(result: FunnelData, value: str) -> None:
 
 
 def _later_rates(result: FunnelData) -> np.ndarray:
-    """The share of those at each step that converted, (groups, steps); where nobody of a group
-    got to a step, that of all groups together.
+    """The share of those at each step that converted, (groups, steps).
+
+    Where nobody of a group got to a step, it is the share of all groups together.
     """
     k = result.table["k"].to_numpy(float).reshape(-1, len(result.steps))
     last = max(required_steps(result)) - 1

@@ -241,8 +241,9 @@ def _curve(time: np.ndarray, reached: np.ndarray) -> tuple[np.ndarray, Points]:
 
 
 def _thinned(seconds: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """The points where the rate rises, the first and the last; thinned out evenly, half of them
-    along the rate and half along the logarithm of time.
+    """The points where the rate rises, the first and the last, thinned out evenly.
+
+    Half of them are spread along the rate and half along the logarithm of time.
     """
     if not len(rate):
         return np.empty(0, np.int64)

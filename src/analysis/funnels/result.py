@@ -101,7 +101,7 @@ class FunnelResult(FunnelData):
         return losses.value_lost(self, value=value, min_n=min_n)
 
 
-def funnel(
+def funnel(  # noqa: PLR0913
     log: EventLog,
     steps: Sequence[Any],
     *,

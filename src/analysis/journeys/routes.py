@@ -82,7 +82,7 @@ class PathsResult(Result):
         return path_bars(self.table, to=self.ends[1])
 
 
-def paths(
+def paths(  # noqa: PLR0913
     log: EventLog,
     *,
     to: str | None = None,

@@ -281,8 +281,9 @@ def shown_groups(groups: Sequence[Any]) -> tuple[list[Any], str]:
 
 
 def edge_note(text: str, at: float, *, reach: int = 0, strong: bool = False) -> dict[str, Any]:
-    """Words at the right edge, at a height in pixels; those above the rows (a negative height) end
-    `reach` pixels beside it, the others begin beside it.
+    """Words at the right edge, at a height in pixels.
+
+    Words above the rows (a negative height) end `reach` pixels beside it, the others begin there.
     """
     above = at < 0
     return {

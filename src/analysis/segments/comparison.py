@@ -107,7 +107,7 @@ class ComparisonResult(Result):
         return _readable(own, self.names, most=most)
 
 
-def compare_segments(
+def compare_segments(  # noqa: PLR0913
     log: EventLog,
     a: Segment,
     b: Segment | None = None,

@@ -65,8 +65,11 @@ _START, _END = "2026-08-17", "2026-11-23"
 
 
 class Simulation(NamedTuple):
-    """A simulated log, and what was planted in it: the truth of the shop (see `shop.truth`) and of
-    its form, field by field (see `shop.form_truth`; without a form no row)."""
+    """A simulated log, and what was planted in it.
+
+    The truth of the shop is that of `shop.truth`; that of its form, field by field, is that of
+    `shop.form_truth` (without a form it has no row).
+    """
 
     log: EventLog
     truth: pd.DataFrame

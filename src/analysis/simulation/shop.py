@@ -97,9 +97,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Form:
-    """A form: `begins` is the chance to begin it per browsing moment that leaves the time for it,
-    at average activity (the last time of a visit counts); `hasty` the share of those who send it
-    that press the button at once."""
+    """A form of the shop.
+
+    `begins` is the chance to begin it per browsing moment that leaves the time for it, at average
+    activity (the last time of a visit counts). `hasty` is the share of those who send it that
+    press the button at once.
+    """
 
     name: str
     fields: tuple[Field, ...]
@@ -287,8 +290,9 @@ def truth(shop: Shop) -> pd.DataFrame:
 
 
 def form_truth(form: Form) -> pd.DataFrame:
-    """What is planted in a form, a row per field: ``form, field, stop, blank, error, refill,
-    seconds``, as `Field` says them.
+    """What is planted in a form, a row per field.
+
+    Columns: ``form, field, stop, blank, error, refill, seconds``, as `Field` says them.
 
     Examples
     --------
@@ -360,8 +364,10 @@ def _begun(
     seed: int,
     end: int,
 ) -> np.ndarray:
-    """The rows after which somebody begins the form. `persons`: whose each row is; of each person
-    the partition and the activity."""
+    """The rows after which somebody begins the form.
+
+    `persons` says whose each row is, and of each person the partition and the activity.
+    """
     who, partition, activity = persons
     last = np.append(who[1:] != who[:-1], True)
     room = np.where(last, end, np.append(rows["time"][1:], end)) - rows["time"]
@@ -397,8 +403,10 @@ def _slots(fields: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _attempts(form: Form, chance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What happens in each attempt, a column per slot; when (ms since its start); and how long it
-    takes in all. `chance`: uniform draws, a row per attempt."""
+    """What happens in each attempt (a column per slot), when, and how long it takes in all.
+
+    Times are milliseconds since its start. `chance` has uniform draws, a row per attempt.
+    """
     size, many = len(form.fields), len(chance)
     stop, error, refill, blank, pace = np.moveaxis(chance[:, 1:].reshape(many, 5, size), 1, 0)
     past = np.logical_and.accumulate(stop >= [field.stop for field in form.fields], axis=1)

@@ -91,8 +91,9 @@ class ImportCounts(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far an import is: `done` of `total` (bytes when reading, rows when writing), and how
-    many rows that was.
+    """How far an import is: `done` of `total`, and how many rows that was.
+
+    Both are bytes when files are read, rows when shards are written.
     """
 
     stage: str
@@ -468,8 +469,9 @@ class Intake:
         return before.properties != self.properties or len(set(given)) > 1 or len(widths) > 1
 
     def _load(self, parts: range) -> tuple[pa.Table, bool]:
-        """The rows of these parts in the order of their arrival, without repeats; and whether
-        they differ from what the log has.
+        """The rows of these parts in the order of their arrival, without repeats.
+
+        Also says whether they differ from what the log has.
         """
         kinds = self.alignment.kinds()
         tables, files = [], []

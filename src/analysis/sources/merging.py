@@ -156,8 +156,9 @@ class Duplicates:
         part: np.ndarray,
         place: np.ndarray,
     ) -> None:
-        """Rows with the hashes of their order ids (uint64, rows × 2), and the part and place
-        where each lies.
+        """Rows with the hashes of their order ids, and the part and place where each lies.
+
+        The hashes are uint64 of shape (rows, 2).
         """
         if not len(ids):
             return
@@ -176,8 +177,10 @@ class Duplicates:
         self._spill.close()
 
     def settled(self, parts: int) -> tuple[list[np.ndarray], list[pa.Table]]:
-        """Per part: the places of the rows that repeat another one, in ascending order; and the
-        rows that stay, as a table of ``row`` (the place), ``low`` and ``high``.
+        """Which rows of each part repeat another one, and which stay.
+
+        The first are places in ascending order; the second a table of ``row`` (the place), ``low``
+        and ``high``.
         """
         losers = [np.empty((0, 2), np.int64)]
         stay = [pa.table({n: np.empty(0, _KINDS.get(n, np.int64)) for n in ("part", *_KEPT)})]

@@ -29,8 +29,11 @@ _MOVED = 0.25
 
 
 class Controls(NamedTuple):
-    """What the controls say: their number, and of their log odds ratios the mean, the standard
-    deviation and the mean squared standard error."""
+    """What the controls say.
+
+    Their number, and of their log odds ratios the mean, the standard deviation and the mean
+    squared standard error.
+    """
 
     k: int
     mean: float

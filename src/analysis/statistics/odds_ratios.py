@@ -291,8 +291,10 @@ def mantel_trend(
 
 
 def _slope(k: np.ndarray, n: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The slope of the log rate within strata and its standard error, by Newton's method; NaN
-    where only one level has conversions or people, so that no slope fits best."""
+    """The slope of the log rate within strata and its standard error, by Newton's method.
+
+    NaN where only one level has conversions or people, so that no slope fits best.
+    """
     total, wanted = k.sum(-2), (weight * k).sum((-2, -1))
     with_people, some = np.where(n > 0, weight, np.nan), total > 0
     lowest = (total * np.fmin.reduce(with_people, -2)).sum(-1, where=some)

@@ -48,7 +48,7 @@ CALENDAR: Final[tuple[Choice, ...]] = (
 EVERYBODY: Final[Choice] = ("(everybody)", ALL)
 
 
-def correlation_panel(
+def correlation_panel(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     *,

@@ -48,7 +48,7 @@ NO_VALUE: Final[Choice] = ("(no third score)", "")
 BEST_NUMBER: Final[Choice] = ("(the best number)", "")
 
 
-def content_panel(
+def content_panel(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     *,
@@ -164,7 +164,7 @@ def levels_panel(
     )
 
 
-def engagement_panel(
+def engagement_panel(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     *,
@@ -271,7 +271,7 @@ def rfm_panel(
     return QuestionPanel("rfm_panel", partial(rfm, log), controls, fixed, draft=draft, save=save)
 
 
-def clusters_panel(
+def clusters_panel(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog | None = None,
     *,

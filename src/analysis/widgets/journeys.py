@@ -118,7 +118,7 @@ def transitions_panel(
     )
 
 
-def steps_panel(
+def steps_panel(  # noqa: PLR0913
     log: EventLog,
     *,
     catalog: Catalog | None = None,
@@ -171,7 +171,7 @@ min_cell=5)
     )
 
 
-def paths_panel(
+def paths_panel(  # noqa: PLR0913
     log: EventLog,
     *,
     catalog: Catalog | None = None,
@@ -226,7 +226,7 @@ entered=None, top=20, min_cell=5)
     )
 
 
-def order_panel(
+def order_panel(  # noqa: PLR0913
     log: EventLog,
     *,
     catalog: Catalog | None = None,
@@ -327,7 +327,7 @@ def distance_panel(
     )
 
 
-def form_panel(
+def form_panel(  # noqa: PLR0913
     log: EventLog,
     form: str,
     *,

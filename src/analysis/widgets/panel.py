@@ -188,7 +188,7 @@ class QuestionPanel(AnswerPanel):
 
     result: Result | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         name: str,
         ask: Callable[..., Result],

@@ -63,7 +63,7 @@ FIRST_OVERLAPS: Final = 4
 # Two segments compared
 
 
-def segments_panel(
+def segments_panel(  # noqa: PLR0913
     log: EventLog,
     *,
     catalog: Catalog,
@@ -292,7 +292,7 @@ def overlaps_panel(
 # An audience to write
 
 
-def audience_panel(
+def audience_panel(  # noqa: PLR0913
     log: EventLog,
     catalog: Catalog,
     *,

@@ -27,7 +27,7 @@ from analysis.widgets.controls import (
 from analysis.widgets.panel import QuestionPanel, SaveTo, draft_of
 
 
-def timing_panel(
+def timing_panel(  # noqa: PLR0913
     log: EventLog,
     *,
     catalog: Catalog | None = None,
