@@ -88,7 +88,7 @@ class ShardChains(NamedTuple):
 
     @property
     def times(self) -> np.ndarray:
-        """Microseconds of each step, or `blocks.NOT_DONE`, of chains that got beyond their entry."""
+        """Microseconds of each step, or `blocks.NOT_DONE`; of chains that got past their entry."""
         return self.kept.times
 
     @property
