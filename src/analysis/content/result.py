@@ -317,22 +317,22 @@ def _rates(values: Sequence[str], counts: np.ndarray) -> pd.DataFrame:
 def _warnings(
     table: pd.DataFrame, everybody: pd.Series, first: bool, *, hidden: int, min_cell: int
 ) -> tuple[str, ...]:
-    said = [_NOT_CAUSED]
+    notes = [_NOT_CAUSED]
     if not first:
-        said.append("A person counts under every value seen, so the rows overlap.")
+        notes.append("A person counts under every value seen, so the rows overlap.")
     if everybody["open"]:
-        said.append(
+        notes.append(
             f"{count(everybody['open'])} people came too lately to be followed for the whole "
             "window: they are in no rate."
         )
     if 1 < len(table) < FEW_VALUES:
-        said.append(
+        notes.append(
             f"With {count(len(table))} values it is hardly known how different they are, so the "
             "intervals are wide."
         )
     if hidden:
-        said.append(f"Hidden, of fewer than {min_cell} people: {count(hidden)} values.")
-    return tuple(said)
+        notes.append(f"Hidden, of fewer than {min_cell} people: {count(hidden)} values.")
+    return tuple(notes)
 
 
 def _sentence(

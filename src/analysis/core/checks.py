@@ -283,8 +283,12 @@ def _explained(model: Any, mistake: Mapping[str, Any], what: str) -> str:
     kind, given, keys = mistake["type"], mistake["input"], mistake["loc"]
     place = _path(what, keys)
     if kind == "value_error":
-        said = str(mistake["ctx"]["error"])
-        return said.replace(_PATH, place) if _PATH in said or not keys else f"{place}: {said}"
+        sentence = str(mistake["ctx"]["error"])
+        return (
+            sentence.replace(_PATH, place)
+            if _PATH in sentence or not keys
+            else f"{place}: {sentence}"
+        )
     if kind == _UNKNOWN:
         allowed = [field.name for field in dataclasses.fields(_type_at(model, keys[:-1]))]
         return (

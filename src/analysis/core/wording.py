@@ -101,10 +101,10 @@ def points(change: float, *, signed: bool = True) -> str:
     """
     if math.isnan(change):
         return UNDEFINED
-    said = f"{100 * abs(change):.1f}"
-    if not signed or float(said) == 0:
-        return said
-    return f"{_MINUS if change < 0 else '+'}{said}"
+    text = f"{100 * abs(change):.1f}"
+    if not signed or float(text) == 0:
+        return text
+    return f"{_MINUS if change < 0 else '+'}{text}"
 
 
 def relative(change: float) -> str:
@@ -117,8 +117,8 @@ def relative(change: float) -> str:
     """
     if math.isnan(change):
         return UNDEFINED
-    said = f"{abs(change):.0%}"
-    return said if said == "0%" else f"{_MINUS if change < 0 else '+'}{said}"
+    text = f"{abs(change):.0%}"
+    return text if text == "0%" else f"{_MINUS if change < 0 else '+'}{text}"
 
 
 # Ratios and correlations
@@ -171,8 +171,8 @@ def coefficient(r: float) -> str:
     >>> coefficient(-0.137), coefficient(-0.001), coefficient(0.5)
     ('−0.14', '0.00', '0.50')
     """
-    said = f"{abs(r):.2f}"
-    return f"{_MINUS}{said}" if r < 0 and float(said) else said
+    text = f"{abs(r):.2f}"
+    return f"{_MINUS}{text}" if r < 0 and float(text) else text
 
 
 # p- and q-values
@@ -266,8 +266,8 @@ def day(stamp: pd.Timestamp, *, year: bool = False) -> str:
     >>> day(pd.Timestamp("2026-11-09")), day(pd.Timestamp("2026-11-09"), year=True)
     ('9 Nov', '9 Nov 2026')
     """
-    said = f"{stamp.day} {_MONTHS[stamp.month - 1]}"
-    return f"{said} {stamp.year}" if year else said
+    text = f"{stamp.day} {_MONTHS[stamp.month - 1]}"
+    return f"{text} {stamp.year}" if year else text
 
 
 def days(start: pd.Timestamp, end: pd.Timestamp) -> str:

@@ -273,15 +273,15 @@ def _warnings(
     if plan.start is not None:
         entry = f"the first “{catalog.label(plan.start)}”"
     after = f"within {human_duration(plan.horizon_us)} of {entry}"
-    said = []
+    notes = []
     if not converters:
-        said.append(f"None of {units:,} users has {label} {after}: there is nothing to compare.")
+        notes.append(f"None of {units:,} users has {label} {after}: there is nothing to compare.")
     if not mature:
-        said.append(
+        notes.append(
             f"The log follows none of {units:,} users for the whole horizon of "
             f"{human_duration(plan.horizon_us)}: there are no trials. Take a shorter horizon."
         )
-    return tuple(said)
+    return tuple(notes)
 
 
 def period_tables(

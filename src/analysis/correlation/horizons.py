@@ -69,9 +69,9 @@ class HorizonsResult(Result):
         rows = [row for _, row in odds.groupby("event", sort=False)]
         least = int(self.parameters["min_cell"])
         converters = {name: answer.counts.converters for name, answer in self.answers.items()}
-        said = _same_verdicts(rows, converters, least)
+        text = _same_verdicts(rows, converters, least)
         values = self.table[self.table["measure"] == CONVERSION_VALUE]
-        return f"{said} {_on_values(values)}" if len(values) and len(odds) else said
+        return f"{text} {_on_values(values)}" if len(values) and len(odds) else text
 
     def figure(self) -> Any:
         """Ratios by horizon, and of the value, for each micro conversion."""
@@ -260,9 +260,9 @@ def _same_verdicts(rows: list[pd.DataFrame], converters: dict[str, int], least: 
         label, way = ways[0]
         return f"{over}, the verdict of {label} is {' → '.join(way) if moved else way[0]}."
     same = len(ways) - len(moved)
-    said = f"{over}, {count(same)} of {count(len(ways))} micro conversions "
-    said += "has the same verdict" if same == 1 else "have the same verdict"
-    return f"{said}; not so: {listed(moved)}." if moved else f"{said}."
+    text = f"{over}, {count(same)} of {count(len(ways))} micro conversions "
+    text += "has the same verdict" if same == 1 else "have the same verdict"
+    return f"{text}; not so: {listed(moved)}." if moved else f"{text}."
 
 
 def _on_values(values: pd.DataFrame) -> str:

@@ -342,9 +342,9 @@ def _property(log: EventLog, name: str, what: str, words: Sequence[str]) -> str:
 def _warnings(
     controls: Sequence[str], absent: Sequence[str], context: Sequence[str]
 ) -> tuple[str, ...]:
-    said = []
+    notes = []
     if not controls:
-        said.append(
+        notes.append(
             "There is no control among the events: nothing shows how large a number an event "
             "without any influence would get. Give such events the role 'control' in the catalog."
         )
@@ -352,13 +352,13 @@ def _warnings(
         shown = ", ".join(absent[:_MOST_NAMED])
         more = len(absent) - _MOST_NAMED
         shown += f" and {more} more" if more > 0 else ""
-        said.append(f"Not in this log, and left out: {shown}.")
+        notes.append(f"Not in this log, and left out: {shown}.")
     if not context:
-        said.append(
+        notes.append(
             "Every event of this log has a role or is asked about: nothing is left that shows how "
             "active people are, so there is no adjustment for activity and there are no trials."
         )
-    return tuple(said)
+    return tuple(notes)
 
 
 def check_size(plan: ExposurePlan, groups: int, strata: int) -> None:

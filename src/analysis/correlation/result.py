@@ -253,9 +253,9 @@ def _sentence(
     found = f"{of}, without calibration"
     if own["calibrated"].notna().any():
         found = f"{of}, {own['controls'].max()} controls"
-    said = _standing_out(own, catalog)
-    if said:
-        return f"{' '.join(said)} Odds ratios next to the controls; {found}."
+    text = _standing_out(own, catalog)
+    if text:
+        return f"{' '.join(text)} Odds ratios next to the controls; {found}."
     return f"{_none_stands_out(own)} {found[:1].upper()}{found[1:]}."
 
 
@@ -264,7 +264,7 @@ def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
 
     Each has one more on the events that only people further on can do.
     """
-    said = []
+    sentences = []
     for verdict, more in ((LEADS, "more"), (INVERSE, "fewer")):
         rows = own[own["verdict"] == verdict]
         alone, after = rows[rows["only_after"].isna()], records(rows[rows["only_after"].notna()])
@@ -273,7 +273,7 @@ def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
             left = len(alone) - _MOST_NAMED
             rest = f" and {left} other{'s' * (left > 1)}" if left > 0 else ""
             go = "goes" if len(alone) == 1 else "go"
-            said.append(
+            sentences.append(
                 f"{len(alone)} of {len(own)} micro conversions {go} with {more} conversions than "
                 f"the controls do: {'; '.join(names)}{rest}."
             )
@@ -282,11 +282,11 @@ def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
                 f"{_named(row)}, done after “{catalog.label(row.only_after)}”" for row in after
             ]
             too = "too" if len(alone) else "conversions than the controls do"
-            said.append(
+            sentences.append(
                 f"What only those can do who are further on goes with {more} {too}, perhaps for "
                 f"that reason alone: {'; '.join(names)}."
             )
-    return said
+    return sentences
 
 
 def _none_stands_out(own: pd.DataFrame) -> str:
@@ -307,16 +307,16 @@ def _caveats(
 ) -> tuple[str, ...]:
     """The caveats that travel with the answer."""
     whole = table[table["group"] == ALL]
-    said = [*counts.warnings]
+    notes = [*counts.warnings]
     hidden = int((table["users"].isna() & (table["group"] == ALL)).sum())
     if hidden:
-        said.append(f"{hidden} of the events: too few people, fewer than {min_cell}, to show.")
-    said += first_period_notes(counts, min_cell)
+        notes.append(f"{hidden} of the events: too few people, fewer than {min_cell}, to show.")
+    notes += first_period_notes(counts, min_cell)
     if counts.converters >= min_cell and counts.converters:
-        said += _on_controls(whole, limits)
-        said += simpson(table)
-        said += _resolution(whole)
-    return (*said, ASSOCIATION)
+        notes += _on_controls(whole, limits)
+        notes += simpson(table)
+        notes += _resolution(whole)
+    return (*notes, ASSOCIATION)
 
 
 def _on_controls(whole: pd.DataFrame, limits: VerdictLimits) -> list[str]:
@@ -327,20 +327,20 @@ def _on_controls(whole: pd.DataFrame, limits: VerdictLimits) -> list[str]:
     widest = (limits.widest_factor * controls["adjusted_low"]).to_numpy(float)
     precise = controls["adjusted_high"].to_numpy(float) < widest
     labels = controls["label"].to_numpy()
-    said = []
+    sentences = []
     used = int(whole["controls"].max())
     if vague := list(labels[~precise]):
-        said.append(
+        sentences.append(
             f"Controls with too few conversions after them, which take no part: {listed(vague)}."
         )
     if used < limits.min_controls:
-        said.append(
+        sentences.append(
             f"Nothing is calibrated: {used} of the {limits.min_controls} controls that it takes "
             "can be used. Without them nothing is said to lead."
         )
     odd = unlike_the_others(np.where(precise, logs, np.nan), se)
     if odd:
-        said.append(
+        sentences.append(
             f"{listed(list(labels[odd]))}: unlike the other controls, so that it may not share "
             "what makes people active. It widens every calibrated interval; look at it, and "
             "leave it out if there is a reason to."
@@ -349,11 +349,11 @@ def _on_controls(whole: pd.DataFrame, limits: VerdictLimits) -> list[str]:
     shifts = [np.log((t["crude"] / t["adjusted"]).to_numpy(float)) for t in (controls, others)]
     still = [i for i in unmoved_by_adjustment(*shifts) if precise[i] and i not in odd]
     if still:
-        said.append(
+        sentences.append(
             f"{listed(list(labels[still]))}: adjustment hardly moves it, though it moves the "
             "micro conversions. As a control it may not share what makes people active."
         )
-    return said
+    return sentences
 
 
 def _standard_errors(table: pd.DataFrame) -> np.ndarray:

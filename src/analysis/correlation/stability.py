@@ -93,7 +93,7 @@ class StabilityResult(Result):
             if own.macros == own.macros:
                 few = f"{count(own.exposed_macros)} of {count(own.macros)} conversions after it"
             return f"{self.label}: there is no odds ratio to compare ({few})."
-        said = [
+        sentences = [
             f"{self.label}: the adjusted odds ratio is "
             f"{with_interval(own.odds_ratio, own.low, own.high)}, with "
             f"{count(own.exposed_macros)} of {count(own.macros)} conversions after it."
@@ -106,10 +106,10 @@ class StabilityResult(Result):
                     f"{r.dimension} ({count(r.groups)} groups, p = {significance(r.p_value)})"
                     for r in rows
                 ]
-                said.append(f"{words} {listed(names)}.")
+                sentences.append(f"{words} {listed(names)}.")
         if self.sign_flips:
-            said.append(f"The other way round: {'; '.join(self.sign_flips)}.")
-        return " ".join([*said, *self.simpson])
+            sentences.append(f"The other way round: {'; '.join(self.sign_flips)}.")
+        return " ".join([*sentences, *self.simpson])
 
     def figure(self) -> Any:
         """Odds ratios by group under each dimension."""

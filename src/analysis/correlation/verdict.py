@@ -165,20 +165,20 @@ def verdict_of(facts: Facts, limits: VerdictLimits) -> Verdict:
     if (verdict := _too_little(facts, limits)) is not None:
         return verdict
     estimate, low, high = facts.calibrated
-    said = f"The calibrated odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}"
+    text = f"The calibrated odds ratio is {with_interval(estimate, low, high)}, {_after(facts)}"
     q = f"q = {significance(facts.q_value)}"
     if low > limits.leads_above and facts.q_value <= limits.max_q:
-        reason = f"{said}: above {times(limits.leads_above)}, {q}."
+        reason = f"{text}: above {times(limits.leads_above)}, {q}."
         more = "Those who did it convert more often."
         if facts.role == "adverse":
             more += " It is listed as adverse: those who are about to convert may meet it more."
         return Verdict(LEADS, f"{reason} {more}", math.nan)
     if high < limits.inverse_below and facts.q_value <= limits.max_q:
-        reason = f"{said}: below {times(limits.inverse_below)}, {q}."
+        reason = f"{text}: below {times(limits.inverse_below)}, {q}."
         return Verdict(INVERSE, f"{reason} Those who did it convert less often.", math.nan)
     if limits.vanity_low < low and high < limits.vanity_high:
         within = between(limits.vanity_low, limits.vanity_high)
-        reason = f"{said}: inside {within}. Next to the controls nothing that matters is left."
+        reason = f"{text}: inside {within}. Next to the controls nothing that matters is left."
         return Verdict(VANITY, reason, math.nan)
     if facts.adjusted[1] > 1 and not low > 1:
         return Verdict(GOES_ALONG, _along(facts, limits), math.nan)
@@ -225,14 +225,14 @@ def _too_little(facts: Facts, limits: VerdictLimits) -> Verdict | None:
 
 
 def _along(facts: Facts, limits: VerdictLimits) -> str:
-    said = f"The adjusted odds ratio is {with_interval(*facts.adjusted)}, {_after(facts)}: above 1"
+    text = f"The adjusted odds ratio is {with_interval(*facts.adjusted)}, {_after(facts)}: above 1"
     if math.isnan(facts.calibrated[0]):
         return (
-            f"{said}, but {_controls(facts.controls)} here and it takes {limits.min_controls} to "
+            f"{text}, but {_controls(facts.controls)} here and it takes {limits.min_controls} to "
             "tell it from what busy people do anyway."
         )
     return (
-        f"{said}; next to the {facts.controls} controls it is {with_interval(*facts.calibrated)}, "
+        f"{text}; next to the {facts.controls} controls it is {with_interval(*facts.calibrated)}, "
         "which is not: people who do more of everything do this too."
     )
 

@@ -225,7 +225,7 @@ def _level_table(users: pd.DataFrame, min_cell: int) -> pd.DataFrame:
 
 
 def _level_warnings(users: pd.DataFrame, terciles: bool) -> tuple[str, ...]:
-    said = [
+    notes = [
         "The score ranks people among each other: with terciles a third is highly engaged in any "
         "log. Give cuts=... to follow levels over time."
     ]
@@ -233,11 +233,11 @@ def _level_warnings(users: pd.DataFrame, terciles: bool) -> tuple[str, ...]:
     missing = [level for level in LEVELS if level not in found]
     if missing and len(users):
         why = "equal scores fill the others" if terciles else "no score is between its cuts"
-        said.append(f"Nobody is at the level {missing[0]}: {why}.")
+        notes.append(f"Nobody is at the level {missing[0]}: {why}.")
     few = users.groupby("level").size()
     if len(few) and few.min() < np.sqrt(len(users)):
-        said.append(f"The smallest level has {count(float(few.min()))} people.")
-    return tuple(said[0 if terciles else 1 :])
+        notes.append(f"The smallest level has {count(float(few.min()))} people.")
+    return tuple(notes[0 if terciles else 1 :])
 
 
 def engagement_table(
@@ -335,11 +335,11 @@ def _table_warnings(
     trends: pd.DataFrame, *, hidden: int, unplaced: int, min_cell: int
 ) -> tuple[str, ...]:
     """What must be known to read the table."""
-    said = [_NOT_CAUSED, _share_sentence(trends)]
+    notes = [_NOT_CAUSED, _share_sentence(trends)]
     controls = trends[trends["role"] == "control"]
     if len(controls):
         k = int((controls["trend"] == "rises").sum())
-        said.append(
+        notes.append(
             f"Of {count(len(controls))} controls, which cannot do anything, {count(k)} rise per "
             "session too: "
             + (
@@ -350,25 +350,25 @@ def _table_warnings(
             )
         )
     if (trends["role"] == "milestone").any():
-        said.append(_PATH)
+        notes.append(_PATH)
     if hidden:
-        said.append(f"{count(hidden)} rows of fewer than {min_cell} people are hidden.")
+        notes.append(f"{count(hidden)} rows of fewer than {min_cell} people are hidden.")
     if unplaced:
-        said.append(
+        notes.append(
             f"Up to {count(unplaced)} people did nothing but the row's own event, and are not in "
             "that row."
         )
-    return tuple(said)
+    return tuple(notes)
 
 
 def _share_sentence(trends: pd.DataFrame) -> str:
     k = int((trends["share_trend"] == "rises").sum())
     flat = int(((trends["share_trend"] == "rises") & (trends["trend"] == "unclear")).sum())
-    said = (
+    text = (
         f"The share of people who ever did it rises with engagement in {count(k)} of "
         f"{count(len(trends))} rows: who comes more often has more chances. Read the rate"
     )
-    return said + (f"; in {count(flat)} of these rows it shows no trend." if flat else ".")
+    return text + (f"; in {count(flat)} of these rows it shows no trend." if flat else ".")
 
 
 def _range(ratios: pd.Series) -> str:
@@ -395,17 +395,17 @@ def _sentence(table: pd.DataFrame, trends: pd.DataFrame) -> str:
     """How many micro conversions rise per session, and the one that does most."""
     own = trends[trends["role"].isin(["milestone", "secondary"])]
     up = own[own["trend"] == "rises"]
-    said = (
+    text = (
         f"{count(len(up))} of {count(len(own))} micro conversions are done clearly more often per "
         "session by people who are more engaged in all else"
     )
     known = up[up["ratio"].notna()]
     if not len(known):
-        return f"{said}."
+        return f"{text}."
     top = known.iloc[int(known["ratio"].to_numpy().argmax())]
     levels = table[table["event"] == top["event"]].set_index("level")
     return (
-        f"{said}; the steepest is “{top['label']}”: {_rate(levels.loc['high'])} at the high level "
+        f"{text}; the steepest is “{top['label']}”: {_rate(levels.loc['high'])} at the high level "
         f"against {_rate(levels.loc['low'])} at the low one, {top['ratio']:.1f} times as often "
         f"(95% interval {top['ratio_low']:.1f} to {top['ratio_high']:.1f})."
     )

@@ -306,18 +306,18 @@ def _with_verdicts(table: pd.DataFrame) -> pd.DataFrame:
 
 def _undefined(steps: Sequence[Step], pairs: Sequence[Pair]) -> list[str]:
     """Why a pair has no candidates."""
-    said = []
+    sentences = []
     for pair in pairs:
         first, second = steps[pair.first - 1], steps[pair.second - 1]
         place = f"Between {label(first.name)} and {label(second.name)} nothing can be compared: "
         if not pair.went_on or not pair.stopped:
             who = "went on" if not pair.went_on else "stopped"
-            said.append(f"{place}nobody {who}.")
+            sentences.append(f"{place}nobody {who}.")
         elif not pair.within_us:
-            said.append(f"{place}most of those who went on did both at the same instant.")
+            sentences.append(f"{place}most of those who went on did both at the same instant.")
         elif ANY_EVENT in (*first.events, *second.events):
-            said.append(f"{place}a step of any event leaves no other event.")
-    return said
+            sentences.append(f"{place}a step of any event leaves no other event.")
+    return sentences
 
 
 def _hidden_sentence(row: Any) -> str:
@@ -356,16 +356,16 @@ class MicroSharesResult(Result):
         if not len(known):
             return f"None of these actions was done by enough users in {self.period.name}."
         top = known.iloc[0]
-        said = (
+        text = (
             f"The small action that most did is “{top['event']}”: "
             f"{share(top['k'], top['n'], top['rate'])} of those who entered."
         )
         if pd.isna(top["macro_rate"]) or pd.isna(top["all_rate"]):
-            return said
+            return text
         these = share(top["macro_k"], top["k"], top["macro_rate"])
         everybody = share(top["all_k"], top["n"], top["all_rate"])
         within = f"within {human_duration(self.window_us)}"
-        return f"{said} Of these, {these} converted {within}, of everybody {everybody}."
+        return f"{text} Of these, {these} converted {within}, of everybody {everybody}."
 
     def figure(self) -> Any:
         """Share and conversion rate of every action, with intervals."""
@@ -495,12 +495,12 @@ def _rates(k: np.ndarray, n: np.ndarray) -> np.ndarray:
 def _micro_warnings(
     catalog: Catalog, names: list[str], table: pd.DataFrame, min_cell: int
 ) -> list[str]:
-    said = [_MICRO_ASSOCIATION]
+    notes = [_MICRO_ASSOCIATION]
     unseen = [catalog.label(name) for name in catalog.secondary if name not in names]
     if unseen:
-        said.append(f"Never seen in the log: {listed(unseen)}.")
+        notes.append(f"Never seen in the log: {listed(unseen)}.")
     few = int(table[["k"]].isna().sum().sum())
     if few:
         what = "action" if few == 1 else "actions"
-        said.append(f"{count(few)} {what} done by fewer than {min_cell} users hidden.")
-    return said
+        notes.append(f"{count(few)} {what} done by fewer than {min_cell} users hidden.")
+    return notes

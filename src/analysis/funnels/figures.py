@@ -191,12 +191,12 @@ def _footnote(note: str) -> dict[str, Any]:
 
 
 def _funnel_caption(table: pd.DataFrame, groups: list[Any]) -> str:
-    said = []
+    sentences = []
     for group in groups:
         own = table[table["group"] == group].sort_values("step")
         words = " ".join(f"{_step_caption(row)}." for row in records(own))
-        said.append(words if group == ALL else f"{group_name(group)}: {words}")
-    return " ".join(said)
+        sentences.append(words if group == ALL else f"{group_name(group)}: {words}")
+    return " ".join(sentences)
 
 
 def _step_caption(row: Any) -> str:
@@ -358,13 +358,13 @@ def _drop_off_hover_text(row: Any) -> list[str]:
 def _drop_off_caption(own: pd.DataFrame) -> str:
     first = own.iloc[0]
     stopped = share(first["n"], first["reached"], first["n"] / first["reached"])
-    said = []
+    sentences = []
     for row in records(own):
         text = f"{_event_name(row.event)} {share(row.k, row.n, row.share)}"
-        said.append(
+        sentences.append(
             text if pd.isna(row.median_seconds) else f"{text}, after {_wait(row)} in the median"
         )
-    return f"After {label(first['after'])} {stopped} stopped. Next: {'; '.join(said)}."
+    return f"After {label(first['after'])} {stopped} stopped. Next: {'; '.join(sentences)}."
 
 
 # ── Value lost

@@ -116,11 +116,11 @@ def _step_hover_text(row: Any) -> list[str]:
 
 def _steps_caption(table: pd.DataFrame) -> str:
     *steps, macro = records(table)
-    said = [f"Of {count(macro.n)} converters:"]
+    sentences = [f"Of {count(macro.n)} converters:"]
     for row in steps:
         interval = f"interval {percent(row.low)} to {percent(row.high)}"
-        said.append(f"{row.label}: {share(row.k, row.n, row.rate)}, {interval}.")
-    return " ".join([*said, f"{macro.label}."])
+        sentences.append(f"{row.label}: {share(row.k, row.n, row.rate)}, {interval}.")
+    return " ".join([*sentences, f"{macro.label}."])
 
 
 _GROUPS = (("", "went on", PALETTE[0], "circle"), ("stopped_", "stopped", PALETTE[5], "diamond"))
@@ -352,15 +352,15 @@ def _action_hover_text(row: Any) -> list[str]:
 
 def _actions_caption(table: pd.DataFrame) -> str:
     first = table.iloc[0]
-    said = [f"Of everybody {share(first['all_k'], first['n'], first['all_rate'])} converted."]
+    sentences = [f"Of everybody {share(first['all_k'], first['n'], first['all_rate'])} converted."]
     for row in records(table):
         if pd.isna(row.k):
-            said.append(f"{label(row.event)}: {TOO_FEW}.")
+            sentences.append(f"{label(row.event)}: {TOO_FEW}.")
             continue
         words = f"{label(row.event)}: {share(row.k, row.n, row.rate)} did it"
         if pd.isna(row.macro_k):
             words += f"; of these {TOO_FEW} converted"
         elif row.k:
             words += f", of these {share(row.macro_k, row.k, row.macro_rate)} converted"
-        said.append(words + ".")
-    return " ".join(said)
+        sentences.append(words + ".")
+    return " ".join(sentences)

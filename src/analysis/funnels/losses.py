@@ -385,11 +385,11 @@ def value_lost(
         at: list[dict[Any, Any]] = table[table["step"] == step].to_dict("records")
         best = _best(at, min_n)
         for code, row in enumerate(at):
-            said = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:5]}
-            said |= _loss_against(row, best, later[code, step - 1], min_n)
-            said |= _mean_value(values, code, min_conversions)
-            said["note"] = "; ".join(filter(None, [said["note"], said.pop("no_value")]))
-            rows.append(said)
+            text = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:5]}
+            text |= _loss_against(row, best, later[code, step - 1], min_n)
+            text |= _mean_value(values, code, min_conversions)
+            text["note"] = "; ".join(filter(None, [text["note"], text.pop("no_value")]))
+            rows.append(text)
     columns = ["code", *(name for name in _VALUE_COLUMNS if name != "lost_value")]
     lost = pd.DataFrame(rows, columns=columns)
     lost["lost_value"] = lost["lost_conversions"] * lost["value_per_conversion"]

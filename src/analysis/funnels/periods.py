@@ -106,7 +106,7 @@ class PeriodResult(Result):
         ``macro_rate``, ``entered`` and a rate per step, all groups together.
         """
         now, before = self.entered
-        said = {
+        text = {
             "macro_rate": _number(self.overall),
             "entered": {
                 "value": _plain(now),
@@ -118,9 +118,9 @@ class PeriodResult(Result):
         by_step = {row["step"]: row for row in rows.to_dict("records")}
         for number, step in enumerate(self.steps[1:], start=2):
             name = "_or_".join(step.events)
-            key = f"{name}_rate" if f"{name}_rate" not in said else f"{name}_{number}_rate"
-            said[key] = _number(by_step.get(number, {}))
-        return said
+            key = f"{name}_rate" if f"{name}_rate" not in text else f"{name}_{number}_rate"
+            text[key] = _number(by_step.get(number, {}))
+        return text
 
     def trend(self, periods: int = 12) -> pd.DataFrame:
         """The conversion rate of the last so many periods, this one and the next ones included.
@@ -292,21 +292,21 @@ def _warnings(
 ) -> list[str]:
     now, before = periods
     # The earlier period may lie before what picked them where the later one does not.
-    said = list(
+    notes = list(
         dict.fromkeys([*views[0].warnings, *look_ahead_warnings(log, instant_us(before.start))])
     )
     if instant_us(now.end) > log.covers_until_us:
-        said.append(not_over(now, log.covers_until))
+        notes.append(not_over(now, log.covers_until))
     first: Any = log.start
     if log.events and before.start < first.tz_convert(before.time_zone).normalize():
-        said.append(begins_late(before, first))
+        notes.append(begins_late(before, first))
     both = sum(
         len(np.intersect1d(a.users[a.chosen], b.users[b.chosen]))
         for a, b in zip(views[0].parts, views[1].parts, strict=True)
     )
     if both:
-        said.append(in_both(both, int(views[0].table["count"].iloc[0]), min_cell))
-    return said
+        notes.append(in_both(both, int(views[0].table["count"].iloc[0]), min_cell))
+    return notes
 
 
 def not_over(period: Period, until: pd.Timestamp) -> str:
@@ -342,14 +342,14 @@ def _hidden(view: FunnelResult, min_cell: int) -> list[str]:
     entered = before[(before["step"] == 1) & (before["count"] > 0)]
     groups = len(entered) - int((after["step"] == 1).sum())
     cells = int(after["k"].isna().sum())
-    said = []
+    notes = []
     if groups:
         what = "group" if groups == 1 else "groups"
-        said.append(f"{count(groups)} {what} of fewer than {min_cell} users left out.")
+        notes.append(f"{count(groups)} {what} of fewer than {min_cell} users left out.")
     if cells:
         what = "step count" if cells == 1 else "step counts"
-        said.append(f"{count(cells)} {what} of fewer than {min_cell} users hidden.")
-    return said
+        notes.append(f"{count(cells)} {what} of fewer than {min_cell} users hidden.")
+    return notes
 
 
 def sentences(result: PeriodResult) -> list[str]:
@@ -361,10 +361,10 @@ def sentences(result: PeriodResult) -> list[str]:
     row = result.overall
     if pd.isna(row["rate"]):
         return [_no_rate(result, entered)]
-    said = [_final(result, entered) + _rate_and_change(result, row)]
+    notes = [_final(result, entered) + _rate_and_change(result, row)]
     if len(result.steps) > 2 or result.has_groups:
-        said.append(_where(result))
-    return [part for part in said if part]
+        notes.append(_where(result))
+    return [part for part in notes if part]
 
 
 def _no_rate(result: PeriodResult, entered: float) -> str:
@@ -400,21 +400,21 @@ def _rate_and_change(result: PeriodResult, row: pd.Series) -> str:
     if len(result.steps) == 1:
         was = count(row["previous_n"]) if row["previous_n"] > 0 else "nobody, or too few to show,"
         return f"{count(row['n'])} users did {first}; {was} did in {before}."
-    said = (
+    text = (
         f"{percent(row['rate'])} of {count(row['n'])} users went from {first} to {last} within "
         f"{human_duration(result.window_us)}"
     )
     if pd.isna(row["change"]):
         interval = f"95% interval {percent(row['low'])} to {percent(row['high'])}"
-        return f"{said} ({interval}). There is no rate of {before} to compare with."
+        return f"{text} ({interval}). There is no rate of {before} to compare with."
     interval = f"95% interval {points(row['change_low'])} to {points(row['change_high'])} points"
     if row["clear"]:
         more = "more" if row["change"] > 0 else "less"
         size = points(row["change"], signed=False)
-        return f"{said}, {size} points {more} than {before} ({interval})."
+        return f"{text}, {size} points {more} than {before} ({interval})."
     was = f"{percent(row['previous'])} of {count(row['previous_n'])}"
     change = f"{points(row['change'])} points, {interval}"
-    return f"{said}: no clear change against {before} ({was}; {change})."
+    return f"{text}: no clear change against {before} ({was}; {change})."
 
 
 def before_words(period: Period, previous: Period) -> str:

@@ -238,35 +238,35 @@ def funnel_warnings(sums: FunnelSums, spec: FunnelSpec, rows_left_out: int) -> t
     """The caveats of the numbers; `rows_left_out` rows had no value of the unit."""
     entered, immature, tied = sums.entered, sums.immature, sums.tied
     who = noun(spec)
-    said = []
+    notes = []
     if immature:
-        said.append(
+        notes.append(
             f"{immature:,} of {entered:,} {who} entered less than "
             f"{human_duration(spec.window_us)} before the log ends: they are counted, and left "
             "out of every rate."
         )
     if tied:
-        said.append(
+        notes.append(
             f"{tied:,} of {entered:,} {who} got as far as they did only because events at the "
             "same instant count in whichever order helps (ties='strict' tells without them)."
         )
     without = rows_left_out + sums.left_out
     if without:
         missing = spec.inside_user or (spec.unit,)
-        said.append(
+        notes.append(
             f"{without:,} {'row' if without == 1 else 'rows'} without a value of "
             f"{', '.join(map(repr, missing))} belong to no unit: left out."
         )
     if sums.ungrouped:
-        said.append(
+        notes.append(
             f"{sums.ungrouped:,} {who} never reach step {spec.by_at}, whose "
             f"{', '.join(map(repr, spec.by))} makes the groups: they are in none."
         )
     if spec.repeats_users:
-        said.append(
+        notes.append(
             f"One user can be several {who}: the intervals take users as the independent units."
         )
-    return tuple(said)
+    return tuple(notes)
 
 
 def funnel_sentence(table: pd.DataFrame, spec: FunnelSpec, immature: int) -> str:
@@ -283,7 +283,7 @@ def funnel_sentence(table: pd.DataFrame, spec: FunnelSpec, immature: int) -> str
     if last == 1:
         return f"{n:,} {who} did {names[0]}."
     reached = f" that reached step {spec.by_at}" if isinstance(spec.by_at, int) else ""
-    said = (
+    text = (
         f"{k / n:.1%} of {n:,} {who}{reached} got from {names[0]} to {names[last - 1]} "
         f"within {human_duration(spec.window_us)}{_interval(table, spec, k, n, last)}."
     )
@@ -292,11 +292,11 @@ def funnel_sentence(table: pd.DataFrame, spec: FunnelSpec, immature: int) -> str
     worst = int(np.argmax(lost)) if len(lost) else 0
     if len(lost) and lost[worst]:
         of = int(totals[required[worst]])
-        said += (
+        text += (
             f" Most were lost between {names[required[worst]]} and {names[required[worst + 1]]}: "
             f"{lost[worst]:,} of {of:,} ({lost[worst] / of:.1%})."
         )
-    return said
+    return text
 
 
 def _interval(table: pd.DataFrame, spec: FunnelSpec, k: int, n: int, last: int) -> str:

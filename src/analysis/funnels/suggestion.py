@@ -92,21 +92,21 @@ class SuggestResult(Result):
         if not self.steps:
             return "There is no funnel to suggest: " + self.warnings[0]
         labels = list(self.table["label"])
-        said = f"Suggested funnel: {ARROW.join(labels)}."
+        text = f"Suggested funnel: {ARROW.join(labels)}."
         if len(labels) == 1:
-            return said
+            return text
         n = int(self.table["n"].iloc[0])
         within = f"in the {human_duration(self.window_us)} before"
         if len(self.orders):
             top = self.orders.iloc[0]
-            said += (
+            text += (
                 f" Of {count(top['n'])} converters who did all of these {within}, "
                 f"{percent(top['rate'])} ({count(top['k'])}) first did them in this order "
                 f"(95% interval {percent(top['low'])} to {percent(top['high'])})."
             )
         rare = self.table.iloc[:-1].sort_values("rate", kind="stable").iloc[0]
         return (
-            f"{said} The step that fewest of the {count(n)} converters did is “{rare['label']}”: "
+            f"{text} The step that fewest of the {count(n)} converters did is “{rare['label']}”: "
             f"{share(rare['k'], n, rare['rate'])}, "
             f"95% interval {percent(rare['low'])} to {percent(rare['high'])}."
         )
@@ -180,7 +180,7 @@ def suggest(
     before = users_before(log, goal, window_us)
     if not before.n:
         return _without_converters(log, catalog, given, window_us)
-    candidates, said = _considered(log, catalog, goal, before.users)
+    candidates, text = _considered(log, catalog, goal, before.users)
     often = [name for name in candidates if before.users[name] >= least * before.n]
     ranked = sorted(often, key=lambda name: -before.users[name])[: most - 1]
     kept = [name for name in candidates if name in ranked]
@@ -189,13 +189,13 @@ def suggest(
     order = list(found[0].columns if found else by_median(lead))
     proposed = [kept[i] for i in order]
     left_out = _left_out([name for name in candidates if name not in kept], before)
-    said += _left_out_warnings(left_out, catalog, given)
-    said += _order_warnings(found, [catalog.label(name) for name in kept], before.n)
-    said += _cut_warnings(before, window_us)
+    text += _left_out_warnings(left_out, catalog, given)
+    text += _order_warnings(found, [catalog.label(name) for name in kept], before.n)
+    text += _cut_warnings(before, window_us)
     return SuggestResult(
         table=_table(proposed, goal, lead[:, order], catalog),
         parameters=given,
-        warnings=(*said, *look_ahead_warnings(log)),
+        warnings=(*text, *look_ahead_warnings(log)),
         steps=(*proposed, goal),
         orders=_orders_table(found, kept),
         left_out=left_out,
@@ -318,7 +318,7 @@ def _left_out_warnings(left: pd.DataFrame, catalog: Catalog, given: Mapping[str,
     """Which events are left out, and why; of a long list the first ones."""
     least, most = given["least"], given["most"]
     few = left["rate"] < least
-    said = []
+    notes = []
     for rows, why in (
         (left[few], f"done by fewer than {percent(least)} of the converters before"),
         (left[~few], f"more would be over {most} steps (most={most})"),
@@ -330,8 +330,8 @@ def _left_out_warnings(left: pd.DataFrame, catalog: Catalog, given: Mapping[str,
         if len(rows) > _NAMED:
             named.append(f"{len(rows) - _NAMED} more")
         if named:
-            said.append(f"Left out, {why}: {listed(named)}.")
-    return said
+            notes.append(f"Left out, {why}: {listed(named)}.")
+    return notes
 
 
 def _order_warnings(found: Sequence[Order], labels: Sequence[str], n: int) -> list[str]:
@@ -343,22 +343,22 @@ def _order_warnings(found: Sequence[Order], labels: Sequence[str], n: int) -> li
             f"None of the {count(n)} converters did all of {listed(list(labels))}: the order is "
             "that of the median time before the macro. Fewer steps (most=) may be clearer."
         ]
-    said = []
+    notes = []
     did_all = sum(order.k for order in found)
     if did_all < FEW:
-        said.append(f"The order rests on {count(did_all)} of {count(n)} converters who did all.")
+        notes.append(f"The order rests on {count(did_all)} of {count(n)} converters who did all.")
     if len(found) > 1:
         first, second = found[:2]
         low, _ = wilson(first.k, first.k + second.k)
         other = ARROW.join(labels[i] for i in second.columns)
         against = f"{count(second.k)} against {count(first.k)} of {count(did_all)} converters"
         if second.k >= NEARLY * first.k:
-            said.append(f"The order is ambiguous: {other} is nearly as common ({against}).")
+            notes.append(f"The order is ambiguous: {other} is nearly as common ({against}).")
         elif float(low) <= 0.5:
-            said.append(
+            notes.append(
                 f"The order is ambiguous: too few converters to tell it from {other} ({against})."
             )
-    return said
+    return notes
 
 
 def _cut_warnings(before: Before, window_us: int) -> list[str]:
@@ -424,11 +424,11 @@ def _without_converters(
 ) -> SuggestResult:
     goal = str(given["macro"])
     near = "" if goal in log.event_names else did_you_mean(goal, log.event_names)
-    said = f"Nobody in this log did the macro {goal!r}.{near} log.summary() tells what they did."
+    text = f"Nobody in this log did the macro {goal!r}.{near} log.summary() tells what they did."
     return SuggestResult(
         table=_table([], goal, np.empty((0, 0), np.int64), catalog).iloc[:0],
         parameters=given,
-        warnings=(said, *look_ahead_warnings(log)),
+        warnings=(text, *look_ahead_warnings(log)),
         steps=(),
         orders=_orders_table([], []),
         left_out=_left_out([], Before(0, {}, 0)),

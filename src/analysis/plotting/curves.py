@@ -103,10 +103,10 @@ def conversion_curves(
             traces += _median(drawn, medians, group, colors[group], size)
     ticks = [tick / size for tick in axis_ticks(until)]
     traces.append(_users_at_risk(owns, ticks, size))
-    said = [
+    sentences = [
         _curve_caption(own, group) + _median_caption(medians, group) for group, own in owns.items()
     ]
-    alt = " ".join([*said, *([note] if note else [])])
+    alt = " ".join([*sentences, *([note] if note else [])])
     height = _PLOT + _AXIS + _HEAD + _ROW * len(groups)
     layout = _layout(table, owns, (ticks, until / size, unit), height)
     return finished(traces, layout, title=title, alt=alt, height=height)
@@ -283,20 +283,20 @@ def _curve_caption(own: pd.DataFrame, group: Any) -> str:
     if not len(known):
         return f"{name}no rate to show."
     row = known.iloc[-1]
-    said = (
+    text = (
         f"after {_elapsed(row['elapsed_days'])} {percent(row['rate'])} of {count(row['n'])} users "
         f"have converted (95% interval {percent(row['low'])} to {percent(row['high'])}); "
         f"{count(row['at_risk'])} were at risk."
     )
-    return f"{name}{said}" if name else said[0].upper() + said[1:]
+    return f"{name}{text}" if name else text[0].upper() + text[1:]
 
 
 def _median_caption(medians: pd.DataFrame | None, group: Any) -> str:
     row = _median_row(medians, group)
     if row is None:
         return ""
-    _, *said = _median_hover_text(row)
-    return f" Half of those who convert: {', '.join(said)}."
+    _, *text = _median_hover_text(row)
+    return f" Half of those who convert: {', '.join(text)}."
 
 
 def _elapsed(days: float) -> str:
@@ -407,8 +407,8 @@ entered, 95% interval 11.1% to 34.5%; half of these within 10 min.'
     }
     event = label(table["event"].iloc[0])
     alt = f"Kaplan-Meier estimate of the share that reached {event}. "
-    said = [f"{_time_caption(own)}." for own in curves.values()]
-    alt += " ".join([*said, note] if note else said)
+    sentences = [f"{_time_caption(own)}." for own in curves.values()]
+    alt += " ".join([*sentences, note] if note else sentences)
     figure = finished(traces, layout, title=title, alt=alt, height=_TIME_HEIGHT)
     return figure.update_layout(margin_t=figure.layout.margin.t + 22)
 
@@ -488,13 +488,13 @@ def _time_heading(event: str) -> dict[str, Any]:
 def _time_caption(own: pd.DataFrame) -> str:
     last = own.iloc[-1]
     name = "" if last["group"] == ALL else f"{group_name(last['group'])}, within"
-    said = (
+    text = (
         f"{name or 'Within'} {_within(last['seconds'])}: {percent(last['rate'])} of "
         f"{count(last['n'])} who entered, 95% interval {percent(last['low'])} to "
         f"{percent(last['high'])}"
     )
     half = own[own["rate"] >= last["rate"] / 2]["seconds"]
-    return f"{said}; half of these within {_within(half.iloc[0])}" if last["rate"] > 0 else said
+    return f"{text}; half of these within {_within(half.iloc[0])}" if last["rate"] > 0 else text
 
 
 def _within(seconds: float) -> str:

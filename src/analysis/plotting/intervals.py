@@ -128,8 +128,8 @@ def step_changes(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         "annotations": heading_notes(place, headings) + _beside(found),
         "margin_r": 112,
     }
-    said = [f"{_change_caption(row)}." for row in records(table)]
-    alt = " ".join([*said, note] if note else said)
+    sentences = [f"{_change_caption(row)}." for row in records(table)]
+    alt = " ".join([*sentences, note] if note else sentences)
     axis = "← fell · change in points · rose →"
     return differences(found, place, layout, axis=axis, title=title, alt=alt)
 
@@ -219,10 +219,10 @@ def share_differences(
         "annotations": [*heading_notes(place, headings), both, *_beside(found)],
         "margin_r": 112,
     }
-    said = " ".join(f"{_share_caption(row)}." for row in records(shown))
+    text = " ".join(f"{_share_caption(row)}." for row in records(shown))
     rest = int((table["unit"] == "share").sum()) - len(shown)
     more = f" {rest} more compared." if rest else ""
-    alt = f"{names[0]} against {names[1]}. {said}{more}"
+    alt = f"{names[0]} against {names[1]}. {text}{more}"
     one, two = (safe(short(name, 11)) for name in names)
     axis = f"← {two} · points · {one} →"
     return differences(found, place, layout, axis=axis, title=title, alt=alt)

@@ -261,11 +261,11 @@ def _estimate_key(table: pd.DataFrame) -> list[dict[str, Any]]:
     if not len(drawn):
         return []
     whole = drawn["km_rate"].notna()
-    said = "◆ Kaplan-Meier estimate of the final rate" if whole.any() else ""
+    text = "◆ Kaplan-Meier estimate of the final rate" if whole.any() else ""
     if not whole.all():
-        said = f"{said}, ◇ so far" if said else "◇ Kaplan-Meier estimate so far"
+        text = f"{text}, ◇ so far" if text else "◇ Kaplan-Meier estimate so far"
     place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper"}
-    return [place | {"yanchor": "bottom", "showarrow": False, "text": said, "font": {"size": 12}}]
+    return [place | {"yanchor": "bottom", "showarrow": False, "text": text, "font": {"size": 12}}]
 
 
 def _hover_text(row: Any) -> list[str]:
@@ -279,8 +279,8 @@ def _hover_text(row: Any) -> list[str]:
 
 def _caption(row: Any) -> str:
     state = _state(row)
-    said = f"{days(row.start, row.end)}: {'' if row.mature else 'not final, '}{state}"
-    return ", ".join([said, *_estimate_text(row)])
+    text = f"{days(row.start, row.end)}: {'' if row.mature else 'not final, '}{state}"
+    return ", ".join([text, *_estimate_text(row)])
 
 
 def _state(row: Any) -> str:

@@ -146,9 +146,9 @@ def daily_volume(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         "yaxis": {"rangemode": "tozero", "tickformat": ",d"},
         "shapes": [{**mark, "x0": date, "x1": date} for date in shifts],
     }
-    said = [hover[i] for i in odd] or ["no day is far off"]
+    text = [hover[i] for i in odd] or ["no day is far off"]
     least, most = own["count"].min(), own["count"].max()
-    alt = f"{len(own)} days of {count(least)} to {count(most)} events; {'; '.join(said)}."
+    alt = f"{len(own)} days of {count(least)} to {count(most)} events; {'; '.join(text)}."
     return finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
 
 
@@ -172,7 +172,7 @@ def missing_cells(table: pd.DataFrame, *, title: str | None = None) -> go.Figure
     if not len(table):
         return empty("No property changed suddenly.", title=title)
     traces: list[Any] = []
-    said = []
+    sentences = []
     pairs = list(table.groupby(["event", "property"], sort=False))
     for (event, name), own in pairs[:_MOST_LINES]:
         rows = records(own)
@@ -183,11 +183,11 @@ def missing_cells(table: pd.DataFrame, *, title: str | None = None) -> go.Figure
         traces.append(_line(dates, plain(own["rate"]), color, "solid", hover))
         traces[-1].update(name=safe(short(f"{name} of {event}", 40)))
         worst = int((own["rate"] - own["usual"]).abs().argmax())
-        said.append(f"{name} of {event} is missing most unusually on {shares[worst]}.")
+        sentences.append(f"{name} of {event} is missing most unusually on {shares[worst]}.")
     more = len(pairs) - _MOST_LINES
-    said += [f"{more} more pairs are not drawn."] if more > 0 else []
+    sentences += [f"{more} more pairs are not drawn."] if more > 0 else []
     layout = {"yaxis": {"range": [-0.02, 1.02], "tickformat": ".0%"}, "showlegend": True}
-    return finished(traces, layout, title=title, alt=" ".join(said), height=_HEIGHT)
+    return finished(traces, layout, title=title, alt=" ".join(sentences), height=_HEIGHT)
 
 
 def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
@@ -211,7 +211,7 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         return empty("No event began late, ended early or paused.", title=title)
     rows = records(table)
     names = list(dict.fromkeys(row.event for row in rows))
-    said = [
+    sentences = [
         f"{r.event} is {r.kind}: nobody from {day(r.start)} to "
         f"{day(r.end - pd.Timedelta(days=1), year=True)}"
         for r in rows
@@ -225,7 +225,7 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
             hovertext=[safe(text)] * 2,
             hoverinfo="text",
         )
-        for row, text in zip(rows, said, strict=True)
+        for row, text in zip(rows, sentences, strict=True)
     ]
     axis = {
         "tickvals": list(range(len(names))),
@@ -235,7 +235,7 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     whole = [rows[0].log_start.strftime("%Y-%m-%d"), rows[0].log_end.strftime("%Y-%m-%d")]
     layout = {"xaxis": {"range": whole}, "yaxis": axis}
     height = _ROW * len(names) + 60
-    return finished(bars, layout, title=title, alt="; ".join(said) + ".", height=height)
+    return finished(bars, layout, title=title, alt="; ".join(sentences) + ".", height=height)
 
 
 def _line(x: list[Any], y: list[Any], color: str, dash: str, hover: Any = None) -> go.Scatter:
@@ -305,13 +305,13 @@ def hours_of_day(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     n = int(table["count"].sum())
     if not n:
         return empty("The log is empty.", title=title)
-    said = [f"{r.hour} o'clock: {share(r.count, n, r.count / n)}" for r in records(table)]
+    sentences = [f"{r.hour} o'clock: {share(r.count, n, r.count / n)}" for r in records(table)]
     bars = go.Bar(
         x=plain(table["hour"]),
         y=plain(table["count"]),
         marker={"color": PALETTE[0]},
-        hovertext=said,
+        hovertext=sentences,
         hoverinfo="text",
     )
     layout = {"xaxis": {"dtick": 3, "title": {"text": "hour of the day"}}, "bargap": 0.15}
-    return finished([bars], layout, title=title, alt="; ".join(said) + ".", height=_HEIGHT)
+    return finished([bars], layout, title=title, alt="; ".join(sentences) + ".", height=_HEIGHT)

@@ -105,8 +105,8 @@ class AuditResult(Result):
             *([f"{count(many[NOT_APPLICABLE])} do not apply"] if many[NOT_APPLICABLE] else []),
         ]
         worst_first = sorted(self.table.itertuples(), key=lambda row: row.verdict != FAIL)
-        said = [str(row.finding) for row in worst_first if row.verdict in (FAIL, WARN)]
-        return " ".join([", ".join(parts) + ".", *said])
+        sentences = [str(row.finding) for row in worst_first if row.verdict in (FAIL, WARN)]
+        return " ".join([", ".join(parts) + ".", *sentences])
 
     def figure(self, check: str | None = None) -> Any:
         """All checks with their verdicts, or what one of them saw.
@@ -251,14 +251,14 @@ class GateResult(Result):
 
     def sentence(self) -> str:
         """Whether the data check passed; where it did not, why."""
-        said = {
+        text = {
             PASS: "The data check passed.",
             WARN: "The data check passed with remarks:",
             FAIL: "The data check FAILED; do not use the numbers of this report:",
         }
         odd = self.table[self.table["status"] == self.status]
         why = [] if self.status == PASS else list(odd["finding"])
-        return " ".join([said[self.status], *why])
+        return " ".join([text[self.status], *why])
 
 
 def gate(
@@ -343,11 +343,11 @@ def _period(log: EventLog, asked: Period) -> Check:
 
 def _follow_up(log: EventLog, asked: Period, window_us: int) -> Check:
     final = timestamp(instant_us(asked.end) + window_us)
-    said = human_duration(window_us)
+    text = human_duration(window_us)
     if instant_us(final) <= log.covers_until_us:
-        return Check("Follow-up", PASS, f"Everybody who entered was followed for {said}.")
+        return Check("Follow-up", PASS, f"Everybody who entered was followed for {text}.")
     when = day(final.tz_convert(asked.time_zone), year=True)
-    finding = f"The last to enter have not had their {said} yet; the rates are final on {when}."
+    finding = f"The last to enter have not had their {text} yet; the rates are final on {when}."
     return Check("Follow-up", WARN, finding)
 
 

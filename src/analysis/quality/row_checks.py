@@ -123,13 +123,13 @@ def clock(counts: Counts, days: Days, n: int, limits: Limits) -> Finding:
     before, after, users, only = (int(x) for x in counts.outside)
     low = day(timestamp(days.low), year=True)
     high = timestamp(days.high).strftime("%Y-%m-%d %H:%M UTC")
-    said = [f"{count(before)} before {low}"] if before else []
-    said += [f"{count(after)} after {high}"] if after else []
+    text = [f"{count(before)} before {low}"] if before else []
+    text += [f"{count(after)} after {high}"] if after else []
     finding = (
         f"{share(before + after, n, (before + after) / n)} of the events are at impossible times "
-        f"({listed(said)}), of {count(users)} users; {count(only)} of these have no other."
+        f"({listed(text)}), of {count(users)} users; {count(only)} of these have no other."
     )
-    finding = finding if said else f"No event before {low} or after {high}."
+    finding = finding if text else f"No event before {low} or after {high}."
     advice = "Use the server's time where there is one, or leave these rows out: log.between."
     found = judged(
         "clock", limits.outside_time, k=before + after, n=n, finding=finding, advice=advice
@@ -286,7 +286,7 @@ def _missing_finding(parts: list[pd.DataFrame], tested: int, limits: Limits) -> 
         finding = f"None of {count(tested)} pairs of event and property changed suddenly."
         return Finding("missing cells", PASS, 0.0, limits.null_change, 0, tested, finding)
     order = np.argsort(largest)[::-1]
-    said = shortened([_sentence(parts[i]) for i in order], _MOST_PAIRS, "more pairs")
+    text = shortened([_sentence(parts[i]) for i in order], _MOST_PAIRS, "more pairs")
     return Finding(
         "missing cells",
         WARN,
@@ -294,7 +294,7 @@ def _missing_finding(parts: list[pd.DataFrame], tested: int, limits: Limits) -> 
         limits.null_change,
         len(parts),
         tested,
-        "; ".join(said) + ".",
+        "; ".join(text) + ".",
         "Ask what was released then; breakdowns by these properties hold for the other days only.",
     )
 

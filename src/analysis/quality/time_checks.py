@@ -75,10 +75,12 @@ def never_seen(seen: dict[str, int], catalog: Catalog, limits: Limits) -> Findin
     if not missing:
         finding = f"All {count(len(planned))} events of the catalog are in the log."
         return Finding("planned, never seen", PASS, 0, 1, 0, len(planned), finding)
-    said = []
+    sentences = []
     for name in missing:
         near = [other for other in seen if _alike(name, other) >= limits.similar_names]
-        said.append(f"{name} (is it {near[0]!r}?)" if near and near[0] not in planned else name)
+        sentences.append(
+            f"{name} (is it {near[0]!r}?)" if near and near[0] not in planned else name
+        )
     macros = catalog.with_role("macro")
     return Finding(
         "planned, never seen",
@@ -87,7 +89,7 @@ def never_seen(seen: dict[str, int], catalog: Catalog, limits: Limits) -> Findin
         1,
         len(missing),
         len(planned),
-        f"Never seen: {listed(shortened(said, _MOST_NAMES))}.",
+        f"Never seen: {listed(shortened(sentences, _MOST_NAMES))}.",
         "Look whether the tag fires, or take the event out of the catalog.",
     )
 
@@ -168,9 +170,9 @@ def silences(
     if not len(table):
         finding = f"Each of the {count(seen)} names was there the whole time, as far as it shows."
         return Finding("new and vanished names", PASS, 0, 1, 0, seen, finding), table
-    said = [_silence_sentence(row) for row in table.itertuples()]
+    sentences = [_silence_sentence(row) for row in table.itertuples()]
     advice = "Ask what was released then. Rates that use these events hold for the other days only."
-    found = "; ".join(shortened(said, _MOST_NAMES)) + "."
+    found = "; ".join(shortened(sentences, _MOST_NAMES)) + "."
     return Finding("new and vanished names", WARN, odd, 1, odd, seen, found, advice), table
 
 
@@ -307,13 +309,13 @@ def _volume_finding(table: pd.DataFrame, whole_days: int, limits: Limits) -> Fin
     if verdict == PASS and (len(shifts) or len(single)):
         verdict = WARN
     odd = pd.concat([whole[whole["odd"]], single])
-    said = [_odd_day_sentence(row) for row in odd.itertuples()]
-    said = [_shift_sentence(row) for row in shifts.itertuples()] + said
-    if not said:
+    sentences = [_odd_day_sentence(row) for row in odd.itertuples()]
+    sentences = [_shift_sentence(row) for row in shifts.itertuples()] + sentences
+    if not sentences:
         finding = f"Each of {count(whole_days)} days holds about what its weekday usually does."
         advice = ""
     else:
-        finding = "; ".join(shortened(said, _MOST_DAYS)) + "."
+        finding = "; ".join(shortened(sentences, _MOST_DAYS)) + "."
         advice = "Ask what happened: a campaign, a release, a broken tag or a lost file?"
     return Finding("daily volume", verdict, value, limit[0], k, whole_days, finding, advice)
 
@@ -334,16 +336,16 @@ def _last_day_finding(whole: pd.DataFrame, days: Days, limits: Limits) -> Findin
     # A log that stops earlier has several empty days at its end.
     few = last["ratio"] <= 1 / limits.volume_ratio and last["z"] <= -limits.volume_z
     share = min(float(last["ratio"]), 1.0)
-    said = f"{count(last['count'])} events, usual are {count(last['expected'])}"
+    text = f"{count(last['count'])} events, usual are {count(last['expected'])}"
     when = day(last["date"], year=True)
     numbers = (1 - share, 1 - 1 / limits.volume_ratio, int(last["count"]), round(last["expected"]))
     if not few:
-        return Finding("last day", PASS, *numbers, f"{when} looks complete: {said}.")
+        return Finding("last day", PASS, *numbers, f"{when} looks complete: {text}.")
     return Finding(
         "last day",
         FAIL if not last["count"] and not whole["count"].iloc[-3:].any() else WARN,
         *numbers,
-        f"{when} looks incomplete ({percent(share)} of the usual): {said}.",
+        f"{when} looks incomplete ({percent(share)} of the usual): {text}.",
         "Import the rest, or say with --covers-until how far the log really goes.",
     )
 

@@ -70,17 +70,17 @@ class AudienceResult(Result):
         """How many people, how many of them held out, and how many convert without any of it."""
         rows: dict[Any, dict[Any, Any]] = self.table.set_index("group").to_dict("index")
         whole = rows[ALL]
-        said = f"{count(whole['users'])} people"
+        text = f"{count(whole['users'])} people"
         if HOLDOUT in rows:
-            said += f", {count(rows[HOLDOUT]['users'])} of them held out"
+            text += f", {count(rows[HOLDOUT]['users'])} of them held out"
         if not whole["users"]:
             return "Nobody is in this audience."
         when = f"{self.at:%Y-%m-%d %H:%M} UTC"
-        said += f". {_share_of(whole, '_before')} had done {self.macro} before {when}"
-        said += _interval(whole, "_before")
+        text += f". {_share_of(whole, '_before')} had done {self.macro} before {when}"
+        text += _interval(whole, "_before")
         if self.until > self.at:
-            said += f", {_share_of(whole, '')} have done it since{_interval(whole, '')}"
-        return f"{said}."
+            text += f", {_share_of(whole, '')} have done it since{_interval(whole, '')}"
+        return f"{text}."
 
     def figure(self) -> Any:
         """The rate of the macro conversion in each group, with intervals."""
@@ -292,10 +292,10 @@ def _without_few(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
 def _write(frame: pd.DataFrame, target: Path) -> tuple[str, ...]:
     """Write the people, replacing the file in one step, and return what must be said about it."""
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    said: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
     try:
         if target.suffix.lower() == ".csv":
-            said = _write_csv(frame, beside)
+            text = _write_csv(frame, beside)
         else:
             frame.to_parquet(beside, index=False)
         os.replace(beside, target)
@@ -304,7 +304,7 @@ def _write(frame: pd.DataFrame, target: Path) -> tuple[str, ...]:
         raise DataError(
             f"audience: cannot write '{target}': {error.strerror}. Choose another place."
         ) from error
-    return said
+    return text
 
 
 def _write_csv(frame: pd.DataFrame, target: Path) -> tuple[str, ...]:
@@ -327,18 +327,18 @@ def _write_csv(frame: pd.DataFrame, target: Path) -> tuple[str, ...]:
 def _warnings(
     log: EventLog, segment: Segment, consent: str | Consent | None, without: int
 ) -> tuple[str, ...]:
-    said = [*segment.warnings, *look_ahead_warnings(log, segment.at_us)]
+    notes = [*segment.warnings, *look_ahead_warnings(log, segment.at_us)]
     if without:
-        said.append(f"{count(without)} people left out: their last known word is no consent.")
+        notes.append(f"{count(without)} people left out: their last known word is no consent.")
     named = [name for name in log.properties if "consent" in name.lower()]
     if consent is None and named:
-        said.append(
+        notes.append(
             f"The log has the property {named[0]!r}, and consent= is not given: people who said no "
             "may be in the audience."
         )
     if segment.at_us >= log.covers_until_us:
-        said.append(
+        notes.append(
             "The segment is as of the log's end, so nothing is known of what they did since: rates "
             "since then are undefined."
         )
-    return tuple(said)
+    return tuple(notes)

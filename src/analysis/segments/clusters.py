@@ -338,14 +338,14 @@ def _table(
 
 
 def _warnings(found: Points, stability: float, min_events: int) -> tuple[str, ...]:
-    said = []
+    notes = []
     if found.left_out:
-        said.append(
+        notes.append(
             f"{count(found.left_out)} people with fewer than {min_events} events are not placed."
         )
     if stability < STABLE:
-        said.append(
+        notes.append(
             f"The clusters are {_grade(stability)} (adjusted Rand index {stability:.2f}): with "
             "other people of the same kind they would come out differently."
         )
-    return tuple(said)
+    return tuple(notes)

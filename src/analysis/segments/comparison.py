@@ -79,14 +79,14 @@ class ComparisonResult(Result):
         compared = f"of {count(len(known))} things compared."
         if not len(found):
             return f"{groups} do not differ clearly in any {compared}"
-        said = f"{groups} differ clearly in {count(len(found))} {compared}"
+        text = f"{groups} differ clearly in {count(len(found))} {compared}"
         own = found[found["unit"] == "share"]
         if not len(own):
-            return said
+            return text
         top = own.iloc[int(own["effect"].abs().to_numpy().argmax())]
         of_a, of_b = (share(top[f"k_{g}"], top[f"n_{g}"], top[f"rate_{g}"]) for g in "ab")
         return (
-            f"{said} Most in “{subject(top['kind'], top['name'], top['value'])}”: {of_a} against "
+            f"{text} Most in “{subject(top['kind'], top['name'], top['value'])}”: {of_a} against "
             f"{of_b}, {points(top['difference'])} points (95% interval {points(top['low'])} to "
             f"{points(top['high'])}, {q_equals(top['q_value'])})."
         )
@@ -409,15 +409,17 @@ def _first_time(log: EventLog) -> int:
 def _warnings(
     groups: TwoGroups, shared: int, hidden: int, min_cell: int, look_back: bool
 ) -> tuple[str, ...]:
-    said = [_CIRCULAR if look_back else _NOT_CAUSED]
+    notes = [_CIRCULAR if look_back else _NOT_CAUSED]
     if shared:
-        said.append(f"{count(shared)} people are in both groups and left out of both.")
+        notes.append(f"{count(shared)} people are in both groups and left out of both.")
     if hidden:
-        said.append(f"Hidden, of fewer than {min_cell} people: {count(hidden)} of the comparisons.")
+        notes.append(
+            f"Hidden, of fewer than {min_cell} people: {count(hidden)} of the comparisons."
+        )
     if not look_back:
         length = human_duration(groups.end - groups.start)
-        said.append(f"Looked at: the {length} from {timestamp(groups.start):%Y-%m-%d %H:%M} UTC.")
-    return tuple(said)
+        notes.append(f"Looked at: the {length} from {timestamp(groups.start):%Y-%m-%d %H:%M} UTC.")
+    return tuple(notes)
 
 
 def _by_construction(table: pd.DataFrame, a: Segment, b: Segment | None) -> list[str]:
@@ -454,19 +456,19 @@ def _readable(table: pd.DataFrame, names: tuple[str, str], *, most: int) -> pd.D
 def _row_as_text(row: Any) -> list[str]:
     of_waits = row.unit == LATER
     what = subject(row.kind, row.name, row.value)
-    said = [f"days until {what}" if of_waits else what, row.kind]
+    sentences = [f"days until {what}" if of_waits else what, row.kind]
     if pd.isna(row.k_a):
-        return [*said, TOO_FEW, TOO_FEW, UNDEFINED, UNDEFINED, UNDEFINED]
+        return [*sentences, TOO_FEW, TOO_FEW, UNDEFINED, UNDEFINED, UNDEFINED]
     for group in "ab":
         k, n = getattr(row, f"k_{group}"), getattr(row, f"n_{group}")
         if of_waits:
             middle = getattr(row, f"median_days_{group}")
-            said.append(f"{middle:.1f} ({k:,.0f} people)" if k else "nobody")
+            sentences.append(f"{middle:.1f} ({k:,.0f} people)" if k else "nobody")
         else:
-            said.append(share(k, n, getattr(row, f"rate_{group}")) if n else "nobody")
+            sentences.append(share(k, n, getattr(row, f"rate_{group}")) if n else "nobody")
     if pd.isna(row.difference):
-        return [*said, UNDEFINED, UNDEFINED, UNDEFINED]
+        return [*sentences, UNDEFINED, UNDEFINED, UNDEFINED]
     interval = f" (95% {points(row.low)} to {points(row.high)})" if row.low == row.low else ""
     effect = f"{row.effect:+.2f}".replace("-", "−") + (" (delta)" if of_waits else " (h)")
     sure = UNDEFINED if pd.isna(row.q_value) else q_equals(row.q_value)
-    return [*said, f"{points(row.difference)} points{interval}", effect, sure]
+    return [*sentences, f"{points(row.difference)} points{interval}", effect, sure]

@@ -79,7 +79,7 @@ class RFMResult(Result):
         low, high = (float(end) for end in wilson(best.sum(), n))
         if 0 < best.sum() < int(self.parameters["min_cell"]):
             return f"Of {count(n)} buyers too few score high on recency and frequency to show."
-        said = (
+        text = (
             f"{share(best.sum(), n, best.mean())} of the buyers score {bound} or more of "
             f"{self.scores} for both recency and frequency (95% interval {percent(low)} to "
             f"{percent(high)})"
@@ -87,8 +87,8 @@ class RFMResult(Result):
         total = self.users["value"].sum(skipna=True)
         if total > 0:
             own = self.users.loc[best, "value"].sum()
-            said += f"; they bring {share(own, total, own / total)} of the value"
-        return f"{said}."
+            text += f"; they bring {share(own, total, own / total)} of the value"
+        return f"{text}."
 
     def figure(self) -> Any:
         """How many buyers have each score, and which numbers get it."""

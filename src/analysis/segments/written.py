@@ -69,8 +69,8 @@ def as_rule(written: Any, source: str = "segment") -> Rule:
     if len(found) != 1:
         unknown = next(iter(written), "")
         near = "" if found else did_you_mean(unknown, _KINDS)
-        said = f"the keys {found} together" if found else f"no kind of rule in {dict(written)!r}"
-        raise UsageError(f"{source}: {said}.{near} Give one of {', '.join(_KINDS)}.")
+        text = f"the keys {found} together" if found else f"no kind of rule in {dict(written)!r}"
+        raise UsageError(f"{source}: {text}.{near} Give one of {', '.join(_KINDS)}.")
     kind, name = _KINDS[found[0]], found[0]
     for key in written:
         if key != name and key not in kind.keys:

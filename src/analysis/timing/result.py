@@ -114,7 +114,7 @@ class CurveResult(_Timed):
         if np.isnan(final.rate[0]) and self.overall.events.sum():
             # The rate of a curve that ends early is the one where it ends.
             final = self._at(self.overall, max(min(self.overall.reach, self.horizon_us), 0))
-        said = curve_sentence(
+        text = curve_sentence(
             self.overall,
             final,
             _median(self.medians.iloc[0]),
@@ -122,10 +122,10 @@ class CurveResult(_Timed):
             horizon_us=self.horizon_us,
         )
         if len(self.curves) < 2 or not self.overall.events.sum():
-            return said
+            return text
         finals = [self._at(steps, self.horizon_us) for steps in self.curves]
         sizes = [steps.n for steps in self.curves]
-        return f"{said} {groups_sentence(self.waits.names, finals, sizes)}"
+        return f"{text} {groups_sentence(self.waits.names, finals, sizes)}"
 
     def at(self, *times: Any) -> pd.DataFrame:
         """Which share had converted after each of these times?
@@ -206,17 +206,17 @@ class TimeToConvertResult(_Timed):
         place = from_to(self.start, self.macro)
         if pd.isna(row["days"]):
             return f"There is no median wait to tell {place}: see the notes."
-        said = [
+        sentences = [
             f"Half of those who get {place} do so within {days_in_words(*_median(row))}; "
             f"{row['converted']:,.0f} conversions of {row['n']:,} users."
         ]
         first = self.sessions[self.sessions["session"] == "1"]
         k, n = first["k"].sum(), first["n"].sum()
         if n and not first["k"].isna().any():
-            said.append(f"{share(k, n, k / n)} of the conversions came in the first session.")
+            sentences.append(f"{share(k, n, k / n)} of the conversions came in the first session.")
         if len(self.curves) > 1:
-            said.append(logrank_sentence(self.test, self.waits.names))
-        return " ".join(said)
+            sentences.append(logrank_sentence(self.test, self.waits.names))
+        return " ".join(sentences)
 
     def cohorts(self, time_zone: str = "UTC") -> pd.DataFrame:
         """How did the users who entered in each week convert, and is that final?
@@ -458,7 +458,7 @@ def _followed(spec: _WaitSpec, waits: Waits) -> _Found:
     if not known:
         # Without the event nothing was followed: the curve is undefined from its start.
         overall, curves = (overall._replace(reach=-1), [c._replace(reach=-1) for c in curves])
-    said = caveats(
+    text = caveats(
         waits,
         curves,
         macro=spec.macro,
@@ -472,8 +472,8 @@ def _followed(spec: _WaitSpec, waits: Waits) -> _Found:
         own = quantile_rows(waits, curves, horizon_us, origin=origin, min_cell=spec.min_cell)
         rows = pd.concat([rows, own], ignore_index=True)
     medians = rows[(rows["of"] == CONVERTERS) & (rows["quantile"] == 0.5)]
-    said += look_ahead_warnings(spec.log, waits.bounds_us[0] if waits.bounds_us else None)
-    return _Found(overall, curves, medians.reset_index(drop=True), said)
+    text += look_ahead_warnings(spec.log, waits.bounds_us[0] if waits.bounds_us else None)
+    return _Found(overall, curves, medians.reset_index(drop=True), text)
 
 
 def _curve(waits: Waits, horizon_us: int, group: int | None = None) -> Steps:
@@ -506,13 +506,13 @@ def _parameters(
 
 def _unknown_sessions(waits: Waits, horizon_us: int) -> list[str]:
     counted = waits.within(horizon_us) & waits.mature(horizon_us)
-    said = []
+    sentences = []
     if waits.converted.any() and not counted.any():
-        said.append(
+        sentences.append(
             "Nobody whose horizon is over converted within it, so it is undefined (NaN) in which "
             "session conversions come."
         )
     unknown = int((counted & (waits.sessions == 0)).sum())
     if unknown:
-        said.append(f"Conversions in no session, left out of the sessions: {unknown:,}.")
-    return said
+        sentences.append(f"Conversions in no session, left out of the sessions: {unknown:,}.")
+    return sentences

@@ -34,13 +34,13 @@ def curve_sentence(
     if np.isnan(final.rate[0]):
         return f"{_users(steps.n)} started, and no rate can be told ({place}): see the notes."
     end = min(horizon_us, steps.reach) if steps.survival[-1:].sum() or not seen else horizon_us
-    said = (
+    text = (
         f"{rate_in_words(final.rate[0], final.low[0], final.high[0], steps.n)} get {place} within "
         f"{human_duration(end)}; conversions seen so far: {count(seen)}."
     )
     if np.isnan(median.estimate):
-        return said
-    return f"{said} Half of those who convert do so within {days_in_words(*median)}."
+        return text
+    return f"{text} Half of those who convert do so within {days_in_words(*median)}."
 
 
 def rate_in_words(rate: float, low: float, high: float, n: int) -> str:
@@ -66,14 +66,16 @@ def days_in_words(days: float, low: float, high: float) -> str:
     >>> days_in_words(2.0, 1.5, 3.0), days_in_words(2.0, 1.5, float("nan"))
     ('2 days (95% interval 36 h to 3 days)', '2 days (95% interval from 36 h, open above)')
     """
-    said = [human_duration(value * US_PER_DAY) for value in (days, low, high) if value == value]
+    sentences = [
+        human_duration(value * US_PER_DAY) for value in (days, low, high) if value == value
+    ]
     if np.isnan(days):
         return UNDEFINED
     if np.isnan(low):
-        return f"{said[0]} (too few for an interval)"
+        return f"{sentences[0]} (too few for an interval)"
     if np.isnan(high):
-        return f"{said[0]} (95% interval from {said[1]}, open above)"
-    return f"{said[0]} (95% interval {said[1]} to {said[2]})"
+        return f"{sentences[0]} (95% interval from {sentences[1]}, open above)"
+    return f"{sentences[0]} (95% interval {sentences[1]} to {sentences[2]})"
 
 
 def from_to(start: str | None, macro: str) -> str:
@@ -96,11 +98,11 @@ def groups_sentence(names: Sequence[object], finals: Sequence[Points], sizes: Se
     >>> groups_sentence(["mobile"], [final], [900])
     'mobile: 10.0% of 900 users (95% interval 8.0% to 12.0%).'
     """
-    said = [
+    sentences = [
         f"{group_name(name)}: {_group_rate(final, n)}"
         for name, final, n in zip(names, finals, sizes, strict=True)
     ]
-    return "; ".join(said[:_MOST_SAID]) + "."
+    return "; ".join(sentences[:_MOST_SAID]) + "."
 
 
 def _group_rate(final: Points, n: int) -> str:
@@ -173,40 +175,40 @@ def caveats(
     curves : of all groups. known : whether the log has the macro at all.
     """
     within = human_duration(horizon_us)
-    said = []
+    notes = []
     if waits.hidden:
         groups = "group" if waits.hidden == 1 else "groups"
-        said.append(f"{waits.hidden} {groups} of too few users to show left out.")
+        notes.append(f"{waits.hidden} {groups} of too few users to show left out.")
     if not len(waits.wait_us):
-        return [*said, "No user started: every rate and time is undefined (NaN)."]
+        return [*notes, "No user started: every rate and time is undefined (NaN)."]
     if not known:
-        said.append(
+        notes.append(
             f"{label(macro)} ({macro}) is never in this log, so its rate is undefined (NaN) and "
             "not 0: is it recorded?"
         )
-        return said
+        return notes
     if any(small(steps.events.sum(), min_cell) for steps in curves):
-        said.append(f"Rates and times of fewer than {min_cell} conversions are hidden (NaN).")
+        notes.append(f"Rates and times of fewer than {min_cell} conversions are hidden (NaN).")
     young = int((~waits.mature(horizon_us) & ~waits.converted).sum())
     longest = int(waits.followed_us.max())
     if longest < horizon_us:
-        said.append(
+        notes.append(
             f"The log follows nobody for {within}, at most for {human_duration(longest)}: what "
             "comes later is undefined (NaN)."
         )
     elif young:
-        said.append(
+        notes.append(
             f"{count(young)} of {count(len(waits.wait_us))} users entered less than {within} "
             "before the log ends and have not converted yet. They count for as long as they were "
             "followed; after that they are taken to go on like those who entered before them."
         )
-        said += _ended_early(waits, curves, horizon_us)
+        notes += _ended_early(waits, curves, horizon_us)
     if len(waits.names) > 1:
-        said.append(
+        notes.append(
             "Groups differ in who is in them: that one is quicker does not say that being in it "
             "makes anybody quicker."
         )
-    return said
+    return notes
 
 
 def _ended_early(waits: Waits, curves: Sequence[Steps], horizon_us: int) -> list[str]:
@@ -223,19 +225,19 @@ def _ended_early(waits: Waits, curves: Sequence[Steps], horizon_us: int) -> list
 
 def undefined_times(table: pd.DataFrame) -> list[str]:
     """Why some times or limits in a table of quantiles are NaN."""
-    said = []
+    sentences = []
     missing = table[table["days"].isna()]
     if (missing["of"] == "everyone").any():
-        said.append(
+        sentences.append(
             "A share of everyone that was not reached within the horizon has no time (NaN)."
         )
     if (missing["of"] == "converters").any():
-        said.append(
+        sentences.append(
             "Where nobody, or too few to show, converted, or nobody was followed to the end of "
             "the horizon, converters have no times (NaN)."
         )
     if (table["days"].notna() & table["days_low"].isna()).any():
-        said.append("Times of fewer than 6 conversions have no interval (NaN).")
+        sentences.append("Times of fewer than 6 conversions have no interval (NaN).")
     if (table["days_low"].notna() & table["days_high"].isna()).any():
-        said.append("An upper limit that was not reached is open (NaN).")
-    return said
+        sentences.append("An upper limit that was not reached is open (NaN).")
+    return sentences
