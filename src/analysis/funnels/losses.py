@@ -385,11 +385,11 @@ def value_lost(
         at: list[dict[Any, Any]] = table[table["step"] == step].to_dict("records")
         best = _best(at, min_n)
         for code, row in enumerate(at):
-            text = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:5]}
-            text |= _loss_against(row, best, later[code, step - 1], min_n)
-            text |= _mean_value(values, code, min_conversions)
-            text["note"] = "; ".join(filter(None, [text["note"], text.pop("no_value")]))
-            rows.append(text)
+            cells = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:5]}
+            cells |= _loss_against(row, best, later[code, step - 1], min_n)
+            cells |= _mean_value(values, code, min_conversions)
+            cells["note"] = "; ".join(filter(None, [cells["note"], cells.pop("no_value")]))
+            rows.append(cells)
     columns = ["code", *(name for name in _VALUE_COLUMNS if name != "lost_value")]
     lost = pd.DataFrame(rows, columns=columns)
     lost["lost_value"] = lost["lost_conversions"] * lost["value_per_conversion"]

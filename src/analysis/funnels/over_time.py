@@ -120,8 +120,8 @@ def _quantiles(waits: np.ndarray) -> dict[str, float]:
     if not len(waits):
         return {f"{name}_seconds": np.nan for name in [*_QUANTILES, "mean"]}
     cuts = np.quantile(waits, list(_QUANTILES.values())) / US_PER_SECOND
-    text = {f"{name}_seconds": float(cut) for name, cut in zip(_QUANTILES, cuts, strict=True)}
-    return text | {"mean_seconds": int(waits.sum()) / len(waits) / US_PER_SECOND}
+    cells = {f"{name}_seconds": float(cut) for name, cut in zip(_QUANTILES, cuts, strict=True)}
+    return cells | {"mean_seconds": int(waits.sum()) / len(waits) / US_PER_SECOND}
 
 
 def time_curve(result: FunnelData, step: int | str | None = None) -> pd.DataFrame:

@@ -106,7 +106,7 @@ class PeriodResult(Result):
         ``macro_rate``, ``entered`` and a rate per step, all groups together.
         """
         now, before = self.entered
-        text = {
+        numbers = {
             "macro_rate": _number(self.overall),
             "entered": {
                 "value": _plain(now),
@@ -118,9 +118,9 @@ class PeriodResult(Result):
         by_step = {row["step"]: row for row in rows.to_dict("records")}
         for number, step in enumerate(self.steps[1:], start=2):
             name = "_or_".join(step.events)
-            key = f"{name}_rate" if f"{name}_rate" not in text else f"{name}_{number}_rate"
-            text[key] = _number(by_step.get(number, {}))
-        return text
+            key = f"{name}_rate" if f"{name}_rate" not in numbers else f"{name}_{number}_rate"
+            numbers[key] = _number(by_step.get(number, {}))
+        return numbers
 
     def trend(self, periods: int = 12) -> pd.DataFrame:
         """The conversion rate of the last so many periods, this one and the next ones included.

@@ -146,9 +146,9 @@ def daily_volume(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         "yaxis": {"rangemode": "tozero", "tickformat": ",d"},
         "shapes": [{**mark, "x0": date, "x1": date} for date in shifts],
     }
-    text = [hover[i] for i in odd] or ["no day is far off"]
+    words = [hover[i] for i in odd] or ["no day is far off"]
     least, most = own["count"].min(), own["count"].max()
-    alt = f"{len(own)} days of {count(least)} to {count(most)} events; {'; '.join(text)}."
+    alt = f"{len(own)} days of {count(least)} to {count(most)} events; {'; '.join(words)}."
     return finished(traces, layout, title=title, alt=alt, height=_HEIGHT)
 
 

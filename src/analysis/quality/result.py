@@ -251,14 +251,14 @@ class GateResult(Result):
 
     def sentence(self) -> str:
         """Whether the data check passed; where it did not, why."""
-        text = {
+        answers = {
             PASS: "The data check passed.",
             WARN: "The data check passed with remarks:",
             FAIL: "The data check FAILED; do not use the numbers of this report:",
         }
         odd = self.table[self.table["status"] == self.status]
         why = [] if self.status == PASS else list(odd["finding"])
-        return " ".join([text[self.status], *why])
+        return " ".join([answers[self.status], *why])
 
 
 def gate(

@@ -123,13 +123,13 @@ def clock(counts: Counts, days: Days, n: int, limits: Limits) -> Finding:
     before, after, users, only = (int(x) for x in counts.outside)
     low = day(timestamp(days.low), year=True)
     high = timestamp(days.high).strftime("%Y-%m-%d %H:%M UTC")
-    text = [f"{count(before)} before {low}"] if before else []
-    text += [f"{count(after)} after {high}"] if after else []
+    impossible = [f"{count(before)} before {low}"] if before else []
+    impossible += [f"{count(after)} after {high}"] if after else []
     finding = (
         f"{share(before + after, n, (before + after) / n)} of the events are at impossible times "
-        f"({listed(text)}), of {count(users)} users; {count(only)} of these have no other."
+        f"({listed(impossible)}), of {count(users)} users; {count(only)} of these have no other."
     )
-    finding = finding if text else f"No event before {low} or after {high}."
+    finding = finding if impossible else f"No event before {low} or after {high}."
     advice = "Use the server's time where there is one, or leave these rows out: log.between."
     found = judged(
         "clock", limits.outside_time, k=before + after, n=n, finding=finding, advice=advice
