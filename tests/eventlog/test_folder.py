@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from filelock import FileLock, Timeout
 from support.killed_writer import MAPPING, start, write
 
 from analysis.core.schema import DataError
+from analysis.eventlog import folder
 from analysis.eventlog.folder import LOCK, locked, only_writer
 from analysis.eventlog.log import EventLog
 from analysis.sources.ingest import import_files
@@ -107,3 +110,20 @@ def test_the_library_runs_where_the_system_has_no_fcntl(tmp_path):
     run = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "log")]
     assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "2\n"
     assert not (tmp_path / "log" / LOCK).exists()
+
+
+def test_where_folders_cannot_be_opened_only_files_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[Path, int]] = []
+    real = os.open
+
+    def watched(path: Path, flags: int) -> int:
+        opened.append((path, flags))
+        return real(path, flags)
+
+    monkeypatch.setattr(folder, "_WINDOWS", True)
+    monkeypatch.setattr(os, "open", watched)
+    (tmp_path / "rows").write_bytes(b"x")
+    folder.sync(tmp_path / "rows", tmp_path)
+    assert opened == [(tmp_path / "rows", os.O_RDWR)]

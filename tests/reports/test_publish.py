@@ -69,7 +69,7 @@ def test_a_report_is_published_and_replaced(to):
     assert sorted(path.name for path in to.rglob("*")) == sorted([*FILES, "2026-W46", "weekly"])
 
 
-STEPS = ("rename", "rmtree", "_sync")
+STEPS = ("rename", "rmtree", "sync")
 
 
 @pytest.mark.parametrize("survived", range(9))
@@ -93,7 +93,7 @@ def test_a_kill_at_any_step_leaves_the_old_report_or_the_new_one(to, monkeypatch
     new = staged(work, "new")
     with monkeypatch.context() as patched:
         patched.setattr(publishing.os, "rename", counted(os.rename))
-        patched.setattr(publishing, "_sync", counted(publishing._sync))
+        patched.setattr(publishing, "sync", counted(publishing.sync))
         patched.setattr(publishing.shutil, "rmtree", counted(publishing.shutil.rmtree))
         # A killed process undoes nothing.
         patched.setattr(publishing, "_put_back", lambda aside: None)

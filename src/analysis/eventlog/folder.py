@@ -47,6 +47,7 @@ _VERSION: Final = re.compile(r"v(\d{4,})-[0-9a-f]{6}$")
 _WORKSPACE: Final = re.compile(r"\.import-[0-9a-f]{8}$")
 _TEMPORARY: Final = re.compile(r"\.(manifest\.json|truth\.json|quarantine\.parquet)\.[\w-]+\.tmp$")
 _LONGEST: Final = 40
+_WINDOWS: Final = os.name == "nt"
 
 
 # ── one writer at a time ─────────────────────────────────────────────────────────────────────────
@@ -274,9 +275,14 @@ def _names(folder: Path) -> list[str]:
 
 
 def sync(*paths: Path) -> None:
-    """Wait until the disk has what was written to these files and folders."""
+    """Wait until the disk has what was written to these files and folders.
+
+    Windows opens no folder, and syncs only what is open for writing; it keeps names by itself.
+    """
     for path in paths:
-        handle = os.open(path, os.O_RDONLY)
+        if _WINDOWS and path.is_dir():
+            continue
+        handle = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

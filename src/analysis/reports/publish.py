@@ -35,7 +35,7 @@ from typing import Any
 
 from analysis.core import wording
 from analysis.core.schema import ReportError, UsageError
-from analysis.eventlog.folder import locked
+from analysis.eventlog.folder import locked, sync
 from analysis.eventlog.store import replace_file
 from analysis.reports import templates
 from analysis.reports.render import MANIFEST, NUMBERS, PAGE
@@ -114,7 +114,7 @@ def publish(staged: Path, target: Path) -> None:
     staged : the folder with the finished files, on the same file system; target : where to.
     """
     for path in (staged / PAGE, staged / NUMBERS, staged / MANIFEST, staged):
-        _sync(path)
+        sync(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(target)
     if target.exists():
@@ -124,7 +124,7 @@ def publish(staged: Path, target: Path) -> None:
     except BaseException:
         _put_back(aside)
         raise
-    _sync(target.parent)
+    sync(target.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -151,14 +151,6 @@ def _put_back(aside: Path) -> None:
         shutil.rmtree(aside)
     else:
         os.rename(aside, target)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # The page over all reports
