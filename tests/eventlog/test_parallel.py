@@ -8,6 +8,7 @@ import pkgutil
 import re
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -90,7 +91,7 @@ def test_every_pass_releases_the_gil() -> None:
 
 
 @nb.njit(nogil=True)
-def _meets(here, own, tries):
+def _meets(here: Any, own: Any, tries: int) -> bool:
     """Counts up its own place until it sees the other's counter move: no Python in between."""
     for _ in range(tries):
         here[own] += 1
