@@ -192,7 +192,7 @@ def drawn(
     return People(exposed, rng.random(n) < rate, np.column_stack([np.ones(n), x]))
 
 
-def robust(people: People, trim: float = 0.0) -> pd.Series:
+def robust(people: People, trim: float = 0.0) -> Any:
     return estimated(people, trim)[0].set_index("basis").loc["doubly robust"]
 
 

@@ -254,7 +254,8 @@ def test_an_inert_event_put_into_the_simulated_shop_stays_flat() -> None:
     log = simulate(users=4_000).log
     frame = log.to_frame()[["user", "time", "event", "session"]]
     visits = frame.drop_duplicates(["user", "session"])
-    p_values, ratios = [], []
+    p_values: list[Any] = []
+    ratios: list[Any] = []
     for seed in range(40):
         hit = np.random.default_rng(seed).random(len(visits)) < 0.15
         more = pd.concat([frame, visits[hit].assign(event="inert")])
@@ -265,7 +266,7 @@ def test_an_inert_event_put_into_the_simulated_shop_stays_flat() -> None:
             EventLog.from_frame(more, session="session"), plan, events=["inert", "view_item"]
         )
         own = found.trends.set_index("event")
-        assert own.loc["view_item", "ratio_low"] > 2
+        assert own.loc["view_item", "ratio_low"] > 2  # type: ignore[arg-type]
         assert own.loc["inert", "share_trend"] == "rises"
         p_values.append(own.loc["inert", "p_value"])
         ratios.append(own.loc["inert", "ratio"])
@@ -289,7 +290,7 @@ def test_later_sessions_leave_what_is_planted_and_not_who_stayed_long() -> None:
     own = later.trends.set_index("event")
     assert own.loc[controls, "ratio"].max() < 6
     assert own.loc[controls, "ratio"].median() == pytest.approx(2.7, abs=0.8)
-    assert own.loc["video_start", "ratio"] < 5
+    assert own.loc["video_start", "ratio"] < 5  # type: ignore[arg-type]
     assert any("those that made the levels: whoever stayed" in w for w in same.warnings)
     assert any("what made the levels is not counted" in w for w in later.warnings)
     # Whom the levels are of does not change with what is counted.

@@ -31,7 +31,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-def test_a_second_writer_is_told_and_a_reader_is_not(log: EventLog) -> None:
+def test_a_second_writer_is_told_and_a_reader_is_not(log: Path) -> None:
     process, pipe = start("hold", log)
     assert pipe.recv() == "held"
     for kind in ("append", "forget"):

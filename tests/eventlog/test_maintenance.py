@@ -155,7 +155,7 @@ def made(folder: Path) -> Path:
     return folder / "log"
 
 
-def file_of(log: EventLog, name: str) -> Path:
+def file_of(log: Path, name: str) -> Path:
     return next(log.rglob(name))
 
 

@@ -73,7 +73,7 @@ def test_the_first_error_reaches_the_caller(two_cores: None, parts: int, first: 
 
 
 def kernels() -> list[tuple[str, CPUDispatcher]]:
-    found = []
+    found: list[Any] = []
     for module in pkgutil.walk_packages(analysis.__path__, f"{analysis.__name__}."):
         if not re.search(r"\.kernels$|\.search\.", module.name):
             continue
@@ -116,7 +116,7 @@ def test_items_made_ahead_come_in_order_and_their_error_where_it_happened() -> N
         yield 2
         raise ValueError("third")
 
-    found = []
+    found: list[Any] = []
     with pytest.raises(ValueError, match="third"):
         found.extend(parallel.prefetch(made()))
     assert found == [1, 2]

@@ -23,7 +23,7 @@ def clean() -> pd.DataFrame:
 
 
 def audited(
-    frame: pd.DataFrame, *, covers_until: str = WHOLE, catalog: Any = SHOP, **options: Any
+    frame: pd.DataFrame, *, covers_until: str | None = WHOLE, catalog: Any = SHOP, **options: Any
 ) -> Any:
     return audit(EventLog.from_frame(frame, covers_until=covers_until), catalog, **options)
 

@@ -157,7 +157,8 @@ def test_world_c_is_warned_about(seed: int) -> None:
 def test_world_d_tells_more_visits_from_more_purchases_a_visit() -> None:
     """It works only through more visits: next to the controls the adjusted ratio is nearer to 1
     than the total one, which is above it."""
-    adjusted, total = [], []
+    adjusted: list[Any] = []
+    total: list[Any] = []
     for seed in range(5):
         table = asked(world_d(seed)).table.set_index("event")
         controls = table[table["role"] == "control"]

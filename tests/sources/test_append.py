@@ -43,7 +43,7 @@ def inodes(folder: Path) -> dict[str, int]:
     return {str(p.relative_to(folder)): p.stat().st_ino for p in folder.glob("v*/*/*.arrow")}
 
 
-def total(manifest: dict[str, Any]) -> int:
+def total(manifest: Any) -> int:
     rows = manifest.rows
     assert rows["rows_in"] == sum(count for name, count in rows.items() if name != "rows_in")
     assert rows["rows_kept"] == manifest.events

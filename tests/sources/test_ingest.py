@@ -290,7 +290,7 @@ def test_rows_that_do_not_add_up_are_never_published(
     folder = folder_of(tmp_path, a_csv=HEADER + ROW * 3)
     read = ingest.Intake._load
 
-    def forgetful(self, parts: Any) -> Any:
+    def forgetful(self: Any, parts: Any) -> Any:
         table, changed = read(self, parts)
         return table[:-1], changed
 

@@ -70,8 +70,8 @@ def browser_page(
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         context = browser.new_context(
             viewport={"width": width, "height": height},
-            color_scheme=scheme,
-            offline=offline,  # type: ignore[arg-type]
+            color_scheme=scheme,  # type: ignore[arg-type]
+            offline=offline,
         )
         watched = Watched(context.new_page())
         watched.watch()
