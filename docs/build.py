@@ -85,9 +85,9 @@ def main(target: Path) -> None:
     if pictures.is_dir():
         shutil.copytree(pictures, sources / "_static" / "pictures")
     (sources / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
-    for name, path in GUIDE.items():
-        text = (ROOT / path).read_text("utf-8")
-        (sources / "guide" / f"{name}.md").write_text(as_page(text, path), encoding="utf-8")
+    for name, source in GUIDE.items():
+        text = (ROOT / source).read_text("utf-8")
+        (sources / "guide" / f"{name}.md").write_text(as_page(text, source), encoding="utf-8")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         (sources / "notebooks" / path.name).write_text(drawn(path), encoding="utf-8")
     examples = tomllib.loads((ROOT / "docs" / "examples.toml").read_text("utf-8"))

@@ -43,7 +43,7 @@ class Frame:
     def _levels(self, more: list[pl.Expr]) -> pl.LazyFrame:
         step = pl.when(pl.col("event") == questions.STEPS[0]).then(1)
         for k, name in enumerate(questions.STEPS[1:], 2):
-            step = step.when(pl.col("event") == name).then(k)
+            step = step.when(pl.col("event") == name).then(k)  # type: ignore[assignment]
         rows = self._frame.lazy().filter(pl.col("event").is_in(questions.STEPS))
         rows = rows.with_columns(step.cast(pl.Int8).alias("s")).sort("u", "t", "s")
         first = pl.col("s") == 1

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +24,8 @@ _HEAD: Final = [
 
 def table(results: Sequence[Timed]) -> list[str]:
     """Markdown: a row per task and engine; the first engine of a task is what is compared."""
-    lines, first = list(_HEAD), {}
+    first: dict[Any, Any] = {}
+    lines = list(_HEAD)
     for result in results:
         entry = result.entry
         ours = first.setdefault(entry.task, result)
@@ -56,7 +57,7 @@ def within(results: Sequence[Timed], pairs: Sequence[tuple[str, str]]) -> list[s
     return lines
 
 
-def growth(sizes: dict[int, Sequence[Timed]]) -> list[str]:
+def growth(sizes: Mapping[int, Sequence[Timed]]) -> list[str]:
     """Markdown: how many times as long from each size to the next, and per doubling of it.
 
     Per doubling is the ratio's root: what takes 4.4 times as long for four times the rows takes

@@ -116,6 +116,7 @@ def asked(source: Path, place: Path) -> Iterator[list[Entry]]:
         Entry("summary", NAME, workbook.summary),
         Entry("funnel", NAME, workbook.plain),
     ]
+    peers: list[tuple[str, Any]]
     peers = [(f"ClickHouse, {t}", partial(clickhouse.plain, t)) for t in TABLES]
     peers += [("DuckDB", duck.plain), ("Polars", frame.plain)]
     entries += [Entry("funnel", name, run) for name, run in peers]

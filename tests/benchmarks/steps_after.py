@@ -42,7 +42,7 @@ def _frame(workbook: Workbook) -> pl.DataFrame:
             pl.DataFrame(
                 {
                     "u": own.repeat_by(sizes).explode(),
-                    "s": shard.columns["session"].codes,
+                    "s": shard.columns["session"].codes,  # type: ignore[union-attr]
                     "t": shard.time,
                     "e": names.gather(pl.Series(shard.event).cast(pl.UInt32)),
                 }

@@ -12,12 +12,12 @@ def taking(seconds: list[float], answer: object = 1) -> Entry:
     return Entry("count", f"engine {seconds}", lambda: (answer, next(left)), own_time=True)
 
 
-def test_a_ratio_is_the_median_of_the_rounds_and_not_the_ratio_of_medians():
+def test_a_ratio_is_the_median_of_the_rounds_and_not_the_ratio_of_medians() -> None:
     one, other = measure([taking([1.0, 9.0, 2.0]), taking([2.0, 3.0, 8.0])], 3, warm=False)
     assert ratio(one, other) == pytest.approx((0.5, 0.25, 3.0))
 
 
-def test_an_engine_with_another_answer_has_an_error_and_no_time():
+def test_an_engine_with_another_answer_has_an_error_and_no_time() -> None:
     right, wrong = measure([taking([1.0, 1.0]), taking([0.1, 0.1], answer=2)], 2, warm=False)
     assert right.seconds == [1.0, 1.0]
     assert wrong.seconds == []
@@ -25,15 +25,15 @@ def test_an_engine_with_another_answer_has_an_error_and_no_time():
     assert ratio(right, wrong) is None
 
 
-def test_every_engine_has_its_turn_at_the_beginning():
+def test_every_engine_has_its_turn_at_the_beginning() -> None:
     order = []
     names = ("a", "b", "c")
-    entries = [Entry(name, name, lambda name=name: order.append(name)) for name in names]
+    entries = [Entry(name, name, lambda name=name: order.append(name)) for name in names]  # type: ignore[misc]
     measure(entries, 3, warm=False)
     assert "".join(order) == "abcbcacab"
 
 
-def test_the_table_shows_times_ratios_and_reasons():
+def test_the_table_shows_times_ratios_and_reasons() -> None:
     ours, theirs = taking([0.1]), taking([0.4])
     results = [
         Timed(ours, [0.1, 0.1]),
@@ -46,7 +46,7 @@ def test_the_table_shows_times_ratios_and_reasons():
     assert "| audit | workbook | skipped: there is no audit yet |  |  |" in lines
 
 
-def test_growth_is_told_per_doubling():
+def test_growth_is_told_per_doubling() -> None:
     def timed(seconds: float) -> list[Timed]:
         return [Timed(Entry("import", "workbook", lambda: 0), [seconds])]
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,19 +19,21 @@ TEXT = f"user,time,event,value\n{ROW}{ROW}"
 
 
 @pytest.fixture
-def clicks(tmp_path):
+def clicks(tmp_path: Path) -> Path:
     path = tmp_path / "clicks.csv"
     path.write_text(TEXT)
     return path
 
 
-def call(capsys, *words):
+def call(capsys: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str, str]:
     code = run([str(word) for word in words])
     out, err = capsys.readouterr()
     return code, out, err
 
 
-def test_import_prints_json_and_nothing_else_on_standard_output(capsys, clicks, tmp_path):
+def test_import_prints_json_and_nothing_else_on_standard_output(
+    capsys: pytest.CaptureFixture[str], clicks: Path, tmp_path: Path
+) -> None:
     code, out, err = call(capsys, "import", clicks, "--to", tmp_path / "log", "--json")
     assert code == 0
     assert list(json.loads(out)) == [
@@ -43,7 +46,7 @@ def test_import_prints_json_and_nothing_else_on_standard_output(capsys, clicks, 
     assert err.splitlines() == ["reading: 100 %, 2 rows", "writing: 100 %, 2 rows"]
 
 
-def test_info_prints_json(capsys, clicks, tmp_path):
+def test_info_prints_json(capsys: pytest.CaptureFixture[str], clicks: Path, tmp_path: Path) -> None:
     call(capsys, "import", clicks, "--to", tmp_path / "log")
     code, out, _ = call(capsys, "info", tmp_path / "log", "--json")
     found = json.loads(out)
@@ -60,7 +63,7 @@ def test_info_prints_json(capsys, clicks, tmp_path):
     }
 
 
-def test_a_log_without_values_has_none(capsys, tmp_path):
+def test_a_log_without_values_has_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("user,time,event\nann,2026-01-01T00:00Z,visit\n")
     call(capsys, "import", tmp_path / "a.csv", "--to", tmp_path / "log")
     _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
@@ -68,7 +71,9 @@ def test_a_log_without_values_has_none(capsys, tmp_path):
     assert call(capsys, "info", tmp_path / "log")[0] == 0
 
 
-def test_what_the_data_say_is_never_markup_or_control(capsys, tmp_path):
+def test_what_the_data_say_is_never_markup_or_control(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     name = "[red]<script>\x1b[31m\x07"
     (tmp_path / "a.csv").write_text(f'user,time,event\nann,2026-01-01T00:00Z,"{name}"\n')
     call(capsys, "import", tmp_path / "a.csv", "--to", tmp_path / "log")
@@ -80,10 +85,12 @@ def test_what_the_data_say_is_never_markup_or_control(capsys, tmp_path):
     assert "\x1b" not in err
 
 
-def test_every_option_reaches_the_import(capsys, tmp_path):
+def test_every_option_reaches_the_import(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "x.csv"
     path.write_text("id,ts,what,visit,eur\na,1767225600000,buy,s1,2.5\n")
-    words = "--user id --time ts --event what --session visit --value eur --time-unit ms"
+    words: Any = "--user id --time ts --event what --session visit --value eur --time-unit ms"
     words += " --covers-until 2026-03-01"
     assert call(capsys, "import", path, *words.split(), "--to", tmp_path / "log")[0] == 0
     _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
@@ -98,7 +105,9 @@ def test_every_option_reaches_the_import(capsys, tmp_path):
     assert json.loads(out)["start"] == "2026-01-01T00:00:00+00:00"
 
 
-def test_options_win_over_a_mapping_file(capsys, tmp_path):
+def test_options_win_over_a_mapping_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "x.csv").write_text("id,time,event\na,2026-01-01T00:00Z,e\n")
     (tmp_path / "m.toml").write_text('[columns]\nuser = "nobody"\n')
     words = ["import", tmp_path / "x.csv", "--source", tmp_path / "m.toml", "--to"]
@@ -132,7 +141,15 @@ def test_options_win_over_a_mapping_file(capsys, tmp_path):
         (["demo", "--users", "none"], 2, "workbook demo: Invalid value for '--users'"),
     ],
 )
-def test_errors_are_one_line(capsys, clicks, tmp_path, monkeypatch, words, code, message):
+def test_errors_are_one_line(
+    capsys: pytest.CaptureFixture[str],
+    clicks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    code: int,
+    message: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.csv").write_text("")
     before = sorted(tmp_path.iterdir())
@@ -144,8 +161,13 @@ def test_errors_are_one_line(capsys, clicks, tmp_path, monkeypatch, words, code,
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_an_interrupt_is_one_line(capsys, clicks, tmp_path, monkeypatch):
-    def interrupted(*_, **__):
+def test_an_interrupt_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+    clicks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("analysis.cli.commands.import_files", interrupted)
@@ -153,8 +175,13 @@ def test_an_interrupt_is_one_line(capsys, clicks, tmp_path, monkeypatch):
     assert (code, err) == (130, "workbook import: interrupted. Nothing was published.\n")
 
 
-def test_a_full_disk_is_one_line(capsys, clicks, tmp_path, monkeypatch):
-    def full(*_, **__):
+def test_a_full_disk_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+    clicks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device", str(tmp_path))
 
     monkeypatch.setattr("analysis.cli.commands.import_files", full)
@@ -163,8 +190,10 @@ def test_a_full_disk_is_one_line(capsys, clicks, tmp_path, monkeypatch):
     assert err == f"workbook import: No space left on device: {tmp_path}\n"
 
 
-def test_a_mistake_of_the_program_is_not_hidden(clicks, tmp_path, monkeypatch):
-    def broken(*_, **__):
+def test_a_mistake_of_the_program_is_not_hidden(
+    clicks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("analysis.cli.commands.import_files", broken)
@@ -172,7 +201,9 @@ def test_a_mistake_of_the_program_is_not_hidden(clicks, tmp_path, monkeypatch):
         run(["import", str(clicks), "--to", str(tmp_path / "log")])
 
 
-def test_demo_writes_a_log_and_replaces_it(capsys, tmp_path):
+def test_demo_writes_a_log_and_replaces_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     first = call(capsys, "demo", "--to", tmp_path / "demo", "--users", 50, "--json")
     again = call(capsys, "demo", "--to", tmp_path / "demo", "--users", 50, "--json")
     other = call(capsys, "demo", "--to", tmp_path / "demo", "--users", 50, "--seed", 1, "--json")
@@ -180,14 +211,14 @@ def test_demo_writes_a_log_and_replaces_it(capsys, tmp_path):
     assert first[1] == again[1] != other[1]
 
 
-def test_every_command_has_help_with_an_example(capsys):
+def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("import", "info", "demo"):
         code, out, _ = call(capsys, name, "--help")
         assert code == 0
         assert f"Example: workbook {name} " in " ".join(out.split())
 
 
-def test_the_command_in_a_process_of_its_own(clicks, tmp_path):
+def test_the_command_in_a_process_of_its_own(clicks: Path, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("workbook")), "import", str(clicks)]
     ascii_only = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(
@@ -198,7 +229,9 @@ def test_the_command_in_a_process_of_its_own(clicks, tmp_path):
     assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
 
 
-def test_a_bar_on_a_terminal(capsys, monkeypatch):
+def test_a_bar_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with terminal.progress() as tell:
         for done in (0, 50, 100):
@@ -209,7 +242,9 @@ def test_a_bar_on_a_terminal(capsys, monkeypatch):
     assert cli.INTERRUPTED == 130
 
 
-def test_consent_hashed_ids_and_sessions(capsys, tmp_path):
+def test_consent_hashed_ids_and_sessions(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "a.csv").write_text(
         "user,time,event,ok\n"
         "ann@example.com,2026-01-01T00:00Z,visit,granted\n"

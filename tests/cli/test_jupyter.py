@@ -149,7 +149,7 @@ def test_a_log_in_memory_and_one_on_disk_share_what_is_compiled(tmp_path: Path) 
     simulate(users=50).log.save(tmp_path / "log")
     log = EventLog.open(tmp_path / "log")
     for options in ({}, {"order": "any"}):
-        funnel(log, ["view_item", "purchase"], **options)
+        funnel(log, ["view_item", "purchase"], **options)  # type: ignore[arg-type]
     assert compiled == [
         len(kernel.signatures) for kernel in (chains.best_chains, unit_chains.unit_chains)
     ]

@@ -11,6 +11,7 @@ import time
 import tomllib
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     uv = Path(sys.executable).with_name("uv")
     environment = folder / "venv"
+    command: list[Any]
     for command in (
         [uv, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", folder, ROOT],
         [uv, "venv", "--quiet", "--python", sys.executable, environment],
@@ -97,7 +99,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         subprocess.run(command, check=True, env={**os.environ, "VIRTUAL_ENV": sys.prefix})
     (wheel,) = folder.glob("*.whl")
-    install = [uv, "pip", "install", "--quiet", "--no-deps", "--python", environment, wheel]
+    install: list[Any] = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--python",
+        environment,
+        wheel,
+    ]
     subprocess.run(install, check=True)
     return environment / "bin"
 

@@ -18,7 +18,7 @@ from analysis.cli import terminal
 
 
 @given(st.text())
-def test_text_is_one_line_of_printable_letters(text):
+def test_text_is_one_line_of_printable_letters(text: str) -> None:
     shown = terminal.printable(text)
     assert shown.isprintable()
     assert not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in shown)
@@ -26,7 +26,7 @@ def test_text_is_one_line_of_printable_letters(text):
         assert shown == " ".join(text.split())
 
 
-def test_a_table_shows_data_as_they_are(capsys):
+def test_a_table_shows_data_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.print_table(
         "[b]Log[/b]", ["what", "is"], [["[red]x\x1b[0m", 12345], ["y", 2.5], ["z", None]]
     )
@@ -38,14 +38,14 @@ def test_a_table_shows_data_as_they_are(capsys):
     assert "\x1b" not in out
 
 
-def test_json_has_no_word_for_what_is_no_number(capsys):
+def test_json_has_no_word_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.print_json({"é": 1})
     assert json.loads(capsys.readouterr().out) == {"é": 1}
     with pytest.raises(ValueError, match="not JSON compliant"):
         terminal.print_json({"x": float("nan")})
 
 
-def test_plain_lines_come_at_every_tenth(capsys):
+def test_plain_lines_come_at_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
     with terminal.progress() as tell:
         for done in range(0, 1001, 7):
             tell("reading", done, 1000, done * 2)
@@ -67,7 +67,7 @@ with terminal.progress() as tell:
 """
 
 
-def test_a_terminal_shows_rows_per_second_and_the_time_left():
+def test_a_terminal_shows_rows_per_second_and_the_time_left() -> None:
     ours, theirs = pty.openpty()
     wide = {**os.environ, "COLUMNS": "120", "TERM": "xterm"}
     command = [sys.executable, "-c", _SLOW_WORK]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,14 +35,16 @@ rows = st.lists(
 days = st.one_of(st.none(), st.integers(0, 11))
 
 
-def log_of(found, shards=1) -> EventLog:
+def log_of(found: Any, shards: int = 1) -> EventLog:
     always = [("z", 0, name, "/a") for name in EVENTS]
     frame = pd.DataFrame([*found, *always], columns=["user", "day", "event", "page"])
     frame["time"] = START + pd.to_timedelta(frame.pop("day"), unit="D")
     return EventLog.from_frame(frame.astype({"page": "str"}), covers_until=END, shards=shards)
 
 
-def oracle(frame, window, event, touch, since, until):
+def oracle(
+    frame: pd.DataFrame, window: Any, event: str, touch: str, since: Any, until: Any
+) -> dict[Any, Any]:
     """Per value (and None for people) who is followed, who converts, who pays, who is too late."""
     counts: dict[str | None, list[int]] = {}
     for _, own in frame.groupby("user"):
@@ -75,7 +79,9 @@ def oracle(frame, window, event, touch, since, until):
     days,
     days,
 )
-def test_counts_are_those_of_pandas(found, shards, length, event, touch, low, high):
+def test_counts_are_those_of_pandas(
+    found: Any, shards: int, length: int, event: str, touch: str, low: Any, high: Any
+) -> None:
     since, until = (START if low is None else START + pd.Timedelta(days=low), END)
     if high is not None:
         until = START + pd.Timedelta(days=high)
@@ -99,7 +105,7 @@ def test_counts_are_those_of_pandas(found, shards, length, event, touch, low, hi
     shown = result.table.set_index("value")
     assert {value: row.tolist() for value, row in shown[columns].iterrows()} == expected
     for row in result.table.itertuples():
-        low_end, high_end = wilson(row.k, row.n)
+        low_end, high_end = wilson(row.k, row.n)  # type: ignore[arg-type]
         assert (row.low, row.high) == pytest.approx((float(low_end), float(high_end)), nan_ok=True)
     seen = result.table[result.table["n"] > 0]
     again = pooled(seen["k"], seen["n"])
@@ -107,7 +113,7 @@ def test_counts_are_those_of_pandas(found, shards, length, event, touch, low, hi
     assert (np.diff(seen["pooled"].dropna()) <= 0).all()
 
 
-def test_views_show_what_they_show():
+def test_views_show_what_they_show() -> None:
     found = [("u1", 1, "visit", "/a"), ("u1", 2, "sign_up", None), ("u2", 1, "visit", "/b")]
     view = log_of(found).where(page="/b")
     table = content_conversion(view, min_cell=1).table
@@ -134,7 +140,7 @@ def world(rates: dict[str, float], sizes: dict[str, int], seed: int = 1) -> Even
     return EventLog.from_frame(pd.concat(parts), covers_until=END)
 
 
-def test_a_page_that_leads_is_found_and_small_ones_do_not_top_it():
+def test_a_page_that_leads_is_found_and_small_ones_do_not_top_it() -> None:
     rates = {f"/p{i}": 0.05 for i in range(30)} | {"/guide": 0.15}
     sizes = {f"/p{i}": 12 if i < 20 else 600 for i in range(30)} | {"/guide": 3_000}
     result = content_conversion(world(rates, sizes), min_cell=1, macro="purchase")
@@ -160,7 +166,7 @@ def test_a_page_that_leads_is_found_and_small_ones_do_not_top_it():
     assert "more lie between" in alt
 
 
-def test_where_nothing_differs_hardly_anything_stands_out():
+def test_where_nothing_differs_hardly_anything_stands_out() -> None:
     sizes = {f"/p{i}": 50 + 40 * i for i in range(20)}
     out = 0
     for seed in range(20):
@@ -169,7 +175,7 @@ def test_where_nothing_differs_hardly_anything_stands_out():
     assert out <= 4  # of 400
 
 
-def test_the_channels_of_the_demo_come_in_the_order_that_was_planted():
+def test_the_channels_of_the_demo_come_in_the_order_that_was_planted() -> None:
     log = simulate(users=60_000).log
     result = channel_strength(log, window="14d")
     pooled_of = result.table.set_index("value")["pooled"]
@@ -181,7 +187,7 @@ def test_the_channels_of_the_demo_come_in_the_order_that_was_planted():
     assert int(result.table["n"].sum()) == int(result.everybody["n"])
 
 
-def test_few_people_are_hidden_and_tell_nothing_by_their_place():
+def test_few_people_are_hidden_and_tell_nothing_by_their_place() -> None:
     sizes = {"/big": 400, "/other": 400, "/tiny": 3, "/rare": 30}
     rates = {"/big": 0.2, "/other": 0.1, "/tiny": 1.0, "/rare": 0.1}
     log = world(rates, sizes)
@@ -196,7 +202,7 @@ def test_few_people_are_hidden_and_tell_nothing_by_their_place():
     assert any("hardly known how different" in warning for warning in result.warnings)
 
 
-def test_the_macro_stands_beside_it_and_few_of_it_are_hidden():
+def test_the_macro_stands_beside_it_and_few_of_it_are_hidden() -> None:
     log = simulate(users=3_000).log
     result = content_conversion(log, to="newsletter_sign_up", window="3d")
     shown = result.table["macro_k"].dropna()
@@ -207,20 +213,20 @@ def test_the_macro_stands_beside_it_and_few_of_it_are_hidden():
     assert same.table["macro_k"].tolist()[0] == same.table["k"].tolist()[0]
 
 
-def test_shards_change_no_digit():
+def test_shards_change_no_digit() -> None:
     one, four = (
         content_conversion(simulate(users=1_500, shards=n).log, to="share") for n in (1, 4)
     )
     pd.testing.assert_frame_equal(one.table, four.table)
 
 
-def test_people_picked_by_what_they_did_then_are_said():
+def test_people_picked_by_what_they_did_then_are_said() -> None:
     log = simulate(users=1_500).log
     buyers = log.in_segment(segment(log, did("purchase")))
     assert any("picked by" in w for w in channel_strength(buyers).warnings)
 
 
-def test_nobody_and_nothing_is_said():
+def test_nobody_and_nothing_is_said() -> None:
     log = log_of([])
     late = content_conversion(log, window="30d")
     assert late.sentence() == "Nobody who saw a page could be followed for the whole window."
@@ -246,13 +252,13 @@ def test_nobody_and_nothing_is_said():
         ({"min_cell": True}, "whole number from 1"),
     ],
 )
-def test_wrong_use(arguments, message):
+def test_wrong_use(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message) as raised:
         content_conversion(log_of([]), **arguments)
     assert "\n" not in str(raised.value)
 
 
-def test_numbers_are_no_contents():
+def test_numbers_are_no_contents() -> None:
     log = simulate(users=50).log
     with pytest.raises(UsageError, match="'value' holds numbers"):
         content_conversion(log, "value", to="share")

@@ -15,7 +15,7 @@ from analysis.core.schema import US_PER_DAY, UsageError
 LOG: Any = SimpleNamespace(event_names=("add_to_cart", "purchase"), kinds={"device": "text"})
 
 
-def test_what_is_allowed_comes_back():
+def test_what_is_allowed_comes_back() -> None:
     assert checks.event_name("funnel", LOG, "purchase") == "purchase"
     assert checks.property_name("funnel", LOG, "device") == "device"
     assert checks.names("funnel: by", ("a", "b")) == ["a", "b"]
@@ -43,10 +43,10 @@ def test_what_is_allowed_comes_back():
         (lambda: checks.share("rate", 1), "a share between 0 and 1"),
         (lambda: checks.ordered("value", 2, 1), "at_most is below at_least"),
         (lambda: checks.bounded("value", None, None, "at_least=1"), "such as at_least=1"),
-        (lambda: checks.entry_range("funnel", "2026-01-01"), "end excluded"),
+        (lambda: checks.entry_range("funnel", "2026-01-01"), "end excluded"),  # type: ignore[arg-type]
         (lambda: checks.entry_range("funnel", ("2026-01-02", "2026-01-01")), "Swap the two"),
     ],
 )
-def test_what_is_not_allowed_is_refused_in_words(asked, words):
+def test_what_is_not_allowed_is_refused_in_words(asked: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         asked()

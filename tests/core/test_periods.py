@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -48,12 +49,12 @@ kinds = st.sampled_from(list(PANDAS_FREQUENCY))
 def midnight(day: date, zone: str) -> pd.Timestamp:
     # ambiguous=True takes the first of two midnights, as the day's first instant must.
     naive = pd.DatetimeIndex([pd.Timestamp(day)])
-    local = naive.tz_localize(zone, ambiguous=[True], nonexistent="shift_forward")
+    local = naive.tz_localize(zone, ambiguous=[True], nonexistent="shift_forward")  # type: ignore[arg-type]
     return local.tz_convert("UTC")[0]
 
 
 @given(days, kinds, st.sampled_from(ZONES))
-def test_bounds_agree_with_pandas(day, kind, zone):
+def test_bounds_agree_with_pandas(day: Any, kind: Any, zone: Any) -> None:
     period = calendar_period(day, kind, zone)
     judge = pd.Period(day, freq=PANDAS_FREQUENCY[kind])
     assert period.first_day == judge.start_time.date()
@@ -63,20 +64,20 @@ def test_bounds_agree_with_pandas(day, kind, zone):
 
 
 @given(days, kinds, st.sampled_from(ZONES))
-def test_a_name_gives_its_period_back(day, kind, zone):
+def test_a_name_gives_its_period_back(day: Any, kind: Any, zone: Any) -> None:
     period = calendar_period(day, kind, zone)
     assert parse_period(period.label, kind, zone) == period
 
 
 @given(days, kinds)
-def test_periods_follow_each_other_without_gap(day, kind):
+def test_periods_follow_each_other_without_gap(day: Any, kind: Any) -> None:
     period = calendar_period(day, kind, "Europe/Berlin")
     after = calendar_period(period.end_day, kind, "Europe/Berlin")
     assert after.start == period.end
     assert after.label > period.label
 
 
-def test_a_day_of_clock_change_has_23_or_25_hours():
+def test_a_day_of_clock_change_has_23_or_25_hours() -> None:
     hours = [
         (period.end - period.start) / timedelta(hours=1)
         for period in (
@@ -86,13 +87,13 @@ def test_a_day_of_clock_change_has_23_or_25_hours():
     assert hours == [23, 25]
 
 
-def test_a_day_whose_midnight_does_not_exist_starts_at_the_jump():
+def test_a_day_whose_midnight_does_not_exist_starts_at_the_jump() -> None:
     period = parse_period("2026-04-24", "day", "Africa/Cairo")
     assert period.start == datetime(2026, 4, 23, 22, tzinfo=UTC)
     assert (period.end - period.start) / timedelta(hours=1) == 23
 
 
-def test_a_period_whose_midnight_does_not_exist_is_named_by_its_days():
+def test_a_period_whose_midnight_does_not_exist_is_named_by_its_days() -> None:
     week = period_of(("2026-04-24", "2026-05-01"), "Africa/Cairo", "period")
     assert (week.name, week.noun) == ("24 to 30 Apr 2026", "week")
     assert period_before(week).name == "17 to 23 Apr 2026"
@@ -109,7 +110,7 @@ def test_a_period_whose_midnight_does_not_exist_is_named_by_its_days():
         (("2026-11-01", "2026-12-01"), "2026-11"),
     ],
 )
-def test_a_period_of_two_dates_is_that_of_its_name(bounds, label):
+def test_a_period_of_two_dates_is_that_of_its_name(bounds: Any, label: str) -> None:
     assert period_of(bounds, "Europe/Berlin", "period").label == label
     for kind in PANDAS_FREQUENCY:
         named = calendar_period(date.fromisoformat(bounds[0]), kind, "Europe/Berlin")
@@ -127,7 +128,7 @@ def test_a_period_of_two_dates_is_that_of_its_name(bounds, label):
         ("2026-W53", date(2026, 12, 28), date(2027, 1, 4)),
     ],
 )
-def test_iso_weeks(label, first, end):
+def test_iso_weeks(label: str, first: Any, end: Any) -> None:
     period = parse_period(label, "week")
     assert (period.first_day, period.end_day) == (first, end)
 
@@ -151,33 +152,35 @@ def test_iso_weeks(label, first, end):
         ("", "week"),
     ],
 )
-def test_what_is_no_period_is_refused_in_one_line(label, kind):
+def test_what_is_no_period_is_refused_in_one_line(label: str, kind: str) -> None:
     with pytest.raises(UsageError, match=rf"A {kind} looks like '2026") as caught:
         parse_period(label, kind)
     assert "\n" not in str(caught.value)
 
 
-def test_the_demo_is_complete_for_week_46_and_not_for_47():
+def test_the_demo_is_complete_for_week_46_and_not_for_47() -> None:
     assert is_complete(parse_period("2026-W46", "week"), DEMO_ENDS, window_us=WEEK_US)
     assert not is_complete(parse_period("2026-W46", "week"), DEMO_ENDS, window_us=WEEK_US + 1)
     assert is_complete(parse_period("2026-W47", "week"), DEMO_ENDS)
     assert not is_complete(parse_period("2026-W47", "week"), DEMO_ENDS, window_us=WEEK_US)
 
 
-def test_every_week_of_the_demo_that_is_due():
+def test_every_week_of_the_demo_that_is_due() -> None:
     due = periods_due(
         datetime(2026, 8, 17, 0, 3, tzinfo=UTC), DEMO_ENDS, kind="week", window_us=WEEK_US
     )
     assert [period.label for period in due] == [f"2026-W{n}" for n in range(34, 47)]
 
 
-def test_a_log_that_starts_in_mid_week_starts_with_the_next_week():
+def test_a_log_that_starts_in_mid_week_starts_with_the_next_week() -> None:
     due = periods_due(datetime(2026, 8, 18, tzinfo=UTC), DEMO_ENDS, kind="week")
     assert due[0].label == "2026-W35"
 
 
 @given(st.sampled_from(ZONES), kinds, st.integers(0, 40), st.integers(0, 3 * WEEK_US))
-def test_due_periods_are_whole_complete_and_all_there(zone, kind, length_days, window_us):
+def test_due_periods_are_whole_complete_and_all_there(
+    zone: Any, kind: Any, length_days: int, window_us: int
+) -> None:
     start = datetime(2026, 10, 20, 13, tzinfo=UTC)
     until = start + timedelta(days=length_days)
     due = periods_due(start, until, kind=kind, time_zone=zone, window_us=window_us)
@@ -201,26 +204,26 @@ def test_due_periods_are_whole_complete_and_all_there(zone, kind, length_days, w
         ("2026-W47", 0, ""),
     ],
 )
-def test_what_is_immature_is_said(label, window_us, words):
+def test_what_is_immature_is_said(label: str, window_us: Any, words: str) -> None:
     said = what_is_immature(parse_period(label, "week"), DEMO_ENDS, window_us=window_us)
     assert words in said
     assert bool(said) == bool(words)
 
 
-def test_a_period_under_way_says_when_it_will_be_final():
+def test_a_period_under_way_says_when_it_will_be_final() -> None:
     said = what_is_immature(parse_period("2026-11", "month"), DEMO_ENDS, window_us=WEEK_US)
     assert "is not over" in said
     assert said.endswith("when the log covers until 2026-12-08 00:00 UTC.")
 
 
-def test_a_report_without_follow_up_speaks_of_none():
+def test_a_report_without_follow_up_speaks_of_none() -> None:
     said = what_is_immature(parse_period("2026-11", "month"), DEMO_ENDS)
     assert "followed" not in said
     assert said.endswith("until 2026-12-01 00:00 UTC.")
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
-def test_instants_are_exact(moment):
+def test_instants_are_exact(moment: datetime) -> None:
     assert pd.Timestamp(instant_us(moment), unit="us", tz="UTC") == pd.Timestamp(moment)
 
 
@@ -241,7 +244,7 @@ LOCAL_ZONES = [
     st.integers(1, 40),
     st.sampled_from(LOCAL_ZONES),
 )
-def test_neighbors_touch_and_stay_on_local_midnights(first, length, zone):
+def test_neighbors_touch_and_stay_on_local_midnights(first: date, length: int, zone: Any) -> None:
     last = first + timedelta(days=length)
     period = period_of((first.isoformat(), last.isoformat()), zone, "period")
     before = period_before(period)
@@ -256,7 +259,7 @@ def test_neighbors_touch_and_stay_on_local_midnights(first, length, zone):
 
 
 @given(st.integers(2015, 2035), st.integers(1, 12))
-def test_the_month_before_is_a_month(year, month):
+def test_the_month_before_is_a_month(year: int, month: int) -> None:
     first = date(year, month, 1)
     after = date(year + month // 12, month % 12 + 1, 1)
     period = period_of((first.isoformat(), after.isoformat()), "Europe/Berlin", "period")
@@ -266,7 +269,7 @@ def test_the_month_before_is_a_month(year, month):
     assert before.start.month == (month - 2) % 12 + 1
 
 
-def test_a_week_in_which_the_clocks_change_is_a_week():
+def test_a_week_in_which_the_clocks_change_is_a_week() -> None:
     period = period_of(("2026-10-19", "2026-10-26"), "Europe/Berlin", "period")
     assert period.noun == "week"
     start, end = period.bounds
@@ -274,7 +277,7 @@ def test_a_week_in_which_the_clocks_change_is_a_week():
     assert period_before(period).noun == "week"
 
 
-def test_instants_with_a_zone_are_taken_as_they_are():
+def test_instants_with_a_zone_are_taken_as_they_are() -> None:
     there = period_of(("2026-11-08T23:00Z", "2026-11-15T23:00Z"), "Europe/Berlin", "period")
     assert there == period_of(("2026-11-09", "2026-11-16"), "Europe/Berlin", "period")
     assert there.name == "9 to 15 Nov 2026"
@@ -290,12 +293,12 @@ def test_instants_with_a_zone_are_taken_as_they_are():
         ("2026-11-01", "2026-11-15", "14 days", "1 to 14 Nov 2026"),
     ],
 )
-def test_names(start, end, noun, name):
+def test_names(start: str, end: str, noun: str, name: str) -> None:
     period = period_of((start, end), "UTC", "period")
     assert (period.noun, period.name) == (noun, name)
 
 
-def test_surrounding_periods_end_where_the_log_ends():
+def test_surrounding_periods_end_where_the_log_ends() -> None:
     period = period_of(("2026-11-09", "2026-11-16"), "UTC", "period")
     first, until = pd.Timestamp("2026-10-21", tz="UTC"), pd.Timestamp("2026-11-20", tz="UTC")
     periods = surrounding(period, 12, first, until)

@@ -44,7 +44,7 @@ def test_an_answer_without_words_says_so() -> None:
         answer.figure()
 
 
-def test_few_people_are_hidden_and_nobody_is_not():
+def test_few_people_are_hidden_and_nobody_is_not() -> None:
     table = pd.DataFrame({"n": [0, 3, 5], "k": [0, 2, 4], "name": list("abc")})
     shown, hidden = suppress(table, min_cell=5, counts=["n"], columns=["n", "k"])
     assert hidden.tolist() == [False, True, False]
@@ -55,7 +55,7 @@ def test_few_people_are_hidden_and_nobody_is_not():
     assert none is table
 
 
-def test_what_a_sum_would_tell_is_hidden_too():
+def test_what_a_sum_would_tell_is_hidden_too() -> None:
     size = np.array([3, 0, 9, 7])
     assert with_another(size == 3, size).tolist() == [True, False, False, True]
     assert with_another(size < 8, size).tolist() == (size < 8).tolist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ NAN = float("nan")
 
 
 @given(st.floats(0, 1))
-def test_only_all_and_nothing_are_0_and_100_percent(rate):
+def test_only_all_and_nothing_are_0_and_100_percent(rate: float) -> None:
     written = wording.percent(rate)
     assert (written == "0%") == (rate == 0)
     assert (written == "100%") == (rate == 1)
@@ -21,26 +23,26 @@ def test_only_all_and_nothing_are_0_and_100_percent(rate):
 
 
 @given(st.floats(-1, 1))
-def test_a_change_has_a_sign_where_it_has_a_digit(change):
+def test_a_change_has_a_sign_where_it_has_a_digit(change: float) -> None:
     for written in (wording.points(change), wording.relative(change)):
         assert "-" not in written
         shown = any(digit in written for digit in "123456789")
         assert shown == written.startswith(("−", "+"))
 
 
-def test_undefined_is_never_a_number():
+def test_undefined_is_never_a_number() -> None:
     write = [wording.percent, wording.count, wording.points, wording.relative, wording.times]
     assert {one(NAN) for one in [*write, wording.significance]} == {wording.UNDEFINED}
 
 
 @given(st.floats(0, 1))
-def test_a_p_value_is_never_zero(p):
+def test_a_p_value_is_never_zero(p: float) -> None:
     assert float(wording.significance(p).removeprefix("below ")) > 0
     assert wording.q_equals(p).startswith("q < 0.001" if p < 0.001 else "q = ")
 
 
 @given(st.dates(), st.integers(1, 40))
-def test_days_name_the_first_and_the_last(first, length):
+def test_days_name_the_first_and_the_last(first: Any, length: int) -> None:
     if first.toordinal() + length > 3_000_000:
         return
     start = pd.Timestamp(first)
@@ -52,5 +54,5 @@ def test_days_name_the_first_and_the_last(first, length):
 
 
 @pytest.mark.parametrize("names", [[], ["a"], ["a", "b"], ["a", "b", "c"]])
-def test_lists_join_all_names(names):
+def test_lists_join_all_names(names: Any) -> None:
     assert wording.listed(names).replace(" and ", ", ").split(", ") == (names or [""])

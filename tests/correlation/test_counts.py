@@ -122,7 +122,7 @@ def compare(counts: ExposureCounts, found: Answer, edges: np.ndarray, by: str | 
     trials = {"users": counts.trial_users, "macros": counts.trial_macros}
     for name, table in trials.items():
         expected = np.zeros_like(table)
-        for (what, *place), number in found.trials.items():
+        for (what, *place), number in found.trials.items():  # type: ignore[assignment]
             if what == name:
                 expected[tuple(place)] += number
         np.testing.assert_array_equal(table, expected)
@@ -460,7 +460,7 @@ def test_options_are_frozen_and_tell_cells_and_strata_as_plain_data() -> None:
         "adjust": ["device"],
     }
     with pytest.raises(AttributeError):
-        options.by = "week"
+        options.by = "week"  # type: ignore[misc]
 
 
 def test_tables_that_nobody_can_hold_are_refused() -> None:

@@ -19,7 +19,7 @@ LOG = simulate(seed=5, users=3000).log
 RESULT = dose_response(LOG, SHOP, "view_reviews", horizon="10d")
 
 
-def test_levels_are_those_of_the_rows_in_statsmodels():
+def test_levels_are_those_of_the_rows_in_statsmodels() -> None:
     rows = person_periods(LOG, SHOP, micros=["view_reviews"], controls=[], horizon="10d")
     level = rows["view_reviews_count"].clip(upper=3)
     table = RESULT.table.set_index("level")
@@ -40,17 +40,17 @@ def test_levels_are_those_of_the_rows_in_statsmodels():
         assert table.loc[name, ["low", "high"]].to_list() == pytest.approx(list(limits))
 
 
-def test_the_share_of_the_first_period_is_told():
+def test_the_share_of_the_first_period_is_told() -> None:
     assert any("of the conversions come within 1 min of entry" in w for w in RESULT.warnings)
 
 
-def test_the_curve_never_falls():
+def test_the_curve_never_falls() -> None:
     rising = RESULT.table["rising"].dropna()
     assert (rising.diff().dropna() >= 0).all()
     assert rising.iloc[0] == 1
 
 
-def test_the_sentence_has_trend_interval_and_n():
+def test_the_sentence_has_trend_interval_and_n() -> None:
     said = RESULT.sentence()
     assert f"{RESULT.per_level:.2f} (95% interval {RESULT.low:.2f} to {RESULT.high:.2f})" in said
     assert f"{RESULT.table['k'].sum():,} conversions in {RESULT.table['n'].sum():,} periods" in said
@@ -60,7 +60,7 @@ def test_the_sentence_has_trend_interval_and_n():
     assert "experiment" in RESULT.warnings[-1]
 
 
-def test_nothing_to_tell():
+def test_nothing_to_tell() -> None:
     frame = LOG.to_frame()
     bare = type(LOG).from_frame(frame[frame["event"] != "purchase"], covers_until=LOG.covers_until)
     result = dose_response(bare, SHOP, "view_reviews")
@@ -71,7 +71,7 @@ def test_nothing_to_tell():
         dose_response(LOG, SHOP, "view_review")
 
 
-def test_from_a_milestone_on():
+def test_from_a_milestone_on() -> None:
     found = dose_response(LOG, SHOP, "video_start", start="view_item")
     counts = exposure_counts(LOG, SHOP, ExposureOptions(micros=["video_start"], start="view_item"))
     assert found.table["n"].sum() == counts.at_risk[0].sum()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +30,7 @@ FORTNIGHT = pd.Timedelta(14, "D")
 RESULT = doubly_robust(LOG, SHOP, "video_start", horizon="14d", adjust=("activity", "device"))
 
 
-def test_the_cohort_is_that_of_pandas():
+def test_the_cohort_is_that_of_pandas() -> None:
     frame = LOG.to_frame()
     first = frame.groupby("user")["time"].min()
     after = frame["time"] - frame["user"].map(first)
@@ -45,7 +47,7 @@ def test_the_cohort_is_that_of_pandas():
     assert crude["other_k"] == (converted & ~exposed).sum()
 
 
-def test_from_a_milestone_on_it_is_the_log_that_begins_there():
+def test_from_a_milestone_on_it_is_the_log_that_begins_there() -> None:
     frame = LOG.to_frame()
     looked = frame["event"].eq("view_item").groupby(frame["user"]).cumsum() > 0
     rest = EventLog.from_frame(frame[looked], covers_until=LOG.covers_until)
@@ -56,7 +58,7 @@ def test_from_a_milestone_on_it_is_the_log_that_begins_there():
     assert found.parameters["start"] == "view_item"
 
 
-def test_how_many_conversions_the_landmark_throws_away_is_said():
+def test_how_many_conversions_the_landmark_throws_away_is_said() -> None:
     frame = LOG.to_frame()
     first = frame.groupby("user")["time"].min()
     bought = frame[frame["event"] == "purchase"].groupby("user")["time"].min()
@@ -81,7 +83,7 @@ def test_who_is_followed_to_the_last_instant_is_followed() -> None:
         assert result.warnings[0].startswith(said)
 
 
-def test_people_add_up():
+def test_people_add_up() -> None:
     robust = RESULT.table.iloc[1]
     overlap = RESULT.overlap
     assert overlap["exposed"].sum() == robust["exposed_n"]
@@ -92,7 +94,7 @@ def test_people_add_up():
     assert f"({overlap['trimmed'].sum():,} of {people:,.0f})" in RESULT.warnings[1]
 
 
-def test_the_sentence_has_the_difference_its_interval_and_the_controls():
+def test_the_sentence_has_the_difference_its_interval_and_the_controls() -> None:
     said = RESULT.sentence()
     crude = RESULT.table.iloc[0]
     assert f"({crude['exposed_k']:.0f} of {crude['exposed_n']:,.0f})" in said
@@ -102,13 +104,13 @@ def test_the_sentence_has_the_difference_its_interval_and_the_controls():
     assert "experiment" in RESULT.warnings[-1]
 
 
-def test_the_figure_tells_both_groups():
+def test_the_figure_tells_both_groups() -> None:
     alt = RESULT.figure().layout.meta["alt"]
     assert "had done it" in alt
     assert f"{RESULT.overlap['trimmed'].sum():,} users without their like are left out" in alt
 
 
-def test_too_few():
+def test_too_few() -> None:
     result = doubly_robust(LOG, SHOP, "unsubscribe", horizon="14d")
     assert "not enough data: " in result.sentence()
     assert result.table.loc[1, ["difference", "low", "high"]].isna().all()
@@ -135,14 +137,14 @@ def test_too_few():
         ({"landmark": 1}, "has no unit"),
     ],
 )
-def test_wrong_use(wrong, match):
+def test_wrong_use(wrong: dict[str, Any], match: str) -> None:
     with pytest.raises(UsageError, match=match):
         doubly_robust(LOG, SHOP, "video_start", horizon="14d", **wrong)
     with pytest.raises(UsageError, match="Did you mean 'video_start'"):
         doubly_robust(LOG, SHOP, "video_star")
 
 
-def test_the_landmark_is_a_day_or_a_quarter_of_a_short_horizon():
+def test_the_landmark_is_a_day_or_a_quarter_of_a_short_horizon() -> None:
     assert RESULT.landmark_us == 86_400_000_000
     short = doubly_robust(LOG, SHOP, "video_start", horizon="1h")
     assert short.landmark_us == 900_000_000
@@ -152,7 +154,7 @@ def test_the_landmark_is_a_day_or_a_quarter_of_a_short_horizon():
     pd.testing.assert_frame_equal(given.table, same.table)
 
 
-def test_few_people_are_hidden_and_cannot_be_told_from_sums():
+def test_few_people_are_hidden_and_cannot_be_told_from_sums() -> None:
     few = 25
     hidden = doubly_robust(
         LOG, SHOP, "video_start", horizon="14d", adjust=("activity", "device"), min_cell=few
@@ -190,12 +192,12 @@ def drawn(
     return People(exposed, rng.random(n) < rate, np.column_stack([np.ones(n), x]))
 
 
-def robust(people: People, trim: float = 0.0):
+def robust(people: People, trim: float = 0.0) -> Any:
     return estimated(people, trim)[0].set_index("basis").loc["doubly robust"]
 
 
 @pytest.mark.parametrize("common", [-0.8, 2.0])
-def test_estimate_and_error_are_those_of_statsmodels(common):
+def test_estimate_and_error_are_those_of_statsmodels(common: float) -> None:
     people = drawn(np.random.default_rng(1), 1500, 0.05, common=common)
     found = robust(people)
     t, y = people.exposed.astype(float), people.converted.astype(float)
@@ -209,7 +211,7 @@ def test_estimate_and_error_are_those_of_statsmodels(common):
     assert found["exposed_rate"] - found["other_rate"] == pytest.approx(found["difference"])
 
 
-def test_chances_of_those_alike_are_those_of_a_fit_to_everybody():
+def test_chances_of_those_alike_are_those_of_a_fit_to_everybody() -> None:
     rng = np.random.default_rng(8)
     kind, level = rng.integers(0, 2, 1200), rng.integers(0, 5, 1200).astype(float)
     exposed = rng.random(1200) < 0.2 + 0.1 * kind + 0.05 * level
@@ -221,7 +223,7 @@ def test_chances_of_those_alike_are_those_of_a_fit_to_everybody():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("columns", [1, 2])
-def test_a_model_with_a_parameter_for_each_kind_is_each_kinds_share(columns):
+def test_a_model_with_a_parameter_for_each_kind_is_each_kinds_share(columns: int) -> None:
     rng = np.random.default_rng(9)
     kind = rng.integers(0, columns, 900)
     exposed = rng.random(900) < 0.3 + 0.2 * kind
@@ -232,7 +234,7 @@ def test_a_model_with_a_parameter_for_each_kind_is_each_kinds_share(columns):
 
 
 @pytest.mark.parametrize("curve", [0.0, 0.04])
-def test_the_truth_is_covered_where_one_of_the_models_is_right(curve):
+def test_the_truth_is_covered_where_one_of_the_models_is_right(curve: float) -> None:
     rng = np.random.default_rng(2)
     found = [robust(drawn(rng, 3000, 0.05, curve=curve)) for _ in range(100)]
     crude = [
@@ -245,7 +247,7 @@ def test_the_truth_is_covered_where_one_of_the_models_is_right(curve):
     assert 0.90 <= np.mean(covered) <= 0.99
 
 
-def test_the_crude_row_is_newcombes():
+def test_the_crude_row_is_newcombes() -> None:
     people = drawn(np.random.default_rng(3), 800, 0.0)
     table = estimated(people, 0.0)[0]
     row = table.iloc[0]
@@ -254,7 +256,7 @@ def test_the_crude_row_is_newcombes():
     assert counts[1] + counts[3] == 800
 
 
-def test_people_without_their_like_are_left_out():
+def test_people_without_their_like_are_left_out() -> None:
     people = drawn(np.random.default_rng(4), 4000, 0.05)
     table, chances, kept = estimated(people, 0.1)
     assert (kept == ((chances >= 0.1) & (chances <= 0.9))).all()
@@ -263,7 +265,7 @@ def test_people_without_their_like_are_left_out():
     assert row["exposed_n"] + row["other_n"] == kept.sum()
 
 
-def test_too_few_give_no_number():
+def test_too_few_give_no_number() -> None:
     rng = np.random.default_rng(5)
     few = People(np.arange(400) < 29, rng.random(400) < 0.3, np.ones((400, 1)))
     rare = People(rng.random(400) < 0.5, np.arange(400) < 4, np.ones((400, 1)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ EVIL = '<script>alert("x")</script>'
 LABELS = ["Video", EVIL, "<b>bold</b> & co", "$x$"]
 
 
-def micros(labels=LABELS, **changes) -> pd.DataFrame:
+def micros(labels: Any = LABELS, **changes: Any) -> pd.DataFrame:
     rows = []
     for i, label in enumerate([*labels, "Footer", "Logo"]):
         control = i >= len(labels)
@@ -38,7 +39,7 @@ def micros(labels=LABELS, **changes) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(**changes)
 
 
-def doses(labels=LABELS) -> pd.DataFrame:
+def doses(labels: Any = LABELS) -> pd.DataFrame:
     one = pd.DataFrame(
         {
             "level": ["0", "1", "2", "3+"],
@@ -53,7 +54,7 @@ def doses(labels=LABELS) -> pd.DataFrame:
     return pd.concat([one.assign(event=label, label=label) for label in labels])
 
 
-def groups(labels=LABELS) -> tuple[pd.DataFrame, pd.DataFrame]:
+def groups(labels: Any = LABELS) -> tuple[pd.DataFrame, pd.DataFrame]:
     names = ["all", *labels]
     table = pd.DataFrame({"dimension": ["all"] + ["device"] * len(labels), "group": names})
     table = table.assign(macros=90, exposed_macros=40, odds_ratio=1.5, low=1.2, high=1.9)
@@ -79,7 +80,7 @@ def overlap() -> pd.DataFrame:
     ).assign(trimmed=[5, 0])
 
 
-def spans(labels=LABELS) -> pd.DataFrame:
+def spans(labels: Any = LABELS) -> pd.DataFrame:
     table = pd.DataFrame({"event": np.repeat(labels, 3), "label": np.repeat(labels, 3)})
     many = len(labels)
     return table.assign(
@@ -93,7 +94,7 @@ def spans(labels=LABELS) -> pd.DataFrame:
     )
 
 
-def every(labels=LABELS) -> list:
+def every(labels: Any = LABELS) -> list:
     return [
         ratio_forest(micros(labels), title=labels[0]),
         reach_scatter(micros(labels), title=labels[0]),
@@ -105,7 +106,7 @@ def every(labels=LABELS) -> list:
     ]
 
 
-def strings(value) -> list[str]:
+def strings(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
@@ -113,7 +114,7 @@ def strings(value) -> list[str]:
     return [s for v in value for s in strings(v)] if isinstance(value, list) else []
 
 
-def shown(figure) -> str:
+def shown(figure: Any) -> str:
     plain = json.loads(figure.to_json())
     plain["layout"].pop("meta")
     plain["layout"].pop("template")
@@ -124,21 +125,21 @@ NUMBERS = range(7)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_names_from_the_data_are_shown_letter_by_letter(number):
+def test_names_from_the_data_are_shown_letter_by_letter(number: Any) -> None:
     figure = every([EVIL, *LABELS[:1], *LABELS[2:]])[number]
     assert set(re.findall(r"<[^>]*>", shown(figure))) <= {"<b>", "</b>", "<br>"}
     assert "$" not in shown(figure)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_the_same_table_gives_the_same_bytes_and_plain_lists(number):
+def test_the_same_table_gives_the_same_bytes_and_plain_lists(number: Any) -> None:
     one, two = every()[number], every()[number]
     assert one.to_json() == two.to_json()
     assert "bdata" not in one.to_json()
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_numbers_stand_in_words_on_the_marks_and_on_hover_with_n(number):
+def test_numbers_stand_in_words_on_the_marks_and_on_hover_with_n(number: Any) -> None:
     figure = every()[number]
     alt, text = figure.layout.meta["alt"], shown(figure)
     wanted = {
@@ -161,7 +162,7 @@ def test_numbers_stand_in_words_on_the_marks_and_on_hover_with_n(number):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_no_percent_without_its_count(number):
+def test_no_percent_without_its_count(number: Any) -> None:
     figure = every()[number]
     hovers = [t for trace in figure.data for t in (trace.hovertext or ())]
     for said in [*hovers, figure.layout.meta["alt"]]:
@@ -169,7 +170,7 @@ def test_no_percent_without_its_count(number):
         assert len(re.findall(r"\d%", rates)) == len(re.findall(r"% \([\d,]+ of [\d,]+\)", rates))
 
 
-def test_only_what_is_clear_of_one_is_filled():
+def test_only_what_is_clear_of_one_is_filled() -> None:
     table = micros(["a"], calibrated_low=0.9)
     points = ratio_forest(table).data[-1]
     assert list(points.marker.symbol)[:3] == ["circle", "circle", "circle-open"]
@@ -177,7 +178,7 @@ def test_only_what_is_clear_of_one_is_filled():
     assert list(points.x)[:3] == pytest.approx([math.log(3), math.log(2), math.log(1.4)], abs=1e-5)
 
 
-def test_controls_are_a_cloud_and_required_events_are_left_out():
+def test_controls_are_a_cloud_and_required_events_are_left_out() -> None:
     table = micros(["a", "cart"])
     table.loc[1, "verdict"] = "structural"
     figure = ratio_forest(table)
@@ -186,7 +187,7 @@ def test_controls_are_a_cloud_and_required_events_are_left_out():
     assert "2 controls, adjusted from 2.00 to 2.00." in figure.layout.meta["alt"]
 
 
-def test_what_is_on_the_way_says_so():
+def test_what_is_on_the_way_says_so() -> None:
     table = micros(["Removed from cart", "b"])
     table["only_after"] = table["label"].map({"Removed from cart": "cart"})
     figure = ratio_forest(table)
@@ -195,13 +196,13 @@ def test_what_is_on_the_way_says_so():
     assert figure.layout.meta["alt"].count("on the way") == 1
 
 
-def test_more_than_twelve_are_cut_and_said_so():
+def test_more_than_twelve_are_cut_and_said_so() -> None:
     figure = ratio_forest(micros([f"m{i}" for i in range(15)]))
     assert "The first 12 of 15." in figure.layout.meta["alt"]
     assert "m12" not in shown(figure)
 
 
-def test_without_calibration_the_adjusted_ratio_is_shown_as_such():
+def test_without_calibration_the_adjusted_ratio_is_shown_as_such() -> None:
     nothing = dict.fromkeys(["calibrated", "calibrated_low", "calibrated_high"], np.nan)
     table = micros(["a"], **nothing)
     assert "too few controls" in shown(ratio_forest(table))
@@ -210,7 +211,7 @@ def test_without_calibration_the_adjusted_ratio_is_shown_as_such():
     assert scatter.layout.yaxis.title.text == "odds ratio, adjusted"
 
 
-def test_groups_that_turn_round_are_vermilion_and_few_are_gray():
+def test_groups_that_turn_round_are_vermilion_and_few_are_gray() -> None:
     table, dimensions = groups(["a", "b", "c"])
     table.loc[1, "enough"] = False
     points = stability_forest(table, dimensions).data[-1]
@@ -220,7 +221,7 @@ def test_groups_that_turn_round_are_vermilion_and_few_are_gray():
     assert "p = 0.012" in shown(stability_forest(table, dimensions))
 
 
-def test_intervals_without_end_stay_inside_the_scale():
+def test_intervals_without_end_stay_inside_the_scale() -> None:
     mark = Mark(5.0, 0.0, math.inf, REST, ["wide"])
     figure = forest([Block("b", [Row("r", [mark], "x")])], axis="ratio", alt="wide")
     low, high = figure.layout.xaxis.range
@@ -241,5 +242,5 @@ def test_intervals_without_end_stay_inside_the_scale():
         horizon_forest(spans(["a"]).assign(ratio=np.nan)),
     ],
 )
-def test_nothing_to_show_is_said(figure):
+def test_nothing_to_show_is_said(figure: Any) -> None:
     assert figure.layout.meta["alt"] in shown(figure)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +20,7 @@ LOG = simulate(seed=5, users=6000).log
 RESULT = compare_horizons(LOG, SHOP, horizons=["14d", "60d"])
 
 
-def test_each_horizon_is_what_micro_to_macro_says():
+def test_each_horizon_is_what_micro_to_macro_says() -> None:
     for measure, horizon in (("14 days", "14d"), ("60 days", "60d")):
         whole = micro_to_macro(LOG, SHOP, horizon=horizon).table.set_index("event")
         own = RESULT.table[RESULT.table["measure"] == measure]
@@ -32,7 +34,7 @@ def test_each_horizon_is_what_micro_to_macro_says():
     assert set(RESULT.answers) == {"14 days", "60 days"}
 
 
-def test_values_are_those_of_pandas():
+def test_values_are_those_of_pandas() -> None:
     frame = LOG.to_frame().reset_index(drop=True)
     first = frame.groupby("user")["time"].min()
     buys = frame[frame["event"] == "purchase"].drop_duplicates("user").set_index("user")
@@ -49,7 +51,7 @@ def test_values_are_those_of_pandas():
             assert np.isnan(row.ratio)
 
 
-def test_the_interval_of_the_values_covers_as_often_as_it_says():
+def test_the_interval_of_the_values_covers_as_often_as_it_says() -> None:
     from analysis.correlation.horizons import _mean_ratio
 
     rng = np.random.default_rng(6)
@@ -61,7 +63,7 @@ def test_the_interval_of_the_values_covers_as_often_as_it_says():
     assert 0.93 < np.mean(hits) < 0.965
 
 
-def test_the_sentence_counts_what_stays_and_names_what_changes():
+def test_the_sentence_counts_what_stays_and_names_what_changes() -> None:
     said = RESULT.sentence()
     verdicts = RESULT.table[RESULT.table["measure"] != "value"].groupby("label")["verdict"]
     moved = verdicts.agg(lambda own: len(set(own)) > 1)
@@ -71,12 +73,14 @@ def test_the_sentence_counts_what_stays_and_names_what_changes():
     assert "Mean value of the conversions after it over that of the others" in said
 
 
-def told(verdicts: dict[str, list[str]], converters: tuple[int, int] = (40, 50), least: int = 1):
+def told(
+    verdicts: dict[str, list[str]], converters: tuple[int, int] = (40, 50), least: int = 1
+) -> Any:
     rows = [pd.DataFrame({"label": label, "verdict": own}) for label, own in verdicts.items()]
     return _same_verdicts(rows, dict(zip(("a day", "a week"), converters, strict=True)), least)
 
 
-def test_words_where_there_is_nothing_or_one_to_count():
+def test_words_where_there_is_nothing_or_one_to_count() -> None:
     over = "Over a day and a week (40 and 50 conversions)"
     leads, open_ = ["leads", "leads"], ["not_enough_data", "not_enough_data"]
     assert told({}) == f"{over} there is no micro conversion to compare."
@@ -98,13 +102,13 @@ def test_words_where_there_is_nothing_or_one_to_count():
     assert "(fewer than 5 and 50 conversions)" in told({"A": leads}, (3, 50), 5)
 
 
-def test_values_of_few_are_said_to_be_few():
+def test_values_of_few_are_said_to_be_few() -> None:
     few = simulate(seed=5, users=300).log
     said = compare_horizons(few, SHOP, micros=["video_start"]).sentence()
     assert said.endswith("too few conversions with a value to compare what they are worth.")
 
 
-def test_a_start_is_asked_of_every_measure():
+def test_a_start_is_asked_of_every_measure() -> None:
     result = compare_horizons(LOG, SHOP, horizons=["14d", "60d"], start="add_to_cart")
     frame = LOG.to_frame()
     carts = frame[frame["event"].eq("add_to_cart").groupby(frame["user"]).cumsum() > 0]
@@ -114,7 +118,7 @@ def test_a_start_is_asked_of_every_measure():
     assert result.parameters["start"] == "add_to_cart"
 
 
-def test_without_values():
+def test_without_values() -> None:
     frame = LOG.to_frame().drop(columns="value")
     log = EventLog.from_frame(frame, covers_until=LOG.covers_until)
     result = compare_horizons(log, SHOP, micros=["video_start"])
@@ -125,7 +129,8 @@ def test_without_values():
     assert quiet.figure().layout.meta["alt"]
 
 
-def test_wrong_use():
+def test_wrong_use() -> None:
+    wrong: Any
     for wrong in ("30d", []):
         with pytest.raises(UsageError, match="Allowed: a list of durations"):
             compare_horizons(LOG, SHOP, horizons=wrong)

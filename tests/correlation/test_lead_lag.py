@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,7 +45,7 @@ def leading(lag: int, weeks: int = 60, seed: int = 1) -> EventLog:
 CATALOG = catalog_of(["share"])
 
 
-def test_rates_are_those_of_pandas():
+def test_rates_are_those_of_pandas() -> None:
     result = lead_lag(LOG, SHOP, "video_start", freq="1W")
     frame = LOG.to_frame()
     week = frame["time"].dt.tz_localize(None).dt.to_period("W").dt.start_time
@@ -60,7 +62,7 @@ def test_rates_are_those_of_pandas():
 
 
 @pytest.mark.parametrize("lag", [0, 2])
-def test_a_planted_lead_is_found(lag):
+def test_a_planted_lead_is_found(lag: int) -> None:
     result = lead_lag(leading(lag), CATALOG, "share", permutations=500)
     best = result.table.loc[result.table["correlation"].abs().idxmax()]
     assert best["lag"] == lag
@@ -73,7 +75,7 @@ def test_a_planted_lead_is_found(lag):
     assert "clear of chance" in result.sentence()
 
 
-def test_correlations_are_those_of_scipy():
+def test_correlations_are_those_of_scipy() -> None:
     result = lead_lag(leading(1), CATALOG, "share", permutations=99)
     changes = result.rates[["micro_rate", "macro_rate"]].diff().dropna().to_numpy().T
     for row in result.table.itertuples():
@@ -85,7 +87,7 @@ def test_correlations_are_those_of_scipy():
         assert row.low < row.correlation < row.high
 
 
-def test_series_that_only_grow_together_are_not_clear_of_chance():
+def test_series_that_only_grow_together_are_not_clear_of_chance() -> None:
     rng = np.random.default_rng(3)
     clear = []
     for _ in range(20):
@@ -98,7 +100,7 @@ def test_series_that_only_grow_together_are_not_clear_of_chance():
     assert np.mean(clear) <= 0.15
 
 
-def test_fewer_than_26_weeks_are_refused():
+def test_fewer_than_26_weeks_are_refused() -> None:
     result = lead_lag(leading(1, weeks=25), CATALOG, "share")
     assert result.table["correlation"].isna().all()
     assert "not enough data: 25 whole weeks, and it takes 26" in result.sentence()
@@ -108,13 +110,13 @@ def test_fewer_than_26_weeks_are_refused():
     assert whole.table["correlation"].notna().all()
 
 
-def test_rates_that_never_change_have_no_correlation():
+def test_rates_that_never_change_have_no_correlation() -> None:
     result = lead_lag(log_of(np.full(30, 50), np.full(30, 9)), CATALOG, "share")
     assert result.table["correlation"].isna().all()
     assert result.warnings[0].startswith("One of the rates is the same in every period")
 
 
-def test_no_macro_at_all_is_a_result_with_a_warning_and_nan():
+def test_no_macro_at_all_is_a_result_with_a_warning_and_nan() -> None:
     frame = leading(1).to_frame()
     log = EventLog.from_frame(frame[frame["event"] != "buy"])
     result = lead_lag(log, CATALOG, "share")
@@ -127,12 +129,12 @@ def test_no_macro_at_all_is_a_result_with_a_warning_and_nan():
         lead_lag(leading(1), CATALOG, "share", macro="by")
 
 
-def test_the_same_seed_gives_the_same():
+def test_the_same_seed_gives_the_same() -> None:
     one, two = (lead_lag(leading(1), CATALOG, "share", permutations=99).table for _ in range(2))
     pd.testing.assert_frame_equal(one, two)
 
 
-def test_it_says_that_these_are_no_persons():
+def test_it_says_that_these_are_no_persons() -> None:
     result = lead_lag(leading(1), CATALOG, "share", permutations=99)
     assert any("not persons" in text for text in result.warnings)
 
@@ -148,13 +150,13 @@ def test_it_says_that_these_are_no_persons():
         ({"permutations": True}, "from 99 to 100,000"),
     ],
 )
-def test_wrong_use(wrong, match):
+def test_wrong_use(wrong: dict[str, Any], match: str) -> None:
     options = {"micro": "share"} | wrong
     with pytest.raises(UsageError, match=match):
         lead_lag(leading(1), CATALOG, options.pop("micro"), **options)
 
 
-def test_an_empty_log():
+def test_an_empty_log() -> None:
     with pytest.raises(DataError, match="the log is empty"):
         lead_lag(LOG.where(device="none"), SHOP, "video_start")
 
@@ -191,7 +193,7 @@ def test_each_shift_pairs_what_scipy_pairs() -> None:
         assert 1 / 200 <= p <= p_adjusted <= 1
 
 
-def test_blocks_stay_together_when_they_are_shuffled():
+def test_blocks_stay_together_when_they_are_shuffled() -> None:
     """What one series has of its own, from one week to the next, must survive the shuffle."""
     rng = np.random.default_rng(0)
     orders = [shuffled_blocks(np.arange(12), 4, rng) for _ in range(200)]
@@ -204,5 +206,5 @@ def test_blocks_stay_together_when_they_are_shuffled():
     assert sorted(uneven) == list(range(10))
 
 
-def test_ties_and_constants():
+def test_ties_and_constants() -> None:
     assert spearman(np.array([1.0, 1, 1]), np.array([1.0, 2, 3])) == 0

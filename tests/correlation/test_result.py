@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ def without(log: EventLog, event: str) -> EventLog:
     return EventLog.from_frame(frame[frame["event"] != event], covers_until=log.covers_until)
 
 
-def test_every_number_has_its_n_and_interval():
+def test_every_number_has_its_n_and_interval() -> None:
     table = RESULT.table
     for name in ("crude", "adjusted", "calibrated", "total", "peers", "reach", "dose"):
         known = table[name].notna()
@@ -40,7 +41,7 @@ def test_every_number_has_its_n_and_interval():
     assert table["reason"].str.endswith(".").all()
 
 
-def test_what_is_planted_is_found_in_its_order():
+def test_what_is_planted_is_found_in_its_order() -> None:
     table = RESULT.table.set_index("event")
     left = table["calibrated"]
     raises, lowers = left[["video_start", "view_reviews"]], left["file_download"]
@@ -51,7 +52,7 @@ def test_what_is_planted_is_found_in_its_order():
     assert table.loc["logo_click", "verdict"] == "control"
 
 
-def test_words_are_of_association():
+def test_words_are_of_association() -> None:
     said = [RESULT.sentence(), *RESULT.warnings, *RESULT.table["reason"]]
     said += [figure.layout.meta["alt"] for figure in figures(RESULT)]
     # The one sentence that says what is not said.
@@ -60,25 +61,25 @@ def test_words_are_of_association():
     assert any("experiment" in text for text in RESULT.warnings)
 
 
-def figures(result):
+def figures(result: Any) -> Any:
     return [result.figure(), result.reach_figure(), result.dose_figure()]
 
 
-def test_the_share_of_the_first_period_is_always_told():
+def test_the_share_of_the_first_period_is_always_told() -> None:
     assert re.search(
         r"\d[\d.]*% \(\d+ of \d+\) of the conversions come within 1 min of entry",
         " ".join(RESULT.warnings),
     )
 
 
-def test_shards_and_the_order_of_rows_change_nothing():
+def test_shards_and_the_order_of_rows_change_nothing() -> None:
     # Ties keep their order of arrival, so users are moved as a whole.
     frame = LOG.to_frame().sort_values("user", ascending=False, kind="stable")
     other = EventLog.from_frame(frame, covers_until=LOG.covers_until, shards=4)
     pd.testing.assert_frame_equal(micro_to_macro(other, SHOP).table, RESULT.table)
 
 
-def test_parameters_are_plain_and_ask_the_same_again():
+def test_parameters_are_plain_and_ask_the_same_again() -> None:
     asked = RESULT.parameters
     again = micro_to_macro(
         LOG,
@@ -89,7 +90,7 @@ def test_parameters_are_plain_and_ask_the_same_again():
     pd.testing.assert_frame_equal(again.table, RESULT.table)
 
 
-def test_groups():
+def test_groups() -> None:
     result = micro_to_macro(LOG, SHOP, by="device", micros=["video_start"])
     groups = result.table["group"].drop_duplicates().to_list()
     assert groups == ["all", "mobile", "desktop", "tablet"]
@@ -97,7 +98,7 @@ def test_groups():
     assert result.figure("mobile").layout.meta["alt"]
 
 
-def test_adjusting_for_properties_changes_the_strata_only():
+def test_adjusting_for_properties_changes_the_strata_only() -> None:
     result = micro_to_macro(LOG, SHOP, micros=["video_start"], adjust=["activity", "device"])
     one, two = (r.table.set_index("event").loc["video_start"] for r in (RESULT, result))
     assert one["exposed_macros"] == two["exposed_macros"]
@@ -107,7 +108,7 @@ def test_adjusting_for_properties_changes_the_strata_only():
     ] == ["activity"]
 
 
-def test_a_control_that_is_asked_for_is_judged_next_to_the_others():
+def test_a_control_that_is_asked_for_is_judged_next_to_the_others() -> None:
     table = micro_to_macro(LOG, SHOP, micros=["logo_click"]).table.set_index("event")
     assert table.loc["logo_click", "role"] == "context"
     assert table.loc["logo_click", "controls"] == 7
@@ -115,24 +116,24 @@ def test_a_control_that_is_asked_for_is_judged_next_to_the_others():
     assert np.isfinite(table.loc["logo_click", "q_value"])
 
 
-def test_the_macro_among_the_micros_is_one_line():
+def test_the_macro_among_the_micros_is_one_line() -> None:
     with pytest.raises(UsageError, match="'purchase' is the macro conversion") as caught:
         micro_to_macro(LOG, SHOP, micros=["video_start", "purchase"])
     assert "\n" not in str(caught.value)
 
 
-def test_limits_that_are_none_are_one_line():
+def test_limits_that_are_none_are_one_line() -> None:
     with pytest.raises(UsageError, match=r"limits=.*Allowed: wb\.VerdictLimits") as caught:
         micro_to_macro(LOG, SHOP, limits={"max_q": 0.05})
     assert "\n" not in str(caught.value)
 
 
-def test_a_misspelled_micro_is_one_line():
+def test_a_misspelled_micro_is_one_line() -> None:
     with pytest.raises(UsageError, match="Did you mean 'video_start'"):
         micro_to_macro(LOG, SHOP, micros=["vide_start"])
 
 
-def test_a_catalog_without_controls_warns_and_names_no_leader():
+def test_a_catalog_without_controls_warns_and_names_no_leader() -> None:
     bare = Catalog.from_mapping(
         {
             "name": "bare",
@@ -149,14 +150,14 @@ def test_a_catalog_without_controls_warns_and_names_no_leader():
     assert "without calibration" in result.sentence()
 
 
-def test_a_horizon_longer_than_the_log_warns():
+def test_a_horizon_longer_than_the_log_warns() -> None:
     result = micro_to_macro(LOG, SHOP, horizon="400d", micros=["video_start"])
     assert any("400 days" in text or "horizon" in text for text in result.warnings)
     assert result.table["total"].isna().all()
     assert result.sentence()
 
 
-def test_no_macro_at_all_is_a_result_with_a_warning_and_nan():
+def test_no_macro_at_all_is_a_result_with_a_warning_and_nan() -> None:
     result = micro_to_macro(without(LOG, "purchase"), SHOP)
     ratios = ["crude", "peers", "adjusted", "total", "calibrated", "reach"]
     assert result.table[ratios].isna().all(axis=None)
@@ -168,7 +169,7 @@ def test_no_macro_at_all_is_a_result_with_a_warning_and_nan():
     assert result._repr_html_()
 
 
-def test_no_micro_in_the_log():
+def test_no_micro_in_the_log() -> None:
     catalog = catalog_of(["never_seen"])
     frame = pd.DataFrame(
         {"user": ["a", "a", "b"], "event": ["visit", "buy", "visit"], "time": "2026-01-01"}
@@ -180,7 +181,7 @@ def test_no_micro_in_the_log():
     assert all(figure.layout.meta["alt"] for figure in figures(result))
 
 
-def test_simpsons_paradox_is_named():
+def test_simpsons_paradox_is_named() -> None:
     """Most of those who do it are busy; the busy convert often, and less so after it."""
     rng = np.random.default_rng(4)
     rows = []
@@ -228,7 +229,7 @@ def of_ratios(crude: tuple[float, ...], adjusted: tuple[float, ...], **more: str
         ((0.7, 0.5, 0.9), (0.5, 0.4, 0.6), ""),
     ],
 )
-def test_simpsons_paradox_takes_two_clear_intervals(crude, adjusted, named):
+def test_simpsons_paradox_takes_two_clear_intervals(crude: Any, adjusted: Any, named: str) -> None:
     said = " ".join(simpson(of_ratios(crude, adjusted)))
     assert named in said
     assert bool(said) == bool(named)
@@ -236,7 +237,7 @@ def test_simpsons_paradox_takes_two_clear_intervals(crude, adjusted, named):
         assert simpson(of_ratios(crude, adjusted, verdict=verdict)) == []
 
 
-def test_a_lag_is_that_of_those_who_converted_after_it():
+def test_a_lag_is_that_of_those_who_converted_after_it() -> None:
     found = RESULT.table.set_index("event").loc["video_start"]
     frame = LOG.to_frame()
     first = frame.groupby("user")["time"].min()
@@ -268,7 +269,7 @@ def within_the_hour() -> EventLog:
     return EventLog.from_frame(frame, covers_until="2026-03-01")
 
 
-def test_what_is_bought_within_the_hour_is_looked_at_in_minutes():
+def test_what_is_bought_within_the_hour_is_looked_at_in_minutes() -> None:
     """Whole days see nothing, and say so; "auto" looks, and what it lacks is orders."""
     catalog = Catalog.from_mapping(
         {
@@ -295,7 +296,7 @@ def test_what_is_bought_within_the_hour_is_looked_at_in_minutes():
     assert "33 conversions of 1,700 users, without calibration." in auto.sentence().lower()
 
 
-def test_those_who_enter_with_an_event_are_counted_from_there():
+def test_those_who_enter_with_an_event_are_counted_from_there() -> None:
     """The same as a log that begins with everybody's first look at a product."""
     frame = LOG.to_frame()
     looked = frame["event"].eq("view_item").groupby(frame["user"]).cumsum() > 0
@@ -310,7 +311,7 @@ def test_those_who_enter_with_an_event_are_counted_from_there():
     assert found.parameters["start"] == "view_item"
 
 
-def test_a_start_that_cannot_be_is_one_line():
+def test_a_start_that_cannot_be_is_one_line() -> None:
     for start, said in (
         ("purchase", "start='purchase' is the macro conversion"),
         ("view_itm", "Did you mean 'view_item'"),
@@ -324,7 +325,7 @@ def test_a_start_that_cannot_be_is_one_line():
         micro_to_macro(LOG, SHOP, controls=["logo_click"], start="logo_click")
 
 
-def test_nobody_enters_with_that_event_in_the_view():
+def test_nobody_enters_with_that_event_in_the_view() -> None:
     result = micro_to_macro(LOG.where(device="no such device"), SHOP, start="view_item")
     assert "Nobody of 0 users converted" in result.sentence()
     assert result.table["verdict"].isin(["not_enough_data", "structural", "control"]).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +22,7 @@ LOG = simulate(seed=5, users=6000).log
 RESULT = stability(LOG, SHOP, "video_start")
 
 
-def test_everybody_and_groups_are_those_of_micro_to_macro():
+def test_everybody_and_groups_are_those_of_micro_to_macro() -> None:
     whole = micro_to_macro(LOG, SHOP, micros=["video_start"], by="device").table
     whole = whole[whole["event"] == "video_start"].set_index("group")
     own = RESULT.table[RESULT.table["dimension"].isin(["all", "device"])].set_index("group")
@@ -29,13 +31,13 @@ def test_everybody_and_groups_are_those_of_micro_to_macro():
         assert own.loc[group, ["odds_ratio", "low", "high"]].to_list() == pytest.approx(expected)
 
 
-def test_groups_of_a_dimension_add_up():
+def test_groups_of_a_dimension_add_up() -> None:
     parts = RESULT.table.groupby("dimension")[["macros", "exposed_macros"]].sum()
     assert (parts == parts.loc["all"]).all(axis=None)
     assert set(parts.index) == {"all", "week", "device", "channel", "returning"}
 
 
-def test_homogeneity_is_that_of_statsmodels_over_groups_with_enough():
+def test_homogeneity_is_that_of_statsmodels_over_groups_with_enough() -> None:
     for row in RESULT.dimensions.itertuples():
         own = RESULT.table[(RESULT.table["dimension"] == row.dimension) & RESULT.table["enough"]]
         assert (own["exposed_macros"] >= 10).all()
@@ -63,12 +65,12 @@ def hand_log(rates: dict[tuple[str, bool], float], doing: dict[str, float]) -> E
     return EventLog.from_frame(frame, covers_until="2026-02-01")
 
 
-def asked(log: EventLog, **options: int):
+def asked(log: EventLog, **options: Any) -> Any:
     options |= {"dimensions": ["device"], "period": "1h", "horizon": "1D"}
     return stability(log, catalog_of(["share"]), "share", **options)
 
 
-def test_a_group_that_points_the_other_way_is_named():
+def test_a_group_that_points_the_other_way_is_named() -> None:
     flat = {("mobile", False): 0.10, ("mobile", True): 0.22}
     turned = flat | {("desktop", False): 0.10, ("desktop", True): 0.05}
     result = asked(hand_log(turned, {"mobile": 0.5, "desktop": 0.3}))
@@ -86,7 +88,7 @@ def test_a_group_that_points_the_other_way_is_named():
     assert not strict.sign_flips
 
 
-def test_simpsons_paradox_by_a_property():
+def test_simpsons_paradox_by_a_property() -> None:
     """On desktop all share and buy more often; within each device sharing goes with fewer."""
     rates = {("mobile", False): 0.06, ("mobile", True): 0.03}
     rates |= {("desktop", False): 0.40, ("desktop", True): 0.28}
@@ -97,24 +99,24 @@ def test_simpsons_paradox_by_a_property():
     assert result.simpson[0] in result.sentence()
 
 
-def test_the_share_of_the_first_period_is_told():
+def test_the_share_of_the_first_period_is_told() -> None:
     assert any("of the conversions come within 1 min of entry" in w for w in RESULT.warnings)
 
 
-def test_no_difference_is_said_with_its_groups():
+def test_no_difference_is_said_with_its_groups() -> None:
     assert "No clear difference by" in RESULT.sentence()
     assert not RESULT.simpson
     assert RESULT.figure().layout.meta["alt"].startswith("Everybody: ")
 
 
-def test_a_dimension_of_one_group():
+def test_a_dimension_of_one_group() -> None:
     log = LOG.where(device="mobile")
     result = stability(log, SHOP, "video_start", dimensions=["device"])
     assert result.table["group"].to_list() == ["all", "mobile"]
     assert np.isnan(result.dimensions["p_value"].item())
 
 
-def test_nothing_to_compare():
+def test_nothing_to_compare() -> None:
     frame = LOG.to_frame()
     bare = EventLog.from_frame(frame[frame["event"] != "purchase"], covers_until=LOG.covers_until)
     result = stability(bare, SHOP, "video_start", dimensions="device")
@@ -122,7 +124,7 @@ def test_nothing_to_compare():
     assert "too few" in result.figure().layout.meta["alt"]
 
 
-def test_wrong_use():
+def test_wrong_use() -> None:
     with pytest.raises(UsageError, match="Did you mean 'device'"):
         stability(LOG, SHOP, "video_start", dimensions=["devise"])
     with pytest.raises(UsageError, match="whole number from 1"):
@@ -131,7 +133,7 @@ def test_wrong_use():
         stability(LOG, SHOP, "video_start", dimensions=[])
 
 
-def test_from_a_milestone_on():
+def test_from_a_milestone_on() -> None:
     """Everybody and groups as the scan from there has them; a few words where nothing is shown."""
     result = stability(LOG, SHOP, "video_start", dimensions=["device"], start="view_item")
     scan = micro_to_macro(LOG, SHOP, by="device", start="view_item").table
@@ -143,7 +145,7 @@ def test_from_a_milestone_on():
     assert result.everybody.odds_ratio != RESULT.everybody.odds_ratio
 
 
-def test_hidden_counts_are_not_said():
+def test_hidden_counts_are_not_said() -> None:
     rare = LOG.where(country="GB")
     said = stability(rare, SHOP, "unsubscribe", dimensions=["device"], min_cell=5000).sentence()
     assert "n/a" not in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,14 +39,18 @@ LOG = simulate(seed=5, users=3000).log
 CONTROLS = [f"c{i}" for i in range(5)]
 
 
-def table_of(ratio: float, *, exposed: int = 2000, others: int = 8000, rate: float = 0.05):
+def table_of(
+    ratio: float, *, exposed: int = 2000, others: int = 8000, rate: float = 0.05
+) -> np.ndarray:
     """One stratum with about this odds ratio, without chance."""
     odds = ratio * rate / (1 - rate)
     a, c = round(exposed * odds / (1 + odds)), round(others * rate)
     return np.array([[[a, exposed - a], [c, others - c]]])
 
 
-def told(ratios: dict[str, float], *, roles=None, limits=None, **options) -> pd.DataFrame:
+def told(
+    ratios: dict[str, float], *, roles: Any = None, limits: Any = None, **options: Any
+) -> pd.DataFrame:
     """The table for micros of these odds ratios, and controls of about 1.4."""
     placebo = {name: table_of(1.4 + 0.02 * (i - 2)) for i, name in enumerate(CONTROLS)}
     tables = {name: table_of(ratio) for name, ratio in ratios.items()} | placebo
@@ -65,7 +70,7 @@ def strata_of(rows: pd.DataFrame, event: str) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("event", ["video_start", "view_reviews", "logo_click"])
-def test_crude_and_adjusted_are_those_of_the_rows_in_statsmodels(event):
+def test_crude_and_adjusted_are_those_of_the_rows_in_statsmodels(event: str) -> None:
     counts = exposure_counts(
         LOG, SHOP, ExposureOptions(micros=["video_start", "view_reviews"], horizon="10d")
     )
@@ -86,7 +91,7 @@ def test_crude_and_adjusted_are_those_of_the_rows_in_statsmodels(event):
 
 
 @pytest.mark.parametrize("event", ["video_start", "newsletter_sign_up", "logo_click"])
-def test_total_is_that_of_the_trials_in_statsmodels(event):
+def test_total_is_that_of_the_trials_in_statsmodels(event: str) -> None:
     counts = exposure_counts(LOG, SHOP, ExposureOptions(horizon="10d"))
     found = micro_table(counts, SHOP).set_index("event").loc[event]
     tables = trial_tables(counts, event)
@@ -97,7 +102,7 @@ def test_total_is_that_of_the_trials_in_statsmodels(event):
     assert (found["total_low"], found["total_high"]) == pytest.approx(limits)
 
 
-def test_excess_is_of_those_exposed_before_they_converted():
+def test_excess_is_of_those_exposed_before_they_converted() -> None:
     counts = exposure_counts(LOG, SHOP, ExposureOptions(horizon="10d"))
     found = micro_table(counts, SHOP).set_index("event").loc["video_start"]
     exposed = counts.peers[counts.events.index("video_start"), 1].sum()
@@ -106,10 +111,10 @@ def test_excess_is_of_those_exposed_before_they_converted():
     assert found["excess_per_1000"] == pytest.approx(expected)
 
 
-def test_the_columns_are_those_that_are_told():
+def test_the_columns_are_those_that_are_told() -> None:
     table = told({"a": 2.0})
     assert [table.index.name, *table.columns] == COLUMNS
-    limits = [name.removesuffix("_low") for name in table if name.endswith("_low")]
+    limits = [name.removesuffix("_low") for name in table if name.endswith("_low")]  # type: ignore[attr-defined]
     assert {"crude", "peers", "adjusted", "total", "calibrated", "reach", "dose"} <= set(limits)
     # Every interval holds its estimate.
     for name in ("crude", "peers", "adjusted", "calibrated", "reach", "dose", "excess"):
@@ -119,7 +124,7 @@ def test_the_columns_are_those_that_are_told():
         assert (middle <= table[f"{name}_high"])[known].all()
 
 
-def test_the_peers_rule_is_a_two_by_two_table():
+def test_the_peers_rule_is_a_two_by_two_table() -> None:
     found = told({"a": 2.0}).loc["a"]
     (a, b), (c, d) = table_of(2.0)[0]
     assert found["peers"] == pytest.approx(a * d / b / c)
@@ -128,7 +133,7 @@ def test_the_peers_rule_is_a_two_by_two_table():
     assert found["users"] == a + b
 
 
-def test_calibrated_takes_the_mean_of_the_controls_off():
+def test_calibrated_takes_the_mean_of_the_controls_off() -> None:
     table = told({"a": 2.8})
     controls = table.loc[CONTROLS]
     found = table.loc["a"]
@@ -150,7 +155,7 @@ def test_calibrated_takes_the_mean_of_the_controls_off():
     assert set(controls["verdict"]) == {"control"}
 
 
-def test_the_ranking_is_by_the_lower_limit_and_not_by_the_estimate():
+def test_the_ranking_is_by_the_lower_limit_and_not_by_the_estimate() -> None:
     tables = {
         "lucky": table_of(8.0, exposed=8, others=9992),
         "sure": table_of(3.0),
@@ -167,7 +172,7 @@ def test_the_ranking_is_by_the_lower_limit_and_not_by_the_estimate():
     assert math.isnan(table.loc[2, "q_value"])
 
 
-def test_q_values_leave_out_controls_and_what_is_required():
+def test_q_values_leave_out_controls_and_what_is_required() -> None:
     table = told({"a": 2.0, "b": 1.5, "cart": 9.0}, roles={"cart": "milestone"})
     p = table.loc[["a", "b"], "p_value"].sort_values()
     assert table.loc[p.index, "q_value"].to_list() == pytest.approx(
@@ -176,13 +181,13 @@ def test_q_values_leave_out_controls_and_what_is_required():
     assert table["q_value"].notna().sum() == 2
 
 
-def test_required_events_are_found_by_what_they_precede():
+def test_required_events_are_found_by_what_they_precede() -> None:
     many = told({"a": 2.0}, preceded={"a": 480}, first_cell=0)
     assert many.loc["a", "verdict"] == "structural"
     assert told({"a": 2.0}, preceded={"a": 30}).loc["a", "verdict"] == "leads"
 
 
-def test_what_is_required_of_everybody_is_required_in_every_group():
+def test_what_is_required_of_everybody_is_required_in_every_group() -> None:
     """Groups have no count of what precedes; an odds ratio of theirs is not judged either."""
     parts = {name: np.stack([table_of(ratio)] * 2) for name, ratio in (("a", 4.0), ("cart", 6.0))}
     parts |= {name: np.stack([table_of(1.4)] * 2) for name in CONTROLS}
@@ -198,13 +203,13 @@ def test_what_is_required_of_everybody_is_required_in_every_group():
     assert table["q_value"].notna().sum() == 3
 
 
-def test_too_many_conversions_in_the_first_period():
+def test_too_many_conversions_in_the_first_period() -> None:
     table = told({"a": 2.8}, first_cell=5_000)
     assert table.loc["a", "verdict"] == "not_enough_data"
     assert "first period" in table.loc["a", "reason"]
 
 
-def test_few_controls_do_not_calibrate():
+def test_few_controls_do_not_calibrate() -> None:
     tables = {"a": table_of(2.8), "c0": table_of(1.4), "c1": table_of(1.4)}
     counts = hand_counts(tables, controls=["c0", "c1"])
     found = micro_table(counts, catalog_of(["a"], ["c0", "c1"])).set_index("event").loc["a"]
@@ -215,7 +220,7 @@ def test_few_controls_do_not_calibrate():
     assert found["e_value"] == pytest.approx(2.8 + math.sqrt(2.8 * 1.8), rel=0.03)
 
 
-def test_vague_controls_take_no_part():
+def test_vague_controls_take_no_part() -> None:
     tables = {"a": table_of(2.8), "vague": table_of(3.0, exposed=30)}
     tables |= {name: table_of(1.4) for name in CONTROLS}
     counts = hand_counts(tables, controls=["vague", *CONTROLS])
@@ -227,13 +232,13 @@ def test_vague_controls_take_no_part():
     assert np.isfinite(table.loc["vague", "calibrated"])
 
 
-def test_limits_are_obeyed():
+def test_limits_are_obeyed() -> None:
     assert told({"a": 2.8}).loc["a", "verdict"] == "leads"
     strict = told({"a": 2.8}, limits=VerdictLimits(leads_above=2.5))
     assert strict.loc["a", "verdict"] == "not_enough_data"
 
 
-def test_groups_are_told_beside_everybody():
+def test_groups_are_told_beside_everybody() -> None:
     parts = {}
     for name, ratios in {"a": (2.0, 4.0), **dict.fromkeys(CONTROLS, (1.4, 1.4))}.items():
         parts[name] = np.stack([table_of(ratio) for ratio in ratios])
@@ -249,7 +254,7 @@ def test_groups_are_told_beside_everybody():
     assert table["group"].to_list() == ["all"] * 6 + ["mobile"] * 6 + ["desktop"] * 6
 
 
-def test_nobody_converted():
+def test_nobody_converted() -> None:
     tables = {"a": np.array([[[0, 50], [0, 500]]]), "c0": np.array([[[0, 9], [0, 541]]])}
     counts = hand_counts(tables, controls=["c0"])
     table = micro_table(counts, catalog_of(["a"], ["c0"])).set_index("event")
@@ -259,11 +264,11 @@ def test_nobody_converted():
     assert table.loc["a", "reason"] == "Nobody converted."
 
 
-def test_q_values_of_nothing():
+def test_q_values_of_nothing() -> None:
     assert np.isnan(q_values(np.array([np.nan, 0.2]), np.array([True, False]))).all()
 
 
-def test_the_interval_of_a_median_covers_as_often_as_it_says():
+def test_the_interval_of_a_median_covers_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     hits = [
         low <= math.log(2) <= high
@@ -293,7 +298,7 @@ KEYS = ["event", "group"]
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=8))
-def test_never_one_part_alone(parts):
+def test_never_one_part_alone(parts: list[int]) -> None:
     size = np.array(parts)
     hidden = with_another(small(size, 5), size)
     assert hidden[small(size, 5)].all()
@@ -301,7 +306,7 @@ def test_never_one_part_alone(parts):
     assert hidden.sum() != 1 or not (size[~hidden] > 0).any()
 
 
-def test_rows_of_few_lose_all_their_numbers_and_others_none():
+def test_rows_of_few_lose_all_their_numbers_and_others_none() -> None:
     one, two = (result.table.set_index(KEYS) for result in (OPEN, HIDDEN))
     two = two.loc[one.index]
     few = small(one["exposed_macros"], 5) | small(one["users"], 5) | small(one["reach_k"], 5)
@@ -314,7 +319,7 @@ def test_rows_of_few_lose_all_their_numbers_and_others_none():
     assert not set(two.loc[gone, "verdict"]) & {"leads", "inverse", "vanity", "goes_along"}
 
 
-def test_no_event_has_one_hidden_group_beside_shown_ones():
+def test_no_event_has_one_hidden_group_beside_shown_ones() -> None:
     groups = HIDDEN.table[HIDDEN.table["group"] != "all"]
     sizes = OPEN.table.set_index(KEYS)["exposed_macros"]
     for event, own in groups.groupby("event"):
@@ -324,7 +329,7 @@ def test_no_event_has_one_hidden_group_beside_shown_ones():
             assert sum(sizes[event, group] for group in shown) == 0
 
 
-def test_levels_of_few_are_hidden():
+def test_levels_of_few_are_hidden() -> None:
     one, two = OPEN.doses, HIDDEN.doses
     few = small(one["k"], 5)
     assert few.any()
@@ -333,7 +338,7 @@ def test_levels_of_few_are_hidden():
         assert own["k"].isna().sum() != 1 or not (own["k"] > 0).any()
 
 
-def test_neither_words_nor_figures_tell_them():
+def test_neither_words_nor_figures_tell_them() -> None:
     few = OPEN.table[small(OPEN.table["exposed_macros"], 5) & (OPEN.table["group"] == "all")]
     assert len(few)
     said = HIDDEN.sentence() + " ".join(HIDDEN.warnings)
@@ -345,7 +350,7 @@ def test_neither_words_nor_figures_tell_them():
     assert "too few people" in " ".join(HIDDEN.warnings)
 
 
-def test_few_conversions_in_all():
+def test_few_conversions_in_all() -> None:
     frame = LOG_OF_MICRO_CELLS.to_frame()
     bought = frame[frame["event"] == "purchase"]["user"].unique()[4:]
     log = type(LOG_OF_MICRO_CELLS).from_frame(
@@ -357,7 +362,7 @@ def test_few_conversions_in_all():
     assert " 4 " not in " ".join(result.warnings)
 
 
-def test_stability_hides_groups():
+def test_stability_hides_groups() -> None:
     one = stability(LOG_OF_MICRO_CELLS, SHOP, "view_reviews").table
     two = stability(LOG_OF_MICRO_CELLS, SHOP, "view_reviews", min_cell=5)
     few = small(one["exposed_macros"], 5)
@@ -366,7 +371,7 @@ def test_stability_hides_groups():
     assert "too few people to show" in two.figure().layout.meta["alt"]
 
 
-def test_doses_and_horizons_hide_too():
+def test_doses_and_horizons_hide_too() -> None:
     dose = dose_response(LOG_OF_MICRO_CELLS, SHOP, "newsletter_sign_up", min_cell=5)
     open_dose = dose_response(LOG_OF_MICRO_CELLS, SHOP, "newsletter_sign_up")
     few = small(open_dose.table["k"], 5)
@@ -388,7 +393,7 @@ def test_doses_and_horizons_hide_too():
     )
 
 
-def test_wrong_use():
+def test_wrong_use() -> None:
     for wrong in (0, 2.5, True):
         with pytest.raises(UsageError, match="whole number from 1"):
             micro_to_macro(LOG_OF_MICRO_CELLS, SHOP, min_cell=wrong)

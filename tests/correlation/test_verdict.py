@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -93,7 +94,7 @@ def needed(**changes: object) -> float:
         ({"preceded": 800, "first_period": 800}, "structural"),
     ],
 )
-def test_the_first_clause_that_matches_wins(changes, verdict):
+def test_the_first_clause_that_matches_wins(changes: dict[str, Any], verdict: str) -> None:
     assert said(**changes) == verdict
 
 
@@ -103,7 +104,9 @@ ratios = st.tuples(st.floats(0.05, 20), st.floats(1.01, 6)).map(
 
 
 @given(ratios, ratios, st.floats(0, 1), st.integers(0, 900), st.integers(0, 900))
-def test_every_verdict_has_a_reason_and_none_speaks_of_causes(adjusted, calibrated, q, few, first):
+def test_every_verdict_has_a_reason_and_none_speaks_of_causes(
+    adjusted: Any, calibrated: Any, q: float, few: int, first: int
+) -> None:
     found = verdict_of(
         FACTS._replace(
             adjusted=adjusted, calibrated=calibrated, q_value=q, preceded=few, first_period=first
@@ -118,7 +121,7 @@ def test_every_verdict_has_a_reason_and_none_speaks_of_causes(adjusted, calibrat
         assert calibrated[1] > 1 or calibrated[2] < 1
 
 
-def test_how_many_users_would_do():
+def test_how_many_users_would_do() -> None:
     """An interval of a factor of 16 is twice as wide as one of 4, and takes four times as many."""
     se = math.log(16) / 2 / 1.959964
     wide = {"adjusted": (1.0, 0.25, 4.0), "se": se}
@@ -131,7 +134,7 @@ def test_how_many_users_would_do():
     assert math.isnan(needed())
 
 
-def test_what_is_left_open_names_users_or_controls():
+def test_what_is_left_open_names_users_or_controls() -> None:
     wide = {"calibrated": (1.2, 0.8, 1.8), "adjusted": (0.9, 0.7, 1.2), "variance": 0.0428}
     # Half as wide as log 1.25 / 1.96 squared: 0.01296.
     assert needed(**wide) == pytest.approx(20_000 * 0.0428 / 0.01296, rel=0.05)
@@ -142,7 +145,7 @@ def test_what_is_left_open_names_users_or_controls():
     assert needed(**wide, lasting=0.01) == pytest.approx(part, rel=0.05)
 
 
-def test_thresholds_are_arguments():
+def test_thresholds_are_arguments() -> None:
     strict = VerdictLimits(leads_above=1.3)
     assert verdict_of(FACTS, strict).verdict == "not_enough_data"
     assert verdict_of(FACTS, VerdictLimits(max_q=0.001)).verdict == "not_enough_data"
@@ -163,7 +166,7 @@ def test_thresholds_are_arguments():
         {"min_controls": True},
     ],
 )
-def test_thresholds_out_of_range(wrong):
+def test_thresholds_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"^limits: .*Allowed: ") as caught:
         VerdictLimits(**wrong)
     assert "\n" not in str(caught.value)
@@ -205,7 +208,7 @@ def log_of(rows: list[tuple[str, int, str]], until: int = 400) -> EventLog:
     return EventLog.from_frame(frame.assign(time=time), covers_until=end, shards=2)
 
 
-def by_hand(rows: list[tuple[str, int, str]], horizon: int, start: str | None, event: str):
+def by_hand(rows: list[tuple[str, int, str]], horizon: int, start: str | None, event: str) -> Any:
     """(milestone, k, n, reached, users) of the one that fewest reach, or None."""
     firsts = []
     for user in sorted({user for user, *_ in rows}):
@@ -278,11 +281,11 @@ def test_the_words_have_the_share_and_what_to_ask() -> None:
 
 
 @pytest.fixture(scope="module")
-def answer():
+def answer() -> Any:
     return micro_to_macro(LOG, SHOP)
 
 
-def test_removing_from_a_cart_leads_with_its_reason_beside_it(answer) -> None:
+def test_removing_from_a_cart_leads_with_its_reason_beside_it(answer: Any) -> None:
     """In the simulated shop it makes nobody buy; who has a cart is just nearer to a purchase."""
     found = answer.table.set_index("event")
     own = found.loc["remove_from_cart"]
@@ -308,7 +311,7 @@ def test_among_those_with_a_cart_it_no_longer_leads(start: str) -> None:
     assert start not in found.index
 
 
-def test_few_people_hide_it_too(answer) -> None:
+def test_few_people_hide_it_too(answer: Any) -> None:
     own = micro_to_macro(LOG, SHOP, min_cell=16).table.set_index("event").loc["remove_from_cart"]
     assert own["only_after"] is None
     assert "start=" not in own["reason"]

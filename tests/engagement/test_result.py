@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,7 +46,7 @@ rows = st.lists(
 )
 
 
-def log_of(found, shards=1) -> EventLog:
+def log_of(found: Any, shards: int = 1) -> EventLog:
     base = [("z", 3, event) for event in (*MICROS, "buy", "logo", "visit")]
     frame = pd.DataFrame([*found, *base], columns=["user", "hour", "event"])
     frame["time"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame.pop("hour"), unit="h")
@@ -72,7 +74,7 @@ def people_by_pandas(log: EventLog, without: tuple[str, ...]) -> pd.DataFrame:
 
 @settings(max_examples=30)
 @given(rows, st.sampled_from([1, 4]), st.sampled_from([(), ("video",), ("cart", "buy")]))
-def test_scores_and_levels_are_those_of_pandas(found, shards, without):
+def test_scores_and_levels_are_those_of_pandas(found: Any, shards: int, without: Any) -> None:
     log = log_of(found, shards)
     result = engagement_levels(log, SHOP, at=AT, without=without)
     expected = people_by_pandas(log, without)
@@ -120,7 +122,7 @@ def carts_by_pandas(own: pd.DataFrame, hi: pd.Timestamp = AT) -> tuple[int, int]
 
 @settings(max_examples=20)
 @given(rows, st.sampled_from([1, 4]), st.sampled_from([None, 3, 20]))
-def test_counts_per_level_are_those_of_pandas(found, shards, days):
+def test_counts_per_level_are_those_of_pandas(found: Any, shards: int, days: int | None) -> None:
     log = log_of(found, shards)
     until = None if days is None else AT + pd.Timedelta(days=days)
     result = engagement_table(log, SHOP, at=AT, until=until, min_cell=1)
@@ -154,7 +156,7 @@ def test_counts_per_level_are_those_of_pandas(found, shards, days):
                 assert row["per_100"] <= row["high"] + 1e-9
 
 
-def test_intervals_and_ratio_are_those_of_a_poisson_model_clustered_by_person():
+def test_intervals_and_ratio_are_those_of_a_poisson_model_clustered_by_person() -> None:
     import statsmodels.api as sm
 
     rng = np.random.default_rng(3)
@@ -174,7 +176,7 @@ def test_intervals_and_ratio_are_those_of_a_poisson_model_clustered_by_person():
     assert trend(events, trials, level, found).p_value < 1e-6
 
 
-def test_the_trend_of_shares_is_cochrans_and_armitages():
+def test_the_trend_of_shares_is_cochrans_and_armitages() -> None:
     from statsmodels.stats.contingency_tables import Table
 
     rng = np.random.default_rng(5)
@@ -190,7 +192,7 @@ def test_the_trend_of_shares_is_cochrans_and_armitages():
     assert np.sign(own.z) == np.sign(exact.statistic - exact.null_mean)
 
 
-def test_where_all_carts_came_out_alike_people_are_counted_and_not_carts():
+def test_where_all_carts_came_out_alike_people_are_counted_and_not_carts() -> None:
     """Three carts each of nine people say no more than nine people do."""
     level, each = np.repeat([0, 1, 2], 9), np.full(27, 3)
     for left, ends in ((each, (100 * 0.70085, 100)), (0 * each, (0, 100 * 0.29915))):
@@ -199,7 +201,7 @@ def test_where_all_carts_came_out_alike_people_are_counted_and_not_carts():
         assert found.trials[0] == 27
 
 
-def test_carts_that_were_all_left_are_no_proof_that_all_would_be():
+def test_carts_that_were_all_left_are_no_proof_that_all_would_be() -> None:
     level = np.repeat([0, 1, 2], [9, 60, 400])
     left = np.where(np.arange(469) % 4 == 0, 0, 1)
     left[:9] = 1
@@ -231,28 +233,29 @@ def inert_log(seed: int, users: int = 400) -> EventLog:
     return EventLog.from_frame(table, session="session", covers_until="2026-04-01")
 
 
-def test_what_is_inert_stays_flat_per_session_and_its_share_of_people_does_not():
+def test_what_is_inert_stays_flat_per_session_and_its_share_of_people_does_not() -> None:
     p_values, covered, shares = [], 0, 0
     for seed in range(40):
         result = engagement_table(inert_log(seed), SHOP, events=["logo", "video"])
         own = result.trends.set_index("event").loc["logo"]
         p_values.append(own["p_value"])
-        covered += own["ratio_low"] <= 1 <= own["ratio_high"]
-        shares += own["share_trend"] == "rises"
+        covered += own["ratio_low"] <= 1 <= own["ratio_high"]  # type: ignore[assignment]
+        shares += own["share_trend"] == "rises"  # type: ignore[assignment]
         assert result.trends.set_index("event").loc["video", "trend"] == "rises"
     # 40 draws at 5 %: more than 6 would happen once in three hundred times.
-    assert sum(p < 0.05 for p in p_values) <= 6
+    assert sum(p < 0.05 for p in p_values) <= 6  # type: ignore[misc]
     assert covered >= 33
     assert shares == 40
     assert any("shows no trend" in warning for warning in result.warnings)
 
 
-def test_an_inert_event_put_into_the_simulated_shop_stays_flat():
+def test_an_inert_event_put_into_the_simulated_shop_stays_flat() -> None:
     """With the same chance in every session, at the instant of its first event."""
     log = simulate(users=4_000).log
     frame = log.to_frame()[["user", "time", "event", "session"]]
     visits = frame.drop_duplicates(["user", "session"])
-    p_values, ratios = [], []
+    p_values: list[Any] = []
+    ratios: list[Any] = []
     for seed in range(40):
         hit = np.random.default_rng(seed).random(len(visits)) < 0.15
         more = pd.concat([frame, visits[hit].assign(event="inert")])
@@ -263,38 +266,38 @@ def test_an_inert_event_put_into_the_simulated_shop_stays_flat():
             EventLog.from_frame(more, session="session"), plan, events=["inert", "view_item"]
         )
         own = found.trends.set_index("event")
-        assert own.loc["view_item", "ratio_low"] > 2
+        assert own.loc["view_item", "ratio_low"] > 2  # type: ignore[arg-type]
         assert own.loc["inert", "share_trend"] == "rises"
         p_values.append(own.loc["inert", "p_value"])
         ratios.append(own.loc["inert", "ratio"])
     # 40 draws at 5 %: more than 6 would happen once in three hundred times.
-    assert sum(p < 0.05 for p in p_values) <= 6
+    assert sum(p < 0.05 for p in p_values) <= 6  # type: ignore[misc]
     # One draw's ratio is off by about 7 %, the mean of 40 by about 1 %.
-    assert abs(np.log(ratios).mean()) < 0.035
+    assert abs(np.log(ratios).mean()) < 0.035  # type: ignore[arg-type]
 
 
-def test_later_sessions_leave_what_is_planted_and_not_who_stayed_long():
+def test_later_sessions_leave_what_is_planted_and_not_who_stayed_long() -> None:
     """The demo's controls come with a hidden activity, whose spread gives about 3 times as often.
 
     Counted in the sessions that made the levels they seem to come 14 times as often and more.
     """
     log = simulate(users=20_000).log
     controls = list(SHOP_DEMO.controls)
-    asked = {"at": "2026-10-26", "events": [*controls, "video_start"]}
+    asked: dict[str, Any] = {"at": "2026-10-26", "events": [*controls, "video_start"]}
     same = engagement_table(log, SHOP_DEMO, **asked)
     later = engagement_table(log, SHOP_DEMO, until="2026-11-23", **asked)
     assert same.trends["ratio"].min() > 8
     own = later.trends.set_index("event")
     assert own.loc[controls, "ratio"].max() < 6
     assert own.loc[controls, "ratio"].median() == pytest.approx(2.7, abs=0.8)
-    assert own.loc["video_start", "ratio"] < 5
+    assert own.loc["video_start", "ratio"] < 5  # type: ignore[arg-type]
     assert any("those that made the levels: whoever stayed" in w for w in same.warnings)
     assert any("what made the levels is not counted" in w for w in later.warnings)
     # Whom the levels are of does not change with what is counted.
     assert later.table["n"].sum() == same.table["n"].sum()
 
 
-def test_a_score_that_counts_the_event_itself_would_not_be_flat():
+def test_a_score_that_counts_the_event_itself_would_not_be_flat() -> None:
     """The same with `logo` as a micro conversion: left out of its own row, it stays flat."""
     written = {
         "buy": {"role": "macro"},
@@ -308,13 +311,13 @@ def test_a_score_that_counts_the_event_itself_would_not_be_flat():
     users = engagement_levels(log, plan).users
     frame = log.to_frame()
     events = frame[frame["event"] == "logo"].groupby("user").size()
-    events = events.reindex(users["user"], fill_value=0).to_numpy()
+    events = events.reindex(users["user"], fill_value=0).to_numpy()  # type: ignore[assignment]
     place = users["level"].map({"low": 0, "medium": 1, "high": 2}).to_numpy()
-    naive = rates(events, users["sessions"].to_numpy(), place, bounded=False)
+    naive = rates(events, users["sessions"].to_numpy(), place, bounded=False)  # type: ignore[arg-type]
     assert naive.per_100[2] > 1.5 * naive.per_100[0]
 
 
-def test_the_controls_of_the_demo_are_said_to_rise_too():
+def test_the_controls_of_the_demo_are_said_to_rise_too() -> None:
     plan = Catalog.load("data/catalogs/ecommerce.toml")
     result = engagement_table(simulate(users=3_000).log, plan)
     (said,) = [warning for warning in result.warnings if "controls" in warning]
@@ -326,7 +329,7 @@ def test_the_controls_of_the_demo_are_said_to_rise_too():
     assert "times as often (95% interval" in alt
 
 
-def test_shards_change_no_digit_and_few_people_are_hidden():
+def test_shards_change_no_digit_and_few_people_are_hidden() -> None:
     one, four = (
         engagement_table(simulate(users=1_500, shards=n).log, SHOP_DEMO, min_cell=5) for n in (1, 4)
     )
@@ -341,7 +344,7 @@ def test_shards_change_no_digit_and_few_people_are_hidden():
 SHOP_DEMO = Catalog.load("data/catalogs/ecommerce.toml")
 
 
-def test_the_readable_table_has_a_row_per_event_and_no_number_of_few_people():
+def test_the_readable_table_has_a_row_per_event_and_no_number_of_few_people() -> None:
     found = engagement_table(simulate(users=1_500).log, SHOP_DEMO, min_cell=5)
     shown = found.readable()
     assert len(shown) == len(found.trends) == 23
@@ -353,7 +356,7 @@ def test_the_readable_table_has_a_row_per_event_and_no_number_of_few_people():
     assert not shown.apply(lambda column: column.str.contains("nan")).any(axis=None)
 
 
-def test_own_cuts_hold_and_empty_levels_are_said():
+def test_own_cuts_hold_and_empty_levels_are_said() -> None:
     log = inert_log(2)
     result = engagement_levels(log, SHOP, cuts=(40, 99))
     assert result.cut_points == (40.0, 99.0)
@@ -365,7 +368,7 @@ def test_own_cuts_hold_and_empty_levels_are_said():
     assert "High" not in result.figure().layout.meta["alt"]
 
 
-def test_levels_of_few_people_are_hidden():
+def test_levels_of_few_people_are_hidden() -> None:
     log = inert_log(2)
     open_ = engagement_levels(log, SHOP, cuts=(20, 90))
     k = open_.table["k"].tolist()
@@ -379,7 +382,7 @@ def test_levels_of_few_people_are_hidden():
         engagement_levels(log, SHOP, min_cell=0)
 
 
-def test_nobody_there_is_said():
+def test_nobody_there_is_said() -> None:
     result = engagement_levels(inert_log(2), SHOP, at="2020-01-01")
     assert result.sentence().startswith("Nobody was seen before 2020-01-01")
     assert result.figure().layout.meta["alt"] == "Nobody was seen."
@@ -403,12 +406,12 @@ def test_nobody_there_is_said():
         ({"most_false": 2}, "between 0 and 1"),
     ],
 )
-def test_wrong_use(arguments, message):
+def test_wrong_use(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         engagement_table(log_of([]), SHOP, **arguments)
 
 
-def test_wrong_use_of_levels():
+def test_wrong_use_of_levels() -> None:
     with pytest.raises(UsageError, match="Did you mean 'share'"):
         engagement_levels(log_of([]), SHOP, without="shar")
     with pytest.raises(UsageError, match="role milestone or secondary"):

@@ -28,7 +28,7 @@ from analysis.eventlog.build import (
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn
 
-OWN = {"user": "user", "time": "time", "event": "event", "session": None}
+OWN: dict[str, Any] = {"user": "user", "time": "time", "event": "event", "session": None}
 
 
 def canonical(frame: pd.DataFrame) -> pa.Table:
@@ -280,7 +280,7 @@ def test_polars_and_arrow_columns_without_a_twin_in_pandas() -> None:
 
 def test_names_of_columns_may_be_anything() -> None:
     frame = (
-        frame_of(p=["x"]).rename(columns={"p": 7}).assign(**{"": 1.0, "Ünal 🌊": "y", "a\nb": "z"})
+        frame_of(p=["x"]).rename(columns={"p": 7}).assign(**{"": 1.0, "Ünal 🌊": "y", "a\nb": "z"})  # type: ignore[arg-type]
     )
     log = EventLog.from_frame(frame)
     assert log.properties == ("7", "", "Ünal 🌊", "a\nb")
@@ -338,7 +338,7 @@ def test_names_of_columns_may_be_anything() -> None:
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str) else "",
 )
-def test_what_cannot_be_a_log_says_why(frame: Any, options: dict[str, str], said: str) -> None:
+def test_what_cannot_be_a_log_says_why(frame: Any, options: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=f"^from_frame: {said}") as caught:
         EventLog.from_frame(frame, **options)
     assert "\n" not in str(caught.value)

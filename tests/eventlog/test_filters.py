@@ -204,7 +204,7 @@ def test_a_view_changes_nothing_of_its_log() -> None:
 SHARDS = [1, 2, 50]
 
 
-def in_byte_order(ids) -> list[str]:
+def in_byte_order(ids: Any) -> list[str]:
     return sorted(set(ids), key=lambda name: str(name).encode())
 
 
@@ -306,14 +306,14 @@ def test_a_cell_grants_if_it_is_one_of_the_words(cells: list, granted: set) -> N
     assert found.tolist() == want
 
 
-def rows_of(cells: dict, *, bad=()):
+def rows_of(cells: dict, *, bad: Any = ()) -> Any:
     batch = pa.RecordBatch.from_pydict(cells)
     numbers = np.arange(2, batch.num_rows + 2)
     mapping = ColumnMapping(consent=Consent("consent"))
     return canonical_rows(Batch(batch, numbers, bad, list(cells), True, 0), mapping)
 
 
-def columns(**cells):
+def columns(**cells: Any) -> dict[str, Any]:
     rows = len(next(iter(cells.values())))
     plain = {"user": list("abcdef")[:rows], "time": ["2026-01-01T00:00Z"] * rows}
     return {**plain, "event": ["visit"] * rows, **cells}

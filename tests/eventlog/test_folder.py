@@ -9,6 +9,7 @@ import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock, Timeout
@@ -22,7 +23,7 @@ from analysis.sources.ingest import import_files
 
 
 @pytest.fixture
-def log(tmp_path):
+def log(tmp_path: Path) -> Path:
     (tmp_path / "a.csv").write_text(
         "user,time,event,order\nu3,2026-01-01T00:00Z,buy,1\nbob,2026-01-01T00:00Z,x,\n"
         "bad-user,never,x,\n"
@@ -32,7 +33,7 @@ def log(tmp_path):
     return tmp_path / "log"
 
 
-def test_a_second_writer_is_told_and_a_reader_is_not(log):
+def test_a_second_writer_is_told_and_a_reader_is_not(log: Path) -> None:
     process, pipe = start("hold", log)
     assert pipe.recv() == "held"
     for kind in ("append", "forget"):
@@ -49,8 +50,8 @@ def test_a_second_writer_is_told_and_a_reader_is_not(log):
     assert not (log / LOCK).exists()
 
 
-def test_the_lock_goes_with_an_error_and_so_does_the_folder_made_for_it(tmp_path):
-    def fail():
+def test_the_lock_goes_with_an_error_and_so_does_the_folder_made_for_it(tmp_path: Path) -> None:
+    def fail() -> None:
         with only_writer(tmp_path / "a" / "b"):
             assert (tmp_path / "a" / "b" / LOCK).exists()
             raise KeyError
@@ -63,10 +64,12 @@ def test_the_lock_goes_with_an_error_and_so_does_the_folder_made_for_it(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_whose_file_goes_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+def test_a_lock_whose_file_goes_meanwhile_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, real, left = tmp_path / "made" / LOCK, FileLock.acquire, ["name", "folder"]
 
-    def acquire(lock, **options):
+    def acquire(lock: Any, **options: Any) -> Any:
         """Fail as where the writer before removes the name, then the folder, meanwhile."""
         gone = left.pop(0) if left else ""
         if gone:
@@ -79,10 +82,10 @@ def test_a_lock_whose_file_goes_meanwhile_is_taken_anew(tmp_path, monkeypatch):
     assert not path.exists()
 
 
-def test_who_waits_gets_the_lock_when_its_holder_removes_it(tmp_path):
+def test_who_waits_gets_the_lock_when_its_holder_removes_it(tmp_path: Path) -> None:
     path = tmp_path / LOCK
 
-    def wait():
+    def wait() -> bool:
         with locked(path, wait=True) as alone:
             return alone and path.exists()
 
@@ -95,7 +98,7 @@ def test_who_waits_gets_the_lock_when_its_holder_removes_it(tmp_path):
     assert not path.exists()
 
 
-def test_the_library_runs_where_the_system_has_no_fcntl(tmp_path):
+def test_the_library_runs_where_the_system_has_no_fcntl(tmp_path: Path) -> None:
     code = """
         import sys
         sys.modules["fcntl"] = None

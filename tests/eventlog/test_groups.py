@@ -29,7 +29,7 @@ def frame_of(**properties: Any) -> pd.DataFrame:
 def names_by_user(log: EventLog, by: list[str]) -> dict[str, Any]:
     rows = [np.arange(shard.rows) for shard in log.shards]
     groups = groups_of(log.shards, rows, by)
-    found = {}
+    found: dict[Any, Any] = {}
     for shard, codes in zip(log.shards, groups.codes, strict=True):
         named = [groups.names[code] for code in codes]
         found |= dict(zip(shard.users.to_pylist(), named, strict=True))
@@ -161,7 +161,7 @@ row = st.tuples(
 
 
 @given(st.lists(row, min_size=1, max_size=40), st.sampled_from([1, 4]))
-def test_totals_are_those_of_pandas(rows, shards):
+def test_totals_are_those_of_pandas(rows: list[Any], shards: int) -> None:
     frame = pd.DataFrame(rows, columns=["user", "time", "event", "value"])
     frame["value"] = frame["value"].astype(float)
     log = EventLog.from_frame(frame, covers_until="2026-12-01", shards=shards)
@@ -173,19 +173,19 @@ def test_totals_are_those_of_pandas(rows, shards):
     assert (few == found) if own["user"].nunique() in (0, *range(5, 20)) else math.isnan(few.events)
 
 
-def test_what_cannot_be_added_is_undefined_and_says_why():
+def test_what_cannot_be_added_is_undefined_and_says_why() -> None:
     frame = pd.DataFrame({"user": ["a", "b"], "time": [START, START], "event": "buy"})
     assert math.isnan(totals(EventLog.from_frame(frame), "buy").value)
     mixed = EventLog.from_frame(frame.assign(value=[1.0, 2.0], currency=["EUR", "CHF"]))
     assert math.isnan(totals(mixed, "buy").value)
     assert totals(mixed, "buy").currency == "CHF, EUR"
-    same = EventLog.from_frame(frame.assign(value=[1.0, 2.0], currency=["EUR", None]))
+    same = EventLog.from_frame(frame.assign(value=[1.0, 2.0], currency=["EUR", None]))  # type: ignore[list-item]
     assert totals(same, "buy") == Totals(2, 2, 3.0, "EUR")
     huge = EventLog.from_frame(frame.assign(value=[9e18, 1.0]))
     assert math.isnan(totals(huge, "buy").value)
 
 
-def test_an_event_that_never_happened():
+def test_an_event_that_never_happened() -> None:
     log = EventLog.from_frame(pd.DataFrame({"user": ["a"], "time": [START], "event": "look"}))
     assert totals(log, "buy")[:2] == (0, 0)
     with pytest.raises(UsageError, match="Swap the two"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -280,7 +281,7 @@ def test_eight_bytes_are_a_number_in_the_order_of_bytes(texts: list[bytes], skip
 
 
 @given(st.lists(st.integers(-1, 6), max_size=20), st.randoms(use_true_random=False))
-def test_codes_are_looked_up_and_the_missing_one_is_the_last(codes, random) -> None:
+def test_codes_are_looked_up_and_the_missing_one_is_the_last(codes: list[int], random: Any) -> None:
     order = random.sample(range(len(codes)), len(codes))
     lookup = np.array([10, 11, 12, 13, 14, 15, 16, -1], np.int8)
     array = np.array(codes, np.int32)
@@ -300,7 +301,15 @@ NEVER = 10**6
 NO_DAYS, NO_CAMPAIGNS = np.empty(0, np.int64), np.empty(0, np.int8)
 
 
-def sessions_of(time, offsets, *, gap=GAP, shown=None, days=NO_DAYS, campaigns=NO_CAMPAIGNS):
+def sessions_of(
+    time: Any,
+    offsets: Any,
+    *,
+    gap: int = GAP,
+    shown: Any = None,
+    days: Any = NO_DAYS,
+    campaigns: Any = NO_CAMPAIGNS,
+) -> Any:
     hidden = np.zeros(len(time)) if shown is None else ~np.array(shown)
     given = np.array(time, np.int64), hidden.astype(np.uint8), np.array(offsets, np.int64)
     return by_rules(*given, 1, gap, np.array(days, np.int64), np.array(campaigns, np.int8)).tolist()

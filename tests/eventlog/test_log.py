@@ -181,7 +181,7 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
-def test_times_of_any_unit(unit: str, zone: str | None) -> None:
+def test_times_of_any_unit(unit: Any, zone: str | None) -> None:
     stamps = pd.to_datetime(["2026-01-01T05:00:00", "1950-06-01T00:00:01"]).as_unit(unit)
     frame = pd.DataFrame({"user": ["a", "b"], "time": stamps.tz_localize(zone), "event": "x"})
     want = (
@@ -271,7 +271,9 @@ def test_a_log_cannot_be_changed() -> None:
         log.event_names = ()  # type: ignore[misc]
 
 
-def test_a_derived_log_is_of_no_folder_and_keeps_the_fingerprint_with_the_shards(tmp_path) -> None:
+def test_a_derived_log_is_of_no_folder_and_keeps_the_fingerprint_with_the_shards(
+    tmp_path: Path,
+) -> None:
     frame = pd.DataFrame({"user": ["u"], "time": [pd.Timestamp(0)], "event": ["a"]})
     EventLog.from_frame(frame).save(tmp_path)
     log = EventLog.open(tmp_path)
@@ -366,13 +368,15 @@ def test_no_question_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_about_what_picked_them_says_so(name: str, log, buyers) -> None:
+def test_a_question_about_what_picked_them_says_so(
+    name: str, log: EventLog, buyers: EventLog
+) -> None:
     said = [one for one in QUESTIONS[name](buyers).warnings if SAID in one]
     assert len(said) == 1
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_about_everybody_does_not(name: str, log) -> None:
+def test_a_question_about_everybody_does_not(name: str, log: EventLog) -> None:
     assert not any("picked by" in one for one in QUESTIONS[name](log).warnings)
 
 
@@ -393,7 +397,7 @@ BOUNDED: dict[str, Callable[[EventLog, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", BOUNDED)
-def test_what_looks_from_then_on_does_not_warn(name: str, log) -> None:
+def test_what_looks_from_then_on_does_not_warn(name: str, log: EventLog) -> None:
     viewers = log.in_segment(segment(log, did("view_item"), at=AT))
     later = BOUNDED[name](viewers, (AT, "2026-11-09"))
     assert not any("picked by" in one for one in later.warnings)
@@ -401,7 +405,7 @@ def test_what_looks_from_then_on_does_not_warn(name: str, log) -> None:
     assert any(SAID in one for one in earlier.warnings)
 
 
-def test_entries_from_then_on_do_not_warn(log, buyers) -> None:
+def test_entries_from_then_on_do_not_warn(log: EventLog, buyers: EventLog) -> None:
     for found in (
         funnel(buyers, STEPS, entered=(AT, None)),
         conversion_curve(buyers, "view_item", "purchase", entered=(AT, "2026-11-10")),
@@ -414,14 +418,14 @@ def test_entries_from_then_on_do_not_warn(log, buyers) -> None:
     assert any(SAID in one for one in funnel(buyers.where(device="mobile"), STEPS).warnings)
 
 
-def test_the_latest_pick_counts(log, buyers) -> None:
+def test_the_latest_pick_counts(log: EventLog, buyers: EventLog) -> None:
     again = buyers.in_segment(segment(buyers, did("share"), at="2026-11-01"))
     assert again.picked_at_us == pd.Timestamp("2026-11-01", tz="UTC").value // 1000
     first = segment(log, did("share"), at=EARLIER)
     assert buyers.in_segment(first).picked_at_us == buyers.picked_at_us
 
 
-def test_a_mask_without_an_instant_is_said_and_one_with_it_is_not(log) -> None:
+def test_a_mask_without_an_instant_is_said_and_one_with_it_is_not(log: EventLog) -> None:
     one = segment(log, did("purchase"), at=AT)
     bare = funnel(log.in_segment(one.mask), STEPS, entered=(AT, None))
     assert any("a mask that says no instant" in warning for warning in bare.warnings)
@@ -430,7 +434,9 @@ def test_a_mask_without_an_instant_is_said_and_one_with_it_is_not(log) -> None:
     assert not any("picked" in warning for warning in funnel(log.in_segment(lot), STEPS).warnings)
 
 
-def test_nothing_is_asked_as_of_an_instant_at_which_they_were_unknown(log, buyers) -> None:
+def test_nothing_is_asked_as_of_an_instant_at_which_they_were_unknown(
+    log: EventLog, buyers: EventLog
+) -> None:
     """Whoever bought in October is no group of September: all of them go on to buy."""
     for ask in (
         lambda: segment(buyers, did("view_item"), at=EARLIER),
@@ -446,7 +452,9 @@ def test_nothing_is_asked_as_of_an_instant_at_which_they_were_unknown(log, buyer
         assert "\n" not in str(raised.value)
 
 
-def test_what_takes_a_segment_of_an_earlier_instant_says_so(log, buyers) -> None:
+def test_what_takes_a_segment_of_an_earlier_instant_says_so(
+    log: EventLog, buyers: EventLog
+) -> None:
     early = segment(log, did("view_item"), at=EARLIER)
     both = {"a": early, "b": segment(log, did("share"), at=EARLIER)}
     assert any(SAID in one for one in audience(buyers, early).warnings)
@@ -457,7 +465,7 @@ def test_what_takes_a_segment_of_an_earlier_instant_says_so(log, buyers) -> None
     assert not any("picked" in one for one in overlaps(buyers, {"a": same, "b": same}).warnings)
 
 
-def test_an_empty_view_has_nothing_to_say(log) -> None:
+def test_an_empty_view_has_nothing_to_say(log: EventLog) -> None:
     nobody = log.in_segment(segment(log, ~did("*"), at=AT))
     assert nobody.users == 0
     assert not any("picked" in one for one in engagement_levels(nobody, SHOP).warnings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -37,7 +39,7 @@ ROWS = st.lists(
 USERS = st.sets(st.sampled_from(["ann", "bob", "cy"]), min_size=1)
 
 
-def write(path, rows):
+def write(path: Path, rows: Any) -> Path:
     lines = [
         f"{user},2026-01-01T00:00:0{second}Z,{event},{note},{user}{order},{second}\n"
         for user, second, event, note, order in rows
@@ -50,7 +52,9 @@ def write(path, rows):
 @given(
     ROWS, st.sets(st.sampled_from(["ann", "bob", "cy"]), min_size=1), st.sampled_from([1, 2, 50])
 )
-def test_the_log_is_as_if_they_had_never_been_there(tmp_path_factory, rows, users, shards):
+def test_the_log_is_as_if_they_had_never_been_there(
+    tmp_path_factory: pytest.TempPathFactory, rows: Any, users: Any, shards: int
+) -> None:
     folder = tmp_path_factory.mktemp("forget")
     users &= {row[0] for row in rows}
     others = [row for row in rows if row[0] not in users]
@@ -75,7 +79,7 @@ def test_the_log_is_as_if_they_had_never_been_there(tmp_path_factory, rows, user
     assert counts.rows_kept == 0
 
 
-def test_nothing_of_them_is_left_on_disk(tmp_path):
+def test_nothing_of_them_is_left_on_disk(tmp_path: Path) -> None:
     bad = "secret-77,never,view,,,\nx,never,view,mail of secret-77,,\nsecret-778,never,view,,,\n"
     rows = [("ann", 1, "view", "red", 1), ("secret-77", 1, "buy", "my-secret-note", 7)]
     path = write(tmp_path / "a.csv", rows)
@@ -96,7 +100,7 @@ def test_nothing_of_them_is_left_on_disk(tmp_path):
     assert not check(log).damaged
 
 
-def test_other_shards_are_not_touched(tmp_path):
+def test_other_shards_are_not_touched(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", [(f"u{n}", n % 10, "view", "", n) for n in range(200)])
     log = tmp_path / "log"
     import_files([path], MAPPING, log, shards=16)
@@ -106,7 +110,7 @@ def test_other_shards_are_not_touched(tmp_path):
     assert (len(before - after), len(after)) == (1, 16)
 
 
-def test_refusals_change_nothing(tmp_path):
+def test_refusals_change_nothing(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", [("ann", 1, "view", "", 1)])
     log = tmp_path / "log"
     import_files([path], MAPPING, log)
@@ -125,7 +129,7 @@ def test_refusals_change_nothing(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_the_command(tmp_path, capsys):
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "a.csv", [("ann", 1, "view", "", 1)])
     log = tmp_path / "log"
     import_files([path], MAPPING, log)
@@ -144,18 +148,18 @@ TEXT = HEADER_OF_CHECK + "ann,2026-01-01T00:00Z,buy,o1\nbob,2026-01-01T00:00Z,x,
 FILES = ["rows.arrow", "users.arrow", "keys.arrow", "quarantine.parquet"]
 
 
-def made(folder):
+def made(folder: Path) -> Path:
     (folder / "a.csv").write_text(TEXT)
     mapping = ColumnMapping(duplicates={"buy": ("order",)})
     import_files([folder / "a.csv"], mapping, folder / "log", shards=1)
     return folder / "log"
 
 
-def file_of(log, name):
+def file_of(log: Path, name: str) -> Path:
     return next(log.rglob(name))
 
 
-def test_a_sound_log(tmp_path, capsys):
+def test_a_sound_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = made(tmp_path)
     files = [path for path in log.rglob("*") if path.is_file() and path.name != MANIFEST]
     assert check(log) == (4, sum(path.stat().st_size for path in files), ())
@@ -166,7 +170,9 @@ def test_a_sound_log(tmp_path, capsys):
 
 @settings(max_examples=40)
 @given(st.sampled_from(FILES), st.integers(0, 7), st.floats(0, 1, exclude_max=True))
-def test_a_flipped_bit_is_found_wherever_it_is(tmp_path_factory, name, bit, where):
+def test_a_flipped_bit_is_found_wherever_it_is(
+    tmp_path_factory: pytest.TempPathFactory, name: Any, bit: int, where: float
+) -> None:
     log = made(tmp_path_factory.mktemp("flip"))
     path = file_of(log, name)
     content = bytearray(path.read_bytes())
@@ -185,7 +191,9 @@ def test_a_flipped_bit_is_found_wherever_it_is(tmp_path_factory, name, bit, wher
 
 @settings(max_examples=40)
 @given(st.sampled_from(FILES[:3]), st.floats(0, 1, exclude_max=True))
-def test_a_file_that_is_cut_short_is_never_opened(tmp_path_factory, name, where):
+def test_a_file_that_is_cut_short_is_never_opened(
+    tmp_path_factory: pytest.TempPathFactory, name: Any, where: float
+) -> None:
     log = made(tmp_path_factory.mktemp("cut"))
     path = file_of(log, name)
     os.truncate(path, int(where * path.stat().st_size))
@@ -194,7 +202,9 @@ def test_a_file_that_is_cut_short_is_never_opened(tmp_path_factory, name, where)
     assert len(check(log).damaged) == 1
 
 
-def test_the_command_names_what_is_damaged(tmp_path, capsys):
+def test_the_command_names_what_is_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     log = made(tmp_path)
     file_of(log, "users.arrow").unlink()
     file_of(log, "quarantine.parquet").write_bytes(b"")
@@ -210,7 +220,7 @@ def test_the_command_names_what_is_damaged(tmp_path, capsys):
     assert "no log in" in capsys.readouterr().err
 
 
-def test_a_log_without_checksums_says_so(tmp_path):
+def test_a_log_without_checksums_says_so(tmp_path: Path) -> None:
     log = made(tmp_path)
     manifest = json.loads((log / MANIFEST).read_text())
     for entry in manifest["shards"]:
@@ -220,7 +230,9 @@ def test_a_log_without_checksums_says_so(tmp_path):
     assert "has no checksum" in check(log).damaged[0].reason
 
 
-def test_a_reader_follows_a_writer_that_replaces_what_it_was_about_to_open(tmp_path, monkeypatch):
+def test_a_reader_follows_a_writer_that_replaces_what_it_was_about_to_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from analysis.eventlog import store
 
     log = made(tmp_path)
@@ -238,7 +250,7 @@ def test_a_reader_follows_a_writer_that_replaces_what_it_was_about_to_open(tmp_p
 # ── Bad records are kept as they come, and the reason that matters most is said.
 
 
-def test_records_come_back_as_they_were(tmp_path):
+def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "q.parquet"
     bad = [BadRecord(3, "is no JSON", '"<script>\\u0000"'), BadRecord(9, "time is missing", "{}")]
     with Quarantine(path) as quarantine:
@@ -253,7 +265,7 @@ def test_records_come_back_as_they_were(tmp_path):
     ]
 
 
-def test_without_bad_records_there_is_no_file(tmp_path):
+def test_without_bad_records_there_is_no_file(tmp_path: Path) -> None:
     with Quarantine(tmp_path / "q.parquet") as quarantine:
         quarantine.add("a.csv", [])
     assert list(tmp_path.iterdir()) == []
@@ -271,7 +283,9 @@ def test_without_bad_records_there_is_no_file(tmp_path):
         ("is no JSON", "Look at that record"),
     ],
 )
-def test_the_most_frequent_reason_has_an_example_and_advice(tmp_path, reason, advice):
+def test_the_most_frequent_reason_has_an_example_and_advice(
+    tmp_path: Path, reason: str, advice: str
+) -> None:
     with Quarantine(tmp_path / "q.parquet") as quarantine:
         quarantine.add("a.csv", [BadRecord(2, "is no JSON object", "5")])
         quarantine.add("a.csv", [BadRecord(row, reason, f'{{"row":{row}}}') for row in (7, 8)])

@@ -8,6 +8,7 @@ import pkgutil
 import re
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -72,7 +73,7 @@ def test_the_first_error_reaches_the_caller(two_cores: None, parts: int, first: 
 
 
 def kernels() -> list[tuple[str, CPUDispatcher]]:
-    found = []
+    found: list[Any] = []
     for module in pkgutil.walk_packages(analysis.__path__, f"{analysis.__name__}."):
         if not re.search(r"\.kernels$|\.search\.", module.name):
             continue
@@ -90,7 +91,7 @@ def test_every_pass_releases_the_gil() -> None:
 
 
 @nb.njit(nogil=True)
-def _meets(here, own, tries):
+def _meets(here: Any, own: Any, tries: int) -> bool:
     """Counts up its own place until it sees the other's counter move: no Python in between."""
     for _ in range(tries):
         here[own] += 1
@@ -115,7 +116,7 @@ def test_items_made_ahead_come_in_order_and_their_error_where_it_happened() -> N
         yield 2
         raise ValueError("third")
 
-    found = []
+    found: list[Any] = []
     with pytest.raises(ValueError, match="third"):
         found.extend(parallel.prefetch(made()))
     assert found == [1, 2]

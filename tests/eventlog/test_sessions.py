@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_sessions_are_what_plain_python_says(frame: pd.DataFrame, shards: int, r
 def test_of_a_view_only_the_rows_shown_count(frame: pd.DataFrame, shards: int) -> None:
     view = EventLog.from_frame(frame, shards=shards).where(odd=True)
     alone = EventLog.from_frame(frame[frame["odd"]].assign(odd="true"), shards=shards)
-    options = {"gap": "20min", "cut_at_campaign": True, "cut_at_midnight": "UTC"}
+    options: dict[str, Any] = {"gap": "20min", "cut_at_campaign": True, "cut_at_midnight": "UTC"}
     if len(alone):
         assert cells_of(sessionize(view, **options).to_frame()) == cells_of(
             sessionize(alone, **options).to_frame()

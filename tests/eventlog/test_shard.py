@@ -191,7 +191,7 @@ def test_a_fingerprint_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) ->
             "user": [f"u{n}" for n in rng.integers(0, 20, 500)],
             "time": pd.Timestamp("2026-01-01", tz="UTC"),
             "event": rng.choice(["a", "b"], 500),
-            "text": rng.choice(["x", "y", None], 500),
+            "text": rng.choice(["x", "y", None], 500),  # type: ignore[arg-type]
             "number": rng.random(500),
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ def regrouped(log: EventLog, by: str) -> pd.DataFrame:
     table = table[table[by].notna()]
     unit = table[by] if not pd.api.types.is_float_dtype(table[by]) else table[by].map("{:g}".format)
     visit = list(zip(table["user"], table["session"], strict=True))
-    table = table.assign(user=unit.astype("str"), visit=visit)
+    table = table.assign(user=unit.astype("str"), visit=visit)  # type: ignore[arg-type]
     place = {n: k for k, n in enumerate(sorted(set(table["user"]), key=lambda n: str(n).encode()))}
     table = table.assign(rank=table["user"].map(place))
     table = table.sort_values(["rank", "time"], kind="stable", ignore_index=True)
@@ -86,7 +87,7 @@ def test_it_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     small().save(tmp_path)
     built = []
     made = module._shards
-    monkeypatch.setattr(module, "_shards", lambda *given: built.append(1) or made(*given))
+    monkeypatch.setattr(module, "_shards", lambda *given: built.append(1) or made(*given))  # type: ignore[func-returns-value]
     assert EventLog.open(tmp_path).by_unit("account").users == 3
     assert EventLog.open(tmp_path).by_unit("account").users == 3
     assert len(built) == 1
@@ -110,7 +111,7 @@ def test_a_log_that_changes_during_the_build_keeps_nothing_of_its_old_state(
     small().save(tmp_path)
     made = module._shards
 
-    def late(*given):
+    def late(*given: Any) -> Any:
         monkeypatch.setattr(module, "_shards", made)
         small("abcdef").save(tmp_path)
         return made(*given)
@@ -162,7 +163,7 @@ def test_a_full_disk_is_said_and_nothing_stays(
     assert kept_in(tmp_path) == []
 
 
-def _users(folder: Path, answers) -> None:
+def _users(folder: Path, answers: Any) -> None:
     answers.put(EventLog.open(folder).by_unit("account").users)
 
 

@@ -57,7 +57,7 @@ def test_saved_panels_render_as_the_reports_that_were_seen(
         found = json.loads((folder / "numbers.json").read_text("utf-8"))
         assert found["headline"] == answer.sentence()
         assert found["log"] == log.fingerprint
-        away = distance_to_macro(log, plan, **week)
+        away = distance_to_macro(log, plan, **week)  # type: ignore[arg-type]
         rate = found["numbers"]["macro_rate"]
         assert rate["value"] == pytest.approx(away.numbers()["macro_rate"]["value"], rel=1e-9)
         page = (folder / "index.html").read_text("utf-8")

@@ -182,7 +182,7 @@ def effective(reached: Sequence[Row], could: Sequence[Row]) -> float:
     alone = p * (1 - p) / n
     if not alone or not between:
         return len(n_of)
-    return float(min(n, n / (between / alone)))
+    return float(min(n, n / (between / alone)))  # type: ignore[arg-type]
 
 
 def wilson(rate: float, n: float) -> tuple[float, float]:

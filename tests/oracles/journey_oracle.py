@@ -112,7 +112,7 @@ def paths(
         after = 1 if start is not None else 0
         reached = to is not None and to in names[after:]
         if reached:
-            names = names[: names.index(to, after)]
+            names = names[: names.index(to, after)]  # type: ignore[arg-type]
         if start is not None or to is None:
             own = tuple(names[:length])
             through = {own[:i] for i in range(len(own) + 1)}

@@ -22,7 +22,7 @@ COMPARE = {
 def members(frame: pd.DataFrame, rule: dict[str, Any], at: pd.Timestamp) -> set[str]:
     """Users with a row before `at` for whom the rule holds."""
     past = frame[frame["time"] < at].sort_values("time", kind="stable")
-    return {user for user, own in past.groupby("user", sort=False) if keeps(own, rule, at)}
+    return {str(user) for user, own in past.groupby("user", sort=False) if keeps(own, rule, at)}
 
 
 def keeps(own: pd.DataFrame, rule: dict[str, Any], at: pd.Timestamp) -> bool:

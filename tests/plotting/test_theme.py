@@ -98,7 +98,7 @@ def shown(figure: Any) -> str:
     return "\n".join(strings(plain))
 
 
-def test_names_from_the_data_are_shown_letter_by_letter():
+def test_names_from_the_data_are_shown_letter_by_letter() -> None:
     for figure in all_figures(EVIL):
         tags = set(re.findall(r"<[^>]*>", shown(figure)))
         assert tags <= {"<b>", "</b>", "<br>"}
@@ -109,14 +109,14 @@ def test_names_from_the_data_are_shown_letter_by_letter():
 
 
 @given(st.text())
-def test_safe_text_reads_as_it_was(text):
+def test_safe_text_reads_as_it_was(text: str) -> None:
     escaped = safe(text)
     assert not set(escaped) & set("<>$\n")
     assert html.unescape(escaped) == "".join(c if c.isprintable() else " " for c in text)
 
 
 @pytest.mark.parametrize("index", range(5))
-def test_every_figure_tells_its_numbers_in_words(index):
+def test_every_figure_tells_its_numbers_in_words(index: int) -> None:
     names = ["view_item", "add_to_cart", "x y", "Z"]
     figure = all_figures(names)[index]
     alt = figure.layout.meta["alt"]
@@ -130,14 +130,14 @@ def test_every_figure_tells_its_numbers_in_words(index):
         assert len(re.findall(r"\d%", rates)) == len(re.findall(r"% \([\d,]+ of [\d,]+\)", rates))
 
 
-def test_the_same_table_gives_the_same_bytes_and_plain_lists():
+def test_the_same_table_gives_the_same_bytes_and_plain_lists() -> None:
     for one, two in zip(all_figures(EVIL), all_figures(EVIL), strict=True):
         assert one.to_json() == two.to_json()
         assert "bdata" not in one.to_json()
         assert "uid" not in json.loads(one.to_json())["data"][0]
 
 
-def test_bars_are_as_long_as_the_rates():
+def test_bars_are_as_long_as_the_rates() -> None:
     figure = funnel_bars(funnel_table({"m": [90, 30], "d": [40, 8]}, ["a", "b"]))
     bars = {trace.name: trace for trace in figure.data if trace.type == "bar"}
     assert list(bars["m"].x) == [1.0, 0.333333]
@@ -155,7 +155,7 @@ def test_bars_are_as_long_as_the_rates():
     assert bars["m"].y[0] < bars["d"].y[0] < bars["m"].y[1] < bars["d"].y[1]
 
 
-def test_more_groups_than_an_eye_holds():
+def test_more_groups_than_an_eye_holds() -> None:
     groups = {f"group {i}": [90 - i, 30] for i in range(9)}
     figure = funnel_bars(funnel_table(groups, ["a", "b"]))
     assert sum(trace.type == "bar" for trace in figure.data) == 6
@@ -163,13 +163,13 @@ def test_more_groups_than_an_eye_holds():
     assert "The 6 largest of 9 groups." in figure.layout.meta["alt"]
 
 
-def test_groups_that_nobody_entered_are_not_drawn():
+def test_groups_that_nobody_entered_are_not_drawn() -> None:
     table = funnel_table({"m": [90, 30], "(missing)": [0, 0]}, ["a", "b"])
     assert "(missing)" not in shown(funnel_bars(table))
     assert "Nobody entered" in shown(funnel_bars(table[table["group"] == "(missing)"]))
 
 
-def test_hidden_and_undefined_numbers_are_said_in_words():
+def test_hidden_and_undefined_numbers_are_said_in_words() -> None:
     table = funnel_table({"all": [90, 30, 3]}, ["a", "b", "c"])
     numbers = ["count", "k", "rate", "rate_low", "rate_high", "step_rate", "low", "high"]
     table[numbers] = table[numbers].astype(float)
@@ -180,7 +180,7 @@ def test_hidden_and_undefined_numbers_are_said_in_words():
     assert "30, no rate yet" in funnel_bars(young).layout.meta["alt"]
 
 
-def test_periods_that_are_not_final_are_hatched_and_hollow():
+def test_periods_that_are_not_final_are_hatched_and_hollow() -> None:
     table = trend_table([(9, 90), (8, 80), (2, 20), (0, 0)], [True, True, False, False])
     figure = rate_trend(table, current="2026-09-07")
     hatch = next(trace for trace in figure.data if trace.type == "bar")
@@ -196,7 +196,7 @@ def test_periods_that_are_not_final_are_hatched_and_hollow():
     assert "not final, 10.0% (2 of 20)" in figure.layout.meta["alt"]
 
 
-def test_the_band_covers_final_periods_only_and_has_no_holes_filled():
+def test_the_band_covers_final_periods_only_and_has_no_holes_filled() -> None:
     table = trend_table([(9, 90), (8, 80), (0, 0), (7, 70)], [True, True, True, True])
     figure = rate_trend(table)
     band = next(trace for trace in scatters(figure) if trace.fill == "toself")
@@ -206,14 +206,14 @@ def test_the_band_covers_final_periods_only_and_has_no_holes_filled():
     assert (band.y[0], band.y[3]) == pytest.approx((high, low), abs=1e-6)
 
 
-def test_dates_of_a_trend_are_local():
+def test_dates_of_a_trend_are_local() -> None:
     table = trend_table([(9, 90)], [True])
     assert rate_trend(table).layout.xaxis.ticktext == ("<b>31 Aug</b>",)
     there = rate_trend(table, time_zone="America/New_York")
     assert there.layout.xaxis.ticktext == ("<b>30 Aug</b>",)
 
 
-def test_only_clear_changes_are_filled_and_colored():
+def test_only_clear_changes_are_filled_and_colored() -> None:
     clear = step_changes(change_table(["all"], ("a", "b"), clear=True)).data[-1]
     vague = step_changes(change_table(["all"], ("a", "b"), clear=False)).data[-1]
     assert (clear.marker.symbol[0], vague.marker.symbol[0]) == ("circle", "circle-open")
@@ -232,14 +232,14 @@ def test_only_clear_changes_are_filled_and_colored():
         step_changes(change_table([], ("a", "b"))),
     ],
 )
-def test_nothing_to_show_is_said(figure):
+def test_nothing_to_show_is_said(figure: Any) -> None:
     assert figure.layout.meta["alt"] in shown(figure)
 
 
 # Colors
 
 # Machado, Oliveira & Fernandes 2009, IEEE TVCG 15:1291, severity 1.0; linear RGB.
-SIGHT = {
+SIGHT: dict[str, Any] = {
     "normal": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
     "protanopia": [
         [0.152286, 1.052583, -0.204868],
@@ -277,21 +277,21 @@ def lab(color: str, sight: list[list[float]]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-def test_colors_can_be_told_apart(sight):
+def test_colors_can_be_told_apart(sight: Any) -> None:
     for one, two in itertools.combinations(PALETTE, 2):
         assert np.linalg.norm(lab(one, SIGHT[sight]) - lab(two, SIGHT[sight])) > 11
 
 
 @pytest.mark.parametrize("page", ["#ffffff", "#14181e", "#111111"])
-def test_colors_stand_out_on_light_and_dark_pages(page):
+def test_colors_stand_out_on_light_and_dark_pages(page: str) -> None:
     assert min(contrast(color, page) for color in PALETTE) > 2.6
 
 
-def test_words_in_bars_can_be_read():
+def test_words_in_bars_can_be_read() -> None:
     assert min(contrast(color, ink_on(color)) for color in PALETTE) >= 4.5
 
 
-def test_what_is_no_group_of_its_own_is_gray():
+def test_what_is_no_group_of_its_own_is_gray() -> None:
     colors = group_colors(["(missing)", "a", "(other)", "b"])
     assert colors == {
         "(missing)": REST,
@@ -301,6 +301,6 @@ def test_what_is_no_group_of_its_own_is_gray():
     }
 
 
-def test_the_background_is_transparent():
+def test_the_background_is_transparent() -> None:
     look = template().layout
     assert look.paper_bgcolor == look.plot_bgcolor == "rgba(0, 0, 0, 0)"

@@ -33,7 +33,7 @@ def locked() -> dict[str, set[str]]:
     return versions
 
 
-def test_the_conda_environment_has_the_ranges_of_the_project():
+def test_the_conda_environment_has_the_ranges_of_the_project() -> None:
     conda = ranges(conda_specs())
     assert conda.pop("python") == PROJECT["project"]["requires-python"]
     conda.pop("pip")
@@ -43,7 +43,7 @@ def test_the_conda_environment_has_the_ranges_of_the_project():
     assert conda == wanted
 
 
-def test_every_conda_spec_admits_what_is_locked():
+def test_every_conda_spec_admits_what_is_locked() -> None:
     versions = locked()
     for spec in conda_specs():
         name = re.match(r"[A-Za-z0-9_.-]+", spec)[0]
@@ -59,14 +59,14 @@ def test_every_conda_spec_admits_what_is_locked():
 
 
 @pytest.mark.parametrize("name", ["", "-bench", "-docs"])
-def test_the_locks_have_hashes_and_no_addresses(name):
+def test_the_locks_have_hashes_and_no_addresses(name: str) -> None:
     lock = (ROOT / f"requirements{name}.lock").read_text()
     assert not re.search(r"://|^--|\bfile:", lock, re.M)
     for entry in re.split(r"\n(?=\S)", lock.strip()):
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
 
 
-def test_the_lock_covers_every_dependency():
+def test_the_lock_covers_every_dependency() -> None:
     versions = locked()
     for spec in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]:
         name = re.match(r"[A-Za-z0-9_.-]+", spec)[0].lower()
@@ -86,27 +86,27 @@ def is_text(path: Path) -> bool:
     return path.suffix not in (".png", ".gz", ".parquet")
 
 
-def test_no_machine_path_or_registry_address_is_committed():
+def test_no_machine_path_or_registry_address_is_committed() -> None:
     bad = re.compile(r"files\.python" + r"hosted|/ro{2}t/|/ho{1}me/\w+/|pypi[-.\w]*/simple")
     for path in filter(is_text, committed()):
         found = bad.search(path.read_text(encoding="utf-8"))
         assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"
 
 
-def test_files_are_small_and_end_with_a_newline():
+def test_files_are_small_and_end_with_a_newline() -> None:
     for path in committed():
         assert path.stat().st_size < 3_000_000, f"{path.name} is too large for git"
         if is_text(path) and path.stat().st_size:
             assert path.read_bytes().endswith(b"\n"), f"{path.name} ends without a newline"
 
 
-def test_the_version_is_the_same_everywhere():
+def test_the_version_is_the_same_everywhere() -> None:
     version = PROJECT["project"]["version"]
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_the_workflow_runs_what_ci_runs():
+def test_the_workflow_runs_what_ci_runs() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())["jobs"]
     linux = jobs["linux"]
     assert ".ci/run" in [step.get("run") for step in linux["steps"]]
@@ -118,7 +118,7 @@ def test_the_workflow_runs_what_ci_runs():
         assert (ROOT / folder).is_dir(), folder
 
 
-def test_the_hooks_are_local_and_what_make_lint_runs():
+def test_the_hooks_are_local_and_what_make_lint_runs() -> None:
     repos = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert [repo["repo"] for repo in repos] == ["local"]
     entries = " ".join(hook["entry"] for hook in repos[0]["hooks"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,14 +87,14 @@ DRAWN = [
 
 
 @pytest.mark.parametrize(("draw", "table", "words"), DRAWN)
-def test_tells_its_numbers_in_words(draw, table, words):
+def test_tells_its_numbers_in_words(draw: Any, table: Any, words: Any) -> None:
     figure = draw(table(), title=f"A title {EVIL}")
     assert words in figure.layout.meta["alt"]
     assert figure.layout.title.text.startswith("A title &lt;script")
 
 
 @pytest.mark.parametrize(("draw", "table", "words"), DRAWN)
-def test_names_from_the_data_are_shown_letter_by_letter(draw, table, words):
+def test_names_from_the_data_are_shown_letter_by_letter(draw: Any, table: Any, words: Any) -> None:
     plain = json.loads(draw(table()).to_json())
     plain["layout"].pop("meta")
     plain["layout"].pop("template")
@@ -105,13 +106,13 @@ def test_names_from_the_data_are_shown_letter_by_letter(draw, table, words):
 
 
 @pytest.mark.parametrize(("draw", "table", "words"), DRAWN)
-def test_nothing_to_show_is_said(draw, table, words):
+def test_nothing_to_show_is_said(draw: Any, table: Any, words: Any) -> None:
     figure = draw(table().iloc[:0])
     assert not figure.data
     assert len(figure.layout.meta["alt"]) > 15
 
 
-def test_a_verdict_has_a_shape_a_color_and_a_word():
+def test_a_verdict_has_a_shape_a_color_and_a_word() -> None:
     marks = audit_rows(checks()).data[0]
     assert len(set(marks.marker.symbol)) == len(set(marks.marker.color)) == 4
     for verdict, text in zip(checks()["verdict"], marks.text, strict=True):
@@ -119,14 +120,14 @@ def test_a_verdict_has_a_shape_a_color_and_a_word():
     assert list(marks.y) == [0, 1, 2, 3]
 
 
-def test_odd_days_and_shifts_are_marked():
+def test_odd_days_and_shifts_are_marked() -> None:
     figure = daily_volume(volume())
     assert list(figure.data[2].x) == ["2026-10-08"]
     assert [shape.x0 for shape in figure.layout.shapes] == ["2026-10-21"]
     assert list(figure.data[1].y)[7:9] == [0, 108]
 
 
-def test_outliers_have_a_color_of_their_own():
+def test_outliers_have_a_color_of_their_own() -> None:
     usual, odd = value_classes(classes()).data
     assert (list(usual.y), list(odd.y)) == ([19, 0], [0, 1])
     assert usual.marker.color != odd.marker.color

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from typing import Any
 
 import numpy as np
 from hypothesis import given
@@ -28,26 +29,26 @@ row = st.tuples(
 people_rows = st.lists(st.lists(row, min_size=1, max_size=8), max_size=5)
 
 
-def arrays(people):
+def arrays(people: Any) -> tuple[np.ndarray, ...]:
     flat = [r for own in people for r in sorted(own, key=lambda r: r[0])]
     time, event, session = ([r[k] for r in flat] for k in range(3))
     offsets = np.cumsum([0, *map(len, people)]).astype(np.int64)
     return np.array(time, np.int64), np.array(event, np.uint8), np.array(session, np.int16), offsets
 
 
-def shown(people):
+def shown(people: Any) -> Any:
     return [
         [(t, e, s) for t, e, s in sorted(own, key=lambda r: r[0]) if e < NAMES] for own in people
     ]
 
 
-def day_by_hand(time):
+def day_by_hand(time: Any) -> int:
     found = [d for d in range(3) if MIDNIGHTS[d] <= time < MIDNIGHTS[d + 1]]
     return found[0] if found else -1
 
 
 @given(people_rows)
-def test_days_hours_and_missing_cells(people):
+def test_days_hours_and_missing_cells(people: Any) -> None:
     time, event, session, _ = arrays(people)
     day = kernels.day_of(time, event, NAMES, MIDNIGHTS)
     expected = [
@@ -70,11 +71,11 @@ def test_days_hours_and_missing_cells(people):
 
 
 @given(people_rows)
-def test_users_per_day_and_their_squares(people):
+def test_users_per_day_and_their_squares(people: Any) -> None:
     time, event, _, offsets = arrays(people)
     day = kernels.day_of(time, event, NAMES, MIDNIGHTS)
     users, squares = kernels.users_per_day(event, day, offsets, NAMES, 3)
-    many = Counter()
+    many: Counter[Any] = Counter()
     for u, own in enumerate(shown(people)):
         for t, e, _ in own:
             if day_by_hand(t) >= 0:
@@ -86,7 +87,7 @@ def test_users_per_day_and_their_squares(people):
 
 
 @given(people_rows, st.integers(-2, 74), st.integers(0, 30))
-def test_rows_outside(people, low, width):
+def test_rows_outside(people: Any, low: int, width: int) -> None:
     low, high = low * HOUR, (low + width) * HOUR
     time, event, _, offsets = arrays(people)
     before = after = some = only = 0
@@ -100,7 +101,7 @@ def test_rows_outside(people, low, width):
 
 
 @given(people_rows)
-def test_entries(people):
+def test_entries(people: Any) -> None:
     _, event, session, offsets = arrays(people)
     is_entry = np.array([True, False, False])
     sessions = {(u, s) for u, own in enumerate(shown(people)) for _, _, s in own if s >= 0}
@@ -112,7 +113,7 @@ def test_entries(people):
 
 
 @given(people_rows, st.integers(1, 4), st.integers(1, 4))
-def test_haste(people, per_minute, hours):
+def test_haste(people: Any, per_minute: int, hours: int) -> None:
     time, event, _, offsets = arrays(people)
     day = kernels.day_of(time, event, NAMES, MIDNIGHTS)
     by_hand = [0] * 6
@@ -138,7 +139,7 @@ def test_haste(people, per_minute, hours):
 
 
 @given(people_rows, st.sampled_from([20_000_000, HOUR]))
-def test_rows_of_one_instant_and_repeats(people, gap):
+def test_rows_of_one_instant_and_repeats(people: Any, gap: Any) -> None:
     time, event, _, offsets = arrays(people)
     first, before = np.full(len(time), -1), np.full(len(time), -1)
     for a, b in itertools.pairwise(offsets):
@@ -154,12 +155,12 @@ def test_rows_of_one_instant_and_repeats(people, gap):
 
 
 @given(people_rows, st.integers(-3, 3))
-def test_rows_per_utc_day(people, first):
+def test_rows_per_utc_day(people: Any, first: int) -> None:
     time, event, _, _ = arrays(people)
     found = kernels.per_utc_day(time, event, NAMES, first * 24 * HOUR, 4)
     days = [min(max(t // (24 * HOUR) - first, 0), 3) for own in shown(people) for t, _, _ in own]
     assert {d: int(k) for d, k in enumerate(found) if k} == Counter(days)
 
 
-def _cells(table):
+def _cells(table: np.ndarray) -> Counter[tuple[int, int]]:
     return Counter({(int(e), int(d)): int(table[e, d]) for e, d in np.argwhere(table)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,11 +22,13 @@ def clean() -> pd.DataFrame:
     return simulate(7, 3000).log.to_frame()
 
 
-def audited(frame: pd.DataFrame, *, covers_until=WHOLE, catalog=SHOP, **options):
+def audited(
+    frame: pd.DataFrame, *, covers_until: str | None = WHOLE, catalog: Any = SHOP, **options: Any
+) -> Any:
     return audit(EventLog.from_frame(frame, covers_until=covers_until), catalog, **options)
 
 
-def rows(result) -> pd.DataFrame:
+def rows(result: Any) -> pd.DataFrame:
     return result.table.set_index("check")
 
 
@@ -32,116 +36,116 @@ def sample(frame: pd.DataFrame, share: float) -> pd.Series:
     return pd.Series(np.random.default_rng(1).random(len(frame)) < share, index=frame.index)
 
 
-def renamed(frame):
+def renamed(frame: pd.DataFrame) -> pd.DataFrame:
     names = frame["event"].where(frame["event"] != "add_to_cart", "add_to_crt")
     return frame.assign(event=names)
 
 
-def some_renamed(frame):
+def some_renamed(frame: pd.DataFrame) -> pd.DataFrame:
     slip = (frame["event"] == "add_to_cart") & sample(frame, 0.1)
     return frame.assign(event=frame["event"].where(~slip, "AddToCart"))
 
 
-def without_macro(frame):
+def without_macro(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["event"] != "purchase"]
 
 
-def new_name(frame):
+def new_name(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["event"] != "search") | (frame["time"] >= LATE)]
 
 
-def vanished_name(frame):
+def vanished_name(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["event"] != "search") | (frame["time"] < LATE)]
 
 
-def paused_name(frame):
+def paused_name(frame: pd.DataFrame) -> pd.DataFrame:
     pause = frame["time"].between(LATE, LATE + 14 * 24 * HOUR)
     return frame[(frame["event"] != "search") | ~pause]
 
 
-def lost_day(frame):
+def lost_day(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame["time"].between(LATE, LATE + 24 * HOUR)]
 
 
-def busy_day(frame):
+def busy_day(frame: pd.DataFrame) -> pd.DataFrame:
     day = frame[frame["time"].between(LATE, LATE + 24 * HOUR)]
     copies = [day.assign(user=day["user"] + f"-{k}") for k in range(5)]
     return pd.concat([frame, *copies])
 
 
-def most_lost_from_a_day_on(frame):
+def most_lost_from_a_day_on(frame: pd.DataFrame) -> pd.DataFrame:
     kept = frame["user"].isin(frame["user"].unique()[::4]) | (frame["time"] < LATE)
     return frame[kept]
 
 
-def last_day_cut(frame):
+def last_day_cut(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["time"] < pd.Timestamp("2026-11-22 05:00", tz="UTC")]
 
 
-def no_device_from_a_day_on(frame):
+def no_device_from_a_day_on(frame: pd.DataFrame) -> pd.DataFrame:
     lost = (frame["time"] >= LATE) & sample(frame, 0.7)
     return frame.assign(device=frame["device"].where(~lost))
 
 
-def some_twice(frame):
+def some_twice(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, frame[sample(frame, 0.02)]])
 
 
-def half_twice(frame):
+def half_twice(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, frame[sample(frame, 0.5)]])
 
 
-def fires_twice(frame):
+def fires_twice(frame: pd.DataFrame) -> pd.DataFrame:
     again = frame[sample(frame, 0.2)]
     return pd.concat([frame, again.assign(time=again["time"] + pd.Timedelta(milliseconds=40))])
 
 
-def clocks_of_1970(frame):
+def clocks_of_1970(frame: pd.DataFrame) -> pd.DataFrame:
     wrong = sample(frame, 0.001)
     moved = frame["time"].where(~wrong, frame["time"] - pd.Timedelta(days=20_000))
     return frame.assign(time=moved)
 
 
-def after_the_end(frame):
+def after_the_end(frame: pd.DataFrame) -> pd.DataFrame:
     wrong = sample(frame, 0.001)
     return frame.assign(time=frame["time"].where(~wrong, frame["time"] + pd.Timedelta(days=300)))
 
 
-def monitor(frame):
+def monitor(frame: pd.DataFrame) -> pd.DataFrame:
     times = pd.date_range("2026-09-01", "2026-09-20", freq="10min", tz="UTC")
     return pd.concat([frame, robot(times)])
 
 
-def scraper(frame):
+def scraper(frame: pd.DataFrame) -> pd.DataFrame:
     times = pd.date_range("2026-09-01 10:00", periods=3000, freq="200ms", tz="UTC")
     return pd.concat([frame, robot(times)])
 
 
-def robot(times):
+def robot(times: Any) -> pd.DataFrame:
     pages = [f"/p/{k}" for k in range(len(times))]
     return pd.DataFrame({"user": "robot", "time": times, "event": "page_view", "page": pages})
 
 
-def no_landings(frame):
+def no_landings(frame: pd.DataFrame) -> pd.DataFrame:
     lost = (frame["event"] == "page_view") & frame["user"].isin(frame["user"].unique()[::3])
     return frame[~lost]
 
 
-def eight_hours_off(frame):
+def eight_hours_off(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(time=frame["time"] + 8 * HOUR)
 
 
-def no_values(frame):
+def no_values(frame: pd.DataFrame) -> pd.DataFrame:
     orders = (frame["event"] == "purchase") & sample(frame, 0.3)
     return frame.assign(value=frame["value"].where(~orders))
 
 
-def orders_twice(frame):
+def orders_twice(frame: pd.DataFrame) -> pd.DataFrame:
     orders = frame[frame["event"] == "purchase"].head(5)
     return pd.concat([frame, orders.assign(user="u0000001", time=orders["time"] + HOUR)])
 
 
-def cents_as_euros(frame):
+def cents_as_euros(frame: pd.DataFrame) -> pd.DataFrame:
     orders = frame.index[frame["event"] == "purchase"][:3]
     values = frame["value"].where(~frame.index.isin(orders), 250_000.0)
     return frame.assign(value=values)
@@ -179,7 +183,7 @@ FAILING = {without_macro, half_twice, cents_as_euros}
 
 
 @pytest.mark.parametrize(("fault", "check", "words"), FAULTS)
-def test_finds_what_was_planted(clean, fault, check, words):
+def test_finds_what_was_planted(clean: pd.DataFrame, fault: Any, check: Any, words: Any) -> None:
     result = audited(fault(clean))
     found = rows(result).loc[check]
     assert found["verdict"] == ("fail" if fault in FAILING else "warn"), found["finding"]
@@ -190,7 +194,7 @@ def test_finds_what_was_planted(clean, fault, check, words):
     assert result.verdict in ("warn", "fail")
 
 
-def test_passes_a_clean_log(clean):
+def test_passes_a_clean_log(clean: pd.DataFrame) -> None:
     result = audited(clean)
     assert set(result.table["verdict"]) == {"pass"}
     assert result.sentence() == "15 of 15 checks passed."
@@ -198,11 +202,11 @@ def test_passes_a_clean_log(clean):
     assert not result.table["advice"].any()
 
 
-def test_every_check_has_a_fault_that_it_finds(clean):
+def test_every_check_has_a_fault_that_it_finds(clean: pd.DataFrame) -> None:
     assert {check for _, check, _ in FAULTS} == set(audited(clean).table["check"])
 
 
-def test_cries_wolf_hardly_ever():
+def test_cries_wolf_hardly_ever() -> None:
     """Clean logs of 40 seeds: not one failure, and hardly a warning of 600 checks."""
     alarms = []
     for seed in range(40):
@@ -214,7 +218,7 @@ def test_cries_wolf_hardly_ever():
 
 
 @pytest.mark.parametrize("fault", [half_twice, fires_twice, clocks_of_1970, orders_twice, monitor])
-def test_shards_change_no_digit(clean, fault):
+def test_shards_change_no_digit(clean: pd.DataFrame, fault: Any) -> None:
     frame = fault(clean)
     one, two, fifty = (
         audit(EventLog.from_frame(frame, covers_until=WHOLE, shards=n), SHOP) for n in (1, 2, 50)
@@ -225,7 +229,7 @@ def test_shards_change_no_digit(clean, fault):
             pd.testing.assert_frame_equal(table, other.details[check], check_exact=True)
 
 
-def test_the_counts_are_those_of_plain_pandas(clean):
+def test_the_counts_are_those_of_plain_pandas(clean: pd.DataFrame) -> None:
     frame = fires_twice(half_twice(orders_twice(clean)))
     found = rows(audited(frame))
     # The session is made from user and time, so it adds nothing to the other cells.
@@ -242,13 +246,13 @@ def test_the_counts_are_those_of_plain_pandas(clean):
     assert found.loc["bursts", "k"] == (same & close).sum()
 
 
-def test_what_differs_in_one_cell_is_no_duplicate(clean):
+def test_what_differs_in_one_cell_is_no_duplicate(clean: pd.DataFrame) -> None:
     other = clean.assign(page=clean["page"].astype(object).where(clean["page"].isna(), "/other"))
     other = other[clean["page"].notna()].head(5000)
     assert rows(audited(pd.concat([clean, other]))).loc["duplicates", "k"] == 0
 
 
-def test_other_numbers_make_other_names():
+def test_other_numbers_make_other_names() -> None:
     events = {f"checkout_step_{k}": {"role": "milestone"} for k in (1, 2)}
     shop = Catalog.from_mapping({"name": "x", "events": {"buy": {"role": "macro"}, **events}})
     names = ["checkout_step_1", "checkout_step_2", "checkout_step_3", "buy"]
@@ -257,7 +261,7 @@ def test_other_numbers_make_other_names():
     assert rows(result).loc["seen, not planned", "verdict"] == "pass"
 
 
-def test_currencies_are_judged_each_on_its_own(clean):
+def test_currencies_are_judged_each_on_its_own(clean: pd.DataFrame) -> None:
     orders = clean["event"] == "purchase"
     yen = orders & sample(clean, 0.4)
     values = clean["value"].where(~yen, clean["value"] * 160_000)
@@ -266,32 +270,32 @@ def test_currencies_are_judged_each_on_its_own(clean):
     assert (found["verdict"], found["k"]) == ("pass", 0)
 
 
-def test_an_order_of_zero_has_no_value(clean):
+def test_an_order_of_zero_has_no_value(clean: pd.DataFrame) -> None:
     free = clean.index[clean["event"] == "purchase"][:9]
     values = clean["value"].where(~clean.index.isin(free), 0.0)
     assert rows(audited(clean.assign(value=values))).loc["orders without value", "k"] == 9
 
 
-def test_says_when_it_began(clean):
+def test_says_when_it_began(clean: pd.DataFrame) -> None:
     series = audited(most_lost_from_a_day_on(clean)).details["daily volume"]
     began = series.loc[series["shift"] & (series["series"] == "all events"), "date"].item()
     assert abs(began - LATE.tz_localize(None)) <= pd.Timedelta(days=3)
 
 
-def test_the_first_week_and_the_last_day_are_no_odd_days(clean):
+def test_the_first_week_and_the_last_day_are_no_odd_days(clean: pd.DataFrame) -> None:
     early = clean["time"].between("2026-08-19", "2026-08-20")
     found = rows(audited(last_day_cut(clean[~early])))
     assert found["verdict"].loc[["daily volume", "last day"]].tolist() == ["pass", "warn"]
 
 
-def test_a_view_is_audited_as_the_log_it_shows(clean):
+def test_a_view_is_audited_as_the_log_it_shows(clean: pd.DataFrame) -> None:
     log = EventLog.from_frame(clean, covers_until=WHOLE)
     mobile = clean[clean["device"] == "mobile"]
     view, own = audit(log.where(device="mobile"), SHOP), audited(mobile)
     pd.testing.assert_frame_equal(view.table, own.table, check_exact=True)
 
 
-def test_what_cannot_be_checked_says_why():
+def test_what_cannot_be_checked_says_why() -> None:
     frame = pd.DataFrame({"user": "ann", "time": pd.to_datetime(["2026-01-01"]), "event": "hop"})
     shop = Catalog.from_mapping({"name": "x", "events": {"hop": {"role": "macro"}}})
     table = rows(audit(EventLog.from_frame(frame), shop))
@@ -303,7 +307,7 @@ def test_what_cannot_be_checked_says_why():
     assert (empty.verdict, set(rows(empty)["finding"].iloc[2:])) == ("fail", {"The log is empty."})
 
 
-def test_a_stray_event_does_not_stretch_the_log(clean):
+def test_a_stray_event_does_not_stretch_the_log(clean: pd.DataFrame) -> None:
     stray = clean.head(1).assign(time=pd.Timestamp("2099-01-01", tz="UTC"))
     found = rows(audited(pd.concat([clean, stray]), covers_until=None))
     assert found.loc["clock", "verdict"] == "warn"
@@ -311,7 +315,7 @@ def test_a_stray_event_does_not_stretch_the_log(clean):
     assert found.loc["daily volume", "n"] == 98
 
 
-def test_times_of_another_zone_pass_where_people_live(clean):
+def test_times_of_another_zone_pass_where_people_live(clean: pd.DataFrame) -> None:
     assert rows(audited(eight_hours_off(clean))).loc["time zone", "verdict"] == "warn"
     there = audited(eight_hours_off(clean), time_zone="America/Los_Angeles")
     assert rows(there).loc["time zone", "verdict"] == "pass"
@@ -319,12 +323,12 @@ def test_times_of_another_zone_pass_where_people_live(clean):
     assert "dates without time" in rows(audited(dates)).loc["time zone", "finding"]
 
 
-def test_days_of_23_and_25_hours_are_days(clean):
+def test_days_of_23_and_25_hours_are_days(clean: pd.DataFrame) -> None:
     found = rows(audited(clean, covers_until="2026-11-23T00:00+01:00", time_zone="Europe/Berlin"))
     assert set(found.loc[["daily volume", "last day"], "verdict"]) == {"pass"}
 
 
-def test_limits_move_the_lines(clean):
+def test_limits_move_the_lines(clean: pd.DataFrame) -> None:
     twice = some_twice(clean)
     table = rows(audited(twice, limits=Limits(duplicates=(0.05, 0.5))))
     assert table.loc["duplicates", ["verdict", "limit"]].tolist() == ["pass", 0.05]
@@ -336,12 +340,12 @@ def test_limits_move_the_lines(clean):
     "wrong",
     [{"duplicates": 0.1}, {"duplicates": (0.2, 0.1)}, {"silence": -1}, {"volume_z": "high"}],
 )
-def test_limits_out_of_range(wrong):
+def test_limits_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         Limits(**wrong)
 
 
-def test_wrong_use(clean):
+def test_wrong_use(clean: pd.DataFrame) -> None:
     log = EventLog.from_frame(clean.head(100))
     with pytest.raises(UsageError, match="Did you mean 'Europe/Berlin'"):
         audit(log, SHOP, time_zone="Europe/Berlim")
@@ -349,7 +353,7 @@ def test_wrong_use(clean):
         audit(log, SHOP).figure("daily volum")
 
 
-def test_every_figure_can_be_drawn_and_the_answer_is_escaped(clean):
+def test_every_figure_can_be_drawn_and_the_answer_is_escaped(clean: pd.DataFrame) -> None:
     evil = renamed(clean).replace({"event": {"add_to_crt": "<b>add_to_cart</b>"}})
     result = audited(evil)
     for check in (None, *result.details):
@@ -357,7 +361,7 @@ def test_every_figure_can_be_drawn_and_the_answer_is_escaped(clean):
     assert "<b>add_to_cart" not in result._repr_html_()
 
 
-def test_the_gate_rests_on_the_audit(clean):
+def test_the_gate_rests_on_the_audit(clean: pd.DataFrame) -> None:
     week = ("2026-10-05", "2026-10-12")
     log = EventLog.from_frame(clean, covers_until=WHOLE)
     assert gate(log, SHOP, period=week).status == "pass"
@@ -414,7 +418,7 @@ WHOLE_OF_GATE = [("2026-11-01", "look"), ("2026-11-10", "buy"), ("2026-11-25", "
         ),
     ],
 )
-def test_findings(log, period, status, words):
+def test_findings(log: Any, period: Any, status: str, words: str) -> None:
     result = gate(log, SHOP_OF_GATE, period=period)
     assert result.status == status
     assert words in result.sentence()
@@ -422,30 +426,30 @@ def test_findings(log, period, status, words):
     assert len(result.table) == 5
 
 
-def test_an_empty_log_fails():
+def test_an_empty_log_fails() -> None:
     empty = log_of(*WHOLE_OF_GATE).where(event="nothing")
     assert gate(empty, SHOP_OF_GATE, period=("2026-11-09", "2026-11-16")).status == "fail"
 
 
-def test_follow_up_is_as_long_as_the_window():
+def test_follow_up_is_as_long_as_the_window() -> None:
     log, period = log_of(*WHOLE_OF_GATE, covers_until="2026-11-23"), ("2026-11-09", "2026-11-16")
     assert gate(log, SHOP_OF_GATE, period=period, window="7d").status == "pass"
     assert gate(log, SHOP_OF_GATE, period=period, window="8d").status == "warn"
 
 
-def test_midnights_are_local():
+def test_midnights_are_local() -> None:
     log, period = log_of(*WHOLE_OF_GATE, covers_until="2026-11-23"), ("2026-11-09", "2026-11-16")
     assert gate(log, SHOP_OF_GATE, period=period, time_zone="America/New_York").status == "warn"
 
 
-def test_wrong_use_in_gate():
+def test_wrong_use_in_gate() -> None:
     with pytest.raises(UsageError, match="gate: window"):
         gate(
             log_of(*WHOLE_OF_GATE), SHOP_OF_GATE, period=("2026-11-09", "2026-11-16"), window="soon"
         )
 
 
-def test_the_answer_is_shown_as_html_that_is_escaped():
+def test_the_answer_is_shown_as_html_that_is_escaped() -> None:
     evil = Catalog.from_mapping({"name": "x", "events": {"<b>buy": {"role": "macro"}}})
     page = gate(log_of(*WHOLE_OF_GATE), evil, period=("2026-11-09", "2026-11-16"))._repr_html_()
     assert "<b>buy" not in page

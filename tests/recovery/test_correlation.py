@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from oracles.hand_counts import catalog_of, hand_counts
@@ -15,7 +17,7 @@ from analysis.statistics.calibration import calibrate, controls_of
 from analysis.statistics.odds_ratios import mantel_haenszel
 
 
-def of_tables(tables: np.ndarray):
+def of_tables(tables: np.ndarray) -> Any:
     """The adjusted odds ratio of each log of `world_a_tables`."""
     t = tables.reshape(len(tables), -1, 2, 2)
     return mantel_haenszel(t[..., 0, 0], t[..., 0, :].sum(-1), t[..., 1, 0], t[..., 1, :].sum(-1))
@@ -23,7 +25,7 @@ def of_tables(tables: np.ndarray):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("odds_ratio", [1.0, 1.4, 2.5])
-def test_world_a_without_bias_and_with_95_percent_coverage(odds_ratio):
+def test_world_a_without_bias_and_with_95_percent_coverage(odds_ratio: float) -> None:
     """The confounder is wholly in the strata: logs of 20,000 users, cells of 4 hours.
 
     16,000 logs and not 2,000, of which one batch in twenty lies outside 94 to 96 % by chance.
@@ -41,7 +43,7 @@ def test_world_a_without_bias_and_with_95_percent_coverage(odds_ratio):
 
 
 @pytest.mark.slow
-def test_world_a_calibrated_covers_too():
+def test_world_a_calibrated_covers_too() -> None:
     """Five controls, all unbiased: calibration costs width and no coverage."""
     micro = of_tables(world_a_tables(1, odds_ratio=1.4))
     placebos = [of_tables(world_a_tables(50 + k, odds_ratio=1.0)) for k in range(5)]
@@ -57,7 +59,7 @@ def test_world_a_calibrated_covers_too():
     assert 0.94 <= np.mean(hits) <= 0.965
 
 
-def scan(rng: np.random.Generator, people: int, real: int, ratio: float):
+def scan(rng: np.random.Generator, people: int, real: int, ratio: float) -> Any:
     """60 events and 8 controls in one stratum; the first `real` ones matter, and all are biased:
     hidden activity multiplies each odds ratio by about 1.4, of none by exactly that."""
     tables = {}
@@ -73,7 +75,7 @@ def scan(rng: np.random.Generator, people: int, real: int, ratio: float):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("real", "ratio"), [(5, 1.8), (0, 1.0)])
-def test_few_of_those_found_are_false(real, ratio):
+def test_few_of_those_found_are_false(real: int, ratio: float) -> None:
     """200 scans of 60 events; without calibration nearly all of them would be 'drivers'."""
     rng = np.random.default_rng(real)
     controls = [f"c{k}" for k in range(8)]
@@ -97,17 +99,17 @@ def test_few_of_those_found_are_false(real, ratio):
         assert np.mean(power) > 0.75
 
 
-def asked(world, **options) -> MicroToMacroResult:
+def asked(world: Any, **options: Any) -> MicroToMacroResult:
     return micro_to_macro(world.log, world.catalog, period="1d", **options)
 
 
-def row(result: MicroToMacroResult, event: str = MICRO):
+def row(result: MicroToMacroResult, event: str = MICRO) -> Any:
     return result.table[result.table["event"] == event].iloc[0]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("planted", "left"), [(1.0, 1.00), (1.5, 1.41)])
-def test_world_b_is_judged_by_its_controls(planted, left):
+def test_world_b_is_judged_by_its_controls(planted: float, left: float) -> None:
     """Hidden activity: crude above 3, adjusted still at 1.4 or more under the null, and calibrated
     back where it belongs (1.41 of 1.5: those who do it later count as not yet)."""
     results = [asked(world_b(seed, hazard_ratio=planted, controls=5)) for seed in range(8)]
@@ -129,7 +131,7 @@ def test_world_b_is_judged_by_its_controls(planted, left):
 
 
 @pytest.mark.slow
-def test_world_b_needs_its_controls():
+def test_world_b_needs_its_controls() -> None:
     """Without controls an inert event goes along, and never leads."""
     result = asked(world_b(1), controls=[])
     found = row(result)
@@ -141,7 +143,7 @@ def test_world_b_needs_its_controls():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_world_c_is_warned_about(seed):
+def test_world_c_is_warned_about(seed: int) -> None:
     """Two of six controls do not share the confounder: they are named."""
     result = asked(world_c(seed))
     said = " ".join(w for w in result.warnings if "may not share" in w)
@@ -152,10 +154,11 @@ def test_world_c_is_warned_about(seed):
 
 
 @pytest.mark.slow
-def test_world_d_tells_more_visits_from_more_purchases_a_visit():
+def test_world_d_tells_more_visits_from_more_purchases_a_visit() -> None:
     """It works only through more visits: next to the controls the adjusted ratio is nearer to 1
     than the total one, which is above it."""
-    adjusted, total = [], []
+    adjusted: list[Any] = []
+    total: list[Any] = []
     for seed in range(5):
         table = asked(world_d(seed)).table.set_index("event")
         controls = table[table["role"] == "control"]
@@ -167,7 +170,7 @@ def test_world_d_tells_more_visits_from_more_purchases_a_visit():
 
 
 @pytest.mark.slow
-def test_world_e_is_structural():
+def test_world_e_is_structural() -> None:
     found = row(asked(world_e(1)))
     assert found["verdict"] == "structural"
     assert np.isnan(found["q_value"])
@@ -175,7 +178,7 @@ def test_world_e_is_structural():
 
 
 @pytest.mark.slow
-def test_the_demo_shop_gives_back_what_was_planted():
+def test_the_demo_shop_gives_back_what_was_planted() -> None:
     """60,000 visitors: both that raise the hazard lead in their order, the one that lowers it is
     below all, those that share only activity do not lead, and every milestone is structural."""
     demo = simulate(seed=2026, users=60_000)

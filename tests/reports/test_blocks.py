@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -144,14 +145,14 @@ def shop(now: int, bought: int, *, until: str = "2026-12-01", currency: str = "E
     return EventLog.from_frame(frame, covers_until=until)
 
 
-def row_of(log: EventLog, **options) -> blocks.Block:
+def row_of(log: EventLog, **options: Any) -> blocks.Block:
     week = compare_periods(log, ["look", "buy"], period=NOW, **options)
     both = (week.period, week.previous)
     orders = [totals(log, "buy", period=p.bounds, min_cell=5) for p in both]
     return blocks.key_numbers(week, orders=orders, name="Purchase", currency="EUR")
 
 
-def test_key_numbers_stand_beside_the_week_before():
+def test_key_numbers_stand_beside_the_week_before() -> None:
     assert repr(row_of(shop(70, 56))).splitlines() == [
         "Entered the funnel: 70 · −12% vs the week before (80)",
         "Conversion rate: 80.0% · 95% interval 69.2% to 87.7% · "
@@ -161,14 +162,14 @@ def test_key_numbers_stand_beside_the_week_before():
     ]
 
 
-def test_a_week_that_is_not_over_is_not_compared():
+def test_a_week_that_is_not_over_is_not_compared() -> None:
     said = repr(row_of(shop(70, 56, until="2026-11-13")))
     assert said.count("so far; the period is not over") == 3
     assert "Conversion rate: n/a · no rate yet" in said
     assert "vs" not in said
 
 
-def test_few_people_are_not_told():
+def test_few_people_are_not_told() -> None:
     said = repr(row_of(shop(70, 3)))
     assert "Conversion rate: n/a · fewer than 5 converted" in said
     assert said.count("fewer than 5 users") == 2
@@ -176,7 +177,7 @@ def test_few_people_are_not_told():
 
 
 @pytest.mark.parametrize("text", [EVIL, "a & b <b>"])
-def test_everything_is_escaped_and_survives_the_page(text):
+def test_everything_is_escaped_and_survives_the_page(text: str) -> None:
     shown = [
         blocks.headline(text, text),
         blocks.notes([text], [text]),
@@ -193,12 +194,12 @@ def test_everything_is_escaped_and_survives_the_page(text):
         assert text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in cleaned
 
 
-def test_notes_are_told_once():
+def test_notes_are_told_once() -> None:
     assert repr(blocks.notes(["a", "b"], ["b", "c"])) == "a\nb\nc"
     assert repr(blocks.notes([])) == "No caveats."
 
 
-def test_a_failed_check_is_in_the_open_and_a_passed_one_folded():
+def test_a_failed_check_is_in_the_open_and_a_passed_one_folded() -> None:
     catalog = Catalog.from_mapping({"name": "s", "events": {"buy": {"role": "macro"}}})
     found = gate(shop(9, 9), catalog, period=NOW)
     passed = blocks.check(dataclasses.replace(found, table=found.table.assign(status="pass")))
@@ -210,7 +211,7 @@ def test_a_failed_check_is_in_the_open_and_a_passed_one_folded():
     assert "Every event of the catalog" not in failed
 
 
-def test_values_in_several_currencies_are_not_added_up():
+def test_values_in_several_currencies_are_not_added_up() -> None:
     frame = shop(70, 56).to_frame()
     frame.loc[frame["user"] > "a5", "currency"] = "CHF"
     mixed = EventLog.from_frame(frame, covers_until="2026-12-01")
@@ -218,12 +219,12 @@ def test_values_in_several_currencies_are_not_added_up():
     assert "Revenue: n/a · several currencies: CHF, EUR" in repr(row_of(mixed))
 
 
-def test_the_names_of_version_0_1_still_work_and_say_their_new_name():
+def test_the_names_of_version_0_1_still_work_and_say_their_new_name() -> None:
     for name in ("pieces", "funnel_told"):
         with pytest.warns(DeprecationWarning, match=r"analysis\.reports\.blocks"):
             assert getattr(reports, name) is blocks
     with pytest.warns(DeprecationWarning, match=r"blocks\.funnel_numbers"):
-        assert blocks.funnel_told is funnel_numbers
+        assert blocks.funnel_told is funnel_numbers  # type: ignore[attr-defined]
     assert reports.__all__ == ["emit"]
     for module in (reports, blocks):
         with pytest.raises(AttributeError, match="has no attribute 'nothing'"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from analysis.reports.definition import (
     save_definition,
 )
 
-PARTS = {
+PARTS: dict[str, Any] = {
     "notebook": "90_weekly_report",
     "title": "Weekly",
     "data": "data/demo",
@@ -62,7 +63,7 @@ def toml(**changes: str | None) -> str:
     return "\n".join(f"{key} = {value}" for key, value in parts.items() if value is not None)
 
 
-def test_the_committed_weekly_report_is_sound():
+def test_the_committed_weekly_report_is_sound() -> None:
     weekly = load_definition(ROOT / "reports" / "definitions" / "weekly.toml")
     assert weekly.notebook == "90_weekly_report"
     assert (weekly.period, weekly.data, weekly.time_zone) == ("week", "data/demo", "UTC")
@@ -70,7 +71,9 @@ def test_the_committed_weekly_report_is_sound():
 
 
 @given(parameters=st.dictionaries(text, values, max_size=4))
-def test_what_is_saved_is_what_is_loaded(tmp_path_factory, parameters):
+def test_what_is_saved_is_what_is_loaded(
+    tmp_path_factory: pytest.TempPathFactory, parameters: Any
+) -> None:
     parameters = {key: value for key, value in parameters.items() if key not in RESERVED}
     folder = tmp_path_factory.mktemp("definitions")
     path = save_definition(folder, Definition("a", **PARTS, parameters=parameters))
@@ -79,20 +82,22 @@ def test_what_is_saved_is_what_is_loaded(tmp_path_factory, parameters):
     assert load_definition(path) == Definition("a", **PARTS, parameters=parameters)
 
 
-def test_tuples_and_numpy_numbers_are_saved_as_lists_and_numbers(tmp_path):
+def test_tuples_and_numpy_numbers_are_saved_as_lists_and_numbers(tmp_path: Path) -> None:
     parameters = {"steps": ("a", "b"), "n": np.int64(3), "r": np.float32(0.5), "q": np.arange(2)}
     path = save_definition(tmp_path, Definition("a", **PARTS, parameters=parameters))
     assert load_definition(path).parameters == {"steps": ["a", "b"], "n": 3, "r": 0.5, "q": [0, 1]}
 
 
 @pytest.mark.parametrize("value", [None, {1, 2}, np.datetime64("2026-01-01"), object(), {1: 2}])
-def test_what_has_no_form_in_toml_is_refused_and_nothing_written(tmp_path, value):
+def test_what_has_no_form_in_toml_is_refused_and_nothing_written(
+    tmp_path: Path, value: Any
+) -> None:
     with pytest.raises(UsageError, match="Allowed: text, numbers"):
         save_definition(tmp_path, Definition("a", **PARTS, parameters={"x": value}))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_definition_is_not_overwritten_unless_told_to(tmp_path):
+def test_a_definition_is_not_overwritten_unless_told_to(tmp_path: Path) -> None:
     path = save_definition(tmp_path, Definition("a", **PARTS))
     before = path.read_text()
     other = Definition("a", **{**PARTS, "title": "Other"})
@@ -121,13 +126,13 @@ def test_a_definition_is_not_overwritten_unless_told_to(tmp_path):
         3,
     ],
 )
-def test_names_stay_in_their_folder(tmp_path, name):
+def test_names_stay_in_their_folder(tmp_path: Path, name: Any) -> None:
     with pytest.raises(UsageError, match="is not a name of a report"):
         save_definition(tmp_path, Definition(name, **PARTS))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_wrong_name_is_told_a_right_one():
+def test_a_wrong_name_is_told_a_right_one() -> None:
     with pytest.raises(UsageError, match="Did you mean 'weekly-report'"):
         check_name("Weekly Report!")
 
@@ -150,14 +155,16 @@ def test_a_wrong_name_is_told_a_right_one():
         (toml() + '\n[parameters]\nperiod_start = "2026-01-01"', "is set by the run itself"),
     ],
 )
-def test_what_is_wrong_with_a_definition_is_said_in_one_line(tmp_path, content, message):
+def test_what_is_wrong_with_a_definition_is_said_in_one_line(
+    tmp_path: Path, content: Any, message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         load_definition(written(tmp_path, content))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_an_unreadable_definition_is_said_in_one_line(tmp_path):
+def test_an_unreadable_definition_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not TOML"):
         load_definition(written(tmp_path, "notebook = "))
     with pytest.raises(DataError, match="cannot be read"):
@@ -170,12 +177,12 @@ def test_an_unreadable_definition_is_said_in_one_line(tmp_path):
 # ── The parameters cell as Python itself would read it.
 
 
-def notebook(source: str, tags: tuple[str, ...] = ("parameters",)):
+def notebook(source: str, tags: tuple[str, ...] = ("parameters",)) -> Any:
     cell = v4.new_code_cell(source, metadata={"tags": list(tags)})
     return v4.new_notebook(cells=[v4.new_markdown_cell("# hi"), cell])
 
 
-def test_annotations_defaults_and_comments_are_read_as_python_reads_them():
+def test_annotations_defaults_and_comments_are_read_as_python_reads_them() -> None:
     source = """
 from typing import Optional
 data: str = "../data/demo"  # the log = a folder
@@ -205,12 +212,12 @@ bare: int
     }
 
 
-def test_no_tag_is_an_error():
+def test_no_tag_is_an_error() -> None:
     with pytest.raises(UsageError, match="no cell with the tag 'parameters'"):
         read_parameters(notebook("x = 1", tags=()), "n")
 
 
-def test_a_cell_that_is_not_python_is_an_error():
+def test_a_cell_that_is_not_python_is_an_error() -> None:
     with pytest.raises(UsageError, match="parameters cell is not Python") as caught:
         read_parameters(notebook("x = = 1"), "n")
     assert "\n" not in str(caught.value)
@@ -239,13 +246,13 @@ def test_a_cell_that_is_not_python_is_an_error():
         ("", [1, "a"], []),
     ],
 )
-def test_values_fit_their_annotations(annotation, fitting, unfitting):
+def test_values_fit_their_annotations(annotation: str, fitting: Any, unfitting: Any) -> None:
     parameter = Parameter("x", annotation)
     assert [value for value in fitting if not parameter.accepts(value)] == []
     assert [value for value in unfitting if parameter.accepts(value)] == []
 
 
-def test_an_unknown_name_and_a_wrong_type_are_errors():
+def test_an_unknown_name_and_a_wrong_type_are_errors() -> None:
     known = {"window": Parameter("window", "str", "7d")}
     with pytest.raises(UsageError, match="Did you mean 'window'"):
         check_values({"windwo": "7d"}, known, "weekly")
@@ -262,7 +269,7 @@ def test_an_unknown_name_and_a_wrong_type_are_errors():
         max_leaves=6,
     )
 )
-def test_a_plain_value_reaches_the_notebook_as_it_is(value):
+def test_a_plain_value_reaches_the_notebook_as_it_is(value: Any) -> None:
     source = PythonTranslator.codify({"x": plain(value, "x")})
     assigned = ast.parse(source).body
     assert len(assigned) == 1

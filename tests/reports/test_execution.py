@@ -6,7 +6,9 @@ import ast
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nbformat import v4
@@ -22,8 +24,10 @@ from analysis.reports.execution import (
 
 
 @pytest.fixture
-def run(tmp_path):
-    def run(*cells, given=None, timeout_seconds=60, **options):
+def run(tmp_path: Path) -> Callable[..., Any]:
+    def run(
+        *cells: Any, given: Any = None, timeout_seconds: int = 60, **options: Any
+    ) -> Callable[..., Any]:
         path = write_notebook(tmp_path / "notebooks", *cells, **options)
         scratch = tmp_path / "k"
         scratch.mkdir()
@@ -32,11 +36,13 @@ def run(tmp_path):
     return run
 
 
-def shown(done, cell: int) -> str:
+def shown(done: Any, cell: int) -> str:
     return done.cells[cell].outputs[0]["data"]["text/plain"]
 
 
-def fails(run, match: str, *cells, kind: type[WorkbookError] = ReportError, **options) -> str:
+def fails(
+    run: Any, match: str, *cells: Any, kind: type[WorkbookError] = ReportError, **options: Any
+) -> str:
     with pytest.raises(kind, match=match) as caught:
         run(*cells, **options)
     said = str(caught.value)
@@ -47,8 +53,8 @@ def fails(run, match: str, *cells, kind: type[WorkbookError] = ReportError, **op
 
 
 def test_a_notebook_runs_with_its_parameters_on_this_python_and_nobodys_profile(
-    run, tmp_path, monkeypatch
-):
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where the machine has another kernel called python3, and a start-up file."""
     other = tmp_path / "share" / "kernels" / "python3"
     other.mkdir(parents=True)
@@ -76,23 +82,25 @@ def test_a_notebook_runs_with_its_parameters_on_this_python_and_nobodys_profile(
     assert not done.cells[5].outputs
 
 
-def test_leaving_by_sys_exit_is_no_success(run):
+def test_leaving_by_sys_exit_is_no_success(run: Callable[..., Any]) -> None:
     said = fails(run, "did not run to its end: SystemExit: 0", "import sys", "sys.exit(0)", "1")
     assert "code cell 3 " in said
 
 
 @pytest.mark.parametrize("way", ["os.kill(os.getpid(), 9)", "os._exit(0)"])
-def test_a_kernel_that_ends_is_no_success(run, way):
+def test_a_kernel_that_ends_is_no_success(run: Callable[..., Any], way: str) -> None:
     assert "code cell 2 " in fails(run, "ended its kernel", f"import os; {way}", "1")
 
 
-def test_a_cell_that_takes_too_long_is_stopped(run):
+def test_a_cell_that_takes_too_long_is_stopped(run: Callable[..., Any]) -> None:
     said = fails(run, "took longer", "1", "import time; time.sleep(60)", timeout_seconds=1)
     assert "code cell 3 " in said
     assert "--timeout" in said
 
 
-def test_an_exception_is_told_in_one_line_without_traceback(run, caplog):
+def test_an_exception_is_told_in_one_line_without_traceback(
+    run: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
     cell = v4.new_code_cell(
         "raise KeyError('<script>\\nno\\n' * 100)", metadata={"tags": ["raises-exception"]}
     )
@@ -102,31 +110,31 @@ def test_an_exception_is_told_in_one_line_without_traceback(run, caplog):
     assert not caplog.records
 
 
-def test_an_unknown_parameter_is_an_error(run):
+def test_an_unknown_parameter_is_an_error(run: Callable[..., Any]) -> None:
     fails(run, "Did you mean 'window'", "1", given={"windw": "7d"}, kind=UsageError)
 
 
-def test_a_parameter_of_the_wrong_type_is_an_error(run):
+def test_a_parameter_of_the_wrong_type_is_an_error(run: Callable[..., Any]) -> None:
     fails(run, "is of type int, the notebook wants str", "1", given={"window": 7}, kind=UsageError)
 
 
 @pytest.mark.parametrize("value", [{1, 2}, None, object])
-def test_a_value_that_would_arrive_as_text_is_an_error(run, value):
+def test_a_value_that_would_arrive_as_text_is_an_error(run: Callable[..., Any], value: Any) -> None:
     fails(run, "Allowed: text, numbers", "1", given={"by": value}, kind=UsageError)
 
 
-def test_a_notebook_without_parameters_tag_is_an_error(run):
+def test_a_notebook_without_parameters_tag_is_an_error(run: Callable[..., Any]) -> None:
     fails(run, "no cell with the tag", "1", tags=(), kind=UsageError)
 
 
-def test_a_missing_notebook_names_the_nearest(tmp_path):
+def test_a_missing_notebook_names_the_nearest(tmp_path: Path) -> None:
     write_notebook(tmp_path)
     with pytest.raises(ReportError, match=r"no notebook 'tinny'.*Did you mean 'tiny'"):
         read_notebook(tmp_path / "tinny.ipynb")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"cells": 3}', "\xff"])
-def test_what_is_no_notebook_is_told(tmp_path, content):
+def test_what_is_no_notebook_is_told(tmp_path: Path, content: str) -> None:
     path = tmp_path / "tiny.ipynb"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(ReportError, match="is not a notebook") as caught:
@@ -134,7 +142,7 @@ def test_what_is_no_notebook_is_told(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_a_notebook_in_another_language_is_told(tmp_path):
+def test_a_notebook_in_another_language_is_told(tmp_path: Path) -> None:
     path = write_notebook(tmp_path)
     content = json.loads(path.read_text())
     content["metadata"]["kernelspec"] = {"name": "ir", "language": "R", "display_name": "R"}
@@ -143,19 +151,26 @@ def test_a_notebook_in_another_language_is_told(tmp_path):
         read_notebook(path)
 
 
-def test_what_an_earlier_run_injected_is_dropped(tmp_path):
+def test_what_an_earlier_run_injected_is_dropped(tmp_path: Path) -> None:
     path = write_notebook(
         tmp_path, v4.new_code_cell("window = 3", metadata={"tags": ["injected-parameters"]})
     )
     assert [cell.source for cell in read_notebook(path).cells if "window = 3" in cell.source] == []
 
 
-def test_a_python_without_kernel_is_told(run, monkeypatch):
+def test_a_python_without_kernel_is_told(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "ipykernel.kernelspec", None)
     fails(run, "no Jupyter kernel. Install it", "1")
 
 
-def test_a_kernel_that_cannot_start_is_told_with_its_last_words(run, monkeypatch, caplog, capfd):
+def test_a_kernel_that_cannot_start_is_told_with_its_last_words(
+    run: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     from jupyter_client import kernelspec
 
     broken = [sys.executable, "-c", "raise SystemExit('no such luck')"]
@@ -166,7 +181,7 @@ def test_a_kernel_that_cannot_start_is_told_with_its_last_words(run, monkeypatch
     assert capfd.readouterr().err == ""
 
 
-def test_a_folder_whose_sockets_cannot_be_files_gets_ports(tmp_path):
+def test_a_folder_whose_sockets_cannot_be_files_gets_ports(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
     assert files_can_be_sockets(tmp_path) == (len(str(tmp_path)) < 85)
@@ -174,6 +189,6 @@ def test_a_folder_whose_sockets_cannot_be_files_gets_ports(tmp_path):
     assert not list(deep.iterdir())
 
 
-def test_bytecode_is_kept_in_the_kernel(tmp_path, monkeypatch):
+def test_bytecode_is_kept_in_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     assert "PYTHONDONTWRITEBYTECODE" not in kernel_environment(tmp_path)

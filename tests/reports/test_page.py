@@ -8,6 +8,8 @@ import hashlib
 import json
 import re
 import shutil
+from pathlib import Path
+from typing import Any
 
 import lxml.html
 import nbformat.v4 as v4
@@ -86,7 +88,7 @@ EVIL = [
 URL = "https://evil.example"
 
 
-def code(*data: dict, tags: tuple[str, ...] = (), source: str = "secret_code()"):
+def code(*data: dict, tags: tuple[str, ...] = (), source: str = "secret_code()") -> Any:
     outputs = [v4.new_output("display_data", data=bundle) for bundle in data]
     return v4.new_code_cell(source, outputs=outputs, metadata={"tags": list(tags)})
 
@@ -97,21 +99,30 @@ def bundle(figure: go.Figure) -> dict:
 
 def funnel(names: list[str]) -> go.Figure:
     table = pd.DataFrame({"group": "all", "step": [1, 2], "event": names, "count": [40, 8]})
-    table = table.assign(k=[40, 8], n_first=40, n_previous=40, rate=[1, 0.2], step_rate=[None, 0.2])
+    table = table.assign(k=[40, 8], n_first=40, n_previous=40, rate=[1, 0.2], step_rate=[None, 0.2])  # type: ignore[list-item]
     table = table.assign(rate_low=[0.9, 0.105], rate_high=[1, 0.348], low=0.105, high=0.348)
     return funnel_bars(table)
 
 
-def page_of(*cells, **words: str) -> str:
+def page_of(*cells: Any, **words: str) -> str:
     return to_html(v4.new_notebook(cells=list(cells)), **({"title": "A report"} | words))
 
 
-def parsed(page: str):
+def parsed(page: str) -> Any:
     return lxml.html.document_fromstring(page)
 
 
 ACTIVE = {"iframe", "object", "embed", "form", "input", "link", "base", "svg", "math"}
-ADDRESSES = ("src", "href", "action", "formaction", "data", "srcset", "poster", "background")
+ADDRESSES: tuple[str, ...] = (
+    "src",
+    "href",
+    "action",
+    "formaction",
+    "data",
+    "srcset",
+    "poster",
+    "background",
+)
 ADDRESSES += ("cite", "ping", "xlink:href", "srcdoc")
 
 
@@ -139,7 +150,7 @@ def assert_harmless(page: str) -> None:
 
 
 @pytest.mark.parametrize("evil", EVIL)
-def test_text_from_the_data_does_nothing_wherever_it_stands(evil):
+def test_text_from_the_data_does_nothing_wherever_it_stands(evil: Any) -> None:
     frame = pd.DataFrame({evil: [evil], "n": [1]})
     own = go.Figure(go.Bar(x=[evil], y=[1], name=evil), {"title": {"text": evil}})
     page = page_of(
@@ -169,7 +180,7 @@ ELEMENTS += ["<img/src=", "<template>", "<textarea>"]
 
 @settings(max_examples=60)
 @given(st.lists(st.sampled_from(ELEMENTS) | st.text(max_size=4), max_size=12).map("".join))
-def test_cleaned_html_has_harmless_elements_only(markup):
+def test_cleaned_html_has_harmless_elements_only(markup: Any) -> None:
     for cleaned in (clean(markup), from_markdown(markup)):
         root = lxml.html.fragment_fromstring(cleaned, create_parent="div")
         for element in root.iter():
@@ -186,13 +197,13 @@ def unwrapped(cleaned: str) -> str:
 
 
 @pytest.mark.parametrize("evil", EVIL)
-def test_what_is_clean_stays_as_it_is_when_it_is_read_again(evil):
+def test_what_is_clean_stays_as_it_is_when_it_is_read_again(evil: Any) -> None:
     """Markup that changes when it is parsed again can turn into what was not let through."""
     cleaned = unwrapped(clean(f"<p>{evil}</p> {evil}"))
     assert unwrapped(clean(cleaned)) == cleaned
 
 
-def test_attributes_hold_nothing_but_what_a_table_needs():
+def test_attributes_hold_nothing_but_what_a_table_needs() -> None:
     cells = "<td colspan=2 rowspan=3 class='wb-x dataframe'>a</td><th scope=col id=x title=x>b</th>"
     wild = "<td colspan='2;' rowspan=x scope='<table'>c</td><td class='wb-x other'>d</td>"
     cleaned = clean(f"<table class=dataframe><tr>{cells}{wild}</tr></table>")
@@ -203,15 +214,15 @@ def test_attributes_hold_nothing_but_what_a_table_needs():
     )
 
 
-def test_half_a_surrogate_pair_is_cleaned_like_any_text():
+def test_half_a_surrogate_pair_is_cleaned_like_any_text() -> None:
     assert clean("<p>\ud83d<script>x</script></p>") == "<p>?</p>"
 
 
-def test_control_characters_are_shown_and_not_passed_on():
+def test_control_characters_are_shown_and_not_passed_on() -> None:
     assert clean("<p\x0ctitle=x>a\x08b\x1bc\td\ne</p>") == "<p>a?b?c\td\ne</p>"
 
 
-def test_the_policy_allows_exactly_the_scripts_that_are_there():
+def test_the_policy_allows_exactly_the_scripts_that_are_there() -> None:
     page = page_of(code(bundle(funnel(["a", "b"]))))
     policy = parsed(page).xpath("//meta[@http-equiv]/@content")[0]
     scripts = [s.text for s in parsed(page).iter("script") if s.get("type") is None]
@@ -232,18 +243,18 @@ def test_the_policy_allows_exactly_the_scripts_that_are_there():
     }  # fmt: skip
 
 
-def test_without_charts_there_is_no_library():
+def test_without_charts_there_is_no_library() -> None:
     page = page_of(v4.new_markdown_cell("Words."))
     assert len(page) < 20_000
     assert "chart-library" not in page
 
 
-def test_the_same_notebook_gives_the_same_bytes():
+def test_the_same_notebook_gives_the_same_bytes() -> None:
     cells = [v4.new_markdown_cell("Hello"), code(bundle(funnel(["a", "b"])))]
     assert page_of(*cells) == page_of(*cells)
 
 
-def test_code_prompts_and_tagged_cells_are_left_out():
+def test_code_prompts_and_tagged_cells_are_left_out() -> None:
     page = page_of(
         code({"text/plain": "kept"}),
         code({"text/plain": "gone 1"}, tags=("parameters",)),
@@ -260,7 +271,7 @@ def test_code_prompts_and_tagged_cells_are_left_out():
     assert "In [" not in page
 
 
-def test_figures_carry_their_words_their_caption_and_their_title():
+def test_figures_carry_their_words_their_caption_and_their_title() -> None:
     figure = funnel(["view_item", "purchase"]).update_layout(title_text="How <b>far</b> &lt;x&gt;")
     caption = v4.new_markdown_cell("Read it *so*.", metadata={"tags": ["caption"]})
     document = parsed(page_of(code(bundle(figure)), caption, v4.new_markdown_cell("After.")))
@@ -275,21 +286,21 @@ def test_figures_carry_their_words_their_caption_and_their_title():
     assert "width" not in layout
 
 
-def test_a_figure_without_words_of_its_own_still_has_a_name():
+def test_a_figure_without_words_of_its_own_still_has_a_name() -> None:
     unnamed, named = go.Figure(go.Bar(y=[1])), go.Figure(layout_title="Mine")
     page = page_of(code(bundle(unnamed)), code(bundle(named)))
     labels = parsed(page).xpath("//div[@role='img']/@aria-label")
     assert labels == ["Figure 1", "Mine"]
 
 
-def test_undefined_numbers_are_json():
+def test_undefined_numbers_are_json() -> None:
     data = {"data": [{"y": [float("nan"), float("inf"), 1.5]}], "layout": {}}
     page = page_of(code({"application/vnd.plotly.v1+json": data}))
     (script,) = [s for s in parsed(page).iter("script") if s.get("type") == "application/json"]
     assert json.loads(script.text, parse_constant=pytest.fail)["data"][0]["y"] == [None, None, 1.5]
 
 
-def test_wide_tables_scroll_and_keep_their_text():
+def test_wide_tables_scroll_and_keep_their_text() -> None:
     frame = pd.DataFrame({"a < b": ["x & y"]})
     document = parsed(page_of(code({"text/html": frame.to_html(index=False)})))
     (table,) = document.iter("table")
@@ -297,12 +308,12 @@ def test_wide_tables_scroll_and_keep_their_text():
     assert table.text_content().split() == ["a", "<", "b", "x", "&", "y"]
 
 
-def test_the_first_heading_gives_way_to_the_title_and_only_the_first():
+def test_the_first_heading_gives_way_to_the_title_and_only_the_first() -> None:
     page = page_of(v4.new_markdown_cell("# Notebook\n\nWords."), v4.new_markdown_cell("# Second"))
     assert [h.text for h in parsed(page).iter("h1")] == ["A report", "Second"]
 
 
-def test_images_stand_inside_the_page():
+def test_images_stand_inside_the_page() -> None:
     dot = base64.b64encode(b"\x89PNG fake").decode()
     vector = f"<svg xmlns='x'><script>alert(1)</script>{URL}</svg>"
     page = page_of(code({"image/png": dot + "\n"}), code({"image/svg+xml": vector}))
@@ -312,7 +323,7 @@ def test_images_stand_inside_the_page():
     assert URL not in page
 
 
-def test_half_a_surrogate_pair_does_not_stop_the_report():
+def test_half_a_surrogate_pair_does_not_stop_the_report() -> None:
     page_of(code({"text/plain": "\ud83d"}), title="\udc00").encode("utf-8")
 
 
@@ -325,7 +336,7 @@ FLAGS = (
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-def test_a_browser_finds_nothing_to_do_in_what_was_cleaned(tmp_path):
+def test_a_browser_finds_nothing_to_do_in_what_was_cleaned(tmp_path: Path) -> None:
     """Without the page's policy, as a document and read once more from its own elements."""
     from playwright.sync_api import sync_playwright
 
@@ -336,7 +347,7 @@ def test_a_browser_finds_nothing_to_do_in_what_was_cleaned(tmp_path):
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
         page = browser.new_page()
-        page.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))  # type: ignore[func-returns-value]
         page.on("console", lambda message: heard.append(message.text))
         page.on("pageerror", lambda error: heard.append(str(error)))
         page.on("request", lambda request: heard.append(request.url))
@@ -357,7 +368,7 @@ def test_a_browser_finds_nothing_to_do_in_what_was_cleaned(tmp_path):
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-def test_the_page_fits_every_width_and_speaks_without_scripts(tmp_path):
+def test_the_page_fits_every_width_and_speaks_without_scripts(tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     file = tmp_path / "page.html"

@@ -8,7 +8,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lxml.html
 import pytest
@@ -49,7 +51,7 @@ def content(target: Path) -> set[str]:
 
 
 @pytest.fixture
-def to(tmp_path):
+def to(tmp_path: Path) -> Path:
     return tmp_path / "reports"
 
 
@@ -60,7 +62,7 @@ def published(to: Path, text: str) -> Path:
     return target
 
 
-def test_a_report_is_published_and_replaced(to):
+def test_a_report_is_published_and_replaced(to: Path) -> None:
     target = published(to, "old")
     assert content(target) == {"old"}
     published(to, "new")
@@ -73,13 +75,15 @@ STEPS = ("rename", "rmtree", "sync")
 
 
 @pytest.mark.parametrize("survived", range(9))
-def test_a_kill_at_any_step_leaves_the_old_report_or_the_new_one(to, monkeypatch, survived):
+def test_a_kill_at_any_step_leaves_the_old_report_or_the_new_one(
+    to: Path, monkeypatch: pytest.MonkeyPatch, survived: int
+) -> None:
     """Kill before the first, second, … of all the calls that touch the disk."""
     target = published(to, "old")
     calls = 0
 
-    def counted(function):
-        def call(*arguments, **options):
+    def counted(function: Callable[..., Any]) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
             nonlocal calls
             calls += 1
             if calls > survived:
@@ -107,7 +111,9 @@ def test_a_kill_at_any_step_leaves_the_old_report_or_the_new_one(to, monkeypatch
     assert sorted(path.name for path in to.rglob("*")) == sorted([*FILES, "2026-W46", "weekly"])
 
 
-def test_a_failed_rename_puts_the_old_report_back_at_once(to, monkeypatch):
+def test_a_failed_rename_puts_the_old_report_back_at_once(
+    to: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = published(to, "old")
     with workspace(to) as work:
         new = staged(work, "new")
@@ -115,7 +121,7 @@ def test_a_failed_rename_puts_the_old_report_back_at_once(to, monkeypatch):
         refused = iter([False, True, False])
         with monkeypatch.context() as patched:
 
-            def fail(source, place):
+            def fail(source: Any, place: Path) -> None:
                 if next(refused):
                     raise OSError("disk full")
                 rename(source, place)
@@ -126,8 +132,8 @@ def test_a_failed_rename_puts_the_old_report_back_at_once(to, monkeypatch):
         assert content(target) == {"old"}
 
 
-def test_a_failed_run_leaves_nothing_behind(to):
-    def run():
+def test_a_failed_run_leaves_nothing_behind(to: Path) -> None:
+    def run() -> None:
         with workspace(to) as work:
             staged(work, "half")
             raise Killed
@@ -137,7 +143,7 @@ def test_a_failed_run_leaves_nothing_behind(to):
     assert not to.exists()
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next(to):
+def test_what_a_killed_run_left_is_removed_by_the_next(to: Path) -> None:
     target = published(to, "old")
     script = (
         "import os, signal, sys; from pathlib import Path\n"
@@ -155,7 +161,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(to):
     assert not (to / ".work").exists()
 
 
-def test_one_run_at_a_time(to):
+def test_one_run_at_a_time(to: Path) -> None:
     with workspace(to) as work:
         (work / "mine").mkdir()
         with pytest.raises(Busy, match="another run is at work"), workspace(to):
@@ -165,7 +171,7 @@ def test_one_run_at_a_time(to):
         pass
 
 
-def test_runs_that_wait_come_one_after_the_other(to):
+def test_runs_that_wait_come_one_after_the_other(to: Path) -> None:
     """Six processes add to a number in a file; without the lock some additions are lost."""
     to.mkdir()
     (to / "count").write_text("0")
@@ -184,7 +190,7 @@ def test_runs_that_wait_come_one_after_the_other(to):
     assert (to / "count").read_text() == "20"
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path):
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(UsageError, match="reports cannot be written to"),
@@ -199,7 +205,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path):
 EVIL = '<script>alert("x")</script>'
 
 
-def put(to: Path, label: str, *, report: str = "weekly", start: str = "", **parts) -> None:
+def put(to: Path, label: str, *, report: str = "weekly", start: str = "", **parts: Any) -> None:
     folder = to / report / label
     folder.mkdir(parents=True)
     numbers = {
@@ -216,12 +222,12 @@ def put(to: Path, label: str, *, report: str = "weekly", start: str = "", **part
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def page(to: Path):
+def page(to: Path) -> Any:
     write_index(to)
     return lxml.html.document_fromstring((to / "index.html").read_text(encoding="utf-8"))
 
 
-def test_the_latest_report_is_first_with_its_numbers_and_links(tmp_path):
+def test_the_latest_report_is_first_with_its_numbers_and_links(tmp_path: Path) -> None:
     put(tmp_path, "2026-W45")
     put(
         tmp_path,
@@ -253,13 +259,13 @@ def test_the_latest_report_is_first_with_its_numbers_and_links(tmp_path):
     assert len(found.xpath("//polyline")) == 1
 
 
-def test_weeks_and_months_of_one_report_stand_in_order_of_time(tmp_path):
+def test_weeks_and_months_of_one_report_stand_in_order_of_time(tmp_path: Path) -> None:
     put(tmp_path, "2026-W40", start="2026-09-28T00:00:00+00:00")
     put(tmp_path, "2026-11", start="2026-11-01T00:00:00+00:00")
     assert [issue.label for issue in published_of_index(tmp_path)] == ["2026-W40", "2026-11"]
 
 
-def test_failed_and_unfinished_reports_are_not_listed(tmp_path):
+def test_failed_and_unfinished_reports_are_not_listed(tmp_path: Path) -> None:
     put(tmp_path, "2026-W45")
     for hidden in ("2026-W46.failed", ".2026-W44.old"):
         put(tmp_path, hidden)
@@ -268,13 +274,13 @@ def test_failed_and_unfinished_reports_are_not_listed(tmp_path):
     assert [issue.label for issue in published_of_index(tmp_path)] == ["2026-W45"]
 
 
-def test_a_damaged_report_is_listed_with_words(tmp_path):
+def test_a_damaged_report_is_listed_with_words(tmp_path: Path) -> None:
     put(tmp_path, "2026-W45")
     (tmp_path / "weekly" / "2026-W45" / "numbers.json").write_text("{")
     assert "cannot be read" in page(tmp_path).text_content()
 
 
-def test_text_from_data_is_escaped_wherever_it_is_shown(tmp_path):
+def test_text_from_data_is_escaped_wherever_it_is_shown(tmp_path: Path) -> None:
     put(
         tmp_path,
         "2026-W46",
@@ -291,12 +297,12 @@ def test_text_from_data_is_escaped_wherever_it_is_shown(tmp_path):
     assert not re.search(r"https?:|//[a-z]", text)
 
 
-def test_a_warning_of_the_quality_gate_is_said(tmp_path):
+def test_a_warning_of_the_quality_gate_is_said(tmp_path: Path) -> None:
     put(tmp_path, "2026-W46", gate="warn")
     assert page(tmp_path).xpath("//p[@class='gate']")
 
 
-def test_the_page_is_not_touched_when_nothing_changed(tmp_path):
+def test_the_page_is_not_touched_when_nothing_changed(tmp_path: Path) -> None:
     write_index(tmp_path)
     assert not (tmp_path / "index.html").exists()
     put(tmp_path, "2026-W45")
@@ -310,7 +316,7 @@ def test_the_page_is_not_touched_when_nothing_changed(tmp_path):
 
 
 @given(st.lists(st.none() | st.floats(-1e12, 1e12), max_size=30))
-def test_a_sparkline_stays_in_its_box_and_keeps_its_gaps(values):
+def test_a_sparkline_stays_in_its_box_and_keeps_its_gaps(values: list[Any]) -> None:
     svg = sparkline(values, "Rate & <b>")
     known = [value for value in values if value is not None]
     if len(known) < 2:
@@ -329,12 +335,12 @@ def test_a_sparkline_stays_in_its_box_and_keeps_its_gaps(values):
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.2, 0.3], [5.0, 5.0, 4.0]])
-def test_a_higher_value_is_drawn_higher(values):
+def test_a_higher_value_is_drawn_higher(values: list[float]) -> None:
     drawn = lxml.html.fragment_fromstring(sparkline(values, "x"))
     heights = [float(p.split(",")[1]) for p in drawn.find("polyline").get("points").split()]
     order = sorted(range(3), key=lambda i: (values[i], i))
     assert [heights[i] for i in order] == sorted(heights, reverse=True)
 
 
-def test_no_report_no_page():
+def test_no_report_no_page() -> None:
     assert "<section>" not in index_page([])

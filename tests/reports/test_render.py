@@ -13,6 +13,7 @@ import subprocess
 import sys
 from decimal import Context, Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,12 +43,12 @@ ROOT = Path(__file__).parents[2]
 FILES = ("index.html", "numbers.json", "manifest.json")
 
 
-def source(root: Path):
+def source(root: Path) -> Any:
     definition = load_definition(root / "reports" / "definitions" / "tiny.toml")
     return open_source(definition, root=root, data=root / "data" / "log")
 
 
-def test_two_renders_are_equal_to_the_byte_and_tell_no_place(tmp_path):
+def test_two_renders_are_equal_to_the_byte_and_tell_no_place(tmp_path: Path) -> None:
     """The second one runs in another folder, as another project with the same content."""
     told = "import os; print(data, period_start, period_end, time_zone, window, report)"
     one = write_project(tmp_path / "one", told, EMIT)
@@ -86,7 +87,9 @@ def test_two_renders_are_equal_to_the_byte_and_tell_no_place(tmp_path):
     assert manifest["notebook"]["name"] == "tiny"
 
 
-def test_the_notebook_is_told_its_log_and_its_local_days(tmp_path, executed):
+def test_the_notebook_is_told_its_log_and_its_local_days(
+    tmp_path: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
     root = write_project(tmp_path)
     toml = root / "reports" / "definitions" / "tiny.toml"
     toml.write_text(toml.read_text().replace("[param", 'time_zone = "Asia/Tokyo"\n[param'))
@@ -104,7 +107,9 @@ def test_the_notebook_is_told_its_log_and_its_local_days(tmp_path, executed):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["r"]
 
 
-def test_only_parameters_that_the_notebook_has_are_told(tmp_path, executed):
+def test_only_parameters_that_the_notebook_has_are_told(
+    tmp_path: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
     root = write_project(tmp_path, parameters="")
     few = 'data: str = ""\nperiod_start: str = ""\nperiod_end: str = ""'
     write_notebook(root / "notebooks", EMIT, parameters=few)
@@ -112,7 +117,9 @@ def test_only_parameters_that_the_notebook_has_are_told(tmp_path, executed):
     assert sorted(executed[1][0]) == ["data", "period_end", "period_start"]
 
 
-def test_a_failed_gate_and_an_immature_period_are_said_at_the_top(tmp_path, executed):
+def test_a_failed_gate_and_an_immature_period_are_said_at_the_top(
+    tmp_path: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
     root = write_project(tmp_path)
     executed[0]["gate"] = "fail"
     made = render(source(root), parse_period("2026-W36", "week"), tmp_path / "out" / "r")
@@ -125,7 +132,9 @@ def test_a_failed_gate_and_an_immature_period_are_said_at_the_top(tmp_path, exec
     assert numbers["warnings"] == list(made.warnings)
 
 
-def test_the_title_is_escaped(tmp_path, executed):
+def test_the_title_is_escaped(
+    tmp_path: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
     root = write_project(tmp_path)
     toml = root / "reports" / "definitions" / "tiny.toml"
     toml.write_text(toml.read_text().replace('"Tiny"', "'<script>alert(1)</script>'"))
@@ -135,7 +144,11 @@ def test_the_title_is_escaped(tmp_path, executed):
     assert "&lt;script&gt;alert" in page
 
 
-def test_a_log_that_changes_meanwhile_is_no_source(tmp_path, executed, monkeypatch):
+def test_a_log_that_changes_meanwhile_is_no_source(
+    tmp_path: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     root = write_project(tmp_path)
     opened = source(root)
     write_log(root / "data" / "log", event="other")
@@ -143,7 +156,7 @@ def test_a_log_that_changes_meanwhile_is_no_source(tmp_path, executed, monkeypat
         render(opened, parse_period("2026-W32", "week"), tmp_path / "out" / "r")
 
 
-def test_the_follow_up_is_the_definitions_window_or_the_notebooks(tmp_path):
+def test_the_follow_up_is_the_definitions_window_or_the_notebooks(tmp_path: Path) -> None:
     root = write_project(tmp_path, parameters='window = "3d"')
     assert source(root).window_us == 3 * 86_400_000_000
     toml = root / "reports" / "definitions" / "tiny.toml"
@@ -154,7 +167,7 @@ def test_the_follow_up_is_the_definitions_window_or_the_notebooks(tmp_path):
     assert source(root).window_us == 0
 
 
-def test_what_cannot_be_rendered_is_said_before_anything_runs(tmp_path):
+def test_what_cannot_be_rendered_is_said_before_anything_runs(tmp_path: Path) -> None:
     root = write_project(tmp_path, parameters="windw = 3")
     with pytest.raises(
         UsageError, match=r"tiny: 'windw' is not a parameter.*Did you mean 'window'"
@@ -171,7 +184,7 @@ def test_what_cannot_be_rendered_is_said_before_anything_runs(tmp_path):
         source(root)
 
 
-def test_the_commit_is_that_of_the_project(tmp_path):
+def test_the_commit_is_that_of_the_project(tmp_path: Path) -> None:
     assert code_version(tmp_path)["commit"] is None
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@x.example"]
     if shutil.which("git") is None:
@@ -190,7 +203,7 @@ def test_the_commit_is_that_of_the_project(tmp_path):
     assert code_version(tmp_path / "inner")["commit"] is None
 
 
-def test_a_notebook_is_known_by_what_it_runs_and_not_by_its_outputs(tmp_path):
+def test_a_notebook_is_known_by_what_it_runs_and_not_by_its_outputs(tmp_path: Path) -> None:
     path = write_notebook(tmp_path, "1")
     before = notebook_checksum(path)
     content = json.loads(path.read_text())
@@ -206,7 +219,7 @@ def test_a_notebook_is_known_by_what_it_runs_and_not_by_its_outputs(tmp_path):
 
 
 @pytest.fixture
-def shown(monkeypatch):
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     bundles = []
     monkeypatch.setattr("IPython.display.display", lambda data, **how: bundles.append((data, how)))
     return bundles
@@ -216,7 +229,7 @@ class Log:
     fingerprint = "ab" * 16
 
 
-def test_numbers_travel_as_one_bundle_that_no_browser_shows(shown):
+def test_numbers_travel_as_one_bundle_that_no_browser_shows(shown: list[Any]) -> None:
     emit(headline="Up.", numbers={"rate": {"value": 0.5, "n": 4}}, warnings=["few"], log=Log())
     ((data, how),) = shown
     assert list(data) == [MIME_TYPE]
@@ -236,7 +249,7 @@ def test_numbers_travel_as_one_bundle_that_no_browser_shows(shown):
 @given(st.floats())
 @example(sys.float_info.max)
 @example(-0.0)
-def test_floats_keep_ten_significant_digits_and_undefined_is_null(value):
+def test_floats_keep_ten_significant_digits_and_undefined_is_null(value: float) -> None:
     rounded = number(value, "x")["value"]
     if not math.isfinite(value):
         assert rounded is None
@@ -248,11 +261,11 @@ def test_floats_keep_ten_significant_digits_and_undefined_is_null(value):
 
 
 @pytest.mark.parametrize("value", [None, np.nan, pd.NA, pd.NaT, np.float64("inf"), -math.inf])
-def test_undefined_is_null(value):
+def test_undefined_is_null(value: Any) -> None:
     assert number(value, "x") == {"value": None}
 
 
-def test_numpy_and_pandas_numbers_become_plain():
+def test_numpy_and_pandas_numbers_become_plain() -> None:
     row = pd.Series({"value": 1 / 3, "n": 7.0})
     cells = number({"value": row["value"], "n": np.int32(7), "ok": np.bool_(True)}, "x")
     assert cells == {"value": 0.3333333333, "n": 7, "ok": True}
@@ -270,18 +283,20 @@ def test_numpy_and_pandas_numbers_become_plain():
         ({"headline": "x", "numbers": {}, "warnings": [3]}, "warnings = 3 must be text"),
     ],
 )
-def test_what_cannot_be_reported_is_refused(shown, arguments, message):
+def test_what_cannot_be_reported_is_refused(
+    shown: list[Any], arguments: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         emit(**arguments)
     assert not shown
 
 
-def test_text_that_no_file_can_hold_is_mended(shown):
+def test_text_that_no_file_can_hold_is_mended(shown: list[Any]) -> None:
     emit(headline="broken \ud800", numbers={})
     shown[0][0][MIME_TYPE]["headline"].encode("utf-8")
 
 
-def test_nothing_emitted_or_twice_is_an_error():
+def test_nothing_emitted_or_twice_is_an_error() -> None:
     output = {"output_type": "display_data", "data": {MIME_TYPE: {}}, "metadata": {}}
     with pytest.raises(ReportError, match="emitted no numbers"):
         collect({"cells": [{"cell_type": "markdown"}]}, "n")

@@ -28,16 +28,18 @@ WEEKS = ["2026-W32", "2026-W33", "2026-W34", "2026-W35"]
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return write_project(tmp_path)
 
 
-def due(root: Path, **options) -> list[tuple[str, str, bool]]:
+def due(root: Path, **options: Any) -> list[tuple[str, str, bool]]:
     return [(o.report, o.period, o.good) for o in report_due(root=root, **options)]
 
 
-def test_what_is_due_is_rendered_once_and_in_order(root, executed):
+def test_what_is_due_is_rendered_once_and_in_order(
+    root: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
     assert due(root) == [("tiny", week, True) for week in WEEKS]
     assert [told["period_start"] for told in executed[1]] == [
         "2026-08-03",
@@ -52,14 +54,18 @@ def test_what_is_due_is_rendered_once_and_in_order(root, executed):
     assert not (root / "reports" / ".work").exists()
 
 
-def test_a_missing_report_and_a_newly_complete_one_are_rendered(root, executed):
+def test_a_missing_report_and_a_newly_complete_one_are_rendered(
+    root: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
     due(root)
     shutil.rmtree(root / "reports" / "tiny" / "2026-W33")
     write_log(root / "data" / "log", covers_until="2026-09-14")
     assert due(root) == [("tiny", "2026-W33", True), ("tiny", "2026-W36", True)]
 
 
-def test_one_failing_definition_does_not_stop_the_others(root, executed):
+def test_one_failing_definition_does_not_stop_the_others(
+    root: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
     definitions = root / "reports" / "definitions"
     tiny = (definitions / "tiny.toml").read_text()
     (definitions / "a-broken.toml").write_text("notebook = ")
@@ -76,12 +82,16 @@ def test_one_failing_definition_does_not_stop_the_others(root, executed):
     assert run(["report", "--due"]) == 1
 
 
-def test_a_period_that_fails_does_not_stop_the_next(root, executed, monkeypatch):
+def test_a_period_that_fails_does_not_stop_the_next(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from analysis.reports import render as rendering
 
     works = rendering.execute
 
-    def execute(path, parameters, **options):
+    def execute(path: Path, parameters: dict[str, Any], **options: Any) -> Any:
         if parameters["period_start"] == "2026-08-10":
             raise ReportError("tiny: code cell 2 failed.")
         return works(path, parameters, **options)
@@ -93,13 +103,19 @@ def test_a_period_that_fails_does_not_stop_the_next(root, executed, monkeypatch)
     assert due(root) == [("tiny", "2026-W33", True)]
 
 
-def test_only_the_report_that_is_named(root, executed):
+def test_only_the_report_that_is_named(
+    root: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
     definitions = root / "reports" / "definitions"
     shutil.copy(definitions / "tiny.toml", definitions / "other.toml")
     assert {report for report, _, _ in due(root, name="other")} == {"other"}
 
 
-def test_a_failed_quality_gate_leaves_the_last_good_report(root, executed, monkeypatch):
+def test_a_failed_quality_gate_leaves_the_last_good_report(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     emitted, told = executed
     reports = root / "reports" / "tiny"
     monkeypatch.setattr(
@@ -128,7 +144,11 @@ def test_a_failed_quality_gate_leaves_the_last_good_report(root, executed, monke
     assert sorted(path.name for path in reports.iterdir()) == WEEKS
 
 
-def test_a_failed_gate_is_tried_again_when_the_definition_changes(root, executed, monkeypatch):
+def test_a_failed_gate_is_tried_again_when_the_definition_changes(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     emitted, told = executed
     monkeypatch.setattr(
         "analysis.reports.render.code_version", lambda root: {"version": "1", "commit": "a"}
@@ -142,11 +162,15 @@ def test_a_failed_gate_is_tried_again_when_the_definition_changes(root, executed
     assert len(told) == before + 4
 
 
-def test_a_failed_render_leaves_the_last_good_report_and_nothing_else(root, executed, monkeypatch):
+def test_a_failed_render_leaves_the_last_good_report_and_nothing_else(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     report_period("tiny", "2026-W32", root=root)
     before = {path: path.stat().st_mtime_ns for path in (root / "reports").rglob("*")}
 
-    def execute(path, parameters, **options):
+    def execute(path: Path, parameters: dict[str, Any], **options: Any) -> None:
         raise ReportError("tiny: code cell 2 failed.")
 
     monkeypatch.setattr("analysis.reports.render.execute", execute)
@@ -155,7 +179,11 @@ def test_a_failed_render_leaves_the_last_good_report_and_nothing_else(root, exec
     assert {p: p.stat().st_mtime_ns for p in (root / "reports").rglob("*")} == before
 
 
-def test_a_second_run_while_one_is_at_work_says_so_and_is_no_failure(root, executed, capsys):
+def test_a_second_run_while_one_is_at_work_says_so_and_is_no_failure(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with workspace(root / "reports"):
         with pytest.raises(Busy):
             report_due(root=root)
@@ -164,7 +192,9 @@ def test_a_second_run_while_one_is_at_work_says_so_and_is_no_failure(root, execu
     assert not executed[1]
 
 
-def test_other_data_and_another_place(root, executed, tmp_path):
+def test_other_data_and_another_place(
+    root: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]], tmp_path: Path
+) -> None:
     write_log(tmp_path / "other", event="other", covers_until="2026-08-17")
     to = tmp_path / "x" / "y"
     made = report_due(root=root, data=tmp_path / "other", to=to)
@@ -172,7 +202,12 @@ def test_other_data_and_another_place(root, executed, tmp_path):
     assert sorted(path.name for path in (root / "reports").iterdir()) == ["definitions"]
 
 
-def test_a_definition_may_be_named_by_its_file(root, executed, tmp_path, monkeypatch):
+def test_a_definition_may_be_named_by_its_file(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -184,7 +219,7 @@ def test_a_definition_may_be_named_by_its_file(root, executed, tmp_path, monkeyp
     assert made.page == root / "reports" / "mine" / "2026-W32" / "index.html"
 
 
-def test_the_project_is_found_from_inside_it(root, tmp_path):
+def test_the_project_is_found_from_inside_it(root: Path, tmp_path: Path) -> None:
     (root / "notebooks" / "deep").mkdir()
     assert project_root(root / "notebooks" / "deep") == root
     inner = root / "notebooks" / "deep" / "inner"
@@ -193,7 +228,9 @@ def test_the_project_is_found_from_inside_it(root, tmp_path):
     assert project_root(inner / "data") == inner
 
 
-def test_a_project_without_definitions_says_that_there_are_none(tmp_path, monkeypatch, capsys):
+def test_a_project_without_definitions_says_that_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "workbook.toml").touch()
     monkeypatch.chdir(tmp_path)
     assert run(["report", "tiny", "--period", "2026-W32"]) == 2
@@ -201,7 +238,7 @@ def test_a_project_without_definitions_says_that_there_are_none(tmp_path, monkey
     assert run(["report", "--due"]) == 0
 
 
-def test_no_project_is_found_where_the_package_is(tmp_path):
+def test_no_project_is_found_where_the_package_is(tmp_path: Path) -> None:
     """Neither in its checkout nor in the site-packages of an environment."""
     with pytest.raises(UsageError, match=r"no project here or above: no file workbook\.toml, and"):
         project_root(Path(tmp_path.anchor))
@@ -210,7 +247,11 @@ def test_no_project_is_found_where_the_package_is(tmp_path):
 # ── the command ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_command_prints_the_page_the_headline_and_the_caveats(root, executed, capsys):
+def test_the_command_prints_the_page_the_headline_and_the_caveats(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     executed[0]["headline"] = "Up \x1b[31m 3 %"
     assert run(["report", "tiny", "--period", "2026-W36"]) == 0
     printed = capsys.readouterr()
@@ -221,7 +262,11 @@ def test_the_command_prints_the_page_the_headline_and_the_caveats(root, executed
     assert "2026-W36 is not final" in notes[1]
 
 
-def test_the_command_prints_json_for_programs(root, executed, capsys):
+def test_the_command_prints_json_for_programs(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run(["report", "tiny", "--period", "2026-W32", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "report": "tiny",
@@ -239,14 +284,22 @@ def test_the_command_prints_json_for_programs(root, executed, capsys):
     assert json.loads(capsys.readouterr().out) == {"reports": []}
 
 
-def test_the_command_says_when_nothing_is_due(root, executed, capsys):
+def test_the_command_says_when_nothing_is_due(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run(["report", "--due"]) == 0
     capsys.readouterr()
     assert run(["report", "--due"]) == 0
     assert capsys.readouterr().out.startswith("Nothing is due")
 
 
-def test_the_command_fails_when_the_quality_gate_does(root, executed, capsys):
+def test_the_command_fails_when_the_quality_gate_does(
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     executed[0]["gate"] = "fail"
     for arguments in (["tiny", "--period", "2026-W32"], ["--due"]):
         assert run(["report", *arguments]) == 1
@@ -270,8 +323,13 @@ def test_the_command_fails_when_the_quality_gate_does(root, executed, capsys):
     ],
 )
 def test_wrong_usage_is_one_line_and_publishes_nothing(
-    root, executed, capsys, arguments, code, message
-):
+    root: Path,
+    executed: tuple[dict[str, Any], list[dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+    arguments: Any,
+    code: int,
+    message: str,
+) -> None:
     assert run(["report", *arguments]) == code
     printed = capsys.readouterr()
     assert message in printed.err
@@ -283,7 +341,9 @@ def test_wrong_usage_is_one_line_and_publishes_nothing(
 # ── with a kernel ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_run_killed_while_it_renders_leaves_the_last_good_report(root, executed):
+def test_a_run_killed_while_it_renders_leaves_the_last_good_report(
+    root: Path, executed: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
     """SIGKILL in the middle of a cell of a real run; the next run cleans up and renders."""
     place = report_period("tiny", "2026-W32", root=root).page.parent
     before = {path: path.read_bytes() for path in place.iterdir()}
@@ -326,7 +386,7 @@ def without_network() -> list[str] | None:
     return None
 
 
-def test_a_run_needs_no_network_not_even_this_machines():
+def test_a_run_needs_no_network_not_even_this_machines() -> None:
     """In a network namespace whose every interface is down, the loopback too."""
     cut_off = without_network()
     if cut_off is None:
@@ -345,7 +405,7 @@ def test_a_run_needs_no_network_not_even_this_machines():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_installed_package_makes_reports_of_a_project_elsewhere(tmp_path):
+def test_an_installed_package_makes_reports_of_a_project_elsewhere(tmp_path: Path) -> None:
     """The wheel, unpacked, beside a project that is not inside of this repository."""
     pytest.importorskip("hatchling")
     wheel = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import lxml.html
 import pandas as pd
@@ -55,7 +56,7 @@ def catalog() -> str:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     root = tmp_path_factory.mktemp("shop")
     (root / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "90_weekly_report.ipynb", root / "notebooks")
@@ -70,7 +71,7 @@ def made(tmp_path_factory):
     return report_period("evil", "2026-W46", root=root)
 
 
-def test_the_numbers_are_those_of_a_count_by_hand(made):
+def test_the_numbers_are_those_of_a_count_by_hand(made: Any) -> None:
     numbers = json.loads((made.page.parent / "numbers.json").read_text(encoding="utf-8"))["numbers"]
     frame = visits()
     inside = frame["time"].between("2026-11-09", "2026-11-15 23:59:59")
@@ -83,7 +84,7 @@ def test_the_numbers_are_those_of_a_count_by_hand(made):
     assert made.gate in ("pass", "warn")
 
 
-def test_no_name_from_the_data_gets_into_the_page(made):
+def test_no_name_from_the_data_gets_into_the_page(made: Any) -> None:
     for page in (made.page, made.page.parents[2] / "index.html"):
         text = page.read_text(encoding="utf-8")
         for evil in (SCRIPT, "<script>alert", IMAGE, LINK, "<svg onload"):
@@ -99,7 +100,7 @@ def test_no_name_from_the_data_gets_into_the_page(made):
     assert "&lt;script&gt;alert" in made.page.read_text(encoding="utf-8")
 
 
-def test_the_files_tell_no_place(made):
+def test_the_files_tell_no_place(made: Any) -> None:
     for file in ("index.html", "numbers.json", "manifest.json"):
         text = (made.page.parent / file).read_text(encoding="utf-8")
         assert str(made.page.parents[3]) not in text
@@ -116,14 +117,14 @@ FLAGS = (
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-def test_a_browser_draws_every_chart_and_runs_nothing_else(made):
+def test_a_browser_draws_every_chart_and_runs_nothing_else(made: Any) -> None:
     from playwright.sync_api import sync_playwright
 
     heard: list[str] = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
         page = browser.new_page(viewport={"width": 1100, "height": 900})
-        page.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))  # type: ignore[func-returns-value]
         page.on("console", lambda message: heard.append(message.text))
         page.on("pageerror", lambda error: heard.append(str(error)))
         page.on("request", lambda request: heard.append(request.url))
@@ -141,8 +142,8 @@ def test_a_browser_draws_every_chart_and_runs_nothing_else(made):
 
 
 def test_the_period_after_the_log_fails_its_gate_and_leaves_nothing_good(
-    made, tmp_path, monkeypatch, capsys
-):
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What the notebook's own quality gate says reaches the exit code."""
     monkeypatch.chdir(made.page.parents[3])
     code = run(["report", "evil", "--period", "2026-W50", "--to", os.fspath(tmp_path)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +34,7 @@ rows = st.lists(
 )
 
 
-def log_of(found: list[tuple[str, int, str, str | None]], shards: int = 1) -> EventLog:
+def log_of(found: Any, shards: int = 1) -> EventLog:
     always = [("z", 1, name, "no") for name in ("visit", "cart", "purchase")]
     frame = pd.DataFrame([*found, *always], columns=["user", "day", "event", "mail"])
     frame["time"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame.pop("day"), unit="D")
@@ -42,7 +44,7 @@ def log_of(found: list[tuple[str, int, str, str | None]], shards: int = 1) -> Ev
 
 @settings(max_examples=80)
 @given(rows, st.sampled_from([1, 4]), st.sampled_from([0.0, 0.5]))
-def test_people_and_rates_are_those_of_pandas(found, shards, holdout):
+def test_people_and_rates_are_those_of_pandas(found: Any, shards: int, holdout: float) -> None:
     log = log_of(found, shards)
     frame = log.to_frame()
     at = pd.Timestamp(AT, tz="UTC")
@@ -60,7 +62,7 @@ def test_people_and_rates_are_those_of_pandas(found, shards, holdout):
         assert row.users == len(own)
         assert row.k == mine.loc[mine["time"] >= at, "user"].nunique()
         assert row.k_before == mine.loc[mine["time"] < at, "user"].nunique()
-        low, high = wilson(row.k, row.users)
+        low, high = wilson(row.k, row.users)  # type: ignore[arg-type]
         assert (row.low, row.high) == pytest.approx((float(low), float(high)), nan_ok=True)
     left = len(carts - wanted)
     assert any(f"{left} people left out" in warning for warning in result.warnings) == bool(left)
@@ -71,7 +73,7 @@ def many(users: int = 4_000) -> EventLog:
     return EventLog.from_frame(frame.assign(time=pd.Timestamp("2026-01-05")), shards=4)
 
 
-def test_the_split_is_by_person_and_grows_with_the_share():
+def test_the_split_is_by_person_and_grows_with_the_share() -> None:
     log = many()
     everybody = segment(log, did("purchase"))
     half = EventLog.from_frame(log.to_frame().iloc[::2], shards=1)
@@ -90,7 +92,7 @@ def test_the_split_is_by_person_and_grows_with_the_share():
     assert stats.binomtest(both, 4_000, 0.09).pvalue > 1e-4
 
 
-def test_the_hash_does_not_follow_anything_people_do():
+def test_the_hash_does_not_follow_anything_people_do() -> None:
     """Pinned: a changed hash would put people of a running campaign into other parts."""
     log = many(12)
     found = audience(log, segment(log, did("purchase")), holdout=0.5, seed=7).people
@@ -99,7 +101,7 @@ def test_the_hash_does_not_follow_anything_people_do():
 
 
 @pytest.mark.parametrize("name", ["people.csv", "people.parquet"])
-def test_files_hold_the_people_and_their_group(tmp_path, name):
+def test_files_hold_the_people_and_their_group(tmp_path: Path, name: str) -> None:
     log = many(50)
     found = audience(log, segment(log, did("purchase")), path=tmp_path / name, holdout=0.2)
     read = pd.read_csv if name.endswith("csv") else pd.read_parquet
@@ -114,7 +116,7 @@ FORMULAS = ["=1+1", "+49170", "-5", "@SUM(A1)", "  =1", "\t=1", "\rcr", "=cmd|' 
 PLAIN = ["plain", 'quo"te', "com,ma", "new\nline", "re\rturn", "007", "1e5", "a=b", "ünï", "'own"]
 
 
-def test_a_csv_file_holds_no_formula_and_every_other_id_as_it_is(tmp_path):
+def test_a_csv_file_holds_no_formula_and_every_other_id_as_it_is(tmp_path: Path) -> None:
     frame = pd.DataFrame({"user": [*FORMULAS, *PLAIN], "event": "purchase"})
     log = EventLog.from_frame(frame.assign(time=pd.Timestamp("2026-01-05")))
     people = segment(log, did("purchase"))
@@ -133,7 +135,7 @@ def test_a_csv_file_holds_no_formula_and_every_other_id_as_it_is(tmp_path):
     assert not any("formula" in warning for warning in whole.warnings)
 
 
-def test_what_is_not_known_is_said():
+def test_what_is_not_known_is_said() -> None:
     log = log_of([("a", 2, "cart", "yes"), ("a", 12, "purchase", None)])
     now = audience(log, segment(log, did("cart")))
     assert now.table[["k", "rate", "low", "high"]].isna().all(axis=None)
@@ -150,7 +152,7 @@ def test_what_is_not_known_is_said():
     assert nobody.sentence() == "Nobody is in this audience."
 
 
-def test_rates_of_few_people_are_hidden_in_both_parts():
+def test_rates_of_few_people_are_hidden_in_both_parts() -> None:
     found = [(f"u{i}", 2, "cart", None) for i in range(60)]
     found += [(f"u{i}", 12, "purchase", None) for i in range(9)]
     log = log_of(found)
@@ -168,7 +170,7 @@ def test_rates_of_few_people_are_hidden_in_both_parts():
     assert "Audience, since then" not in hidden.figure().layout.meta["alt"]
 
 
-def test_a_no_that_came_later_is_a_no():
+def test_a_no_that_came_later_is_a_no() -> None:
     log = log_of([("a", 2, "cart", "yes"), ("a", 15, "visit", "no"), ("b", 2, "cart", "yes")])
     found = audience(log, segment(log, did("cart"), at=AT), consent="mail")
     assert found.people["user"].tolist() == ["b"]
@@ -176,7 +178,7 @@ def test_a_no_that_came_later_is_a_no():
     assert not len(strict.people)
 
 
-def test_consent_as_a_number():
+def test_consent_as_a_number() -> None:
     frame = log_of([("a", 2, "cart", None), ("b", 2, "cart", None)]).to_frame()
     frame["mail"] = np.where(frame["user"] == "a", 1.0, 0.0)
     log = EventLog.from_frame(frame)
@@ -198,13 +200,13 @@ def test_consent_as_a_number():
         ({"path": "/nowhere/at/all.csv"}, "there is no folder"),
     ],
 )
-def test_wrong_use(arguments, message):
+def test_wrong_use(arguments: dict[str, Any], message: str) -> None:
     log = log_of([])
     with pytest.raises(UsageError, match=message):
         audience(log, segment(log, did("cart")), **arguments)
 
 
-def test_a_place_that_cannot_be_written(tmp_path):
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     log = log_of([])
     (tmp_path / "taken.csv").mkdir()
     with pytest.raises(DataError, match="cannot write"):

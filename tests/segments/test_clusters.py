@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,7 +34,7 @@ def planted() -> tuple[EventLog, np.ndarray]:
     return log_of(centers[kinds]), kinds
 
 
-def test_planted_groups_are_found_again_and_named():
+def test_planted_groups_are_found_again_and_named() -> None:
     log, kinds = planted()
     found = behavioral_clusters(log, draws=5)
     assert found.parameters["clusters"] == 3
@@ -58,14 +60,14 @@ def test_planted_groups_are_found_again_and_named():
     assert not any("come out differently" in warning for warning in found.warnings)
 
 
-def test_noise_is_not_called_stable():
+def test_noise_is_not_called_stable() -> None:
     log = log_of(np.full((250, 4), 2.0), seed=3)
     found = behavioral_clusters(log, clusters=4, draws=8)
     assert found.stability < 0.7
     assert any("come out differently" in warning for warning in found.warnings)
 
 
-def test_the_same_seed_gives_the_same_whatever_the_shards():
+def test_the_same_seed_gives_the_same_whatever_the_shards() -> None:
     log, _ = planted()
     other = EventLog.from_frame(log.to_frame(), session="session", shards=1,
                                 covers_until="2026-02-01")  # fmt: skip
@@ -74,7 +76,7 @@ def test_the_same_seed_gives_the_same_whatever_the_shards():
     pd.testing.assert_frame_equal(one.users, two.users)
 
 
-def test_points_are_rates_per_session_before_the_instant():
+def test_points_are_rates_per_session_before_the_instant() -> None:
     log, _ = planted()
     at = pd.Timestamp("2026-01-02 12:00", tz="UTC")
     found = points(log, EVENTS, int(at.value // 1000), 3)
@@ -102,25 +104,25 @@ def test_points_are_rates_per_session_before_the_instant():
         ({"events": ["reed"]}, "Did you mean 'read'"),
     ],
 )
-def test_wrong_use(arguments, message):
+def test_wrong_use(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         behavioral_clusters(log_of(np.full((2, 4), 2.0)), **arguments)
 
 
-def test_too_few_people():
+def test_too_few_people() -> None:
     with pytest.raises(DataError, match="not enough data: 20 people"):
         behavioral_clusters(log_of(np.full((20, 4), 3.0)), clusters=3)
 
 
 @pytest.mark.filterwarnings("error")
-def test_nobody_to_place():
+def test_nobody_to_place() -> None:
     log = log_of(np.full((3, 4), 2.0))
     for nobody in (log, EventLog.from_frame(log.to_frame().iloc[:0])):
         with pytest.raises(DataError, match="not enough data: 0 people have 99 events or more"):
             behavioral_clusters(nobody, min_events=99)
 
 
-def test_clusters_of_few_people_are_hidden():
+def test_clusters_of_few_people_are_hidden() -> None:
     log, _ = planted()
     found = behavioral_clusters(log, clusters=3, draws=2, min_cell=80)
     small = found.table[found.table["k"].isna()]

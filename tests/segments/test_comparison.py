@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,7 +33,7 @@ rows = st.lists(
 )
 
 
-def log_of(found, shards=1) -> EventLog:
+def log_of(found: Any, shards: int = 1) -> EventLog:
     always = [("z", 1, name, "m") for name in EVENTS]
     frame = pd.DataFrame([*found, *always], columns=["user", "day", "event", "device"])
     frame["time"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame.pop("day"), unit="D")
@@ -41,7 +43,7 @@ def log_of(found, shards=1) -> EventLog:
 
 @settings(max_examples=60)
 @given(rows, st.sampled_from([1, 4]), st.booleans())
-def test_counts_are_those_of_pandas(found, shards, look_back):
+def test_counts_are_those_of_pandas(found: Any, shards: int, look_back: bool) -> None:
     log = log_of(found, shards)
     frame = log.to_frame()
     past = frame[frame["time"] < AT]
@@ -75,7 +77,7 @@ def test_counts_are_those_of_pandas(found, shards, look_back):
         assert any("by construction" in w for w in result.warnings) == look_back
 
 
-def test_funnel_steps_are_those_of_each_groups_own_funnel():
+def test_funnel_steps_are_those_of_each_groups_own_funnel() -> None:
     log = simulate(users=3_000).log
     steps = ["view_item", "add_to_cart", "purchase"]
     watched = segment(log, did("video_start"), at="2026-10-01", name="Watched")
@@ -89,7 +91,7 @@ def test_funnel_steps_are_those_of_each_groups_own_funnel():
             assert found.loc[name, f"n_{group}"] == table.loc[name, "n_previous"]
 
 
-def test_nothing_is_compared_with_what_a_rule_has_seen():
+def test_nothing_is_compared_with_what_a_rule_has_seen() -> None:
     log = log_of([("a", 2, "cart", "m"), ("b", 12, "cart", "d")])
     early, late = segment(log, did("cart"), at="2026-01-05"), segment(log, did("visit"))
     with pytest.raises(UsageError, match=r"since starts at 2026-01-04.*look into its future"):
@@ -104,7 +106,7 @@ def test_nothing_is_compared_with_what_a_rule_has_seen():
     assert (result.start, result.end) == (AT, pd.Timestamp("2026-01-20", tz="UTC"))
 
 
-def test_a_group_against_itself_has_nobody_to_compare():
+def test_a_group_against_itself_has_nobody_to_compare() -> None:
     log = log_of([(f"u{i}", 2, "cart", "m") for i in range(20)])
     one = segment(log, did("cart"), at=AT, name="Carts")
     result = compare_segments(log, one, one)
@@ -113,7 +115,7 @@ def test_a_group_against_itself_has_nobody_to_compare():
     assert result.figure().layout.meta["alt"] == "There is nothing to compare."
 
 
-def test_groups_drawn_by_lot_differ_in_nothing():
+def test_groups_drawn_by_lot_differ_in_nothing() -> None:
     log = simulate(users=4_000).log
     lot = np.random.default_rng(3).random(log.users) < 0.5
     result = compare_segments(log, picked(log, lot, at="2026-09-20", name="lot"))
@@ -121,7 +123,7 @@ def test_groups_drawn_by_lot_differ_in_nothing():
     assert "do not differ clearly in any of" in result.sentence()
 
 
-def test_a_planted_difference_is_found_and_said():
+def test_a_planted_difference_is_found_and_said() -> None:
     rng = np.random.default_rng(4)
     found = [(f"u{i}", 2, "cart" if i % 2 else "visit", "m" if i % 2 else "d") for i in range(600)]
     found += [
@@ -141,7 +143,7 @@ def test_a_planted_difference_is_found_and_said():
     assert any("not drawn by lot" in warning for warning in result.warnings)
 
 
-def test_the_readable_table_says_funnel_steps_times_and_effect_sizes():
+def test_the_readable_table_says_funnel_steps_times_and_effect_sizes() -> None:
     log = simulate(users=3_000).log
     watched = segment(log, did("video_start"), at="2026-10-01", name="Watched")
     result = compare_segments(log, watched, steps=["view_item", "add_to_cart", "purchase"])
@@ -165,7 +167,7 @@ def test_the_readable_table_says_funnel_steps_times_and_effect_sizes():
         result.readable("events")
 
 
-def test_what_a_rule_looks_at_differs_by_construction():
+def test_what_a_rule_looks_at_differs_by_construction() -> None:
     log = log_of([(f"u{i}", 2, "cart", "md"[i % 2]) for i in range(40)])
     result = compare_segments(log, segment(log, is_in("device", "m"), at=AT))
     assert any("look at 'device'" in warning for warning in result.warnings)
@@ -173,7 +175,7 @@ def test_what_a_rule_looks_at_differs_by_construction():
     assert not any("construction" in warning for warning in plain.warnings)
 
 
-def test_few_people_are_hidden():
+def test_few_people_are_hidden() -> None:
     found = [(f"u{i}", 2, "cart", "m") for i in range(40)] + [("u1", 12, "buy", None)]
     found += [(f"v{i}", 2, "visit", "d") for i in range(40)]
     log = log_of(found)
@@ -195,7 +197,7 @@ def test_few_people_are_hidden():
         ({"since": "soon"}, "not a time"),
     ],
 )
-def test_wrong_use(arguments, message):
+def test_wrong_use(arguments: dict[str, Any], message: str) -> None:
     log = log_of([("a", 2, "cart", "m"), ("b", 2, "visit", "m")])
     with pytest.raises(UsageError, match=message):
         compare_segments(log, segment(log, did("cart"), at=AT), **arguments)

@@ -27,7 +27,7 @@ def clusters() -> pd.DataFrame:
     )
 
 
-def test_clusters_say_their_numbers_and_escape_names():
+def test_clusters_say_their_numbers_and_escape_names() -> None:
     figure = cluster_bars(clusters(), title="Kinds")
     alt = figure.layout.meta["alt"]
     assert "88.2% (30 of 34)" in alt
@@ -38,7 +38,7 @@ def test_clusters_say_their_numbers_and_escape_names():
     assert "no clusters" in cluster_bars(clusters().iloc[:0]).layout.meta["alt"]
 
 
-def test_audiences_leave_out_what_is_not_known():
+def test_audiences_leave_out_what_is_not_known() -> None:
     table = pd.DataFrame(
         {
             "group": ["all", "holdout"],
@@ -59,7 +59,7 @@ def test_audiences_leave_out_what_is_not_known():
     assert "95% interval 4.0% to 23.0%" in figure.data[0].hovertext[0]
 
 
-def test_an_audience_of_hidden_rates_says_so():
+def test_an_audience_of_hidden_rates_says_so() -> None:
     row = {"group": ["all"], "users": [3], "k": [np.nan], "k_before": [np.nan]}
     names = [f"{n}{e}" for n in ("rate", "low", "high") for e in ("", "_before")]
     figure = audience_rates(pd.DataFrame(row | {name: [np.nan] for name in names}))
@@ -88,7 +88,7 @@ def differences() -> pd.DataFrame:
     )
 
 
-def test_differences_are_shares_only_and_escaped():
+def test_differences_are_shares_only_and_escaped() -> None:
     figure = share_differences(differences(), names=(EVIL, "others"))
     alt = figure.layout.meta["alt"]
     assert "80.0% (56 of 70) against 60.0% (48 of 80), +20.0 points" in alt
@@ -101,7 +101,7 @@ def test_differences_are_shares_only_and_escaped():
     assert none.layout.meta["alt"] == "There is nothing to compare."
 
 
-def test_upset_draws_every_combination_and_escapes_names():
+def test_upset_draws_every_combination_and_escapes_names() -> None:
     table = pd.DataFrame(
         {
             "set_1": [True, True, False],
@@ -128,7 +128,7 @@ def test_upset_draws_every_combination_and_escapes_names():
     assert "Nobody" in upset(table.iloc[:0], ("a", "b")).layout.meta["alt"]
 
 
-def test_scores_of_different_number_have_places_of_their_own():
+def test_scores_of_different_number_have_places_of_their_own() -> None:
     table = pd.DataFrame(
         {
             "measure": ["recency", "recency", "frequency"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,13 +20,15 @@ times = st.lists(st.integers(-3, 6), max_size=12).map(sorted)
 
 
 @given(times, st.integers(-4, 8))
-def test_the_first_row_at_an_instant_is_that_of_numpy(found, instant):
+def test_the_first_row_at_an_instant_is_that_of_numpy(found: Any, instant: int) -> None:
     time = np.array(found, np.int64)
     assert kernels.first_at(time, 0, len(time), instant) == np.searchsorted(time, instant)
 
 
 @given(times, st.integers(-4, 8), st.integers(-4, 8), st.data())
-def test_counts_and_tallies_are_those_of_numpy(found, low, high, data):
+def test_counts_and_tallies_are_those_of_numpy(
+    found: Any, low: int, high: int, data: st.DataObject
+) -> None:
     time = np.array([*found, *found], np.int64)
     event = np.array(
         data.draw(st.lists(st.integers(0, 2), min_size=len(time), max_size=len(time))), np.uint8
@@ -46,7 +50,7 @@ def test_counts_and_tallies_are_those_of_numpy(found, low, high, data):
         assert (first[u], last[u]) == ((mine[0], mine[-1]) if len(mine) else (-1, -1))
 
 
-def test_users_whose_events_do_not_matter_are_skipped():
+def test_users_whose_events_do_not_matter_are_skipped() -> None:
     time, event = np.zeros(2, np.int64), np.zeros(2, np.uint8)
     offsets, lut = np.array([0, 1, 2], np.int64), np.array([1], np.uint8)
     masks = np.array([1, 0], np.uint64)
@@ -54,7 +58,7 @@ def test_users_whose_events_do_not_matter_are_skipped():
     assert count.tolist() == [1, 0]
 
 
-def test_days_are_counted_from_midnight_before_1970_too():
+def test_days_are_counted_from_midnight_before_1970_too() -> None:
     day = 86_400
     time = np.array([-day - 1, -day, -1, 0, day - 1, day], np.int64)
     codes, offsets = np.zeros(6, np.uint8), np.array([0, 6], np.int64)
@@ -88,7 +92,7 @@ WAIT = 10
         ([(95, ADD), (100, PAY)], (0, 0)),
     ],
 )
-def test_the_carts_of_one_person(rows, expected):
+def test_the_carts_of_one_person(rows: Any, expected: Any) -> None:
     time = np.array([t for t, _ in rows], np.int64)
     event = np.array([e for _, e in rows], np.uint8)
     # Somebody without rows before, somebody with a cart after: neither may leak.
@@ -106,7 +110,14 @@ A, B, NONE = 0, 1, -1
 ZERO = (0, 0, 0, 0)
 
 
-def counts(rows, *, since=-1_000, until=END, first_only=False, shows=(1, 1, 1, 0)):
+def counts(
+    rows: Any,
+    *,
+    since: int = -1_000,
+    until: Any = END,
+    first_only: bool = False,
+    shows: Any = (1, 1, 1, 0),
+) -> Any:
     """(n, k, macro, open) of value a, of value b, and of people, for one person between others."""
     rows = [(50, VISIT, NONE), *rows, (60, VISIT, NONE)]
     time, event, value = (np.array(column) for column in zip(*rows, strict=True))
@@ -139,11 +150,11 @@ def counts(rows, *, since=-1_000, until=END, first_only=False, shows=(1, 1, 1, 0
         ([(0, HIDDEN, A)], ZERO),
     ],
 )
-def test_one_value(rows, expected):
+def test_one_value(rows: Any, expected: Any) -> None:
     assert counts(rows) == [expected, ZERO, expected]
 
 
-def test_values_are_counted_each_and_people_once_from_their_first():
+def test_values_are_counted_each_and_people_once_from_their_first() -> None:
     rows = [(0, VISIT, A), (8, VISIT, B), (15, SIGN, NONE), (17, BUY, NONE)]
     assert counts(rows) == [(1, 0, 0, 0), (1, 1, 1, 0), (1, 0, 0, 0)]
     assert counts(rows, first_only=True) == [(1, 0, 0, 0), ZERO, (1, 0, 0, 0)]
@@ -152,13 +163,13 @@ def test_values_are_counted_each_and_people_once_from_their_first():
     assert counts(rows, since=0, until=8) == [(1, 0, 0, 0), ZERO, (1, 0, 0, 0)]
 
 
-def test_whoever_came_before_the_period_has_no_first_value_in_it():
+def test_whoever_came_before_the_period_has_no_first_value_in_it() -> None:
     rows = [(0, VISIT, A), (8, VISIT, B)]
     assert counts(rows, since=1, first_only=True) == [ZERO, ZERO, ZERO]
     assert counts([(0, VISIT, NONE), (8, VISIT, B)], since=1, first_only=True)[1] == (1, 0, 0, 0)
 
 
-def test_only_rows_that_show_a_value_count():
+def test_only_rows_that_show_a_value_count() -> None:
     rows = [(0, BUY, A), (3, VISIT, B)]
     assert counts(rows, shows=(1, 0, 0, 0)) == [ZERO, (1, 0, 0, 0), (1, 0, 0, 0)]
     assert counts(rows, shows=(1, 0, 0, 0), first_only=True)[1] == (1, 0, 0, 0)

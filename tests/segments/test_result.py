@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,17 +41,17 @@ def log_of(frame: pd.DataFrame, shards: int = 1) -> EventLog:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_rule_is_the_oracles(kind):
+def test_every_kind_of_rule_is_the_oracles(kind: Any) -> None:
     @settings(max_examples=80)
     @given(frames(), KINDS[kind], instants)
-    def judged(frame, rule, at):
+    def judged(frame: Any, rule: Any, at: Any) -> None:
         found = segment(log_of(frame), rule, at=at)
         assert set(found.user_ids) == oracle.members(frame, rule, at)
 
     judged()
 
 
-def test_a_sequence_takes_later_instants_within_the_time_of_its_first():
+def test_a_sequence_takes_later_instants_within_the_time_of_its_first() -> None:
     def who(hours: str, within: str | None = None) -> int:
         times = [START + pd.Timedelta(int(hour), "h") for hour in hours]
         frame = pd.DataFrame({"user": "u", "time": times, "event": list("abc")})
@@ -66,7 +67,9 @@ def test_a_sequence_takes_later_instants_within_the_time_of_its_first():
 
 @settings(max_examples=150)
 @given(frames(), rules, instants)
-def test_rules_put_together_are_the_oracles_in_any_number_of_shards(frame, rule, at):
+def test_rules_put_together_are_the_oracles_in_any_number_of_shards(
+    frame: Any, rule: Any, at: Any
+) -> None:
     one, four = (segment(log_of(frame, shards), rule, at=at) for shards in (1, 4))
     assert set(one.user_ids) == oracle.members(frame, rule, at)
     assert one.mask.tolist() == four.mask.tolist()
@@ -76,7 +79,7 @@ def test_rules_put_together_are_the_oracles_in_any_number_of_shards(frame, rule,
 
 @settings(max_examples=60)
 @given(frames(), rules, instants)
-def test_nothing_from_the_instant_on_matters(frame, rule, at):
+def test_nothing_from_the_instant_on_matters(frame: Any, rule: Any, at: Any) -> None:
     past = frame[frame["time"] < at]
     late = frame[frame["time"] >= at].assign(event="a", color="y", value=99.0)
     altered = pd.concat([past, late], ignore_index=True)
@@ -88,15 +91,15 @@ def test_nothing_from_the_instant_on_matters(frame, rule, at):
 
 @settings(max_examples=60)
 @given(frames(), rules, instants)
-def test_views_are_asked_about_what_they_show(frame, rule, at):
+def test_views_are_asked_about_what_they_show(frame: Any, rule: Any, at: Any) -> None:
     view = log_of(frame, 4).where(color=["x", "y"])
     shown = frame[frame["color"].isin(["x", "y"])]
     assert set(segment(view, rule, at=at).user_ids) == oracle.members(shown, rule, at)
 
 
 @settings(max_examples=80)
-@given(frames(), st.sampled_from(["first", "last", "is_in"]).flatmap(KINDS.get), instants)
-def test_hidden_rows_have_no_property(frame, rule, at):
+@given(frames(), st.sampled_from(["first", "last", "is_in"]).flatmap(KINDS.get), instants)  # type: ignore[arg-type]
+def test_hidden_rows_have_no_property(frame: Any, rule: Any, at: Any) -> None:
     view = log_of(frame, 4).where(event=["a", "b"])
     shown = frame[frame["event"].isin(["a", "b"])]
     assert set(segment(view, rule, at=at).user_ids) == oracle.members(shown, rule, at)
@@ -114,7 +117,7 @@ def small() -> EventLog:
     return EventLog.from_frame(frame, covers_until="2026-02-01", shards=2)
 
 
-def test_an_abandoned_cart_counts_when_the_wait_is_over_and_not_before():
+def test_an_abandoned_cart_counts_when_the_wait_is_over_and_not_before() -> None:
     rule = abandoned("cart", without="purchase", wait="24h")
 
     def who(at: str) -> list[str]:
@@ -132,14 +135,14 @@ def test_an_abandoned_cart_counts_when_the_wait_is_over_and_not_before():
     assert list(segment(small(), patient).user_ids) == ["bob"]
 
 
-def test_who_comes_later_is_in_no_segment_not_even_a_turned_one():
+def test_who_comes_later_is_in_no_segment_not_even_a_turned_one() -> None:
     found = segment(small(), ~did("purchase"), at="2026-01-05")
     assert list(found.user_ids) == ["bob"]
     assert (found.size, found.seen) == (1, 2)
     assert found.mask.tolist() == [False, True, False]
 
 
-def test_a_segment_goes_into_a_log_and_its_views():
+def test_a_segment_goes_into_a_log_and_its_views() -> None:
     found = segment(small(), is_in("device", "mobile"))
     inside = small().in_segment(found)
     assert list(found.log.in_segment(found).user_ids) == ["ann", "cy"]
@@ -151,7 +154,7 @@ def test_a_segment_goes_into_a_log_and_its_views():
         found.mask[0] = False
 
 
-def test_no_segment_looks_into_the_future():
+def test_no_segment_looks_into_the_future() -> None:
     found = segment(small(), did("cart"), at="2026-01-05")
     found.must_precede("2026-01-05", "the comparison")
     with pytest.raises(UsageError, match=r"the comparison starts at 2026-01-04.*future"):
@@ -161,7 +164,7 @@ def test_no_segment_looks_into_the_future():
     assert segment(small(), did("cart")).parameters["at"] == "2026-02-01T00:00:00+00:00"
 
 
-def test_the_sentence_has_number_n_and_interval():
+def test_the_sentence_has_number_n_and_interval() -> None:
     said = segment(small(), did("cart"), name="Carts").sentence()
     low, high = wilson(2, 3)
     assert said == (
@@ -171,7 +174,7 @@ def test_the_sentence_has_number_n_and_interval():
     assert segment(small(), did("cart"), at="2020-01-01").sentence().startswith("Nobody was seen")
 
 
-def test_an_empty_log_has_nobody():
+def test_an_empty_log_has_nobody() -> None:
     empty = EventLog.from_frame(small().to_frame().iloc[:0])
     found = segment(empty, did("*"), at="1970-01-01")
     assert (found.size, found.mask.tolist()) == (0, [])
@@ -192,13 +195,13 @@ def test_an_empty_log_has_nobody():
         ("carts", "no catalog with segments"),
     ],
 )
-def test_one_line_says_what_is_wrong(rule, message):
+def test_one_line_says_what_is_wrong(rule: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message) as raised:
         segment(small(), rule)
     assert "\n" not in str(raised.value)
 
 
-def test_a_catalogs_rule_is_asked_by_its_name():
+def test_a_catalogs_rule_is_asked_by_its_name() -> None:
     shop = Catalog.from_mapping(
         {
             "name": "shop",
@@ -221,7 +224,7 @@ def test_a_catalogs_rule_is_asked_by_its_name():
         segment(small(), "byers", catalog=good)
 
 
-def test_money_in_millionths_does_not_depend_on_its_order():
+def test_money_in_millionths_does_not_depend_on_its_order() -> None:
     frame = pd.DataFrame(
         {
             "user": "u",
@@ -238,7 +241,7 @@ def test_money_in_millionths_does_not_depend_on_its_order():
         segment(huge, value(at_least=1))
 
 
-def test_many_event_names_and_wide_codes():
+def test_many_event_names_and_wide_codes() -> None:
     frame = pd.DataFrame(
         {
             "user": [f"u{i % 7}" for i in range(900)],
@@ -254,7 +257,7 @@ def test_many_event_names_and_wide_codes():
         assert found == set(frame.loc[frame["event"] == name, "user"])
 
 
-def test_the_shipped_segments_on_the_demo_shop():
+def test_the_shipped_segments_on_the_demo_shop() -> None:
     """Every shipped rule is asked, and a few are counted again in pandas."""
     shop, log = Catalog.load(CATALOGS / "ecommerce.toml"), simulate(users=600).log
     found = {name: segment(log, name, catalog=shop) for name in shop.segments}
@@ -286,14 +289,14 @@ def test_the_shipped_segments_on_the_demo_shop():
 @pytest.mark.parametrize(
     "ask", [audience, compare_segments, lambda log, it: overlaps(log, {"a": it, "b": it})]
 )
-def test_a_mask_without_an_instant_is_no_segment(ask):
+def test_a_mask_without_an_instant_is_no_segment(ask: Any) -> None:
     with pytest.raises(UsageError, match=r"ndarray is not a segment.*or picked\(log, mask, at="):
         ask(small(), np.array([True, False, True]))
     with pytest.raises(UsageError, match="Did is not a segment"):
         ask(small(), did("cart"))
 
 
-def test_a_segment_fits_the_same_log_opened_again(tmp_path):
+def test_a_segment_fits_the_same_log_opened_again(tmp_path: Path) -> None:
     small().save(tmp_path)
     one, two = EventLog.open(tmp_path), EventLog.open(tmp_path)
     found = segment(one, did("cart"))
@@ -317,16 +320,16 @@ def log_of_events(found: list[tuple[str, str]], shards: int = 1) -> EventLog:
 
 @settings(max_examples=80)
 @given(rows, st.sampled_from([1, 4]))
-def test_combinations_are_those_of_sets(found, shards):
+def test_combinations_are_those_of_sets(found: Any, shards: int) -> None:
     log = log_of_events(found, shards)
     people = log.to_frame().groupby("user")["event"].agg(set)
     result = overlaps(log, {name: segment(log, did(name)) for name in EVENTS}, min_cell=1)
     assert result.table["k"].sum() == len(people)
     for row in result.table.itertuples():
-        mine = [done for done in people if done & set(EVENTS) == set(row.sets)]
+        mine = [done for done in people if done & set(EVENTS) == set(row.sets)]  # type: ignore[arg-type]
         assert (row.k, row.n) == (len(mine), len(people))
         assert [row.set_1, row.set_2, row.set_3] == [name in row.sets for name in EVENTS]
-        low, high = wilson(row.k, row.n)
+        low, high = wilson(row.k, row.n)  # type: ignore[arg-type]
         assert (row.low, row.high) == pytest.approx((float(low), float(high)))
     named = result.table[result.table["sets"].map(len) > 0]
     assert (np.diff(named["k"]) <= 0).all()
@@ -337,7 +340,7 @@ def test_combinations_are_those_of_sets(found, shards):
         assert row.share_of_a == pytest.approx(len(one & two) / len(one))
 
 
-def test_sentence_figure_and_few_people():
+def test_sentence_figure_and_few_people() -> None:
     found = [(f"u{i}", "a") for i in range(30)] + [(f"u{i}", "b") for i in range(10)]
     found += [(f"u{i}", "c") for i in range(2)]
     log = log_of_events(found)
@@ -351,7 +354,7 @@ def test_sentence_figure_and_few_people():
     assert "3 of 31" not in alt + result.sentence()
 
 
-def test_a_view_counts_its_own_people():
+def test_a_view_counts_its_own_people() -> None:
     log = log_of_events([("u", "a"), ("v", "b"), ("w", "x")])
     both = {name: segment(log, did(name)) for name in ("a", "b")}
     found = overlaps(log.where(event=["a", "b"]), both, min_cell=1)
@@ -359,7 +362,7 @@ def test_a_view_counts_its_own_people():
     assert set(found.table["n"]) == {3}
 
 
-def test_wrong_use():
+def test_wrong_use() -> None:
     log = log_of_events([("u", "a")])
     one, two = segment(log, did("a")), segment(log, did("b"), at="2026-01-01 12:00")
     with pytest.raises(UsageError, match="the same instant"):
@@ -367,12 +370,12 @@ def test_wrong_use():
     with pytest.raises(UsageError, match="2 to 12"):
         overlaps(log, {"a": one})
     with pytest.raises(UsageError, match="by name"):
-        overlaps(log, [one, one])
+        overlaps(log, [one, one])  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="whole number"):
         overlaps(log, {"a": one, "b": one}, min_cell=0)
 
 
-def test_nobody_overlaps():
+def test_nobody_overlaps() -> None:
     log = log_of_events([])
     empty = EventLog.from_frame(log.to_frame().iloc[:0])
     found = overlaps(empty, {"a": segment(empty, did("*")), "b": segment(empty, ~did("*"))})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +27,7 @@ rows = st.lists(
 )
 
 
-def log_of(found, shards=1, **more) -> EventLog:
+def log_of(found: Any, shards: int = 1, **more: Any) -> EventLog:
     frame = pd.DataFrame([*found, ("z", 0, "purchase", 1.0)],
                          columns=["user", "day", "event", "value"])  # fmt: skip
     frame["time"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame.pop("day"), unit="D")
@@ -34,7 +36,7 @@ def log_of(found, shards=1, **more) -> EventLog:
 
 @settings(max_examples=80)
 @given(rows, st.sampled_from([1, 4]), st.sampled_from([2, 5]))
-def test_scores_are_those_of_pandas(found, shards, scores):
+def test_scores_are_those_of_pandas(found: Any, shards: int, scores: int) -> None:
     log = log_of(found, shards)
     result = rfm(log, at=AT, scores=scores)
     frame = log.to_frame()
@@ -57,7 +59,7 @@ def test_scores_are_those_of_pandas(found, shards, scores):
         assert (np.diff(score)[np.diff(sorted_numbers) == 0] == 0).all()
         assert set(score) <= set(range(1, scores + 1))
     n = len(people)
-    for score, cut in enumerate(result.cut_points["frequency"], start=1):
+    for score, cut in enumerate(result.cut_points["frequency"], start=1):  # type: ignore[assignment]
         assert (own["frequency"] <= cut).sum() >= np.floor(score / scores * n)
     for row in result.table.itertuples():
         column = {"recency": "recency_days", "frequency": "frequency", "monetary": "value"}
@@ -65,7 +67,7 @@ def test_scores_are_those_of_pandas(found, shards, scores):
         assert (row.k, row.n, row.low, row.high) == (len(mine), n, mine.min(), mine.max())
 
 
-def test_fifths_without_ties_are_fifths():
+def test_fifths_without_ties_are_fifths() -> None:
     found = [(f"u{i:03}", i % 50, "purchase", float(i + 1)) for i in range(99)]
     log = log_of(found)
     result = rfm(log)
@@ -84,13 +86,13 @@ def test_fifths_without_ties_are_fifths():
     assert low_r >= scores[scores["r"] == 5]["recency_days"].max()
 
 
-def test_ties_are_said_and_not_broken():
+def test_ties_are_said_and_not_broken() -> None:
     result = rfm(log_of([(f"u{i}", i, "purchase", 1.0) for i in range(20)]))
     assert set(result.users["f"]) == {1}
     assert any("Cut points of frequency coincide: 100% (21 of 21)" in w for w in result.warnings)
 
 
-def test_what_cannot_be_scored():
+def test_what_cannot_be_scored() -> None:
     log = log_of([("a", 1, "purchase", 2.0)], currency=["EUR", "USD"])
     mixed = rfm(log)
     assert any("EUR, USD" in warning for warning in mixed.warnings)
@@ -102,7 +104,7 @@ def test_what_cannot_be_scored():
     assert not len(nobody.table)
 
 
-def test_the_sentence_and_the_figure_have_their_numbers():
+def test_the_sentence_and_the_figure_have_their_numbers() -> None:
     result = rfm(log_of([(f"u{i}", i % 60, "purchase", 10.0) for i in range(30)]))
     assert "of 31) of the buyers score 4 or more of 5" in result.sentence()
     assert "95% interval" in result.sentence()
@@ -112,7 +114,7 @@ def test_the_sentence_and_the_figure_have_their_numbers():
     )
 
 
-def test_scores_of_few_buyers_are_hidden():
+def test_scores_of_few_buyers_are_hidden() -> None:
     found = [(f"u{i}", i, "purchase", 10.0) for i in range(30)]
     found += [(f"u{i}", 40, "purchase", 10.0) for i in range(3)]
     hidden = rfm(log_of(found), min_cell=5)
@@ -128,7 +130,7 @@ def test_scores_of_few_buyers_are_hidden():
         rfm(log_of(found), min_cell=0)
 
 
-def test_the_upper_two_fifths_of_two_scores_are_the_better_one():
+def test_the_upper_two_fifths_of_two_scores_are_the_better_one() -> None:
     found = [("a", 70, "purchase", 5.0), ("a", 71, "purchase", 5.0), ("b", 1, "purchase", 5.0)]
     said = rfm(log_of(found), scores=2).sentence()
     assert said.startswith("33.3% (1 of 3) of the buyers score 2 or more of 2")
@@ -145,6 +147,6 @@ def test_the_upper_two_fifths_of_two_scores_are_the_better_one():
         ({"at": "2027"}, "after what the log covers"),
     ],
 )
-def test_wrong_use(arguments, message):
+def test_wrong_use(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         rfm(log_of([]), **arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,7 +23,7 @@ CATALOGS = Path(__file__).parents[2] / "data" / "catalogs"
 
 @settings(max_examples=300)
 @given(rules)
-def test_a_rule_is_read_back_equal(written):
+def test_a_rule_is_read_back_equal(written: Any) -> None:
     rule = as_rule(written)
     again = as_rule(as_table(rule))
     assert again == rule
@@ -32,7 +33,7 @@ def test_a_rule_is_read_back_equal(written):
     assert "\n" not in in_words(rule)
 
 
-def test_it_is_written_as_people_would():
+def test_it_is_written_as_people_would() -> None:
     rule = did("cart", at_least=2, within="30d") & ~did("buy") | recency("buy", at_least="60d")
     assert as_table(rule) == {
         "any": [
@@ -52,7 +53,7 @@ def test_it_is_written_as_people_would():
     }
 
 
-def test_joints_are_flat_and_a_rule_turned_twice_is_itself():
+def test_joints_are_flat_and_a_rule_turned_twice_is_itself() -> None:
     a, b, c = did("a"), did("b"), did("c")
     assert (a & b) & c == a & (b & c)
     assert (a | b) | c == a | (b | c)
@@ -61,7 +62,7 @@ def test_joints_are_flat_and_a_rule_turned_twice_is_itself():
 
 
 @pytest.mark.parametrize("path", sorted(CATALOGS.glob("*.toml")), ids=lambda path: path.stem)
-def test_the_rules_of_the_shipped_catalogs_are_rules(path):
+def test_the_rules_of_the_shipped_catalogs_are_rules(path: Any) -> None:
     catalog = Catalog.load(path)
     found = catalog_segments(catalog)
     assert list(found) == list(catalog.segments)
@@ -69,7 +70,7 @@ def test_the_rules_of_the_shipped_catalogs_are_rules(path):
         assert as_rule(as_table(rule)) == rule
 
 
-def test_abandoners_wait_as_long_as_the_derived_events_say():
+def test_abandoners_wait_as_long_as_the_derived_events_say() -> None:
     for name, derived, segment in (
         ("ecommerce", "cart_abandoned", "abandoned_carts"),
         ("saas", "trial_lapsed", "lapsed_trials"),
@@ -116,21 +117,21 @@ def test_abandoners_wait_as_long_as_the_derived_events_say():
         ({"abandoned": "a", "without": "b", "wait": "1d", "still": "yes"}, "True or False"),
     ],
 )
-def test_a_mistake_is_one_line(written, message):
+def test_a_mistake_is_one_line(written: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message) as raised:
         as_rule(written, "shop.toml: segments.x.rule")
     assert str(raised.value).startswith("shop.toml: segments.x.rule: ")
     assert "\n" not in str(raised.value)
 
 
-def test_rules_are_neither_true_nor_false():
+def test_rules_are_neither_true_nor_false() -> None:
     with pytest.raises(UsageError, match="instead of and, or and not"):
         bool(did("a"))
     with pytest.raises(UsageError, match="is not a rule"):
         did("a") & "b"
 
 
-def test_rules_in_words():
+def test_rules_in_words() -> None:
     rule = frequency("day", at_least=3, within="30d") | value(at_least=100, event="buy")
     assert in_words(rule) == (
         "did anything in at least 3 days in the last 30 days or has a sum of value of buy of at "

@@ -152,7 +152,7 @@ def test_writing_and_opening_gives_the_same_log(tmp_path: Path) -> None:
 def test_shards_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     lives = module._lives
-    monkeypatch.setattr(module, "_lives", lambda *given: made.append(1) or lives(*given))
+    monkeypatch.setattr(module, "_lives", lambda *given: made.append(1) or lives(*given))  # type: ignore[func-returns-value]
     plan = module._plan(1, 100, start="2026-08-17", end="2026-09-01", shards=4, shop=SHOP)
     shards = module._shards(plan)
     next(shards)

@@ -11,6 +11,7 @@ import hmac
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,17 +33,17 @@ from analysis.sources.mapping import ColumnMapping
 HEADER = "user,time,event\n"
 
 
-def write(path, rows, columns=("user", "time", "event")):
+def write(path: Path, rows: Any, columns: Any = ("user", "time", "event")) -> Path:
     cells = [",".join("" if row.get(n) is None else row[n] for n in columns) for row in rows]
     path.write_text("\n".join([",".join(columns), *cells]) + "\n")
     return path
 
 
-def inodes(folder):
+def inodes(folder: Path) -> dict[str, int]:
     return {str(p.relative_to(folder)): p.stat().st_ino for p in folder.glob("v*/*/*.arrow")}
 
 
-def total(manifest):
+def total(manifest: Any) -> int:
     rows = manifest.rows
     assert rows["rows_in"] == sum(count for name, count in rows.items() if name != "rows_in")
     assert rows["rows_kept"] == manifest.events
@@ -79,7 +80,9 @@ FILES = st.lists(st.tuples(ROWS, EXTRA), min_size=2, max_size=4)
 
 @settings(max_examples=40, phases=[Phase.explicit, Phase.generate])
 @given(FILES, st.booleans(), st.booleans(), st.sampled_from([1, 2, 50]))
-def test_one_after_the_other_is_all_at_once(tmp_path_factory, files, by_order, by_id, shards):
+def test_one_after_the_other_is_all_at_once(
+    tmp_path_factory: pytest.TempPathFactory, files: Any, by_order: bool, by_id: bool, shards: int
+) -> None:
     folder = tmp_path_factory.mktemp("append")
     optional = ("order", "value", "size", "price", "id", "session")
     must = {name for name, named in (("order", by_order), ("id", by_id)) if named}
@@ -99,7 +102,7 @@ def test_one_after_the_other_is_all_at_once(tmp_path_factory, files, by_order, b
         log.to_frame().sort_index(axis=1).astype(object).where(lambda f: f.notna(), None)
         for log in (one, other)
     ]
-    pd.testing.assert_frame_equal(*frames)
+    pd.testing.assert_frame_equal(*frames)  # type: ignore[arg-type]
     assert other.fingerprint == one.fingerprint
     assert other.covers_until == one.covers_until
     assert other.kinds == one.kinds
@@ -124,9 +127,11 @@ PLAIN = st.lists(
 
 @settings(max_examples=40)
 @given(st.lists(PLAIN, min_size=1, max_size=4))
-def test_a_row_is_there_as_often_as_the_file_that_has_it_most(tmp_path_factory, files):
+def test_a_row_is_there_as_often_as_the_file_that_has_it_most(
+    tmp_path_factory: pytest.TempPathFactory, files: list[Any]
+) -> None:
     folder = tmp_path_factory.mktemp("often")
-    most = Counter()
+    most: Counter[Any] = Counter()
     for number, rows in enumerate(files):
         path = folder / f"{number}.csv"
         lines = [f"{user},2026-01-01T00:00:0{second}Z,{event}\n" for user, event, second in rows]
@@ -138,7 +143,7 @@ def test_a_row_is_there_as_often_as_the_file_that_has_it_most(tmp_path_factory, 
     assert Counter(rows) == most
 
 
-def test_an_event_with_an_id_is_one_event(tmp_path):
+def test_an_event_with_an_id_is_one_event(tmp_path: Path) -> None:
     row = {"user": "ann", "time": "2026-01-01T00:00Z", "event": "view", "id": "1", "size": "5"}
     changed = row | {"time": "2026-02-01T00:00Z", "size": "6"}
     write(tmp_path / "a.csv", [row, changed, row | {"user": "bob"}, row | {"id": None}], [*row])
@@ -152,7 +157,7 @@ def test_an_event_with_an_id_is_one_event(tmp_path):
     assert set(found["size"]) == {5}
 
 
-def test_only_the_shards_of_users_with_new_rows_are_written(tmp_path):
+def test_only_the_shards_of_users_with_new_rows_are_written(tmp_path: Path) -> None:
     rows = [
         {"user": f"u{n}", "time": f"2026-01-01T00:{n % 60:02d}Z", "event": "view"}
         for n in range(500)
@@ -172,7 +177,7 @@ def test_only_the_shards_of_users_with_new_rows_are_written(tmp_path):
     assert len(set(mine.session)) == 1  # the late row belongs to the session that it begins
 
 
-def test_names_grow_at_their_end_and_coverage_with_the_rows(tmp_path):
+def test_names_grow_at_their_end_and_coverage_with_the_rows(tmp_path: Path) -> None:
     row = {"user": "ann", "time": "2026-01-01T12:00Z", "event": "view"}
     write(tmp_path / "a.csv", [row, row | {"event": "buy"}])
     write(tmp_path / "b.csv", [row | {"event": "add"}])
@@ -194,7 +199,7 @@ def test_names_grow_at_their_end_and_coverage_with_the_rows(tmp_path):
     assert sources[1]["blake2b"] == sources[3]["blake2b"]
 
 
-def test_more_names_than_a_byte_holds(tmp_path):
+def test_more_names_than_a_byte_holds(tmp_path: Path) -> None:
     rows = [
         {"user": f"u{n % 30}", "time": "2026-01-01T00:00Z", "event": f"e{n}"} for n in range(255)
     ]
@@ -208,7 +213,7 @@ def test_more_names_than_a_byte_holds(tmp_path):
     assert log.where(event="one more").events == 1
 
 
-def test_the_quarantine_accumulates_and_says_nothing_twice(tmp_path):
+def test_the_quarantine_accumulates_and_says_nothing_twice(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(HEADER + "ann,2026-01-01T00:00Z,x\nbob,never,x\n")
     (tmp_path / "b.csv").write_text(HEADER + "ann,2026-01-01T00:00Z,y\n,2026-01-01T00:00Z,x\n")
     log = tmp_path / "log"
@@ -221,7 +226,7 @@ def test_the_quarantine_accumulates_and_says_nothing_twice(tmp_path):
 
 
 @pytest.mark.parametrize("made", ["simulated", "saved"])
-def test_a_log_that_no_import_made_can_be_added_to(tmp_path, made):
+def test_a_log_that_no_import_made_can_be_added_to(tmp_path: Path, made: str) -> None:
     log = tmp_path / "log"
     if made == "simulated":
         write_simulation(log, users=50, shards=4)
@@ -239,7 +244,7 @@ def test_a_log_that_no_import_made_can_be_added_to(tmp_path, made):
     assert total(read_manifest(log))["rows_in"] == after.events
 
 
-def test_too_many_bad_rows_and_nothing_is_written(tmp_path):
+def test_too_many_bad_rows_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(HEADER + "ann,2026-01-01T00:00Z,x\n" * 98 + "bob,never,x\n" * 2)
     with pytest.raises(DataError, match=r"2 of 100 rows are bad, more than the 1\.0000% allowed"):
         import_files([tmp_path / "a.csv"], ColumnMapping(), tmp_path / "log", max_bad="1%")
@@ -251,7 +256,9 @@ def test_too_many_bad_rows_and_nothing_is_written(tmp_path):
         )
 
 
-def test_shards_grow_in_number_with_what_is_added(tmp_path, monkeypatch):
+def test_shards_grow_in_number_with_what_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("analysis.eventlog.build.ROWS_PER_SHARD", 10)
     rows = [
         {"user": f"u{n % 37}", "time": f"2026-01-{1 + n // 40:02}T00:{n % 40:02}Z", "event": "e"}
@@ -298,8 +305,8 @@ def shop(rows: int = 300, seed: int = 3) -> pd.DataFrame:
             "user": [f"p{n}@example.com" for n in rng.integers(0, 25, rows)],
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "event": rng.choice(["visit", "buy"], rows),
-            "cookies": rng.choice(["yes", "no", None], rows),
-            "campaign": rng.choice(["spring", "brand", None], rows, p=[0.1, 0.1, 0.8]),
+            "cookies": rng.choice(["yes", "no", None], rows),  # type: ignore[arg-type]
+            "campaign": rng.choice(["spring", "brand", None], rows, p=[0.1, 0.1, 0.8]),  # type: ignore[arg-type]
         }
     )
     frame.loc[::50, "time"] = "nonsense"

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import math
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,17 +28,17 @@ from analysis.sources.cells import (
 
 
 @given(st.floats(allow_nan=False))
-def test_a_number_as_text_is_the_same_number(number):
+def test_a_number_as_text_is_the_same_number(number: float) -> None:
     assert float(number_as_text(number)) == number
 
 
-def test_a_number_beyond_what_floats_hold_is_no_integer_any_more():
+def test_a_number_beyond_what_floats_hold_is_no_integer_any_more() -> None:
     assert number_as_text(2.0**53 - 1) == "9007199254740991"
     assert number_as_text(2.0**54) == "1.8014398509481984e+16"
 
 
 @given(st.lists(st.one_of(st.none(), st.floats())))
-def test_numbers_as_text_by_column(numbers):
+def test_numbers_as_text_by_column(numbers: list[Any]) -> None:
     wanted = [None if x is None or math.isnan(x) else number_as_text(x) for x in numbers]
     assert numbers_as_text(pa.array(numbers, pa.float64())).to_pylist() == wanted
 
@@ -55,11 +56,11 @@ def test_numbers_as_text_by_column(numbers):
         (pa.array([Decimal("1.50")]), ["1.50"]),
     ],
 )
-def test_ids_are_text(cells, wanted):
+def test_ids_are_text(cells: Any, wanted: Any) -> None:
     assert id_text(cells, "user").to_pylist() == wanted
 
 
-def test_ids_that_lost_their_digits_are_refused():
+def test_ids_that_lost_their_digits_are_refused() -> None:
     with pytest.raises(DataError, match="'user' holds floating-point numbers beyond"):
         id_text(pa.array([1e19]), "user")
 
@@ -81,24 +82,24 @@ def test_ids_that_lost_their_digits_are_refused():
         ),
     ],
 )
-def test_properties_are_text_or_numbers(cells, wanted):
+def test_properties_are_text_or_numbers(cells: Any, wanted: Any) -> None:
     found = property_cells(cells, "x", as_text=False).to_pylist()
     assert [None if isinstance(x, float) and math.isnan(x) else x for x in found] == wanted
 
 
-def test_a_property_that_is_text_by_its_name():
+def test_a_property_that_is_text_by_its_name() -> None:
     assert property_cells(pa.array([12.0, None]), "item_id", as_text=True).to_pylist() == [
         "12",
         None,
     ]
 
 
-def test_bytes_that_are_no_text_are_refused():
+def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(DataError, match="'raw' holds binary"):
         property_cells(pa.array([b"\xff"]), "raw", as_text=False)
 
 
-def test_values_are_numbers_or_bad():
+def test_values_are_numbers_or_bad() -> None:
     numbers, bad = number_cells(pa.array(["1.5", "", None, "abc", "1e3", "inf", "1_000", "nan"]))
     assert bad.tolist() == [False, False, False, True, False, True, True, True]
     assert numbers.to_numpy()[~bad].tolist()[0::3] == [1.5, 1000.0]
@@ -119,8 +120,8 @@ VALUES = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("xyz"), VALUES), max_size=5))
-def test_nested_objects_become_columns(records):
-    def text(value):
+def test_nested_objects_become_columns(records: list[Any]) -> None:
+    def text(value: Any) -> str:
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, (list, dict)):
@@ -129,7 +130,7 @@ def test_nested_objects_become_columns(records):
 
     found = columns_of(records).to_pylist()
     for record, row in zip(records, found, strict=True):
-        wanted = {}
+        wanted: dict[str, Any] = {}
         for name, value in record.items():
             inner = value if isinstance(value, dict) else {None: value}
             wanted |= {
@@ -140,7 +141,7 @@ def test_nested_objects_become_columns(records):
         assert {name: text(cell) for name, cell in row.items() if cell is not None} == wanted
 
 
-def test_structures_of_parquet_become_columns():
+def test_structures_of_parquet_become_columns() -> None:
     batch = pa.RecordBatch.from_pylist(
         [{"a": {"b": 1, "c": {"d": [1]}}, "e": ["x"]}, {"a": None, "e": None}]
     )
@@ -150,8 +151,8 @@ def test_structures_of_parquet_become_columns():
     ]
 
 
-def test_integers_of_any_length_are_read():
-    records = [{"n": 10**400, "m": 2**62}, {"n": 0.5, "m": 1}]
+def test_integers_of_any_length_are_read() -> None:
+    records: list[Any] = [{"n": 10**400, "m": 2**62}, {"n": 0.5, "m": 1}]
     assert columns_of(records).to_pylist() == [
         {"n": "1" + "0" * 400, "m": 2**62},
         {"n": "0.5", "m": 1},
@@ -164,7 +165,7 @@ def test_integers_of_any_length_are_read():
 DIGITS = st.from_regex(r"-?[0-9]{1,17}(\.[0-9]{1,4})?", fullmatch=True)
 
 
-def are_numbers(*batches):
+def are_numbers(*batches: Any) -> Any:
     form = NumberFormat()
     for cells in batches:
         form = number_format(pa.array(cells, pa.large_string()), form)
@@ -172,7 +173,7 @@ def are_numbers(*batches):
 
 
 @given(st.lists(st.one_of(st.none(), DIGITS), max_size=8))
-def test_numbers_lose_nothing(cells):
+def test_numbers_lose_nothing(cells: list[Any]) -> None:
     texts = {cell for cell in cells if cell is not None and float(cell) != 0}
     if are_numbers(cells):
         assert len({float(text) for text in texts}) == len(texts)
@@ -180,12 +181,12 @@ def test_numbers_lose_nothing(cells):
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
-def test_what_python_and_pandas_write_are_numbers(numbers):
+def test_what_python_and_pandas_write_are_numbers(numbers: list[float]) -> None:
     assert are_numbers([repr(number) for number in numbers])
 
 
 @given(st.lists(st.one_of(st.none(), DIGITS), max_size=8), st.integers(0, 8))
-def test_batches_do_not_matter(cells, cut):
+def test_batches_do_not_matter(cells: list[Any], cut: int) -> None:
     assert are_numbers(cells) == are_numbers(cells[:cut], cells[cut:])
 
 
@@ -203,7 +204,7 @@ def test_batches_do_not_matter(cells, cut):
         ["5.0", "0.125"],
     ],
 )
-def test_numbers(cells):
+def test_numbers(cells: Any) -> None:
     assert are_numbers(cells)
 
 
@@ -229,5 +230,5 @@ def test_numbers(cells):
         ["1", "x"],
     ],
 )
-def test_no_numbers(cells):
+def test_no_numbers(cells: Any) -> None:
     assert not are_numbers(cells)

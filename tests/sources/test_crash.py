@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -25,7 +26,7 @@ KINDS = ["import", "append", "forget"]
 STEPS = {"import": 80, "append": 90, "forget": 24}
 
 
-def lines(first, last):
+def lines(first: int, last: int) -> str:
     rows = [
         f"u{n % 40},2026-01-01T{n % 24:02d}:{n % 60:02d}Z,{('view', 'buy')[n % 5 == 0]},o{n // 2}\n"
         for n in range(first, last)
@@ -33,7 +34,7 @@ def lines(first, last):
     return "user,time,event,order\n" + "".join(rows) + f"bad-user,never,view,{first}\n"
 
 
-def true_fingerprint(folder):
+def true_fingerprint(folder: Path) -> str | None:
     """The fingerprint of what is really there; None where there is no log."""
     if not (folder / MANIFEST).exists():
         return None
@@ -46,7 +47,7 @@ def true_fingerprint(folder):
 
 
 @pytest.fixture(scope="module")
-def states(tmp_path_factory):
+def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Per kind of command the folder before it, and the fingerprints before and after."""
     found = {}
     for kind in KINDS:
@@ -63,7 +64,7 @@ def states(tmp_path_factory):
     return found
 
 
-def judge(folder, kind, before, after):
+def judge(folder: Path, kind: str, before: Any, after: Any) -> None:
     """Is the log in `folder` in one of its two states, and does the next writer tidy up?"""
     found = true_fingerprint(folder)
     assert found in (before, after)
@@ -88,7 +89,7 @@ def judge(folder, kind, before, after):
     assert not check(folder).damaged
 
 
-def kill_at_random(states, place, seed):
+def kill_at_random(states: Any, place: Any, seed: int) -> None:
     """Kill a random command a random moment after one of its steps; the seed is in the name."""
     draw = random.Random(seed)
     kind = draw.choice(KINDS)
@@ -105,18 +106,18 @@ def kill_at_random(states, place, seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_kill_at_a_random_instant(states, tmp_path, seed):
+def test_kill_at_a_random_instant(states: dict[str, Any], tmp_path: Path, seed: int) -> None:
     kill_at_random(states, tmp_path / "run", seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1000, 1200))
-def test_kill_at_a_random_instant_often(states, tmp_path, seed):
+def test_kill_at_a_random_instant_often(states: dict[str, Any], tmp_path: Path, seed: int) -> None:
     kill_at_random(states, tmp_path / "run", seed)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_kill_before_a_step(states, tmp_path, kind):
+def test_kill_before_a_step(states: dict[str, Any], tmp_path: Path, kind: Any) -> None:
     source, before, after = states[kind]
     killed = 0
     for step in random.Random(kind).sample(range(STEPS[kind]), 4):
@@ -132,7 +133,9 @@ def test_kill_before_a_step(states, tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("action", ["fsync", "replace", "mkdir"])
-def test_a_full_disk_is_an_error_and_nothing_else(states, tmp_path, kind, action, monkeypatch):
+def test_a_full_disk_is_an_error_and_nothing_else(
+    states: dict[str, Any], tmp_path: Path, kind: Any, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, before, after = states[kind]
     real, failed = getattr(os, action), 0
     for step in (0, 2, 6):
@@ -140,7 +143,7 @@ def test_a_full_disk_is_an_error_and_nothing_else(states, tmp_path, kind, action
         shutil.copytree(source, place)
         left = [step]
 
-        def full(*args, left=left, **options):
+        def full(*args: Any, left: Any = left, **options: Any) -> Any:
             left[0] -= 1
             if left[0] == -1:
                 raise OSError(errno.ENOSPC, "No space left on device", str(args[0]))
@@ -159,7 +162,9 @@ def test_a_full_disk_is_an_error_and_nothing_else(states, tmp_path, kind, action
 
 @pytest.mark.parametrize("size", [0, 300, 2_000])
 @pytest.mark.parametrize("kind", ["import", "append"])
-def test_a_file_that_cannot_grow(states, tmp_path, kind, size):
+def test_a_file_that_cannot_grow(
+    states: dict[str, Any], tmp_path: Path, kind: str, size: int
+) -> None:
     source, before, after = states[kind]
     shutil.copytree(source, tmp_path / "run")
     process, pipe = start(kind, tmp_path / "run" / "log", file_size=size)
@@ -172,7 +177,7 @@ def test_a_file_that_cannot_grow(states, tmp_path, kind, size):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which takes root")
-def test_a_folder_that_may_not_be_written(states):
+def test_a_folder_that_may_not_be_written(states: dict[str, Any]) -> None:
     source, before, _ = states["append"]
     with tempfile.TemporaryDirectory() as place:
         os.chmod(place, 0o755)
@@ -186,7 +191,9 @@ def test_a_folder_that_may_not_be_written(states):
         assert true_fingerprint(Path(place) / "run" / "log") == before
 
 
-def test_a_reader_keeps_the_version_that_it_has_open(states, tmp_path):
+def test_a_reader_keeps_the_version_that_it_has_open(
+    states: dict[str, Any], tmp_path: Path
+) -> None:
     source, before, after = states["append"]
     shutil.copytree(source, tmp_path / "run")
     log = EventLog.open(tmp_path / "run" / "log")
@@ -199,7 +206,9 @@ def test_a_reader_keeps_the_version_that_it_has_open(states, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["append", "forget"])
-def test_nothing_that_is_there_is_written_over(states, tmp_path, kind):
+def test_nothing_that_is_there_is_written_over(
+    states: dict[str, Any], tmp_path: Path, kind: str
+) -> None:
     shutil.copytree(states[kind][0], tmp_path / "run")
     log, kept = tmp_path / "run" / "log", tmp_path / "kept"
     shutil.copytree(log, kept, copy_function=os.link)  # a second name of every file
@@ -208,5 +217,5 @@ def test_nothing_that_is_there_is_written_over(states, tmp_path, kind):
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-def test_the_writers_are_processes():
+def test_the_writers_are_processes() -> None:
     assert killed_writer.CONTEXT.get_start_method() == "forkserver"

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,18 +18,18 @@ from analysis.sources.files import CSV, JSON, PARQUET, Bytes, checksum, expand
 TEXT = b"user,time,event\nann,2026-01-01T00:00Z,visit\n"
 
 
-def write(folder, name, content=TEXT):
+def write(folder: Path, name: str, content: bytes = TEXT) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
 
 
-def names(files):
+def names(files: Any) -> list[str]:
     return [file.path.name for file in files]
 
 
-def test_endings_say_how_a_file_is_read(tmp_path):
+def test_endings_say_how_a_file_is_read(tmp_path: Path) -> None:
     wanted = {"a.csv": CSV, "b.TSV": CSV, "c.txt": CSV, "d.jsonl": JSON, "e.json": JSON}
     content = {JSON: b'{"a": 1}\n', CSV: TEXT, PARQUET: b"PAR1"}
     for name, kind in (wanted | {"f.parquet": PARQUET, "g.pq": PARQUET}).items():
@@ -38,7 +39,7 @@ def test_endings_say_how_a_file_is_read(tmp_path):
     assert (file.kind, file.gzip) == (JSON, True)
 
 
-def test_folders_patterns_and_order(tmp_path):
+def test_folders_patterns_and_order(tmp_path: Path) -> None:
     for name in ("b.csv", "a.csv", "sub/c.csv", "_SUCCESS", "notes.md", "[x].csv"):
         write(tmp_path, name)
     assert names(expand([tmp_path])) == ["[x].csv", "a.csv", "b.csv"]
@@ -48,7 +49,7 @@ def test_folders_patterns_and_order(tmp_path):
     assert names(expand([str(tmp_path / "[x].csv")])) == ["[x].csv"]
 
 
-def test_wrong_paths(tmp_path):
+def test_wrong_paths(tmp_path: Path) -> None:
     write(tmp_path, "clicks.csv")
     (tmp_path / "none").mkdir()
     for path, message in {
@@ -92,27 +93,29 @@ def test_wrong_paths(tmp_path):
         ("a.csv.gz", gzip.compress(TEXT, mtime=0)[:9] + b"rubbish" * 9, "is damaged"),
     ],
 )
-def test_a_file_that_is_not_what_its_name_says(tmp_path, name, content, message):
+def test_a_file_that_is_not_what_its_name_says(
+    tmp_path: Path, name: str, content: Any, message: str
+) -> None:
     path = write(tmp_path, name, content)
     with pytest.raises(DataError, match=message) as caught:
         expand([path])
     assert "\n" not in str(caught.value)
 
 
-def test_a_broken_first_line_is_no_other_format(tmp_path):
+def test_a_broken_first_line_is_no_other_format(tmp_path: Path) -> None:
     (file,) = expand([write(tmp_path, "a.jsonl", b'oops"}\n{"user": 1}\n')])
     assert file.kind == JSON
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission(tmp_path):
+def test_a_file_without_permission(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv")
     path.chmod(0)
     with pytest.raises(DataError, match="Permission denied"):
         expand([path])
 
 
-def test_the_tail_comes_once_after_the_content(tmp_path):
+def test_the_tail_comes_once_after_the_content(tmp_path: Path) -> None:
     (file,) = expand([write(tmp_path, "a.csv.gz", gzip.compress(TEXT, mtime=0))])
     with Bytes(file, tail=b"THE END") as stream:
         parts = [stream.read(10) for _ in range(10)]
@@ -120,7 +123,7 @@ def test_the_tail_comes_once_after_the_content(tmp_path):
     assert parts[-1] == b""
 
 
-def test_too_little_memory_is_no_damage_of_the_file():
+def test_too_little_memory_is_no_damage_of_the_file() -> None:
     with (
         pytest.raises(DataError, match=r"not enough memory to read 'x' \(malloc of size 9 failed"),
         readable(Path("x")),
@@ -128,7 +131,7 @@ def test_too_little_memory_is_no_damage_of_the_file():
         raise pa.ArrowMemoryError("malloc of size 9 failed")
 
 
-def test_a_checksum_is_that_of_the_bytes_and_nobody_waits_for_it_in_vain(tmp_path):
+def test_a_checksum_is_that_of_the_bytes_and_nobody_waits_for_it_in_vain(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", TEXT * 300_000)
     with checksum(path) as digest:
         pass

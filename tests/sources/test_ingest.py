@@ -10,6 +10,8 @@ import csv
 import gzip
 import io
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +31,7 @@ HEADER = "user,time,event\n"
 ROW = "ann,2026-01-01T00:00Z,visit\n"
 
 
-def shop(rows=400, seed=1):
+def shop(rows: int = 400, seed: int = 1) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     time = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(rng.integers(0, 9**7, rows), "s")
     frame = pd.DataFrame(
@@ -37,7 +39,7 @@ def shop(rows=400, seed=1):
             "user": [f"u{n:03d}" for n in rng.integers(0, 60, rows)],
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "event": rng.choice(["visit", "add", "buy"], rows, p=[0.7, 0.2, 0.1]),
-            "device": rng.choice(["mobile", "desktop", None], rows),
+            "device": rng.choice(["mobile", "desktop", None], rows),  # type: ignore[arg-type]
             "price": np.round(rng.random(rows) * 10, 2),
         }
     )
@@ -47,14 +49,14 @@ def shop(rows=400, seed=1):
     return frame
 
 
-def tree(folder):
+def tree(folder: Path) -> dict[str, bytes | None]:
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")
     }
 
 
-def folder_of(tmp_path, **files):
+def folder_of(tmp_path: Path, **files: Any) -> Path:
     folder = tmp_path / "in"
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
@@ -63,13 +65,13 @@ def folder_of(tmp_path, **files):
     return folder
 
 
-def imported(source, to, mapping=None, **options):
+def imported(source: Any, to: Path, mapping: Any = None, **options: Any) -> tuple[Any, EventLog]:
     counts = import_files([source], mapping or ColumnMapping(), to, **options)
     assert counts.rows_in == sum(counts[1:])
     return counts, EventLog.open(to)
 
 
-def test_the_log_has_what_the_file_has(tmp_path):
+def test_the_log_has_what_the_file_has(tmp_path: Path) -> None:
     frame = shop()
     frame.to_csv(tmp_path / "a.csv", index=False)
     counts, log = imported(tmp_path / "a.csv", tmp_path / "log")
@@ -86,7 +88,9 @@ def test_the_log_has_what_the_file_has(tmp_path):
     assert set(log.to_frame().select_dtypes("number")) == {"price", "value"}
 
 
-def test_formats_splits_batches_and_shards_make_the_same_log(tmp_path, monkeypatch):
+def test_formats_splits_batches_and_shards_make_the_same_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frame = shop(rows=150)
     for place, name in enumerate(("one", "two")):
         folder = tmp_path / name
@@ -114,7 +118,7 @@ def test_formats_splits_batches_and_shards_make_the_same_log(tmp_path, monkeypat
                 assert other.summary().equals(log.summary())
 
 
-def test_duplicates_are_one_event(tmp_path):
+def test_duplicates_are_one_event(tmp_path: Path) -> None:
     frame = shop()
     twice = frame[frame.event == "buy"].assign(value=None)
     later = frame[frame.event == "buy"].assign(time="2026-12-31T00:00:00Z")
@@ -128,7 +132,7 @@ def test_duplicates_are_one_event(tmp_path):
     assert log.fingerprint == plain.fingerprint
 
 
-def test_duplicates_are_found_across_files_with_other_columns(tmp_path):
+def test_duplicates_are_found_across_files_with_other_columns(tmp_path: Path) -> None:
     frame = shop()
     (tmp_path / "in").mkdir()
     frame[:200].to_csv(tmp_path / "in" / "a.csv", index=False)
@@ -146,7 +150,7 @@ def test_duplicates_are_found_across_files_with_other_columns(tmp_path):
     assert set(found[found.order_id.isin(frame[:200].order_id)].late.dropna()) == set()
 
 
-def test_bad_rows_are_beside_the_log_with_a_reason(tmp_path):
+def test_bad_rows_are_beside_the_log_with_a_reason(tmp_path: Path) -> None:
     text = HEADER + ROW + "bob,yesterday,visit\n,2026-01-01T00:00Z,visit\nben,2026\n" + ROW
     folder = folder_of(
         tmp_path,
@@ -170,7 +174,7 @@ def test_bad_rows_are_beside_the_log_with_a_reason(tmp_path):
     ]
 
 
-def test_an_old_quarantine_goes_and_none_is_made_without_need(tmp_path):
+def test_an_old_quarantine_goes_and_none_is_made_without_need(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, a_csv=HEADER + ROW)
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "quarantine.parquet").write_bytes(b"old")
@@ -178,7 +182,7 @@ def test_an_old_quarantine_goes_and_none_is_made_without_need(tmp_path):
     assert not (tmp_path / "log" / "quarantine.parquet").exists()
 
 
-def test_the_manifest_says_where_the_rows_came_from(tmp_path):
+def test_the_manifest_says_where_the_rows_came_from(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, a_csv=HEADER + ROW, b_csv=HEADER + ROW + ROW)
     imported(folder, tmp_path / "log", covers_until="2026-02-01")
     manifest = store.read_manifest(tmp_path / "log")
@@ -192,9 +196,9 @@ def test_the_manifest_says_where_the_rows_came_from(tmp_path):
     assert str(tmp_path) not in json.dumps(manifest.sources)
 
 
-def test_progress_reaches_its_end(tmp_path):
+def test_progress_reaches_its_end(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, a_csv=HEADER + ROW * 9, b_csv=HEADER + ROW)
-    steps = []
+    steps: list[Any] = []
     import_files([folder], ColumnMapping(), tmp_path / "log", progress=steps.append)
     reading = [step for step in steps if step.stage == ingest.READING]
     assert [step.rows for step in reading] == [9, 10]
@@ -228,7 +232,9 @@ def test_progress_reaches_its_end(tmp_path):
     ],
 )
 @pytest.mark.parametrize("there", [False, True])
-def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, name, content, mapping, message, there):
+def test_bad_input_is_one_line_and_leaves_nothing(
+    tmp_path: Path, name: str, content: Any, mapping: dict[str, Any], message: str, there: bool
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -242,12 +248,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, name, content, mappi
     assert tree(tmp_path) == before
 
 
-def test_an_empty_day_among_others_is_fine(tmp_path):
+def test_an_empty_day_among_others_is_fine(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, a_csv=HEADER, b_csv=HEADER + ROW)
     assert imported(folder, tmp_path / "log")[0].rows_kept == 1
 
 
-def test_refusals(tmp_path):
+def test_refusals(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, a_csv=HEADER + ROW)
     imported(folder, tmp_path / "log")
     before = tree(tmp_path)
@@ -265,11 +271,11 @@ def test_refusals(tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 @pytest.mark.parametrize("stage", [ingest.READING, ingest.WRITING])
-def test_an_interrupted_import_leaves_nothing(tmp_path, error, stage):
+def test_an_interrupted_import_leaves_nothing(tmp_path: Path, error: Any, stage: Any) -> None:
     folder = folder_of(tmp_path, a_csv=HEADER + ROW + "bad\n")
     before = tree(tmp_path)
 
-    def interrupt(step):
+    def interrupt(step: Any) -> None:
         if step.stage == stage:
             raise error("stop")
 
@@ -278,11 +284,13 @@ def test_an_interrupted_import_leaves_nothing(tmp_path, error, stage):
     assert tree(tmp_path) == before
 
 
-def test_rows_that_do_not_add_up_are_never_published(tmp_path, monkeypatch):
+def test_rows_that_do_not_add_up_are_never_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = folder_of(tmp_path, a_csv=HEADER + ROW * 3)
     read = ingest.Intake._load
 
-    def forgetful(self, parts):
+    def forgetful(self: Any, parts: Any) -> Any:
         table, changed = read(self, parts)
         return table[:-1], changed
 
@@ -300,7 +308,9 @@ CONTENT = gzip.compress(
 
 @settings(max_examples=40)
 @given(st.integers(0, len(CONTENT) - 1))
-def test_a_cut_download_never_becomes_a_log(tmp_path_factory, cut):
+def test_a_cut_download_never_becomes_a_log(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
     folder = tmp_path_factory.mktemp("cut")
     (folder / "a.csv.gz").write_bytes(CONTENT[:cut])
     with pytest.raises(DataError):
@@ -313,7 +323,9 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=8))
-def test_text_of_any_kind_survives(tmp_path_factory, rows):
+def test_text_of_any_kind_survives(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any]
+) -> None:
     folder = tmp_path_factory.mktemp("text")
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -344,7 +356,7 @@ def test_text_of_any_kind_survives(tmp_path_factory, rows):
     ]
 
 
-def test_columns_that_come_and_go(tmp_path):
+def test_columns_that_come_and_go(tmp_path: Path) -> None:
     folder = folder_of(
         tmp_path,
         a_csv="user,time,event,size\nu1,2026-01-01T00:00Z,e,5\n",
@@ -358,7 +370,7 @@ def test_columns_that_come_and_go(tmp_path):
     assert list(found["session"]) == [None, None, "s"]
 
 
-def test_quarantine_of_nothing_but_bad_rows_stays_small(tmp_path):
+def test_quarantine_of_nothing_but_bad_rows_stays_small(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, a_csv=HEADER + ROW + "u,x,e\n" * 500)
     counts, _ = imported(folder, tmp_path / "log")
     assert counts.rows_quarantined == 500

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from analysis.sources.rows import roles_of
 PATH = Path("x.csv")
 
 
-def test_options_win_over_the_file():
+def test_options_win_over_the_file() -> None:
     mapping = ColumnMapping(user="a", value="micros", divide_by=1e6, zone="UTC")
     changed = mapping.with_options(
         columns={"user": "b", "value": "price", "time": None}, zone="Asia/Tokyo", unit="s"
@@ -35,14 +36,14 @@ def test_options_win_over_the_file():
     assert mapping.with_options(columns={"user": None}) == mapping
 
 
-def test_zone_and_unit_are_checked():
+def test_zone_and_unit_are_checked() -> None:
     with pytest.raises(UsageError, match="Did you mean 'Europe/Berlin'"):
         ColumnMapping(zone="Europe/Berln")
     with pytest.raises(UsageError, match="time unit='sec' is unknown"):
         ColumnMapping(unit="sec")
 
 
-def test_a_missing_column_says_which_are_there_and_what_to_do():
+def test_a_missing_column_says_which_are_there_and_what_to_do() -> None:
     mapping = ColumnMapping(user="user_id")
     with pytest.raises(UsageError) as caught:
         check_columns(mapping, ["userid", "time", "event"], PATH)
@@ -64,7 +65,7 @@ def test_a_missing_column_says_which_are_there_and_what_to_do():
         (ColumnMapping(duplicates={"buy": ("s",)}), "[duplicates]"),
     ],
 )
-def test_every_named_column_must_be_there(mapping, option):
+def test_every_named_column_must_be_there(mapping: Any, option: str) -> None:
     assert named_columns(mapping) == {"s": named_columns(mapping)["s"]}
     with pytest.raises(UsageError) as caught:
         check_columns(mapping, ["user", "time", "event"], PATH)
@@ -73,7 +74,7 @@ def test_every_named_column_must_be_there(mapping, option):
     check_columns(mapping, ["user", "time", "event"], PATH, sparse=True)
 
 
-def test_the_other_columns_become_properties():
+def test_the_other_columns_become_properties() -> None:
     columns = ["user", "time", "event", "session", "value", "device"]
     roles = roles_of(ColumnMapping(), columns)
     assert roles == ("session", "value", {"device": "device"})
@@ -91,7 +92,7 @@ def test_the_other_columns_become_properties():
     )
 
 
-def test_only_what_properties_name_is_kept():
+def test_only_what_properties_name_is_kept() -> None:
     mapping = ColumnMapping(properties={"deviceCategory": "device", "x": "y"})
     roles = roles_of(mapping, ["user", "time", "event", "deviceCategory", "rest"])
     assert roles.properties == {"deviceCategory": "device"}
@@ -100,12 +101,12 @@ def test_only_what_properties_name_is_kept():
 
 
 @pytest.mark.parametrize("name", ["user", "time", "event", "session", "value", ""])
-def test_a_property_must_not_be_called_like_a_column_of_the_log(name):
+def test_a_property_must_not_be_called_like_a_column_of_the_log(name: str) -> None:
     with pytest.raises(UsageError, match=r"\[properties\] x"):
         ColumnMapping(properties={"x": name})
 
 
-def test_two_columns_must_not_become_one_property():
+def test_two_columns_must_not_become_one_property() -> None:
     with pytest.raises(UsageError, match="'a' and 'b' would both become the property 'c'"):
         ColumnMapping(properties={"a": "c", "b": "c"})
     with pytest.raises(UsageError, match="would both become"):
@@ -115,7 +116,7 @@ def test_two_columns_must_not_become_one_property():
         ColumnMapping(properties={"a": "source_event"}, events={"x": "y"})
 
 
-def test_sessions_are_computed_or_read():
+def test_sessions_are_computed_or_read() -> None:
     columns = ["user", "time", "event", "session"]
     computed = ColumnMapping(sessions=SessionRule())
     assert roles_of(computed, columns).session is None
@@ -124,7 +125,7 @@ def test_sessions_are_computed_or_read():
         ColumnMapping(session="visit", sessions=SessionRule())
 
 
-def test_of_sessions_too_the_command_line_wins():
+def test_of_sessions_too_the_command_line_wins() -> None:
     read = ColumnMapping(session="visit").with_options(columns={}, session_gap="1min")
     assert (read.session, read.sessions) == (None, SessionRule(60_000_000))
     computed = ColumnMapping(sessions=SessionRule()).with_options(columns={"session": "visit"})
@@ -136,7 +137,7 @@ def test_of_sessions_too_the_command_line_wins():
         ColumnMapping().with_options(columns={"session": "visit"}, session_gap="1min")
 
 
-def test_a_consent_column_is_looked_at_and_need_not_be_kept():
+def test_a_consent_column_is_looked_at_and_need_not_be_kept() -> None:
     mapping = ColumnMapping(properties={}, consent=Consent("cookie"))
     assert mapping.columns is not None
     assert "cookie" in mapping.columns
@@ -176,7 +177,7 @@ hash_key_file = "~/shop.key"
 """
 
 
-def test_the_form_in_full(tmp_path):
+def test_the_form_in_full(tmp_path: Path) -> None:
     path = tmp_path / "shop.toml"
     path.write_text(FORM)
     assert load_mapping(path) == ColumnMapping(
@@ -199,18 +200,18 @@ def test_the_form_in_full(tmp_path):
     )
 
 
-def test_sessions_that_are_computed():
+def test_sessions_that_are_computed() -> None:
     tables = {"sessions": {"gap": "45min", "campaign": True, "midnight": "Europe/Berlin"}}
     assert mapping_of(tables).sessions == SessionRule(2_700_000_000, "campaign", "Europe/Berlin")
     assert mapping_of({"sessions": {}}).sessions == SessionRule()
     assert mapping_of({"sessions": {"campaign": "source"}}).sessions.campaign == "source"
 
 
-def test_a_consent_column_alone_is_enough():
+def test_a_consent_column_alone_is_enough() -> None:
     assert mapping_of({"consent": {"column": "ok"}}).consent == Consent("ok", GRANTED)
 
 
-def test_nothing_said_is_the_default():
+def test_nothing_said_is_the_default() -> None:
     assert mapping_of({}) == ColumnMapping()
 
 
@@ -256,7 +257,7 @@ def test_nothing_said_is_the_default():
         ("[columns]\nsession = 'v'\n[sessions]\ngap = '1h'", "either computed or"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path, text, message):
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "shop.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=message) as caught:
@@ -265,7 +266,7 @@ def test_what_is_wrong_is_said(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
-def test_sources_that_are_not_there(tmp_path):
+def test_sources_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Did you mean 'ga360'"):
         load_mapping("ga306")
     with pytest.raises(UsageError, match="cannot be read: No such file"):
@@ -275,13 +276,13 @@ def test_sources_that_are_not_there(tmp_path):
         load_mapping(tmp_path / "latin.toml")
 
 
-def test_every_preset_can_be_read():
+def test_every_preset_can_be_read() -> None:
     assert presets()
     for name in presets():
         assert isinstance(load_mapping(name), ColumnMapping)
 
 
-def test_the_documentation_shows_the_whole_form():
+def test_the_documentation_shows_the_whole_form() -> None:
     text = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")
     shown = tomllib.loads(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1])
     assert mapping_of(shown).columns == mapping_of(tomllib.loads(FORM)).columns

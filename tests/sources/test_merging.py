@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +17,7 @@ from analysis.sources.merging import Alignment, Duplicates, settled
 TEXT, NUMBER, NOTHING = pa.large_string(), pa.float64(), pa.null()
 
 
-def table_of(**columns):
+def table_of(**columns: Any) -> Any:
     size = max(len(cells) for cells in columns.values())
     fixed = {
         "user": pa.array(["u"] * size, TEXT),
@@ -24,15 +27,15 @@ def table_of(**columns):
     return pa.table(fixed | columns)
 
 
-def text(*cells):
+def text(*cells: Any) -> Any:
     return pa.array(cells, TEXT)
 
 
-def number(*cells):
+def number(*cells: Any) -> Any:
     return pa.array(cells, NUMBER)
 
 
-def joined(tables, untyped=("x", "y")):
+def joined(tables: Any, untyped: Any = ("x", "y")) -> dict[str, list[Any]]:
     alignment = Alignment()
     written = [alignment.align(table, set(untyped)) for table in tables]
     kinds = alignment.kinds()
@@ -57,18 +60,18 @@ def joined(tables, untyped=("x", "y")):
         ([text(None), text(None)], [None, None]),
     ],
 )
-def test_kinds_of_an_untyped_property(tables, wanted):
+def test_kinds_of_an_untyped_property(tables: Any, wanted: Any) -> None:
     found = joined([table_of(x=cells) for cells in tables])["x"]
     assert found == wanted
     assert [type(cell) for cell in found] == [type(cell) for cell in wanted]
 
 
-def test_text_that_has_a_type_stays_text():
+def test_text_that_has_a_type_stays_text() -> None:
     assert joined([table_of(x=text("1"))], untyped=())["x"] == ["1"]
     assert joined([table_of(x=number(1.0)), table_of(x=text("1"))], untyped=())["x"] == ["1", "1"]
 
 
-def test_a_property_may_come_late_and_be_absent_later():
+def test_a_property_may_come_late_and_be_absent_later() -> None:
     tables = [table_of(x=text("a")), table_of(y=number(1.0)), table_of(x=text("b"))]
     assert joined(tables) == {"x": ["a", None, "b"], "y": [None, 1.0, None]}
 
@@ -81,7 +84,7 @@ CELLS = st.one_of(
 
 
 @given(st.lists(CELLS, min_size=1, max_size=5))
-def test_no_cell_is_lost_or_changed(columns):
+def test_no_cell_is_lost_or_changed(columns: list[Any]) -> None:
     found = joined([table_of(x=cells) for cells in columns])["x"]
     given_cells = [cell for cells in columns for cell in cells.to_pylist()]
     assert len(found) == len(given_cells)
@@ -101,16 +104,18 @@ ROWS = st.lists(
 )
 
 
-def key_of(number):
+def key_of(number: int) -> np.ndarray:
     # Two keys that share one of their two hashes are still two keys.
     return np.array([[number // 2, number % 2]], np.uint64)
 
 
 @given(ROWS)
-def test_the_row_with_a_value_then_the_earliest_then_the_first_stays(tmp_path_factory, rows):
+def test_the_row_with_a_value_then_the_earliest_then_the_first_stays(
+    tmp_path_factory: pytest.TempPathFactory, rows: Any
+) -> None:
     duplicates = Duplicates(tmp_path_factory.mktemp("keys") / "keys")
     places = [0, 0, 0]
-    judged = []
+    judged: list[Any] = []
     for key, time, valued, part in rows:
         duplicates.add(
             key_of(key),
@@ -130,7 +135,7 @@ def test_the_row_with_a_value_then_the_earliest_then_the_first_stays(tmp_path_fa
         assert found[part].tolist() == sorted(gone.loc[gone.part == part, "place"])
 
 
-def test_batches_of_many_rows(tmp_path):
+def test_batches_of_many_rows(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     keys = rng.integers(0, 500, 5_000)
     duplicates = Duplicates(tmp_path / "keys")

@@ -21,23 +21,25 @@ pytestmark = pytest.mark.skipif(not HITS.exists(), reason=f"no sample data: {HIT
 
 
 @pytest.fixture(scope="module")
-def hits():
+def hits() -> pd.DataFrame:
     return pd.read_csv(HITS, dtype=str)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     to = tmp_path_factory.mktemp("ga360") / "log"
     assert run(["import", str(HITS), "--source", "ga360", "--to", str(to)]) == 0
     return to
 
 
 @pytest.fixture(scope="module")
-def log(folder):
+def log(folder: Path) -> EventLog:
     return EventLog.open(folder)
 
 
-def test_import_adds_up(tmp_path, capsys, hits):
+def test_import_adds_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], hits: pd.DataFrame
+) -> None:
     to = str(tmp_path / "log")
     assert run(["import", str(HITS), "--source", "ga360", "--to", to, "--json"]) == 0
     counts = json.loads(capsys.readouterr().out)
@@ -51,7 +53,7 @@ def test_import_adds_up(tmp_path, capsys, hits):
     assert len(hits) == counts["rows_in"]
 
 
-def test_info_shows_the_published_figures(folder, capsys):
+def test_info_shows_the_published_figures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["info", str(folder), "--json"]) == 0
     info = json.loads(capsys.readouterr().out)
     assert (info["users"], info["sessions"], info["events"]) == (1_768, 1_811, 11_898)
@@ -70,7 +72,7 @@ def test_info_shows_the_published_figures(folder, capsys):
     }
 
 
-def test_every_order_is_there_once_with_its_revenue(log, hits):
+def test_every_order_is_there_once_with_its_revenue(log: EventLog, hits: pd.DataFrame) -> None:
     orders = hits[hits.transactionRevenue_micros.notna()]
     wanted = orders.set_index("transactionId").transactionRevenue_micros.astype(float) / 1e6
     found = log.where(event="purchase").to_frame().set_index("order_id").value
@@ -79,7 +81,7 @@ def test_every_order_is_there_once_with_its_revenue(log, hits):
     )
 
 
-def test_events_are_the_hits_they_were(log, hits):
+def test_events_are_the_hits_they_were(log: EventLog, hits: pd.DataFrame) -> None:
     action, step, page = hits.ecommerce_action, hits.checkout_step, hits.pagePath
     plain = (action == "none") & (hits.hit_type == "PAGE")
     wanted = {
@@ -109,7 +111,7 @@ def test_events_are_the_hits_they_were(log, hits):
     assert set(summary.index) == {*wanted, "page_view"}
 
 
-def test_sessions_and_properties(log, hits):
+def test_sessions_and_properties(log: EventLog, hits: pd.DataFrame) -> None:
     frame = log.to_frame()
     assert frame.user.nunique() == hits.fullVisitorId.nunique()
     assert len(frame[["user", "session"]].drop_duplicates()) == 1_811
@@ -122,7 +124,7 @@ def test_sessions_and_properties(log, hits):
     assert set(frame.item_id.dropna()) == set(hits.product_skus.dropna())
 
 
-def test_the_shop_funnel_works(log):
+def test_the_shop_funnel_works(log: EventLog) -> None:
     frame = log.to_frame()
     steps = ["select_item", "view_item", "add_to_cart", "begin_checkout", "purchase"]
     done = frame[frame.event.isin(steps)]

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import hmac
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -126,7 +127,9 @@ def test_what_only_has_the_sign_is_none() -> None:
     refuse_addresses(pa.array(["@ann", "ann@home", "a@b@c", "@", "x @y.z", None]), "user")
 
 
-def rows_of(cells: dict, key: IdKey | None, *, bad=(), mapping: ColumnMapping | None = None):
+def rows_of(
+    cells: dict, key: IdKey | None, *, bad: Any = (), mapping: ColumnMapping | None = None
+) -> Any:
     batch = pa.RecordBatch.from_pydict(cells)
     numbers = np.arange(2, batch.num_rows + 2)
     whole = Batch(batch, numbers, bad, list(cells), True, 0)

@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import json
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -26,13 +28,13 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0
 ROWS = st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=6)
 
 
-def file_of(folder, content, name="x.csv"):
+def file_of(folder: Path, content: Any, name: str = "x.csv") -> Any:
     path = folder / name
     path.write_bytes(content)
     return expand([path])[0]
 
 
-def everything(file, **options):
+def everything(file: Any, **options: Any) -> tuple[Any, Any, Any]:
     batches = list(read(file, **options))
     rows = [row for batch in batches for row in batch.cells.to_pylist()]
     numbers = [int(row) for batch in batches for row in batch.rows]
@@ -40,7 +42,9 @@ def everything(file, **options):
 
 
 @given(ROWS, st.sampled_from(",;\t"), st.sampled_from(["\n", "\r\n"]), st.booleans())
-def test_what_python_writes_is_read(tmp_path_factory, rows, delimiter, end, bom):
+def test_what_python_writes_is_read(
+    tmp_path_factory: pytest.TempPathFactory, rows: Any, delimiter: Any, end: str, bom: bool
+) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator=end)
     writer.writerows([["user", "time", "a b"], *rows])
@@ -53,7 +57,9 @@ def test_what_python_writes_is_read(tmp_path_factory, rows, delimiter, end, bom)
 
 
 @given(st.lists(st.integers(1, 5), max_size=40))
-def test_records_of_another_length_are_bad_and_all_numbers_are_right(tmp_path_factory, lengths):
+def test_records_of_another_length_are_bad_and_all_numbers_are_right(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int]
+) -> None:
     lines = ["a,b,c", *(",".join(f"{row}" for _ in range(n)) for row, n in enumerate(lengths, 2))]
     folder = tmp_path_factory.mktemp("csv")
     with pytest.MonkeyPatch.context() as patch:
@@ -67,13 +73,13 @@ def test_records_of_another_length_are_bad_and_all_numbers_are_right(tmp_path_fa
         assert record.reason == f"has {lengths[record.row - 2]} cells, the header has 3"
 
 
-def test_a_missing_cell_is_the_empty_one_or_one_of_the_words(tmp_path):
+def test_a_missing_cell_is_the_empty_one_or_one_of_the_words(tmp_path: Path) -> None:
     file = file_of(tmp_path, b'a,b,c\n"",(not set),007\n')
     assert everything(file)[0] == [{"a": None, "b": "(not set)", "c": "007"}]
     assert everything(file, missing=["(not set)"])[0] == [{"a": None, "b": None, "c": "007"}]
 
 
-def test_only_the_columns_that_are_needed_are_read(tmp_path):
+def test_only_the_columns_that_are_needed_are_read(tmp_path: Path) -> None:
     file = file_of(tmp_path, b"a,b,c\n1,2,3\n")
     (batch,) = read(file, columns={"c", "a", "z"})
     assert batch.cells.to_pylist() == [{"a": "1", "c": "3"}]
@@ -89,12 +95,14 @@ def test_only_the_columns_that_are_needed_are_read(tmp_path):
         (b'a,b\n1,"he said ""no\n', 1),
     ],
 )
-def test_a_quote_that_is_never_closed_swallows_nothing(tmp_path, content, rows):
+def test_a_quote_that_is_never_closed_swallows_nothing(
+    tmp_path: Path, content: bytes, rows: int
+) -> None:
     with pytest.raises(DataError, match=f"ends within quotes.* record {rows + 1} "):
         everything(file_of(tmp_path, content))
 
 
-def test_quotes_that_are_fine(tmp_path):
+def test_quotes_that_are_fine(tmp_path: Path) -> None:
     content = b'a,b\n1,5" screen\n2,"x\ny"\n3,"end"'
     rows, numbers, bad = everything(file_of(tmp_path, content))
     assert [row["b"] for row in rows] == ['5" screen', "x\ny", "end"]
@@ -112,25 +120,29 @@ def test_quotes_that_are_fine(tmp_path):
         (b"a,b\n1," + b"x" * 100_000 + b"\n", "damaged or cut short"),
     ],
 )
-def test_files_that_cannot_be_read(tmp_path, monkeypatch, content, message):
+def test_files_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, message: str
+) -> None:
     monkeypatch.setattr(readers, "CSV_BLOCK", 10_000)
     with pytest.raises(DataError, match=message):
         everything(file_of(tmp_path, content))
 
 
-def test_a_header_without_rows_has_none(tmp_path):
+def test_a_header_without_rows_has_none(tmp_path: Path) -> None:
     assert everything(file_of(tmp_path, b"a,b\n")) == ([], [], [])
     assert everything(file_of(tmp_path, b"a,b")) == ([], [], [])
 
 
-def test_blank_lines_are_no_records_and_the_index_of_pandas_is_a_column(tmp_path):
+def test_blank_lines_are_no_records_and_the_index_of_pandas_is_a_column(tmp_path: Path) -> None:
     rows, numbers, _ = everything(file_of(tmp_path, b"\n,a\n0,x\n\n1,y\n\n"))
     assert rows == [{"unnamed": "0", "a": "x"}, {"unnamed": "1", "a": "y"}]
     assert numbers == [2, 3]
 
 
 @given(st.data())
-def test_a_cut_in_gzip_is_always_an_error(tmp_path_factory, data):
+def test_a_cut_in_gzip_is_always_an_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     rows = "".join(f"u{n},2026-01-01T00:00Z,e{n * n}\n" for n in range(300))
     content = gzip.compress(f"user,time,event\n{rows}".encode(), mtime=0)
     cut = data.draw(st.integers(2, len(content) - 1))
@@ -138,7 +150,7 @@ def test_a_cut_in_gzip_is_always_an_error(tmp_path_factory, data):
         everything(file_of(tmp_path_factory.mktemp("gz"), content[:cut], "x.csv.gz"))
 
 
-def test_a_changed_byte_in_gzip_is_an_error(tmp_path):
+def test_a_changed_byte_in_gzip_is_an_error(tmp_path: Path) -> None:
     content = bytearray(
         gzip.compress(b"user,time,event\n" + b"u,2026-01-01T00:00Z,e\n" * 99, mtime=0)
     )
@@ -147,7 +159,7 @@ def test_a_changed_byte_in_gzip_is_an_error(tmp_path):
         everything(file_of(tmp_path, bytes(content), "x.csv.gz"))
 
 
-def test_parquet_keeps_its_types_and_is_flattened(tmp_path):
+def test_parquet_keeps_its_types_and_is_flattened(tmp_path: Path) -> None:
     frame = pd.DataFrame({"user": ["a", "b"], "n": [1, 2], "s": [{"x": 1}, {"x": None}]})
     frame.to_parquet(tmp_path / "x.parquet")
     (file,) = expand([tmp_path / "x.parquet"])
@@ -159,7 +171,7 @@ def test_parquet_keeps_its_types_and_is_flattened(tmp_path):
     assert batch.columns == ["user", "n", "s.x"]
 
 
-def test_parquet_comes_in_batches(tmp_path, monkeypatch):
+def test_parquet_comes_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "PARQUET_ROWS", 10)
     pq.write_table(pa.table({"n": range(95)}), tmp_path / "x.parquet", row_group_size=33)
     (file,) = expand([tmp_path / "x.parquet"])
@@ -170,7 +182,7 @@ def test_parquet_comes_in_batches(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("keep", [5, 100, -1, -20])
-def test_parquet_that_is_cut_short_is_an_error(tmp_path, keep):
+def test_parquet_that_is_cut_short_is_an_error(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"n": range(95)}), path)
     path.write_bytes(path.read_bytes()[:keep])
@@ -178,7 +190,9 @@ def test_parquet_that_is_cut_short_is_an_error(tmp_path, keep):
         everything(expand([path])[0])
 
 
-def test_parquet_takes_no_more_memory_the_longer_the_file_is(tmp_path, monkeypatch):
+def test_parquet_takes_no_more_memory_the_longer_the_file_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(readers, "PARQUET_ROWS", 2_000)
     path, rows = tmp_path / "x.parquet", 2_000
     cells = pa.array([f"{n:0400d}" for n in range(rows)])
@@ -192,7 +206,7 @@ def test_parquet_takes_no_more_memory_the_longer_the_file_is(tmp_path, monkeypat
     assert 0 < most < 10_000_000
 
 
-def test_parquet_text_is_read_as_it_lies(tmp_path):
+def test_parquet_text_is_read_as_it_lies(tmp_path: Path) -> None:
     many = [f"https://shop.example/item/{n:06d}" for n in range(5_000)]
     table = pa.table({"few": ["a", "b", None, "c"] * 1_250, "many": many})
     pq.write_table(table, tmp_path / "x.parquet", row_group_size=1_000)
@@ -235,24 +249,24 @@ FLAT = st.lists(
 )
 
 
-def block_of(records):
+def block_of(records: Any) -> bytes:
     return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 
-def cells_of(batch):
+def cells_of(batch: Any) -> list[dict[str, Any]]:
     return [
         {name: cell for name, cell in row.items() if cell is not None} for row in batch.to_pylist()
     ]
 
 
-def file_of_of_json_lines(folder, content, name="x.jsonl"):
+def file_of_of_json_lines(folder: Path, content: Any, name: str = "x.jsonl") -> Any:
     path = folder / name
     path.write_bytes(content)
     return expand([path])[0]
 
 
 @given(RECORDS)
-def test_both_ways_of_reading_yield_the_same_cells(records):
+def test_both_ways_of_reading_yield_the_same_cells(records: Any) -> None:
     block = block_of(records)
     fast, _ = readers._read_block(block, pa.schema([]))
     slow, rows, bad = readers._read_lines(block)
@@ -263,7 +277,7 @@ def test_both_ways_of_reading_yield_the_same_cells(records):
 
 
 @given(FLAT)
-def test_plain_objects_go_the_fast_way_and_keep_their_texts(records):
+def test_plain_objects_go_the_fast_way_and_keep_their_texts(records: Any) -> None:
     fast, hints = readers._read_block(block_of(records), pa.schema([]))
     assert fast is not None
     flat = [{k: v for k, v in record.items() if k != "d"} for record in records]
@@ -276,19 +290,19 @@ def test_plain_objects_go_the_fast_way_and_keep_their_texts(records):
     assert cells_of(again[0]) == flat
 
 
-def test_text_that_looks_like_a_time_stays_as_it_is():
+def test_text_that_looks_like_a_time_stays_as_it_is() -> None:
     block = block_of([{"a": "2026-01-01", "b": {"c": "2026-01-01T00:00:00Z", "d": 1}}])
     fast, _ = readers._read_block(block, pa.schema([]))
     assert fast is not None
     assert fast[0].to_pylist() == [{"a": "2026-01-01", "b.c": "2026-01-01T00:00:00Z", "b.d": 1}]
 
 
-def test_integers_of_twenty_digits_keep_them(tmp_path):
+def test_integers_of_twenty_digits_keep_them(tmp_path: Path) -> None:
     file = file_of_of_json_lines(tmp_path, b'{"user": 12345678901234567890}\n{"user": 7}\n')
     assert next(read(file)).cells.column("user").to_pylist() == ["12345678901234567890", "7"]
 
 
-def test_bad_lines_have_their_number_and_a_reason(tmp_path):
+def test_bad_lines_have_their_number_and_a_reason(tmp_path: Path) -> None:
     lines = [b'{"a": 1}', b"", b"{broken", b"[1]", b"5", b'{"a": "\xff"}', b'{"a": "\\ud800"}']
     file = file_of_of_json_lines(tmp_path, b"\xef\xbb\xbf" + b"\n".join([*lines, b'{"a": 2}']))
     (batch,) = read(file)
@@ -304,13 +318,13 @@ def test_bad_lines_have_their_number_and_a_reason(tmp_path):
     assert json.loads(batch.bad[0].content) == "{broken"
 
 
-def test_two_objects_on_a_line_are_a_bad_line(tmp_path):
+def test_two_objects_on_a_line_are_a_bad_line(tmp_path: Path) -> None:
     (batch,) = read(file_of_of_json_lines(tmp_path, b'{"a": 1}{"a": 2}\n{"a": 3}\n'))
     assert batch.rows.tolist() == [2]
     assert [bad.row for bad in batch.bad] == [1]
 
 
-def test_blank_lines_count_as_lines(tmp_path, monkeypatch):
+def test_blank_lines_count_as_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "JSON_BLOCK", 40)
     lines = [b"" if n % 3 else b'{"n": %d}' % n for n in range(1, 60)]
     batches = list(read(file_of_of_json_lines(tmp_path, b"\n".join(lines))))
@@ -321,7 +335,9 @@ def test_blank_lines_count_as_lines(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_blocks_do_not_show(tmp_path, monkeypatch, compressed):
+def test_blocks_do_not_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool
+) -> None:
     monkeypatch.setattr(readers, "JSON_BLOCK", 64)
     records = [{"n": n, "text": "x" * (n % 90)} for n in range(50)]
     content = block_of(records)[:-1]  # the last line has no end
@@ -333,7 +349,7 @@ def test_blocks_do_not_show(tmp_path, monkeypatch, compressed):
     assert [row for batch in batches for row in batch.rows] == list(range(1, 51))
 
 
-def test_an_endless_line_is_an_error(tmp_path, monkeypatch):
+def test_an_endless_line_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "JSON_BLOCK", 64)
     monkeypatch.setattr(readers, "LONGEST_LINE", 500)
     with pytest.raises(DataError, match="has a line of more than"):
@@ -341,7 +357,9 @@ def test_an_endless_line_is_an_error(tmp_path, monkeypatch):
 
 
 @given(RECORDS, st.integers(0, 3))
-def test_an_array_is_read_element_by_element(tmp_path_factory, records, indent):
+def test_an_array_is_read_element_by_element(
+    tmp_path_factory: pytest.TempPathFactory, records: Any, indent: int
+) -> None:
     folder = tmp_path_factory.mktemp("array")
     file = file_of_of_json_lines(
         folder, json.dumps([*records, 5], indent=indent).encode(), "x.json"
@@ -353,7 +371,7 @@ def test_an_array_is_read_element_by_element(tmp_path_factory, records, indent):
     assert [(bad.row, bad.reason) for bad in batch.bad] == [(len(records) + 1, "is no JSON object")]
 
 
-def test_an_array_longer_than_a_block(tmp_path, monkeypatch):
+def test_an_array_longer_than_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "JSON_BLOCK", 50)
     monkeypatch.setattr(readers, "ELEMENTS", 7)
     records = [{"n": n, "text": "é" * (n % 60)} for n in range(50)]
@@ -371,6 +389,6 @@ def test_an_array_longer_than_a_block(tmp_path, monkeypatch):
         (b'[{"a": 1}]\n[{"a": 2}]', "something follows its end, after element 1"),
     ],
 )
-def test_a_broken_array_is_an_error(tmp_path, content, message):
+def test_a_broken_array_is_an_error(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         list(read(file_of_of_json_lines(tmp_path, content, "x.json")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +16,11 @@ from analysis.sources.mapping import ColumnMapping, EventRule
 from analysis.sources.readers import Batch
 from analysis.sources.rows import canonical_rows
 
-GOOD = {"user": "ann", "time": "2026-01-01T00:00Z", "event": "visit"}
+GOOD: dict[str, Any] = {"user": "ann", "time": "2026-01-01T00:00Z", "event": "visit"}
 NEW_YEAR = 1_767_225_600_000_000
 
 
-def rows_of(records, mapping=None, *, typed=False, bad=()):
+def rows_of(records: Any, mapping: Any = None, *, typed: bool = False, bad: Any = ()) -> Any:
     names = list(dict.fromkeys(name for record in records for name in record))
     cells = pa.RecordBatch.from_pylist([{name: r.get(name) for name in names} for r in records])
     schema = pa.schema(
@@ -33,7 +34,7 @@ def rows_of(records, mapping=None, *, typed=False, bad=()):
     return canonical_rows(batch, mapping or ColumnMapping())
 
 
-def test_the_canonical_table():
+def test_the_canonical_table() -> None:
     rows = rows_of([GOOD | {"session": 7, "device": "mobile", "price": 2.5, "value": "1.50"}])
     assert rows.table.to_pylist() == [
         {
@@ -59,7 +60,7 @@ def test_the_canonical_table():
     assert rows.untyped == {"price"}
 
 
-def test_every_bad_record_has_its_first_reason():
+def test_every_bad_record_has_its_first_reason() -> None:
     records = [
         GOOD,
         GOOD | {"user": None, "time": "x"},
@@ -84,7 +85,7 @@ def test_every_bad_record_has_its_first_reason():
     assert json.loads(rows.bad[-1].content) == GOOD | {"value": "12,50"}
 
 
-def test_events_get_our_names_and_keep_the_vendors():
+def test_events_get_our_names_and_keep_the_vendors() -> None:
     mapping = ColumnMapping(
         events={"pdp": "view_item", "click": "select_item"},
         event_when=(
@@ -112,7 +113,7 @@ def test_events_get_our_names_and_keep_the_vendors():
     assert "source_event" not in rows_of(records[:1]).table.column_names
 
 
-def test_words_for_missing():
+def test_words_for_missing() -> None:
     mapping = ColumnMapping(missing=frozenset({"(not set)"}))
     record = GOOD | {"session": "(not set)", "value": "(not set)", "device": "(not set)"}
     (row,) = rows_of([record], mapping, typed=True).table.to_pylist()
@@ -122,7 +123,7 @@ def test_words_for_missing():
     assert bad.reason == "user is missing"
 
 
-def test_a_value_is_divided():
+def test_a_value_is_divided() -> None:
     mapping = ColumnMapping(value="micros", divide_by=1e6)
     table = rows_of([GOOD | {"micros": "132900000"}, GOOD | {"micros": None}], mapping).table
     assert table.column("value")[0].as_py() == 132.9
@@ -130,7 +131,7 @@ def test_a_value_is_divided():
     assert "micros" not in table.column_names
 
 
-def test_keys_are_equal_where_event_and_cells_are():
+def test_keys_are_equal_where_event_and_cells_are() -> None:
     mapping = ColumnMapping(duplicates={"buy": ("order", "line"), "sign_up": ("order",)})
     cells = [
         ("buy", "1", "a"),
@@ -149,14 +150,14 @@ def test_keys_are_equal_where_event_and_cells_are():
     assert len(set(keys)) == 4
 
 
-def test_keys_of_two_events_differ():
+def test_keys_of_two_events_differ() -> None:
     mapping = ColumnMapping(duplicates={"buy": ("order",), "refund": ("order",)})
     both = [GOOD | {"event": event, "order": "1"} for event in ("buy", "refund")]
     buy, refund = rows_of(both, mapping).order_ids.tolist()
     assert buy != refund
 
 
-def test_standard_properties_stay_text():
+def test_standard_properties_stay_text() -> None:
     record = GOOD | {"item_id": "12", "order_id": "5", "rank": "3"}
     assert rows_of([record]).untyped == {"rank"}
     assert rows_of([record], typed=True).untyped == frozenset()
@@ -165,7 +166,7 @@ def test_standard_properties_stay_text():
     assert typed.column("rank").to_pylist() == [3.0]
 
 
-def test_bad_rows_leave_with_their_keys():
+def test_bad_rows_leave_with_their_keys() -> None:
     mapping = ColumnMapping(duplicates={"buy": ("order",)})
     buys = [
         GOOD | {"event": "buy", "order": str(n), "user": None if n == 0 else "u"} for n in range(3)
@@ -179,6 +180,6 @@ def test_bad_rows_leave_with_their_keys():
     )
 
 
-def test_a_naive_time_stops_everything():
+def test_a_naive_time_stops_everything() -> None:
     with pytest.raises(UsageError, match="--time-zone"):
         rows_of([GOOD, GOOD | {"time": "2026-01-01"}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -22,7 +23,7 @@ def us_of(moment: dt.datetime) -> int:
     return (moment - EPOCH) // dt.timedelta(microseconds=1)
 
 
-def read(cells, *, zone=None, unit=None, of=None):
+def read(cells: Any, *, zone: Any = None, unit: Any = None, of: Any = None) -> Any:
     result = read_instants(pa.array(cells, of), "ts", zone=zone, unit=unit)
     return [
         REASONS[code] if code else int(us)
@@ -30,18 +31,20 @@ def read(cells, *, zone=None, unit=None, of=None):
     ]
 
 
-def utc(*parts):
-    return us_of(dt.datetime(*parts, tzinfo=dt.UTC))
+def utc(*parts: Any) -> int:
+    return us_of(dt.datetime(*parts, tzinfo=dt.UTC))  # type: ignore[misc]
 
 
 @given(TIMES, st.integers(-14 * 60, 14 * 60))
-def test_an_offset_says_the_instant(moment, minutes):
+def test_an_offset_says_the_instant(moment: Any, minutes: int) -> None:
     moment = moment.replace(tzinfo=dt.timezone(dt.timedelta(minutes=minutes)))
     assert read([moment.isoformat(), moment.isoformat(sep=" ")]) == [us_of(moment)] * 2
 
 
 @given(st.lists(TIMES, min_size=1, max_size=5), st.sampled_from(ZONES))
-def test_naive_text_and_naive_timestamps_are_read_in_the_zone(moments, zone):
+def test_naive_text_and_naive_timestamps_are_read_in_the_zone(
+    moments: list[Any], zone: Any
+) -> None:
     wanted = []
     for moment in moments:
         local = moment.replace(tzinfo=zoneinfo.ZoneInfo(zone), fold=0)
@@ -54,12 +57,12 @@ def test_naive_text_and_naive_timestamps_are_read_in_the_zone(moments, zone):
     assert read(stamps, zone=zone, of=pa.timestamp("us")) == [us for _, us in wanted]
 
 
-def test_the_hour_shown_twice_is_summer_time_and_the_skipped_one_moves_forward():
+def test_the_hour_shown_twice_is_summer_time_and_the_skipped_one_moves_forward() -> None:
     assert read(["2025-10-26T02:30:00"], zone="Europe/Berlin") == [utc(2025, 10, 26, 0, 30)]
     assert read(["2025-03-30T02:30:00"], zone="Europe/Berlin") == [utc(2025, 3, 30, 1, 0)]
 
 
-def test_an_offset_wins_over_the_zone():
+def test_an_offset_wins_over_the_zone() -> None:
     both = ["2026-01-01T00:00:00Z", "2026-01-01 00:00:00", "2026-07-01T12:00:00+02:00"]
     wanted = [utc(2026, 1, 1), utc(2025, 12, 31, 23), utc(2026, 7, 1, 10)]
     assert read(both, zone="Europe/Berlin") == wanted
@@ -76,7 +79,7 @@ def test_an_offset_wins_over_the_zone():
         "2020-11-01T00:54:33.036492789Z",
     ],
 )
-def test_ways_to_write_one_instant(text):
+def test_ways_to_write_one_instant(text: str) -> None:
     assert read([text]) == [1_604_192_073_036_492]
     assert read([text, None, "?"]) == [1_604_192_073_036_492, *REASONS[1:3]]
 
@@ -84,11 +87,11 @@ def test_ways_to_write_one_instant(text):
 @pytest.mark.parametrize(
     "text", ["yesterday", "now", "today", "01/02/2026", "2026-13-01T00:00Z", "2026-01-01T25:00Z"]
 )
-def test_what_is_no_time_has_a_reason(text):
+def test_what_is_no_time_has_a_reason(text: str) -> None:
     assert read([text, "2026-01-01T00:00Z"]) == ["time is unreadable", utc(2026, 1, 1)]
 
 
-def test_the_range_is_1990_to_2099():
+def test_the_range_is_1990_to_2099() -> None:
     cells = [
         "1989-12-31T23:59:59Z",
         "1990-01-01T00:00Z",
@@ -100,12 +103,12 @@ def test_the_range_is_1990_to_2099():
 
 
 @pytest.mark.parametrize("cells", [["2026-01-01 10:00"], ["2026-01-01T10:00Z", "2026-01-01"]])
-def test_naive_text_without_a_zone_stops_the_import(cells):
+def test_naive_text_without_a_zone_stops_the_import(cells: list[str]) -> None:
     with pytest.raises(UsageError, match="none is assumed"):
         read(cells)
 
 
-def test_naive_timestamps_without_a_zone_stop_the_import():
+def test_naive_timestamps_without_a_zone_stop_the_import() -> None:
     with pytest.raises(UsageError, match="--time-zone"):
         read([dt.datetime(2026, 1, 1)])
     assert read([dt.datetime(2026, 1, 1, tzinfo=dt.UTC)]) == [utc(2026, 1, 1)]
@@ -113,7 +116,7 @@ def test_naive_timestamps_without_a_zone_stop_the_import():
 
 
 @given(TIMES, st.sampled_from(["s", "ms", "us", "ns"]))
-def test_numbers_in_a_unit(moment, unit):
+def test_numbers_in_a_unit(moment: Any, unit: str) -> None:
     us = us_of(moment.replace(tzinfo=dt.UTC))
     scale = {"s": 1_000_000, "ms": 1_000, "us": 1}.get(unit)
     number = us * 1_000 + 999 if scale is None else us // scale
@@ -125,14 +128,14 @@ def test_numbers_in_a_unit(moment, unit):
 
 
 @given(TIMES)
-def test_decimal_seconds_keep_microseconds(moment):
+def test_decimal_seconds_keep_microseconds(moment: Any) -> None:
     us = us_of(moment.replace(tzinfo=dt.UTC))
     text = f"{us // 1_000_000}.{us % 1_000_000:06d}"
     assert read([text], unit="s") == [us]
     assert read([float(text)], unit="s") == [us]
 
 
-def test_numbers_that_are_no_times():
+def test_numbers_that_are_no_times() -> None:
     cells = ["99999999999999999999", "1.6e9", "-5", "nan", ""]
     wanted = [REASONS[2], REASONS[2], REASONS[3], REASONS[2], REASONS[1]]
     assert read(cells, unit="s") == wanted
@@ -141,16 +144,16 @@ def test_numbers_that_are_no_times():
 
 
 @pytest.mark.parametrize("cells", [["1604192073036492"], [1_604_192_073_036_492]])
-def test_numbers_without_a_unit_stop_the_import_with_a_guess(cells):
+def test_numbers_without_a_unit_stop_the_import_with_a_guess(cells: Any) -> None:
     with pytest.raises(UsageError, match="looks like microseconds: --time-unit us"):
         read(cells)
 
 
-def test_one_number_among_texts_is_a_bad_row():
+def test_one_number_among_texts_is_a_bad_row() -> None:
     assert read(["2026-01-01T00:00Z", "2026-01-02T00:00Z", "5"])[2] == "time is unreadable"
 
 
-def test_no_cell_at_all_and_no_time_at_all():
+def test_no_cell_at_all_and_no_time_at_all() -> None:
     assert read([None, None]) == ["time is missing"] * 2
     with pytest.raises(UsageError, match="holds bool"):
         read([True])

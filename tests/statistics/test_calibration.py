@@ -25,7 +25,7 @@ def world(rng: np.random.Generator, k: int, se: float) -> tuple[np.ndarray, floa
 
 @pytest.mark.parametrize("k", [3, 5, 10])
 @pytest.mark.parametrize("se", [0.05, 0.15])
-def test_the_interval_covers_as_often_as_it_says(k, se):
+def test_the_interval_covers_as_often_as_it_says(k: int, se: float) -> None:
     rng = np.random.default_rng(k)
     hits = plain = 0
     for _ in range(3000):
@@ -40,7 +40,7 @@ def test_the_interval_covers_as_often_as_it_says(k, se):
     assert plain / 3000 < hits / 3000
 
 
-def test_a_precise_estimate_has_the_prediction_interval_of_a_normal_sample():
+def test_a_precise_estimate_has_the_prediction_interval_of_a_normal_sample() -> None:
     """With equal errors the interval is the textbook's for one more observation."""
     controls = np.array([0.31, 0.36, 0.42, 0.29, 0.4])
     found = calibrate(0.9, 0.05, controls_of(controls, np.full(5, 0.05)))
@@ -51,33 +51,33 @@ def test_a_precise_estimate_has_the_prediction_interval_of_a_normal_sample():
     assert found.p_value == pytest.approx(judge.pvalue)
 
 
-def test_chance_error_beyond_that_of_the_controls_is_added():
+def test_chance_error_beyond_that_of_the_controls_is_added() -> None:
     few = controls_of([0.3, 0.35, 0.4], [0.1, 0.1, 0.1])
     same, more = calibrate(0.8, 0.1, few), calibrate(0.8, 0.5, few)
     assert more.variance - same.variance == pytest.approx(0.5**2 - 0.1**2)
     assert calibrate(0.8, 0.01, few).variance == same.variance
 
 
-def test_what_more_users_would_not_take_away():
+def test_what_more_users_would_not_take_away() -> None:
     noisy, biased = controls_of([0.3, 0.4, 0.5], [0.3] * 3), controls_of([0, 0.4, 0.8], [0.1] * 3)
     assert calibrate(0.8, 0.1, noisy).lasting == 0
     assert calibrate(0.8, 0.1, biased).lasting == pytest.approx((0.16 - 0.01) * 4 / 3)
 
 
-def test_one_control_under_three_names_makes_nobody_sure():
+def test_one_control_under_three_names_makes_nobody_sure() -> None:
     found = calibrate(0.8, 0.05, controls_of([0.3] * 3, [0.1] * 3))
     assert np.log(found.high / found.low) > 2 * 1.96 * 0.1
     assert 0 < found.p_value < 1
 
 
-def test_too_few_controls_give_no_calibration():
+def test_too_few_controls_give_no_calibration() -> None:
     for controls in ([], [0.3], [0.3, 0.4], [0.3, 0.4, np.nan]):
         found = calibrate(np.array([0.5, 0.7]), 0.1, controls_of(controls, [0.1] * len(controls)))
         assert np.isnan(np.array(found)).all()
         assert found.estimate.shape == (2,)
 
 
-def test_controls_calibrated_by_the_others_hold_1():
+def test_controls_calibrated_by_the_others_hold_1() -> None:
     rng = np.random.default_rng(2)
     hits = [
         bool(one.low < 1 < one.high)
@@ -90,7 +90,7 @@ def test_controls_calibrated_by_the_others_hold_1():
     assert np.isnan(calibrate_each_by_the_others([0.1, 0.2, 0.3], [0.1] * 3)[0].estimate)
 
 
-def test_a_control_without_the_confounder_is_named():
+def test_a_control_without_the_confounder_is_named() -> None:
     assert unlike_the_others([0.35, 0.34, 0.37, 0.0], [0.03] * 4) == [3]
     assert unlike_the_others([0.35, 0.34, 0.37, 0.0], [0.3] * 4) == []
     assert unlike_the_others([0.35, 0.34, 0.37, 0.28], [0.001] * 4) == []
@@ -98,13 +98,13 @@ def test_a_control_without_the_confounder_is_named():
     assert unlike_the_others([0.3, 0.0], [0.01] * 2) == []
 
 
-def test_controls_that_share_it_are_seldom_named():
+def test_controls_that_share_it_are_seldom_named() -> None:
     rng = np.random.default_rng(4)
     named = [len(unlike_the_others(rng.normal(BIAS, 0.2, 6), [0.2] * 6)) for _ in range(2000)]
     assert np.mean(np.array(named) > 0) < 0.03
 
 
-def test_a_control_that_adjustment_leaves_alone_is_named():
+def test_a_control_that_adjustment_leaves_alone_is_named() -> None:
     """Micro conversions move by a factor of 2, of which a quarter, in logarithms, is 1.19."""
     micros = np.log([1.6, 2.0, 3.0, np.nan])
     assert unmoved_by_adjustment(np.log([2.0, 1.20, 1.18, 0.9]), micros) == [2, 3]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -11,7 +13,7 @@ from analysis.statistics.pooling import pooled
 
 @pytest.mark.parametrize("values", [4, 12, 40])
 @pytest.mark.parametrize("size", [30, 300, 1e6])
-def test_intervals_cover_rates_that_were_drawn(values, size):
+def test_intervals_cover_rates_that_were_drawn(values: int, size: float) -> None:
     rng = np.random.default_rng(int(size) + values)
     covered = total = 0
     error = np.zeros(2)
@@ -29,7 +31,7 @@ def test_intervals_cover_rates_that_were_drawn(values, size):
     assert error[0] < error[1] * (1.1 if (size, values) == (30, 4) else 1)
 
 
-def test_small_rates_do_not_top_the_list():
+def test_small_rates_do_not_top_the_list() -> None:
     """Without any difference between the values, a crude ranking is led by the smallest."""
     rng = np.random.default_rng(2)
     n = np.repeat([5, 50, 2_000], [40, 40, 10])
@@ -44,7 +46,7 @@ def test_small_rates_do_not_top_the_list():
     assert led <= 8
 
 
-def test_it_is_the_posterior_on_a_fine_grid():
+def test_it_is_the_posterior_on_a_fine_grid() -> None:
     """The same model by brute force: 400 means by 400 shrinkages, no approximation."""
     k, n = np.array([3.0, 30, 12, 0, 9]), np.array([40.0, 200, 180, 25, 60])
     at = (np.arange(400) + 0.5) / 400
@@ -67,7 +69,7 @@ def test_it_is_the_posterior_on_a_fine_grid():
     assert found.typical == pytest.approx((weight * mean).sum(), abs=0.004)
 
 
-def test_equal_numbers_have_equal_rates_in_any_order():
+def test_equal_numbers_have_equal_rates_in_any_order() -> None:
     k, n = np.array([1, 40, 1, 7]), np.array([9, 500, 9, 70])
     one, two = pooled(k, n), pooled(k[::-1], n[::-1])
     assert one.rate[0] == one.rate[2]
@@ -76,7 +78,7 @@ def test_equal_numbers_have_equal_rates_in_any_order():
 
 
 @pytest.mark.parametrize("k", [[0, 0, 0], [10, 20, 30]])
-def test_nothing_and_everything_are_still_rates(k):
+def test_nothing_and_everything_are_still_rates(k: list[int]) -> None:
     found = pooled(k, [10, 20, 30])
     assert ((found.low >= 0) & (found.low <= found.rate) & (found.rate <= found.high)).all()
     assert (found.high <= 1).all()
@@ -85,7 +87,7 @@ def test_nothing_and_everything_are_still_rates(k):
 
 
 @pytest.mark.parametrize("k", [[], [3]])
-def test_one_rate_alone_cannot_be_pooled(k):
+def test_one_rate_alone_cannot_be_pooled(k: Any) -> None:
     found = pooled(k, [7] * len(k))
     assert len(found.rate) == len(k)
     assert np.isnan(found.rate).all()

@@ -185,7 +185,7 @@ def one(k_a: int, n_a: int, k_b: int, n_b: int) -> pd.Series:
     ).iloc[0]
 
 
-def test_newcombes_own_example():
+def test_newcombes_own_example() -> None:
     """Newcombe 1998, Stat Med 17:873, table II, example (a), method 10: 56/70 against 48/80."""
     row = one(56, 70, 48, 80)
     assert (row["difference"], row["low"], row["high"]) == pytest.approx(
@@ -194,7 +194,7 @@ def test_newcombes_own_example():
 
 
 @given(st.integers(0, 400), st.integers(1, 400), st.integers(0, 400), st.integers(1, 400))
-def test_p_values_are_those_of_scipy(k_a, n_a, k_b, n_b):
+def test_p_values_are_those_of_scipy(k_a: int, n_a: int, k_b: int, n_b: int) -> None:
     k_a, k_b = min(k_a, n_a), min(k_b, n_b)
     row = one(k_a, n_a, k_b, n_b)
     table = np.array([[k_a, n_a - k_a], [k_b, n_b - k_b]])
@@ -212,7 +212,7 @@ def test_p_values_are_those_of_scipy(k_a, n_a, k_b, n_b):
     assert back["difference"] == pytest.approx(-row["difference"])
 
 
-def test_many_are_compared_as_one_by_one():
+def test_many_are_compared_as_one_by_one() -> None:
     rng = np.random.default_rng(7)
     n, other_n = rng.integers(0, 60, (2, 300))
     k, other_k = rng.binomial(n, 0.3), rng.binomial(other_n, 0.5)
@@ -226,13 +226,13 @@ def test_many_are_compared_as_one_by_one():
             assert p[i] == pytest.approx(judge.pvalue)
 
 
-def test_an_empty_group_has_no_rate():
+def test_an_empty_group_has_no_rate() -> None:
     row = one(0, 0, 3, 10)
     assert row[["rate_a", "difference", "low", "high", "effect", "p_value"]].isna().all()
     assert row["rate_b"] == 0.3
 
 
-def test_waits_are_compared_as_scipy_does():
+def test_waits_are_compared_as_scipy_does() -> None:
     rng = np.random.default_rng(5)
     a, b = rng.exponential(3, 60) * US_PER_DAY, rng.exponential(2, 80) * US_PER_DAY
     row = compare_waits("buy", a, b)
@@ -243,7 +243,7 @@ def test_waits_are_compared_as_scipy_does():
     assert row["median_days_a"] == pytest.approx(np.median(a) / US_PER_DAY)
 
 
-def test_waits_that_cannot_be_compared():
+def test_waits_that_cannot_be_compared() -> None:
     few = compare_waits("buy", np.arange(3.0), np.arange(9.0))
     assert "p_value" not in few
     assert few["median_days_a"] == pytest.approx(1 / US_PER_DAY)
@@ -256,7 +256,7 @@ def test_waits_that_cannot_be_compared():
     assert "p_value" not in compare_waits("buy", np.ones(9), np.ones(9))
 
 
-def test_q_values_are_those_of_benjamini_and_hochberg():
+def test_q_values_are_those_of_benjamini_and_hochberg() -> None:
     """Their own example: 15 p-values, four of them below 5 % of false discoveries."""
     published = [
         0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344,
@@ -267,7 +267,7 @@ def test_q_values_are_those_of_benjamini_and_hochberg():
     assert np.isnan(found["q_value"].iloc[-1])
 
 
-def test_intervals_cover_as_often_as_they_say():
+def test_intervals_cover_as_often_as_they_say() -> None:
     rng = np.random.default_rng(11)
     k_a, k_b = rng.binomial(80, 0.3, 1_500), rng.binomial(120, 0.2, 1_500)
     found = compare_shares(pd.DataFrame({"k_a": k_a, "n_a": 80, "k_b": k_b, "n_b": 120}))

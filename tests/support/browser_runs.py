@@ -69,7 +69,9 @@ def browser_page(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, offline=offline
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,  # type: ignore[arg-type]
+            offline=offline,
         )
         watched = Watched(context.new_page())
         watched.watch()

@@ -65,17 +65,18 @@ a_row = st.builds(
 def crowd(seed: int, users: int, unit: str) -> list[Row]:
     """Many users at once; where a property is the unit it has as many values."""
     rng = random.Random(seed)
-    texts, numbers = dict(TEXTS), NUMBERS
+    texts: dict[str, Any] = dict(TEXTS)
+    numbers: tuple[Any, ...] = NUMBERS
     if unit == "g":
         texts["g"] = (*(f"x{k}" for k in range(users)), "x", "y", None)
     if unit == "v":
         numbers = (*(k / 2 for k in range(users)), None)
     rows = [
-        Row(
+        Row(  # type: ignore[call-arg]
             f"u{rng.randrange(users)}",
             rng.randrange(7),
             rng.choice(OFTEN),
-            *(rng.choice(values) for values in texts.values()),
+            *(rng.choice(values) for values in texts.values()),  # type: ignore[arg-type]
             rng.choice(numbers),
         )
         for _ in range(6 * users)

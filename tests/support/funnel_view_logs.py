@@ -37,7 +37,7 @@ def view_log(seed: int, users: int = 40, days: int = 14, **options: Any) -> Even
 def watched_log(weeks: list[float], happened: list[bool]) -> EventLog:
     """One entry each, followed by a conversion after so many weeks, or by the log's end."""
     end = pd.Timestamp("2026-06-01")
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for i, (after, converts) in enumerate(zip(weeks, happened, strict=True)):
         wait = pd.Timedelta(weeks=after)
         entry = end - pd.Timedelta(weeks=50) if converts else end - wait

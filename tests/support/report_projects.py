@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pandas as pd
@@ -25,7 +26,9 @@ emit(headline="Entered: 3.", numbers={"rate": {"value": 1 / 3, "n": 3, "low": fl
 """
 
 
-def notebook(*cells: str, parameters: str = PARAMETERS, tags: tuple[str, ...] = ("parameters",)):
+def notebook(
+    *cells: str, parameters: str = PARAMETERS, tags: tuple[str, ...] = ("parameters",)
+) -> Any:
     first = v4.new_code_cell(parameters, metadata={"tags": list(tags)})
     rest = [v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
     made = v4.new_notebook(cells=[v4.new_markdown_cell("# Tiny"), first, *rest])
@@ -34,7 +37,7 @@ def notebook(*cells: str, parameters: str = PARAMETERS, tags: tuple[str, ...] = 
     return made
 
 
-def write_notebook(folder: Path, *cells: str, name: str = "tiny", **options) -> Path:
+def write_notebook(folder: Path, *cells: str, name: str = "tiny", **options: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.ipynb"
     nbformat.write(notebook(*cells, **options), path)
@@ -55,7 +58,7 @@ def write_log(folder: Path, *, covers_until: str = "2026-09-07", event: str = "v
     return log
 
 
-def write_project(root: Path, *cells: str, parameters: str = 'window = "7d"', **log) -> Path:
+def write_project(root: Path, *cells: str, parameters: str = 'window = "7d"', **log: Any) -> Path:
     """A project with one notebook, one log and one weekly definition called ``tiny``."""
     write_notebook(root / "notebooks", *(cells or (EMIT,)))
     write_log(root / "data" / "log", **log)

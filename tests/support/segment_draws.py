@@ -106,7 +106,7 @@ KINDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "sessions": counted("session"),
     "days": counted("day"),
     "events": counted("event"),
-    "value": together(st.just({"value": "value"}), amounts, windows),
+    "value": together(st.just({"value": "value"}), amounts, windows),  # type: ignore[arg-type]
     "abandoned": optional(
         {"abandoned": names, "without": names, "wait": SPANS},
         {"within": SPANS, "still": st.booleans()},

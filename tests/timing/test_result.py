@@ -247,7 +247,7 @@ def test_in_which_session_they_bought() -> None:
             rows += [(name, float(day), "visit", str(day)) for day in range(number)]
             rows.append((name, number - 1 + 0.001, "buy", str(number - 1)))
     rows += [("young", 59.0, "visit", "0"), ("young", 59.001, "buy", "0")]
-    rows += [("lost", 1.0, "visit", "0"), ("lost", 2.0, "buy", None)]
+    rows += [("lost", 1.0, "visit", "0"), ("lost", 2.0, "buy", None)]  # type: ignore[list-item]
     log = log_of(rows, until=60, columns=["session"])
     result = time_to_convert(log, "buy")
     assert result.sessions["session"].tolist() == ["1", "2", "3", "4+"]
