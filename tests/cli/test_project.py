@@ -92,11 +92,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     uv = Path(sys.executable).with_name("uv")
     environment = folder / "venv"
     command: list[Any]
-    for command in (
+    commands: list[list[Any]] = [
         [uv, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", folder, ROOT],
         [uv, "venv", "--quiet", "--python", sys.executable, environment],
         [uv, "pip", "sync", "--quiet", "--python", environment, ROOT / "requirements.lock"],
-    ):
+    ]
+    for command in commands:
         subprocess.run(command, check=True, env={**os.environ, "VIRTUAL_ENV": sys.prefix})
     (wheel,) = folder.glob("*.whl")
     install: list[Any] = [

@@ -121,7 +121,7 @@ class AnswerPanel(ipywidgets.VBox):
 
     def kwargs(self) -> dict[str, Any]:
         """The arguments that the answer is of, as plain data."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must say which arguments it holds.")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_as_written(self.kwargs())})"
@@ -146,16 +146,16 @@ class AnswerPanel(ipywidgets.VBox):
         self._draw()
 
     def _ask(self) -> Result:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must say which arguments it holds.")
 
     def _draw(self) -> None:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must say which arguments it holds.")
 
     def _show(self, words: str, *outputs: dict[str, Any]) -> None:
         self._words.value, self._drawing.outputs = words, outputs
 
     def _draft(self) -> Draft:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must say which arguments it holds.")
 
     def _check_answered(self) -> None:
         """Raise where no answer is shown: what failed by hand would fail on its schedule."""
