@@ -3,7 +3,7 @@
 #   make test     sets up .venv, runs every quick test, the linter and the type checker
 # and make bench compares its speed with other engines' (tests/benchmarks/README.md).
 .DEFAULT_GOAL := setup
-.PHONY: setup demo report lab lint test-quick test test-slow coverage bench docs notebooks lock clean
+.PHONY: setup demo report lab lint types test-quick test test-slow coverage bench docs notebooks lock clean
 
 PERIOD ?= 2026-W46
 PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -52,7 +52,7 @@ lint: $(READY)
 	@mkdir -p build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy src
 	@$(BIN)/lint-imports --no-cache > build/imports.txt || { cat build/imports.txt; exit 1; }
 
 # The library alone: no notebook, report, panel or browser.
@@ -65,7 +65,11 @@ test-quick: lint demo
 test: lint demo
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --durations=20
 
-test-slow: demo
+# The tests' own types: minutes without mypy's cache.
+types: $(READY)
+	$(BIN)/mypy
+
+test-slow: types demo
 	$(BIN)/python -m pytest -m slow
 
 # Compiled lines cannot be seen; they are left out of the figure.

@@ -23,7 +23,7 @@ def python(request: pytest.FixtureRequest) -> Path:
 
 
 def test_the_demo_data_have_the_same_fingerprint(python: Path) -> None:
-    command = [str(python), "-m", "pytest", "-q", "-k", "every_machine", "tests/test_simulate.py"]
+    command = [str(python), "-m", "pytest", "-q", "-k", "every_machine", "tests/simulation/test_log.py"]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider"], cwd=ROOT, capture_output=True, text=True, timeout=600
     )
