@@ -1,7 +1,8 @@
 """The real sample of Google's merchandise store, from the file to the answers.
 
 The judge is pandas on the raw file, and the figures published with the sample: 1,768 users, 1,811
-sessions, 33 orders on 66 purchase hits, revenue 3,176.31. The sample may not be passed on with the project.
+sessions, 33 orders on 66 purchase hits, revenue 3,176.31. The sample may not be passed on with the
+project.
 """
 
 from __future__ import annotations
