@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,20 +119,71 @@ def test_quotes_that_are_fine(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\0", "not UTF-8 text"),
         (b"a,a\n1,2\n", "more than one column called 'a'"),
         (b"a|b\n1|2\n", "has a single column, 'a|b'.*semicolon"),
-        (b"a,b\n1," + b"x" * 100_000 + b"\n", "damaged or cut short"),
+        (b"a,b\n0,0\n1," + b"x" * 100_000 + b"\n", "has a record of more than .*: record 3"),
+        ("a,b\n1,2\né\n".encode("latin-1"), "not UTF-8 text"),
+        (b'"', "ends within quotes.* record 1 "),
+        (b'a,"b\n1,2\n', "ends within quotes.* record 1 "),
     ],
 )
 def test_files_that_cannot_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    content: Any,
+    message: str,
 ) -> None:
     monkeypatch.setattr(readers, "CSV_BLOCK", 10_000)
     with pytest.raises(DataError, match=message):
         everything(file_of(tmp_path, content))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_header_without_rows_has_none(tmp_path: Path) -> None:
     assert everything(file_of(tmp_path, b"a,b\n")) == ([], [], [])
     assert everything(file_of(tmp_path, b"a,b")) == ([], [], [])
+
+
+@pytest.mark.parametrize("width", [8, 65_536 // 3, 70_000, 200_000])
+def test_a_header_may_be_as_long_as_it_likes(tmp_path: Path, width: int) -> None:
+    names = ["user", "time", *(f"c{n:05d}" for n in range(9_400))]  # ends beyond byte 65,536
+    names[5] = "x" * width
+    content = f"{','.join(names)}\n{','.join(map(str, range(len(names))))}\n"
+    rows, _, bad = everything(file_of(tmp_path, content.encode()))
+    assert list(rows[0]) == names
+    assert list(rows[0].values()) == list(map(str, range(len(names))))
+    assert not bad
+
+
+def test_a_column_that_ends_at_byte_65536_of_the_header_does_not_end_it(tmp_path: Path) -> None:
+    first = "user,time,".ljust(65_535, "x")
+    rows, _, _ = everything(file_of(tmp_path, f"{first},last\n1,2,3,4\n".encode()))
+    assert list(rows[0].values()) == ["1", "2", "3", "4"]
+    assert list(rows[0])[-1] == "last"
+
+
+def test_no_record_can_pass_for_the_end_of_the_file(tmp_path: Path) -> None:
+    content = b'a,b\n\0end of file\0\n1,2\n3,"open\n'
+    with pytest.raises(DataError, match=r"ends within quotes.* record 4 "):
+        everything(file_of(tmp_path, content))
+    _, _, bad = everything(file_of(tmp_path, b"a,b\n\0end of file\0\n1,2\n"))
+    assert [record.row for record in bad] == [2]
+
+
+def test_a_process_that_met_an_error_ends_in_peace(tmp_path: Path) -> None:
+    cells = b"x" * 60 + b"\n"
+    content = b'user,time,event\nann,2026-01-01T00:00Z,"' + cells * 400_000
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(content, 1, mtime=0))
+    words = ["import", "x.csv.gz", "--to", "log"]
+    ran = subprocess.run(
+        [sys.executable, "-c", "from analysis.cli import main; main()", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "the quote opened in record 2 is never closed" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_blank_lines_are_no_records_and_the_index_of_pandas_is_a_column(tmp_path: Path) -> None:

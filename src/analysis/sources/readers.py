@@ -17,7 +17,6 @@ all comes beside the others with a reason, never instead of them.
 from __future__ import annotations
 
 import codecs
-import csv
 import itertools
 import json
 import re
@@ -38,6 +37,7 @@ from analysis.eventlog.maintenance import BadRecord
 from analysis.eventlog.shard import EXACT, TEXT, readable
 from analysis.sources.cells import columns_of, compact, flatten
 from analysis.sources.files import CSV, JSON, Bytes, SourceFile
+from analysis.sources.quotes import WellQuoted
 
 
 class Batch(NamedTuple):
@@ -96,105 +96,128 @@ def read(
 
 
 CSV_BLOCK: Final = 4 << 20
-"""Bytes of CSV read at once; also the longest record."""
+"""Bytes of CSV read at once; a record may have four times as many."""
 
 _PEEK: Final = 1 << 16
 _DELIMITERS: Final = ",;\t"
 _UNNAMED: Final = "unnamed"
 
-# A record that no file has and that every CSV with two columns or more must refuse. Where it is
-# not refused, it was read as part of a cell: the file ends within quotes.
-_END: Final = "\0end of file\0"
-
 
 def _read_csv(
     file: SourceFile, columns: Collection[str] | None, missing: Collection[str]
 ) -> Iterator[Batch]:
-    names, delimiter = _header(file)
-    shown = [name or _UNNAMED for name in names]
-    wanted = [name for name in names if columns is None or name in columns]
-    refused: list[pacsv.InvalidRow] = []
-    options = _csv_options(delimiter, wanted, missing, refused)
-    row, skipped, ended = 2, np.empty(0, np.int64), False
-    with Bytes(file, tail=f"\n{_END}\n".encode()) as stream:
-        for cells in pacsv.open_csv(pa.PythonFile(stream, "r"), *options):
-            bad, ended = _bad_records(refused), ended or _has_end(refused)
-            skipped = np.append(skipped, np.array([record.number for record in refused], np.int64))
+    with Bytes(file) as stream:
+        text = stream.read(CSV_BLOCK).removeprefix(_BOM).lstrip(b"\r\n")
+        delimiter = _delimiter(text)
+        records = WellQuoted(stream, text, delimiter=delimiter, block=CSV_BLOCK)
+        names = _header(records, delimiter, file)
+        records.skip_first()
+        refused: list[pacsv.InvalidRow] = []
+        options = _csv_options(names, delimiter, columns, missing, refused)
+        row = 2
+        for block in records.blocks(len(names)):
+            _refuse_other_encodings(block)
+            table = pacsv.read_csv(pa.BufferReader(block), *options)
+            cells = table.combine_chunks().to_batches()
+            skipped = np.array([record.number for record in refused], np.int64)
+            rows = np.delete(np.arange(len(table) + len(refused)), skipped - 1) + row
+            bad = _bad_records(refused, row)
+            row += len(table) + len(refused)
             refused.clear()
-            rows, skipped = _row_numbers(row, cells.num_rows, skipped)
-            row = int(rows[-1]) + 1 if len(rows) else row
-            yield Batch(_named(cells), rows, bad, shown, typed=False, position=stream.position())
-    if bad := _bad_records(refused):
-        none = pa.RecordBatch.from_pylist([], schema=pa.schema([(name, TEXT) for name in shown]))
-        yield Batch(none, np.arange(0), bad, shown, typed=False, position=file.size)
-    if not ended and not _has_end(refused):
-        raise DataError(
-            f"'{file.path}' ends within quotes: the quote opened in or after record {row - 1} is "
-            "never closed. Correct that record, or export the file again."
+            batch = cells[0] if cells else pa.RecordBatch.from_pylist([], schema=table.schema)
+            if len(rows) or bad:
+                yield Batch(batch, rows, bad, names, typed=False, position=stream.position())
+        if records.broken:
+            raise _broken_record(records, row, file)
+
+
+def _refuse_other_encodings(block: pa.Buffer) -> None:
+    bounds = pa.py_buffer(np.array([0, len(block)], np.int64))
+    pa.Array.from_buffers(TEXT, 1, [None, bounds, block]).validate(full=True)
+
+
+def _broken_record(records: WellQuoted, row: int, file: SourceFile) -> DataError:
+    length = f"{records.longest / (1 << 20):.0f} MB"
+    if records.broken == "too long":
+        return DataError(
+            f"'{file.path}' has a record of more than {length}: record {row}. Is its text cut "
+            "into lines? Shorten that record, or export the file again."
         )
+    where = "" if records.ended else f" within {length}"
+    return DataError(
+        f"'{file.path}' ends within quotes: the quote opened in record {row} is never closed"
+        f"{where}. Correct that record, or export the file again."
+    )
 
 
 def _csv_options(
-    delimiter: str, wanted: list[str], missing: Collection[str], refused: list[pacsv.InvalidRow]
+    names: Sequence[str],
+    delimiter: str,
+    columns: Collection[str] | None,
+    missing: Collection[str],
+    refused: list[pacsv.InvalidRow],
 ) -> tuple[pacsv.ReadOptions, pacsv.ParseOptions, pacsv.ConvertOptions]:
-    """How a CSV is read: as text, and the records of another length go to `refused`."""
+    """How a block is read: as text, and the records of another length go to `refused`."""
 
     def refuse(record: pacsv.InvalidRow) -> str:
         refused.append(record)
         return "skip"
 
     return (
-        # One thread: only then the reader knows the numbers of the records it refuses.
-        pacsv.ReadOptions(use_threads=False, block_size=CSV_BLOCK),
+        # One thread: only then the reader knows the numbers of the records it refuses. All of a
+        # block at once: it holds whole records.
+        pacsv.ReadOptions(use_threads=False, block_size=2**31 - 1, column_names=names),
         pacsv.ParseOptions(
             delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse
         ),
         pacsv.ConvertOptions(
+            check_utf8=False,
             default_column_type=TEXT,
             strings_can_be_null=True,
             null_values=["", *missing],
-            include_columns=wanted,
+            include_columns=[name for name in names if columns is None or name in columns],
         ),
     )
 
 
-def _bad_records(refused: list[pacsv.InvalidRow]) -> list[BadRecord]:
+def _bad_records(refused: list[pacsv.InvalidRow], row: int) -> list[BadRecord]:
     return [
         BadRecord(
-            record.number,
+            record.number - 1 + row,
             f"has {record.actual_columns} cells, the header has {record.expected_columns}",
             compact(record.text),
         )
         for record in refused
-        if record.text != _END
     ]
 
 
-def _has_end(refused: list[pacsv.InvalidRow]) -> bool:
-    return any(record.text == _END for record in refused)
+def _delimiter(text: bytes) -> str:
+    """The one that the first line has most of, outside of quotes."""
+    outside = b"".join(text[:_PEEK].split(b'"')[::2])
+    first = outside.splitlines()[:1] or [b""]
+    return max(_DELIMITERS, key=lambda sign: first[0].count(sign.encode()))
 
 
-def _row_numbers(first: int, count: int, skipped: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the next `count` records from `first`, and the refused ones still to come."""
-    numbers = np.arange(first, first + count + len(skipped))
-    rows = numbers[~np.isin(numbers, skipped)][:count]
-    return rows, skipped[skipped > rows[-1]] if count else skipped
-
-
-def _header(file: SourceFile) -> tuple[list[str], str]:
-    with Bytes(file) as stream:
-        decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        text = decoder.decode(stream.read(_PEEK)).lstrip("\r\n")
-    plain = "".join(text.split('"')[::2]).splitlines()[0]
-    delimiter = max(_DELIMITERS, key=plain.count)
-    names = next(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))
-    if len(names) < 2:
+def _header(records: WellQuoted, delimiter: str, file: SourceFile) -> list[str]:
+    record, cells = records.first()
+    if records.broken:
+        raise _broken_record(records, 1, file)
+    words = record.decode("utf-8")
+    if cells < 2:
         raise DataError(
-            f"'{file.path}' has a single column, {text.splitlines()[0][:80]!r}. Columns are told "
+            f"'{file.path}' has a single column, {words.strip()[:80]!r}. Columns are told "
             "apart by comma, semicolon or tab: export it again with one of these."
         )
+    table = pacsv.read_csv(
+        pa.BufferReader(record + b"\n"),
+        pacsv.ReadOptions(use_threads=False, autogenerate_column_names=True, block_size=2**31 - 1),
+        pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        pacsv.ConvertOptions(default_column_type=TEXT),
+    )
+    # The nameless first column is the index that pandas writes.
+    names = [column[0].as_py() or _UNNAMED for column in table.columns]
     _refuse_twins(names, file)
-    return names, delimiter
+    return names
 
 
 def _refuse_twins(names: list[str], file: SourceFile) -> None:
@@ -203,11 +226,6 @@ def _refuse_twins(names: list[str], file: SourceFile) -> None:
         raise DataError(
             f"'{file.path}' has more than one column called {twins[0]!r}. Rename all but one."
         )
-
-
-def _named(cells: pa.RecordBatch) -> pa.RecordBatch:
-    # The nameless first column is the index that pandas writes.
-    return cells.rename_columns([name or _UNNAMED for name in cells.schema.names])
 
 
 PARQUET_ROWS: Final = 1 << 18
