@@ -445,3 +445,122 @@ def test_an_array_longer_than_a_block(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_broken_array_is_an_error(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         list(read(file_of_of_json_lines(tmp_path, content, "x.json")))
+
+
+# ── JSON that is made to break parsers.
+
+
+def outcome_of(folder: Path, name: str, content: bytes) -> list[str]:
+    """The rows and bad records of a file, read by a process of its own, which may crash."""
+    (folder / name).write_bytes(content)
+    code = (
+        "import sys\n"
+        "from analysis.sources.files import expand\n"
+        "from analysis.sources.readers import read\n"
+        "from analysis.core.schema import DataError\n"
+        "try:\n"
+        "    for batch in read(expand([sys.argv[1]])[0]):\n"
+        "        for row in batch.rows: print('row', row)\n"
+        "        for bad in batch.bad: print('bad', bad.row, bad.reason)\n"
+        "except DataError as error:\n"
+        "    print('error', error)\n"
+    )
+    command = [sys.executable, "-c", code, str(folder / name)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout.splitlines()
+
+
+def test_deep_json_lines_are_bad_records(tmp_path: Path) -> None:
+    deep = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    cut = b'{"a": ' + b'{"b": ' * 100_000
+    spread = b'{"a": [' + b"\n[" * 100_000
+    content = b'{"a": 1}\n' + deep + b"\n" + cut + b'\n{"a": "[[[["}\n' + spread
+    lines = outcome_of(tmp_path, "x.jsonl", content)
+    assert lines[:4] == [
+        "row 1",
+        "row 4",
+        f"bad 2 is nested more than {readers.DEEPEST} levels deep",
+        f"bad 3 is nested more than {readers.DEEPEST} levels deep",
+    ]
+    assert len(lines) == 4 + 1 + 100_000
+
+
+@pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"a":' * 100_000])
+def test_a_deep_json_array_is_an_error(tmp_path: Path, deep: bytes) -> None:
+    for start in (b"", b'[{"a": 1}, ', b'[{"a": 1}, {"a": '):
+        (line,) = outcome_of(tmp_path, "x.json", start + deep)[-1:]
+        assert line.startswith(("error", "bad 1"))
+        assert line.endswith((" levels deep", "export one object a line."))
+
+
+def nest(depth: int) -> bytes:
+    return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_how_deep_is_too_deep(tmp_path: Path, name: str) -> None:
+    values = [nest(2), nest(readers.DEEPEST), nest(readers.DEEPEST + 1), nest(3)]
+    content = b"\n".join(values) if name == "x.jsonl" else b"[" + b",".join(values) + b"]"
+    (batch,) = read(file_of_of_json_lines(tmp_path, content, name))
+    assert batch.rows.tolist() == [1, 2, 4]
+    assert [bad.row for bad in batch.bad] == [3]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_half_a_surrogate_pair_is_a_bad_record(tmp_path: Path, name: str) -> None:
+    values = [
+        b'{"a": "\\ud800"}',
+        b'{"\\udfff": 1}',
+        b'{"a": {"\\ud800": 1}}',
+        b'{"a": ["\\ud800"]}',
+        b'{"a": "\\ud83d\\ude00"}',
+        b'{"a": "ok"}',
+    ]
+    content = b"\n".join(values) if name == "x.jsonl" else b"[" + b",".join(values) + b"]"
+    (batch,) = read(file_of_of_json_lines(tmp_path, content, name))
+    assert batch.cells.column("a").to_pylist() == ["\U0001f600", "ok"]
+    assert [(bad.row, bad.reason) for bad in batch.bad] == [
+        (row, "is not UTF-8 text") for row in range(1, 5)
+    ]
+    for bad in batch.bad:
+        assert bad.content.encode("utf-8")
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_integers_of_any_length_keep_their_digits(tmp_path: Path, name: str) -> None:
+    long = "9" * 5_000
+    values = [f'{{"a": {long}}}', '{"a": 7}', f'{{"a": {{"b": -{long}}}}}', f'{{"a": [{long}]}}']
+    content = "\n".join(values) if name == "x.jsonl" else f"[{','.join(values)}]"
+    (batch,) = read(file_of_of_json_lines(tmp_path, content.encode(), name))
+    assert not batch.bad
+    assert batch.cells.column("a").to_pylist() == [long, "7", None, f'["{long}"]']
+    assert batch.cells.column("a.b").to_pylist() == [None, None, f"-{long}", None]
+
+
+# ── events in sessions.
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_each_event_of_a_session_is_a_record(tmp_path: Path, name: str) -> None:
+    sessions = [
+        {"id": 7, "events": [{"ts": 1, "type": "a"}, {"ts": 2, "at": {"page": "x"}}]},
+        {"id": 8, "events": []},
+        {"id": 9},
+        {"id": 10, "events": [{"ts": 3}, 5]},
+        {"id": 11, "events": "none"},
+    ]
+    lines = "\n".join(map(json.dumps, sessions))
+    content = lines if name == "x.jsonl" else json.dumps(sessions)
+    (batch,) = read(file_of_of_json_lines(tmp_path, content.encode(), name), nested="events")
+    assert cells_of(batch.cells) == [
+        {"id": 7, "events.ts": 1, "events.type": "a"},
+        {"id": 7, "events.ts": 2, "events.at.page": "x"},
+        {"id": 10, "events.ts": 3},
+    ]
+    assert batch.rows.tolist() == [1, 1, 4]
+    assert [(bad.row, bad.reason, json.loads(bad.content)) for bad in batch.bad] == [
+        (3, "has no list 'events'", {"id": 9, "events": None}),
+        (4, "events holds no JSON object", {"id": 10, "events": [5]}),
+        (5, "has no list 'events'", {"id": 11, "events": "none"}),
+    ]

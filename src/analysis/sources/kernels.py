@@ -316,18 +316,18 @@ def first_record(text, delimiter, whole):
 
 @nb.njit(cache=True, nogil=True)
 def deepest(text):
-    """How deep arrays and objects of JSON lines nest, at most.
+    """How deep arrays and objects of JSON text nest, at most; text in quotes ends with its line.
 
     Parameters
     ----------
-    text : uint8 array; every line begins anew.
+    text : uint8 array.
     """
     depth, most, in_text = np.int64(0), np.int64(0), False
     place, end = 0, text.size
     while place < end:
         c = text[place]
         if c == _LF:
-            depth, in_text = 0, False
+            in_text = False
         elif in_text:
             if c == _BACKSLASH:
                 if place + 1 < end and text[place + 1] != _LF:
@@ -340,6 +340,6 @@ def deepest(text):
             depth += 1
             most = max(most, depth)
         elif c == 93 or c == 125:
-            depth -= 1
+            depth = max(depth - 1, 0)
         place += 1
     return most

@@ -35,6 +35,7 @@ import pyarrow.types as kind
 from analysis.core.schema import DataError
 from analysis.eventlog.maintenance import BadRecord
 from analysis.eventlog.shard import EXACT, TEXT, readable
+from analysis.sources import kernels
 from analysis.sources.cells import columns_of, compact, flatten
 from analysis.sources.files import CSV, JSON, Bytes, SourceFile
 from analysis.sources.quotes import WellQuoted
@@ -71,7 +72,11 @@ def without_content(bad: Sequence[BadRecord]) -> list[BadRecord]:
 
 
 def read(
-    file: SourceFile, *, columns: Collection[str] | None = None, missing: Collection[str] = ()
+    file: SourceFile,
+    *,
+    columns: Collection[str] | None = None,
+    missing: Collection[str] = (),
+    nested: str | None = None,
 ) -> Iterator[Batch]:
     """What does a file hold, batch by batch?
 
@@ -79,6 +84,8 @@ def read(
     ----------
     columns : the columns that are needed; default: all.
     missing : cells of a CSV that mean "missing", beside the empty one.
+    nested : a list of objects in each record of JSON; each of these becomes a record, with what
+        stands beside the list. Its columns are called ``events.time``, ``events.type``, ….
 
     Raises
     ------
@@ -90,7 +97,7 @@ def read(
         if file.kind == CSV:
             yield from _read_csv(file, columns, missing)
         elif file.kind == JSON:
-            yield from _read_json(file)
+            yield from _read_json(file, nested)
         else:
             yield from _read_parquet(file, columns)
 
@@ -265,7 +272,7 @@ def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator
 
 def _coded_texts(table: pq.ParquetFile) -> list[str]:
     """Columns of text that the file stores as codes, each value once: they are read as codes."""
-    texts = {field.name for field in table.schema_arrow if _is_text(field.type)}
+    texts = {field.name for field in table.schema_arrow if _is_text_type(field.type)}
     if not table.num_row_groups:
         return sorted(texts)
     group = table.metadata.row_group(0)
@@ -278,7 +285,7 @@ def _coded_texts(table: pq.ParquetFile) -> list[str]:
     ]
 
 
-def _is_text(of: pa.DataType) -> bool:
+def _is_text_type(of: pa.DataType) -> bool:
     return pa.types.is_string(of) or pa.types.is_large_string(of)
 
 
@@ -287,22 +294,35 @@ LONGEST_LINE: Final = 64 << 20
 ELEMENTS: Final = 20_000
 """Elements of an array that make a batch."""
 
+DEEPEST: Final = 200
+"""Levels of arrays and objects in one another; parsers call themselves for each, and crash."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _BETWEEN: Final = re.compile(r"[\s,]*")
+_DIGITS: Final = 4_000
+"""Python makes no number of more than 4,300."""
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _DIGITS else digits
+
+
 _DECODER: Final = json.JSONDecoder()
+_LONG: Final = json.JSONDecoder(parse_int=_integer)
+"""Reads integers of any length, as text if need be, and is slower."""
 
 
-def _read_json(file: SourceFile) -> Iterator[Batch]:
+def _read_json(file: SourceFile, nested: str | None) -> Iterator[Batch]:
     """Batches of a file of JSON lines, or of one JSON array of objects."""
     with Bytes(file) as stream:
         first = stream.read(JSON_BLOCK).removeprefix(_BOM)
         if first.lstrip().startswith(b"["):
-            yield from _read_array(file, stream, first)
+            yield from _read_array(file, stream, first, nested)
             return
         row, hints = 1, pa.schema([])
         for block in _blocks(file, stream, first):
-            fast, hints = _read_block(block, hints)
-            cells, rows, bad = fast or _read_lines(block)
+            fast, hints = _read_block(block, hints) if nested is None else (None, hints)
+            cells, rows, bad = fast or _read_lines(block, nested)
             names, position = cells.schema.names, stream.position()
             yield Batch(cells, rows + row, _moved(bad, row), names, typed=True, position=position)
             row += block.count(b"\n")
@@ -341,6 +361,8 @@ def _read_block(block: bytes, hints: pa.Schema) -> tuple[Read | None, pa.Schema]
     """
     try:
         block.decode("utf-8")
+        if kernels.deepest(np.frombuffer(block, np.uint8)) > DEEPEST:
+            return None, hints
         table = _parse(block, hints)
         if texts := _time_like(table.schema):
             hints = _merged(hints, texts)
@@ -399,66 +421,140 @@ def _is_exact(column: pa.Array) -> bool:
     return (pc.max(pc.abs(pc.drop_null(column))).as_py() or 0) < EXACT
 
 
-def _read_lines(block: bytes) -> Read:
-    records, rows, bad = [], [], []
+def _read_lines(block: bytes, nested: str | None = None) -> Read:
+    found = _Objects(nested)
     for number, line in enumerate(block.split(b"\n")[:-1]):
         if not line.strip():
             continue
-        record, reason = _record(line)
-        if record is None:
-            bad.append(BadRecord(number, reason, compact(line.decode("utf-8", "replace"))))
+        try:
+            text = line.decode("utf-8")
+            value = _value(text)
+        except (json.JSONDecodeError, RecursionError, UnicodeError) as error:
+            reason = "is not UTF-8 text" if isinstance(error, UnicodeError) else "is no JSON"
+            words = line.decode("utf-8", "replace")
+            found.refuse(number, _TOO_DEEP if _is_deep(words) else reason, words)
         else:
-            records.append(record)
-            rows.append(number)
-    return columns_of(records), np.array(rows, np.int64), bad
+            found.add(number, value, text)
+    return found.read()
 
 
-def _record(line: bytes) -> tuple[dict[str, Any] | None, str]:
+def _value(text: str) -> Any:
     try:
-        value = json.loads(line.decode("utf-8"))
-        if b"\\u" in line:
-            compact(value).encode()  # half a surrogate pair is valid JSON and no text
-    except UnicodeError:
-        return None, "is not UTF-8 text"
-    except (ValueError, RecursionError):
-        return None, "is no JSON"
-    return (value, "") if isinstance(value, dict) else (None, "is no JSON object")
+        return _DECODER.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer that is longer than Python makes them
+        return _LONG.decode(text)
 
 
-def _read_array(file: SourceFile, stream: Bytes, first: bytes) -> Iterator[Batch]:
-    row = 1
-    elements = _elements(file, stream, first)
-    while values := list(itertools.islice(elements, ELEMENTS)):
-        records, rows, bad = [], [], []
-        for number, value in enumerate(values, row):
-            if isinstance(value, dict):
-                records.append(value)
-                rows.append(number)
+_TOO_DEEP: Final = f"is nested more than {DEEPEST} levels deep"
+
+
+def _is_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    return kernels.deepest(np.frombuffer(text.encode("utf-8"), np.uint8)) > DEEPEST
+
+
+class _Objects:
+    """The objects of a block or an array, and what is none; `nested` names a list of events."""
+
+    def __init__(self, nested: str | None) -> None:
+        self._nested = nested
+        self._records: list[dict[str, Any]] = []
+        self._rows: list[int] = []
+        self._bad: list[BadRecord] = []
+
+    def refuse(self, number: int, reason: str, content: str) -> None:
+        """Keep a record that is none."""
+        self._bad.append(BadRecord(number, reason, compact(content)))
+
+    def add(self, number: int, value: Any, text: str) -> None:
+        """Take a value, and the text that it was read from."""
+        if _is_deep(text):
+            self.refuse(number, _TOO_DEEP, text)
+        elif "\\u" in text and not _is_text(compact(value)):
+            # Half a surrogate pair is valid JSON and no text.
+            self.refuse(number, "is not UTF-8 text", text)
+        elif not isinstance(value, dict):
+            self._bad.append(BadRecord(number, "is no JSON object", compact(value)))
+        elif self._nested is None:
+            self._keep(number, value)
+        else:
+            self._take_apart(number, value, self._nested)
+
+    def _take_apart(self, number: int, value: dict[str, Any], nested: str) -> None:
+        events = value.pop(nested, None)
+        if not isinstance(events, list):
+            content = compact({**value, nested: events})
+            self._bad.append(BadRecord(number, f"has no list {nested!r}", content))
+            return
+        for event in events:
+            if isinstance(event, dict):
+                self._keep(number, value | {f"{nested}.{name}": of for name, of in event.items()})
             else:
-                bad.append(BadRecord(number, "is no JSON object", compact(value)))
-        row += len(values)
-        cells, numbers = columns_of(records), np.array(rows, np.int64)
+                content = compact({**value, nested: [event]})
+                self._bad.append(BadRecord(number, f"{nested} holds no JSON object", content))
+
+    def _keep(self, number: int, record: dict[str, Any]) -> None:
+        self._records.append(record)
+        self._rows.append(number)
+
+    def read(self) -> Read:
+        """What there is by now, as columns."""
+        return columns_of(self._records), np.array(self._rows, np.int64), self._bad
+
+
+def _is_text(words: str) -> bool:
+    try:
+        words.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _read_array(
+    file: SourceFile, stream: Bytes, first: bytes, nested: str | None
+) -> Iterator[Batch]:
+    elements = enumerate(_elements(file, stream, first), 1)
+    while values := list(itertools.islice(elements, ELEMENTS)):
+        found = _Objects(nested)
+        for number, (value, text) in values:
+            found.add(number, value, text)
+        cells, rows, bad = found.read()
         names, position = cells.schema.names, stream.position()
-        yield Batch(cells, numbers, bad, names, typed=True, position=position)
+        yield Batch(cells, rows, bad, names, typed=True, position=position)
 
 
-def _elements(file: SourceFile, stream: Bytes, first: bytes) -> Iterator[Any]:
+def _elements(file: SourceFile, stream: Bytes, first: bytes) -> Iterator[tuple[Any, str]]:
+    """The elements of an array, each with its text."""
     decode = codecs.getincrementaldecoder("utf-8")().decode
     text, place, number, more = decode(first).lstrip()[1:], 0, 1, True
     while not text.startswith("]", place := _BETWEEN.match(text, place).end()):  # type: ignore[union-attr]
         try:
-            value, place = _DECODER.raw_decode(text, place)
+            value, end = _element(text, place)
+        except RecursionError as error:
+            raise _broken(file, f"element {number} {_TOO_DEEP}") from error
         except json.JSONDecodeError as error:
             if not more or len(text) - place > LONGEST_LINE:
                 raise _broken(file, f"element {number} is broken or cut short") from error
             more = bool(block := stream.read(JSON_BLOCK))
             text, place = text[place:] + decode(block, not more), 0
         else:
-            yield value
-            number += 1
+            yield value, text[place:end]
+            place, number = end, number + 1
     rest = text[place + 1 :] + decode(stream.read(JSON_BLOCK))
     if rest.strip() or stream.read(1):
         raise _broken(file, f"something follows its end, after element {number - 1}")
+
+
+def _element(text: str, place: int) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text, place)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer that is longer than Python makes them
+        return _LONG.raw_decode(text, place)
 
 
 def _broken(file: SourceFile, what: str) -> DataError:
