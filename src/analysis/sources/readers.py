@@ -29,15 +29,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
-import pyarrow.parquet as pq
 import pyarrow.types as kind
 
-from analysis.core.schema import DataError
+from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.maintenance import BadRecord
 from analysis.eventlog.shard import EXACT, TEXT, readable
 from analysis.sources import kernels
 from analysis.sources.cells import columns_of, compact, flatten
-from analysis.sources.files import CSV, JSON, Bytes, SourceFile
+from analysis.sources.files import CSV, JSON, Bytes, SourceFile, refuse_changed
+from analysis.sources.header import kind_of, refuse_no_header
+from analysis.sources.parquet import is_text, open_parquet, runs, sound, unnested
 from analysis.sources.quotes import WellQuoted
 
 
@@ -77,6 +78,8 @@ def read(
     columns: Collection[str] | None = None,
     missing: Collection[str] = (),
     nested: str | None = None,
+    names: Sequence[str] | None = None,
+    needed: Collection[str] = (),
 ) -> Iterator[Batch]:
     """What does a file hold, batch by batch?
 
@@ -86,20 +89,47 @@ def read(
     missing : cells of a CSV that mean "missing", beside the empty one.
     nested : a list of objects in each record of JSON; each of these becomes a record, with what
         stands beside the list. Its columns are called ``events.time``, ``events.type``, ….
+    names : the columns of a CSV that has no header; None: its first record is one.
+    needed : columns that every file must have; by these a header is told from a person's row.
 
     Raises
     ------
+    UsageError
+        If a CSV has no header and no names are given, or names do not fit the file.
     DataError
-        If the file is damaged, cut short or not UTF-8, names a column twice, ends in quotes, or
-        has a line of JSON that is longer than 64 MB.
+        If the file is damaged, cut short or not UTF-8, changes while it is read, names a column
+        twice, ends in quotes, has a record of more than 16 MB (a line of JSON: 64 MB), or declares
+        far more than can be in it.
     """
+    if names is not None and file.kind != CSV:
+        raise UsageError(
+            f"'{file.path}' is {file.kind} and names its columns itself; files without a header "
+            "are CSV. Import it in a call of its own, without --no-header."
+        )
     with readable(file.path):
         if file.kind == CSV:
-            yield from _read_csv(file, columns, missing)
+            yield from _read_csv(file, columns, missing, names, needed)
         elif file.kind == JSON:
             yield from _read_json(file, nested)
         else:
-            yield from _read_parquet(file, columns)
+            yield from _read_parquet(file, columns, nested)
+        refuse_changed(file)
+
+
+def lists_of_objects(cells: pa.RecordBatch) -> list[str]:
+    """The columns whose cells are lists of objects, which are JSON text by now.
+
+    Examples
+    --------
+    >>> lists_of_objects(pa.RecordBatch.from_pylist([{"id": 7, "events": '[{"type":"visit"}]'}]))
+    ['events']
+    """
+    texts = [name for name in cells.schema.names if is_text(cells.schema.field(name).type)]
+    return [
+        name
+        for name in texts
+        if pc.any(pc.starts_with(cells.column(name).slice(0, 100), "[{")).as_py()
+    ]
 
 
 CSV_BLOCK: Final = 4 << 20
@@ -111,24 +141,30 @@ _UNNAMED: Final = "unnamed"
 
 
 def _read_csv(
-    file: SourceFile, columns: Collection[str] | None, missing: Collection[str]
+    file: SourceFile,
+    columns: Collection[str] | None,
+    missing: Collection[str],
+    given: Sequence[str] | None,
+    needed: Collection[str],
 ) -> Iterator[Batch]:
     with Bytes(file) as stream:
         text = stream.read(CSV_BLOCK).removeprefix(_BOM).lstrip(b"\r\n")
-        delimiter = _delimiter(text)
+        delimiter = _delimiter(text, given)
         records = WellQuoted(stream, text, delimiter=delimiter, block=CSV_BLOCK)
-        names = _header(records, delimiter, file)
-        records.skip_first()
+        names = _names(records, delimiter, file, given, needed)
+        row = 1
+        if given is None:
+            records.skip_first()
+            row = 2
         refused: list[pacsv.InvalidRow] = []
         options = _csv_options(names, delimiter, columns, missing, refused)
-        row = 2
         for block in records.blocks(len(names)):
             _refuse_other_encodings(block)
             table = pacsv.read_csv(pa.BufferReader(block), *options)
             cells = table.combine_chunks().to_batches()
             skipped = np.array([record.number for record in refused], np.int64)
             rows = np.delete(np.arange(len(table) + len(refused)), skipped - 1) + row
-            bad = _bad_records(refused, row)
+            bad = _bad_records(refused, row, "the header has" if given is None else "there are")
             row += len(table) + len(refused)
             refused.clear()
             batch = cells[0] if cells else pa.RecordBatch.from_pylist([], schema=table.schema)
@@ -187,32 +223,48 @@ def _csv_options(
     )
 
 
-def _bad_records(refused: list[pacsv.InvalidRow], row: int) -> list[BadRecord]:
+def _bad_records(refused: list[pacsv.InvalidRow], row: int, there_are: str) -> list[BadRecord]:
     return [
         BadRecord(
             record.number - 1 + row,
-            f"has {record.actual_columns} cells, the header has {record.expected_columns}",
+            f"has {record.actual_columns} cells, {there_are} {record.expected_columns}",
             compact(record.text),
         )
         for record in refused
     ]
 
 
-def _delimiter(text: bytes) -> str:
-    """The one that the first line has most of, outside of quotes."""
+def _delimiter(text: bytes, given: Sequence[str] | None) -> str:
+    """The one that the first line has as many of as names are given, or else most of."""
     outside = b"".join(text[:_PEEK].split(b'"')[::2])
-    first = outside.splitlines()[:1] or [b""]
-    return max(_DELIMITERS, key=lambda sign: first[0].count(sign.encode()))
+    first = (outside.splitlines()[:1] or [b""])[0].decode("utf-8", "replace")
+    fits = [sign for sign in _DELIMITERS if given and first.count(sign) + 1 == len(given)]
+    return fits[0] if fits else max(_DELIMITERS, key=first.count)
 
 
-def _header(records: WellQuoted, delimiter: str, file: SourceFile) -> list[str]:
+def _names(
+    records: WellQuoted,
+    delimiter: str,
+    file: SourceFile,
+    given: Sequence[str] | None,
+    needed: Collection[str],
+) -> list[str]:
+    """The columns of a CSV: as given, or as its first record says."""
     record, cells = records.first()
     if records.broken:
         raise _broken_record(records, 1, file)
     words = record.decode("utf-8")
+    if given is not None:
+        if cells != len(given):
+            raise UsageError(
+                f"the first record of '{file.path}' has {cells:,} cells, and {len(given):,} "
+                "columns are named. Name each of them in its order: --columns user,event,time."
+            )
+        return list(given)
     if cells < 2:
+        shown = "" if kind_of(words) else f", {words.strip()[:80]!r}"
         raise DataError(
-            f"'{file.path}' has a single column, {words.strip()[:80]!r}. Columns are told "
+            f"'{file.path}' has a single column{shown}. Columns are told "
             "apart by comma, semicolon or tab: export it again with one of these."
         )
     table = pacsv.read_csv(
@@ -223,6 +275,7 @@ def _header(records: WellQuoted, delimiter: str, file: SourceFile) -> list[str]:
     )
     # The nameless first column is the index that pandas writes.
     names = [column[0].as_py() or _UNNAMED for column in table.columns]
+    refuse_no_header(names, needed, file.path)
     _refuse_twins(names, file)
     return names
 
@@ -236,57 +289,38 @@ def _refuse_twins(names: list[str], file: SourceFile) -> None:
 
 
 PARQUET_ROWS: Final = 1 << 18
-_BUFFER: Final = 1 << 20
-_CODED_BYTES: Final = 6
-"""Bytes per cell, uncompressed, beyond which text is hardly codes: a code has up to four."""
+"""Rows of a batch, where they are not too wide."""
 
 
-def _read_parquet(file: SourceFile, columns: Collection[str] | None) -> Iterator[Batch]:
-    with pq.ParquetFile(file.path) as table:
+def _read_parquet(
+    file: SourceFile, columns: Collection[str] | None, nested: str | None
+) -> Iterator[Batch]:
+    with open_parquet(file.path) as table:
         names = table.schema_arrow.names
         _refuse_twins(names, file)
         wanted = None
         if columns is not None:
             wanted = [
-                n for n in names if n in columns or any(c.startswith(f"{n}.") for c in columns)
+                n
+                for n in names
+                if n in columns or n == nested or any(c.startswith(f"{n}.") for c in columns)
             ]
         row, total = 1, max(table.metadata.num_rows, 1)
         empty = pa.RecordBatch.from_pylist([], schema=table.schema_arrow)
-        shown = flatten(empty).schema.names
-        coded = pq.ParquetFile(
-            file.path,
-            metadata=table.metadata,
-            read_dictionary=_coded_texts(table),
-            # Read ahead by pyarrow, a file's bytes would stay in memory to its end.
-            pre_buffer=False,
-            buffer_size=_BUFFER,
-        )
-        with coded:
-            for cells in coded.iter_batches(batch_size=PARQUET_ROWS, columns=wanted):
-                rows = np.arange(row, row + cells.num_rows)
-                row += cells.num_rows
-                position = file.size * (row - 1) // total
-                flat = flatten(cells)
-                yield Batch(flat, rows, (), shown, typed=True, position=position)
-
-
-def _coded_texts(table: pq.ParquetFile) -> list[str]:
-    """Columns of text that the file stores as codes, each value once: they are read as codes."""
-    texts = {field.name for field in table.schema_arrow if _is_text_type(field.type)}
-    if not table.num_row_groups:
-        return sorted(texts)
-    group = table.metadata.row_group(0)
-    chunks = [group.column(number) for number in range(group.num_columns)]
-    return [
-        chunk.path_in_schema
-        for chunk in chunks
-        if chunk.path_in_schema in texts
-        and chunk.total_uncompressed_size < _CODED_BYTES * max(group.num_rows, 1)
-    ]
-
-
-def _is_text_type(of: pa.DataType) -> bool:
-    return pa.types.is_string(of) or pa.types.is_large_string(of)
+        shown = flatten(unnested(empty, nested, file.path)[0] if nested else empty).schema.names
+        for run in runs(file.path, table, wanted, PARQUET_ROWS):
+            options = {"metadata": table.metadata, "read_dictionary": sorted(run.coded)}
+            with open_parquet(file.path, **options) as coded:
+                batches = coded.iter_batches(run.rows, row_groups=run.groups, columns=wanted)
+                for cells in batches:
+                    rows = np.arange(row, row + cells.num_rows)
+                    row += cells.num_rows
+                    if nested is not None:
+                        cells, parents = unnested(cells, nested, file.path)
+                        rows = rows[parents.to_numpy()]
+                    position = file.size * (row - 1) // total
+                    flat = sound(flatten(cells), file.path)
+                    yield Batch(flat, rows, (), shown, typed=True, position=position)
 
 
 JSON_BLOCK: Final = 8 << 20
