@@ -6,18 +6,23 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.core.schema import DataError
-from analysis.sources import readers
+from analysis.core.schema import DataError, UsageError
+from analysis.sources import parquet, readers
+from analysis.sources.cells import compact
 from analysis.sources.files import expand
 from analysis.sources.readers import read
 
@@ -117,20 +122,71 @@ def test_quotes_that_are_fine(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\0", "not UTF-8 text"),
         (b"a,a\n1,2\n", "more than one column called 'a'"),
         (b"a|b\n1|2\n", "has a single column, 'a|b'.*semicolon"),
-        (b"a,b\n1," + b"x" * 100_000 + b"\n", "damaged or cut short"),
+        (b"a,b\n0,0\n1," + b"x" * 100_000 + b"\n", "has a record of more than .*: record 3"),
+        ("a,b\n1,2\né\n".encode("latin-1"), "not UTF-8 text"),
+        (b'"', "ends within quotes.* record 1 "),
+        (b'a,"b\n1,2\n', "ends within quotes.* record 1 "),
     ],
 )
 def test_files_that_cannot_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    content: Any,
+    message: str,
 ) -> None:
     monkeypatch.setattr(readers, "CSV_BLOCK", 10_000)
     with pytest.raises(DataError, match=message):
         everything(file_of(tmp_path, content))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_header_without_rows_has_none(tmp_path: Path) -> None:
     assert everything(file_of(tmp_path, b"a,b\n")) == ([], [], [])
     assert everything(file_of(tmp_path, b"a,b")) == ([], [], [])
+
+
+@pytest.mark.parametrize("width", [8, 65_536 // 3, 70_000, 200_000])
+def test_a_header_may_be_as_long_as_it_likes(tmp_path: Path, width: int) -> None:
+    names = ["user", "time", *(f"c{n:05d}" for n in range(9_400))]  # ends beyond byte 65,536
+    names[5] = "x" * width
+    content = f"{','.join(names)}\n{','.join(map(str, range(len(names))))}\n"
+    rows, _, bad = everything(file_of(tmp_path, content.encode()))
+    assert list(rows[0]) == names
+    assert list(rows[0].values()) == list(map(str, range(len(names))))
+    assert not bad
+
+
+def test_a_column_that_ends_at_byte_65536_of_the_header_does_not_end_it(tmp_path: Path) -> None:
+    first = "user,time,".ljust(65_535, "x")
+    rows, _, _ = everything(file_of(tmp_path, f"{first},last\n1,2,3,4\n".encode()))
+    assert list(rows[0].values()) == ["1", "2", "3", "4"]
+    assert list(rows[0])[-1] == "last"
+
+
+def test_no_record_can_pass_for_the_end_of_the_file(tmp_path: Path) -> None:
+    content = b'a,b\n\0end of file\0\n1,2\n3,"open\n'
+    with pytest.raises(DataError, match=r"ends within quotes.* record 4 "):
+        everything(file_of(tmp_path, content))
+    _, _, bad = everything(file_of(tmp_path, b"a,b\n\0end of file\0\n1,2\n"))
+    assert [record.row for record in bad] == [2]
+
+
+def test_a_process_that_met_an_error_ends_in_peace(tmp_path: Path) -> None:
+    cells = b"x" * 60 + b"\n"
+    content = b'user,time,event\nann,2026-01-01T00:00Z,"' + cells * 400_000
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(content, 1, mtime=0))
+    words = ["import", "x.csv.gz", "--to", "log"]
+    ran = subprocess.run(
+        [sys.executable, "-c", "from analysis.cli import main; main()", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "the quote opened in record 2 is never closed" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_blank_lines_are_no_records_and_the_index_of_pandas_is_a_column(tmp_path: Path) -> None:
@@ -392,3 +448,252 @@ def test_an_array_longer_than_a_block(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_broken_array_is_an_error(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         list(read(file_of_of_json_lines(tmp_path, content, "x.json")))
+
+
+# ── JSON that is made to break parsers.
+
+
+def outcome_of(folder: Path, name: str, content: bytes) -> list[str]:
+    """The rows and bad records of a file, read by a process of its own, which may crash."""
+    (folder / name).write_bytes(content)
+    code = (
+        "import sys\n"
+        "from analysis.sources.files import expand\n"
+        "from analysis.sources.readers import read\n"
+        "from analysis.core.schema import DataError\n"
+        "try:\n"
+        "    for batch in read(expand([sys.argv[1]])[0]):\n"
+        "        for row in batch.rows: print('row', row)\n"
+        "        for bad in batch.bad: print('bad', bad.row, bad.reason)\n"
+        "except DataError as error:\n"
+        "    print('error', error)\n"
+    )
+    command = [sys.executable, "-c", code, str(folder / name)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout.splitlines()
+
+
+def test_deep_json_lines_are_bad_records(tmp_path: Path) -> None:
+    deep = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    cut = b'{"a": ' + b'{"b": ' * 100_000
+    spread = b'{"a": [' + b"\n[" * 100_000
+    content = b'{"a": 1}\n' + deep + b"\n" + cut + b'\n{"a": "[[[["}\n' + spread
+    lines = outcome_of(tmp_path, "x.jsonl", content)
+    assert lines[:4] == [
+        "row 1",
+        "row 4",
+        f"bad 2 is nested more than {readers.DEEPEST} levels deep",
+        f"bad 3 is nested more than {readers.DEEPEST} levels deep",
+    ]
+    assert len(lines) == 4 + 1 + 100_000
+
+
+@pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"a":' * 100_000])
+def test_a_deep_json_array_is_an_error(tmp_path: Path, deep: bytes) -> None:
+    for start in (b"", b'[{"a": 1}, ', b'[{"a": 1}, {"a": '):
+        (line,) = outcome_of(tmp_path, "x.json", start + deep)[-1:]
+        assert line.startswith(("error", "bad 1"))
+        assert line.endswith((" levels deep", "export one object a line."))
+
+
+def nest(depth: int) -> bytes:
+    return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_how_deep_is_too_deep(tmp_path: Path, name: str) -> None:
+    values = [nest(2), nest(readers.DEEPEST), nest(readers.DEEPEST + 1), nest(3)]
+    content = b"\n".join(values) if name == "x.jsonl" else b"[" + b",".join(values) + b"]"
+    (batch,) = read(file_of_of_json_lines(tmp_path, content, name))
+    assert batch.rows.tolist() == [1, 2, 4]
+    assert [bad.row for bad in batch.bad] == [3]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_half_a_surrogate_pair_is_a_bad_record(tmp_path: Path, name: str) -> None:
+    values = [
+        b'{"a": "\\ud800"}',
+        b'{"\\udfff": 1}',
+        b'{"a": {"\\ud800": 1}}',
+        b'{"a": ["\\ud800"]}',
+        b'{"a": "\\ud83d\\ude00"}',
+        b'{"a": "ok"}',
+    ]
+    content = b"\n".join(values) if name == "x.jsonl" else b"[" + b",".join(values) + b"]"
+    (batch,) = read(file_of_of_json_lines(tmp_path, content, name))
+    assert batch.cells.column("a").to_pylist() == ["\U0001f600", "ok"]
+    assert [(bad.row, bad.reason) for bad in batch.bad] == [
+        (row, "is not UTF-8 text") for row in range(1, 5)
+    ]
+    for bad in batch.bad:
+        assert bad.content.encode("utf-8")
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_integers_of_any_length_keep_their_digits(tmp_path: Path, name: str) -> None:
+    long = "9" * 5_000
+    values = [f'{{"a": {long}}}', '{"a": 7}', f'{{"a": {{"b": -{long}}}}}', f'{{"a": [{long}]}}']
+    content = "\n".join(values) if name == "x.jsonl" else f"[{','.join(values)}]"
+    (batch,) = read(file_of_of_json_lines(tmp_path, content.encode(), name))
+    assert not batch.bad
+    assert batch.cells.column("a").to_pylist() == [long, "7", None, f'["{long}"]']
+    assert batch.cells.column("a.b").to_pylist() == [None, None, f"-{long}", None]
+
+
+# ── events in sessions.
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_each_event_of_a_session_is_a_record(tmp_path: Path, name: str) -> None:
+    sessions = [
+        {"id": 7, "events": [{"ts": 1, "type": "a"}, {"ts": 2, "at": {"page": "x"}}]},
+        {"id": 8, "events": []},
+        {"id": 9},
+        {"id": 10, "events": [{"ts": 3}, 5]},
+        {"id": 11, "events": "none"},
+    ]
+    lines = "\n".join(map(json.dumps, sessions))
+    content = lines if name == "x.jsonl" else json.dumps(sessions)
+    (batch,) = read(file_of_of_json_lines(tmp_path, content.encode(), name), nested="events")
+    assert cells_of(batch.cells) == [
+        {"id": 7, "events.ts": 1, "events.type": "a"},
+        {"id": 7, "events.ts": 2, "events.at.page": "x"},
+        {"id": 10, "events.ts": 3},
+    ]
+    assert batch.rows.tolist() == [1, 1, 4]
+    assert [(bad.row, bad.reason, json.loads(bad.content)) for bad in batch.bad] == [
+        (3, "has no list 'events'", {"id": 9, "events": None}),
+        (4, "events holds no JSON object", {"id": 10, "events": [5]}),
+        (5, "has no list 'events'", {"id": 11, "events": "none"}),
+    ]
+
+
+# ── Parquet that is made to break readers.
+
+
+def parquet_of(folder: Path, column: pa.Array, **options: Any) -> Any:
+    path = folder / "x.parquet"
+    pq.write_table(pa.table({"n": range(len(column)), "v": column}), path, **options)
+    return expand([path])[0]
+
+
+def codes_of(value: Any, rows: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value]))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a", None, "c"], pa.string_view()),
+        pa.array([b"a", None, b"c"], pa.binary_view()),
+        pa.array([["a"], None, ["c", "d"]], pa.list_view(pa.string_view())),
+        pa.array([[1], None, []], pa.large_list_view(pa.int64())),
+        pa.array([["a"], None, ["c"]], pa.list_(pa.string_view(), 1)),
+        pa.array([{"x": "a"}, None, {"x": None}], pa.struct([("x", pa.string_view())])),
+        pa.array([[("k", "a")], None, []], pa.map_(pa.string(), pa.string_view())),
+    ],
+    ids=lambda column: str(column.type).partition("<")[0],
+)
+def test_views_are_read_as_what_they_show(tmp_path: Path, column: pa.Array) -> None:
+    (batch,) = read(parquet_of(tmp_path, column))
+    name = batch.cells.schema.names[1]
+    found = batch.cells.column(name)
+    assert found.type in (pa.large_string(), pa.large_binary())
+    cells = pc.struct_field(column, 0) if pa.types.is_struct(column.type) else column
+    words = [
+        cell if cell is None or isinstance(cell, str | bytes) else compact(cell)
+        for cell in cells.to_pylist()
+    ]
+    assert found.to_pylist() == words
+
+
+def test_parquet_text_that_is_no_utf8_is_an_error(tmp_path: Path) -> None:
+    raw = pa.array([b"ok", b"caf\xe9"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, raw.buffers())
+    for column in (text, text.dictionary_encode(), pa.StructArray.from_arrays([text], ["x"])):
+        with pytest.raises(DataError, match="not UTF-8"):
+            everything(parquet_of(tmp_path, column))
+
+
+@pytest.mark.parametrize("depth", [5, 30, 60])
+def test_deep_parquet_is_read_or_refused(tmp_path: Path, depth: int) -> None:
+    column = pa.array([1, 2])
+    for _ in range(depth):
+        column = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), column)
+    file = parquet_of(tmp_path, column)
+    if depth > 48:  # two levels each
+        with pytest.raises(DataError, match="is nested too deep to be read"):
+            everything(file)
+    else:
+        rows, _, _ = everything(file)
+        assert rows[1]["v"] == "[" * depth + "2" + "]" * depth
+
+
+def test_a_small_parquet_file_cannot_fill_the_memory(tmp_path: Path) -> None:
+    rows, value = 60_000, "x" * 100_000
+    column = codes_of(value, rows)
+    file = parquet_of(tmp_path, column, compression="zstd")
+    assert file.size < 1_000_000
+    before, seen = pa.total_allocated_bytes(), 0
+    for batch in read(file):
+        assert pa.total_allocated_bytes() - before < 50_000_000
+        assert batch.cells.column("v").dictionary.to_pylist() == [value]
+        seen += len(batch.rows)
+    assert seen == rows
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32))
+    for other in (
+        codes_of(value.encode(), rows),
+        pa.StructArray.from_arrays([column], ["x"]),
+        pa.ListArray.from_arrays(offsets, column),
+    ):
+        file = parquet_of(tmp_path, other, compression="zstd", store_schema=False)
+        with pytest.raises(DataError, match=r"declares 5,7\d\d MB or more in 60,000 rows"):
+            everything(file)
+    only = read(file, columns={"n"})  # what is not needed does no harm
+    assert sum(len(batch.rows) for batch in only) == rows
+
+
+def test_wide_parquet_rows_come_in_smaller_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "BATCH_BYTES", 1_000_000)
+    words = [f"{n:010d}" * 1_000 for n in range(20)]
+    nested = [[words[n % 20]] for n in range(2_000)]
+    table = pa.table({"v": nested, "n": range(2_000)})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=900)
+    batches = list(read(expand([tmp_path / "x.parquet"])[0]))
+    assert max(len(batch.rows) for batch in batches) <= 100
+    rows = [row for batch in batches for row in batch.cells.to_pylist()]
+    assert [row["n"] for row in rows] == list(range(2_000))
+    assert [json.loads(row["v"]) for row in rows] == nested
+
+
+def test_billions_of_declared_rows_are_refused(tmp_path: Path) -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(1 << 20, np.int32)), pa.array([7]))
+    table = pa.table({f"c{n}": column.cast(pa.int64()) for n in range(8)})
+    with pq.ParquetWriter(tmp_path / "x.parquet", table.schema, compression="zstd") as writer:
+        for _ in range(20):
+            writer.write_table(table)
+    with pytest.raises(DataError, match="that is no export"):
+        everything(expand([tmp_path / "x.parquet"])[0])
+
+
+def test_events_in_sessions_of_parquet(tmp_path: Path) -> None:
+    sessions = [
+        {"id": 7, "events": [{"ts": 1, "type": "a"}, {"ts": 2, "type": None}]},
+        {"id": 8, "events": []},
+        {"id": 9, "events": None},
+        {"id": 10, "events": [{"ts": 3, "type": "b"}]},
+    ]
+    pq.write_table(pa.Table.from_pylist(sessions), tmp_path / "x.parquet")
+    (batch,) = read(expand([tmp_path / "x.parquet"])[0], nested="events")
+    assert batch.cells.to_pylist() == [
+        {"id": 7, "events.ts": 1, "events.type": "a"},
+        {"id": 7, "events.ts": 2, "events.type": None},
+        {"id": 10, "events.ts": 3, "events.type": "b"},
+    ]
+    assert batch.rows.tolist() == [1, 1, 4]
+    assert batch.columns == ["id", "events.ts", "events.type"]
+    with pytest.raises(UsageError, match=r"\[nested\] events = 'hits'"):
+        list(read(expand([tmp_path / "x.parquet"])[0], nested="hits"))

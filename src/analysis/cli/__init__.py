@@ -88,6 +88,13 @@ def import_(  # noqa: PLR0913
     session: Annotated[str | None, typer.Option(help="Column of the session.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value (money).")] = None,
     event_id: Annotated[str | None, typer.Option(help="Column that names each event.")] = None,
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="CSV without a header: name its --columns.")
+    ] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="These columns, in their order, with --no-header."),
+    ] = None,
     time_zone: Annotated[
         str | None, typer.Option(help="Zone of times without one, like Europe/Berlin.")
     ] = None,
@@ -124,10 +131,12 @@ def import_(  # noqa: PLR0913
     """
     from analysis.cli.commands import mapping_from, run_import
 
-    columns = {"user": user, "time": time, "event": event, "session": session, "value": value}
+    roles = {"user": user, "time": time, "event": event, "session": session, "value": value}
     mapping = mapping_from(
         source,
-        columns | {"event_id": event_id},
+        roles | {"event_id": event_id},
+        no_header=no_header,
+        names=columns,
         zone=time_zone,
         unit=time_unit,
         consent=consent,

@@ -39,9 +39,13 @@ def mapping_from(
     columns: Mapping[str, str | None],
     *,
     consent: str | None = None,
+    names: str | None = None,
+    no_header: bool = False,
     **options: str | None,
 ) -> ColumnMapping:
     """The mapping that the options say: a shipped one or a file, and what overrides it.
+
+    `names` are the columns of files without a header, with commas between.
 
     Raises
     ------
@@ -55,7 +59,13 @@ def mapping_from(
     """
     mapping = ColumnMapping() if source is None else load_mapping(source)
     granted = None if consent is None else consent_of(consent)
-    return mapping.with_options(columns=columns, consent=granted, **options)
+    return mapping.with_options(
+        columns=columns,
+        consent=granted,
+        header=False if no_header else None,
+        names=None if names is None else tuple(name.strip() for name in names.split(",")),
+        **options,
+    )
 
 
 def run_import(

@@ -507,4 +507,6 @@ def _damage(error: Exception) -> str:
         return "is cut short: its compressed data end too early. Download or copy it again."
     if "inflate" in text or "zlib" in text:
         return f"is damaged gzip ({text}). Download or copy it again."
+    if "deeply nested" in text:
+        return "is nested too deep to be read. Export its values as columns of their own."
     return f"is damaged or cut short ({text}). Download or export it again."

@@ -57,7 +57,7 @@ from analysis.eventlog.shard import TEXT, event_dtype
 from analysis.eventlog.spill import Spill
 from analysis.eventlog.store import Manifest, covered_until, day_end, file_facts, publish, writing
 from analysis.sources.append import BaseLog, import_settings, with_settings_of_log
-from analysis.sources.files import JSON, SourceFile, checksum, expand
+from analysis.sources.files import JSON, SourceFile, checksum, expand, refuse_changed
 from analysis.sources.mapping import ColumnMapping, check_columns, missing_column, named_columns
 from analysis.sources.merging import (
     Alignment,
@@ -68,7 +68,7 @@ from analysis.sources.merging import (
     settled,
     with_order_ids,
 )
-from analysis.sources.readers import Batch, read
+from analysis.sources.readers import Batch, lists_of_objects, read
 from analysis.sources.rows import Rows, canonical_rows
 
 PARTS: Final = 64
@@ -319,21 +319,35 @@ class Intake:
                 self._columns.update(batch.columns)
                 self.rows_in += len(batch.rows) + len(batch.bad)
                 self._excluded += rows.excluded
-                self.quarantine.add(file.path.name, rows.bad)
+                self.quarantine.add(file.name, rows.bad)
                 self._keep(rows)
                 progress(batch.position, self.rows_in)
-            facts = {"name": file.path.name, "bytes": file.size, "blake2b": digest.result()}
+            facts = {"name": file.name, "bytes": file.size, "blake2b": digest.result()}
+        refuse_changed(file)
         self.sources.append({**facts, "rows": self.rows_in - before})
         self._bounds.append(self._spill.rows.copy())
 
     def _rows(self, file: SourceFile) -> Iterator[tuple[Batch, Rows]]:
         """The batches of a file, the next one read in a thread, and their rows."""
         mapping, first = self._mapping, True
-        batches = read(file, columns=mapping.columns, missing=mapping.missing)
+        batches = read(
+            file,
+            columns=mapping.columns,
+            missing=mapping.missing,
+            nested=mapping.nested,
+            names=None if mapping.header else mapping.names,
+            needed=mapping.needed,
+        )
         with contextlib.closing(prefetch(batches)) as coming:
             for batch in coming:
                 if first:
-                    check_columns(mapping, batch.columns, file.path, sparse=file.kind == JSON)
+                    check_columns(
+                        mapping,
+                        batch.columns,
+                        file.path,
+                        sparse=file.kind == JSON,
+                        lists=lists_of_objects(batch.cells),
+                    )
                     first = False
                 yield batch, canonical_rows(batch, mapping)
 

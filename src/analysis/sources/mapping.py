@@ -33,6 +33,7 @@ from analysis.core.schema import (
 )
 from analysis.eventlog.filters import GRANTED, Consent
 from analysis.eventlog.sessions import SessionRule, session_rule
+from analysis.sources.header import without_cells
 from analysis.sources.privacy import IdKey
 from analysis.sources.times import check_unit
 
@@ -71,6 +72,9 @@ class ColumnMapping:
     hash_key_file : holds the key of the hash that takes the place of users' ids.
     key : that key, once it has been read.
     sessions : where sessions end; None: as the session column says, or by pauses.
+    header : whether a CSV's first record names its columns.
+    names : if not, these are they.
+    nested : the list of events that each record of JSON holds.
     """
 
     user: str = USER
@@ -91,8 +95,12 @@ class ColumnMapping:
     hash_key_file: str | None = None
     key: IdKey | None = None
     sessions: SessionRule | None = None
+    header: bool = True
+    names: tuple[str, ...] = ()
+    nested: str | None = None
 
     def __post_init__(self) -> None:
+        _check_names(self)
         if self.zone is not None:
             time_zone_of(self.zone, "time zone")
         if self.unit is not None:
@@ -108,6 +116,11 @@ class ColumnMapping:
     def renames(self) -> bool:
         """Do events get other names than the vendor's?"""
         return bool(self.events or self.event_when)
+
+    @property
+    def needed(self) -> dict[str, str]:
+        """The columns that every file must have, each with its role."""
+        return {self.user: USER, self.time: TIME, self.event: EVENT}
 
     @property
     def columns(self) -> frozenset[str] | None:
@@ -137,7 +150,7 @@ class ColumnMapping:
     ) -> ColumnMapping:
         """The same mapping with what a command line gave; None changes nothing.
 
-        `others` are `consent` and `hash_key_file`.
+        `others` are `consent`, `hash_key_file`, `header` and `names`.
 
         Examples
         --------
@@ -157,6 +170,25 @@ class ColumnMapping:
         elif SESSION in changes:
             changes["sessions"] = None
         return dataclasses.replace(self, **changes)
+
+
+def _check_names(mapping: ColumnMapping) -> None:
+    twins = [name for name, count in Counter(mapping.names).items() if count > 1]
+    if twins or not all(mapping.names):
+        raise UsageError(
+            f"the columns {', '.join(mapping.names)} must each have a name of their own: "
+            "--columns user,event,time."
+        )
+    if mapping.header and mapping.names:
+        raise UsageError(
+            "columns are named for files without a header. Say that they have none: --no-header "
+            "(in a mapping: header = false)."
+        )
+    if not mapping.header and not mapping.names:
+        raise UsageError(
+            "without a header the columns need names, in their order: --columns user,event,time "
+            '(in a mapping: columns = ["user", "event", "time"]).'
+        )
 
 
 def _check_properties(mapping: ColumnMapping) -> None:
@@ -254,6 +286,8 @@ def mapping_of(tables: Mapping[str, Any], what: str = "mapping") -> ColumnMappin
     >>> mapping_of({"columns": {"user": "client_id"}, "time": {"unit": "ms"}}).unit
     'ms'
     """
+    if isinstance(tables.get("columns"), list):
+        tables = {**tables, "columns": {"names": tables["columns"]}}
     written = checks.definition(MappingFile, tables, what)
     columns, value = written.columns, written.columns.value
     consent, ids, sessions = written.consent, written.ids, written.sessions
@@ -276,6 +310,9 @@ def mapping_of(tables: Mapping[str, Any], what: str = "mapping") -> ColumnMappin
             consent=Consent(consent.column, consent.granted) if consent else None,
             hash_key_file=ids.hash_key_file if ids else None,
             sessions=session_rule(**vars(sessions), what="[sessions]") if sessions else None,
+            header=written.header,
+            names=columns.names,
+            nested=written.nested.events if written.nested else None,
         )
     except UsageError as error:
         raise UsageError(f"{what}: {error}") from error
@@ -327,6 +364,7 @@ class ColumnsTable(Table):
     session: Column | None = None
     value: Annotated[ValueColumn, Checked(_value_column)] | None = None
     event_id: Column | None = None
+    names: Words = ()
 
 
 @dataclass(frozen=True)
@@ -384,10 +422,19 @@ class SessionsTable(Table):
 
 
 @dataclass(frozen=True)
-class MappingFile(Table):
-    """The form of a mapping's file."""
+class NestedTable(Table):
+    """``[nested]``: the list of events that each record of JSON holds."""
 
+    events: Text
+
+
+@dataclass(frozen=True)
+class MappingFile(Table):
+    """The form of a mapping's file; `columns` may also be the list of a headerless file's names."""
+
+    header: bool = True
     columns: ColumnsTable = field(default_factory=ColumnsTable)
+    nested: NestedTable | None = None
     time: TimeTable = field(default_factory=TimeTable)
     events: Mapping[str, Text] = field(default_factory=dict)
     event_when: tuple[EventRule, ...] = ()
@@ -400,7 +447,12 @@ class MappingFile(Table):
 
 
 def check_columns(
-    mapping: ColumnMapping, columns: Sequence[str], path: Path, *, sparse: bool = False
+    mapping: ColumnMapping,
+    columns: Sequence[str],
+    path: Path,
+    *,
+    sparse: bool = False,
+    lists: Sequence[str] = (),
 ) -> None:
     """Does the file have the columns that the mapping names?
 
@@ -408,16 +460,22 @@ def check_columns(
     ----------
     sparse : the file names a column only where it has a cell (JSON lines), so that only user,
         time and event can be asked for.
+    lists : columns of the file that hold lists of objects, among which the events may be.
 
     Raises
     ------
     UsageError
         If a column is missing, with the nearest name and the option to use.
     """
-    for role in (USER, TIME, EVENT):
-        if getattr(mapping, role) not in columns:
+    for name, role in mapping.needed.items():
+        if name not in columns:
             option = f"--{role} COLUMN"
-            raise missing_column(getattr(mapping, role), columns, f"'{path}' has", option)
+            if lists and mapping.nested is None:
+                option += (
+                    f"; or, if the events are in the lists {lists[0]!r}, in a mapping: [nested] "
+                    f"events = {lists[0]!r}, and its columns are '{lists[0]}.{name}' and the like"
+                )
+            raise missing_column(name, columns, f"'{path}' has", option)
     for name, option in named_columns(mapping).items():
         if name not in columns and not sparse:
             raise missing_column(name, columns, f"'{path}' has", option)
@@ -440,9 +498,11 @@ def named_columns(mapping: ColumnMapping) -> dict[str, str]:
 
 def missing_column(name: str, columns: Sequence[str], where: str, option: str) -> UsageError:
     """The error for a column that is not there; `where` begins the list of those that are."""
-    listed = ", ".join(map(repr, columns[:_LISTED]))
-    more = f" and {len(columns) - _LISTED} more" if len(columns) > _LISTED else ""
+    shown = without_cells(columns)
+    listed = ", ".join(map(repr, shown[:_LISTED])) or "none that has a name"
+    rest = len(columns) - len(shown[:_LISTED])
+    more = f" and {rest} more" if rest and shown else ""
     return UsageError(
-        f"there is no column {name!r}.{did_you_mean(name, columns)} {where} {listed}{more}. "
+        f"there is no column {name!r}.{did_you_mean(name, shown)} {where} {listed}{more}. "
         f"Say which one it is: {option}."
     )

@@ -67,13 +67,17 @@ class Alignment:
 
     def align(self, table: pa.Table, untyped: Collection[str]) -> pa.Table:
         """The table with all columns seen so far; `untyped` text may turn out to be numbers."""
-        for name in table.column_names:
+        for name, column in _by_name(table).items():
             if name not in _FIXED:
-                self._learn(name, table.column(name), may_be_number=name in untyped)
-        cells = {name: table.column(name) for name in _FIXED}
-        for name, kind in self._written.items():
-            cells[name] = _converted(table, name, kind)
-        return pa.table(cells)
+                self._learn(name, column, may_be_number=name in untyped)
+        cells = _by_name(table)
+        return pa.table(
+            {name: cells[name] for name in _FIXED}
+            | {
+                name: _converted(cells.get(name), len(table), kind)
+                for name, kind in self._written.items()
+            }
+        )
 
     def _learn(self, name: str, column: pa.ChunkedArray, *, may_be_number: bool) -> None:
         self._seen[name] = None
@@ -115,8 +119,9 @@ class Alignment:
 
 def settled(table: pa.Table, kinds: dict[str, pa.DataType]) -> pa.Table:
     """A table that was spilled on the way, in its final columns; text is dictionary-encoded."""
-    cells = {name: table.column(name) for name in _FIXED}
-    cells |= {name: _converted(table, name, kind) for name, kind in kinds.items()}
+    given = _by_name(table)
+    cells = {name: given[name] for name in _FIXED}
+    cells |= {name: _converted(given.get(name), len(table), kind) for name, kind in kinds.items()}
     return pa.table(
         {
             name: column.dictionary_encode() if column.type == TEXT else column
@@ -125,10 +130,14 @@ def settled(table: pa.Table, kinds: dict[str, pa.DataType]) -> pa.Table:
     )
 
 
-def _converted(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
-    if name not in table.column_names:
-        return pa.chunked_array([pa.nulls(len(table), kind)])
-    column = table.column(name)
+def _by_name(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """The columns by name. A table makes its list of names anew whenever it is asked."""
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _converted(column: pa.ChunkedArray | None, rows: int, kind: pa.DataType) -> pa.ChunkedArray:
+    if column is None:
+        return pa.chunked_array([pa.nulls(rows, kind)])
     if column.type == _NUMBER and kind == TEXT:
         return pa.chunked_array([numbers_as_text(column)])
     if column.type == CODED and kind == TEXT:

@@ -253,14 +253,13 @@ class _Columns:
     """The cells of a batch by column; a column that the batch does not have is missing."""
 
     def __init__(self, batch: Batch, mapping: ColumnMapping) -> None:
-        self._batch, self._missing = batch, mapping.missing
-        self.names = batch.cells.schema.names
+        self._rows, self._missing = batch.cells.num_rows, mapping.missing
+        self._cells = dict(zip(batch.cells.schema.names, batch.cells.columns, strict=True))
         self.typed = batch.typed
 
     def raw(self, name: str) -> pa.Array:
-        if name not in self.names:
-            return pa.nulls(self._batch.cells.num_rows)
-        return self._batch.cells.column(name)
+        found = self._cells.get(name)
+        return pa.nulls(self._rows) if found is None else found
 
     def text(self, name: str) -> pa.Array:
         return self._blanked(id_text(self.raw(name), name))
