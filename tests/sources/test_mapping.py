@@ -155,6 +155,8 @@ event = "action"
 session = "visit"
 event_id = "hit_id"
 value = {column = "revenue_micros", divide_by = 1_000_000}
+[nested]
+events = "events"
 [time]
 zone = "Europe/Berlin"
 unit = "ms"

@@ -8,7 +8,8 @@ has turned out to be text is written as its file wrote it.
 
 One person must not have two ids in one log, and a row's session must not depend on which file it
 came in. So the manifest keeps the import settings: the mark of the key (never the key), where
-sessions end, and which column holds consent. An append takes these over, or is refused.
+sessions end, which column holds consent, and which sign decimals have. An append takes these over,
+or is refused.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def import_settings(mapping: ColumnMapping) -> dict[str, Any]:
     if mapping.consent is not None:
         consent = mapping.consent
         settings["consent"] = {"column": consent.column, "granted": list(consent.granted)}
+    if mapping.decimal is not None:
+        settings["decimal"] = mapping.decimal
     return settings
 
 
@@ -83,10 +86,23 @@ def with_settings_of_log(
             f"ids. Add to it {then}, or import all files into a new folder."
         )
     mapping = _same_sessions(mapping, before.get("sessions"), log)
+    mapping = _same_decimal(mapping, before.get("decimal"), log)
     if mapping.consent is None and "consent" in before:
         column, granted = before["consent"]["column"], before["consent"]["granted"]
         mapping = dataclasses.replace(mapping, consent=Consent(column, tuple(granted)))
     return mapping
+
+
+def _same_decimal(mapping: ColumnMapping, before: str | None, log: Path) -> ColumnMapping:
+    if before is None or mapping.decimal == before:
+        return mapping
+    if mapping.decimal is not None:
+        raise UsageError(
+            f"the numbers of the log in '{log}' have the decimal sign {before!r}, not "
+            f"{mapping.decimal!r}: numbers that became text would not be those of the files. Add "
+            f"to it with --decimal {before}, or import all files into a new folder."
+        )
+    return dataclasses.replace(mapping, decimal=before)
 
 
 def _same_sessions(

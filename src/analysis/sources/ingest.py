@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -57,7 +58,18 @@ from analysis.eventlog.shard import TEXT, event_dtype
 from analysis.eventlog.spill import Spill
 from analysis.eventlog.store import Manifest, covered_until, day_end, file_facts, publish, writing
 from analysis.sources.append import BaseLog, import_settings, with_settings_of_log
+from analysis.sources.decimals import Decimals
 from analysis.sources.files import JSON, SourceFile, checksum, expand, refuse_changed
+from analysis.sources.losses import (
+    BLANKED,
+    DUPLICATE,
+    NO_NUMBER,
+    QUARANTINED,
+    Loss,
+    listed,
+    rows_lost,
+    weeks_of,
+)
 from analysis.sources.mapping import ColumnMapping, check_columns, missing_column, named_columns
 from analysis.sources.merging import (
     Alignment,
@@ -102,7 +114,7 @@ class Progress(NamedTuple):
     rows: int
 
 
-def import_files(
+def import_files(  # noqa: PLR0913
     paths: Sequence[str | Path],
     mapping: ColumnMapping,
     to: str | Path,
@@ -112,6 +124,7 @@ def import_files(
     max_bad: str | float | None = None,
     shards: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> ImportCounts:
     """Make a log of files, in a folder.
 
@@ -128,6 +141,7 @@ def import_files(
     max_bad : the share of bad rows above which there is no import, as ``"1%"`` or 0.01.
     shards : how many parts a new log has on disk; no answer depends on it.
     progress : called after every batch.
+    say : called with each sentence about what the import found out or could not read.
 
     Raises
     ------
@@ -171,7 +185,11 @@ def import_files(
         ):
             _read(files, intake, tell)
             intake.finish(allowed)
-            return _write(target, intake, manifest, until, tell)
+            counts = _write(target, intake, manifest, until, tell)
+            for note in intake.notes():
+                if say is not None:
+                    say(note)
+            return counts
 
 
 def _read(files: list[SourceFile], intake: Intake, tell: Callable[[Progress], None]) -> None:
@@ -213,6 +231,7 @@ def _write(
         rows=counts,
         columns=intake.alignment.state(),
         terms=intake.settings,
+        losses=listed(intake.lost, names, before.losses if before else ()),
     )
     quarantine = intake.quarantine.path if intake.quarantine.rows else None
     publish(target, version, _after(target, before, draft, until), quarantine=quarantine)
@@ -268,6 +287,9 @@ class Intake:
         self.sources: list[dict[str, Any]] = []
         self.quarantine = Quarantine(folder / QUARANTINE, bad_before)
         self.alignment = Alignment(base.columns if base else None)
+        self.lost: Counter[Loss] = Counter()
+        self._decimals = Decimals(mapping.decimal)
+        self._blanked: dict[str, list[np.ndarray]] = {}
         self._new_names: set[str] = set()
         self._mapping = mapping
         self._shards = shards
@@ -319,7 +341,11 @@ class Intake:
                 self._columns.update(batch.columns)
                 self.rows_in += len(batch.rows) + len(batch.bad)
                 self._excluded += rows.excluded
-                self.quarantine.add(file.name, rows.bad)
+                new = self.quarantine.add(file.name, rows.bad)
+                self.lost.update(rows.lost)
+                for record, at, is_new in zip(rows.bad, rows.bad_of, new, strict=True):
+                    fate = QUARANTINED if is_new else DUPLICATE
+                    self.lost[Loss(fate, "", record.reason, *at)] += 1
                 self._keep(rows)
                 progress(batch.position, self.rows_in)
             facts = {"name": file.name, "bytes": file.size, "blake2b": digest.result()}
@@ -349,7 +375,7 @@ class Intake:
                         lists=lists_of_objects(batch.cells),
                     )
                     first = False
-                yield batch, canonical_rows(batch, mapping)
+                yield batch, canonical_rows(batch, mapping, decimals=self._decimals)
 
     def _keep(self, rows: Rows) -> None:
         table = self.alignment.align(rows.table, rows.untyped)
@@ -357,8 +383,12 @@ class Intake:
         users = table.column(USER).combine_chunks()
         part = self._base.part_of(users) if self._base else shard_of(users, self.parts)
         ids, named = rows.order_ids, rows.has_order_id
-        if ids is not None and named is not None and named.any():
+        if rows.blanked or (named is not None and named.any()):
             place = self._spill.places(part)
+        for column, found in rows.blanked.items():
+            at = np.array([part[found], place[found]])
+            self._blanked.setdefault(column, []).append(at)
+        if ids is not None and named is not None and named.any():
             self._duplicates.add(
                 ids[named],
                 time=table.column(TIME).to_numpy()[named],
@@ -379,6 +409,13 @@ class Intake:
             If there is no row to keep, or too many are bad.
         """
         self.close()
+        for column, found in self._blanked.items():
+            part, place = np.concatenate(found, axis=1)
+            order = np.argsort(part, kind="stable")
+            self._blanked[column] = [part[order], place[order]]
+        self.alignment.decimal = self._decimals.sign
+        if self._decimals.sign is not None:
+            self.settings["decimal"] = self._decimals.sign
         for name, option in named_columns(self._mapping).items():
             if self._columns and name not in self._columns:
                 raise missing_column(name, sorted(self._columns), "the files have", option)
@@ -395,6 +432,38 @@ class Intake:
         if max_bad is not None:
             self.quarantine.refuse(max_bad, self.rows_in)
         self._dropped, self._order_ids = self._duplicates.settled(self.parts)
+
+    def notes(self) -> list[str]:
+        """What was found out without being told, or could not be read, each as a sentence."""
+        notes = [self._decimals.note] if self._decimals.note else []
+        blanked: Counter[tuple[str, str]] = Counter()
+        for loss, rows in self.lost.items():
+            if loss.fate == BLANKED:
+                blanked[loss.column, loss.reason] += rows
+        return notes + [
+            f"{rows:,} of {self._good:,} rows have a cell in column {column!r} that {reason}: the "
+            "rows are kept, these cells are missing."
+            for (column, reason), rows in sorted(blanked.items())
+        ]
+
+    def _lose(
+        self, table: pa.Table, found: np.ndarray, fate: str, *, reason: str, column: str = ""
+    ) -> None:
+        """Count rows that are there already, or have a cell that could not be read."""
+        if found.any():
+            rows = table.select([TIME, EVENT]).filter(pa.array(found))
+            us = rows.column(TIME).to_numpy()
+            weeks = weeks_of(us, np.ones(len(us), np.bool_))
+            events = rows.column(EVENT)
+            self.lost += rows_lost(fate, events, weeks, reason=reason, column=column)
+
+    def _unread(self, column: str, part: int, rows: int) -> np.ndarray:
+        """In which rows of a part a cell of this column could not be read."""
+        found = np.zeros(rows, np.bool_)
+        parts, places = self._blanked[column]
+        start, stop = np.searchsorted(parts, [part, part + 1])
+        found[places[start:stop]] = True
+        return found
 
     @property
     def _good(self) -> int:
@@ -489,6 +558,7 @@ class Intake:
         """
         kinds = self.alignment.kinds()
         tables, files = [], []
+        unread: dict[str, list[np.ndarray]] = {column: [] for column in self._blanked}
         for part in parts:
             rows = [settled(table, kinds) for table in self._spill.read(part)]
             if self._base:
@@ -499,6 +569,9 @@ class Intake:
             table = pa.concat_tables(rows)
             keep = np.ones(len(table), np.bool_)
             keep[self._dropped[part]] = False
+            self._lose(table, ~keep, DUPLICATE, reason="the same id in [duplicates]")
+            for column, masks in unread.items():
+                masks.append(self._unread(column, part, len(table))[keep])
             arrived = np.diff([bound[part] for bound in self._bounds], prepend=0)
             files.append(np.repeat(np.arange(len(arrived)), arrived)[keep])
             if any(map(len, self._order_ids)):
@@ -510,6 +583,10 @@ class Intake:
         by_id = self._mapping.event_id is not None
         gone = overlapping(table, file, unique=has_order_id(table), by_id=by_id)
         self._overlapping += int(gone.sum())
+        self._lose(table, gone, DUPLICATE, reason="the same row as before")
+        for column, masks in unread.items():
+            blank = np.concatenate(masks) & ~gone
+            self._lose(table, blank, BLANKED, reason=NO_NUMBER, column=column)
         before = int(self._bounds[0][parts].sum())
         changed = bool((file[~gone] > 0).any()) or int((~gone).sum()) != before
         return (table.filter(pa.array(~gone)) if gone.any() else table), changed

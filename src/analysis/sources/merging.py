@@ -31,6 +31,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.core.schema import EVENT, EVENT_ID, TIME, USER, VALUE
 from analysis.eventlog import kernels
@@ -54,7 +55,10 @@ _FIXED: Final = {USER: TEXT, TIME: pa.int64(), EVENT: TEXT}
 
 
 class Alignment:
-    """The columns seen so far and how files write them; `before` is an earlier `state`."""
+    """The columns seen so far and how files write them; `before` is an earlier `state`.
+
+    `decimal` is the decimal sign of the files, once it is known.
+    """
 
     def __init__(self, before: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         before = before or {}
@@ -64,6 +68,7 @@ class Alignment:
         }
         self._numbers = {name for name, of in before.items() if of["number"]}
         self._seen: dict[str, None] = dict.fromkeys(before)
+        self.decimal: str | None = None
 
     def align(self, table: pa.Table, untyped: Collection[str]) -> pa.Table:
         """The table with all columns seen so far; `untyped` text may turn out to be numbers."""
@@ -114,7 +119,9 @@ class Alignment:
 
     def _is_number(self, name: str) -> bool:
         written = self._formats.get(name)
-        return name in self._numbers if written is None else written.numbers
+        if written is None:
+            return name in self._numbers
+        return written.comma_numbers if self.decimal == "," else written.numbers
 
 
 def settled(table: pa.Table, kinds: dict[str, pa.DataType]) -> pa.Table:
@@ -142,7 +149,10 @@ def _converted(column: pa.ChunkedArray | None, rows: int, kind: pa.DataType) -> 
         return pa.chunked_array([numbers_as_text(column)])
     if column.type == CODED and kind == TEXT:
         return column
-    return plain(column).cast(kind)
+    cells = plain(column)
+    if kind == _NUMBER and pa.types.is_large_string(cells.type):
+        cells = pc.replace_substring(cells, ",", ".")
+    return cells.cast(kind)
 
 
 _FILES: Final = 64
