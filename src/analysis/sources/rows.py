@@ -84,8 +84,8 @@ def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
     --------
     >>> cells = pa.RecordBatch.from_pylist([{"user": "ann", "time": "2026-01-01"}])
     >>> batch = Batch(cells, np.array([2]), (), ["user", "time", "event"], False, 0)
-    >>> canonical_rows(batch, ColumnMapping(zone="UTC")).bad
-    [BadRecord(row=2, reason='event is missing', content='{"user":"ann","time":"2026-01-01"}')]
+    >>> canonical_rows(batch, ColumnMapping(zone="UTC")).bad[0][:2]
+    (2, 'event is missing')
     """
     records = batch.cells.num_rows
     batch = _protected(_consented(batch, mapping), mapping)
@@ -111,6 +111,7 @@ def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
     for column, name in roles.properties.items():
         cells[name] = columns.cells(column, as_text=name in TEXT_PROPERTIES)
     good, bad = _sorted_out(batch, reasons)
+    bad = _with_ids(bad, user, good)
     table = pa.table(cells)
     ids, has_id = _order_ids(columns, event, mapping)
     if not good.all():
@@ -226,6 +227,15 @@ def _sorted_out(
     return good, [
         BadRecord(int(batch.rows[row]), reasons[code][1], text)
         for row, code, text in zip(bad, first, content, strict=True)
+    ]
+
+
+def _with_ids(bad: Sequence[BadRecord], user: pa.Array, good: np.ndarray) -> list[BadRecord]:
+    """The bad records with the ids of those whose they are; people are found by them later."""
+    ids = plain(user.filter(pa.array(~good))).to_pylist()
+    return [
+        record._replace(ids=() if own is None else (own,))
+        for record, own in zip(bad, ids, strict=True)
     ]
 
 
