@@ -16,11 +16,10 @@ on as it was written.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 from analysis.core import checks, wording
 from analysis.core.checks import Checked, Duration, Table, Text
@@ -28,6 +27,8 @@ from analysis.core.schema import UsageError, did_you_mean, one_of
 
 Role: TypeAlias = Literal["macro", "milestone", "secondary", "adverse", "control"]
 Stage: TypeAlias = Literal["awareness", "interest", "consideration", "decision", "loyalty"]
+
+Value = TypeVar("Value")
 
 ROLES: Final[tuple[str, ...]] = get_args(Role)
 STAGES: Final[tuple[str, ...]] = get_args(Stage)
@@ -98,6 +99,27 @@ def _step_names(what: str, given: Any) -> tuple[str, ...]:
             'Write it as steps = ["view_item", "purchase"].'
         )
     return tuple(checks.text(f"{what}[{place}]", step) for place, step in enumerate(given))
+
+
+class ReadOnly(Mapping[str, Value]):
+    """A dict that nobody changes; unlike a mapping proxy it can be pickled and copied."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, Value]) -> None:
+        self._items = dict(items)
+
+    def __getitem__(self, name: str) -> Value:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return repr(self._items)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -180,9 +202,9 @@ class Catalog:
         catalog = cls(
             name=written.name,
             currency=written.currency,
-            events=MappingProxyType({**written.events}),
+            events=ReadOnly(written.events),
             derived=_as_written(data, "derived"),
-            funnels=MappingProxyType({**written.funnels}),
+            funnels=ReadOnly(written.funnels),
             segments=_as_written(data, "segments"),
         )
         if not catalog.with_role("macro"):
@@ -280,7 +302,7 @@ class Catalog:
 def _as_written(data: Mapping[str, Any], key: str) -> Mapping[str, Mapping[str, Any]]:
     """The tables under a key, read-only; the model has checked them."""
     tables = data.get(key, {})
-    return MappingProxyType({name: MappingProxyType(dict(tables[name])) for name in tables})
+    return ReadOnly({name: ReadOnly(tables[name]) for name in tables})
 
 
 def _siblings(path: Path) -> str:

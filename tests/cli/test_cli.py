@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis import cli
@@ -60,7 +61,36 @@ def test_info_prints_json(capsys: pytest.CaptureFixture[str], clicks: Path, tmp_
         "end": "2026-01-01T00:00:00+00:00",
         "covers_until": "2026-01-02T00:00:00+00:00",
         "by_event": {"visit": {"events": 2, "users": 1, "value": 5.0}},
+        "events_after_end": 0,
+        "notes": [],
     }
+
+
+def test_info_says_where_the_log_ends_and_what_is_not_added_up(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    hours = pd.date_range("2026-03-01", periods=24 * 39 + 15, freq="h")
+    lines = ["user,time,event,value,currency"]
+    lines += [f"u{i % 7},{hour:%Y-%m-%dT%H:%MZ},visit,," for i, hour in enumerate(hours)]
+    worth = ("5,EUR", "700,JPY", "0.0000001,EUR")
+    lines += [f"ann,2026-03-02T10:00Z,buy,{value}" for value in worth]
+    lines += ["bob,2098-01-01T00:00Z,visit,,"]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    call(capsys, "import", tmp_path / "rows.csv", "--to", tmp_path / "log")
+    _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
+    found = json.loads(out)
+    assert found["covers_until"] == "2026-04-09T14:00:00.000001+00:00"
+    assert found["events_after_end"] == 1
+    assert found["by_event"]["buy"] == {"events": 3, "users": 1, "value": None}
+    late, quiet, mixed, tiny = found["notes"]
+    assert late.startswith("1 event is after 2026-04-09 14:00 UTC, where the log ends; the last is")
+    assert "of 2098-01-01" in late
+    assert quiet.startswith("The log ends with its last event, 2026-04-09 14:00 UTC")
+    assert quiet.endswith("say so at the import: --covers-until 2026-04-10.")
+    assert mixed == "The values of 'buy' are in EUR, JPY: not added up."
+    assert tiny == "1 value is smaller than a millionth. Is the unit right?"
+    _, out, _ = call(capsys, "info", tmp_path / "log")
+    assert out.count("Note: ") == 4
 
 
 def test_a_log_without_values_has_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def test_the_form_in_full(tmp_path: Path) -> None:
         event="action",
         session="visit",
         event_id="hit_id",
+        nested="events",
         value="revenue_micros",
         divide_by=1e6,
         zone="Europe/Berlin",

@@ -17,8 +17,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from analysis.cli.project import new_project
 from analysis.cli.terminal import complain, print_json, print_table, printable, progress
+from analysis.core.result import records
 from analysis.core.schema import EVENT, UsageError
 from analysis.eventlog.filters import consent_of
 from analysis.eventlog.folder import QUARANTINE
@@ -149,17 +152,20 @@ def run_info(folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    by_event = facts.pop("by_event")
+    by_event, notes = facts.pop("by_event"), facts.pop("notes")
     print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
     columns = [EVENT, "events", "users", "value"]
     rows = [(name, *(event[column] for column in columns[1:])) for name, event in by_event.items()]
     print_table("Events, most frequent first", columns, rows)
+    for note in notes:
+        print(f"Note: {printable(note)}")
 
 
 def facts_of(log: EventLog) -> dict[str, Any]:
     """How many of what, from when to when: what ``workbook info --json`` prints.
 
-    A value is the sum of the events' values, None where the log has no values.
+    A value is the sum of the events' values, None where the log has no values, or has them in
+    several currencies. Notes are caveats in plain words.
 
     Examples
     --------
@@ -169,12 +175,14 @@ def facts_of(log: EventLog) -> dict[str, Any]:
     >>> facts_of(log)["by_event"]
     {'visit': {'events': 1, 'users': 1, 'value': None}}
     """
+    summary = log.summary()
     instants = {"start": log.start, "end": log.end, "covers_until": log.covers_until}
     return {
         "events": log.events,
         "users": log.users,
         "sessions": log.sessions,
         **{name: str(instant).replace(" ", "T") for name, instant in instants.items()},
+        "events_after_end": log.events_after_end(),
         "fingerprint": log.fingerprint,
         "by_event": {
             row[EVENT]: {
@@ -182,9 +190,38 @@ def facts_of(log: EventLog) -> dict[str, Any]:
                 "users": row["users"],
                 "value": None if math.isnan(row["value"]) else row["value"],
             }
-            for row in log.summary().to_dict("records")
+            for row in summary.to_dict("records")
         },
+        "notes": _notes(log, summary),
     }
+
+
+def _notes(log: EventLog, summary: pd.DataFrame) -> list[str]:
+    """What a reader of these numbers must know: where the log ends, and what is not added up."""
+    notes, late, tiny = [], log.events_after_end(), log.tiny_values()
+    until, last = log.covers_until, log.until_end().end
+    if late:
+        are = "1 event is" if late == 1 else f"{late:,} events are"
+        notes.append(
+            f"{are} after {until:%Y-%m-%d %H:%M} UTC, where the log ends; the last is of "
+            f"{log.end:%Y-%m-%d}. A wrong clock does that. They stay in the log, and no question "
+            "looks at them. If they are right, say so at the import: --covers-until."
+        )
+    if until != until.floor("D") and last == until - pd.Timedelta("1us"):
+        notes.append(
+            f"The log ends with its last event, {last:%Y-%m-%d %H:%M} UTC: the rest of that day is "
+            "silent, as on none of the 28 days before. If the day was complete, say so at the "
+            f"import: --covers-until {until.ceil('D'):%Y-%m-%d}."
+        )
+    mixed = summary[summary["currency"].astype(str).str.contains(", ")]
+    notes += [
+        f"The values of {row.event!r} are in {row.currency}: not added up."
+        for row in records(mixed)
+    ]
+    if tiny:
+        are = "1 value is" if tiny == 1 else f"{tiny:,} values are"
+        notes.append(f"{are} smaller than a millionth. Is the unit right?")
+    return notes
 
 
 def run_report(

@@ -137,6 +137,7 @@ def content_conversion(  # noqa: PLR0913
     >>> found.table["value"].nunique() == len(found.table)
     True
     """
+    log = log.until_end()
     one_of(f"{_ASKER}: touch", touch, TOUCHES)
     least = checks.min_cell(_ASKER, min_cell)
     spec = ContentSpec(
@@ -198,6 +199,7 @@ def channel_strength(
     >>> int(found.table["n"].sum()) == int(found.everybody["n"])
     True
     """
+    log = log.until_end()
     return content_conversion(
         log,
         property,

@@ -5,8 +5,8 @@ text: a number is written without a trailing ``.0``, a missing value is ``"(miss
 properties make a tuple.
 
 Totals are plain counts of a period, whoever people are and whenever they came first: the numbers of
-the books, and so not those of a funnel. Money adds up in millionths, so that the order of rows does
-not change it; several currencies are not added up.
+the books, and so not those of a funnel. Money adds up exactly, so that the order of rows does not
+change it; several currencies are not added up.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import pyarrow as pa
 
 from analysis.core.checks import EVER
 from analysis.core.result import small
-from analysis.core.schema import ALL, MISSING, MONEY_SCALE, OTHER, VALUE, UsageError, instant_us
-from analysis.eventlog import parallel
+from analysis.core.schema import ALL, MISSING, OTHER, VALUE, UsageError, instant_us
+from analysis.eventlog import money, parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Column, NumberColumn, Shard
 
-CURRENCY: Final = "currency"
+CURRENCY: Final = money.CURRENCY
 
 _MOST_PLACES: Final = 1_000_000
 """More combinations of values than this are sorted; fewer have a place each."""
@@ -196,7 +196,8 @@ def totals(
         return Totals(np.nan, np.nan, np.nan, unit)
     value = np.nan
     if log.kinds.get(VALUE) == "number" and len(currencies) < 2:
-        value = _money([_values(s, own) for s, own in zip(log.shards, rows, strict=True)])
+        parts = [_values(s, own) for s, own in zip(log.shards, rows, strict=True)]
+        value = money.total(np.concatenate([np.empty(0), *parts]))
     return Totals(sum(map(len, rows)), users, value, unit)
 
 
@@ -221,12 +222,4 @@ def _currencies(log: EventLog, rows: list[np.ndarray]) -> list[str]:
 def _values(shard: Shard, rows: np.ndarray) -> np.ndarray:
     column = shard.columns[VALUE]
     assert isinstance(column, NumberColumn)
-    numbers = column.numbers[rows]
-    return np.rint(numbers[~np.isnan(numbers)] * MONEY_SCALE)
-
-
-def _money(parts: list[np.ndarray]) -> float:
-    # Beyond this size the integers would overflow, and the sum would mean nothing.
-    if sum(float(np.abs(part).sum()) for part in parts) >= EVER:
-        return np.nan
-    return sum(int(part.astype(np.int64).sum()) for part in parts) / MONEY_SCALE
+    return column.numbers[rows]

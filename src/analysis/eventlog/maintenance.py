@@ -8,8 +8,9 @@ Check: opening a log notices files that are missing or cut short. A bit that a d
 only noticed by reading everything, so `check` does that when somebody asks.
 
 Forget: people are removed from a log as if they had never been in it. Only the shards that hold
-them are written anew. The values of properties that they alone had go with them, and so do the bad
-records that name them and what was cached of the log. The names of events stay, and so do the
+them are written anew. The values of properties that they alone had go with them, and so do their
+bad records, the content of those that could not be read and name them, and what was cached of the
+log. The names of events stay, and so do the
 import's counts of duplicates. Nothing in the log's folder keeps the version before; copies and the
 imported files are out of reach, and importing these again brings the people back.
 """
@@ -19,7 +20,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import json
 import math
 import re
 from collections import Counter
@@ -56,16 +56,31 @@ from analysis.eventlog.store import (
 
 
 class BadRecord(NamedTuple):
-    """A record that becomes no row: its number, why, and its content as JSON text."""
+    """A record that becomes no row: its number, why, and its content as JSON text.
+
+    `ids` are those of the people it may belong to, as the log would have them; None where the
+    record could not be read.
+    """
 
     row: int
     reason: str
     content: str
+    ids: tuple[str, ...] | None = None
 
 
+_IDS: Final = pa.list_(pa.string())
 _SCHEMA: Final = pa.schema(
-    [("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())]
+    [
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("reason", pa.string()),
+        ("content", pa.string()),
+        ("ids", _IDS),
+    ]
 )
+_TOLD: Final = ["file", "row", "reason", "content"]
+
+_EMPTIED: Final = '"(left out: it named somebody who was removed)"'
 
 _SHOWN: Final = 160
 """Characters of a bad record that a message shows."""
@@ -120,16 +135,17 @@ class Quarantine:
                 self._examples[record.reason] = (
                     f"record {record.row} of '{file}': {record.content[:_SHOWN]}"
                 )
-        new = [not self._known or _digest(file, *r) not in self._known for r in records]
+        new = [not self._known or _digest(file, *r[:3]) not in self._known for r in records]
         records = list(itertools.compress(records, new))
         if not records:
             return new
-        rows, reasons, content = zip(*records, strict=True)
+        rows, reasons, content, ids = zip(*records, strict=True)
         columns = [
             pa.array([file] * len(rows)),
             pa.array(rows),
             pa.array(reasons),
             pa.array(content),
+            pa.array(ids, _IDS),
         ]
         self._open().write_table(pa.table(columns, schema=_SCHEMA))
         self.rows += len(rows)
@@ -141,7 +157,7 @@ class Quarantine:
             if self._before is not None:
                 with pq.ParquetFile(self._before) as before:
                     for batch in before.iter_batches():
-                        self._writer.write_batch(batch)
+                        self._writer.write_table(_with_ids(pa.Table.from_batches([batch])))
         return self._writer
 
     def refuse(self, max_bad: float, rows_in: int) -> None:
@@ -198,7 +214,9 @@ def _advice(reason: str) -> str:
 def _digests(path: Path) -> set[bytes]:
     with readable(path), pq.ParquetFile(path) as table:
         return {
-            _digest(*row.values()) for batch in table.iter_batches() for row in batch.to_pylist()
+            _digest(*row.values())
+            for batch in table.iter_batches(columns=_TOLD)
+            for row in batch.to_pylist()
         }
 
 
@@ -290,7 +308,10 @@ def _reason(path: Path, facts: Mapping[str, Any]) -> str:
 
 
 class Forgotten(NamedTuple):
-    """What was removed: people, their events, and bad rows that named them."""
+    """What was removed: people, their events, and their bad rows.
+
+    Bad rows that could not be read and named them are counted, too: these lost their content.
+    """
 
     users: int
     events: int
@@ -333,8 +354,8 @@ def forget(folder: Path | str, users: Sequence[str]) -> Forgotten:
 def _forget(folder: Path, manifest: Manifest, users: list[str], staged: Path) -> Forgotten:
     version = new_version(folder)
     entries, found = _shards_without(folder, manifest, users, version)
-    bad, named = leave_out(folder / QUARANTINE, users, staged)
-    missing = [user for user in users if user not in found | named]
+    bad = leave_out(folder / QUARANTINE, users, staged)
+    missing = [user for user in users if user not in found | bad.named]
     if missing:
         raise DataError(
             f"{len(missing)} of {len(users)} users are not found in '{folder}', the first is "
@@ -343,15 +364,19 @@ def _forget(folder: Path, manifest: Manifest, users: list[str], staged: Path) ->
     if not entries:
         raise DataError(f"nobody else is in '{folder}'. Nobody was removed; remove the folder.")
     events = manifest.events - sum(entry["events"] for entry in entries)
-    gone = {"rows_in": events + bad, "rows_kept": events, "rows_quarantined": bad}
+    gone = {
+        "rows_in": events + bad.removed,
+        "rows_kept": events,
+        "rows_quarantined": bad.removed,
+    }
     draft = dataclasses.replace(
         manifest,
         shards=entries,
         rows={name: count - gone.get(name, 0) for name, count in manifest.rows.items()},
-        quarantine=None if bad and not staged.exists() else manifest.quarantine,
+        quarantine=None if bad.removed and not staged.exists() else manifest.quarantine,
     )
     publish(folder, version, draft, quarantine=staged if staged.exists() else None)
-    return Forgotten(len(users), events, bad)
+    return Forgotten(len(users), events, bad.removed + bad.emptied)
 
 
 def _shards_without(
@@ -406,46 +431,96 @@ def _cells(column: Column, stay: np.ndarray) -> Column:
     return text_column(cells)
 
 
-def leave_out(path: Path, users: Sequence[str], to: Path) -> tuple[int, set[str]]:
-    """Write a quarantine without the records that name some users.
+class LeftOut(NamedTuple):
+    """Bad records of some users: how many went, how many lost their content, who is named."""
 
-    Nothing is written where no record names one, or where no record is left.
+    removed: int
+    emptied: int
+    named: set[str]
+
+
+def leave_out(path: Path, users: Sequence[str], to: Path) -> LeftOut:
+    """Write a quarantine without what it says of some users.
+
+    A record that was read, and so has ids, goes if one of them is a user's, letter by letter.
+    Nobody knows whose a record without ids is: it stays, and its content goes if a user's id stands
+    in it. Nothing is written where no record names one, or where no record is left.
 
     Parameters
     ----------
     path : a quarantine, which need not be there.
-    users : ids; a record names one where it stands as a word of its own in the content.
-
-    Returns
-    -------
-    How many records name one of the users, and which users are named.
     """
     if not path.exists():
-        return 0, set()
-    names = {user: _naming(user) for user in users}
-    count, writer = 0, None
+        return LeftOut(0, 0, set())
+    wanted = set(users)
+    patterns = {user: re.compile(rf"(?<!\w){re.escape(user)}(?!\w)") for user in users}
+    removed, emptied, writer = 0, 0, None
     named: set[str] = set()
     with readable(path), pq.ParquetFile(path) as table:
         for batch in table.iter_batches():
-            by = [
-                {user for user, name in names.items() if name.search(content)}
-                for content in batch.column("content").to_pylist()
+            whole = _with_ids(pa.Table.from_batches([batch]))
+            ids, content = (whole.column(name).to_pylist() for name in ("ids", "content"))
+            own = [set() if one is None else _same_id(one) & wanted for one in ids]
+            # Whose record has no id, it is of nobody who is known.
+            told = [
+                set() if one else {user for user, found in patterns.items() if _stands(found, text)}
+                for one, text in zip(ids, content, strict=True)
             ]
-            named.update(*by)
-            count += sum(map(bool, by))
-            rest = batch.filter(pa.array([not found for found in by], pa.bool_()))
+            named.update(*own, *told)
+            removed += sum(map(bool, own))
+            emptied += sum(map(bool, told))
+            texts = [_EMPTIED if t else text for t, text in zip(told, content, strict=True)]
+            place = whole.column_names.index("content")
+            whole = whole.set_column(place, _SCHEMA.field("content"), pa.array(texts, pa.string()))
+            rest = whole.filter(pa.array([not one for one in own], pa.bool_()))
             if len(rest):
                 writer = writer or pq.ParquetWriter(to, _SCHEMA)
-                writer.write_batch(rest)
+                writer.write_table(rest)
     if writer is not None:
         writer.close()
-    if not count:
+    if not removed and not emptied:
         to.unlink(missing_ok=True)
-    return count, named
+    return LeftOut(removed, emptied, named)
 
 
-def _naming(user: str) -> re.Pattern[str]:
-    """Finds an id in the text of a record, as it is or with its letters escaped."""
-    once = json.dumps(user, ensure_ascii=False)[1:-1]
-    forms = {user, once, json.dumps(once, ensure_ascii=False)[1:-1]}
-    return re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(forms)))
+def _with_ids(table: pa.Table) -> pa.Table:
+    """Bad records as this version keeps them; earlier ones did not keep their ids."""
+    if "ids" not in table.column_names:
+        table = table.append_column(_SCHEMA.field("ids"), pa.nulls(len(table), _IDS))
+    return table.select(_SCHEMA.names).cast(_SCHEMA)
+
+
+def _same_id(ids: Sequence[str]) -> set[str]:
+    """Ids, and those written as decimals as the log has them: ``1.0`` is ``1``."""
+    short = {one.removesuffix(".0") for one in ids if one.removesuffix(".0").isdecimal()}
+    return {*ids, *short}
+
+
+_ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_SIGNS: Final = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f"}
+_DEEPEST: Final = 4
+"""JSON in a cell of a CSV, kept as JSON, is escaped three times."""
+
+
+def _stands(pattern: re.Pattern[str], text: str) -> bool:
+    """Does an id stand in a text, in any spelling of a CSV or of JSON?"""
+    for _ in range(_DEEPEST):
+        if pattern.search(text):
+            return True
+        plain = _unescaped(text)
+        if plain == text:
+            return False
+        text = plain
+    return bool(pattern.search(text))
+
+
+def _unescaped(text: str) -> str:
+    """A text without one layer of JSON's escapes and of a CSV's doubled quotes."""
+
+    def sign(found: re.Match[str]) -> str:
+        word = found[1]
+        return chr(int(word[1:], 16)) if len(word) > 1 else _SIGNS.get(word, word)
+
+    plain = _ESCAPE.sub(sign, text).replace('""', '"')
+    # Two escapes may be the halves of one sign.
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

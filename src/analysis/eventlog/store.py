@@ -20,7 +20,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from analysis.core.schema import US_PER_DAY, DataError
+from analysis.core.schema import DataError
+from analysis.eventlog.coverage import activity, covered_until, together
 from analysis.eventlog.folder import (
     KEYS_FILE,
     Part,
@@ -103,8 +104,8 @@ def write_log(
     Parameters
     ----------
     shards : consumed one at a time, so that only one has to fit in memory.
-    covers_until : microseconds UTC up to which the log is complete; default: the end of the
-        last event's day.
+    covers_until : microseconds UTC up to which the log is complete; default: what `coverage`
+        makes of the events' times.
     sources, rows : where the rows came from and how they add up; kept in the manifest.
     terms : what files that are added later must agree to (`import_settings`).
     losses : what was lost on the way; kept in the manifest.
@@ -130,11 +131,13 @@ def write_log(
             losses=[list(loss) for loss in losses],
         )
         entries: list[dict[str, Any]] = []
+        seen = []
         for shard in shards:
             if shard.rows:
                 entries.append(write_part(Part(shard, None), version, len(entries), event_names))
                 draft = replace(draft, properties=kinds(shard))
-        until = covered_until(covers_until, entries)
+                seen.append(activity(shard.time))
+        until = covered_until(together(seen)) if covers_until is None else covers_until
         return publish(folder, version, replace(draft, shards=entries, covers_until=until))
 
 
@@ -227,18 +230,6 @@ def kinds(shard: Shard) -> dict[str, str]:
         name: "number" if isinstance(column, NumberColumn) else "text"
         for name, column in shard.columns.items()
     }
-
-
-def covered_until(stated: int | None, entries: Sequence[Mapping[str, Any]]) -> int:
-    """Up to when shards are complete: as stated, or the end of the last event's day."""
-    if stated is not None:
-        return stated
-    return day_end(max((entry["end"] for entry in entries), default=0))
-
-
-def day_end(us: int) -> int:
-    """The end of the UTC day that holds an instant (microseconds)."""
-    return (us // US_PER_DAY + 1) * US_PER_DAY
 
 
 def fingerprint_of(content: Iterable[Sequence[int]], properties: Mapping[str, str]) -> str:

@@ -181,6 +181,7 @@ def form_fields(  # noqa: PLR0913
     0  mail  1.0  2.0   0.5           300.0
     """
     check_arguments(log, "form_fields", within, min_cell=min_cell)
+    log = log.until_end()
     kinds = _kinds(log, events)
     for name in (form_property, field_property):
         _check_text_property(log, name)

@@ -145,6 +145,7 @@ def hidden_steps(
       event   k   n  stopped_k  stopped_n
     0  form  38  38          2         22
     """
+    log = log.until_end()
     checks.whole("hidden_steps: top", top, least=1)
     found = funnel(log, steps, window=window)
     asked = found.steps

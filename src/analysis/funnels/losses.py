@@ -25,7 +25,6 @@ import pandas as pd
 from analysis.core import checks
 from analysis.core.schema import (
     MISSING,
-    MONEY_SCALE,
     OTHER,
     US_PER_SECOND,
     USER,
@@ -34,7 +33,7 @@ from analysis.core.schema import (
     did_you_mean,
 )
 from analysis.eventlog import groups as log_groups
-from analysis.eventlog import parallel
+from analysis.eventlog import money, parallel
 from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
@@ -500,8 +499,8 @@ def conversion_values(result: FunnelData, value: str) -> ConversionValues:
     -----
     The converting row of a chain is found again from its user and its instants: the first row at
     the instant that matches the step. In any order the converting event is the last one done,
-    which may be any of the steps. Sums are of millionths, as integers, so that no order of the
-    rows changes a digit. Values in several currencies are not added up.
+    which may be any of the steps. Sums are exact, so that no order of the rows changes a
+    digit. Values in several currencies are not added up.
     """
     size = len(group_names(result))
     nothing = np.zeros(size)
@@ -564,16 +563,10 @@ def _currencies(log: EventLog, parts: list[Located], rows: list[np.ndarray]) -> 
     return sorted({str(name) for name in names} - {MISSING})
 
 
-_MOST_MILLIONTHS = 2.0**62
-"""Beyond this size the integers would overflow, and the sum would mean nothing."""
-
-
 def _summed(
     numbers: np.ndarray, codes: np.ndarray, size: int, unit: str | None
 ) -> ConversionValues:
-    millionths = np.rint(numbers * MONEY_SCALE)
-    if float(np.abs(millionths).sum()) >= _MOST_MILLIONTHS:
+    total = money.totals_by(codes, numbers, size)
+    if np.isnan(total).any():
         return ConversionValues(np.zeros(size), np.zeros(size), unit, "worth too large to add up")
-    total = np.zeros(size, np.int64)
-    np.add.at(total, codes, millionths.astype(np.int64))
-    return ConversionValues(np.bincount(codes, minlength=size), total / MONEY_SCALE, unit, "")
+    return ConversionValues(np.bincount(codes, minlength=size), total, unit, "")

@@ -246,6 +246,7 @@ def compare_periods(
     >>> week.numbers()["macro_rate"]["value"], round(week.numbers()["macro_rate"]["change"], 3)
     (1.0, 0.333)
     """
+    log = log.until_end()
     min_cell = checks.min_cell("compare_periods", min_cell)
     now = period_of(period, time_zone, "compare_periods: period")
     before = period_before(now)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -191,7 +192,7 @@ def funnel(  # noqa: PLR0913
         "entered": entered,
     }
     spec = funnel_spec(log, steps, options)
-    rows_left_out = 0
+    log, rows_left_out = log.until_end(), 0
     if spec.unit not in (USER, SESSION):
         log, rows_left_out = units(log, spec.unit)
     return _answer(log, spec, options, rows_left_out)
@@ -202,11 +203,6 @@ def _answer(
 ) -> FunnelResult:
     """Answer a checked spec; the log's users are the units, or hold them."""
     sums = sums_of(log, spec)
-
-    def ask(*, entered: tuple[Any, Any], top: int = spec.top) -> FunnelResult:
-        changed = dataclasses.replace(spec, entered=checks.entry_range("funnel", entered), top=top)
-        return _answer(log, changed, {**options, "entered": entered, "top": top}, rows_left_out)
-
     return FunnelResult(
         table=funnel_table(sums, spec),
         parameters=options,
@@ -220,9 +216,24 @@ def _answer(
         tied=sums.tied,
         question=spec,
         log=log,
-        ask=ask,
+        ask=partial(_ask, log, spec, options, rows_left_out),
         sums=sums,
     )
+
+
+def _ask(
+    log: EventLog,
+    spec: FunnelSpec,
+    options: Mapping[str, Any],
+    rows_left_out: int,
+    *,
+    entered: tuple[Any, Any],
+    top: int | None = None,
+) -> FunnelResult:
+    """Ask the same of other entries; no closure, so that a result can be pickled."""
+    top = spec.top if top is None else top
+    changed = dataclasses.replace(spec, entered=checks.entry_range("funnel", entered), top=top)
+    return _answer(log, changed, {**options, "entered": entered, "top": top}, rows_left_out)
 
 
 def noun(spec: FunnelSpec) -> str:

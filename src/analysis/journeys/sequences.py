@@ -75,11 +75,12 @@ def check_arguments(log: EventLog, what: str, within: str, **numbers: int) -> No
 
 
 def entered_in(log: EventLog, what: str, within: str, entered: Entered) -> EventLog:
-    """The log with only the sequences that begin in a range, each of them whole.
+    """The log until its end, with only the sequences that begin in a range, each of them whole.
 
     A sequence belongs to the period in which it began. Cut at the period's end, it would look as if
     people had left there.
     """
+    log = log.until_end()
     if entered is None:
         return log
     low, high = checks.entry_range(what, entered)

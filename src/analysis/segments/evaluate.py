@@ -18,14 +18,15 @@ import numpy as np
 from analysis.core import checks
 from analysis.core.schema import (
     EVENT,
-    MONEY_SCALE,
     SESSION,
     US_PER_DAY,
     USER,
+    VALUE,
     DataError,
     UsageError,
     duration_us,
 )
+from analysis.eventlog import money
 from analysis.eventlog.filters import matching_rows, matching_values
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, event_dtype
@@ -92,7 +93,7 @@ def check_rule(log: EventLog, rule: Rule, what: str = "segment") -> None:
     Raises
     ------
     UsageError
-        If an event or property is unknown, or text is to be added up.
+        If an event or property is unknown, or text or several currencies are to be added up.
     """
     for leaf in leaves(rule):
         for match in _matches(leaf):
@@ -109,6 +110,19 @@ def check_rule(log: EventLog, rule: Rule, what: str = "segment") -> None:
                 f"{what}: value({leaf.property!r}), but {leaf.property!r} holds text. "
                 "Allowed: a property of numbers."
             )
+        if isinstance(leaf, Value) and leaf.property == VALUE:
+            money.refuse_mixed(what, VALUE, _currencies(log, leaf.match))
+
+
+def _currencies(log: EventLog, match: Matching) -> list[str]:
+    """The currencies of the rows that a rule about value adds up."""
+    if log.kinds.get(money.CURRENCY) != "text":
+        return []
+    groups = []
+    for shard in log.shards:
+        codes, lut, _ = coded(RuleContext.of(log, shard, int(kernels.EVER)), [match])
+        groups.append(np.where(lut[codes] > 0, 0, -1))
+    return money.currencies_by(log.shards, groups, 1, VALUE)[0]
 
 
 def _matches(leaf: Rule) -> tuple[Matching, ...]:
@@ -301,15 +315,15 @@ def sessions(context: RuleContext, match: Matching, **bounds: Any) -> np.ndarray
 def _value(context: RuleContext, rule: Value) -> np.ndarray:
     column = context.shard.columns[rule.property]
     assert isinstance(column, NumberColumn)  # checked before
-    more = (column.numbers, MONEY_SCALE)
-    sums, sizes = scan(context, rule.match, kernels.summed, *more, within=rule.within)
-    if (sizes >= 2.0**62).any():
+    sums = money.amounts(
+        scan(context, rule.match, kernels.summed, column.numbers, within=rule.within)
+    )
+    if np.isnan(sums).any():
         raise DataError(
             f"segment: the {rule.property!r} of a user is too large to add up. Leave such rows "
             "out first: log.where(...)."
         )
-    ends = (rule.at_least, rule.at_most)
-    return _between(sums, *(None if end is None else round(end * MONEY_SCALE) for end in ends))
+    return _between(sums, rule.at_least, rule.at_most)
 
 
 def _abandoned(context: RuleContext, rule: Abandoned) -> np.ndarray:

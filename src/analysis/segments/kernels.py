@@ -13,6 +13,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from analysis.eventlog.kernels import add_value
+
 NEVER = np.int64(-(2**62))
 EVER = np.int64(2**61)
 _ONE = np.uint64(1)
@@ -133,29 +135,22 @@ def days(time, codes, offsets, masks, lut, wanted, length, lo, hi):
 
 
 @nb.njit(cache=True, nogil=True)
-def summed(time, codes, offsets, masks, lut, wanted, numbers, scale, lo, hi):
-    """The sum of a number over each user's matches, in integers of 1 / `scale`; NaN is left out.
+def summed(time, codes, offsets, masks, lut, wanted, numbers, lo, hi):
+    """The exact sum of a number over each user's matches, as `eventlog.kernels.money` returns it.
 
-    Returns
-    -------
-    (sums, sizes) : int64 and float64 arrays. A size is the sum of the absolute values; where it is
-        beyond what an int64 holds, the sum has no meaning.
+    NaN is left out.
     """
     users = offsets.size - 1
-    sums = np.zeros(users, np.int64)
-    sizes = np.zeros(users, np.float64)
+    sums = np.zeros((users, 5), np.int64)
     for u in range(users):
         if not masks[u] & wanted:
             continue
         begin = first_at(time, offsets[u], offsets[u + 1], lo)
         end = first_at(time, begin, offsets[u + 1], hi)
         for i in range(begin, end):
-            if lut[codes[i]] and not np.isnan(numbers[i]):
-                scaled = np.rint(numbers[i] * scale)
-                sizes[u] += abs(scaled)
-                if sizes[u] < 2.0**62:
-                    sums[u] += np.int64(scaled)
-    return sums, sizes
+            if lut[codes[i]]:
+                add_value(sums, u, numbers[i])
+    return sums
 
 
 @nb.njit(cache=True, nogil=True)

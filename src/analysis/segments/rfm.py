@@ -19,9 +19,9 @@ import pandas as pd
 
 from analysis.core import checks
 from analysis.core.result import Result, suppress
-from analysis.core.schema import MONEY_SCALE, US_PER_DAY, UsageError, timestamp
+from analysis.core.schema import US_PER_DAY, UsageError, timestamp
 from analysis.core.wording import count, percent, share
-from analysis.eventlog import filters, parallel
+from analysis.eventlog import filters, money, parallel
 from analysis.eventlog.groups import totals
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import NumberColumn, Shard
@@ -188,8 +188,7 @@ def _buyers(log: EventLog, event: str, value: str | None, instant: int) -> pd.Da
         if value is not None:
             column = shard.columns[value]
             assert isinstance(column, NumberColumn)  # checked before
-            sums, sizes = scan(context, match, kernels.summed, column.numbers, MONEY_SCALE)
-            cells[:, 2] = np.where(sizes < 2.0**62, sums / MONEY_SCALE, np.nan)
+            cells[:, 2] = money.amounts(scan(context, match, kernels.summed, column.numbers))
         return cells
 
     parts = parallel.map_shards(log.shards, shard_buyers)

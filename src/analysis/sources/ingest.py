@@ -44,19 +44,21 @@ from analysis.core.schema import (
     EVENT,
     SESSION,
     TIME,
+    US_PER_DAY,
     USER,
     VALUE,
     DataError,
     UsageError,
     instant_us,
 )
+from analysis.eventlog import coverage
 from analysis.eventlog.build import default_shards, shard_of, split_table
 from analysis.eventlog.folder import QUARANTINE, Part, new_version, workspace, write_part
 from analysis.eventlog.maintenance import Quarantine, share
 from analysis.eventlog.parallel import prefetch
 from analysis.eventlog.shard import TEXT, event_dtype
 from analysis.eventlog.spill import Spill
-from analysis.eventlog.store import Manifest, covered_until, day_end, file_facts, publish, writing
+from analysis.eventlog.store import Manifest, file_facts, publish, read_part, writing
 from analysis.sources.append import BaseLog, import_settings, with_settings_of_log
 from analysis.sources.decimals import Decimals
 from analysis.sources.files import JSON, SourceFile, checksum, expand, refuse_changed
@@ -137,7 +139,8 @@ def import_files(  # noqa: PLR0913
         same event id where the mapping names that column, else those equal in all cells, as
         often as one file has them.
     covers_until : the instant up to which the data are complete (naive: UTC); default: the end
-        of the last event's UTC day.
+        of the last event's UTC day, but for far-off events and a day that breaks off (see
+        `eventlog.coverage`).
     max_bad : the share of bad rows above which there is no import, as ``"1%"`` or 0.01.
     shards : how many parts a new log has on disk; no answer depends on it.
     progress : called after every batch.
@@ -216,13 +219,18 @@ def _write(
     def written(done: int, total: int) -> None:
         tell(Progress(WRITING, done, total, done))
 
+    seen: list[coverage.Activity] = []
     for part in prefetch(intake.shards(written)):
-        entry = part if isinstance(part, dict) else write_part(part, version, len(entries), names)
-        entries.append(entry)
+        if isinstance(part, dict):
+            entries.append(part)
+            seen.append(coverage.activity(read_part(target, part).time))
+        else:
+            entries.append(write_part(part, version, len(entries), names))
+            seen.append(coverage.activity(part.shard.time))
     counts = intake.counts(sum(entry["events"] for entry in entries))
     draft = Manifest(
         events=0,
-        covers_until=covered_until(until, entries),
+        covers_until=_covers_until(target, before, coverage.together(seen), until),
         event_names=names,
         properties=intake.properties,
         fingerprint="",
@@ -234,18 +242,32 @@ def _write(
         losses=listed(intake.lost, names, before.losses if before else ()),
     )
     quarantine = intake.quarantine.path if intake.quarantine.rows else None
-    publish(target, version, _after(target, before, draft, until), quarantine=quarantine)
+    publish(target, version, _after(target, before, draft), quarantine=quarantine)
     return ImportCounts(**counts)
 
 
-def _after(target: Path, before: Manifest | None, draft: Manifest, stated: int | None) -> Manifest:
+def _covers_until(
+    target: Path, before: Manifest | None, seen: coverage.Activity, stated: int | None
+) -> int:
+    """Up to when is the log complete: as stated now, or before, or by its events?"""
+    if stated is not None:
+        return stated
+    now = coverage.covered_until(seen)
+    if before is None:
+        return now
+    parts = [coverage.activity(read_part(target, entry).time) for entry in before.shards]
+    there = coverage.together(parts)
+    then = coverage.covered_until(there)
+    # Earlier versions took the end of the last event's day, whatever event that was.
+    if before.covers_until in (then, (int(there.last[-1]) // US_PER_DAY + 1) * US_PER_DAY):
+        return now
+    return max(before.covers_until, now) if now > then else before.covers_until
+
+
+def _after(target: Path, before: Manifest | None, draft: Manifest) -> Manifest:
     """The manifest of an import, with what the log had before added to it."""
     if before is None:
         return draft
-    ends = [max(entry["end"] for entry in of.shards) for of in (before, draft)]
-    until = before.covers_until
-    if ends[1] > ends[0]:
-        until = max(until, day_end(ends[1]))
     facts = before.quarantine
     if facts is None and (target / QUARANTINE).exists():
         facts = file_facts(target / QUARANTINE)
@@ -255,7 +277,6 @@ def _after(target: Path, before: Manifest | None, draft: Manifest, stated: int |
             counts[name] += before.events
     return dataclasses.replace(
         draft,
-        covers_until=until if stated is None else stated,
         sources=[*before.sources, *draft.sources],
         rows=counts,
         quarantine=facts,

@@ -107,8 +107,8 @@ def canonical_rows(
     --------
     >>> cells = pa.RecordBatch.from_pylist([{"user": "ann", "time": "2026-01-01"}])
     >>> batch = Batch(cells, np.array([2]), (), ["user", "time", "event"], False, 0)
-    >>> canonical_rows(batch, ColumnMapping(zone="UTC")).bad
-    [BadRecord(row=2, reason='event is missing', content='{"user":"ann","time":"2026-01-01"}')]
+    >>> canonical_rows(batch, ColumnMapping(zone="UTC")).bad[0][:2]
+    (2, 'event is missing')
     """
     records = batch.cells.num_rows
     decimals = decimals or Decimals(mapping.decimal)
@@ -139,6 +139,7 @@ def canonical_rows(
             found = columns.cells(column, as_text=as_text)
             cells[name] = code_cells(found) if name in CODES and _is_text(found) else found
     good, bad, at = _sorted_out(batch, reasons)
+    bad = _with_ids(bad, user, good)
     weeks = weeks_of(instants.us, instants.reason == 0)
     table = pa.table(cells)
     ids, has_id, is_line = _order_ids(columns, event, mapping)
@@ -311,6 +312,15 @@ def _sorted_out(
         for row, code, text in zip(bad, first, content, strict=True)
     ]
     return good, records, bad
+
+
+def _with_ids(bad: Sequence[BadRecord], user: pa.Array, good: np.ndarray) -> list[BadRecord]:
+    """The bad records with the ids of those whose they are; people are found by them later."""
+    ids = plain(user.filter(pa.array(~good))).to_pylist()
+    return [
+        record._replace(ids=() if own is None else (own,))
+        for record, own in zip(bad, ids, strict=True)
+    ]
 
 
 def _order_ids(
