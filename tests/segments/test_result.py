@@ -382,3 +382,30 @@ def test_nobody_overlaps() -> None:
     assert not len(found.table)
     assert found.sentence() == "No combination of these segments has enough people to show."
     assert found.figure().layout.meta["alt"] == "Nobody is in any of these sets."
+
+
+def test_a_rule_reads_conditions_on_text_as_a_funnel_does() -> None:
+    rows = [("a", "9.99", "mobile"), ("b", "12.50", "desktop"), ("c", "10", "tablet")]
+    frame = pd.DataFrame(rows, columns=["user", "price", "device"]).assign(
+        event="buy", time=pd.Timestamp("2026-01-01")
+    )
+    log = EventLog.from_frame(frame, shards=3, covers_until="2026-02-01")
+    for rule in (did("buy", where={"price": ">= 10"}), first("price", ">= 10")):
+        assert list(segment(log, rule).user_ids) == ["b", "c"]
+    for rule in (
+        did("buy", where={"device": "!= mobile"}),
+        ~did("buy", where={"device": "mobile"}),
+        {"did": "buy", "where": {"device": "!= mobile"}},
+        is_in("device", "!= mobile"),
+    ):
+        found = segment(log, rule)
+        assert list(found.user_ids) == ["b", "c"]
+        assert found.warnings == ()
+    found = segment(log, did("buy", where={"device": ["mobil", "tablet"]}) | first("device", "x"))
+    assert list(found.user_ids) == ["c"]
+    assert found.warnings == (
+        "No event has 'mobil' as device. Did you mean 'mobile'?",
+        "No event has 'x' as device.",
+    )
+    with pytest.raises(UsageError, match="segment: device='> 3', but 'device' holds text such as"):
+        segment(log, did("buy", where={"device": "> 3"}))

@@ -13,6 +13,7 @@ like. That is no error and may be just what is wanted, but the answer must say i
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -201,13 +202,20 @@ class EventLog:
 
         Parameters
         ----------
-        conditions : property=value, property=[values], or, for numbers, property=">= 50".
+        conditions : property=value, property=[values], or a comparison: property=">= 50" for
+            numbers (text too where every value is a number), property="!= mobile" for any text.
             ``event`` and ``user`` are allowed too.
 
         Raises
         ------
         UsageError
-            If the log has no such property, or the value is no number where the property is.
+            If the log has no such property, the value is no number where the property is, or text
+            that is no number is to be compared by size.
+
+        Warns
+        -----
+        UserWarning
+            If no event of the log has a value that is asked for.
 
         Examples
         --------
@@ -218,7 +226,9 @@ class EventLog:
         >>> log.where(device="mobile").users
         1
         """
-        where = filters.check(conditions, self.kinds, "where")
+        where = filters.check(conditions, self, "where")
+        for note in filters.unseen(where, self):
+            warnings.warn(f"where: {note}", stacklevel=2)
         return self._showing(
             partial(filters.matching_rows, where=where, event_names=self.event_names)
         )

@@ -9,7 +9,9 @@ rates with their intervals, and waits.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import functools
+import operator
+from collections.abc import Hashable, Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -41,6 +43,7 @@ class FunnelSums(NamedTuple):
     entered, immature, tied : numbers of chains, each the best among all entries of its unit.
     ungrouped : chains that do not reach the step whose value makes the groups.
     left_out : rows of steps that belong to no unit.
+    held : the sets of the steps and of the exclusions whose conditions hold on any of their events.
     moments, users : int64 (G, K, K) and (G, K), as in `analysis.funnels.search.blocks.Sums`; of no
         groups where no user has several chains.
     shards : per shard its sums, with the waits, and the group of each of its own groups.
@@ -53,6 +56,7 @@ class FunnelSums(NamedTuple):
     tied: int
     ungrouped: int
     left_out: int
+    held: tuple[int, int]
     moments: np.ndarray
     users: np.ndarray
     shards: list[tuple[Sums, np.ndarray]]
@@ -147,10 +151,15 @@ def _together(parts: list[ShardChains], sums: list[Sums], groups: Groups) -> Fun
         tied=tied,
         ungrouped=ungrouped,
         left_out=sum(part.left_out for part in parts),
+        held=(_union(part.held[0] for part in parts), _union(part.held[1] for part in parts)),
         moments=moments,
         users=users,
         shards=list(zip(sums, groups.codes, strict=True)),
     )
+
+
+def _union(sets: Iterable[int]) -> int:
+    return functools.reduce(operator.or_, sets, 0)
 
 
 def funnel_table(sums: FunnelSums, spec: FunnelSpec) -> pd.DataFrame:

@@ -32,8 +32,9 @@ from analysis.core.schema import (
     UsageError,
     did_you_mean,
 )
+from analysis.eventlog import filters, money, parallel
 from analysis.eventlog import groups as log_groups
-from analysis.eventlog import money, parallel
+from analysis.eventlog.filters import Conditions
 from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
@@ -515,7 +516,8 @@ def conversion_values(result: FunnelData, value: str) -> ConversionValues:
     parts = located(result.log, converted)
     any_order = result.parameters["order"] == "any"
     steps = result.steps if any_order else result.steps[last - 1 : last]
-    find = partial(_converting_rows, result.log, steps, instants)
+    wheres = [filters.check(step.where or {}, result.log, "funnel: where") for step in steps]
+    find = partial(_converting_rows, result.log, steps, wheres, instants)
     rows = parallel.map_shards(parts, find)
     numbers = np.full(len(converted), np.nan)
     for part, own in zip(parts, rows, strict=True):
@@ -532,26 +534,32 @@ def conversion_values(result: FunnelData, value: str) -> ConversionValues:
 
 
 def _converting_rows(
-    log: EventLog, steps: tuple[Step, ...], instants: np.ndarray, part: Located
+    log: EventLog,
+    steps: tuple[Step, ...],
+    wheres: list[Conditions],
+    instants: np.ndarray,
+    part: Located,
 ) -> np.ndarray:
     """The row of each chain's converting event."""
     shard = log.shards[part.shard]
     instant, end = instants[part.rows], shard.offsets[part.users + 1]
     row = first_not_before(shard.time, shard.offsets[part.users], end, instant)
-    matching = np.flatnonzero(_matches(log, steps, part.shard))
+    matching = np.flatnonzero(_matches(log, steps, wheres, shard))
     found = matching[np.searchsorted(matching, row)]
     assert (found < end).all()  # a chain ends at a row that matches
     return found
 
 
-def _matches(log: EventLog, steps: tuple[Step, ...], number: int) -> np.ndarray:
+def _matches(
+    log: EventLog, steps: tuple[Step, ...], wheres: list[Conditions], shard: Shard
+) -> np.ndarray:
     """Which rows of a shard match one of the steps, its conditions on properties too?"""
     names = log.event_names
-    found = np.zeros(log.shards[number].rows, np.bool_)
-    for step in steps:
+    found = np.zeros(shard.rows, np.bool_)
+    for step, where in zip(steps, wheres, strict=True):
         wanted = [step.events == (ANY_EVENT,) or name in step.events for name in names]
-        shard: Shard = (log.where(**step.where) if step.where else log).shards[number]
-        found |= np.array([*wanted, False])[shard.event]
+        matches = np.array([*wanted, False])[shard.event]
+        found |= matches & filters.matching_rows(shard, where, names) if where else matches
     return found
 
 

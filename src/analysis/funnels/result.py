@@ -30,6 +30,7 @@ from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.units import units
 from analysis.funnels import losses, over_time
 from analysis.funnels.compare import compare
+from analysis.funnels.conditions import condition_warnings
 from analysis.funnels.counts import FunnelSums, funnel_table, sums_of
 from analysis.funnels.data import FunnelData
 from analysis.funnels.figures import funnel_bars
@@ -208,6 +209,7 @@ def _answer(
         parameters=options,
         warnings=(
             *funnel_warnings(sums, spec, rows_left_out),
+            *condition_warnings(log, spec, sums.held),
             *look_ahead_warnings(log, spec.entered[0]),
         ),
         steps=spec.steps,

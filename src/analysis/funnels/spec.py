@@ -359,7 +359,7 @@ def _check_where(log: EventLog, where: Any, what: str) -> None:
             f"funnel: where={where!r} of {what} is no dict. Allowed: property to value, list of "
             "values, or comparison, as in {'value': '>= 50'}."
         )
-    filters.check(where, log.kinds, f"funnel: where of {what}")
+    filters.check(where, log, f"funnel: where of {what}")
 
 
 def exclusion_range(exclusion: Exclusion, steps: int) -> tuple[int, int]:

@@ -29,7 +29,14 @@ from analysis.core.wording import count, label, listed, percent, share
 from analysis.eventlog import filters, parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings, must_know
 from analysis.eventlog.shard import Shard
-from analysis.segments.evaluate import RuleContext, check_rule, holds, seen
+from analysis.segments.evaluate import (
+    RuleContext,
+    check_rule,
+    holds,
+    read_on,
+    seen,
+    unseen_values,
+)
 from analysis.segments.figures import upset
 from analysis.segments.rules import Rule
 from analysis.segments.written import as_rule, as_table, in_words
@@ -196,12 +203,12 @@ def segment(
         name, rule = name or rule, known[one_of("segment: rule", rule, known)]
     wanted = as_rule(rule)
     check_rule(log, wanted)
-    instant = instant_of(log, at)
+    instant, read = instant_of(log, at), read_on(log, wanted)
 
     def members(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
         context = RuleContext.of(log, shard, instant)
         present = seen(context)
-        return holds(context.at_users(present), wanted) & present, present
+        return holds(context.at_users(present), read) & present, present
 
     parts = parallel.map_shards(log.shards, members)
     return Segment(
@@ -211,6 +218,7 @@ def segment(
         seen_by_shard=tuple(present for _, present in parts),
         log=log,
         name=name,
+        warnings=tuple(unseen_values(log, wanted)),
     )
 
 

@@ -271,8 +271,8 @@ def _step(step: Any) -> Matching:
 def first(property: str, values: Any) -> Holds:
     """Whose first known value of a property is one of these?
 
-    The value is that of the first event that has one. `values` are a value, a list, or for
-    numbers a comparison such as ``">= 50"``.
+    The value is that of the first event that has one. `values` are a value, a list, or a
+    comparison, as `EventLog.where` takes them: ``">= 50"``, ``"!= mobile"``.
 
     Examples
     --------
