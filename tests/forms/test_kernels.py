@@ -28,6 +28,10 @@ macros = st.lists(st.booleans(), min_size=4, max_size=4)
 @example(
     [[(0, CHANGE, 0), (1, SUBMIT, -1), (2, CHANGE, 0)]], [True] * 4
 )  # changed again after a submit
+@example(
+    [[(0, CHANGE, 0), (1, SUBMIT, -1), (1, ERROR, -1)]], [True] * 4
+)  # an error in the instant of the submit
+@example([[(0, SUBMIT, -1), (0, CHANGE, 0), (0, CHANGE, 1)]], [True] * 4)  # all in one instant
 def test_fields_and_ends_are_those_seen_by_hand(
     drawn: list[list[tuple[int, int, int]]], later: list[bool]
 ) -> None:
@@ -50,6 +54,8 @@ def test_fields_and_ends_are_those_seen_by_hand(
             sum(t["submitted"] for t in those),
             sum(t["nothing"] for t in those),
             sum(not t["done"] and t["last"] is None for t in those),
+            sum(t["tied"] for t in those),
+            sum(t["mixed"] for t in those),
         ]
         for those in (tried, came)
     ]
@@ -64,9 +70,9 @@ def test_fields_and_ends_are_those_seen_by_hand(
             sum(t["submitted"] and name not in t["changed"] for t in tried),
         ]
     visits = [
-        (place, -1 if np.isnan(t["seconds"][name]) else int(t["seconds"][name]), name)
+        (t["place"][name], -1 if np.isnan(t["seconds"][name]) else int(t["seconds"][name]), name)
         for t in tried
-        for place, name in enumerate(t["order"])
+        for name in t["order"]
     ]
     found = [(o, w, FIELDS[f]) for o, w, f in zip(order, waits, touched, strict=True)]
     assert found == visits

@@ -180,9 +180,27 @@ def test_few_people_are_hidden() -> None:
     found += [(f"v{i}", 2, "visit", "d") for i in range(40)]
     log = log_of(found)
     result = compare_segments(log, segment(log, did("cart"), at=AT))
-    row = result.table[(result.table["name"] == "buy") & (result.table["kind"] == "event")].iloc[0]
-    assert row[["k_a", "rate_a", "k_b", "difference", "p_value"]].isna().all()
+    own = result.table[result.table["name"] == "buy"].set_index("kind")
+    # One of forty-one is told; when that one did it is not.
+    assert own.loc["event", ["k_a", "n_a", "k_b", "n_b"]].tolist() == [1, 41, 0, 40]
+    numbers = ["k_a", "n_a", "median_days_a", "k_b", "difference", "p_value"]
+    assert own.loc["time", numbers].isna().all()
     assert any("of fewer than 5 people" in warning for warning in result.warnings)
+    few = compare_segments(log, segment(log, did("cart"), at=AT), min_cell=42)
+    assert few.table[["k_a", "rate_a", "k_b", "difference", "p_value"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("devices", ["md", "dm"])
+def test_several_last_values_of_one_instant_are_said(devices: str) -> None:
+    found = [(f"u{i}", 2, "cart", "m") for i in range(20)]
+    found += [(f"v{i}", 2, "visit", device) for i in range(10) for device in devices]
+    log = log_of(found)
+    result = compare_segments(log, segment(log, did("cart"), at=AT))
+    said = "32.3% (10 of 31) of the people had several values of 'device' at the last instant"
+    assert any(warning.startswith(said) for warning in result.warnings)
+    assert result.parameters["tied"] == {"device": 10 / 31}
+    one = log_of([(f"u{i}", 2, "cart", "m") for i in range(20)])
+    assert compare_segments(one, segment(one, did("cart"), at=AT)).parameters["tied"] == {}
 
 
 @pytest.mark.parametrize(

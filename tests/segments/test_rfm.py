@@ -124,10 +124,28 @@ def test_scores_of_few_buyers_are_hidden() -> None:
     assert least["k"].isna().any()
     assert least.loc[least["k"].isna(), ["low", "high", "rate", "rate_low"]].isna().all(axis=None)
     said = rfm(log_of(found), min_cell=20)
-    assert "too few score high on recency and frequency to show" in said.sentence()
+    # Few of many are told; what these few bring is not.
+    assert said.sentence().startswith("9.7% (3 of 31) of the buyers score 4 or more")
+    assert "of the value" not in said.sentence()
     assert "too few people to show" in said.figure().layout.meta["alt"]
+    few = rfm(log_of(found), min_cell=32)
+    assert few.sentence() == "Too few people bought to show how they score."
+    assert few.table[["k", "n", "rate"]].isna().all(axis=None)
     with pytest.raises(UsageError, match="min_cell=0"):
         rfm(log_of(found), min_cell=0)
+
+
+def test_no_score_of_few_buyers_can_be_worked_out() -> None:
+    """Fifty bought once, thirty twice, three four times: two scores are hidden."""
+    times = [1] * 50 + [2] * 30 + [4] * 3
+    found = [(f"u{i}", day, "purchase", 10.0) for i, n in enumerate(times) for day in range(n)]
+    found = rfm(log_of(found), scores=10, min_cell=5)
+    own = found.table[found.table["measure"] == "frequency"]
+    assert own["k"].isna().sum() == 2
+    assert own["k"].max() == 51  # one buyer more is in every log here
+    assert any(
+        w.startswith("Hidden, so that no score of fewer than 5 buyers") for w in found.warnings
+    )
 
 
 def test_the_upper_two_fifths_of_two_scores_are_the_better_one() -> None:

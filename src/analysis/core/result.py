@@ -104,6 +104,40 @@ def with_another(hidden: np.ndarray, size: np.ndarray) -> np.ndarray:
     return out
 
 
+def suppress_parts(
+    table: pd.DataFrame, *, min_cell: int, size: str, total: str, columns: list[str]
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Hide the rows that are groups of few people, where all rows together are everybody.
+
+    Where that hides one row, a second goes with it: one alone could be worked out.
+
+    Parameters
+    ----------
+    size, total : the columns with each group's people, and with everybody.
+    columns : what a hidden row loses, besides `total` where that is small.
+
+    Returns
+    -------
+    The table, and which of its rows lost their numbers.
+
+    Examples
+    --------
+    >>> groups = pd.DataFrame({"k": [3, 90, 7], "n": 100})
+    >>> shown, hidden = suppress_parts(groups, min_cell=5, size="k", total="n", columns=["k"])
+    >>> shown["k"].tolist(), hidden.tolist()
+    ([nan, 90.0, nan], [True, False, True])
+    """
+    sizes = table[size].to_numpy(float)
+    hidden = with_another(small(sizes, min_cell), sizes)
+    if not hidden.any():
+        return table, hidden
+    table = table.copy()
+    table[[*columns, total]] = table[[*columns, total]].astype(float)
+    table.loc[hidden, columns] = np.nan
+    table.loc[small(table[total], min_cell), total] = np.nan
+    return table, hidden
+
+
 def records(table: pd.DataFrame) -> list[Any]:
     """The rows of a table, with their cells as attributes."""
     return list(table.itertuples())

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.core import checks
-from analysis.core.result import Result, suppress
+from analysis.core.result import Result, small, suppress
 from analysis.core.schema import SESSION, US_PER_SECOND, USER, DataError, human_duration
 from analysis.core.wording import count, listed, percent, share
 from analysis.eventlog.log import EventLog, look_ahead_warnings
@@ -32,6 +32,8 @@ from analysis.journeys.sequences import (
     entered_in,
     event_groups,
     map_sequences,
+    tied_share,
+    unit_word,
 )
 from analysis.statistics.rates import ratio, wilson
 
@@ -72,6 +74,8 @@ class DistanceResult(Result):
     near_high``. ``behaves``: like a milestone where clearly more than half of the converters did
     it, clearly more than half of those near the macro, and clearly more convert after it than in
     all; not like one where one of these is clearly not so. Numbers of few sequences are NaN.
+    ``parameters["tied"]`` is the share of converters who did something else in the very instant of
+    the macro.
     """
 
     macro: str
@@ -106,8 +110,8 @@ class DistanceResult(Result):
     def numbers(self) -> dict[str, dict[str, float]]:
         """The share that converts, as plain data: for ``numbers.json``."""
         k, n = float(self.converters), float(self.lines)
-        if 0 < k < self.parameters["min_cell"]:
-            k = np.nan
+        if small(n, self.parameters["min_cell"]):
+            k = n = np.nan
         low, high = (float(end) for end in wilson(k, n))
         rate = k / n if n else np.nan
         return {"macro_rate": {"value": rate, "low": low, "high": high, "n": n}}
@@ -135,7 +139,7 @@ def distance_to_macro(
     near : within how many steps of the macro a milestone is done.
     entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : numbers of fewer sequences than this are hidden.
+    min_cell : rates and distances of fewer sequences than this are hidden.
 
     Returns
     -------
@@ -151,7 +155,9 @@ def distance_to_macro(
     Notes
     -----
     What counts is a sequence's first macro and what happened before it; distances are from the last
-    time before it. Wilson's intervals; medians and quartiles are exact.
+    time before it. Rows of one instant count in the order that helps: what was done in the macro's
+    very instant was done before it, right before. Wilson's intervals; medians and quartiles are
+    exact.
 
     Examples
     --------
@@ -180,10 +186,15 @@ def distance_to_macro(
     table = _table(groups, roles, counts, near)
     table, hidden = _hide_small(table, min_cell)
     caveats = [_NOT_CAUSED, _NO_HORIZON, *([DEPENDENT] if within == SESSION else [])]
+    if counts.tied:
+        many = share(counts.tied, counts.converters, counts.tied / counts.converters)
+        caveats.append(
+            f"{many} of the {unit_word(within)} with {macro} did something else in its very "
+            "instant, which counts as done right before it."
+        )
     if hidden.any():
         caveats.append(
-            f"Hidden, as fewer than {min_cell} did it, or did it and converted: "
-            f"{listed(table['event'][hidden].tolist())}."
+            f"Hidden, as fewer than {min_cell} did it: {listed(table['event'][hidden].tolist())}."
         )
     return DistanceResult(
         table=table,
@@ -193,6 +204,7 @@ def distance_to_macro(
             "near": near,
             "entered": entered_as_text(entered),
             "min_cell": min_cell,
+            "tied": tied_share(counts.tied, counts.converters),
         },
         warnings=(*caveats, *look_ahead_warnings(log)),
         macro=macro,
@@ -207,11 +219,12 @@ class _Counts(NamedTuple):
 
     `did` and `converted` count, by group, the sequences that had it before any macro, and those of
     them that came to the macro later. `distances` has a row per group and such a sequence:
-    ``code, steps, seconds``.
+    ``code, steps, seconds``. `tied` counts converters with another row at the macro's instant.
     """
 
     sequences: int
     converters: int
+    tied: int
     did: np.ndarray
     converted: np.ndarray
     distances: pd.DataFrame
@@ -221,11 +234,9 @@ def _counts(log: EventLog, groups: EventGroups, within: str, macro: int) -> _Cou
     size = len(groups.names)
 
     def measure(own: Sequences) -> tuple[Any, ...]:
-        _, converters = kernels.positions(own.codes, own.starts, size, macro, 0, False)
-        distances = kernels.distances(own.codes, own.times, own.starts, size, macro)
-        return own.number, converters, *distances
+        return own.number, *kernels.distances(own.codes, own.times, own.starts, size, macro)
 
-    numbers, converters, did, converted, code, steps, waits = zip(
+    numbers, totals, did, converted, code, steps, waits = zip(
         *map_sequences(log, groups, within, measure), strict=True
     )
     distances = pd.DataFrame(
@@ -235,9 +246,9 @@ def _counts(log: EventLog, groups: EventGroups, within: str, macro: int) -> _Cou
             "seconds": np.concatenate(waits) / US_PER_SECOND,
         }
     )
-    return _Counts(
-        sum(numbers), sum(converters), np.sum(did, axis=0), np.sum(converted, axis=0), distances
-    )
+    converters, tied = (int(number) for number in np.sum(totals, axis=0))
+    counted = np.sum(did, axis=0), np.sum(converted, axis=0)
+    return _Counts(sum(numbers), converters, tied, *counted, distances)
 
 
 def _table(
@@ -274,14 +285,13 @@ def _table(
 
 
 def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Hide numbers of few sequences; where anything but the share near the macro is hidden."""
+    """Hide numbers of few sequences, and distances of few converters; where all is hidden."""
     numbers = [str(name) for name in table if name not in ("event", "role", "behaves")]
-    too_few = (table["n"] < min_cell).to_numpy()
-    table.loc[too_few, numbers] = np.nan
-    near = ["k_near", "near", "near_low", "near_high"]
-    table, _ = suppress(table, min_cell=min_cell, counts=["k_near"], columns=near)
-    numbers.remove("n")
-    table, few_converted = suppress(table, min_cell=min_cell, counts=["k"], columns=numbers)
-    hidden = too_few | few_converted
-    table.loc[hidden, "behaves"] = UNCLEAR
+    near = ["k_near", "near", "near_low", "near_high", *_QUARTILES, "median_seconds"]
+    coverage = ["coverage", "coverage_low", "coverage_high"]
+    # Of those who did it and converted there may be too few to say how far they were.
+    table, far = suppress(table, min_cell=min_cell, counts=["k"], columns=near)
+    table, few = suppress(table, min_cell=min_cell, counts=["converters"], columns=coverage)
+    table, hidden = suppress(table, min_cell=min_cell, counts=["n"], columns=numbers)
+    table.loc[hidden | far | few, "behaves"] = UNCLEAR
     return table, hidden

@@ -45,10 +45,11 @@ class OrderResult(Result):
 
     ``table`` has a row per pair of events, the clearest first: ``a`` comes before ``b`` in ``k``
     of the ``n`` sequences that have both at different instants: ``rate, low, high``;
-    ``same_instant`` sequences have both first at one instant. ``n_a, n_b, both`` of ``lines``: how
-    many of all sequences have each event, and how many have both; ``lift`` (how many times as often
-    together as if they were independent) with ``lift_low, lift_high``. ``p_value`` (sign test),
-    ``q_value`` and ``clear`` are about the order. Numbers of few sequences are NaN.
+    ``same_instant`` sequences have both first at one instant, which says no order. ``n_a, n_b,
+    both`` of ``lines``: how many of all sequences have each event, and how many have both; ``lift``
+    (how many times as often together as if they were independent) with ``lift_low, lift_high``.
+    ``p_value`` (sign test), ``q_value`` and ``clear`` are about the order. Numbers of few sequences
+    are NaN.
     """
 
     within: str
@@ -103,7 +104,8 @@ def event_order(
     most_false : the false discovery rate below which an order is called clear.
     entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : pairs that fewer sequences have are hidden.
+    min_cell : pairs that fewer sequences have are hidden, and the order of those that fewer have
+        at different instants.
 
     Returns
     -------
@@ -243,9 +245,10 @@ def lift_interval(
 
 
 def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
-    """Hide pairs that few sequences have, then single small counts; and how many pairs are."""
+    """Hide pairs that few sequences have, then the orders of few; and how many pairs are hidden."""
     numbers = [str(name) for name in table if name not in ("a", "b", "n_a", "n_b", "lines")]
     table, hidden = suppress(table, min_cell=min_cell, counts=["both"], columns=numbers)
-    for name in ("same_instant", "n_a", "n_b"):
-        table, _ = suppress(table, min_cell=min_cell, counts=[name], columns=[name])
+    # With `both` shown, those at one instant would give n away.
+    order = ["k", "n", "rate", "low", "high", "same_instant", "p_value"]
+    table, _ = suppress(table, min_cell=min_cell, counts=["n"], columns=order)
     return table, int(hidden.sum())

@@ -304,9 +304,8 @@ def _property(context: RuleContext, rule: Holds) -> np.ndarray:
     time, offsets, masks = context.rows
     find = kernels.found_first if rule.which == FIRST else kernels.found_last
     row = find(time, codes, offsets, masks, known, ~np.uint64(0), EARLIEST, context.at)
-    kept = row >= 0
-    kept[kept] = hits[codes[row[kept]]] > 0
-    return kept
+    # Of several values at that instant none is the first or the last: any of them will do.
+    return kernels.any_at(time, codes, offsets, hits, row)
 
 
 def _values(context: RuleContext, rule: Holds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
