@@ -173,6 +173,24 @@ def test_text_from_the_data_does_nothing_wherever_it_stands(evil: Any) -> None:
     assert len(re.findall("<script", page)) == 2 + 2 + 1  # early, drawing; two charts; the library
 
 
+@pytest.mark.parametrize("name", ["קנייה", "mobile\u202e", "a\u2069b"])
+def test_no_name_on_a_page_turns_the_number_behind_it(name: str) -> None:
+    frame = pd.DataFrame({name: [f"{name} 12"]})
+    page = page_of(
+        v4.new_markdown_cell(f"## Start\n\n{name} 12 of 30\n"),
+        code({"text/html": frame.to_html(), "text/plain": name}),
+        code({"text/plain": f"{name} 12"}),
+        code({"text/html": headline(f"{name} 12 of 30")._repr_html_()}),
+        title=f"{name} 12",
+    )
+    document = lxml.html.document_fromstring(page)
+    assert "<" not in document.findtext(".//title")
+    for element in document.iter():
+        for text in (element.text if element.tag != "bdi" else "", element.tail):
+            outside = re.sub("\u2068[^\u2069]*\u2069", "", text or "")
+            assert not set(outside) & set("קנייה\u202e\u2069"), ascii(text)
+
+
 ELEMENTS = ["<b>", "</b>", "<script>", "</script>", "<style>", "</style>", "<table>", "</td>"]
 ELEMENTS += ["<p/onclick=x>", "<a/href='", "'>", "<svg/", "<math><mtext>", "<!--", "-->", "x"]
 ELEMENTS += ["<img/src=", "<template>", "<textarea>"]

@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from analysis.core.wording import isolate_html
 from analysis.reports import templates
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def _finite(value: Any) -> Any:
 
 # Harmless HTML
 
-_WORDS = "a abbr b br cite code del em i kbd mark q s samp small span strong sub sup u var"
+_WORDS = "a abbr b bdi br cite code del em i kbd mark q s samp small span strong sub sup u var"
 _BLOCKS = "blockquote dd details div dl dt h1 h2 h3 h4 h5 h6 hr li ol p pre summary ul"
 _TABLES = "caption col colgroup table tbody td tfoot th thead tr"
 ALLOWED_ELEMENTS = frozenset(f"{_WORDS} {_BLOCKS} {_TABLES}".split())
@@ -272,7 +273,7 @@ def clean(markup: str) -> str:
     """
     # Half a surrogate pair is text to Python and to no parser.
     harmless = _cleaner().clean(markup.encode("utf-8", "replace").decode("utf-8"))
-    harmless = _CONTROL_CHARACTERS.sub("?", harmless)
+    harmless = isolate_html(_CONTROL_CHARACTERS.sub("?", harmless))
     # Neither text nor the attributes that are left hold a "<", so this finds elements only.
     harmless = harmless.replace("<table", '<div class="table"><table')
     return harmless.replace("</table>", "</table></div>").strip()

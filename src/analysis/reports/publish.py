@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from analysis.core import wording
 from analysis.core.schema import ReportError, UsageError
@@ -177,7 +178,7 @@ class Issue:
     @property
     def address(self) -> str:
         """Where its page is, seen from the page over all reports."""
-        return f"{self.report}/{self.label}/{PAGE}"
+        return quote(os.fsencode(f"{self.report}/{self.label}/{PAGE}"))
 
 
 def write_index(to: Path) -> None:
