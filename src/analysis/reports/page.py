@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from analysis.core.wording import isolate_html
+from analysis.core.wording import isolate_html, isolate_within
 from analysis.reports import templates
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ _TITLE_HEIGHT = 32
 _EARLY = "document.documentElement.classList.add('js')"
 _FIRST_HEADING = re.compile(r"\A\s*# .*(?:\n|\Z)")
 _TERMINAL_COLORS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# What begins no element of plotly's that only changes how letters look: bold, small, a new line.
+_NO_STYLE = re.compile(
+    r"<(?!/?(?:b|i|u|s|em|sub|sup|span|extra|br)\s*/?>|span style=([\"'])[-\w\s#:;.,%]*\1\s*>)"
+)
 # Inside a script element only these could end it or be read as something else.
 _SCRIPT_ESCAPES = str.maketrans(
     {c: f"\\u{ord(c):04x}" for c in ("<", ">", "&", "\u2028", "\u2029")}
@@ -216,7 +220,7 @@ def chart(bundle: Mapping[str, Any], *, number: int, caption: str = "") -> str:
     if not isinstance(height, (int, float)):
         height = layout["height"] = DEFAULT_HEIGHT
     layout.pop("width", None)
-    data = _script_json({"data": bundle.get("data", []), "layout": layout})
+    data = _script_json(_harmless({"data": bundle.get("data", []), "layout": layout}))
     part = templates.macros(_PARTS).chart(number, heading, words, int(height), data, caption)
     return str(part)
 
@@ -238,6 +242,20 @@ def _heading(layout: dict[str, Any]) -> str:
 def _script_json(value: Any) -> str:
     text = json.dumps(_finite(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.translate(_SCRIPT_ESCAPES)
+
+
+def _harmless(value: Any) -> Any:
+    """A figure whose every text is letters: what could be a link is shown as it is written.
+
+    Letters are escaped and not taken away, so that two values never become one.
+    """
+    if isinstance(value, Mapping):
+        return {key: _harmless(cell) for key, cell in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_harmless(cell) for cell in value]
+    if not isinstance(value, str):
+        return value
+    return isolate_within(_NO_STYLE.sub("&lt;", value) if "<" in value else value)
 
 
 def _finite(value: Any) -> Any:
