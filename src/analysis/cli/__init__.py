@@ -239,6 +239,13 @@ def report(
     due: Annotated[
         bool, typer.Option("--due", help="Whatever is complete and not there yet.")
     ] = False,
+    now: Annotated[
+        str | None,
+        typer.Option(
+            help="With --due: nothing that is not over by then. Default: what the clock says.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Another log than the definition's.", show_default=False)
     ] = None,
@@ -250,15 +257,15 @@ def report(
 ) -> None:
     """Render a report as one offline page, with its numbers beside it.
 
-    With --due: every complete period of every definition that has no report yet, oldest first.
-    Call that as often as you like, from cron for example.
+    With --due: every complete period of every definition that has no report yet, or one that is
+    no longer right, oldest first. Call that as often as you like, from cron for example.
 
     Example: `workbook report weekly --period 2026-W46`
     """
     from analysis.cli.commands import run_report
 
     where = {"data": data, "to": to, "timeout_seconds": timeout}
-    raise typer.Exit(run_report(name, period=period, due=due, as_json=as_json, **where))
+    raise typer.Exit(run_report(name, period=period, due=due, now=now, as_json=as_json, **where))
 
 
 @app.command("lab")

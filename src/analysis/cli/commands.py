@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pandas as pd
 from analysis.cli.project import new_project
 from analysis.cli.terminal import complain, print_json, print_table, printable, progress
 from analysis.core.result import records
-from analysis.core.schema import EVENT, UsageError
+from analysis.core.schema import EVENT, UsageError, instant_us, timestamp
 from analysis.eventlog.filters import consent_of
 from analysis.eventlog.folder import QUARANTINE
 from analysis.eventlog.log import EventLog
@@ -225,13 +226,21 @@ def _notes(log: EventLog, summary: pd.DataFrame) -> list[str]:
 
 
 def run_report(
-    name: str | None, *, period: str | None, due: bool, as_json: bool = False, **where: Any
+    name: str | None,
+    *,
+    period: str | None,
+    due: bool,
+    now: str | None = None,
+    as_json: bool = False,
+    **where: Any,
 ) -> int:
     """Render what is asked for, print what came of it, and return the exit code.
 
     Parameters
     ----------
     name : of a definition, or the path of its file; period : which one; due : whatever is.
+    now : after which nothing is due; default: what the clock says, which is read here, once, and
+        nowhere else in the library.
     where : ``data``, ``to`` and ``timeout_seconds`` of `analysis.reports.runs`.
 
     Raises
@@ -244,6 +253,8 @@ def run_report(
     root = project_root(Path.cwd())
     if due == bool(period) or not (due or name):
         raise UsageError(_what_to_say(root))
+    if now is not None and not due:
+        raise UsageError("--now says what is due by then. Add --due, or leave it out.")
     if period and name:
         made = report_period(name, period, root=root, say=_say, **where)
         if as_json:
@@ -251,7 +262,8 @@ def run_report(
         _tell([made], as_json=as_json)
         return int(not made.good)
     try:
-        outcomes = report_due(name, root=root, say=_timed(), **where)
+        at = timestamp(instant_us(now, "--now")) if now is not None else datetime.now(UTC)
+        outcomes = report_due(name, root=root, now=at, say=_timed(), **where)
     except Busy as error:
         complain(_REPORT, error)
         return 0

@@ -7,13 +7,14 @@ sum would give the first away.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from analysis.core.wording import as_html, isolate_html
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,9 +41,10 @@ class Result:
         raise TypeError(f"{type(self).__name__} must draw its answer.")
 
     def _repr_html_(self) -> str:
-        lines = [f"<p>{html.escape(self.sentence())}</p>"]
-        lines += [f"<p><strong>Note:</strong> {html.escape(w)}</p>" for w in self.warnings]
-        return "\n".join([*lines, self.table.to_html(index=False, escape=True)])
+        lines = [f"<p>{as_html(self.sentence())}</p>"]
+        lines += [f"<p><strong>Note:</strong> {as_html(w)}</p>" for w in self.warnings]
+        cells = isolate_html(self.table.to_html(index=False, escape=True))
+        return "\n".join([*lines, cells])
 
 
 def small(count: Any, min_cell: int) -> np.ndarray:
