@@ -61,7 +61,23 @@ def flatten(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _json_text(column: pa.Array) -> pa.Array:
-    return pa.array([None if v is None else compact(v) for v in column.to_pylist()], TEXT)
+    return pa.array([None if v is None else compact(v) for v in _python_values(column)], TEXT)
+
+
+def _python_values(column: pa.Array) -> list[Any]:
+    """A column as Python's values; a date or time that Python does not have is said to be one."""
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        return [_python_value(cell) for cell in column]
+
+
+def _python_value(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError):
+        number = cell.value if hasattr(cell, "value") else "some of"
+        return f"({number} of {cell.type}: out of range)"
 
 
 def compact(value: Any) -> str:
@@ -220,8 +236,11 @@ def number_cells(
 
 def rows_as_json(batch: pa.RecordBatch, rows: np.ndarray) -> Iterable[str]:
     """The cells of some rows as JSON text, missing ones left out."""
-    for row in batch.take(pa.array(rows)).to_pylist():
-        yield compact({name: cell for name, cell in row.items() if cell is not None})
+    names = batch.schema.names
+    columns = map(_python_values, batch.take(pa.array(rows)).columns)
+    for row in zip(*columns, strict=True):
+        cells = zip(names, row, strict=True)
+        yield compact({name: cell for name, cell in cells if cell is not None})
 
 
 def columns_of(records: list[dict[str, Any]]) -> pa.RecordBatch:

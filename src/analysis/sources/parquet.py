@@ -188,26 +188,33 @@ def sound(batch: pa.RecordBatch, path: Path) -> pa.RecordBatch:
     Raises
     ------
     DataError
-        If text is no UTF-8.
+        If text, or bytes that may be text, are no UTF-8.
     """
-    columns = [_known(column) for column in batch.columns]
-    for name, column in zip(batch.schema.names, columns, strict=True):
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
+            column = _known(column)
             column.validate(full=True)
             if kind.is_dictionary(column.type):
                 column.dictionary.validate(full=True)
         except pa.ArrowInvalid as error:
             raise DataError(
-                f"column {name!r} of '{path}' holds text that is not UTF-8. Export it again, or "
-                "leave the column out."
+                f"column {name!r} of '{path}' holds {column.type} that is not UTF-8 text. Export "
+                "it as text, or leave it out with [properties]."
             ) from error
+        columns.append(column)
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _known(column: pa.Array) -> pa.Array:
-    if kind.is_string_view(column.type):
-        return column.cast(TEXT)
-    return column.cast(pa.large_binary()) if kind.is_binary_view(column.type) else column
+    of = column.type
+    if kind.is_timestamp(of) and of.tz:
+        # The instants are the same; a zone that nobody knows could not be shown.
+        return column.view(pa.timestamp(of.unit, "UTC"))
+    if kind.is_fixed_size_binary(of) or kind.is_binary_view(of):
+        column = column.cast(pa.large_binary())
+    views = kind.is_string_view(of), kind.is_binary(of), kind.is_large_binary(column.type)
+    return column.cast(TEXT) if any(views) else column
 
 
 def unnested(batch: pa.RecordBatch, nested: str, path: Path) -> tuple[pa.RecordBatch, pa.Array]:
