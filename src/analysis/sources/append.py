@@ -52,6 +52,10 @@ def import_settings(mapping: ColumnMapping) -> dict[str, Any]:
     if mapping.consent is not None:
         consent = mapping.consent
         settings["consent"] = {"column": consent.column, "granted": list(consent.granted)}
+    renamed = {own: name for name, own in (mapping.properties or {}).items() if own != name}
+    if renamed:
+        # Which column a property was: advice on the mapping has to name the column.
+        settings["columns"] = renamed
     return settings
 
 
