@@ -37,6 +37,9 @@ from analysis.sources.mapping import ColumnMapping, load_mapping
 
 _REPORT = "workbook report"
 
+_MOST_REASONS = 3
+"""Lines that say why a report's data check failed."""
+
 
 def mapping_from(
     source: str | None,
@@ -281,6 +284,10 @@ def _tell(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
             about = " ".join([made.report, made.period]).strip()
             page = f" ({_shown(made.page)})" if made.page else ""
             complain(_REPORT, f"{about}{page}: {made.error}")
+            if made.gate == "fail":
+                # The gate's own reasons come first.
+                for warning in made.warnings[:_MOST_REASONS]:
+                    print(f"  {printable(warning)}", file=sys.stderr)
         elif not as_json:
             print(_shown(made.page))
             print(f"  {printable(made.headline)}")

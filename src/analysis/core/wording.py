@@ -61,6 +61,30 @@ def count(number: float) -> str:
     return UNDEFINED if math.isnan(number) else f"{number:,.0f}"
 
 
+def counted(number: float, what: str) -> str:
+    """A whole number of things, in the singular or the plural.
+
+    Examples
+    --------
+    >>> counted(1, "event"), counted(1730, "event")
+    ('1 event', '1,730 events')
+    """
+    return f"{count(number)} {what}" if number == 1 else f"{count(number)} {what}s"
+
+
+def money(amount: float) -> str:
+    """An amount with two decimals; its currency is said beside it.
+
+    Examples
+    --------
+    >>> money(250000), money(-3.5), money(float("nan"))
+    ('250,000.00', '−3.50', 'n/a')
+    """
+    if math.isnan(amount):
+        return UNDEFINED
+    return f"{_MINUS if amount < 0 else ''}{abs(amount):,.2f}"
+
+
 def percent(rate: float) -> str:
     """A rate as percent with one decimal, two below 1 %; a rate of all or nothing has none.
 

@@ -349,8 +349,8 @@ def step_matrix(
     check_arguments(log, "step_matrix", within, steps=steps, top=top, min_cell=min_cell)
     log = entered_in(log, "step_matrix", within, entered)
     named = [event for event in dict.fromkeys((start, to)) if event]
-    for event in named:
-        checks.event_name("step_matrix", log, event)
+    for name in named:
+        checks.event_name("step_matrix", log, name)
     groups = event_groups(log, top, named)
     unit = unit_word(within)
     caveats = [DEPENDENT] if within == SESSION else []

@@ -40,7 +40,7 @@ from analysis.reports.publish import (
     workspace,
     write_index,
 )
-from analysis.reports.render import MANIFEST, PAGE, Source, inputs, open_source, render
+from analysis.reports.render import MANIFEST, NUMBERS, PAGE, Source, inputs, open_source, render
 
 PROJECT = "workbook.toml"
 """Marks the root of a project; it may be empty."""
@@ -247,7 +247,22 @@ def _failed_before(source: Source, period: Period, to: Path) -> Outcome | None:
     changed = any(before.get(key) != value for key, value in now.items())
     if changed or str(now["code"]["commit"]).endswith("-dirty"):
         return None
-    return Outcome(name, period.label, page=folder / PAGE, gate="fail", error=_GATE_FAILED)
+    return Outcome(
+        name,
+        period.label,
+        page=folder / PAGE,
+        warnings=_warnings_of(folder),
+        gate="fail",
+        error=_GATE_FAILED,
+    )
+
+
+def _warnings_of(folder: Path) -> tuple[str, ...]:
+    try:
+        said = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        return tuple(map(str, said["warnings"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return ()
 
 
 def _tried(source: Source, period: Period, *, to: Path, **where: Any) -> Outcome:

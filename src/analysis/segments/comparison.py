@@ -22,7 +22,15 @@ import pandas as pd
 
 from analysis.core import checks
 from analysis.core.result import Result, suppress
-from analysis.core.schema import MISSING, UsageError, human_duration, instant_us, one_of, timestamp
+from analysis.core.schema import (
+    MISSING,
+    SOURCE_EVENT,
+    UsageError,
+    human_duration,
+    instant_us,
+    one_of,
+    timestamp,
+)
 from analysis.core.wording import UNDEFINED, count, points, q_equals, share, subject
 from analysis.eventlog import filters, parallel
 from analysis.eventlog.groups import groups_of
@@ -309,7 +317,8 @@ def _property_counts(
     tied: dict[str, tuple[str, float]] = {}
     for name in properties or ():
         checks.property_name("compare_segments", log, name)
-    texts = [name for name in log.properties if log.kinds[name] == "text"]
+    # What an event was called before the import is no property of people.
+    texts = [n for n in log.properties if log.kinds[n] == "text" and n != SOURCE_EVENT]
     rows: list[dict[str, Any]] = []
     for name in texts if properties is None else properties:
         counts, several = _last_values(groups, name)

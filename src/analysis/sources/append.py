@@ -55,6 +55,10 @@ def import_settings(mapping: ColumnMapping) -> dict[str, Any]:
         settings["consent"] = {"column": consent.column, "granted": list(consent.granted)}
     if mapping.decimal is not None:
         settings["decimal"] = mapping.decimal
+    renamed = {own: name for name, own in (mapping.properties or {}).items() if own != name}
+    if renamed:
+        # Which column a property was: advice on the mapping has to name the column.
+        settings["columns"] = renamed
     return settings
 
 
