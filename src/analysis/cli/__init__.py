@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from analysis.cli.memory import ADVICE, is_out_of_memory, refuse_little_memory
 from analysis.cli.terminal import complain
 from analysis.core.schema import WorkbookError
 
@@ -56,6 +57,8 @@ def run(arguments: Sequence[str]) -> int:
     name = next((word for word in arguments if word in known), None)
     command = f"workbook {name}" if name else "workbook"
     try:
+        if name:
+            refuse_little_memory()
         code = app(args=list(arguments), prog_name="workbook", standalone_mode=False)
     except WorkbookError as error:
         complain(command, error)
@@ -68,7 +71,15 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
+        if is_out_of_memory(error):
+            complain(command, ADVICE)
+            return 1
         complain(command, f"{error.strerror or error}: {error.filename or ''}")
+        return 1
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        complain(command, ADVICE)
         return 1
     if code == INTERRUPTED:
         complain(command, "interrupted. Nothing was published.")

@@ -486,6 +486,8 @@ def readable(path: Path) -> Iterator[None]:
             "export the file in smaller row groups or shorter lines."
         ) from error
     except (OSError, pa.ArrowException) as error:
+        if "worker thread" in str(error):  # there is no memory for one
+            raise
         if "UTF8" in str(error):
             raise not_utf8(path) from error
         raise DataError(f"'{path}' {_damage(error)}") from error

@@ -313,6 +313,10 @@ def read_manifest(folder: Path | str) -> Manifest:
             f"no log in '{folder}': {MANIFEST} is missing. "
             "Make one with: workbook import FILE --to DIR, or: workbook demo."
         ) from error
+    except PermissionError as error:
+        raise DataError(
+            f"'{path}' cannot be read: {error.strerror}. Check your permissions."
+        ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"'{path}' is damaged ({error}). Import the data again.") from error
     found = content.get("schema_version") if isinstance(content, dict) else None
@@ -364,6 +368,12 @@ def read_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:
                     f"{name} has {size:,} bytes, it was written with {facts['bytes']:,}"
                 )
         shard = read_shard(place)
+    except MemoryError:  # Arrow's is one of its exceptions, too
+        raise
+    except PermissionError as error:
+        raise DataError(
+            f"shard '{place}' cannot be read: permission denied. Check your permissions."
+        ) from error
     except (OSError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"shard '{place}' is damaged: {reason}. Import again.") from error
@@ -407,6 +417,8 @@ def _verify(folder: Path | str, entry: Mapping[str, Any], name: str) -> None:
     try:
         sound = file_facts(path) == entry["files"][name]
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror}. Import again.") from error
+        raise DataError(
+            f"'{path}' cannot be read: {error.strerror}. Check the file and your permissions."
+        ) from error
     if not sound:
         raise DataError(f"'{path}' is damaged: it is not what was written. Import again.")

@@ -357,8 +357,11 @@ class Intake:
             If the file is damaged.
         """
         before = self.rows_in
-        with checksum(file.path) as digest:
-            for batch, rows in prefetch(self._rows(file)):
+        with (
+            checksum(file.path) as digest,
+            contextlib.closing(prefetch(self._rows(file))) as coming,
+        ):
+            for batch, rows in coming:
                 self._columns.update(batch.columns)
                 self.rows_in += len(batch.rows) + len(batch.bad)
                 self._excluded += rows.excluded
