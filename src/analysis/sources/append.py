@@ -8,7 +8,8 @@ has turned out to be text is written as its file wrote it.
 
 One person must not have two ids in one log, and a row's session must not depend on which file it
 came in. So the manifest keeps the import settings: the mark of the key (never the key), where
-sessions end, which column holds consent, and which sign decimals have. An append takes these over,
+sessions end, which column holds consent, which rows are lines of an order, and which sign decimals
+have. An append takes these over,
 or is refused.
 """
 
@@ -30,7 +31,7 @@ from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import TEXT, Column, NumberColumn, Shard, TextColumn
 from analysis.eventlog.store import Manifest, read_part, read_sound_part, sound_keys
 from analysis.sources.cells import NO_NUMBERS, NumberFormat, as_written
-from analysis.sources.mapping import ColumnMapping
+from analysis.sources.mapping import ColumnMapping, OrderLines
 from analysis.sources.privacy import read_key
 
 AsWritten: TypeAlias = Callable[[str, Sequence[float]], list[str | None]]
@@ -59,6 +60,8 @@ def import_settings(mapping: ColumnMapping) -> dict[str, Any]:
     if renamed:
         # Which column a property was: advice on the mapping has to name the column.
         settings["columns"] = renamed
+    if mapping.orders is not None:
+        settings["orders"] = {"key": list(mapping.orders.key), "event": mapping.orders.event}
     return settings
 
 
@@ -91,6 +94,7 @@ def with_settings_of_log(
         )
     mapping = _same_sessions(mapping, before.get("sessions"), log)
     mapping = _same_decimal(mapping, before.get("decimal"), log)
+    mapping = _same_orders(mapping, before.get("orders"), log)
     if mapping.consent is None and "consent" in before:
         column, granted = before["consent"]["column"], before["consent"]["granted"]
         mapping = dataclasses.replace(mapping, consent=Consent(column, tuple(granted)))
@@ -107,6 +111,23 @@ def _same_decimal(mapping: ColumnMapping, before: str | None, log: Path) -> Colu
             f"to it with --decimal {before}, or import all files into a new folder."
         )
     return dataclasses.replace(mapping, decimal=before)
+
+
+def _same_orders(
+    mapping: ColumnMapping, before: Mapping[str, Any] | None, log: Path
+) -> ColumnMapping:
+    rule = None if before is None else OrderLines(tuple(before["key"]), before["event"])
+    if mapping.orders is None and rule is not None:
+        return dataclasses.replace(mapping, orders=rule)
+    if mapping.orders != rule:
+        there = "are rows as the files have them"
+        if rule is not None:
+            there = f"are made of lines by [orders] key = {list(rule.key)}, event = {rule.event!r}"
+        raise UsageError(
+            f"the orders of the log in '{log}' {there}. Add to it with the same [orders], or "
+            "import all files into a new folder."
+        )
+    return mapping
 
 
 def _same_sessions(
@@ -137,6 +158,7 @@ class OrderIdRows(NamedTuple):
     time: np.ndarray
     valued: np.ndarray
     place: np.ndarray
+    line: np.ndarray
 
 
 class BaseLog:
@@ -196,6 +218,7 @@ class BaseLog:
                     cells["time"],
                     ~cells["bare"],
                     cells["row"],
+                    cells.get("line", np.zeros(len(keys), np.bool_)),
                 )
 
     @cached_property

@@ -77,15 +77,19 @@ from analysis.sources.merging import (
     Alignment,
     Duplicates,
     has_order_id,
-    overlapping,
+    is_order_line,
     part_of_table,
     settled,
     with_order_ids,
 )
+from analysis.sources.orders import orders_of_lines
+from analysis.sources.overlaps import overlapping, repeats
 from analysis.sources.readers import Batch, lists_of_objects, read
 from analysis.sources.rows import Rows, canonical_rows
 
 PARTS: Final = 64
+_MANY: Final = 20
+"""Rows of a file that are not alike by chance."""
 READING: Final = "reading"
 WRITING: Final = "writing"
 
@@ -317,7 +321,7 @@ class Intake:
         self._base = base
         self._spill = Spill(folder / "rows", self.parts)
         self._duplicates = Duplicates(folder / "keys")
-        self._columns: set[str] = set()
+        self._names: set[str] = set()
         self._dropped: list[np.ndarray] = []
         self._order_ids: list[pa.Table] = []
         self._overlapping = 0
@@ -331,7 +335,11 @@ class Intake:
                     valued=found.valued,
                     part=np.full(len(found.place), found.part),
                     place=found.place,
+                    line=found.line,
                 )
+        self._other_orders = 0
+        self._columns_of_file: list[set[str]] = []
+        self._alike: Counter[tuple[int, tuple[str, ...], tuple[str, ...]]] = Counter()
         self._bounds = [self._spill.rows.copy()]
 
     @property
@@ -357,12 +365,13 @@ class Intake:
             If the file is damaged.
         """
         before = self.rows_in
+        self._columns_of_file.append(set())
         with (
             checksum(file.path) as digest,
             contextlib.closing(prefetch(self._rows(file))) as coming,
         ):
             for batch, rows in coming:
-                self._columns.update(batch.columns)
+                self._names.update(batch.columns)
                 self.rows_in += len(batch.rows) + len(batch.bad)
                 self._excluded += rows.excluded
                 new = self.quarantine.add(file.name, rows.bad)
@@ -370,11 +379,13 @@ class Intake:
                 for record, at, is_new in zip(rows.bad, rows.bad_of, new, strict=True):
                     fate = QUARANTINED if is_new else DUPLICATE
                     self.lost[Loss(fate, "", record.reason, *at)] += 1
+                self._columns_of_file[-1].update(rows.table.column_names)
                 self._keep(rows)
                 progress(batch.position, self.rows_in)
             facts = {"name": file.name, "bytes": file.size, "blake2b": digest.result()}
         refuse_changed(file)
-        self.sources.append({**facts, "rows": self.rows_in - before})
+        columns = sorted(self._columns_of_file[-1])
+        self.sources.append({**facts, "rows": self.rows_in - before, "columns": columns})
         self._bounds.append(self._spill.rows.copy())
 
     def _rows(self, file: SourceFile) -> Iterator[tuple[Batch, Rows]]:
@@ -419,6 +430,7 @@ class Intake:
                 valued=_valued(table)[named],
                 part=part[named],
                 place=place[named],
+                line=rows.is_line[named] if rows.is_line is not None else None,
             )
         self._spill.add(table, part)
 
@@ -441,8 +453,8 @@ class Intake:
         if self._decimals.sign is not None:
             self.settings["decimal"] = self._decimals.sign
         for name, option in named_columns(self._mapping).items():
-            if self._columns and name not in self._columns:
-                raise missing_column(name, sorted(self._columns), "the files have", option)
+            if self._names and name not in self._names:
+                raise missing_column(name, sorted(self._names), "the files have", option)
         if not self.rows_in:
             names = ", ".join(repr(source["name"]) for source in self.sources[:3])
             raise DataError(f"there is a header and no row in {names}. Export the data again.")
@@ -464,6 +476,11 @@ class Intake:
         for loss, rows in self.lost.items():
             if loss.fate == BLANKED:
                 blanked[loss.column, loss.reason] += rows
+        if self._other_orders:
+            notes.append(
+                f"{self._other_orders:,} orders of the log are in the files with other values. An "
+                "order that has no more lines there stays as it is in the log."
+            )
         return notes + [
             f"{rows:,} of {self._good:,} rows have a cell in column {column!r} that {reason}: the "
             "rows are kept, these cells are missing."
@@ -505,6 +522,7 @@ class Intake:
         DataError
             If they do not, so that nothing is published that lost some.
         """
+        self._refuse_alike()
         kept = events - int(self._bounds[0].sum())
         duplicate = sum(map(len, self._dropped)) + self._overlapping
         duplicate += self.quarantine.bad - self.quarantine.rows
@@ -552,6 +570,64 @@ class Intake:
                 yield table
             done += int(rows[group].sum())
             progress(done, int(rows.sum()))
+
+    def _with_orders(self, table: pa.Table, file: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+        """The rows and their files, with the lines of each order as one row."""
+        found = orders_of_lines(table, file)
+        self._overlapping += int(found.gone.sum())
+        self._lose(table, found.gone, DUPLICATE, reason="a line of an order that is kept")
+        self._lose(table, found.mixed, BLANKED, reason="has several currencies", column=VALUE)
+        self._other_orders += found.differ
+        return found.table.filter(pa.array(~found.gone)), file[~found.gone]
+
+    @cached_property
+    def _columns(self) -> list[frozenset[str]]:
+        """The columns of the log before (file 0) and of each file, when all have been read."""
+        before = {USER, TIME, EVENT, *self._base.columns} if self._base else set()
+        return [frozenset(before), *map(frozenset, self._columns_of_file)]
+
+    @cached_property
+    def _always(self) -> frozenset[str]:
+        """Columns that all files had which the log before was made of."""
+        sources = self._base.manifest.sources if self._base else []
+        had = (source["columns"] for source in sources if "columns" in source)
+        return self._columns[0].intersection(*had)
+
+    @cached_property
+    def _one_kind(self) -> bool:
+        """Do all files have the same columns?"""
+        kinds = {self._always, *self._columns} if self._base else {*self._columns[1:]}
+        return len(kinds) == 1
+
+    def _repeated(self, table: pa.Table, file: np.ndarray) -> np.ndarray:
+        """Which rows are there already? A boolean per row."""
+        by_id = self._mapping.event_id is not None
+        unique = has_order_id(table) & ~(is_order_line(table) & (file > 0))
+        files = file if self._one_kind else np.zeros_like(file)
+        gone = overlapping(table, files, unique=unique, by_id=by_id)
+        poorer = np.zeros(len(table), np.bool_)
+        if not self._one_kind:
+            found = repeats(table, file, self._columns, always=self._always, judged=~unique & ~gone)
+            self._alike += found.alike
+            gone, poorer = gone | found.equal, found.poorer
+        self._lose(table, gone, DUPLICATE, reason="the same row as before")
+        self._lose(table, poorer, DUPLICATE, reason="the same row with fewer columns")
+        gone |= poorer
+        self._overlapping += int(gone.sum())
+        return gone
+
+    def _refuse_alike(self) -> None:
+        """Refuse files whose events seem to be there under other columns."""
+        rows = np.diff([bound.sum() for bound in self._bounds], prepend=0)
+        for (file, own, others), alike in self._alike.items():
+            if alike >= _MANY and alike * 2 > rows[file]:
+                raise DataError(
+                    f"{alike:,} of {rows[file]:,} rows of '{self.sources[file - 1]['name']}' equal "
+                    f"earlier rows in all columns that both have, but these have a cell in "
+                    f"{', '.join(map(repr, others))}, those in {', '.join(map(repr, own))}. Are "
+                    "they the same events? Give the columns one name in [properties], or say which "
+                    "column tells events apart: --event-id COLUMN. Nothing was written."
+                )
 
     def _touched(self, part: int) -> bool:
         if self._base is None or self._rewrite:
@@ -604,16 +680,16 @@ class Intake:
         if not tables:
             return settled(self.alignment.empty(), kinds), False
         table, file = pa.concat_tables(tables), np.concatenate(files)
-        by_id = self._mapping.event_id is not None
-        gone = overlapping(table, file, unique=has_order_id(table), by_id=by_id)
-        self._overlapping += int(gone.sum())
-        self._lose(table, gone, DUPLICATE, reason="the same row as before")
+        gone = self._repeated(table, file)
         for column, masks in unread.items():
             blank = np.concatenate(masks) & ~gone
             self._lose(table, blank, BLANKED, reason=NO_NUMBER, column=column)
-        before = int(self._bounds[0][parts].sum())
-        changed = bool((file[~gone] > 0).any()) or int((~gone).sum()) != before
-        return (table.filter(pa.array(~gone)) if gone.any() else table), changed
+        if gone.any():
+            table, file = table.filter(pa.array(~gone)), file[~gone]
+        if self._mapping.orders is not None:
+            table, file = self._with_orders(table, file)
+        changed = bool((file > 0).any()) or len(table) != int(self._bounds[0][parts].sum())
+        return table, changed
 
 
 def _valued(table: pa.Table) -> np.ndarray:

@@ -138,6 +138,8 @@ def canonical_rows(
             as_text = name in TEXT_PROPERTIES or mapping.types.get(column) == "text"
             found = columns.cells(column, as_text=as_text)
             cells[name] = code_cells(found) if name in CODES and _is_text(found) else found
+    if mapping.orders is not None:
+        cells[ORDER_LINES] = pa.array(np.full(len(event), np.nan))
     good, bad, at = _sorted_out(batch, reasons)
     bad = _with_ids(bad, user, good)
     weeks = weeks_of(instants.us, instants.reason == 0)
