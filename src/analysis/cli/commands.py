@@ -26,7 +26,7 @@ from analysis.core.schema import EVENT, UsageError
 from analysis.eventlog.filters import consent_of
 from analysis.eventlog.folder import QUARANTINE
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.maintenance import check, forget
+from analysis.eventlog.maintenance import check, forget, not_checked
 from analysis.reports.definition import FOLDER, definition_names
 from analysis.reports.publish import Busy
 from analysis.reports.runs import REPORTS, Outcome, project_root, report_due, report_period
@@ -98,12 +98,15 @@ def run_import(
 
 def run_check(folder: Path, *, as_json: bool) -> int:
     """Read every file of a log and print which are not what was written; the exit code."""
-    found = check(folder)
+    found, notes = check(folder), not_checked(folder)
     if as_json:
         damaged = [damage._asdict() for damage in found.damaged]
-        print_json({**found._asdict(), "damaged": damaged})
+        print_json({**found._asdict(), "damaged": damaged, "notes": list(notes)})
     elif not found.damaged:
         print(f"Fine: {found.files:,} files, {found.bytes:,} bytes.")
+    if not as_json:
+        for note in notes:
+            print(f"Note: {printable(note)}")
     for file, reason in found.damaged:
         complain("workbook check", f"'{folder / file}' {reason}")
     return 1 if found.damaged else 0
