@@ -14,6 +14,8 @@ import pytest
 
 from analysis import cli
 from analysis.cli import run, terminal
+from analysis.eventlog import store
+from analysis.eventlog.log import EventLog
 
 ROW = "ann,2026-01-01T00:00Z,visit,2.50\n"
 TEXT = f"user,time,event,value\n{ROW}{ROW}"
@@ -203,6 +205,45 @@ def test_an_interrupt_is_one_line(
     monkeypatch.setattr("analysis.cli.commands.import_files", interrupted)
     code, _, err = call(capsys, "import", clicks, "--to", tmp_path / "log")
     assert (code, err) == (130, "workbook import: interrupted. Nothing was published.\n")
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("command", ["import", "forget", "demo"])
+def test_an_interrupt_says_whether_the_change_was_published(
+    capsys: pytest.CaptureFixture[str],
+    clicks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    late: bool,
+) -> None:
+    log = tmp_path / "log"
+    clicks.write_text(TEXT + ROW.replace("ann", "bob"))
+    words: dict[str, list[Any]] = {
+        "import": ["import", clicks, "--to", log],
+        "forget": ["forget", log, "ann"],
+        "demo": ["demo", "--to", log, "--users", 50],
+    }
+    if command == "forget":
+        call(capsys, "import", clicks, "--to", log)
+    real = store.replace_file
+
+    def stop(*what: Any) -> None:
+        if late:
+            real(*what)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "replace_file", stop)
+        code, _, err = call(capsys, *words[command])
+    said = err.splitlines()[-1]
+    assert code == 130
+    if late:
+        assert said.startswith(f"workbook {command}: interrupted, but the change of '{log}' was")
+        assert EventLog.open(log).users == {"import": 2, "forget": 1, "demo": 50}[command]
+    else:
+        assert said == f"workbook {command}: interrupted. Nothing was published."
+        assert (log / "manifest.json").exists() == (command == "forget")
 
 
 def test_a_full_disk_is_one_line(

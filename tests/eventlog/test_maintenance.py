@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from analysis.cli import run
 from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.maintenance import BadRecord, Quarantine, check, forget
+from analysis.eventlog.maintenance import BadRecord, Quarantine, check, forget, not_checked
 from analysis.eventlog.store import MANIFEST, read_manifest
 from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
@@ -338,9 +339,74 @@ def test_a_log_without_checksums_says_so(tmp_path: Path) -> None:
     manifest = json.loads((log / MANIFEST).read_text())
     for entry in manifest["shards"]:
         del entry["files"]
+    del manifest["checksum"]  # an earlier version wrote neither
     (log / MANIFEST).write_text(json.dumps(manifest))
     assert EventLog.open(log).events == 2
     assert "has no checksum" in check(log).damaged[0].reason
+
+
+def test_a_manifest_without_a_checksum_opens_and_check_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = made(tmp_path)
+    rewritten(log, lambda manifest: None, signed=False)
+    assert EventLog.open(log).events == 2
+    assert run(["check", str(log)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Fine: ")
+    assert "Note: manifest.json has no checksum: an earlier version wrote it." in out
+    (tmp_path / "b.csv").write_text("user,time,event\nann,2026-01-02T00:00Z,x\n")
+    import_files([tmp_path / "b.csv"], ColumnMapping(), log, append=True)
+    assert not check(log).damaged
+    assert not not_checked(log)
+
+
+def rewritten(log: Path, change: Callable[[dict[str, Any]], Any], *, signed: bool) -> None:
+    """Change the manifest; `signed`: as it was, or else as if an earlier version had written it."""
+    manifest = json.loads((log / MANIFEST).read_text())
+    change(manifest)
+    if not signed:
+        del manifest["checksum"]
+    (log / MANIFEST).write_text(json.dumps(manifest, indent=1))
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "names swapped": lambda m: m["event_names"].reverse(),
+    "a name more": lambda m: m["event_names"].insert(0, "a"),
+    "a shard less": lambda m: m["shards"].pop(),
+    "a shard twice": lambda m: m["shards"].append(m["shards"][0]),
+    "a shard renamed": lambda m: m["shards"][0].update(path="v0009-000000/00000"),
+    "shards swapped": lambda m: m["shards"][0].update(path=m["shards"][1]["path"]),
+    "events": lambda m: m.update(events=m["events"] + 1),
+    "fingerprint": lambda m: m.update(fingerprint="0" * 32),
+    "content": lambda m: m["shards"][0].update(content=["1", "2"]),
+}
+ONLY_SIGNED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "covers_until": lambda m: m.update(covers_until=m["covers_until"] + 86_400_000_000),
+    "rows": lambda m: m["rows"].update(rows_quarantined=5),
+    "sources": lambda m: m["sources"].clear(),
+}
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("change", [*CHANGES, *ONLY_SIGNED])
+def test_a_manifest_that_was_changed_is_found(
+    tmp_path: Path, change: str, signed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "a.csv", [(f"u{n}", n % 10, "buy", "", n) for n in range(50)])
+    log = tmp_path / "log"
+    import_files([path], MAPPING, log, shards=4)
+    assert not check(log).damaged
+    rewritten(log, (CHANGES | ONLY_SIGNED)[change], signed=signed)
+    found = not (change in ONLY_SIGNED and not signed)
+    assert bool(check(log).damaged) == found
+    assert run(["check", str(log)]) == int(found)
+    assert ("Note" in capsys.readouterr().out) == (not signed)
+    if signed:
+        with pytest.raises(
+            DataError, match=r"manifest.json' is damaged: it is not what was written"
+        ):
+            EventLog.open(log)
 
 
 def test_a_reader_follows_a_writer_that_replaces_what_it_was_about_to_open(

@@ -21,6 +21,11 @@ from analysis.cli.terminal import complain
 from analysis.core.schema import WorkbookError
 
 INTERRUPTED = 130
+_NOTHING = "interrupted. Nothing was published."
+_INTERRUPTED = {
+    **dict.fromkeys(("import", "forget", "demo"), _NOTHING),
+    "report": "interrupted. Reports that were done stay; the next call makes the others.",
+}
 
 app = typer.Typer(
     help="Funnels, segments and micro-to-macro answers on your own event log.",
@@ -82,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
         complain(command, ADVICE)
         return 1
     if code == INTERRUPTED:
-        complain(command, "interrupted. Nothing was published.")
+        complain(command, _INTERRUPTED.get(name or "", "interrupted."))
     return code or 0
 
 

@@ -7,33 +7,38 @@ report could not be made or its quality gate said no, so that the caller of the 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar, cast
 
 import pandas as pd
 
 from analysis.cli.project import new_project
 from analysis.cli.terminal import complain, print_json, print_table, printable, progress
 from analysis.core.result import records
-from analysis.core.schema import EVENT, UsageError, instant_us, timestamp
+from analysis.core.schema import EVENT, UsageError, WorkbookError, instant_us, timestamp
 from analysis.eventlog.filters import consent_of
 from analysis.eventlog.folder import QUARANTINE
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.maintenance import check, forget
+from analysis.eventlog.maintenance import check, forget, not_checked
+from analysis.eventlog.store import MANIFEST
 from analysis.reports.definition import FOLDER, definition_names
 from analysis.reports.publish import Busy
 from analysis.reports.runs import REPORTS, Outcome, project_root, report_due, report_period
 from analysis.simulation.log import write_simulation
 from analysis.sources.ingest import Progress, import_files
 from analysis.sources.mapping import ColumnMapping, load_mapping
+
+INTERRUPTED: Final = 130
 
 _REPORT = "workbook report"
 
@@ -75,6 +80,52 @@ def mapping_from(
     )
 
 
+class Interrupted(WorkbookError):
+    """A command was interrupted when its work was published already."""
+
+    exit_code = INTERRUPTED
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def writes(folder: str) -> Callable[[Command], Command]:
+    """A command that writes the log in its argument `folder`, and is told so if interrupted late.
+
+    Raises
+    ------
+    Interrupted
+        If the interrupt comes when the log is another one already; before, the interrupt goes on.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(*args: Any, **options: Any) -> Any:
+            place = inspect.signature(command).bind(*args, **options).arguments[folder]
+            before = _manifest_of(place)
+            try:
+                return command(*args, **options)
+            except KeyboardInterrupt:
+                if _manifest_of(place) == before:
+                    raise
+                raise Interrupted(
+                    f"interrupted, but the change of '{place}' was published already: all of it "
+                    f"is done. See: workbook info {shlex.quote(str(place))}"
+                ) from None
+
+        return cast("Command", run)
+
+    return decorate
+
+
+def _manifest_of(folder: Path) -> bytes | None:
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except OSError:
+        return None
+
+
+@writes("to")
 def run_import(
     paths: Sequence[str],
     mapping: ColumnMapping,
@@ -116,17 +167,21 @@ def run_import(
 
 def run_check(folder: Path, *, as_json: bool) -> int:
     """Read every file of a log and print which are not what was written; the exit code."""
-    found = check(folder)
+    found, notes = check(folder), not_checked(folder)
     if as_json:
         damaged = [damage._asdict() for damage in found.damaged]
-        print_json({**found._asdict(), "damaged": damaged})
+        print_json({**found._asdict(), "damaged": damaged, "notes": list(notes)})
     elif not found.damaged:
         print(f"Fine: {found.files:,} files, {found.bytes:,} bytes.")
+    if not as_json:
+        for note in notes:
+            print(f"Note: {printable(note)}")
     for file, reason in found.damaged:
         complain("workbook check", f"'{folder / file}' {reason}")
     return 1 if found.damaged else 0
 
 
+@writes("folder")
 def run_forget(folder: Path, users: Sequence[str], *, as_json: bool) -> None:
     """Remove people from a log and print how much of it they were."""
     gone = forget(folder, users)._asdict()
@@ -144,6 +199,7 @@ def run_new(folder: Path) -> None:
         print(f"  {printable(command)}")
 
 
+@writes("to")
 def run_demo(to: Path, *, users: int, seed: int, as_json: bool) -> None:
     """Write the simulated shop and print what is in it."""
     write_simulation(to, seed=seed, users=users)

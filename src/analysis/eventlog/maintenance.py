@@ -43,11 +43,23 @@ from analysis.eventlog.folder import (
     workspace,
     write_part,
 )
-from analysis.eventlog.shard import TEXT, Column, NumberColumn, Shard, readable, text_column
+from analysis.eventlog.shard import (
+    TEXT,
+    Column,
+    NumberColumn,
+    Shard,
+    content_sum,
+    readable,
+    text_column,
+)
 from analysis.eventlog.store import (
+    MANIFEST,
     Manifest,
     file_facts,
+    fingerprint_of,
+    open_part,
     publish,
+    read_changed_manifest,
     read_manifest,
     read_sound_part,
     sound_keys,
@@ -244,7 +256,10 @@ class Checked(NamedTuple):
 
 
 def check(folder: Path | str) -> Checked:
-    """Is every file of the log in a folder what was written? Sizes and checksums say.
+    """Is every file of the log in a folder what was written, and the manifest what they hold?
+
+    Sizes and checksums say the first. For the second the content of every shard is added up anew,
+    under the manifest's event names, and compared with its fingerprint.
 
     Raises
     ------
@@ -263,16 +278,16 @@ def check(folder: Path | str) -> Checked:
     ()
     """
     place = Path(folder)
-    manifest = read_manifest(place)
+    manifest = read_changed_manifest(place)
     while True:
-        found = _checked(place, manifest)
-        newer = read_manifest(place)
+        found = _checked(place, *manifest)
+        newer = read_changed_manifest(place)
         if not found.damaged or newer == manifest:
             return found
         manifest = newer  # what was missing may have been replaced meanwhile
 
 
-def _checked(folder: Path, manifest: Manifest) -> Checked:
+def _checked(folder: Path, manifest: Manifest, changed: str | None) -> Checked:
     files = {
         f"{entry['path']}/{name}": facts
         for entry in manifest.shards
@@ -290,8 +305,57 @@ def _checked(folder: Path, manifest: Manifest) -> Checked:
         files[name] = manifest.quarantine
     reasons = parallel.map_shards(files.items(), lambda of: _reason(folder / of[0], of[1]))
     damaged += [Damage(name, why) for name, why in zip(files, reasons, strict=True) if why]
+    if not damaged:
+        damaged += _other_content(folder, manifest)
+    if changed:
+        damaged.append(Damage(MANIFEST, changed))
     size = sum(facts["bytes"] for facts in files.values())
     return Checked(len(files), size, tuple(damaged))
+
+
+def not_checked(folder: Path | str) -> tuple[str, ...]:
+    """What `check` cannot tell of the log in a folder, in plain words.
+
+    Raises
+    ------
+    DataError
+        If there is no log, or its manifest cannot be read.
+    """
+    if read_changed_manifest(folder)[1] is not None:
+        return ()
+    return (
+        f"{MANIFEST} has no checksum: an earlier version wrote it. The next append writes one. "
+        "Until then nobody can tell whether what it says beside the shards' content (the end of "
+        "the log, how the rows add up) is what was written.",
+    )
+
+
+def _other_content(folder: Path, manifest: Manifest) -> list[Damage]:
+    """Shards whose content is not what the manifest says, and a fingerprint that is not theirs."""
+
+    def content(entry: Mapping[str, Any]) -> tuple[int, int] | str:
+        try:
+            shard = open_part(folder, manifest, entry)
+            return content_sum(shard, manifest.event_names)
+        except DataError as error:
+            return str(error)
+
+    sums = parallel.map_shards(manifest.shards, content)
+    damaged = []
+    for entry, found in zip(manifest.shards, sums, strict=True):
+        if isinstance(found, str):
+            damaged.append(Damage(entry["path"], found))
+        elif [str(half) for half in found] != entry["content"]:
+            damaged.append(Damage(entry["path"], f"has other content than {MANIFEST} says."))
+    known = [found for found in sums if not isinstance(found, str)]
+    events = sum(entry["events"] for entry in manifest.shards)
+    if fingerprint_of(known, manifest.properties) != manifest.fingerprint and not damaged:
+        why = "has the fingerprint of another log: a shard is missing, or it was changed."
+        damaged.append(Damage(MANIFEST, why))
+    if events != manifest.events:
+        why = f"says {manifest.events:,} events, its shards have {events:,}."
+        damaged.append(Damage(MANIFEST, why))
+    return damaged
 
 
 def _reason(path: Path, facts: Mapping[str, Any]) -> str:

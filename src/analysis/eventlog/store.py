@@ -35,9 +35,18 @@ from analysis.eventlog.folder import (
     sync,
     write_part,
 )
-from analysis.eventlog.shard import NumberColumn, Shard, map_table, read_shard
+from analysis.eventlog.shard import (
+    NumberColumn,
+    Shard,
+    map_table,
+    read_shard,
+    shard_event_names,
+    sound,
+)
 
 MANIFEST: Final = "manifest.json"
+CHECKSUM: Final = "checksum"
+"""The manifest's part that sums up the others; manifests of earlier versions have none."""
 SCHEMA_VERSION: Final = 1
 
 
@@ -220,8 +229,15 @@ def publish(
         version=version.name,
     )
     sync(version, folder)
-    replace_file(folder / MANIFEST, json.dumps(asdict(manifest), indent=1))
+    content = json.loads(json.dumps(asdict(manifest)))
+    replace_file(folder / MANIFEST, json.dumps({**content, CHECKSUM: checksum(content)}, indent=1))
     return manifest
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Of what a manifest says, however it is written: 32 hexadecimal digits."""
+    text = json.dumps({name: content[name] for name in content if name != CHECKSUM}, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def kinds(shard: Shard) -> dict[str, str]:
@@ -278,7 +294,7 @@ def open_shards(folder: Path | str) -> tuple[Manifest, list[Shard]]:
     manifest = read_manifest(folder)
     while True:
         try:
-            return manifest, [_matching(folder, manifest, entry) for entry in manifest.shards]
+            return manifest, [open_part(folder, manifest, entry) for entry in manifest.shards]
         except DataError:
             # Between reading the manifest and its shards a writer may have replaced both.
             newer = read_manifest(folder)
@@ -287,11 +303,23 @@ def open_shards(folder: Path | str) -> tuple[Manifest, list[Shard]]:
             manifest = newer
 
 
-def _matching(folder: Path | str, manifest: Manifest, entry: Mapping[str, Any]) -> Shard:
+def open_part(folder: Path | str, manifest: Manifest, entry: Mapping[str, Any]) -> Shard:
+    """Map a shard that has the columns and event names of its manifest.
+
+    Raises
+    ------
+    DataError
+        If it has others, or a file is missing, cut short or not a shard.
+    """
     shard = read_part(folder, entry)
+    place = Path(folder) / entry["path"]
+    with sound(f"shard '{place}'"):
+        names = shard_event_names(place)
+        if names != manifest.event_names[: len(names)]:
+            raise ValueError("it has other event names than the manifest")
     if kinds(shard) != manifest.properties:
         raise DataError(
-            f"shard '{Path(folder) / entry['path']}' has the columns {kinds(shard)}, the manifest "
+            f"shard '{place}' has the columns {kinds(shard)}, the manifest "
             f"says {manifest.properties}. Import again."
         )
     return shard
@@ -303,8 +331,37 @@ def read_manifest(folder: Path | str) -> Manifest:
     Raises
     ------
     DataError
+        If there is no log, one that this version cannot read, or a manifest that is not what was
+        written.
+    """
+    path, content = Path(folder) / MANIFEST, _content(folder)
+    if content.get(CHECKSUM) not in (None, checksum(content)):
+        raise DataError(
+            f"'{path}' is damaged: it is not what was written. Restore it, or import the data "
+            "again."
+        )
+    return _manifest(path, content)
+
+
+def read_changed_manifest(folder: Path | str) -> tuple[Manifest, str | None]:
+    """The manifest of a log's folder, be it changed or not, and what is wrong with it.
+
+    An empty text: nothing is. None: it has no checksum, so nobody can tell.
+
+    Raises
+    ------
+    DataError
         If there is no log, or one that this version cannot read.
     """
+    path, content = Path(folder) / MANIFEST, _content(folder)
+    wrong = None
+    if CHECKSUM in content:
+        sound = content[CHECKSUM] == checksum(content)
+        wrong = "" if sound else "is not what was written. Restore it, or import the data again."
+    return _manifest(path, content), wrong
+
+
+def _content(folder: Path | str) -> dict[str, Any]:
     path = Path(folder) / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -325,7 +382,11 @@ def read_manifest(folder: Path | str) -> Manifest:
             f"'{path}' has schema version {found!r}, this workbook reads {SCHEMA_VERSION}. "
             "Import the data again, or use the version that wrote it."
         )
-    content = {**_LATER, **content}
+    return dict(content)
+
+
+def _manifest(path: Path, content: dict[str, Any]) -> Manifest:
+    content = _LATER | {name: part for name, part in content.items() if name != CHECKSUM}
     if wrong := _wrong_part(content):
         raise DataError(f"'{path}' is damaged ({wrong}). Import the data again.")
     return Manifest(**content)
@@ -360,7 +421,7 @@ def read_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:
         If a file is missing, cut short or not a shard.
     """
     place = Path(folder) / entry["path"]
-    try:
+    with sound(f"shard '{place}'"):
         for name, facts in entry.get("files", {}).items():
             size = (place / name).stat().st_size
             if size != facts["bytes"]:
@@ -368,15 +429,6 @@ def read_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:
                     f"{name} has {size:,} bytes, it was written with {facts['bytes']:,}"
                 )
         shard = read_shard(place)
-    except MemoryError:  # Arrow's is one of its exceptions, too
-        raise
-    except PermissionError as error:
-        raise DataError(
-            f"shard '{place}' cannot be read: permission denied. Check your permissions."
-        ) from error
-    except (OSError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"shard '{place}' is damaged: {reason}. Import again.") from error
     if shard.rows != entry["events"] or len(shard.users) != entry["users"]:
         raise DataError(
             f"shard '{place}' has {shard.rows} rows of {len(shard.users)} users, the manifest "
