@@ -62,6 +62,7 @@ class History(NamedTuple):
 
     @classmethod
     def of(cls, view: FunnelData, periods: list[Period], usable: list[bool]) -> History:
+        """Ask the same funnel of each of these periods."""
         names = view.sums.names
         shape = (2, len(names) + 1, len(view.steps), len(periods))
         counts = np.zeros(shape, np.int64)
@@ -168,6 +169,7 @@ class Gaps(NamedTuple):
 
     @classmethod
     def of_log(cls, log: EventLog, periods: list[Period]) -> Gaps:
+        """Look for them from the first to the last of these periods."""
         zone = periods[-1].time_zone
         if not isinstance(log.start, pd.Timestamp):
             return cls([], [])
@@ -184,8 +186,11 @@ class Gaps(NamedTuple):
             np.zeros(len(bounds) - 1, np.int64),
         )
         weekday = np.array([at.weekday() for at in local[:-1]])
-        usual = np.array([np.median(events[weekday == own]) for own in weekday])
-        empty = np.flatnonzero((events == 0) & (usual >= _FEWEST_EVENTS))
+        usual = np.zeros(len(events))
+        for i in np.flatnonzero(events == 0):
+            others = events[(weekday == weekday[i]) & (np.arange(len(events)) != i)]
+            usual[i] = np.median(others) if len(others) else 0
+        empty = np.flatnonzero(usual >= _FEWEST_EVENTS)
         return cls([local[i] for i in empty], usual[empty].tolist())
 
     def within(self, period: Period) -> list[int]:
