@@ -91,6 +91,7 @@ def compare_horizons(  # noqa: PLR0913
     limits: VerdictLimits | None = None,
     min_cell: int = 1,
     start: str | None = None,
+    since: Any = None,
 ) -> HorizonsResult:
     """Is the answer the same over another horizon, and for the value of a conversion?
 
@@ -99,7 +100,7 @@ def compare_horizons(  # noqa: PLR0913
     horizons : durations since entry, one or more.
     value : the property with a conversion's value, or None; where the log has no such numbers,
         a warning says so. It is that of the first conversion within the longest horizon.
-    period, adjust, macro, micros, limits, min_cell, start : as in `micro_to_macro`.
+    period, adjust, macro, micros, limits, min_cell, start, since : as in `micro_to_macro`.
 
     Raises
     ------
@@ -138,6 +139,7 @@ def compare_horizons(  # noqa: PLR0913
             limits=limits,
             min_cell=min_cell,
             start=start,
+            since=since,
         )
         for name, horizon in lengths.items()
     }
@@ -146,7 +148,13 @@ def compare_horizons(  # noqa: PLR0913
     longest = max(horizons, key=lambda h: duration_us(h))
     if value is not None and log.kinds.get(value) == "number":
         options = ExposureOptions(
-            macro=macro, micros=micros, period=period, horizon=longest, adjust=adjust, start=start
+            macro=macro,
+            micros=micros,
+            period=period,
+            horizon=longest,
+            adjust=adjust,
+            start=start,
+            since=since,
         )
         plan = exposure_plan(log, catalog, options)
         values = _conversion_values(log, catalog, plan, value, list(parts[0]["event"]))
@@ -165,6 +173,7 @@ def compare_horizons(  # noqa: PLR0913
             "value": value,
             "min_cell": min_cell,
             "start": start,
+            "since": None if since is None else str(since),
         },
         warnings=(*dict.fromkeys(warnings), ASSOCIATION),
         answers=answers,
@@ -213,7 +222,7 @@ def _conversion_values(
 def _sales(
     shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str], value: str
 ) -> _Sales:
-    first = entry_rows(shard, log=log, start=plan.start)
+    first = entry_rows(shard, log=log, start=plan.start, left_out=plan.burn_in)
     bought = plan.macro_rows(log, shard, first)
     buyers = np.flatnonzero(bought >= 0)
     column = shard.columns[value]
