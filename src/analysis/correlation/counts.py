@@ -358,12 +358,14 @@ def person_periods(  # noqa: PLR0913
     adjust: Sequence[str] = (ACTIVITY,),
     by: str | None = None,
     start: str | None = None,
+    since: Any = None,
 ) -> pd.DataFrame:
     """Which units were at risk in which cell, what had they done before, and did they convert?
 
     Parameters
     ----------
-    macro, micros, controls, period, horizon, adjust, by, start : as in `plan.ExposureOptions`.
+    macro, micros, controls, period, horizon, adjust, by, start, since : as in
+        `plan.ExposureOptions`.
 
     Returns
     -------
@@ -404,6 +406,7 @@ def person_periods(  # noqa: PLR0913
         adjust=adjust,
         by=by,
         start=start,
+        since=since,
     )
     plan = exposure_plan(log, catalog, options)
     strata = strata_of(log, plan)

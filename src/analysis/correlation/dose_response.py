@@ -83,13 +83,14 @@ def dose_response(  # noqa: PLR0913
     adjust: Sequence[str] = ("activity",),
     min_cell: int = 1,
     start: str | None = None,
+    since: Any = None,
 ) -> DoseResult:
     """Does doing it again go with more conversions?
 
     Parameters
     ----------
     micro : name of an event.
-    macro, period, horizon, adjust, min_cell, start : as in `micro_to_macro`.
+    macro, period, horizon, adjust, min_cell, start, since : as in `micro_to_macro`.
 
     Raises
     ------
@@ -121,6 +122,7 @@ def dose_response(  # noqa: PLR0913
         horizon=horizon,
         adjust=adjust,
         start=start,
+        since=since,
     )
     counts = exposure_counts(log, catalog, options)
     k, n = (x[:, :, 0] for x in by_level(counts))
@@ -137,6 +139,7 @@ def dose_response(  # noqa: PLR0913
             **options.cells_and_strata(),
             "min_cell": few,
             "start": start,
+            "since": None if since is None else str(since),
         },
         warnings=(
             *counts.warnings,

@@ -31,6 +31,7 @@ from analysis.correlation.plan import ACTIVITY, AUTO, entry_rows
 from analysis.correlation.table import hide_small_arms, hide_small_bins
 from analysis.correlation.verdict import ASSOCIATION
 from analysis.eventlog import parallel
+from analysis.eventlog.burn_in import burn_in
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.statistics.rates import Z95, newcombe
@@ -118,6 +119,7 @@ def doubly_robust(  # noqa: PLR0913
     controls: Sequence[str] | None = None,
     trim: float = 0.02,
     start: str | None = None,
+    since: Any = None,
     min_cell: int = 1,
 ) -> DoublyRobustResult:
     """How many more converted of those who had done it than of people like them?
@@ -131,6 +133,7 @@ def doubly_robust(  # noqa: PLR0913
     macro, controls : names of events, if not those of the catalog.
     trim : people are left out whose chance to have done it is below this, or above 1 minus this.
     start : the event with which a user enters; default: the first one, whichever it is.
+    since : as in `micro_to_macro`.
     min_cell : numbers about fewer users than this are hidden; 1 shows all.
 
     Raises
@@ -169,6 +172,7 @@ def doubly_robust(  # noqa: PLR0913
         horizon=horizon,
         adjust=chosen,
         start=start,
+        since=since,
     )
     # The second cell holds only people whose whole horizon the log covers, the first all people.
     mature = _mature_users(log, end, start)
@@ -178,6 +182,8 @@ def doubly_robust(  # noqa: PLR0913
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
     caveats = _caveats(people, kept, few) if mature else [_unfollowed(end)]
+    left_out = burn_in(log, since, "doubly_robust").note
+    note = (left_out,) if left_out else ()
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
     found = [estimated(_at_landmark(rows, name, chosen), float(trim))[0] for name in placebos]
     return DoublyRobustResult(
@@ -190,9 +196,10 @@ def doubly_robust(  # noqa: PLR0913
             "adjust": chosen,
             "trim": float(trim),
             "start": start,
+            "since": None if since is None else str(since),
             "min_cell": few,
         },
-        warnings=(*early, *caveats, ASSOCIATION, *look_ahead_warnings(log)),
+        warnings=(*note, *early, *caveats, ASSOCIATION, *look_ahead_warnings(log)),
         label=catalog.label(micro),
         overlap=hide_small_bins(_overlap(people.exposed, chances, kept), few),
         controls=hide_small_arms(_controls_table(placebos, found), few),

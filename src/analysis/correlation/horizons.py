@@ -94,6 +94,7 @@ def compare_horizons(  # noqa: PLR0913
     limits: VerdictLimits | None = None,
     min_cell: int = 1,
     start: str | None = None,
+    since: Any = None,
 ) -> HorizonsResult:
     """Is the answer the same over another horizon, and for the value of a conversion?
 
@@ -103,7 +104,7 @@ def compare_horizons(  # noqa: PLR0913
     value : the property with a conversion's value, or None; where the log has no such numbers,
         or has them in several currencies, a warning says so. It is that of the first conversion
         within the longest horizon.
-    period, adjust, macro, micros, limits, min_cell, start : as in `micro_to_macro`.
+    period, adjust, macro, micros, limits, min_cell, start, since : as in `micro_to_macro`.
 
     Raises
     ------
@@ -143,6 +144,7 @@ def compare_horizons(  # noqa: PLR0913
             limits=limits,
             min_cell=min_cell,
             start=start,
+            since=since,
         )
         for name, horizon in lengths.items()
     }
@@ -151,7 +153,13 @@ def compare_horizons(  # noqa: PLR0913
     longest = max(horizons, key=lambda h: duration_us(h))
     if value is not None and log.kinds.get(value) == "number":
         options = ExposureOptions(
-            macro=macro, micros=micros, period=period, horizon=longest, adjust=adjust, start=start
+            macro=macro,
+            micros=micros,
+            period=period,
+            horizon=longest,
+            adjust=adjust,
+            start=start,
+            since=since,
         )
         plan = exposure_plan(log, catalog, options)
         values = _conversion_values(log, catalog, plan, value, list(parts[0]["event"]))
@@ -171,6 +179,7 @@ def compare_horizons(  # noqa: PLR0913
             "value": value,
             "min_cell": min_cell,
             "start": start,
+            "since": None if since is None else str(since),
         },
         warnings=(*dict.fromkeys(warnings), ASSOCIATION),
         answers=answers,
@@ -228,7 +237,7 @@ def _conversion_values(
 def _sales(
     shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str], value: str
 ) -> _Sales:
-    first = entry_rows(shard, log=log, start=plan.start)
+    first = entry_rows(shard, log=log, start=plan.start, left_out=plan.burn_in)
     bought = plan.macro_rows(log, shard, first)
     buyers = np.flatnonzero(bought >= 0)
     column = shard.columns[value]

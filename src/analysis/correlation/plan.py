@@ -39,6 +39,7 @@ from analysis.core.schema import (
 )
 from analysis.correlation import kernels
 from analysis.eventlog import parallel
+from analysis.eventlog.burn_in import BurnIn, burn_in
 from analysis.eventlog.groups import Groups, groups_of, largest
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
@@ -70,6 +71,8 @@ class ExposureOptions:
     start : the event with which a unit enters, such as a milestone that all must have reached to
         be alike; units that never did it are left out, and so is everything before it. Default: a
         unit's first event, whichever it is. "First event" above is the one it enters with.
+    since : units first seen before this instant are left out, because they may have been there
+        before the log began; default: from the data (see `analysis.eventlog.burn_in`).
     """
 
     macro: str | None = None
@@ -80,6 +83,7 @@ class ExposureOptions:
     adjust: str | Sequence[str] = (ACTIVITY,)
     by: str | None = None
     start: str | None = None
+    since: Any = None
 
     def __post_init__(self) -> None:
         one = isinstance(self.adjust, str)
@@ -105,6 +109,7 @@ class ExposurePlan:
     edges_us : cells since entry, int64 microseconds, from 0 to the horizon.
     adjust : ``"activity"`` or properties. by : what makes a group, or None.
     start : the event with which a unit enters; None: its first one, of any name.
+    burn_in : which units are left out, because they may have been there before the log began.
     warnings : what the log or the catalog lacks.
     """
 
@@ -116,6 +121,7 @@ class ExposurePlan:
     adjust: tuple[str, ...]
     by: str | None
     start: str | None
+    burn_in: BurnIn
     warnings: tuple[str, ...]
 
     @property
@@ -217,6 +223,8 @@ def exposure_plan(
         _property(log, name, "adjust", (ACTIVITY,)) for name in dict.fromkeys(asked.adjust)
     )
     by = asked.by
+    left_out = burn_in(log, asked.since, "exposure")
+    notes = (left_out.note,) if left_out.note else ()
     return ExposurePlan(
         macro=macro,
         events=(*micros, *controls),
@@ -226,7 +234,8 @@ def exposure_plan(
         adjust=adjust,
         by=None if by is None else _property(log, by, "by", (*CALENDAR, RETURNING)),
         start=asked.start,
-        warnings=_warnings(controls, absent, context),
+        burn_in=left_out,
+        warnings=(*notes, *_warnings(controls, absent, context)),
     )
 
 
@@ -406,7 +415,9 @@ class Strata:
 
 def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     """The group and the stratum of every unit of a log."""
-    first = parallel.map_shards(log.shards, partial(entry_rows, log=log, start=plan.start))
+    first = parallel.map_shards(
+        log.shards, partial(entry_rows, log=log, start=plan.start, left_out=plan.burn_in)
+    )
     turns = [_NO_TURNS] * len(log.shards)
     by = plan.by
     if by is None:
@@ -437,16 +448,22 @@ def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
     )
 
 
-def entry_rows(shard: Shard, *, log: EventLog, start: str | None) -> np.ndarray:
+def entry_rows(
+    shard: Shard, *, log: EventLog, start: str | None, left_out: BurnIn | None = None
+) -> np.ndarray:
     """Per unit of a shard the row with which it enters, or −1: the first, or the first `start`."""
+    names = log.event_names
     if start is None:
-        return kernels.first_shown(shard.event, shard.offsets, len(log.event_names))
-    rows = np.flatnonzero(shard.event == log.event_names.index(start))
-    unit_of = np.searchsorted(shard.offsets, rows, side="right") - 1
-    out = np.full(len(shard.offsets) - 1, -1, np.int64)
-    units, place = np.unique(unit_of, return_index=True)
-    out[units] = rows[place]
-    return out
+        out = kernels.first_shown(shard.event, shard.offsets, len(names))
+    else:
+        rows = np.flatnonzero(shard.event == names.index(start))
+        unit_of = np.searchsorted(shard.offsets, rows, side="right") - 1
+        out = np.full(len(shard.offsets) - 1, -1, np.int64)
+        units, place = np.unique(unit_of, return_index=True)
+        out[units] = rows[place]
+    if left_out is None or left_out.since_us is None:
+        return out
+    return np.where(left_out.keeps(shard, len(names)), out, -1)
 
 
 def _property_groups(log: EventLog, first: Sequence[np.ndarray], name: str) -> Groups:

@@ -144,6 +144,7 @@ def micro_to_macro(  # noqa: PLR0913
     limits: VerdictLimits | None = None,
     min_cell: int = 1,
     start: str | None = None,
+    since: Any = None,
 ) -> MicroToMacroResult:
     """Which micro conversions go with the macro conversion, and how sure is that?
 
@@ -162,6 +163,9 @@ def micro_to_macro(  # noqa: PLR0913
     start : the event with which a user enters; default: the first one, whichever it is. With a
         milestone, those who got there are compared with each other, from there on. An event that
         only they can do (remove from a cart) then has nothing to gain by it.
+    since : an instant; users first seen before it are left out, because they may have been there
+        before the log began. Default: from the data, where the log begins with a rush of first
+        events (`analysis.eventlog.burn_in`); the log's first day keeps all.
 
     Returns
     -------
@@ -207,6 +211,7 @@ def micro_to_macro(  # noqa: PLR0913
         adjust=adjust,
         by=by,
         start=start,
+        since=since,
     )
     plan = exposure_plan(log, catalog, options)
     counts = counts_of(log, catalog, plan)
@@ -225,6 +230,7 @@ def micro_to_macro(  # noqa: PLR0913
             "limits": dataclasses.asdict(limits),
             "min_cell": few,
             "start": start,
+            "since": None if since is None else str(since),
         },
         warnings=(*_caveats(table, counts, limits, few), *look_ahead_warnings(log)),
         counts=counts,

@@ -129,6 +129,7 @@ def stability(  # noqa: PLR0913
     min_macros: int = 10,
     min_cell: int = 1,
     start: str | None = None,
+    since: Any = None,
 ) -> StabilityResult:
     """Does the association hold in every week, on every device, in every channel?
 
@@ -137,7 +138,7 @@ def stability(  # noqa: PLR0913
     micro : name of an event.
     dimensions : properties at the first event, ``"day"``, ``"week"``, ``"month"`` of it, or
         ``"returning"``; default: week, device, channel and returning, as far as the log has them.
-    macro, period, horizon, adjust, start : as in `micro_to_macro`.
+    macro, period, horizon, adjust, start, since : as in `micro_to_macro`.
     min_macros : conversions after the event that a group needs to be compared.
     min_cell : numbers about fewer users than this are hidden; 1 shows all.
 
@@ -177,6 +178,7 @@ def stability(  # noqa: PLR0913
         horizon=horizon,
         adjust=adjust,
         start=start,
+        since=since,
     )
     asked = {name: exposure_counts(log, catalog, replace(options, by=name)) for name in dimensions}
     parts = [_rows(name, counts, least) for name, counts in asked.items()]
@@ -196,6 +198,7 @@ def stability(  # noqa: PLR0913
             "min_macros": least,
             "min_cell": few,
             "start": start,
+            "since": None if since is None else str(since),
         },
         # Without controls on purpose, so the caveat that there are none is left out.
         warnings=(

@@ -373,7 +373,7 @@ def _first_times(
     shard: Shard, *, log: EventLog, plan: ExposurePlan, names: list[str]
 ) -> np.ndarray:
     """`first_times` of the units of a shard that enter."""
-    first = entry_rows(shard, log=log, start=plan.start)
+    first = entry_rows(shard, log=log, start=plan.start, left_out=plan.burn_in)
     bought = plan.macro_rows(log, shard, first)
     times = first_times(shard, log=log, plan=plan, names=names, rows=(first, bought))
     return times[:, first >= 0]

@@ -308,7 +308,7 @@ class _Found(NamedTuple):
     def told(
         self, series: _Series, known: np.ndarray, final: np.ndarray, shape: tuple[int, ...]
     ) -> UsualRange:
-        quantiles = [self._quantile(share) for share in _TAILS]
+        quantiles = self._quantiles()
         if series.n is None:
             clear_low, low, usual, high, clear_high = (
                 np.exp(own) * series.days for own in quantiles
@@ -321,24 +321,24 @@ class _Found(NamedTuple):
         columns += [self._verdicts(known, final), self.history, self.level]
         return UsualRange(*(np.reshape(column, shape) for column in columns))
 
-    def _quantile(self, share: float) -> np.ndarray:
-        """Where the mixtures have so much below them; NaN where nothing is predicted."""
+    def _quantiles(self) -> np.ndarray:
+        """Where the mixtures have so much below them as `_TAILS` says; NaN without a prediction."""
         from scipy.optimize import elementwise
         from scipy.special import ndtr
 
-        out = np.full(self.p.shape, np.nan)
+        out = np.full((len(_TAILS), *self.p.shape), np.nan)
         places = np.isfinite(self.mean[..., 0]) & np.isfinite(self.sd[..., 0])
         if not places.any():
             return out
         mean, sd, weight = self.mean[places], self.sd[places], self.weight[places]
 
-        def beyond(x: np.ndarray, row: np.ndarray) -> np.ndarray:
+        def beyond(x: np.ndarray, row: np.ndarray, share: np.ndarray) -> np.ndarray:
             at = row.astype(np.int64)
-            return (weight[at] * ndtr((x[:, None] - mean[at]) / sd[at])).sum(axis=-1) - share
+            return (weight[at] * ndtr((x[..., None] - mean[at]) / sd[at])).sum(axis=-1) - share
 
         bracket = (mean - 8 * sd).min(axis=1), (mean + 8 * sd).max(axis=1)
-        rows = np.arange(len(mean), dtype=float)
-        out[places] = elementwise.find_root(beyond, bracket, args=(rows,)).x
+        rows, shares = np.arange(len(mean), dtype=float), np.array(_TAILS)[:, None]
+        out[:, places] = elementwise.find_root(beyond, bracket, args=(rows, shares)).x
         return out
 
     def _verdicts(self, known: np.ndarray, final: np.ndarray) -> np.ndarray:

@@ -264,7 +264,7 @@ def _as_number(values: list[float], n: float) -> dict[str, Any]:
     return {**plain, "n": None if np.isnan(n) else int(n)}
 
 
-def conversion_curve(
+def conversion_curve(  # noqa: PLR0913
     log: EventLog,
     start: str | None,
     macro: str,
@@ -273,6 +273,7 @@ def conversion_curve(
     by: str | Sequence[str] | None = None,
     entered: tuple[Any, Any] | None = None,
     min_cell: int = 1,
+    since: Any = None,
     catalog: Catalog | None = None,
 ) -> CurveResult:
     """Which share of the people who start has converted after which time?
@@ -288,6 +289,9 @@ def conversion_curve(
     entered : (start, end) limits the starts, end excluded; naive times are UTC. Conversions after
         the end still count.
     log, min_cell : see `analysis.core.checks`; 1 shows all.
+    since : an instant; people whose first event of any name is earlier are left out, because they
+        may have been there before the log began. Default: from the data, where the log begins with
+        a rush of first events (`analysis.eventlog.burn_in`); the log's first day keeps all.
     catalog : what the events mean. A macro that it names and the log lacks never happened: the
         answer is undefined, with a warning; without a catalog it is an unknown name.
 
@@ -333,13 +337,14 @@ def conversion_curve(
         entered=entered,
         min_cell=min_cell,
         planned=() if catalog is None else tuple(catalog.events),
+        since=since,
         what="conversion_curve",
     )
     spec = _WaitSpec(log, start, macro, horizon_us, min_cell)
     found = _followed(spec, waits)
     return CurveResult(
         table=curve_table(waits, found.curves, horizon_us, min_cell=min_cell),
-        parameters=_parameters(spec, horizon, by, entered),
+        parameters=_parameters(spec, horizon, by, entered) | {"since": _said(since)},
         warnings=tuple(found.caveats),
         start=start,
         macro=macro,
@@ -351,7 +356,7 @@ def conversion_curve(
     )
 
 
-def time_to_convert(
+def time_to_convert(  # noqa: PLR0913
     log: EventLog,
     macro: str,
     *,
@@ -360,6 +365,7 @@ def time_to_convert(
     by: str | Sequence[str] | None = None,
     entered: tuple[Any, Any] | None = None,
     min_cell: int = 1,
+    since: Any = None,
     catalog: Catalog | None = None,
 ) -> TimeToConvertResult:
     """How long do people who convert take, and in which session do they?
@@ -369,7 +375,7 @@ def time_to_convert(
     macro : what they convert to. The first one at or after the start counts.
     start : where the wait begins; None: a user's first event. With a start the wait from the
         first event stands beside it, of everybody who has one.
-    log, horizon, by, entered, min_cell, catalog : as of `conversion_curve`.
+    log, horizon, by, entered, min_cell, since, catalog : as of `conversion_curve`.
 
     Returns
     -------
@@ -406,6 +412,7 @@ def time_to_convert(
         "entered": entered,
         "min_cell": min_cell,
         "planned": () if catalog is None else tuple(catalog.events),
+        "since": since,
         "what": "time_to_convert",
     }
     waits = waits_of(log, start, macro, by=by, **options)
@@ -419,7 +426,7 @@ def time_to_convert(
     table = pd.concat(rows, ignore_index=True)
     return TimeToConvertResult(
         table=table,
-        parameters=_parameters(spec, horizon, by, entered),
+        parameters=_parameters(spec, horizon, by, entered) | {"since": _said(since)},
         warnings=tuple(
             found.caveats + _unknown_sessions(waits, horizon_us) + undefined_times(table)
         ),
@@ -504,6 +511,10 @@ def _parameters(
         "entered": None if entered is None else [None if e is None else str(e) for e in entered],
         "min_cell": spec.min_cell,
     }
+
+
+def _said(since: Any) -> str | None:
+    return None if since is None else str(since)
 
 
 def _unknown_sessions(waits: Waits, horizon_us: int) -> list[str]:

@@ -175,7 +175,7 @@ def caveats(
     curves : of all groups. known : whether the log has the macro at all.
     """
     within = human_duration(horizon_us)
-    notes = []
+    notes = [waits.burn_in.note] if waits.burn_in.note else []
     if waits.hidden:
         groups = "group" if waits.hidden == 1 else "groups"
         notes.append(f"{waits.hidden} {groups} of too few users to show left out.")

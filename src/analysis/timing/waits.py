@@ -17,6 +17,7 @@ import numpy as np
 from analysis.core import checks
 from analysis.core.schema import ALL, SESSION, DataError, UsageError
 from analysis.eventlog import parallel
+from analysis.eventlog.burn_in import NOBODY, BurnIn, burn_in
 from analysis.eventlog.groups import groups_of, largest
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
@@ -40,6 +41,7 @@ class Waits:
     until_us : where the log's knowledge ends.
     bounds_us : the range of the starts that was asked for, end excluded; None: all.
     hidden : how many groups were left out because they are too small to show.
+    burn_in : who was left out because they may have been there before the log began.
     """
 
     entered_us: np.ndarray
@@ -51,6 +53,7 @@ class Waits:
     until_us: int
     bounds_us: tuple[int, int] | None = None
     hidden: int = 0
+    burn_in: BurnIn = NOBODY
 
     @property
     def followed_us(self) -> np.ndarray:
@@ -75,7 +78,7 @@ class Waits:
         return replace(self, **{name: getattr(self, name)[keep] for name in columns})
 
 
-def waits_of(
+def waits_of(  # noqa: PLR0913
     log: EventLog,
     start: str | None,
     macro: str,
@@ -84,6 +87,7 @@ def waits_of(
     entered: tuple[Any, Any] | None = None,
     min_cell: int = 1,
     planned: Sequence[str] = (),
+    since: Any = None,
     what: str,
 ) -> Waits:
     """How long did each user take from the first `start` to the first `macro` at or after it?
@@ -96,6 +100,7 @@ def waits_of(
     entered : (start, end) of the first starts, end excluded; naive times are UTC.
     min_cell : groups of fewer users than this are left out.
     planned : events that a log may lack: as the macro each is one that never happened.
+    since : people first seen before this are left out; see `analysis.eventlog.burn_in`.
     what : the name of the question, for errors.
 
     Raises
@@ -117,7 +122,11 @@ def waits_of(
     for name in properties:
         checks.property_name(f"{what}: by", log, name)
     run = partial(_shard_waits, names=len(names), codes=codes, until=log.covers_until_us)
-    parts = [_entered(part, bounds) for part in parallel.map_shards(log.shards, run)]
+    left_out = burn_in(log, since, what)
+    parts = [
+        _entered(_old_hands_out(part, left_out, len(names)), bounds)
+        for part in parallel.map_shards(log.shards, run)
+    ]
     groups = groups_of(log.shards, [rows for _, rows, *_ in parts], properties)
     sizes = sum(
         (np.bincount(own, minlength=len(groups.names)) for own in groups.codes),
@@ -133,6 +142,7 @@ def waits_of(
         groups.names,
         log.covers_until_us,
         bounds,
+        burn_in=left_out,
     )
     return _large_enough(found, min_cell)
 
@@ -159,6 +169,16 @@ def _shard_waits(shard: Shard, *, names: int, codes: tuple[int, int], until: int
     assert isinstance(column, TextColumn)  # sessions always are
     rows = (shard.time, shard.event, column.codes, shard.offsets, shard.masks)
     return (shard, *first_conversions(*rows, names, codes, until, len(column.values)))
+
+
+def _old_hands_out(part: _Part, left_out: BurnIn, names: int) -> _Part:
+    if left_out.since_us is None:
+        return part
+    shard, rows, *columns = part
+    user = np.searchsorted(shard.offsets, rows, side="right") - 1
+    keep = left_out.keeps(shard, names)[user]
+    waits, numbers, converted = (column[keep] for column in columns)
+    return shard, rows[keep], waits, numbers, converted
 
 
 def _entered(part: _Part, bounds: tuple[int, int] | None) -> _Part:
