@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from analysis import Catalog, EventLog, Limits, UsageError, audit, simulate
 from analysis.quality.result import gate
+from analysis.sources.ingest import import_files
+from analysis.sources.mapping import ColumnMapping, load_mapping
 
 SHOP = Catalog.load("data/catalogs/ecommerce.toml")
 WHOLE = "2026-11-23"
@@ -314,6 +317,90 @@ def test_other_numbers_make_other_names() -> None:
     frame = pd.DataFrame({"user": "ann", "event": names, "time": pd.Timestamp("2026-01-01")})
     result = audit(EventLog.from_frame(frame), shop)
     assert rows(result).loc["seen, not planned", "verdict"] == "pass"
+
+
+def lines_of(orders: int, *, value: str = "own") -> pd.DataFrame:
+    """An export with a row per line of an order: several items of one instant."""
+    random = np.random.default_rng(5)
+    many = random.integers(1, 9, orders)
+    number = np.repeat(np.arange(orders), many)
+    price = random.lognormal(3, 0.5, len(number)).round(2)
+    total = pd.Series(price).groupby(number).transform("sum").round(2).to_numpy()
+    return pd.DataFrame(
+        {
+            "user": [f"c{n % 97}" for n in number],
+            "time": pd.Timestamp("2026-01-01", tz="UTC") + number * HOUR,
+            "event": "purchase",
+            "order_id": [f"o{n}" for n in number],
+            "item_id": [f"i{k}" for k in range(len(number))],
+            "value": price if value == "own" else total,
+        }
+    )
+
+
+def test_lines_of_one_order_are_to_be_added_up() -> None:
+    frame = lines_of(300)
+    found = rows(audited(frame, covers_until=None)).loc["duplicate orders"]
+    several = frame["order_id"].value_counts().gt(1).sum()
+    more = frame["order_id"].duplicated().sum()
+    assert (found["verdict"], found["k"], found["n"]) == ("fail", more, len(frame))
+    assert f"{more:,} are further lines of {several} orders" in found["finding"]
+    assert '[orders] key = "order_id", sum = "value", event = "purchase"' in found["advice"]
+    assert "[duplicates] purchase" not in found["advice"]
+    assert "Check first" not in found["advice"]
+
+
+def test_a_whole_orders_value_on_each_line_is_not_added_up_unasked() -> None:
+    found = rows(audited(lines_of(300, value="order's"), covers_until=None))
+    assert "Check first what a line's value is" in found.loc["duplicate orders", "advice"]
+
+
+def test_repeats_of_an_order_are_to_be_left_out(clean: pd.DataFrame) -> None:
+    orders = clean[clean["event"] == "purchase"].head(9)
+    again = pd.concat([clean, orders.assign(time=orders["time"] + pd.Timedelta(seconds=5))])
+    found = rows(audited(again)).loc["duplicate orders"]
+    assert found["k"] == 9
+    assert '[duplicates] purchase = ["order_id"]' in found["advice"]
+    assert "[orders]" not in found["advice"]
+
+
+def test_lines_among_more_repeats_are_not_to_be_dropped() -> None:
+    frame = lines_of(40)
+    repeats = [frame.assign(time=frame["time"] + k * 5 * HOUR) for k in range(3)]
+    found = rows(audited(pd.concat(repeats), covers_until=None)).loc["duplicate orders"]
+    assert "Tell them apart before the import" in found["advice"]
+    assert "would lose the value of lines" in found["advice"]
+
+
+def test_advice_names_the_files_column_and_the_logs_event(tmp_path: Path) -> None:
+    """As a mapping wants it: `[properties]` gave the column another name."""
+    file, mapping = tmp_path / "lines.csv", tmp_path / "shop.toml"
+    frame = lines_of(300).rename(columns={"order_id": "InvoiceNo"})
+    frame.assign(event="bought").to_csv(file, index=False)
+    mapping.write_text(
+        '[properties]\nInvoiceNo = "order_id"\nitem_id = "item_id"\n', encoding="utf-8"
+    )
+    import_files([file], load_mapping(str(mapping)), tmp_path / "log")
+    shop = Catalog.from_mapping({"name": "x", "events": {"bought": {"role": "macro"}}})
+    found = rows(audit(EventLog.open(tmp_path / "log"), shop)).loc["duplicate orders"]
+    assert '[orders] key = "InvoiceNo", sum = "value", event = "bought"' in found["advice"]
+
+
+def test_following_the_advice_on_order_lines_keeps_the_revenue(tmp_path: Path) -> None:
+    """What the audit says goes into the mapping as it stands; the sum is that of the lines."""
+    file, mapping = tmp_path / "lines.csv", tmp_path / "shop.toml"
+    frame = lines_of(300)
+    frame.to_csv(file, index=False)
+    import_files([file], ColumnMapping(), tmp_path / "before")
+    log = EventLog.open(tmp_path / "before")
+    advice = rows(audit(log, SHOP)).loc["duplicate orders", "advice"]
+    keys = advice.partition("[orders] ")[2].partition(":")[0]
+    mapping.write_text("[orders]\n" + keys.replace(", ", "\n"), encoding="utf-8")
+    import_files([file], load_mapping(str(mapping)), tmp_path / "after")
+    after = EventLog.open(tmp_path / "after")
+    assert after.events == frame["order_id"].nunique()
+    assert after.summary()["value"].sum() == pytest.approx(frame["value"].sum(), abs=1e-6)
+    assert rows(audit(after, SHOP)).loc["duplicate orders", "verdict"] == "pass"
 
 
 def test_currencies_are_judged_each_on_its_own(clean: pd.DataFrame) -> None:

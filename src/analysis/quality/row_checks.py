@@ -525,7 +525,7 @@ def _orders(shard: Shard, *, codes: list[int]) -> Orders:
 
 
 _MOMENT_US: Final = 60_000_000
-"""Between the first and the last line of one order."""
+"""After the first row of an order; what comes later is none of its lines."""
 
 
 def _shared(shard: Shard, rows: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -543,21 +543,20 @@ def _shared(shard: Shard, rows: np.ndarray, ids: np.ndarray) -> np.ndarray:
         return np.zeros(4, np.int64)
     number = np.cumsum(opens) - 1
     first = rows[begins][number]
-    apart = shard.time[rows] - shard.time[first]
+    at_once = shard.time[rows] - shard.time[first] <= _MOMENT_US
     says_other, other_value = (np.zeros(len(rows), np.bool_) for _ in range(2))
     for name, column in shard.columns.items():
         if name in (SESSION, ORDER_ID):
             continue
-        differs = filled(column, rows) & filled(column, first)
+        differs = at_once & filled(column, rows) & filled(column, first)
         differs &= words(column, rows) != words(column, first)
         says_other |= differs
         other_value |= differs if name == VALUE else False
-    of_order = np.zeros((3, len(begins)), np.int64)
-    for place, found in zip(of_order, (says_other, other_value, apart > _MOMENT_US), strict=True):
-        np.add.at(place, number, found)
-    several = (of_order[0] > 0) & (of_order[2] == 0)
-    lines = int((several[number] & ~opens).sum())
-    alike = int((several & (of_order[1] == 0)).sum())
+    several, unequal = (
+        np.bincount(number[found], minlength=len(begins)) > 0 for found in (says_other, other_value)
+    )
+    lines = int((several[number] & at_once & ~opens).sum())
+    alike = int((several & ~unequal).sum())
     return np.array([lines, int((~opens).sum()) - lines, int(several.sum()), alike])
 
 
