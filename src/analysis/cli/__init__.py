@@ -18,8 +18,15 @@ from typer.exceptions import TyperException
 
 from analysis.cli.terminal import complain
 from analysis.core.schema import WorkbookError
+from analysis.core.wording import system_error
 
 INTERRUPTED = 130
+
+_WRITING = frozenset({"import", "forget", "demo", "report"})
+_WHOLE = (
+    " Every log and report is whole: as it was, or as it was to be. Run the command again to be "
+    "sure that it is done."
+)
 
 app = typer.Typer(
     help="Funnels, segments and micro-to-macro answers on your own event log.",
@@ -67,11 +74,11 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 1
-    except OSError as error:
-        complain(command, f"{error.strerror or error}: {error.filename or ''}")
+    except (OSError, MemoryError) as error:
+        complain(command, system_error(error))
         return 1
     if code == INTERRUPTED:
-        complain(command, "interrupted. Nothing was published.")
+        complain(command, f"interrupted.{_WHOLE if name in _WRITING else ''}")
     return code or 0
 
 
