@@ -230,6 +230,23 @@ def test_options_that_are_unknown() -> None:
 # ── The estimates of periods that are not final, by a second library and against the truth.
 
 
+def entries_by_hand(log: EventLog, own: pd.DataFrame, period: tuple[Any, Any]) -> pd.DataFrame:
+    """Each entry of each unit until it converted: how long it was followed, and to what end."""
+    rows = log.to_frame()
+    entered = rows[(rows["event"] == "a") & rows["time"].between(*period, inclusive="left")]
+    found = []
+    for chain in own.to_dict("records"):
+        mine = entered.loc[entered["user"] == chain["unit"], "time"].drop_duplicates()
+        for time in mine[mine <= log.covers_until].sort_values():
+            if time >= chain["step_3"] and time != chain["entered_at"]:
+                continue
+            left = min((log.covers_until - time).total_seconds(), 3 * 86_400)
+            wait = (chain["step_3"] - time).total_seconds()
+            took = bool(wait <= left)
+            found.append((chain["unit"], wait if took else left, left, took))
+    return pd.DataFrame(found, columns=["unit", "time", "left", "took"])
+
+
 @settings(max_examples=15)
 @given(
     st.integers(0, 2**32),
@@ -255,21 +272,31 @@ def test_estimates_by_a_second_library(seed: int, by: Any, top: int, freq: str) 
         if not len(own):
             assert row["km_reason"] == NOBODY
             continue
-        left = (log.covers_until - own["entered_at"]).dt.total_seconds().clip(upper=3 * 86_400)
-        took = (own["step_3"] - own["entered_at"]).dt.total_seconds()
-        time = took.fillna(left)
-        # As long as a tenth of them, one at least, has been watched.
-        far = left.sort_values(ascending=False).iloc[-(-len(left) // 10) - 1]
-        judge = SurvfuncRight(time, took.notna().astype(int))
-        place = np.searchsorted(judge.surv_times, far, side="right") - 1
-        so_far = 1 - judge.surv_prob[place] if place >= 0 else 0.0
+        entries = entries_by_hand(log, own, (row["start"], row["end"]))
+        time, last = entries["time"], entries.groupby("unit").tail(1)
+        # As long as a tenth of the units, one at least, has been watched.
+        longest = entries.groupby("unit")["left"].max().sort_values(ascending=False)
+        far = longest.iloc[-(-len(longest) // 10) - 1]
+        judge = SurvfuncRight(time.clip(upper=far), entries["took"] & (time <= far))
+
+        def survival(at: float, judge: Any = judge) -> float:
+            place = np.searchsorted(judge.surv_times, at, side="right") - 1
+            return judge.surv_prob[place] if place >= 0 else 1.0
+
+        done = last["took"] & (last["time"] <= far)
+        still = last.loc[~done & (last["left"] < far), "left"]
+        more = sum(1 - survival(far) / survival(age) for age in still)
+        so_far = (done.sum() + more) / len(last)
         if so_far < 1 - 1e-9:
             far = min(far, time.max())
         assert row["km_so_far"] == pytest.approx(so_far, abs=1e-9)
         assert row["km_so_far_low"] <= row["km_so_far"] <= row["km_so_far_high"]
         assert row["km_seconds"] == far
         assert row["km_at_risk"] == (time >= far).sum()
-        if far == 3 * 86_400:
+        if row["end"] > log.covers_until and len(entries) > len(last) and far == 3 * 86_400:
+            assert "have entered more than once" in row["km_reason"]
+            assert np.isnan(row["km_rate"])
+        elif far == 3 * 86_400:
             assert row["km_rate"] == row["km_so_far"]
             assert not row["km_reason"]
         else:

@@ -613,6 +613,9 @@ def test_a_trend_of_nothing_is_empty() -> None:
         "low",
         "high",
         "mature",
+        "usual_low",
+        "usual_high",
+        "verdict",
     ]
     with pytest.raises(UsageError, match=r"trend: freq='Q' is unknown"):
         funnel(log, STEPS).trend("Q")

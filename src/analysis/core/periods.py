@@ -21,6 +21,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
+from pandas.api.typing import NaTType
 
 from analysis.core.schema import UsageError, human_duration, instant_us
 from analysis.core.wording import count, days
@@ -30,6 +31,8 @@ _FORMS = {
     "week": (re.compile(r"(\d{4})-W(\d\d)", re.ASCII), "2026-W46"),
     "month": (re.compile(r"(\d{4})-(\d\d)", re.ASCII), "2026-11"),
 }
+
+_DAYS_OF_A_WEEK = 7
 
 _LATER_SHOWN = 2
 """How many later periods a trend shows: enough to see that they are not final."""
@@ -87,8 +90,7 @@ class Period:
         """What people call a stretch of this length: ``week``, ``day``, ``month``, ``10 days``."""
         if self.is_month:
             return "month"
-        start, end = _local_clock(self)
-        length = (end - start) / pd.Timedelta(days=1)
+        length = length_in_days(self)
         return {1.0: "day", 7.0: "week"}.get(length, f"{count(length)} days")
 
 
@@ -225,6 +227,64 @@ def surrounding(
     if not pd.isna(first):
         begin = _place(pd.Timestamp(first.tz_convert(period.time_zone).date()), period.time_zone)
     return [p for p in wanted if p == period or (p.start >= begin and p.start < until)]
+
+
+def earlier(period: Period, most: int, first: pd.Timestamp | NaTType) -> list[Period]:
+    """Up to `most` periods before this one that the log holds from their beginning, oldest first.
+
+    A day is compared with the same weekday of the weeks before: weekdays differ.
+
+    Parameters
+    ----------
+    first : where the log begins; periods that begin before the log's first day are left out.
+
+    Examples
+    --------
+    >>> week = parse_period("2026-W46", "week")
+    >>> [p.label for p in earlier(week, 26, pd.Timestamp("2026-10-28", tz="UTC"))]
+    ['2026-W45']
+    >>> monday = parse_period("2026-11-09", "day")
+    >>> [p.label for p in earlier(monday, 2, pd.Timestamp("2026-10-01", tz="UTC"))]
+    ['2026-10-26', '2026-11-02']
+    """
+    if isinstance(first, NaTType):
+        return []
+    begin = _place(pd.Timestamp(first.tz_convert(period.time_zone).date()), period.time_zone)
+    lap = _DAYS_OF_A_WEEK if period.noun == "day" else 1
+    found = [_moved(period, -lap * k) for k in range(most, 0, -1)]
+    return [p for p in found if p.start >= begin]
+
+
+def same_age(other: Period, period: Period, until: pd.Timestamp) -> Period:
+    """As much of another period as of `period` had passed at an instant, by local clocks.
+
+    Parameters
+    ----------
+    until : an instant after the start of `period`.
+
+    Examples
+    --------
+    >>> now, before = parse_period("2026-W46", "week"), parse_period("2026-W45", "week")
+    >>> str(same_age(before, now, pd.Timestamp("2026-11-14 12:00", tz="UTC")).end)
+    '2026-11-07 12:00:00+00:00'
+    """
+    zone = period.time_zone
+    passed = _shown(until.tz_convert(zone), zone) - _local_clock(period)[0]
+    start, end = _local_clock(other)
+    cut = min(start + passed, end)
+    return Period(other.start, other.end if cut == end else _place(cut, zone), zone)
+
+
+def length_in_days(period: Period) -> float:
+    """How many days a period has, by local clocks: a day on which they change is one, too.
+
+    Examples
+    --------
+    >>> length_in_days(parse_period("2026-02", "month"))
+    28.0
+    """
+    start, end = _local_clock(period)
+    return (end - start) / pd.Timedelta(days=1)
 
 
 def _moved(period: Period, by: int) -> Period:

@@ -14,15 +14,17 @@ What this module refuses to do: call a difference an effect. Groups differ in mo
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.core.result import Result, small
+from analysis.core.result import Result, small, with_another
 from analysis.core.schema import ALL, USER, UsageError, human_duration
 from analysis.funnels.data import FunnelData, group_codes, group_number, required_steps
+from analysis.funnels.overlap import Correlations, correlations
 from analysis.statistics.rates import (
     CONFIDENCE,
     effective_size,
@@ -85,11 +87,11 @@ def compare(result: FunnelData, a: Any, b: Any) -> pd.DataFrame:
 
     Notes
     -----
-    Newcombe's interval (1998, *Stat Med* 17:873), which takes the two as independent of one
-    another; p values of the score test for two proportions; q values of Benjamini & Hochberg
-    (1995, *JRSS B* 57:289) over the steps. Where one user can be several units (sessions,
-    attempts) both use the effective sizes behind the limits of the table; a user who is in both
-    groups is still taken as two.
+    Newcombe's interval (1998, *Stat Med* 17:873); p values of the score test for two proportions;
+    q values of Benjamini & Hochberg (1995, *JRSS B* 57:289) over the steps. Where one user can be
+    several units (sessions, attempts) both use the effective sizes behind the limits of the table.
+    People who are in two funnels of one log enter with their covariance (`overlap.correlations`);
+    a user who is in two groups of one funnel is still taken as two.
 
     Examples
     --------
@@ -111,13 +113,18 @@ def compare(result: FunnelData, a: Any, b: Any) -> pd.DataFrame:
         other: Any = b
         _check_same(result, other)
         tables = _table_of(result, a), _table_of(other, a)
+        name = ALL if a is None else a
+        found = correlations(result, other)
+        shared: Correlations = {
+            (ALL, *key[1:]): value for key, value in found.items() if key[0] == name
+        }
     else:
         if a == b:
             raise UsageError(f"compare: a and b are both {a!r}. Name two groups.")
-        tables = _table_of(result, a), _table_of(result, b)
-    rows = change_rows(*tables)
+        tables, shared = (_table_of(result, a), _table_of(result, b)), {}
+    rows = change_rows(*tables, shared)
     if result.question.repeats_users:
-        rows = _with_effective_sizes(rows, *tables)
+        rows = _with_effective_sizes(rows, *tables, shared)
     rows["denominator"] = [FROM_FIRST if basis == FUNNEL else FROM_PREVIOUS for basis in rows.basis]
     return rows[list(_NAMES)].rename(columns=_NAMES)
 
@@ -178,7 +185,9 @@ def _sizes_of_all(result: FunnelData) -> tuple[np.ndarray, np.ndarray]:
     return np.array(first), np.array(previous)
 
 
-def _with_effective_sizes(rows: pd.DataFrame, one: pd.DataFrame, two: pd.DataFrame) -> pd.DataFrame:
+def _with_effective_sizes(
+    rows: pd.DataFrame, one: pd.DataFrame, two: pd.DataFrame, shared: Correlations
+) -> pd.DataFrame:
     """The rows with limits, p and q of the effective sizes that the tables' limits rest on."""
     for i, row in rows.iterrows():
         limits = ["rate", "rate_low", "rate_high"]
@@ -186,10 +195,12 @@ def _with_effective_sizes(rows: pd.DataFrame, one: pd.DataFrame, two: pd.DataFra
             limits = ["step_rate", "low", "high"]
         a, b = (own.loc[own["step"] == row["step"], limits].iloc[0].tolist() for own in (one, two))
         if not math.isnan(row["change"]):
-            found = newcombe_from_limits(a, b)
+            same = shared.get((row["group"], row["step"], row["basis"]), 0.0)
+            found = newcombe_from_limits(a, b, correlation=same)
             rows.loc[i, ["change_low", "change_high"]] = float(found.low), float(found.high)
             m, n = _size(*a), _size(*b)
-            rows.loc[i, "p_value"] = float(two_proportions(a[0] * m, m, b[0] * n, n))
+            p = two_proportions(a[0] * m, m, b[0] * n, n, correlation=same)
+            rows.loc[i, "p_value"] = float(p)
     return _with_verdicts(rows)
 
 
@@ -207,32 +218,39 @@ def _size(rate: float, low: float, high: float) -> float:
     return float(square / (rate**2 / (low * high) - 1))
 
 
-def change_rows(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+def change_rows(
+    now: pd.DataFrame, before: pd.DataFrame, shared: Correlations | None = None
+) -> pd.DataFrame:
     """The rates of two funnels side by side, with the change, its interval, p and q.
 
     Parameters
     ----------
     now, before : tables of two funnels with the same steps; groups are matched by name.
+    shared : the correlation of both rates of a row, where people are in both.
     """
+    shared = shared or {}
     past = {(row.group, row.step): row for row in before.itertuples()}
     rows = []
     for _, own in now.groupby("group", sort=False):
         steps: list[Any] = list(own.sort_values("step").itertuples())
         for earlier, row in pairwise(steps):
-            rows.append(_change_row(row, past, basis=STEP, start=earlier))
-        rows.append(_change_row(steps[-1], past, basis=FUNNEL, start=steps[0]))
+            rows.append(_change_row(row, past, shared, basis=STEP, start=earlier))
+        rows.append(_change_row(steps[-1], past, shared, basis=FUNNEL, start=steps[0]))
     if not rows:
         rows = [_empty_row()]
     return _with_verdicts(pd.DataFrame(rows))
 
 
-def _change_row(row: Any, past: dict[Any, Any], *, basis: str, start: Any) -> dict[str, Any]:
+def _change_row(
+    row: Any, past: Mapping[Any, Any], shared: Correlations, *, basis: str, start: Any
+) -> dict[str, Any]:
     then = past.get((row.group, row.step))
     n = row.n_previous if basis == STEP else row.n_first
     n_before = (then.n_previous if basis == STEP else then.n_first) if then else np.nan
     k_before = then.k if then else np.nan
     cells = row.k, n, k_before, n_before
-    change = newcombe(*cells)
+    same = shared.get((row.group, row.step, basis), 0.0)
+    change = newcombe(*cells, correlation=same)
     rate, low, high = (
         (row.step_rate, row.low, row.high)
         if basis == STEP and row.step > 1
@@ -255,7 +273,7 @@ def _change_row(row: Any, past: dict[Any, Any], *, basis: str, start: Any) -> di
         "change": float(change.estimate),
         "change_low": float(change.low),
         "change_high": float(change.high),
-        "p_value": float(two_proportions(*cells)),
+        "p_value": float(two_proportions(*cells, correlation=same)),
     }
 
 
@@ -277,46 +295,49 @@ def _with_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-_CELLS = [
-    "count",
-    "k",
-    "rate",
-    "rate_low",
-    "rate_high",
-    "step_rate",
-    "low",
-    "high",
-    "median_seconds",
-    "mean_seconds",
-]
+_SHARED = ["step_rate", "low", "high", "n_previous"]
+_OF_MATURE = ["k", "n_first", "rate", "rate_low", "rate_high", *_SHARED]
+_WAITS = ["median_seconds", "mean_seconds"]
 
 
 def suppressed(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """Hide numbers of fewer than `min_cell` users in a funnel's table.
+    """Hide the rates of fewer than `min_cell` users in a funnel's table.
 
-    A group that fewer entered is left out, as is one that nobody entered. A step that fewer reached
-    has its numbers set to NaN, and so has every number that gives them away, such as the next
-    step's denominator.
+    A group that fewer entered is left out, as is one that nobody entered; so are the numbers of
+    mature entries where fewer have one, and a rate from the step before where fewer did that step.
+    Where that concerns exactly one of several groups, the smallest other one goes with it: else it
+    could be worked out from all together. How few of many get to a step is shown.
 
     Examples
     --------
-    >>> table = pd.DataFrame({"group": "all", "step": [1, 2], "count": [9, 3], "k": [9, 3],
-    ...     "n_first": 9, "n_previous": 9, "rate": [1, 1 / 3], "step_rate": [None, 1 / 3]})
-    >>> suppressed(table, 5)[["count", "k", "rate"]]
-       count    k  rate
-    0    9.0  9.0   1.0
-    1    NaN  NaN   NaN
+    >>> table = pd.DataFrame({"group": "all", "step": [1, 2, 3], "count": [9, 3, 2],
+    ...     "k": [9, 3, 2], "n_first": 9, "n_previous": [9, 9, 3], "rate": [1, 1 / 3, 2 / 9],
+    ...     "step_rate": [None, 1 / 3, 2 / 3]})
+    >>> suppressed(table, 5)[["k", "rate", "step_rate"]].round(2)
+         k  rate  step_rate
+    0  9.0  1.00        NaN
+    1  3.0  0.33       0.33
+    2  2.0  0.22        NaN
     """
-    entered = table.groupby("group", sort=False)["count"].transform("first")
-    kept = table[entered >= max(min_cell, 1)].copy()
-    cells = [name for name in _CELLS if name in kept]
-    kept[[*cells, "n_first", "n_previous"]] = kept[[*cells, "n_first", "n_previous"]].astype(float)
-    few = small(kept["count"], min_cell) | small(kept["k"], min_cell)
-    kept.loc[few, cells] = np.nan
-    for denominator, rates in (
-        ("n_previous", ["step_rate", "low", "high"]),
-        ("n_first", ["rate", "rate_low", "rate_high"]),
+    sizes = table.groupby("group", sort=False)[["count", "n_first"]].first()
+    left_out = _few_of(sizes["count"].to_numpy(), min_cell)
+    unjudged = _few_of(sizes["n_first"].to_numpy(), min_cell, left_out)
+    hidden = dict(zip(sizes.index, left_out, strict=True))
+    young = dict(zip(sizes.index, unjudged, strict=True))
+    entered = table["group"].map(dict(zip(sizes.index, sizes["count"], strict=True)))
+    kept = table[(entered > 0) & ~table["group"].map(hidden).astype(bool)].copy()
+    numbers = [name for name in ("count", *_OF_MATURE, *_WAITS) if name in kept]
+    kept[numbers] = kept[numbers].astype(float)
+    for names, few in (
+        (_SHARED, small(kept["n_previous"], min_cell)),
+        (_WAITS, small(kept["k"], min_cell)),
+        ([*_OF_MATURE, *_WAITS], kept["group"].map(young).to_numpy(bool)),
     ):
-        few = small(kept[denominator], min_cell)
-        kept.loc[few, [denominator, *(name for name in rates if name in kept)]] = np.nan
+        kept.loc[few, [name for name in names if name in kept]] = np.nan
     return kept.reset_index(drop=True)
+
+
+def _few_of(size: np.ndarray, min_cell: int, hidden: np.ndarray | None = None) -> np.ndarray:
+    """Which groups are too small to show, or would tell the size of one that is?"""
+    few = small(size, min_cell)
+    return with_another(few if hidden is None else few | hidden, size)

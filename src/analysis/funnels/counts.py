@@ -9,13 +9,13 @@ rates with their intervals, and waits.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.core.schema import ALL, MISSING, US_PER_SECOND
+from analysis.core.schema import ALL, MISSING, OTHER, US_PER_SECOND
 from analysis.eventlog import groups as log_groups
 from analysis.eventlog import parallel
 from analysis.eventlog.groups import Groups
@@ -58,8 +58,12 @@ class FunnelSums(NamedTuple):
     shards: list[tuple[Sums, np.ndarray]]
 
 
-def sums_of(log: EventLog, spec: FunnelSpec) -> FunnelSums:
+def sums_of(log: EventLog, spec: FunnelSpec, names: Sequence[Hashable] | None = None) -> FunnelSums:
     """Add up the chains of a funnel.
+
+    Parameters
+    ----------
+    names : the groups to keep, as in `groups_of`.
 
     Raises
     ------
@@ -73,10 +77,10 @@ def sums_of(log: EventLog, spec: FunnelSpec) -> FunnelSums:
         sizes = np.zeros(len(groups.names), np.int64)
         for part, place in zip(parts, groups.codes, strict=True):
             np.add.at(sizes, place[place >= 0], part.sums.counts[0, place >= 0, 0])
-        groups = log_groups.largest(groups, sizes, spec.top)
+        groups = _kept(groups, sizes, spec, names)
         return _together(parts, [part.sums for part in parts], groups)
     parts = chains_of(log, spec)
-    groups = groups_of(parts, spec)
+    groups = groups_of(parts, spec, names)
     size = len(groups.names)
     counted = [
         Sums(*sums_of_list(part.kept, own.astype(np.int32), size, spec.repeats_users))
@@ -113,14 +117,38 @@ def _codes_as_groups(parts: list[ShardChains], by: str | None) -> Groups:
     return Groups(codes, list(place))
 
 
-def groups_of(parts: list[ShardChains], spec: FunnelSpec) -> Groups:
-    """The group of each chain that was kept, the largest first, the others as one."""
+def groups_of(
+    parts: list[ShardChains], spec: FunnelSpec, names: Sequence[Hashable] | None = None
+) -> Groups:
+    """The group of each chain that was kept, the largest first, the others as one.
+
+    Parameters
+    ----------
+    names : the groups to keep instead of the largest. What is none of them goes to ``"(other)"``
+        where that is one of them, and else is a group of its own after them.
+    """
     shards = [part.shard for part in parts]
     groups = log_groups.groups_of(shards, [part.group_rows for part in parts], spec.by)
     sizes = np.zeros(len(groups.names), np.int64)
     for part, codes in zip(parts, groups.codes, strict=True):
         sizes += np.bincount(codes[part.chosen], minlength=len(sizes))
-    return log_groups.largest(groups, sizes, spec.top)
+    return _kept(groups, sizes, spec, names)
+
+
+def _kept(
+    groups: Groups, sizes: np.ndarray, spec: FunnelSpec, names: Sequence[Hashable] | None
+) -> Groups:
+    if names is None:
+        return log_groups.largest(groups, sizes, spec.top)
+    place = {name: i for i, name in enumerate(names)}
+    rest = place.get(OTHER)
+    lookup = np.full(len(groups.names) + 1, -1, np.int64)
+    for code, name in enumerate(groups.names):
+        if rest is None:
+            lookup[code] = place.setdefault(name, len(place))
+        else:
+            lookup[code] = place.get(name, rest)
+    return Groups([lookup[part] for part in groups.codes], list(place))
 
 
 def _together(parts: list[ShardChains], sums: list[Sums], groups: Groups) -> FunnelSums:
@@ -230,6 +258,17 @@ def size_behind(sums: FunnelSums, group: int, step: int, of: int) -> float:
     done, own = sums.counts[1, group], sums.moments[group]
     squares = own[step, step], own[step, of], own[of, of]
     return effective_size_of(done[step], done[of], squares=squares, clusters=sums.users[group, of])
+
+
+def conversion_sizes(sums: FunnelSums, spec: FunnelSpec) -> np.ndarray:
+    """How many independent units stand behind the conversion rate of each group?
+
+    See `analysis.statistics.rates.effective_size`.
+    """
+    if not spec.repeats_users:
+        return sums.counts[1, :, 0].astype(float)
+    last = spec.conversion - 1
+    return np.array([size_behind(sums, group, last, 0) for group in range(len(sums.names))])
 
 
 def waits_of(sums: FunnelSums) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from analysis.eventlog.groups import Groups, number_name
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Column, TextColumn
 from analysis.funnels.chains import ShardChains, chains_of
-from analysis.funnels.counts import FunnelSums, groups_of, size_behind
+from analysis.funnels.counts import FunnelSums, groups_of
 from analysis.funnels.search.blocks import NOT_DONE
 from analysis.funnels.spec import FunnelSpec, Step
 
@@ -232,17 +232,6 @@ def step_before(attempts: pd.DataFrame, step: int) -> np.ndarray:
         own = microseconds(attempts, f"step_{k}")
         last = np.where(own == NEVER, last, own)
     return last
-
-
-def conversion_sizes(result: FunnelData) -> np.ndarray:
-    """How many independent units stand behind the conversion rate of each group?
-
-    See `analysis.statistics.rates.effective_size`.
-    """
-    sums, last = result.sums, result.question.conversion - 1
-    if not result.question.repeats_users:
-        return sums.counts[1, :, 0].astype(float)
-    return np.array([size_behind(sums, group, last, 0) for group in range(len(sums.names))])
 
 
 class Located(NamedTuple):

@@ -17,6 +17,8 @@ watched longest, whose next step would move it by much.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,7 +28,6 @@ from pandas.api.typing import NaTType
 
 from analysis.core import checks
 from analysis.core.schema import (
-    OTHER,
     US_PER_SECOND,
     human_duration,
     instant_us,
@@ -34,11 +35,12 @@ from analysis.core.schema import (
     time_zone_of,
     timestamp,
 )
+from analysis.core.wording import day
 from analysis.eventlog.log import EventLog
+from analysis.funnels.counts import FunnelSums, conversion_sizes, sums_of
 from analysis.funnels.data import (
     NEVER,
     FunnelData,
-    conversion_sizes,
     group_codes,
     group_names,
     microseconds,
@@ -47,8 +49,10 @@ from analysis.funnels.data import (
     step_name,
     step_number,
 )
+from analysis.funnels.entries import Entries, entries_of, final_rate
 from analysis.statistics.rates import ratio, wilson
 from analysis.statistics.survival import Points, points_at, steps_of
+from analysis.statistics.usual_range import UNKNOWN, usual_range
 
 _QUANTILES = {"median": 0.5, "p10": 0.1, "p25": 0.25, "p75": 0.75, "p90": 0.9}
 
@@ -257,10 +261,10 @@ def _thinned(seconds: np.ndarray, rate: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([[0], rises, [len(rate) - 1]]))
 
 
-EVERY_GROUP: Final = 2**31
-"""The ``top`` of a funnel that keeps all of its groups."""
-
 _FREQUENCIES = {"D": "D", "W": "W-SUN", "M": "M", "day": "D", "week": "W-SUN", "month": "M"}
+
+_SEASON: Final = {"D": 7}
+"""Days are compared with the same weekday: so many periods ago."""
 
 
 class _PeriodCounts(NamedTuple):
@@ -273,7 +277,7 @@ class _PeriodCounts(NamedTuple):
 
 
 def trend(result: FunnelData, freq: str = "W", time_zone: str = "UTC") -> pd.DataFrame:
-    """How did the rate develop by period of entry?
+    """How did the rate develop by period of entry, and which range is usual for it?
 
     A unit counts once in each period that it enters, as if the funnel ran with ``entered=`` that
     period; where the funnel has an ``entered=`` of its own, entries outside it count nowhere.
@@ -287,22 +291,31 @@ def trend(result: FunnelData, freq: str = "W", time_zone: str = "UTC") -> pd.Dat
     -------
     A row per period and group, in every period the same groups: ``group``, ``start``, ``end``
     (UTC), ``entered`` (all entries), ``k``, ``n``, ``rate``, ``low``, ``high`` (mature entries;
-    the limits as in the funnel's table), ``mature`` (every entry of the period can be).
+    the limits as in the funnel's table), ``mature`` (every entry of the period can be);
+    ``usual_low``, ``usual_high`` (the range that the periods before make usual) and ``verdict``
+    (see `analysis.statistics.usual_range.UsualRange`).
 
     Raises
     ------
     UsageError
         If the frequency or the time zone is unknown.
+
+    Notes
+    -----
+    The range of a day comes from the same weekday of the weeks before. Periods that the log holds
+    in part, or whose entries are not all mature, are neither judged nor used for later ones.
     """
     one_of("trend: freq", freq, _FREQUENCIES)
     zone = time_zone_of(time_zone, "trend: time_zone")
     periods = _periods(result.log, _FREQUENCIES[freq], zone, result.parameters["entered"])
-    counted = [_period_counts(result, period) for period in periods]
+    counted = [_period_counts(result, (p.start, p.end)) for p in periods]
     names = dict.fromkeys([*result.sums.names, *itertools.chain(*counted)])
-    rows = []
-    for (start, end), counts in zip(periods, counted, strict=True):
-        mature = instant_us(end) + result.window_us <= result.log.covers_until_us
-        rows += [(name, start, end, *counts.get(name, _PeriodCounts()), mature) for name in names]
+    rows, usable = [], []
+    for period, counts in zip(periods, counted, strict=True):
+        mature = instant_us(period.end) + result.window_us <= result.log.covers_until_us
+        bounds = (period.start, period.end)
+        rows += [(name, *bounds, *counts.get(name, _PeriodCounts()), mature) for name in names]
+        usable.append(mature and period.whole)
     columns = ["group", "start", "end", "entered", "k", "n", "size", "mature"]
     table = pd.DataFrame(rows, columns=columns)
     table[["start", "end"]] = table[["start", "end"]].apply(pd.to_datetime, utc=True)
@@ -311,32 +324,64 @@ def trend(result: FunnelData, freq: str = "W", time_zone: str = "UTC") -> pd.Dat
     k, n = table["k"].to_numpy(), table["n"].to_numpy()
     size = table.pop("size").to_numpy()
     table["rate"] = ratio(k, n)
-    table["low"], table["high"] = wilson(k * np.nan_to_num(ratio(size, n)), size)
-    return table[[*table.columns.drop("mature"), "mature"]]
+    worth = k * np.nan_to_num(ratio(size, n))
+    table["low"], table["high"] = wilson(worth, size)
+    table = table[[*table.columns.drop("mature"), "mature"]]
+    shape = len(periods), len(names)
+    usual = _usual(
+        worth.reshape(shape).T,
+        size.reshape(shape).T,
+        np.array(usable, bool),
+        _SEASON.get(_FREQUENCIES[freq], 1),
+    )
+    return table.assign(**{name: cells.T.ravel() for name, cells in usual.items()})
+
+
+def _usual(k: np.ndarray, n: np.ndarray, usable: np.ndarray, season: int) -> dict[str, np.ndarray]:
+    """The usual range of rates, a row per group: in each season by its own past."""
+    low, high = np.full((2, *k.shape), np.nan)
+    verdict = np.full(k.shape, UNKNOWN, object)
+    for first in range(season if k.size else 0):
+        own = slice(first, None, season)
+        found = usual_range(k[:, own], n[:, own], usable=usable[own])
+        low[:, own], high[:, own], verdict[:, own] = found.low, found.high, found.verdict
+    return {"usual_low": low, "usual_high": high, "verdict": verdict}
+
+
+def sums_between(
+    result: FunnelData, period: tuple[pd.Timestamp, pd.Timestamp], names: Sequence[Hashable]
+) -> FunnelSums:
+    """What the same funnel adds up to for the entries of a period, in the groups of that name."""
+    entered = checks.entry_range("funnel", period)
+    return sums_of(result.log, replace(result.question, entered=entered), names)
 
 
 def _period_counts(
     result: FunnelData, period: tuple[pd.Timestamp, pd.Timestamp]
 ) -> dict[Any, _PeriodCounts]:
     """The counts of a period, by the groups of the table."""
-    own = result.ask(entered=period, top=EVERY_GROUP)
-    last = own.question.conversion
-    firsts, lasts = (own.table[own.table["step"] == step] for step in (1, last))
-    entered, k, n = firsts["count"], lasts["k"], firsts["k"]
-    numbers = zip(firsts["group"], entered, k, n, conversion_sizes(own), strict=True)
-    kept = result.sums.names
-    counts: dict[Any, _PeriodCounts] = {}
-    for name, *row in numbers:
-        if any(row):
-            shown = OTHER if OTHER in kept and name not in kept else name
-            before = counts.get(shown, _PeriodCounts())
-            counts[shown] = _PeriodCounts(*(a + b for a, b in zip(before, row, strict=True)))
-    return counts
+    sums = sums_between(result, period, result.sums.names)
+    last = result.question.conversion - 1
+    sizes = conversion_sizes(sums, result.question)
+    counted = zip(sums.counts[0, :, 0], sums.counts[1, :, last], sums.counts[1, :, 0], strict=True)
+    return {
+        name: _PeriodCounts(int(row[0]), int(row[1]), int(row[2]), size)
+        for name, row, size in zip(sums.names, counted, sizes.tolist(), strict=True)
+        if any(row)
+    }
+
+
+class _CutPeriod(NamedTuple):
+    """A period, cut to the entries asked for; is it in the log, and asked for, from end to end?"""
+
+    start: pd.Timestamp
+    end: pd.Timestamp
+    whole: bool
 
 
 def _periods(
     log: EventLog, freq: str, zone: ZoneInfo, entered: tuple[Any, Any] | None
-) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+) -> list[_CutPeriod]:
     """The periods of the log's events, cut to the entries asked for; UTC."""
     start, end = log.start, log.end
     if isinstance(start, NaTType) or isinstance(end, NaTType):
@@ -348,8 +393,14 @@ def _periods(
         instant_us(p.start_time.tz_localize(zone, nonexistent="shift_forward", ambiguous=True))
         for p in pd.period_range(first, last + 1)
     ]
-    cut = [(max(a, low), min(b, high)) for a, b in itertools.pairwise(bounds)]
-    return [(timestamp(a), timestamp(b)) for a, b in cut if a < b]
+    begin = instant_us(start.tz_convert(zone).normalize())
+    return [
+        _CutPeriod(
+            timestamp(max(a, low)), timestamp(min(b, high)), whole=low <= a >= begin and b <= high
+        )
+        for a, b in itertools.pairwise(bounds)
+        if max(a, low) < min(b, high)
+    ]
 
 
 _NUMBERS = ["km_rate", "km_low", "km_high", "km_seconds"]
@@ -374,16 +425,18 @@ def with_estimates(result: FunnelData, trend: pd.DataFrame) -> pd.DataFrame:
     the Kaplan-Meier estimate of the rate within the whole window, from all entries of the period
     (``entered``); ``km_seconds``, how far the curve looks: as long as a tenth of them has been
     watched, at most the window; ``km_so_far, km_so_far_low, km_so_far_high``, the estimate within
-    that time, with ``km_at_risk`` watched until then without a conversion before. Where the curve
-    does not get to the end of the window ``km_rate`` is NaN and ``km_reason`` says why; for
-    mature periods all of them are NaN.
+    that time, with ``km_at_risk`` entries watched until then without a conversion before. Where
+    the curve does not get to the end of the window, or the period is not over and people enter
+    again, ``km_rate`` is NaN and ``km_reason`` says why; for mature periods all of them are NaN.
 
     Notes
     -----
-    Kaplan & Meier 1958, *JASA* 53:457; see `analysis.statistics.survival.points_at`. A curve is
-    not read where only a few are left (Pocock, Clayton & Altman 2002, *Lancet* 359:1686, advise to
-    stop at 10 to 20 % of the sample). The estimate assumes that those who entered late in the
-    period convert like those who entered early.
+    Kaplan & Meier 1958, *JASA* 53:457; see `analysis.statistics.survival.points_at`. Of a unit
+    that enters several times each entry is followed for itself, until the next one: see
+    `analysis.funnels.entries.final_rate`. A curve is not
+    read where only a few are left (Pocock, Clayton & Altman 2002, *Lancet* 359:1686, advise to stop
+    at 10 to 20 % of the sample). The estimate assumes that those who entered late in the period
+    convert like those who entered early.
 
     Examples
     --------
@@ -414,43 +467,46 @@ def _estimates(
     result: FunnelData, period: tuple[pd.Timestamp, pd.Timestamp], groups: list[Any]
 ) -> dict[Any, dict[str, Any]]:
     """The estimates of one period, by the groups of the trend."""
-    own = result.ask(entered=period, top=EVERY_GROUP)
-    attempts = own.attempts
-    seen = follow_up(own, attempts, max(required_steps(own)))
-    # The trend keeps the groups of the whole funnel; what is none of them is the rest.
-    place = {name: i for i, name in enumerate(groups)}
-    rest = place.get(OTHER, -1)
-    lookup = np.array([*(place.get(name, rest) for name in group_names(own)), -1], np.int64)
-    codes = np.where(seen.watched < 0, -1, lookup[group_codes(own, attempts)])
+    spec = replace(result.question, entered=checks.entry_range("funnel", period))
+    entries, codes = entries_of(result.log, spec, groups)
+    open_until = period[1] if period[1] > result.log.covers_until else None
     return {
-        name: _estimate(FollowUp(*(cells[codes == i] for cells in seen)), result.window_us)
-        for name, i in place.items()
+        name: _estimate(entries.of_units(codes == i), result.window_us, open_until)
+        for i, name in enumerate(groups)
     }
 
 
-def _estimate(seen: FollowUp, window_us: int) -> dict[str, Any]:
-    """The estimate of some entries of a period, as far as enough of them were watched."""
-    n = len(seen.time)
+def _estimate(entries: Entries, window_us: int, ends: pd.Timestamp | None) -> dict[str, Any]:
+    """The estimate of some units of a period, as far as enough of them were followed.
+
+    `ends` is the end of a period that is not over.
+    """
+    n = entries.units
     if not n:
         return dict.fromkeys([*_NUMBERS, *_SO_FAR], np.nan) | {"km_reason": NOBODY}
-    times, curve = _curve(seen.time, seen.reached)
-    far = np.sort(seen.watched)[n - max(int(np.ceil(_STILL_WATCHED * n)), 1)]
-    place = max(int(np.searchsorted(times, far, side="right")) - 1, 0)
+    longest = entries.longest
+    far = int(np.sort(longest)[n - max(int(np.ceil(_STILL_WATCHED * n)), 1)])
+    at = final_rate(entries, far)
     # Once all have converted there is nothing left to wait for; else the curve ends with the
-    # last one watched.
-    if place == len(times) - 1 and curve.rate[place] < 1:
-        far = times[place]
-    why = "" if far >= window_us else _why_too_short(seen, window_us)
-    at = [float(cells[place]) for cells in (curve.rate, curve.low, curve.high)]
+    # last one followed.
+    if at[0] < 1:
+        far = min(far, int(entries.time.max()))
+    why = "" if far >= window_us else _why_too_short(longest, window_us)
+    again = n - int((np.bincount(entries.unit) == 1).sum())
+    if not why and ends is not None and again:
+        why = (
+            f"{again:,} of {n:,} have entered more than once, and others may until the period "
+            f"ends on {day(ends - pd.Timedelta(1, 'us'))}"
+        )
     numbers = dict(zip(_NUMBERS, at if not why else [np.nan] * 3, strict=False))
     numbers["km_seconds"] = float(far) / US_PER_SECOND
-    left = int((seen.time >= far).sum())
+    left = int((entries.time >= far).sum())
     return numbers | dict(zip(_SO_FAR, [*at, left], strict=True)) | {"km_reason": why}
 
 
-def _why_too_short(seen: FollowUp, window_us: int) -> str:
+def _why_too_short(watched: np.ndarray, window_us: int) -> str:
     """Why the curve does not get to the end of the window."""
-    whole, window = seen.watched >= window_us, human_duration(window_us)
+    whole, window = watched >= window_us, human_duration(window_us)
     if whole.mean() >= _STILL_WATCHED:
         return f"all who were watched for {window} have converted"
     return (

@@ -1,24 +1,26 @@
-"""What changed against the week before? The funnel of one period beside that of the one before.
+"""What changed against the week before, and is it unusual? The funnel of one period beside another.
 
 People are selected by when they enter and then followed for the whole window, so the last days of
-a period count as much as the first. The change of the conversion rate is the one question that is
-asked, and its interval answers it. Which step or group moved is a search among many: there a
-change is called clear only where it stands out after false-discovery control over all of them,
-and where none does, that is what is said.
+a period count as much as the first. A period whose windows are not all over is compared with as
+much of the earlier one: entries of the same age.
+
+Rates wander from week to week by more than the chance of who happened to come. So whether a change
+is clear is judged by the range that the number's own past makes usual
+(`analysis.statistics.usual_range`), and not by its distance from last week. Which step or group
+moved is a search among many: there a change is called clear only where it stands out after
+false-discovery control over all of them, and where none does, that is what is said.
 
 The headline is for people who read no tables: the rate comes first, with its count; then the
-change, with its interval, or that there is no clear one; then where it happened, but only where
-that is clear of chance.
+change, with its interval, and what is usual; then where it happened, but only where that is clear.
 
-What this module refuses to do: compare a period that is not over with one that is, as if both
-were final; name a culprit because it has the largest difference; show a group of a few people. It
-hides small cells, but not against someone who subtracts the groups shown from the total.
+What this module refuses to do: judge by fewer than four earlier periods; name a culprit because it
+has the largest difference; show a rate of a group of a few people.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -26,19 +28,48 @@ import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.periods import Period, period_before, period_of, surrounding
-from analysis.core.result import Result
+from analysis.core.periods import (
+    Period,
+    earlier,
+    length_in_days,
+    period_before,
+    period_of,
+    same_age,
+    surrounding,
+)
+from analysis.core.result import Result, small
 from analysis.core.schema import ALL, human_duration, instant_us, timestamp
-from analysis.core.wording import count, day, group_name, label, percent, points
+from analysis.core.wording import (
+    coefficient,
+    count,
+    day,
+    group_name,
+    label,
+    percent,
+    points,
+)
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.funnels.compare import FUNNEL, STEP, change_rows, suppressed
 from analysis.funnels.data import FunnelData
 from analysis.funnels.figures import funnel_bars
+from analysis.funnels.history import Gaps, History, counts_of, judged
+from analysis.funnels.overlap import Correlations, correlations
 from analysis.funnels.result import FunnelResult, funnel
 from analysis.funnels.spec import Step
 from analysis.plotting.intervals import step_changes
 from analysis.plotting.trend import rate_trend
 from analysis.statistics.rates import wilson
+from analysis.statistics.usual_range import (
+    CLEARLY_HIGH,
+    CLEARLY_LOW,
+    FEWEST_PERIODS,
+    HIGH,
+    LOW,
+    MOST_PERIODS,
+    TOO_FEW,
+    UNKNOWN,
+    usual_range,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,27 +79,52 @@ class PeriodResult(Result):
     ``table`` has a row per group (``"all"`` first) and step from the second on, and one for the
     whole funnel: ``group, step, event, from_event, basis`` (``"step"``: of those at the step
     before; ``"funnel"``: of those who entered), ``rate, low, high, k, n, previous, previous_k,
-    previous_n, change, change_low, change_high`` (fractions), ``p_value, q_value, clear``. Counts
-    are of users with mature entries; hidden or undefined numbers are NaN.
+    previous_n, change, change_low, change_high`` (fractions), ``p_value, q_value`` (of the change,
+    as if nothing but chance moved rates); ``usual, usual_low, usual_high`` (the middle and the
+    95 % range that the periods before make usual; of a funnel of one step those of its count),
+    ``usual_p_value, usual_q_value``, ``verdict`` (see `analysis.statistics.usual_range`),
+    ``history`` (from how many periods), and ``clear``: the whole funnel's rate lies outside 99 %
+    of what is usual, or that of a step stands out among all of them. Counts are of users with
+    mature entries; hidden or undefined numbers are NaN.
 
     ``funnel_table`` and ``previous_table`` hold the funnels of both periods, in the form that
-    `funnel` gives, all together and by group, with small cells hidden.
+    `funnel` gives, all together and by group, with small cells hidden. ``compared`` is the part of
+    the earlier period that is as old as the later one: all of it, once the later one is final.
     """
 
     period: Period
     previous: Period
+    compared: Period
     funnel_table: pd.DataFrame
     previous_table: pd.DataFrame
     steps: tuple[Step, ...]
     window_us: int
     covers_until: pd.Timestamp
     log_start: Any
-    ask: Callable[..., FunnelData] = field(repr=False)
+    entered_before: float
+    days: tuple[float, float]
+    past: pd.DataFrame = field(repr=False)
+    view: FunnelData = field(repr=False)
+
+    @property
+    def ask(self) -> Callable[..., FunnelData]:
+        """Asks the same funnel of other entries."""
+        return self.view.ask
 
     @property
     def entered(self) -> tuple[float, float]:
-        """Users who entered in the period, and in the one before; all entries."""
-        return _first(self.funnel_table, "count"), _first(self.previous_table, "count")
+        """Users who entered in the period, and in the whole one before; all entries."""
+        return _first(self.funnel_table, "count"), self.entered_before
+
+    @property
+    def entered_per_day(self) -> tuple[float, float]:
+        """The same for each day with data: for months of unequal length."""
+        return self.entered[0] / self.days[0], self.entered[1] / self.days[1]
+
+    @property
+    def is_young(self) -> bool:
+        """Is the earlier period cut, because windows of this one are not over?"""
+        return self.compared != self.previous
 
     @property
     def mature(self) -> float:
@@ -125,30 +181,27 @@ class PeriodResult(Result):
     def trend(self, periods: int = 12) -> pd.DataFrame:
         """The conversion rate of the last so many periods, this one and the next ones included.
 
-        Columns as in `FunnelResult.trend`. Periods that begin before the log are left out; small
-        cells are hidden.
+        Columns as in `FunnelResult.trend`; those about what is usual are empty where periods are
+        days. Periods that begin before the log are left out, and small cells are hidden.
         """
-        few = int(self.parameters["min_cell"])
+        shown = surrounding(self.period, periods, self.log_start, self.covers_until)
+        known = self.past.set_index("start")
         rows = []
-        for period in surrounding(self.period, periods, self.log_start, self.covers_until):
-            whole = self.ask(entered=period.bounds).table
-            shown = suppressed(whole, few)
-            # A period that nobody entered has counts of 0; one of a few people has none to show.
-            hidden = dict.fromkeys(["count", "k"], np.nan if whole["count"].iloc[0] else 0)
-            first, last = (shown.iloc[0], shown.iloc[-1]) if len(shown) else (hidden, hidden)
-            rows.append(
-                {
-                    "group": ALL,
-                    "start": period.bounds[0],
-                    "end": period.bounds[1],
-                    "entered": first["count"],
-                    "k": last["k"],
-                    "n": first["k"],
-                    "mature": instant_us(period.end) + self.window_us
-                    <= instant_us(self.covers_until),
-                }
-            )
-        return _with_rates(pd.DataFrame(rows))
+        for period in shown:
+            start, end = period.bounds
+            if start in known.index and not self.is_young:
+                counts = dict(known.loc[start, ["entered", "k", "n", "usable"]])
+            else:
+                counts = counts_of(self.view, period) | {"usable": True}
+            final = instant_us(period.end) + self.window_us <= instant_us(self.covers_until)
+            rows.append({"start": start, "end": end, **counts, "mature": final})
+        table = pd.DataFrame(rows)
+        usual: dict[str, Any]
+        if self.period.noun == "day":
+            usual = {"usual_low": np.nan, "usual_high": np.nan, "verdict": ""}
+        else:
+            usual = _band(self.past, table, young=self.is_young)
+        return _with_rates(table.assign(group=ALL, **usual), int(self.parameters["min_cell"]))
 
     def figure(self) -> Any:
         """The change of each step's rate, by group, with intervals."""
@@ -167,12 +220,31 @@ class PeriodResult(Result):
         )
 
 
-def _with_rates(table: pd.DataFrame) -> pd.DataFrame:
-    k, n = table["k"].fillna(0), table["n"].fillna(0).where(table["k"].notna(), 0)
+def _band(past: pd.DataFrame, shown: pd.DataFrame, *, young: bool) -> dict[str, Any]:
+    """What is usual in each of the periods shown, by the periods before it."""
+    older = past[past["start"] < shown["start"].iloc[0]]
+    series = shown if young else pd.concat([older, shown], ignore_index=True)
+    usable = series["usable"].to_numpy(bool) & series["mature"].to_numpy(bool)
+    found = usual_range(series["k"].to_numpy(), series["n"].to_numpy(), usable=usable)
+    own = slice(len(series) - len(shown), None)
+    return {
+        "usual_low": found.low[own],
+        "usual_high": found.high[own],
+        "verdict": found.verdict[own],
+    }
+
+
+def _with_rates(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    table = table.astype({"entered": float, "k": float, "n": float})
+    few = small(table["entered"], min_cell)
+    table.loc[few, "entered"] = np.nan
+    table.loc[few | small(table["n"], min_cell), ["k", "n"]] = np.nan
+    k, n = table["k"].fillna(0), table["n"].fillna(0)
     low, high = wilson(k, n)
     return table.assign(rate=(k / n.where(n > 0)), low=low, high=high)[
-        ["group", "start", "end", "entered", "k", "n", "rate", "low", "high", "mature"]
-    ]
+        ["group", "start", "end", "entered", "k", "n", "rate", "low", "high", "mature",
+         "usual_low", "usual_high", "verdict"]
+    ]  # fmt: skip
 
 
 def _first(table: pd.DataFrame, column: str) -> float:
@@ -215,7 +287,7 @@ def compare_periods(
         `time_zone`.
     previous : the period to compare with; default: the one of the same length directly before,
         a calendar month for a calendar month.
-    min_cell : groups and counts of fewer users than this are left out of everything; 1 shows all.
+    min_cell : groups of fewer users than this are left out of everything; 1 shows all.
 
     Returns
     -------
@@ -230,9 +302,14 @@ def compare_periods(
 
     Notes
     -----
-    Changes have Newcombe's interval (1998, *Stat Med* 17:873), which takes the two periods as
-    independent. p values are of the score test for two proportions; q values are Benjamini &
-    Hochberg's (1995, *JRSS B* 57:289) over every step of every group and of all together.
+    Changes have Newcombe's interval (1998, *Stat Med* 17:873 and 2635); people who are in both
+    periods enter with their covariance. p values are of the score test for two proportions; q
+    values are Benjamini & Hochberg's (1995, *JRSS B* 57:289) over every step of every group and of
+    all together.
+
+    What is usual comes from up to 26 earlier periods that the log holds whole, the same weekday
+    for a day; with fewer than four it is not known. A period in which a day is without any event
+    does not count. Of a period that is not final the earlier ones are cut at the same age.
 
     Examples
     --------
@@ -252,12 +329,24 @@ def compare_periods(
     if previous is not None:
         before = period_of(previous, time_zone, "compare_periods: previous")
     ask = partial(funnel, log, steps, window=window)
-    overall = [ask(entered=p.bounds) for p in (now, before)]
-    groups = [ask(entered=p.bounds, by=by) for p in (now, before)] if by else []
-    current = _shown([overall[0], *groups[:1]], min_cell)
-    past = _shown([overall[1], *groups[1:]], min_cell)
+    overall = ask(entered=now.bounds)
+    age = _age(now, log, overall.window_us)
+    compared = before if age is None else same_age(before, now, age)
+    views = [overall, ask(entered=compared.bounds)]
+    groups = [ask(entered=p.bounds, by=by) for p in (now, compared)] if by else []
+    current = _shown([views[0], *groups[:1]], min_cell)
+    past = _shown([views[1], *groups[1:]], min_cell)
+    shared = correlations(*views)
+    if by:
+        shared = {**correlations(groups[0], groups[1]), **shared}
+    history = [
+        p if age is None else same_age(p, now, age) for p in earlier(now, MOST_PERIODS, log.start)
+    ]
+    gaps = Gaps.of_log(log, [*history, before, now])
+    widest = groups[0] if groups else overall
+    found = History.of(widest, history, [not gaps.within(p) for p in history])
     parameters = {
-        "steps": [step.plain() for step in overall[0].steps],
+        "steps": [step.plain() for step in overall.steps],
         "period": [str(now.start), str(now.end)],
         "previous": [str(before.start), str(before.end)],
         "window": str(window),
@@ -265,21 +354,59 @@ def compare_periods(
         "min_cell": min_cell,
         "time_zone": time_zone,
     }
-    left_out = _hidden(groups[0] if groups else overall[0], min_cell)
-    return PeriodResult(
-        table=change_rows(current, past),
+    left_out = _hidden(widest, min_cell)
+    own = now if age is None else same_age(now, now, age)
+    table, level = judged(
+        change_rows(current, past, shared),
+        found,
+        steps=len(overall.steps),
+        days=length_in_days(own),
+    )
+    entered = counts_of(overall, before)["entered"]
+    result = PeriodResult(
+        table=table,
         parameters=parameters,
-        warnings=(*_warnings(log, (now, before), overall, min_cell), *left_out),
         period=now,
         previous=before,
+        compared=compared,
         funnel_table=current,
         previous_table=past,
-        steps=overall[0].steps,
-        window_us=overall[0].window_us,
+        steps=overall.steps,
+        window_us=overall.window_us,
         covers_until=log.covers_until,
         log_start=log.start,
-        ask=overall[0].ask,
+        entered_before=np.nan if small(entered, min_cell) else float(entered),
+        days=(_days(now, gaps), _days(before, gaps)),
+        past=found.frame(),
+        view=overall,
     )
+    shared_people = _in_both(views, shared, min_cell)
+    notes = [*_warnings(log, result), *gaps.notes((now, before)), *_unequal(result)]
+    notes += [*level, *shared_people, *left_out]
+    return replace(result, warnings=tuple(notes))
+
+
+def _age(period: Period, log: EventLog, window_us: int) -> pd.Timestamp | None:
+    """Up to when entries have had their whole window, where that is inside of the period."""
+    mature = log.covers_until_us - window_us + 1
+    inside = instant_us(period.start) < mature < instant_us(period.end)
+    return timestamp(mature) if inside else None
+
+
+def _days(period: Period, gaps: Gaps) -> float:
+    """How many days of a period have data; at least one."""
+    return max(length_in_days(period) - len(gaps.within(period)), 1.0)
+
+
+def _unequal(result: PeriodResult) -> list[str]:
+    now, before = result.days
+    if now == before or not result.is_over or np.isnan(result.entered_per_day).any():
+        return []
+    rates = [f"{per_day:,.1f}" for per_day in result.entered_per_day]
+    return [
+        f"{now:g} days with data against {before:g}: per day {rates[0]} users entered against "
+        f"{rates[1]}."
+    ]
 
 
 def _shown(views: list[FunnelResult], min_cell: int) -> pd.DataFrame:
@@ -287,26 +414,42 @@ def _shown(views: list[FunnelResult], min_cell: int) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _warnings(
-    log: EventLog, periods: tuple[Period, Period], views: list[FunnelResult], min_cell: int
-) -> list[str]:
-    now, before = periods
+def _warnings(log: EventLog, result: PeriodResult) -> list[str]:
+    now, before = result.period, result.previous
     # The earlier period may lie before what picked them where the later one does not.
     notes = list(
-        dict.fromkeys([*views[0].warnings, *look_ahead_warnings(log, instant_us(before.start))])
+        dict.fromkeys([*result.view.warnings, *look_ahead_warnings(log, instant_us(before.start))])
     )
     if instant_us(now.end) > log.covers_until_us:
         notes.append(not_over(now, log.covers_until))
+    if result.is_young:
+        notes.append(same_age_words(result.compared))
     first: Any = log.start
     if log.events and before.start < first.tz_convert(before.time_zone).normalize():
         notes.append(begins_late(before, first))
+    return notes
+
+
+def same_age_words(compared: Period) -> str:
+    """The caveat of a comparison with a part of the earlier period."""
+    last = compared.end - pd.Timedelta(1, "us")
+    return (
+        "Who enters several times has had fewer chances so far. So the rate is compared with that "
+        f"of entries of the same age: up to {day(last, year=True)} {last:%H:%M}, and as much of "
+        "each period before."
+    )
+
+
+def _in_both(views: list[FunnelResult], shared: Correlations, min_cell: int) -> list[str]:
     both = sum(
         len(np.intersect1d(a.users[a.chosen], b.users[b.chosen]))
         for a, b in zip(views[0].parts, views[1].parts, strict=True)
     )
-    if both:
-        notes.append(in_both(both, int(views[0].table["count"].iloc[0]), min_cell))
-    return notes
+    if not both:
+        return []
+    rows = [value for (group, _, basis), value in shared.items() if (group, basis) == (ALL, FUNNEL)]
+    correlation = rows[0] if rows else 0.0
+    return [in_both(both, int(views[0].table["count"].iloc[0]), min_cell, correlation)]
 
 
 def not_over(period: Period, until: pd.Timestamp) -> str:
@@ -327,27 +470,29 @@ def begins_late(before: Period, start: pd.Timestamp) -> str:
     )
 
 
-def in_both(both: int, entered: int, min_cell: int) -> str:
+def in_both(both: int, entered: int, min_cell: int, correlation: float) -> str:
     """The caveat of people who are in both samples."""
     people = f"Fewer than {min_cell}" if both < min_cell else count(both)
     return (
-        f"{people} of {count(entered)} users entered in both periods. The intervals take the "
-        "periods as independent; where the same people behave alike in both, they are too wide."
+        f"{people} of {count(entered)} users entered in both periods. The intervals take that into "
+        f"account (correlation of the two rates {coefficient(correlation)})."
     )
 
 
 def _hidden(view: FunnelResult, min_cell: int) -> list[str]:
-    """The caveats of groups and steps that are about too few people."""
+    """The caveats of groups and rates that are about too few people."""
     before, after = view.table, suppressed(view.table, min_cell)
     entered = before[(before["step"] == 1) & (before["count"] > 0)]
     groups = len(entered) - int((after["step"] == 1).sum())
-    cells = int(after["k"].isna().sum())
+    few = int(small(entered["count"], min_cell).sum())
+    cells = int((after["n_previous"].isna() | after["n_first"].isna()).sum())
     notes = []
     if groups:
-        what = "group" if groups == 1 else "groups"
-        notes.append(f"{count(groups)} {what} of fewer than {min_cell} users left out.")
+        what = "group" if few == 1 else "groups"
+        more = " and the smallest other one, which would give it away," if groups > few else ""
+        notes.append(f"{count(few)} {what} of fewer than {min_cell} users{more} left out.")
     if cells:
-        what = "step count" if cells == 1 else "step counts"
+        what = "rate" if cells == 1 else "rates"
         notes.append(f"{count(cells)} {what} of fewer than {min_cell} users hidden.")
     return notes
 
@@ -376,8 +521,10 @@ def _no_rate(result: PeriodResult, entered: float) -> str:
             f"so there is no rate to tell; it is final on {final}."
         )
     few = int(result.parameters["min_cell"])
-    last = _named(result.steps[-1].name)
-    return f"{first}; fewer than {few} of them reached {last}, too few to show a rate."
+    return (
+        f"{first}; fewer than {few} of them have had their whole window so far, too few to show a "
+        f"rate. It is final on {day(_final_at(result), year=True)}."
+    )
 
 
 def _final_at(result: PeriodResult) -> pd.Timestamp:
@@ -398,23 +545,65 @@ def _rate_and_change(result: PeriodResult, row: pd.Series) -> str:
     before = before_words(result.period, result.previous)
     first, last = (_named(result.steps[i].name) for i in (0, -1))
     if len(result.steps) == 1:
-        was = count(row["previous_n"]) if row["previous_n"] > 0 else "nobody, or too few to show,"
-        return f"{count(row['n'])} users did {first}; {was} did in {before}."
+        return _counted(result, row, f"{count(row['n'])} users did {first}", before)
     text = (
         f"{percent(row['rate'])} of {count(row['n'])} users went from {first} to {last} within "
         f"{human_duration(result.window_us)}"
     )
     if pd.isna(row["change"]):
         interval = f"95% interval {percent(row['low'])} to {percent(row['high'])}"
-        return f"{text} ({interval}). There is no rate of {before} to compare with."
+        return f"{text} ({interval}). {_no_rate_before(result, before)} {_usual(result, row)}"
+    if result.is_young:
+        before += " at the same age"
     interval = f"95% interval {points(row['change_low'])} to {points(row['change_high'])} points"
     if row["clear"]:
         more = "more" if row["change"] > 0 else "less"
         size = points(row["change"], signed=False)
-        return f"{text}, {size} points {more} than {before} ({interval})."
+        return f"{text}, {size} points {more} than {before} ({interval}). {_usual(result, row)}"
     was = f"{percent(row['previous'])} of {count(row['previous_n'])}"
     change = f"{points(row['change'])} points, {interval}"
-    return f"{text}: no clear change against {before} ({was}; {change})."
+    if row["verdict"] == UNKNOWN:
+        return f"{text}, in {before} {was} ({change}). {_usual(result, row)}"
+    return f"{text}: no clear change against {before} ({was}; {change}). {_usual(result, row)}"
+
+
+def _counted(result: PeriodResult, row: pd.Series, text: str, before: str) -> str:
+    """How many did the only step, beside the period before."""
+    known = result.entered[1] > 0
+    was = count(result.entered[1]) if known else "nobody, or too few to show,"
+    text += f"; {was} did in {before}"
+    now_days, days = result.days
+    if known and now_days != days and result.is_over:
+        per_day = " against ".join(f"{number:,.1f}" for number in result.entered_per_day)
+        text += f" ({now_days:g} against {days:g} days: {per_day} a day)"
+    return f"{text}. {_usual(result, row)}"
+
+
+def _no_rate_before(result: PeriodResult, before: str) -> str:
+    few = result.parameters["min_cell"]
+    if pd.isna(result.entered[1]) or result.entered[1] > 0:
+        return f"Fewer than {few} users can be counted in {before}, too few to show a rate."
+    return f"There is no rate of {before} to compare with."
+
+
+def _usual(result: PeriodResult, row: pd.Series) -> str:
+    """What is usual for the number, and whether it is."""
+    verdict, noun = row["verdict"], result.period.noun
+    if verdict == UNKNOWN:
+        past = 0 if pd.isna(row["history"]) else row["history"]
+        return (
+            f"What is usual is not known yet: that takes {FEWEST_PERIODS} earlier {noun}s, and the "
+            f"log holds {count(past) if past else 'none'} whole."
+        )
+    said = count if len(result.steps) == 1 else percent
+    limits = f"{said(row['usual_low'])} to {said(row['usual_high'])}"
+    if verdict == TOO_FEW:
+        return f"Usual is {limits}; that is too few to judge a single {noun} by."
+    if verdict in (LOW, HIGH):
+        return f"That is {verdict}, but not clearly so: usual is {limits}."
+    if verdict in (CLEARLY_LOW, CLEARLY_HIGH):
+        return f"That is {verdict}: usual is {limits}."
+    return f"Usual is {limits}."
 
 
 def before_words(period: Period, previous: Period) -> str:
@@ -425,22 +614,23 @@ def before_words(period: Period, previous: Period) -> str:
 
 
 def _where(result: PeriodResult) -> str:
-    table = result.table[(result.table["basis"] == "step") & result.table["p_value"].notna()]
+    table = result.table
+    table = table[(table["basis"] == STEP) & table["usual_p_value"].notna()]
     if not len(table):
         return ""
-    best = table.sort_values(["p_value", "step"], kind="stable").iloc[0]
+    best = table.sort_values(["usual_p_value", "step"], kind="stable").iloc[0]
     if best["clear"]:
         return _clearest(result, best, int(table["clear"].sum()), len(table))
     groups = (result.has_groups and " or group") or ""
     return (
-        f"No single step{groups} stands out: the largest difference, {_place(result, best)} "
+        f"No single step{groups} stands out: the most unusual rate, {_place(result, best)} "
         f"({_instead(best)}), is within what chance gives among {len(table)} comparisons."
     )
 
 
 def _clearest(result: PeriodResult, best: pd.Series, clear: int, compared: int) -> str:
     where = f"{_place(result, best)}: {_instead(best)}."
-    turn, turned = ("rise", "rose") if best["change"] > 0 else ("fall", "fell")
+    turn, turned = ("rise", "rose") if best["rate"] > best["usual"] else ("fall", "fell")
     if result.overall["clear"]:
         return f"The clearest {turn} is {where}"
     if clear == 1:
@@ -459,10 +649,7 @@ def _place(result: PeriodResult, row: pd.Series) -> str:
 
 
 def _instead(row: pd.Series) -> str:
-    return (
-        f"{percent(row['rate'])} of {count(row['n'])} instead of "
-        f"{percent(row['previous'])} of {count(row['previous_n'])}"
-    )
+    return f"{percent(row['rate'])} of {count(row['n'])}, usually {percent(row['usual'])}"
 
 
 def _named(name: Any) -> str:

@@ -170,12 +170,14 @@ def newcombe(
     other_n: ArrayLike,
     *,
     confidence: float = CONFIDENCE,
+    correlation: ArrayLike = 0.0,
 ) -> Difference:
     """By how much does k / n differ from other_k / other_n? Newcombe's hybrid score interval.
 
     Parameters
     ----------
     k, n, other_k, other_n : successes and trials of both; numbers, or arrays of equal shape.
+    correlation : of the two rates, where people are in both; default: they are independent.
 
     Returns
     -------
@@ -185,7 +187,8 @@ def newcombe(
     Notes
     -----
     Newcombe 1998, *Stat Med* 17:873, method 10: the squares of the distances from each rate to
-    its Wilson limits add up.
+    its Wilson limits add up. Rates that are correlated have a product term as well, as for paired
+    data (Newcombe 1998, *Stat Med* 17:2635).
 
     Examples
     --------
@@ -197,15 +200,18 @@ def newcombe(
     for successes, trials in ((k, n), (other_k, other_n)):
         hits, of = np.broadcast_arrays(np.asarray(successes, float), np.asarray(trials, float))
         both.append((ratio(hits, of), *wilson(hits, of, confidence=confidence)))
-    return newcombe_from_limits(*both)
+    return newcombe_from_limits(*both, correlation=correlation)
 
 
-def newcombe_from_limits(a: Sequence[ArrayLike], b: Sequence[ArrayLike]) -> Difference:
+def newcombe_from_limits(
+    a: Sequence[ArrayLike], b: Sequence[ArrayLike], *, correlation: ArrayLike = 0.0
+) -> Difference:
     """`newcombe` of two rates whose Wilson limits are known, such as those of clustered trials.
 
     Parameters
     ----------
     a, b : rate, lower and upper limit; numbers, or arrays of equal shape.
+    correlation : of the two rates, where people are in both.
 
     Examples
     --------
@@ -217,14 +223,25 @@ def newcombe_from_limits(a: Sequence[ArrayLike], b: Sequence[ArrayLike]) -> Diff
     other, other_low, other_high = (np.asarray(x, float) for x in b)
     difference = rate - other
     below, above = (
-        np.hypot(rate - low, other_high - other),
-        np.hypot(high - rate, other - other_low),
+        _third_side(rate - low, other_high - other, correlation),
+        _third_side(high - rate, other - other_low, correlation),
     )
     return Difference(difference, difference - below, difference + above)
 
 
+def _third_side(a: np.ndarray, b: np.ndarray, cosine: ArrayLike) -> np.ndarray:
+    """How far two deviations that are correlated are apart: the law of cosines."""
+    square = a**2 + b**2 - 2 * np.asarray(cosine, float) * a * b
+    return np.sqrt(np.maximum(square, 0.0))
+
+
 def two_proportions(
-    k: ArrayLike, n: ArrayLike, other_k: ArrayLike, other_n: ArrayLike
+    k: ArrayLike,
+    n: ArrayLike,
+    other_k: ArrayLike,
+    other_n: ArrayLike,
+    *,
+    correlation: ArrayLike = 0.0,
 ) -> np.ndarray:
     """Could rates as different as these come from groups of one rate? The two-sided p-value.
 
@@ -232,6 +249,7 @@ def two_proportions(
     ----------
     k, n, other_k, other_n : successes and trials of both; numbers, or arrays of equal shape.
         Trials may be effective sizes, and then are no whole numbers.
+    correlation : of the two rates, where people are in both.
 
     Returns
     -------
@@ -252,7 +270,8 @@ def two_proportions(
     hits, of, other_hits, other_of = (np.asarray(x, float) for x in (k, n, other_k, other_n))
     with np.errstate(divide="ignore", invalid="ignore"):
         pooled = (hits + other_hits) / (of + other_of)
-        error = np.sqrt(pooled * (1 - pooled) * (1 / of + 1 / other_of))
+        shared = 2 * np.asarray(correlation, float) / np.sqrt(of * other_of)
+        error = np.sqrt(pooled * (1 - pooled) * (1 / of + 1 / other_of - shared))
         z = (hits / of - other_hits / other_of) / error
     alike = (pooled == 0) | (pooled == 1)
     p_value = np.where(alike, 1.0, 2 * norm.sf(np.abs(z)))
