@@ -68,11 +68,15 @@ def test_every_bad_record_has_its_first_reason() -> None:
         GOOD | {"time": "x", "event": None},
         GOOD | {"time": "1980-01-01T00:00Z"},
         GOOD | {"event": ""},
-        GOOD | {"value": "12,50"},
+        GOOD | {"user": "undefined", "value": "x"},
+        GOOD | {"value": "x"},
     ]
     earlier = BadRecord(99, "has 2 cells, the header has 3", '"a,b"')
     rows = rows_of(records, typed=True, bad=[earlier])
-    assert len(rows.table) == 1
+    # A value that is no number is missing, and the row is an event all the same.
+    assert len(rows.table) == 2
+    assert math.isnan(rows.table.column("value")[1].as_py())
+    assert rows.blanked["value"].tolist() == [False, True]
     assert [(bad.row, bad.reason) for bad in rows.bad] == [
         (99, "has 2 cells, the header has 3"),
         (3, "user is missing"),
@@ -80,9 +84,9 @@ def test_every_bad_record_has_its_first_reason() -> None:
         (5, "time is unreadable"),
         (6, "time is outside 1990 to 2099"),
         (7, "event is missing"),
-        (8, "value is no number (column 'value')"),
+        (8, "user is missing"),
     ]
-    assert json.loads(rows.bad[-1].content) == GOOD | {"value": "12,50"}
+    assert json.loads(rows.bad[-1].content) == GOOD | {"user": "undefined", "value": "x"}
 
 
 def test_events_get_our_names_and_keep_the_vendors() -> None:

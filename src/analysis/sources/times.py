@@ -21,17 +21,16 @@ import pyarrow.compute as pc
 import pyarrow.types as kind
 
 from analysis.core.schema import US_PER_SECOND, UsageError, one_of
+from analysis.eventlog.instants import EARLIEST, LATEST, dated, iso_stamps
 from analysis.eventlog.shard import TEXT
 
 UNITS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-EARLIEST: Final = 631_152_000 * US_PER_SECOND  # 1990-01-01
-LATEST: Final = 4_102_444_800 * US_PER_SECOND  # 2100-01-01
 _PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _NUMBER: Final = r"^\s*-?[0-9]+(\.[0-9]+)?\s*$"
 _INTEGER: Final = r"^-?([0-9]{1,18}|[1-8][0-9]{18})$"
 _DECIMAL: Final = r"^-?[0-9]{1,18}\.[0-9]+$"
 _OFFSET: Final = r"([zZ]|[Tt :].*[+-][0-9]{2}(:?[0-9]{2})?)$"
-_DATE: Final = r"^[0-9]{4}[-/]?[0-9]"
+_MIDNIGHT: Final = r"[T ]00:00(:00(\.0+)?)?$"
 _UTC: Final = r"\s*(UTC|GMT)$"
 
 
@@ -92,6 +91,35 @@ def read_instants(column: pa.Array, name: str, *, zone: str | None, unit: str | 
     return _judged(us, pc.is_null(column, nan_is_null=True))
 
 
+def two_columns(day: pa.Array, clock: pa.Array, name: str) -> pa.Array:
+    """The times of a column of dates and one of times of day, as text; missing where one is.
+
+    Raises
+    ------
+    UsageError
+        If one of the two cannot be text.
+
+    Examples
+    --------
+    >>> two_columns(pa.array(["2026-01-31"]), pa.array(["8:15"]), "day and hour").to_pylist()
+    ['2026-01-31 08:15']
+    """
+    try:
+        if kind.is_timestamp(day.type):
+            day = day.cast(pa.timestamp("us")).cast(pa.date32())
+        days, clocks = (pc.utf8_trim_whitespace(cells.cast(TEXT)) for cells in (day, clock))
+    except pa.ArrowException as error:
+        raise UsageError(
+            f"columns {name} hold {day.type} and {clock.type}, which are no date and no time of "
+            "day. Name others."
+        ) from error
+    days = pc.replace_substring_regex(days, _MIDNIGHT, "")
+    clocks = pc.replace_substring_regex(clocks, r"^([0-9]:)", r"0\1")
+    both = pc.binary_join_element_wise(days, clocks, pa.scalar(" ", TEXT))
+    there = pc.and_(pc.greater(pc.utf8_length(days), 0), pc.greater(pc.utf8_length(clocks), 0))
+    return pc.if_else(there, both, pa.scalar(None, TEXT))
+
+
 def _judged(us: pa.Array, missing: pa.Array) -> Instants:
     read = us.is_valid().to_numpy(zero_copy_only=False)
     numbers = pc.fill_null(us, 0).to_numpy(zero_copy_only=False)
@@ -129,18 +157,16 @@ def _from_iso(column: pa.Array, name: str, zone: str | None) -> pa.Array:
         pass
     column = pc.replace_substring_regex(column, _UTC, "Z")
     nothing = pa.scalar(None, TEXT)
-    # pandas reads "now" and "today" as well: only what starts like a date gets there.
-    dated = pc.if_else(pc.match_substring_regex(column, _DATE), column, nothing)
-    offset = pc.fill_null(pc.match_substring_regex(dated, _OFFSET), False)
-    fixed = _read_iso(pc.if_else(offset, dated, nothing))
-    naive = _read_iso(pc.if_else(offset, nothing, dated))
+    column = dated(column)
+    offset = pc.fill_null(pc.match_substring_regex(column, _OFFSET), False)
+    fixed = _read_iso(pc.if_else(offset, column, nothing))
+    naive = _read_iso(pc.if_else(offset, nothing, column))
     return pc.coalesce(fixed.cast(pa.int64()), _localized(naive, name, zone))
 
 
 def _read_iso(column: pa.Array) -> pa.Array:
     """Text as timestamps without a zone, null where it is none; offsets are applied."""
-    words = pd.Series(column.to_pylist(), dtype=object)
-    stamps = pd.to_datetime(words, format="ISO8601", utc=True, errors="coerce")
+    stamps = iso_stamps(column)
     return pa.array(stamps.dt.as_unit("us").dt.tz_localize(None)).cast(pa.timestamp("us"))
 
 
