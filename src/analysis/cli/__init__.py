@@ -16,9 +16,10 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from analysis.cli.memory import ADVICE, is_out_of_memory, refuse_little_memory
+from analysis.cli.memory import is_out_of_memory, refuse_little_memory
 from analysis.cli.terminal import complain
 from analysis.core.schema import WorkbookError
+from analysis.core.wording import NO_MEMORY, system_error
 
 INTERRUPTED = 130
 _NOTHING = "interrupted. Nothing was published."
@@ -75,16 +76,13 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 1
-    except OSError as error:
-        if is_out_of_memory(error):
-            complain(command, ADVICE)
-            return 1
-        complain(command, f"{error.strerror or error}: {error.filename or ''}")
-        return 1
     except Exception as error:
-        if not is_out_of_memory(error):
+        if is_out_of_memory(error):
+            complain(command, f"{NO_MEMORY}.")
+        elif isinstance(error, OSError):
+            complain(command, system_error(error))
+        else:
             raise
-        complain(command, ADVICE)
         return 1
     if code == INTERRUPTED:
         complain(command, _INTERRUPTED.get(name or "", "interrupted."))

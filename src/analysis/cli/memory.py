@@ -26,8 +26,6 @@ _SIGNS: Final = (
     "error return without exception set",
 )
 
-ADVICE: Final = "there is not enough memory. Close other programs, or import fewer files at once."
-
 
 def refuse_little_memory() -> None:
     """Raise a `DataError` if the process may not have as much memory as the libraries take."""

@@ -13,6 +13,7 @@ question.
 
 from __future__ import annotations
 
+import errno
 import html
 import math
 import re
@@ -441,6 +442,36 @@ def _with_elements(escaped: str) -> str:
         for letter in escaped
     )
 
+
+# What the system says
+
+
+def system_error(error: BaseException) -> str:
+    """Why the system would not do it, where, and what to do: a full disk, no permission, no memory.
+
+    Examples
+    --------
+    >>> system_error(PermissionError(13, "Permission denied", "data/shop"))
+    "permission denied: 'data/shop'. Allow it, or name another place."
+    >>> system_error(MemoryError())
+    'there is not enough memory. Close other programs, or take a machine with more.'
+    """
+    if isinstance(error, MemoryError):
+        return f"{NO_MEMORY}."
+    if not isinstance(error, OSError):
+        return f"{type(error).__name__}: {error}".removesuffix(": ").removesuffix(".") + "."
+    where = f": {error.filename!r}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{where}. Make room on it, then run this again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        said = "permission denied" if error.errno != errno.EROFS else "it is read-only"
+        return f"{said}{where}. Allow it, or name another place."
+    if error.errno == errno.ENOMEM:
+        return f"{NO_MEMORY}{where}."
+    return f"{error.strerror or error}{where}."
+
+
+NO_MEMORY = "there is not enough memory. Close other programs, or take a machine with more"
 
 # Days
 

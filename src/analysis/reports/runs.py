@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from analysis.core.periods import Period, parse_period, periods_due
 from analysis.core.schema import UsageError, WorkbookError, did_you_mean, instant_us, timestamp
+from analysis.core.wording import system_error
 from analysis.eventlog.folder import is_link, remove
 from analysis.eventlog.log import EventLog
 from analysis.reports.contents import first_instant, has_changed
@@ -277,11 +278,11 @@ def _error_text(error: Exception) -> str:
     """What went wrong, in one line; a mistake of the program says where it is."""
     if isinstance(error, WorkbookError):
         return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename or ''}".removesuffix(": ") + "."
+    said = system_error(error)
+    if isinstance(error, (OSError, MemoryError)):
+        return said
     at = traceback.extract_tb(error.__traceback__)[-1]
-    said = f"{type(error).__name__}: {error}".removesuffix(": ").removesuffix(".")
-    return f"{said}. This is a mistake of the workbook ({Path(at.filename).name}:{at.lineno})."
+    return f"{said} This is a mistake of the workbook ({Path(at.filename).name}:{at.lineno})."
 
 
 def _made(source: Source, period: Period, *, work: Path, to: Path, timeout_seconds: int) -> Outcome:
