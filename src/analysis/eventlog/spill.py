@@ -182,7 +182,7 @@ class Spill:
             self._files[part] = self._path(segment, part, "rows").open("wb", buffering=_BUFFER)
             if words:
                 path = self._path(segment, part, "texts")
-                self._texts[part] = pa.ipc.new_stream(bytes(path), _TEXTS)
+                self._texts[part] = pa.ipc.new_stream(str(path), _TEXTS)
         for cells in block:
             self._files[part].write(cells.data.cast("B"))
         self._blocks[segment][part].append(len(block[0]))
@@ -194,7 +194,7 @@ class Spill:
         """The entries of every column of texts: codes, and the distinct values."""
         if not names:
             return {}
-        with pa.memory_map(bytes(path)) as source:
+        with pa.memory_map(str(path)) as source:
             batches = pa.ipc.open_stream(source).read_all().column(0).chunks
         path.unlink()
         # The columns take turns: a batch each, for every block of rows.
