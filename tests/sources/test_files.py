@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from analysis.core.schema import DataError, UsageError
+from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import readable
 from analysis.sources import readers
 from analysis.sources.files import CSV, JSON, PARQUET, Bytes, checksum, expand
@@ -185,6 +186,17 @@ def test_a_file_name_that_is_no_text(tmp_path: Path, ending: str) -> None:
     assert import_files([path], ColumnMapping(), tmp_path / "log") == (2, 1, 0, 0, 1)
     manifest = json.loads((tmp_path / "log" / "manifest.json").read_text())
     assert manifest["sources"][0]["name"] == rf"caf\xe9.{ending}"
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv")
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    with pytest.raises(UsageError, match="has a name that is no UTF-8 text"):
+        import_files([path], ColumnMapping(), odd / "log")
+    assert not odd.exists()
+    import_files([path], ColumnMapping(), tmp_path / "log")
+    (tmp_path / "log").rename(odd)
+    assert EventLog.open(odd).events == 1
 
 
 CHANGES: dict[str, Any] = {

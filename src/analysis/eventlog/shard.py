@@ -529,7 +529,7 @@ def _single(chunked: pa.ChunkedArray) -> pa.Array:
 
 def map_table(path: Path) -> pa.Table:
     """The table of an Arrow file, mapped."""
-    return pa.ipc.open_file(pa.memory_map(str(path), "rb")).read_all()
+    return pa.ipc.open_file(pa.memory_map(bytes(path), "rb")).read_all()
 
 
 # ── cells as text ─────────────────────────────────────────────────────────────────────────────────

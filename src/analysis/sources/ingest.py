@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -169,6 +170,11 @@ def import_files(  # noqa: PLR0913
     target = Path(to)
     if target.exists() and not target.is_dir():
         raise UsageError(f"'{target}' is a file; a log is a folder. Name another with --to.")
+    if os.fsencode(target.absolute()).decode("utf-8", "replace") != str(target.absolute()):
+        raise UsageError(
+            f"the folder '{target}' has a name that is no UTF-8 text, and a log's files are named "
+            "in text. Name another folder with --to."
+        )
     if shards is not None and not 1 <= shards <= 4 * PARTS:
         raise UsageError(f"shards={shards!r} is out of range. Allowed: 1 to {4 * PARTS}.")
     until = None if covers_until is None else instant_us(covers_until, "covers_until")
