@@ -497,3 +497,13 @@ def test_a_copy_of_a_log_keeps_its_terms(tmp_path: Path, key: str) -> None:
         import_files([newer], again, tmp_path / name, append=True)
     copy, log = EventLog.open(tmp_path / "copy"), EventLog.open(tmp_path / "log")
     assert copy.fingerprint == log.fingerprint
+
+
+def test_a_column_without_a_cell_may_be_numbers_in_the_next_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,time,event,size\nann,2026-01-01T01:00Z,view,\n")
+    (tmp_path / "b.csv").write_text("user,time,event,size\nbob,2026-01-01T01:00Z,view,2.5\n")
+    for name in ("a.csv", "b.csv"):
+        import_files([tmp_path / name], ColumnMapping(), tmp_path / "log", append=True)
+    log = EventLog.open(tmp_path / "log")
+    assert log.kinds["size"] == "number"
+    assert log.to_frame()["size"].fillna(0).tolist() == [0.0, 2.5]
