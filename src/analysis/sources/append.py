@@ -271,7 +271,7 @@ def shard_as_rows(
 def _cells(
     name: str, column: Column | None, kind: pa.DataType, rows: int, written: AsWritten
 ) -> pa.Array:
-    if isinstance(column, TextColumn):
+    if isinstance(column, TextColumn) and kind == TEXT:
         return _coded(column.codes.astype(np.int64), column.values)
     if isinstance(column, NumberColumn) and kind != TEXT:
         return pa.array(column.numbers)
@@ -280,7 +280,7 @@ def _cells(
         texts = written(name, numbers.tolist())
         codes = np.where(np.isnan(column.numbers), -1, codes)
         return _coded(codes, pa.array([text for text in texts if text is not None], TEXT))
-    if kind != TEXT:
+    if kind != TEXT:  # a column that had no cell, which was text for want of a number
         return pa.array(np.full(rows, np.nan))
     return _coded(np.full(rows, -1), pa.array([], TEXT))
 

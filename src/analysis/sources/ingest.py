@@ -61,6 +61,7 @@ from analysis.eventlog.shard import TEXT, event_dtype
 from analysis.eventlog.spill import Spill
 from analysis.eventlog.store import Manifest, file_facts, publish, read_part, writing
 from analysis.sources.append import BaseLog, import_settings, with_settings_of_log
+from analysis.sources.clocks import FileClock
 from analysis.sources.decimals import Decimals
 from analysis.sources.files import JSON, SourceFile, checksum, expand, refuse_changed
 from analysis.sources.losses import (
@@ -320,6 +321,7 @@ class Intake:
         self.alignment = Alignment(base.columns if base else None)
         self.lost: Counter[Loss] = Counter()
         self._decimals = Decimals(mapping.decimal)
+        self._clocks: list[FileClock] = []
         self._blanked: dict[str, list[np.ndarray]] = {}
         self._new_names: set[str] = set()
         self._mapping = mapping
@@ -397,6 +399,8 @@ class Intake:
     def _rows(self, file: SourceFile) -> Iterator[tuple[Batch, Rows]]:
         """The batches of a file, the next one read in a thread, and their rows."""
         mapping, first = self._mapping, True
+        clock = FileClock()
+        self._clocks.append(clock)
         batches = read(
             file,
             columns=mapping.columns,
@@ -416,7 +420,7 @@ class Intake:
                         lists=lists_of_objects(batch.cells),
                     )
                     first = False
-                yield batch, canonical_rows(batch, mapping, decimals=self._decimals)
+                yield batch, canonical_rows(batch, mapping, decimals=self._decimals, clock=clock)
 
     def _keep(self, rows: Rows) -> None:
         table = self.alignment.align(rows.table, rows.untyped)
@@ -482,6 +486,19 @@ class Intake:
         for loss, rows in self.lost.items():
             if loss.fate == BLANKED:
                 blanked[loss.column, loss.reason] += rows
+        ambiguous = sum(clock.ambiguous for clock in self._clocks)
+        if ambiguous:
+            notes.append(
+                f"{ambiguous:,} times are in the hour that the clocks of {self._mapping.zone} show "
+                "twice, and the order of the file does not say which is meant: the first is taken. "
+                "Export times in UTC, or with their offset."
+            )
+        if any(clock.dates_only for clock in self._clocks):
+            notes.append(
+                "The times are dates: the order of events within a day is unknown, and all events "
+                "of a day count as of one instant. Is there a column of the hour? In a mapping: "
+                '[columns] time = ["date", "hour"].'
+            )
         if self._other_orders:
             notes.append(
                 f"{self._other_orders:,} orders of the log are in the files with other values. An "

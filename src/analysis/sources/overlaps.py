@@ -88,7 +88,7 @@ def repeats(
     Parameters
     ----------
     table, file : as in `overlapping`.
-    columns : the columns of each file, by its number.
+    columns : the columns of each file, by its number; of file 0 none, where no log is added to.
     always : columns that every file of the log has which is added to (file 0).
     judged : rows that may repeat one (a boolean per row).
     """
@@ -96,9 +96,9 @@ def repeats(
     found = Repeats(equal, poorer, Counter())
     crowded = judged.copy()
     crowded[judged] = _crowded(table, judged)[judged]
-    numbers = np.unique(file).tolist()
-    every, some = set(always or columns[numbers[0]]), set(columns[numbers[0]])
-    for number in range(numbers[0] + 1, len(columns)):
+    first = 0 if columns[0] else 1
+    every, some = set(always or columns[first]), set(columns[first])
+    for number in range(first + 1, len(columns)):
         every, some = every & set(columns[number]), some | set(columns[number])
         here = crowded & ~found.equal & ~found.poorer
         before, new = (np.flatnonzero(here & side) for side in (file < number, file == number))

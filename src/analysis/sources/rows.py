@@ -42,6 +42,7 @@ from analysis.sources.cells import (
     property_cells,
     rows_as_json,
 )
+from analysis.sources.clocks import FileClock
 from analysis.sources.decimals import Decimals
 from analysis.sources.losses import EXCLUDED, NO_WEEK, Loss, rows_lost, weeks_of
 from analysis.sources.mapping import ORDER_LINES, RESERVED, ColumnMapping, refuse_twins
@@ -86,7 +87,11 @@ class Rows(NamedTuple):
 
 
 def canonical_rows(
-    batch: Batch, mapping: ColumnMapping, *, decimals: Decimals | None = None
+    batch: Batch,
+    mapping: ColumnMapping,
+    *,
+    decimals: Decimals | None = None,
+    clock: FileClock | None = None,
 ) -> Rows:
     """Which rows of the log are in this batch?
 
@@ -95,6 +100,7 @@ def canonical_rows(
     Parameters
     ----------
     decimals : reads the numbers of the import that the batch belongs to.
+    clock : knows the times of the batches of this file that came before.
 
     Raises
     ------
@@ -117,7 +123,7 @@ def canonical_rows(
     columns = _Columns(batch, mapping, decimals)
     roles = roles_of(mapping, batch.cells.schema.names)
     user = columns.ids(mapping.user)
-    instants = _instants(columns, mapping)
+    instants = _instants(columns, mapping, user, clock or FileClock())
     vendor = columns.events()
     event = _events(columns, vendor, mapping)
     cells = {USER: user, TIME: pa.array(instants.us), EVENT: event}
@@ -170,12 +176,25 @@ def _is_text(cells: pa.Array) -> bool:
     return cells.type in (TEXT, CODED)
 
 
-def _instants(columns: _Columns, mapping: ColumnMapping) -> Instants:
+def _instants(
+    columns: _Columns, mapping: ColumnMapping, users: pa.Array, clock: FileClock
+) -> Instants:
     name = " and ".join(mapping.time_columns)
-    column, *clock = (columns.raw(part) for part in mapping.time_columns)
-    if clock:
-        column = two_columns(column, clock[0], name)
-    return read_instants(column, name, zone=mapping.zone, unit=mapping.unit)
+    column, *hour = (columns.raw(part) for part in mapping.time_columns)
+    if hour:
+        column = two_columns(column, hour[0], name)
+    naive = False
+
+    def second(local: np.ndarray, rows: np.ndarray, zone: str) -> np.ndarray:
+        nonlocal naive
+        naive = True
+        clock.note_days(local)
+        return clock.second(local, users.take(pa.array(rows)), zone)
+
+    instants = read_instants(column, name, zone=mapping.zone, unit=mapping.unit, second=second)
+    if not naive:
+        clock.note_days(instants.us[instants.reason == 0])
+    return instants
 
 
 def _values(
@@ -205,7 +224,7 @@ def _consented(batch: Batch, mapping: ColumnMapping) -> tuple[Batch, Counter[Los
     without = batch._replace(cells=batch.cells.filter(pa.array(~granted)))
     columns = _Columns(without, mapping, Decimals())
     events = _events(columns, columns.events(), mapping)
-    instants = _instants(columns, mapping)
+    instants = _instants(columns, mapping, columns.ids(mapping.user), FileClock())
     weeks = weeks_of(instants.us, instants.reason == 0)
     lost = rows_lost(EXCLUDED, events, weeks, reason="no consent")
     kept = batch._replace(
