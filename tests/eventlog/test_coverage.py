@@ -71,6 +71,13 @@ def test_an_event_far_beyond_the_others_does_not_move_the_end(
     assert log.end == START + (days + ahead) * DAY
 
 
+def test_clocks_that_are_wrong_both_ways_do_not_hide_each_other() -> None:
+    early, late = pd.Timestamp("1990-01-01", tz="UTC"), pd.Timestamp("2098-01-01", tz="UTC")
+    log = log_of([early, *steady(30, 20), late])
+    assert log.covers_until == START + 30 * DAY
+    assert log.events_after_end() == 1
+
+
 @pytest.mark.parametrize(
     "times",
     [

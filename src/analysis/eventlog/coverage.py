@@ -110,9 +110,10 @@ def covered_until(seen: Activity) -> int:
 
 def _before_far(seen: Activity) -> int:
     """How many of the hours lie before the gap behind which there are only far-off events."""
-    hours, events = seen.hours, seen.events
+    first = _after_early(seen)
+    hours, events = seen.hours[first:], seen.events[first:]
     if len(hours) < 2:
-        return len(hours)
+        return first + len(hours)
     gap = np.diff(hours)
     longest = np.append(1, np.maximum.accumulate(gap)[:-1])
     behind = events.sum() - np.cumsum(events)[:-1]
@@ -129,7 +130,15 @@ def _before_far(seen: Activity) -> int:
     far = (days >= _CADENCE_DAYS) & long & (nothing | (thin & (share < _FEW)))
     young = (gap > 2 * _YEAR) & (gap > 100 * span) & (behind <= _YOUNG * before)
     found = np.flatnonzero(far | (young & nothing))
-    return int(found[0]) + 1 if len(found) else len(hours)
+    return first + (int(found[0]) + 1 if len(found) else len(hours))
+
+
+def _after_early(seen: Activity) -> int:
+    """How many hours lie years before all others; the log's pace is that of the others."""
+    before = np.cumsum(seen.events)[:-1]
+    early = (np.diff(seen.hours) > _YEAR) & (before <= _FEW * seen.events.sum())
+    found = np.flatnonzero(early)
+    return int(found[-1]) + 1 if len(found) else 0
 
 
 def _breaks_off(seen: Activity) -> bool:

@@ -146,7 +146,7 @@ def largest(groups: Groups, sizes: np.ndarray, top: int) -> Groups:
 
 
 class Totals(NamedTuple):
-    """Counts of one event; NaN where they are about too few users to show.
+    """Counts of one event; NaN where the period has too few users to show any.
 
     ``value`` is NaN too where the log has none, or has it in several currencies, which
     ``currency`` then lists; ``currency`` is None where the log does not say.
@@ -167,7 +167,8 @@ def totals(
     ----------
     event : its name; one that the log does not know has happened 0 times.
     period : (start, end) in instants, `end` excluded, naive ones are UTC; default: the whole log.
-    min_cell : where fewer users did it, counts and value are NaN.
+    min_cell : where the period has fewer users, whatever they did, counts and value are NaN. Few
+        who did it among many are told.
 
     Raises
     ------
@@ -192,7 +193,8 @@ def totals(
     users = sum(_users(shard, own) for shard, own in zip(log.shards, rows, strict=True))
     currencies = _currencies(log, rows)
     unit = ", ".join(currencies) or None
-    if small(users, min_cell):
+    # Who did it is in the period, so only few of these leave the question open.
+    if users < min_cell and small(_present(log, low, high), min_cell):
         return Totals(np.nan, np.nan, np.nan, unit)
     value = np.nan
     if log.kinds.get(VALUE) == "number" and len(currencies) < 2:
@@ -205,6 +207,17 @@ def _rows(shard: Shard, *, code: int, low: int, high: int) -> np.ndarray:
     hits = np.flatnonzero(shard.event == code)
     time = shard.time[hits]
     return hits[(time >= low) & (time < high)]
+
+
+def _present(log: EventLog, low: int, high: int) -> int:
+    """How many users have an event in a period?"""
+    names = len(log.event_names)
+
+    def present(shard: Shard) -> int:
+        inside = (shard.event < names) & (shard.time >= low) & (shard.time < high)
+        return _users(shard, np.flatnonzero(inside))
+
+    return sum(parallel.map_shards(log.shards, present))
 
 
 def _users(shard: Shard, rows: np.ndarray) -> int:
