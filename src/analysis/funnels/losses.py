@@ -39,6 +39,7 @@ from analysis.eventlog.filters import Conditions
 from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.funnels.counts import nameless
 from analysis.funnels.data import (
     NEVER,
     FunnelData,
@@ -421,15 +422,14 @@ def _later_rates(result: FunnelData) -> np.ndarray:
     return np.divide(k[:, [last]], k, out=np.tile(everybody, (len(k), 1)), where=k > 0)
 
 
+def _named(group: Any) -> bool:
+    return group != OTHER and not nameless(group)
+
+
 def _best(rows: list[dict[Any, Any]], min_n: int) -> dict[Any, Any] | None:
-    named = [row for row in rows if not _nameless(row["group"]) and row["n_previous"] >= min_n]
+    named = [row for row in rows if _named(row["group"]) and row["n_previous"] >= min_n]
     # Of equal limits the group that the table names first.
     return max(named, key=lambda row: row["low"]) if named else None
-
-
-def _nameless(group: Any) -> bool:
-    values = set(group) if isinstance(group, tuple) else {group}
-    return group == OTHER or values == {MISSING}
 
 
 def _loss_against(
