@@ -169,8 +169,11 @@ def test_totals_are_those_of_pandas(rows: list[Any], shards: int) -> None:
     found = totals(log, "buy", period=(START, END))
     assert (found.events, found.users) == (len(own), own["user"].nunique())
     assert found.value == pytest.approx(own["value"].sum(), abs=1e-6)
+    # Few buyers of many who were there point at nobody: who was there decides.
+    there = frame[(frame.time >= START) & (frame.time < END)]["user"].nunique()
     few = totals(log, "buy", period=(START, END), min_cell=5)
-    assert (few == found) if own["user"].nunique() in (0, *range(5, 20)) else math.isnan(few.events)
+    hidden = own["user"].nunique() in range(1, 5) and there < 5
+    assert math.isnan(few.events) if hidden else few == found
 
 
 def test_what_cannot_be_added_is_undefined_and_says_why() -> None:

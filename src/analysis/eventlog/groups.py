@@ -146,7 +146,7 @@ def largest(groups: Groups, sizes: np.ndarray, top: int) -> Groups:
 
 
 class Totals(NamedTuple):
-    """Counts of one event; NaN where they are about too few users to show.
+    """Counts of one event; NaN where too few people were there at all to show them.
 
     ``value`` is NaN too where the log has none, or has it in several currencies, which
     ``currency`` then lists; ``currency`` is None where the log does not say.
@@ -167,7 +167,8 @@ def totals(
     ----------
     event : its name; one that the log does not know has happened 0 times.
     period : (start, end) in instants, `end` excluded, naive ones are UTC; default: the whole log.
-    min_cell : where fewer users did it, counts and value are NaN.
+    min_cell : where fewer users did anything in the period, counts and value are NaN. Few who did
+        it, of many who were there, point at nobody.
 
     Raises
     ------
@@ -192,7 +193,7 @@ def totals(
     users = sum(_users(shard, own) for shard, own in zip(log.shards, rows, strict=True))
     currencies = _currencies(log, rows)
     unit = ", ".join(currencies) or None
-    if small(users, min_cell):
+    if small(users, min_cell) and small(_present(log, low, high), min_cell):
         return Totals(np.nan, np.nan, np.nan, unit)
     value = np.nan
     if log.kinds.get(VALUE) == "number" and len(currencies) < 2:
@@ -204,6 +205,17 @@ def _rows(shard: Shard, *, code: int, low: int, high: int) -> np.ndarray:
     hits = np.flatnonzero(shard.event == code)
     time = shard.time[hits]
     return hits[(time >= low) & (time < high)]
+
+
+def _present(log: EventLog, low: int, high: int) -> int:
+    """How many users did anything in the period."""
+    names = len(log.event_names)
+
+    def counted(shard: Shard) -> int:
+        shown = (shard.event < names) & (shard.time >= low) & (shard.time < high)
+        return _users(shard, np.flatnonzero(shown))
+
+    return sum(parallel.map_shards(log.shards, counted))
 
 
 def _users(shard: Shard, rows: np.ndarray) -> int:

@@ -1,4 +1,4 @@
-"""What do those who stop after a step do instead, who are they, and what would they be worth?
+"""What do people who stop after a step do instead, who are they, and what would they be worth?
 
 A unit stopped after a step if it did that step and none that comes later, in a chain whose whole
 window the log covers. Its next event is the first one of any name after the step, within the
@@ -118,7 +118,7 @@ def units(
 def next_events(
     result: FunnelData, step: int | str, *, top: int = 10, group: Any = None
 ) -> pd.DataFrame:
-    """What did those who stopped after a step do next?
+    """What did people who stopped after a step do next?
 
     Parameters
     ----------
