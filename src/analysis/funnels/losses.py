@@ -1,4 +1,4 @@
-"""What do those who stop after a step do instead, who are they, and what would they be worth?
+"""What do people who stop after a step do instead, who are they, and what would they be worth?
 
 A unit stopped after a step if it did that step and none that comes later, in a chain whose whole
 window the log covers. Its next event is the first one of any name after the step, within the
@@ -38,6 +38,7 @@ from analysis.eventlog.filters import Conditions
 from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.funnels.counts import nameless
 from analysis.funnels.data import (
     NEVER,
     FunnelData,
@@ -116,7 +117,7 @@ def units(
 def next_events(
     result: FunnelData, step: int | str, *, top: int = 10, group: Any = None
 ) -> pd.DataFrame:
-    """What did those who stopped after a step do next?
+    """What did people who stopped after a step do next?
 
     Parameters
     ----------
@@ -420,15 +421,14 @@ def _later_rates(result: FunnelData) -> np.ndarray:
     return np.divide(k[:, [last]], k, out=np.tile(everybody, (len(k), 1)), where=k > 0)
 
 
+def _named(group: Any) -> bool:
+    return group != OTHER and not nameless(group)
+
+
 def _best(rows: list[dict[Any, Any]], min_n: int) -> dict[Any, Any] | None:
-    named = [row for row in rows if not _nameless(row["group"]) and row["n_previous"] >= min_n]
+    named = [row for row in rows if _named(row["group"]) and row["n_previous"] >= min_n]
     # Of equal limits the group that the table names first.
     return max(named, key=lambda row: row["low"]) if named else None
-
-
-def _nameless(group: Any) -> bool:
-    values = set(group) if isinstance(group, tuple) else {group}
-    return group == OTHER or values == {MISSING}
 
 
 def _loss_against(

@@ -31,10 +31,10 @@ from analysis.eventlog.units import units
 from analysis.funnels import losses, over_time
 from analysis.funnels.compare import compare
 from analysis.funnels.conditions import condition_warnings
-from analysis.funnels.counts import FunnelSums, funnel_table, sums_of
+from analysis.funnels.counts import FunnelSums, funnel_table, nameless, sums_of
 from analysis.funnels.data import FunnelData
 from analysis.funnels.figures import funnel_bars
-from analysis.funnels.spec import Exclusion, FunnelSpec, funnel_spec
+from analysis.funnels.spec import TOUCHES, Exclusion, FunnelSpec, funnel_spec
 from analysis.statistics.rates import wilson
 
 
@@ -49,6 +49,10 @@ class FunnelResult(FunnelData):
     n_first`` and ``step_rate = k / n_previous`` with Wilson intervals, which take users as the
     independent units. The waits are those since the step done before, among mature units that did
     the step.
+
+    A unit is counted by the furthest of its chains. Where that is not mature and an earlier one is,
+    this one stands in the rates, and both are in its group; so ``k`` is never above ``count``, and
+    the first step's ``count`` less ``immature`` is its ``n_first``.
     """
 
     @property
@@ -144,9 +148,10 @@ def funnel(  # noqa: PLR0913
         ``"drop_attempt"``: it counts nowhere, another one of the unit may. ``"drop_unit"``: the
         unit leaves when the exclusion kept it from getting as far as it would.
     by : property, or several, whose value is the group. A missing value is a group of its own.
-    by_at : where the value is read: ``"entry"``, the chain's first event; ``"first_touch"``,
-        ``"last_touch"``, the first or last value on any event of the unit that matches a step; or
-        the number of a step (units that never reach it are in no group).
+    by_at : where the value is read: ``"entry"``, the first event of the chain that stands in the
+        rates; ``"first_touch"``, ``"last_touch"``, the first or last value on any event of the
+        unit that matches a step (a value from after the entry knows who went on: a warning counts
+        them); or the number of a step (units that never reach it are in no group).
     top : how many groups to keep; the others become ``"(other)"``.
     ties : events of one unit at the same instant: ``"lenient"`` counts them in whichever order
         helps, ``"strict"`` wants each step strictly later than the one before.
@@ -274,6 +279,20 @@ def funnel_warnings(sums: FunnelSums, spec: FunnelSpec, rows_left_out: int) -> t
         notes.append(
             f"{sums.ungrouped:,} {who} never reach step {spec.by_at}, whose "
             f"{', '.join(map(repr, spec.by))} makes the groups: they are in none."
+        )
+    if sums.later:
+        notes.append(
+            f"{sums.later:,} of {entered:,} {who} are in their group by a value of "
+            f"{', '.join(map(repr, spec.by))} that they had only after their entry "
+            f"(by_at={spec.by_at!r}): who goes on can get such a value and who stops cannot, so "
+            "the groups' rates cannot be compared. by_at='entry' reads the value at the entry."
+        )
+    if spec.by and entered and all(nameless(name) for name in sums.names):
+        at = "1" if spec.by_at == "entry" else str(spec.by_at)
+        where = "the steps" if spec.by_at in TOUCHES else f"step {at}"
+        notes.append(
+            f"No event of {where} has a value of {', '.join(map(repr, spec.by))}: there is one "
+            "group, without a name. Ask by= for a property that the step has."
         )
     if spec.repeats_users:
         notes.append(

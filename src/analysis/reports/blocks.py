@@ -246,7 +246,7 @@ def funnel_numbers(
     tables = suppressed(result.table, min_cell), suppressed(before.table, min_cell)
     is_over = instant_us(period.end) <= result.log.covers_until_us
     compared = compare(result, None, before) if is_over and len(result.steps) > 1 else None
-    numbers = _numbers(result, tables, compared)
+    numbers = _numbers(result, tables, compared, is_over=is_over)
     answer = _answer(result, tables[0], min_cell)
     if numbers["macro_rate"]["change"] is not None:
         answer += _change_sentence(numbers["macro_rate"], previous)
@@ -282,17 +282,19 @@ def _numbers(
     result: FunnelResult,
     tables: tuple[pd.DataFrame, pd.DataFrame],
     compared: pd.DataFrame | None,
+    *,
+    is_over: bool,
 ) -> dict[str, dict[str, Any]]:
     any_order = result.question.order == "any"
     last = len(result.steps) if any_order else result.question.last_required
     now, before = (table["count"].iloc[0] if len(table) else np.nan for table in tables)
-    comparable = compared is not None or len(result.steps) == 1
     numbers = {
         "macro_rate": _rate(tables, last, ("rate", "rate_low", "rate_high", "n_first"), compared),
         "entered": {
             "value": _whole(now),
             "previous": _whole(before),
-            "change": _whole(now - before) if comparable else None,
+            # Some days of a period have fewer entries than a whole one, whatever the steps.
+            "change": _whole(now - before) if is_over else None,
         },
     }
     for number, step in enumerate(result.steps[1:], start=2):
