@@ -355,16 +355,16 @@ def step_matrix(
     unit = unit_word(within)
     caveats = [DEPENDENT] if within == SESSION else []
     tables, tied = [], {}
-    for back, event in ((False, start), (True, to)):
-        if back and event is None:
+    for back, anchor in ((False, start), (True, to)):
+        if back and anchor is None:
             continue
-        own, anchored, hanging = _positions_table(log, groups, within, event, steps, back=back)
+        own, anchored, hanging = _positions_table(log, groups, within, anchor, steps, back=back)
         if small(anchored, min_cell):
             own[["k", "n", "rate", "low", "high"]] = np.nan
-            where = f"have {event}" if event else "are there"
+            where = f"have {anchor}" if anchor else "are there"
             caveats.append(f"Hidden: fewer than {min_cell} {unit} {where}.")
         else:
-            caveats += tied_note(hanging, anchored, f"{unit} with {event}" if event else unit)
+            caveats += tied_note(hanging, anchored, f"{unit} with {anchor}" if anchor else unit)
         tied["to" if back else "from"] = tied_share(hanging, anchored)
         tables.append(own)
     table = pd.concat(tables, ignore_index=True)
