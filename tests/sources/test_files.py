@@ -221,7 +221,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(
     batches = readers.read(expand([path])[0])
     next(batches)
     CHANGES[change](path)
-    with pytest.raises(DataError, match="changed while it was read: it (had|was written anew)"):
+    with pytest.raises(DataError, match=r"changed while it was read: it (had|was written anew)"):
         list(batches)
 
 

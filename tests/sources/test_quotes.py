@@ -73,7 +73,7 @@ def test_a_quote_that_is_never_closed_is_text_where_lines_are_records(
     rows, bad = rows_of(file)
     assert [row[2] for row in rows] == [*titles, "end"]
     assert not bad
-    with pytest.raises(DataError, match="the quote opened in record 2 is never closed"):
+    with pytest.raises(DataError, match=r"in record 2 (is never|that is not) closed"):
         rows_of(file_of(tmp_path, 'user,time,title\nu,2026,"' + "text\n" * 2_000))
 
 
@@ -182,7 +182,7 @@ def test_any_quotes_end_in_rows_or_in_an_error_whatever_the_blocks(
         try:
             return rows_of(file)
         except DataError as error:
-            return "never closed" in str(error)
+            return "closed" in str(error)
 
     whole = outcome()
     with pytest.MonkeyPatch.context() as patch:

@@ -182,7 +182,7 @@ def test_a_process_that_met_an_error_ends_in_peace(tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 1
-    assert "the quote opened in record 2 is never closed" in ran.stderr
+    assert "opens a quote in record 2 that is not closed within 16 MB" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
 

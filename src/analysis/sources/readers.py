@@ -186,11 +186,11 @@ def _broken_record(records: WellQuoted, row: int, file: SourceFile) -> DataError
             f"'{file.path}' has a record of more than {length}: record {row}. Is its text cut "
             "into lines? Shorten that record, or export the file again."
         )
-    where = "" if records.ended else f" within {length}"
-    return DataError(
-        f"'{file.path}' ends within quotes: the quote opened in record {row} is never closed"
-        f"{where}. Correct that record, or export the file again."
-    )
+    if records.ended:
+        what = f"ends within quotes: the quote opened in record {row} is never closed"
+    else:
+        what = f"opens a quote in record {row} that is not closed within {length}"
+    return DataError(f"'{file.path}' {what}. Correct that record, or export the file again.")
 
 
 def _csv_options(
