@@ -81,6 +81,8 @@ def test_a_quote_that_is_never_closed_is_text_where_lines_are_records(
     ("line", "cells"),
     [
         ('1,"Best" deal,x', ["1", '"Best" deal', "x"]),
+        ('1,"Best, really" deal,x', ["1", '"Best, really" deal', "x"]),
+        ('1,"5"" x 7"", red" frame,x', ["1", '"5"" x 7"", red" frame', "x"]),
         ('1,"the "best" deal",x', ["1", '"the "best" deal"', "x"]),
         ('1,5" screen,x', ["1", '5" screen', "x"]),
         ('1,"a ""b"" c",x', ["1", 'a "b" c', "x"]),
