@@ -355,7 +355,7 @@ class Intake:
                         batch.columns,
                         file.path,
                         sparse=file.kind == JSON,
-                        lists=lists_of_objects(batch.cells),
+                        lists=lists_of_objects(batch.cells) if batch.typed else (),
                     )
                     first = False
                 yield batch, canonical_rows(batch, mapping)

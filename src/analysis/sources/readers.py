@@ -106,6 +106,11 @@ def read(
             f"'{file.path}' is {file.kind} and names its columns itself; files without a header "
             "are CSV. Import it in a call of its own, without --no-header."
         )
+    if nested is not None and file.kind == CSV:
+        raise UsageError(
+            f"'{file.path}' is CSV, and [nested] is for lists in JSON and Parquet. Import it in a "
+            "call of its own, with a mapping without [nested]."
+        )
     with readable(file.path):
         if file.kind == CSV:
             yield from _read_csv(file, columns, missing, names, needed)
