@@ -188,3 +188,12 @@ def test_sessions_with_events_become_a_log(tmp_path: Path) -> None:
     assert frame["events.aid"].astype(int).to_list() == [
         n * k for n in range(1, 5) for k in range(n)
     ]
+
+
+def test_lists_in_csv_are_text(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('who,events\nann,"[{""type"": ""visit""}]"\n')
+    with pytest.raises(UsageError, match="there is no column 'user'") as caught:
+        import_files([tmp_path / "x.csv"], ColumnMapping(), tmp_path / "log")
+    assert "nested" not in str(caught.value)
+    with pytest.raises(UsageError, match=r"\[nested\] is for lists in JSON and Parquet"):
+        import_files([tmp_path / "x.csv"], ColumnMapping(nested="events"), tmp_path / "log")

@@ -73,7 +73,7 @@ def test_a_quote_that_is_never_closed_is_text_where_lines_are_records(
     rows, bad = rows_of(file)
     assert [row[2] for row in rows] == [*titles, "end"]
     assert not bad
-    with pytest.raises(DataError, match="the quote opened in record 2 is never closed"):
+    with pytest.raises(DataError, match=r"in record 2 (is never|that is not) closed"):
         rows_of(file_of(tmp_path, 'user,time,title\nu,2026,"' + "text\n" * 2_000))
 
 
@@ -81,6 +81,8 @@ def test_a_quote_that_is_never_closed_is_text_where_lines_are_records(
     ("line", "cells"),
     [
         ('1,"Best" deal,x', ["1", '"Best" deal', "x"]),
+        ('1,"Best, really" deal,x', ["1", '"Best, really" deal', "x"]),
+        ('1,"5"" x 7"", red" frame,x', ["1", '"5"" x 7"", red" frame', "x"]),
         ('1,"the "best" deal",x', ["1", '"the "best" deal"', "x"]),
         ('1,5" screen,x', ["1", '5" screen', "x"]),
         ('1,"a ""b"" c",x', ["1", 'a "b" c', "x"]),
@@ -182,7 +184,7 @@ def test_any_quotes_end_in_rows_or_in_an_error_whatever_the_blocks(
         try:
             return rows_of(file)
         except DataError as error:
-            return "never closed" in str(error)
+            return "closed" in str(error)
 
     whole = outcome()
     with pytest.MonkeyPatch.context() as patch:

@@ -89,9 +89,12 @@ def refuse_changed(file: SourceFile) -> None:
     >>> refuse_changed(SourceFile(Path("/dev/null"), CSV, False, 0))
     """
     if file.stamp is not None and (now := _stamp(file.path)) != file.stamp:
+        what = f"had {file.size:,} bytes, now it has {now[0]:,}"
+        if now[0] == file.size:
+            what = "was written anew"
         raise DataError(
-            f"'{file.path}' changed while it was read: it had {file.size:,} bytes, now it has "
-            f"{now[0]:,}. Nothing was written. Wait until the file is complete, or import a copy."
+            f"'{file.path}' changed while it was read: it {what}. Nothing was written. Wait until "
+            "the file is complete, or import a copy."
         )
 
 
@@ -263,18 +266,11 @@ def _looks_like(head: bytes) -> tuple[str, str]:
 
 
 class Bytes:
-    """The bytes of a file, decompressed; reading past a cut in compressed data raises.
+    """The bytes of a file, decompressed; reading past a cut in compressed data raises."""
 
-    Parameters
-    ----------
-    tail : bytes that the reader gets after the file's own, to see whether it reached its end.
-    """
-
-    def __init__(self, file: SourceFile, tail: bytes = b"") -> None:
+    def __init__(self, file: SourceFile) -> None:
         self._raw = pa.OSFile(bytes(file.path), "rb")
         self._stream = pa.CompressedInputStream(self._raw, "gzip") if file.gzip else self._raw
-        self._tail = tail
-        self.closed = False
 
     def __enter__(self) -> Bytes:
         return self
@@ -284,17 +280,15 @@ class Bytes:
 
     def close(self) -> None:
         """Close the file."""
-        self.closed = True
         self._stream.close()
         self._raw.close()
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes; at the end the rest and the tail, then none."""
+        """The next `size` bytes; at the end the rest, then none."""
         block = self._stream.read(size)
         while len(block) < size:
             more = self._stream.read(size - len(block))
             if not more:
-                block, self._tail = block + self._tail, b""
                 break
             block += more
         return block

@@ -4,7 +4,8 @@ The stations of an import, each in its file:
 
 ====================  ==============================================================================
 `files`               which files are meant, and are they what their names say
-`readers`             each file as batches of records
+`readers`             each file as batches of records; `quotes` says where those of a CSV end,
+                      `header` whether it has one, `parquet` how much fits into a batch
 `rows`                the rows of the log in a batch, by a `mapping` that says which column is what;
                       `cells` reads text and numbers, `times` reads times, `privacy` hashes ids
 `merging`             one set of columns for all files, and each event once
@@ -417,7 +418,7 @@ class Intake:
                         batch.columns,
                         file.path,
                         sparse=file.kind == JSON,
-                        lists=lists_of_objects(batch.cells),
+                        lists=lists_of_objects(batch.cells) if batch.typed else (),
                     )
                     first = False
                 yield batch, canonical_rows(batch, mapping, decimals=self._decimals, clock=clock)

@@ -24,6 +24,10 @@ _HIGHEST = 59
 
 FINE, IRREGULAR, UNCLOSED = 0, 1, 2
 
+_DOUBLED, _BACKSLASHED, _LENIENT = 0, 1, 2
+"""How quotes inside a quoted cell are told from its end. Lenient: text behind its last quote is
+part of the cell, with all that was between its quotes: ``"Best, really" deal``."""
+
 _DIGITS = 4
 """A cell with so many digits (a time, an id) has a shape by which records are recognized."""
 
@@ -69,14 +73,14 @@ def _escaped_end(text, place, end, delimiter, whole):
 
 
 @nb.njit(cache=True, nogil=True)
-def _cell(text, place, end, delimiter, whole, escapes):
+def _cell(text, place, end, delimiter, whole, way):
     """The kind of the cell that begins at `place`, and its end."""
     if place >= end or text[place] != _QUOTE:
         stop = _plain_end(text, place, end, delimiter)
         if stop == end and not whole:
             return _OPEN, end
         return _PLAIN, stop
-    if escapes:
+    if way == _BACKSLASHED:
         return _escaped_end(text, place, end, delimiter, whole)
     i, closed = place + 1, _QUOTED
     while i < end:
@@ -93,6 +97,8 @@ def _cell(text, place, end, delimiter, whole, escapes):
             continue
         if _ends(text, i + 1, end, delimiter):
             return closed, i + 1
+        if way == _LENIENT:
+            return _LITERAL, _plain_end(text, i + 1, end, delimiter)
         if text[i - 1] == _BACKSLASH:
             return _escaped_end(text, place, end, delimiter, whole)
         return _LITERAL, _plain_end(text, place, end, delimiter)
@@ -107,7 +113,7 @@ def _line_end(text, place, end):
 
 
 @nb.njit(cache=True, nogil=True)
-def _record(text, start, end, delimiter, whole, escapes):
+def _record(text, start, end, delimiter, whole, way):
     """Where a record ends (before its line end), its cells, and what is about them.
 
     Returns
@@ -119,7 +125,7 @@ def _record(text, start, end, delimiter, whole, escapes):
     place, cells = start, np.int64(0)
     irregular, quoted_break = False, False
     while True:
-        kind, stop = _cell(text, place, end, delimiter, whole, escapes)
+        kind, stop = _cell(text, place, end, delimiter, whole, way)
         if kind == _OPEN:
             quoted = place < end and text[place] == _QUOTE
             return start, cells, irregular, quoted_break, 2 if quoted else 1
@@ -229,10 +235,10 @@ def _write_cell(text, place, stop, kind, out, at):
 
 
 @nb.njit(cache=True, nogil=True)
-def _write_record(text, start, stop, delimiter, escapes, out, at):
+def _write_record(text, start, stop, delimiter, way, out, at):
     place = start
     while True:
-        kind, end = _cell(text, place, stop, delimiter, True, escapes)
+        kind, end = _cell(text, place, stop, delimiter, True, way)
         if kind == _OPEN:  # its quotes end in no way, or lines further on
             kind, end = _LITERAL, _plain_end(text, place, stop, delimiter)
         at = _write_cell(text, place, end, kind, out, at)
@@ -272,9 +278,9 @@ def well_quoted(text, delimiter, cells, whole, forced, out):
             place += 1
             continue
         stop, found, irregular, quoted_break, is_open = _record(
-            text, place, end, delimiter, whole, False
+            text, place, end, delimiter, whole, _DOUBLED
         )
-        escapes, one_line = False, False
+        way, one_line = _DOUBLED, False
         if is_open:
             last = whole or (forced and place == 0)
             if is_open == 1 or not (last and _holds_records(text, place, end, delimiter, cells)):
@@ -283,15 +289,17 @@ def well_quoted(text, delimiter, cells, whole, forced, out):
         elif quoted_break and _holds_records(text, place, stop, delimiter, cells):
             irregular, one_line = True, True
         elif found != cells and cells > 0:
-            again, count, uneven, _, still_open = _record(text, place, stop, delimiter, True, True)
-            if not still_open and again == stop and count == cells and uneven:
-                irregular, escapes = True, True
+            for other in (_BACKSLASHED, _LENIENT):
+                last, count, uneven, _, is_open = _record(text, place, stop, delimiter, True, other)
+                if not is_open and last == stop and count == cells and uneven:
+                    irregular, way = True, other
+                    break
         if irregular and not writes:
             return place, at, IRREGULAR
         if one_line:
             stop = _line_end(text, place, end)
         if writes:
-            at = _write_record(text, place, stop, delimiter, escapes, out, at)
+            at = _write_record(text, place, stop, delimiter, way, out, at)
         place = stop
         if place < end:  # its line end
             if writes:
@@ -310,7 +318,7 @@ def first_record(text, delimiter, whole):
     text : uint8 array that begins with a record.
     whole : whether the text is all there is.
     """
-    stop, cells, _, _, is_open = _record(text, np.int64(0), text.size, delimiter, whole, False)
+    stop, cells, _, _, is_open = _record(text, np.int64(0), text.size, delimiter, whole, _DOUBLED)
     return stop, np.int64(0) if is_open else cells
 
 

@@ -9,6 +9,7 @@ data/README.md shows the form of the file in full.
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -300,6 +301,10 @@ def load_mapping(source: str | Path) -> ColumnMapping:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"mapping '{name}' is no TOML: {error}. Correct that line.") from error
+    except RecursionError as error:
+        raise UsageError(
+            f"mapping '{name}' is nested too deep. It has tables and lists."
+        ) from error
     return mapping_of(tables, f"mapping '{name}'")
 
 
@@ -424,7 +429,8 @@ def _value_column(what: str, given: Any) -> ValueColumn:
 
 
 def _above_zero(what: str, given: Any) -> float:
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+    number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    if not number or not 0 < given < math.inf:
         raise UsageError(f"{what}={given!r} must be a number above zero.")
     return float(given)
 

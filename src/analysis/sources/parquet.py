@@ -108,40 +108,38 @@ def _chunks(
     path: Path, table: pq.ParquetFile, number: int, columns: Sequence[str] | None
 ) -> list[_Chunk]:
     group = table.metadata.row_group(number)
+    rows = max(group.num_rows, 1)
     texts = {field.name: field.type for field in table.schema_arrow if _of_text(field.type)}
-    places = [
-        place
-        for place in range(group.num_columns)
-        if columns is None or group.column(place).path_in_schema.split(".")[0] in {*columns}
-    ]
-    unsure = [group.column(p).path_in_schema for p in places if _may_grow(group, p, texts)]
+    read = {place: group.column(place) for place in range(group.num_columns)}
+    if columns is not None:
+        tops = {*columns}
+        read = {n: c for n, c in read.items() if c.path_in_schema.split(".")[0] in tops}
+    codes = {place for place, chunk in read.items() if _is_codes(chunk, rows, texts)}
+    unsure = [c.path_in_schema for n, c in read.items() if n not in codes and _may_grow(c)]
     lengths = _lengths(path, table, number, unsure) if unsure else {}
     found = []
-    for place in places:
-        chunk = group.column(place)
-        name, rows = chunk.path_in_schema, max(group.num_rows, 1)
-        values, stored = chunk.num_values / rows, chunk.total_uncompressed_size / rows
+    for place, chunk in read.items():
+        name, stored = chunk.path_in_schema, chunk.total_uncompressed_size / rows
         width = _WIDTHS.get(chunk.physical_type, max(table.schema.column(place).length, 0))
-        most, mean = lengths.get(name, (width, width))
-        sizes = max(most * values, stored), max(mean * values, stored)
-        found.append(_Chunk(name, name in texts, _is_codes(group, place, texts), *sizes))
+        most, mean = (
+            max(size * chunk.num_values / rows, stored)
+            for size in lengths.get(name, (width, width))
+        )
+        found.append(_Chunk(name, name in texts, place in codes, most, mean))
     return found
 
 
-def _is_codes(group: Any, place: int, texts: Mapping[str, pa.DataType]) -> bool:
-    chunk = group.column(place)
+def _is_codes(chunk: Any, rows: int, texts: Mapping[str, pa.DataType]) -> bool:
     of = texts.get(chunk.path_in_schema)
-    few = chunk.total_uncompressed_size < _CODED_BYTES * max(group.num_rows, 1)
+    few = chunk.total_uncompressed_size < _CODED_BYTES * rows
     return of is not None and (few or kind.is_dictionary(of))
 
 
-def _may_grow(group: Any, place: int, texts: Mapping[str, pa.DataType]) -> bool:
+def _may_grow(chunk: Any) -> bool:
     """May what is stored once per value be far larger when it is read?"""
-    chunk = group.column(place)
-    if chunk.physical_type != _TEXT or _is_codes(group, place, texts):
-        return False
     coded = any("DICTIONARY" in encoding for encoding in chunk.encodings)
-    return coded and chunk.num_values * chunk.total_uncompressed_size > BATCH_BYTES
+    large = chunk.num_values * chunk.total_uncompressed_size > BATCH_BYTES
+    return large and coded and chunk.physical_type == _TEXT
 
 
 def _lengths(

@@ -4,7 +4,9 @@ Exports quote by different rules, and some by none. Read by the rules of RFC 418
 that begins with a quote swallows every record up to the next quote, without a word. So a cell that
 begins with a quote is quoted only if a quote ends it, with nothing but a delimiter or a line end
 behind. If text follows there, the quotes belong to the text: ``"Best" deal``. Where a backslash
-stands before the quotes inside, as Spark writes JSON, it is taken away.
+stands before the quotes inside, as Spark writes JSON, it is taken away. A record that does not come
+out with as many cells as there are columns is read in these other ways, too, and is bad only if
+none of them fits.
 
 A quoted cell may span lines. But where nearly every one of these lines has all cells of a record,
 and one of them looks like that of the first line (a time, an id), the quote is text, too: one at a

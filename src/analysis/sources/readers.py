@@ -106,6 +106,11 @@ def read(
             f"'{file.path}' is {file.kind} and names its columns itself; files without a header "
             "are CSV. Import it in a call of its own, without --no-header."
         )
+    if nested is not None and file.kind == CSV:
+        raise UsageError(
+            f"'{file.path}' is CSV, and [nested] is for lists in JSON and Parquet. Import it in a "
+            "call of its own, with a mapping without [nested]."
+        )
     with readable(file.path):
         if file.kind == CSV:
             yield from _read_csv(file, columns, missing, names, needed)
@@ -186,11 +191,11 @@ def _broken_record(records: WellQuoted, row: int, file: SourceFile) -> DataError
             f"'{file.path}' has a record of more than {length}: record {row}. Is its text cut "
             "into lines? Shorten that record, or export the file again."
         )
-    where = "" if records.ended else f" within {length}"
-    return DataError(
-        f"'{file.path}' ends within quotes: the quote opened in record {row} is never closed"
-        f"{where}. Correct that record, or export the file again."
-    )
+    if records.ended:
+        what = f"ends within quotes: the quote opened in record {row} is never closed"
+    else:
+        what = f"opens a quote in record {row} that is not closed within {length}"
+    return DataError(f"'{file.path}' {what}. Correct that record, or export the file again.")
 
 
 def _csv_options(
