@@ -189,9 +189,9 @@ def test_dates_without_a_time_are_said(tmp_path: Path, zone: str) -> None:
     text = "user,time,event\nann,2026-01-05,visit\nann,2026-07-05,visit\n"
     _, said = from_file(tmp_path, "a.csv", text, {"time": {"zone": zone}})
     assert said == [
-        "The times are dates: the order of events within a day is unknown, and all events of a day "
-        "count as of one instant. Is there a column of the hour? In a mapping: "
-        '[columns] time = ["date", "hour"].'
+        "All times are midnight, so they are dates: the order of events within a day is unknown, "
+        "and all events of a day count as of one instant. Is there a column of the hour? In a "
+        'mapping: [columns] time = ["date", "hour"].'
     ]
 
 

@@ -451,9 +451,9 @@ class Intake:
             )
         if any(clock.dates_only for clock in self._clocks):
             notes.append(
-                "The times are dates: the order of events within a day is unknown, and all events "
-                "of a day count as of one instant. Is there a column of the hour? In a mapping: "
-                '[columns] time = ["date", "hour"].'
+                "All times are midnight, so they are dates: the order of events within a day is "
+                "unknown, and all events of a day count as of one instant. Is there a column of "
+                'the hour? In a mapping: [columns] time = ["date", "hour"].'
             )
         if self._other_orders:
             notes.append(
