@@ -6,8 +6,11 @@ The stations of an import, each in its file:
 `files`               which files are meant, and are they what their names say
 `readers`             each file as batches of records
 `rows`                the rows of the log in a batch, by a `mapping` that says which column is what;
-                      `cells` reads text and numbers, `times` reads times, `privacy` hashes ids
-`merging`             one set of columns for all files, and each event once
+                      `cells` and `decimals` read text and numbers, `times` and `clocks` read
+                      times, `privacy` hashes ids, `losses` counts what is lost
+`merging`             one set of columns for all files, and each order once
+`overlaps`            each event once, whichever files say it
+`orders`              one event of the lines of an order
 `eventlog.build`      the rows of some users as a shard
 `eventlog.store`      the shards as a log, published in one step
 ====================  ==============================================================================
