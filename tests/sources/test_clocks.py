@@ -94,6 +94,14 @@ def test_a_file_in_order_says_which_hour_it_is(
         assert said[0].startswith(f"{twice} times are in the hour that the clocks of Europe/Berlin")
 
 
+def test_a_file_with_the_newest_rows_first_says_it_too(tmp_path: Path) -> None:
+    moments = [CHANGE + dt.timedelta(minutes=n) for n in (90, 40, 10, -10, -30, -70)]
+    rows = [(f"u{n % 2}", text) for n, text in enumerate(local(moments))]
+    log, said = brought_in(tmp_path, rows)
+    found = sorted((moment.to_pydatetime() for moment in log.to_frame().time), reverse=True)
+    assert (found, said) == (moments, [])
+
+
 def test_the_order_of_each_user_counts_where_the_file_has_none(tmp_path: Path) -> None:
     ann = [CHANGE + dt.timedelta(minutes=n) for n in (-70, -10, 10, 90)]  # 02:50, then 02:10
     bob = [CHANGE + dt.timedelta(minutes=n) for n in (-70, -30, 90)]  # 02:30, which one?
