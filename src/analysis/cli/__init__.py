@@ -99,6 +99,10 @@ def import_(  # noqa: PLR0913
     time_unit: Annotated[
         str | None, typer.Option(help="Unit of times that are numbers: s, ms, us, ns.")
     ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(metavar="SIGN", help="Decimals of numbers that are text: , or ."),
+    ] = None,
     covers_until: Annotated[
         str | None,
         typer.Option(help="The data are complete up to here. Default: the end of the last day."),
@@ -135,6 +139,7 @@ def import_(  # noqa: PLR0913
         columns | {"event_id": event_id},
         zone=time_zone,
         unit=time_unit,
+        decimal=decimal,
         consent=consent,
         hash_key_file=hash_ids,
         session_gap=session_gap,

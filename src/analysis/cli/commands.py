@@ -123,6 +123,7 @@ def run_import(
     as_json: bool,
 ) -> None:
     """Import files, with a progress bar, and print how the rows add up."""
+    notes: list[str] = []
     with progress() as tell:
 
         def show(step: Progress) -> None:
@@ -136,7 +137,10 @@ def run_import(
             covers_until=covers_until,
             max_bad=max_bad,
             progress=show,
+            say=notes.append,
         )
+    for note in notes:
+        print(printable(note), file=sys.stderr)
     if as_json:
         print_json(counts._asdict())
         return

@@ -40,6 +40,8 @@ from analysis.eventlog import build, coverage, filters, kernels, money, parallel
 from analysis.eventlog.money import CURRENCY
 from analysis.eventlog.shard import TEXT, NumberColumn, Shard, TextColumn, content_sum
 
+_LOSSES: Final = ("fate", "column", "reason", EVENT, "week", "rows")
+
 UNKNOWN: Final = EVER
 """The instant of people picked by a mask that says none."""
 
@@ -56,6 +58,7 @@ class EventLog:
     kinds : ``"text"`` or ``"number"`` of the session and every property.
     filtered : whether rows are hidden, as in a view.
     terms : import settings that files added later must agree with.
+    lost : what the imports lost, as `losses` tells it.
     picked_at_us : as of when the people shown were picked; None for everybody, `UNKNOWN` for a bare
         mask.
 
@@ -76,6 +79,7 @@ class EventLog:
     kinds: Mapping[str, str]
     filtered: bool = False
     terms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    lost: tuple[tuple[Any, ...], ...] = ()
     picked_at_us: int | None = None
 
     # ── making ──────────────────────────────────────────────────────────────────────────────
@@ -158,6 +162,7 @@ class EventLog:
             manifest.covers_until,
             manifest.properties,
             terms=manifest.terms,
+            lost=tuple(map(tuple, manifest.losses)),
         )
         log.__dict__["fingerprint"] = manifest.fingerprint
         log.__dict__["folder"] = Path(folder).absolute()
@@ -186,6 +191,7 @@ class EventLog:
             event_names=self.event_names,
             covers_until=self.covers_until_us,
             terms=self.terms,
+            losses=self.lost,
         )
 
     # ── views ───────────────────────────────────────────────────────────────────────────────
@@ -463,6 +469,32 @@ class EventLog:
         )
         table = table.sort_values(["events", EVENT], ascending=[False, True])
         return table.reset_index(drop=True)
+
+    def losses(self) -> pd.DataFrame:
+        """What did the import lose: which rows, which cells, why, and when?
+
+        Rows are quarantined (they are no events), excluded (no consent) or duplicate; a blanked
+        row is an event of which a cell could not be read. Every import of the log counts, and
+        people who were forgotten since are still counted. Empty where nothing was lost, and for a
+        log that no import made.
+
+        Returns
+        -------
+        ``fate`` ("quarantined", "excluded", "duplicate", "blanked"), ``column`` (of the file:
+        which cell was blanked, else ""), ``reason``, ``event`` ("" if it is none of the log's),
+        ``week`` (its Monday, UTC, as ISO date; "" if the time is unknown), ``rows``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> log = EventLog.from_frame(pd.DataFrame({
+        ...     "user": ["ann"], "time": pd.to_datetime(["2026-01-01"]), "event": ["visit"]}))
+        >>> log.losses().columns.to_list()
+        ['fate', 'column', 'reason', 'event', 'week', 'rows']
+        """
+        table = pd.DataFrame(list(self.lost), columns=list(_LOSSES))
+        kinds = dict.fromkeys(_LOSSES, "str") | {"rows": "int64"}
+        return table.astype(kinds)
 
     def to_frame(self) -> pd.DataFrame:
         """All rows as a pandas frame, sorted by user and time; ids are text, times are UTC."""

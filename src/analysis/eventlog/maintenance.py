@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 import re
 from collections import Counter
@@ -137,8 +138,8 @@ class Quarantine:
             self._writer.close()
             self._writer = None
 
-    def add(self, file: str, records: Sequence[BadRecord]) -> None:
-        """Keep the records of a file."""
+    def add(self, file: str, records: Sequence[BadRecord]) -> list[bool]:
+        """Keep the records of a file; says which of them were not there already."""
         self.bad += len(records)
         for record in records:
             self._reasons[record.reason] += 1
@@ -146,10 +147,10 @@ class Quarantine:
                 self._examples[record.reason] = (
                     f"record {record.row} of '{file}': {record.content[:_SHOWN]}"
                 )
-        if self._known:
-            records = [r for r in records if _digest(file, *r[:3]) not in self._known]
+        new = [not self._known or _digest(file, *r[:3]) not in self._known for r in records]
+        records = list(itertools.compress(records, new))
         if not records:
-            return
+            return new
         rows, reasons, content, ids = zip(*records, strict=True)
         columns = [
             pa.array([file] * len(rows)),
@@ -160,6 +161,7 @@ class Quarantine:
         ]
         self._open().write_table(pa.table(columns, schema=_SCHEMA))
         self.rows += len(rows)
+        return new
 
     def _open(self) -> pq.ParquetWriter:
         if self._writer is None:

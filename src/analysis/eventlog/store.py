@@ -66,11 +66,16 @@ class Manifest:
     """How the files' columns were written, for files that are added later."""
     terms: dict[str, Any] = field(default_factory=dict)
     """What later files must agree to (`import_settings`)."""
+    losses: list[list[Any]] = field(default_factory=list)
+    """What imports lost: fate, column, reason, event, week and rows (see `EventLog.losses`)."""
     quarantine: dict[str, Any] | None = None
     version: str = ""
     schema_version: int = SCHEMA_VERSION
 
 
+_LOSS: Final = (str, str, str, str, str, int)
+_LATER: Final[dict[str, Any]] = {"losses": []}
+"""Parts that manifests of earlier versions do not have, and what these mean by it."""
 _PARTS: Final[dict[str, type | tuple[type, ...]]] = {
     "events": int,
     "covers_until": int,
@@ -82,6 +87,7 @@ _PARTS: Final[dict[str, type | tuple[type, ...]]] = {
     "rows": dict,
     "columns": dict,
     "terms": dict,
+    "losses": list,
     "quarantine": (dict, type(None)),
     "version": str,
     "schema_version": int,
@@ -100,6 +106,7 @@ def write_log(
     sources: Sequence[Mapping[str, Any]] = (),
     rows: Mapping[str, int] | None = None,
     terms: Mapping[str, Any] | None = None,
+    losses: Sequence[Sequence[Any]] = (),
 ) -> Manifest:
     """Write shards as they come and publish them as the log in `folder`.
 
@@ -110,6 +117,7 @@ def write_log(
         makes of the events' times.
     sources, rows : where the rows came from and how they add up; kept in the manifest.
     terms : what files that are added later must agree to (`import_settings`).
+    losses : what was lost on the way; kept in the manifest.
 
     Raises
     ------
@@ -129,6 +137,7 @@ def write_log(
             sources=[dict(source) for source in sources],
             rows=dict(rows or {}),
             terms=dict(terms or {}),
+            losses=[list(loss) for loss in losses],
         )
         entries: list[dict[str, Any]] = []
         seen = []
@@ -373,7 +382,7 @@ def _content(folder: Path | str) -> dict[str, Any]:
 
 
 def _manifest(path: Path, content: dict[str, Any]) -> Manifest:
-    content = {name: part for name, part in content.items() if name != CHECKSUM}
+    content = _LATER | {name: part for name, part in content.items() if name != CHECKSUM}
     if wrong := _wrong_part(content):
         raise DataError(f"'{path}' is damaged ({wrong}). Import the data again.")
     return Manifest(**content)
@@ -389,6 +398,9 @@ def _wrong_part(content: Mapping[str, Any]) -> str | None:
     for name in content["event_names"]:
         if not isinstance(name, str):
             return f"an event is called {name!r:.40}"
+    for loss in content["losses"]:
+        if not isinstance(loss, list) or tuple(map(type, loss)) != _LOSS:
+            return f"a loss is {loss!r:.40}"
     for entry in content["shards"]:
         whole = isinstance(entry, dict) and isinstance(entry.get("path"), str)
         if not whole or not all(isinstance(entry.get(n), int) for n in ("events", "users")):
