@@ -85,14 +85,25 @@ def test_info_says_where_the_log_ends_and_what_is_not_added_up(
     assert found["events_after_end"] == 1
     assert found["by_event"]["buy"] == {"events": 3, "users": 1, "value": None}
     late, quiet, mixed, tiny = found["notes"]
-    assert late.startswith("1 event is after 2026-04-09 14:00 UTC, where the log ends; the last is")
-    assert "of 2098-01-01" in late
+    assert late.startswith("1 event is far behind all others; the last is of 2098-01-01.")
+    assert "which ends 2026-04-09 14:00 UTC, and no question looks at them" in late
     assert quiet.startswith("The log ends with its last event, 2026-04-09 14:00 UTC")
     assert quiet.endswith("say so at the import: --covers-until 2026-04-10.")
     assert mixed == "The values of 'buy' are in EUR, JPY: not added up."
     assert tiny == "1 value is smaller than a millionth. Is the unit right?"
     _, out, _ = call(capsys, "info", tmp_path / "log")
     assert out.count("Note: ") == 4
+
+
+def test_info_counts_what_comes_after_an_end_that_was_said(
+    capsys: pytest.CaptureFixture[str], clicks: Path, tmp_path: Path
+) -> None:
+    call(capsys, "import", clicks, "--to", tmp_path / "log", "--covers-until", "2025-12-31T12:00Z")
+    _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
+    assert json.loads(out)["notes"] == [
+        "2 events are at or after 2025-12-31 12:00 UTC, up to which the log was said to be "
+        "complete."
+    ]
 
 
 def test_a_log_without_values_has_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -279,14 +279,21 @@ def facts_of(log: EventLog) -> dict[str, Any]:
 
 def _notes(log: EventLog, summary: pd.DataFrame) -> list[str]:
     """What a reader of these numbers must know: where the log ends, and what is not added up."""
-    notes, late, tiny = [], log.events_after_end(), log.tiny_values()
-    until, last = log.covers_until, log.until_end().end
-    if late:
+    followed, tiny = log.until_end(), log.tiny_values()
+    until, last, notes = log.covers_until, followed.end, []
+    far = log.events - followed.events
+    if far:
+        are = "1 event is" if far == 1 else f"{far:,} events are"
+        notes.append(
+            f"{are} far behind all others; the last is of {log.end:%Y-%m-%d}. A wrong clock does "
+            f"that. They stay in the log, which ends {until:%Y-%m-%d %H:%M} UTC, and no question "
+            "looks at them. If they are right, say so at the import: --covers-until."
+        )
+    if late := log.events_after_end() - far:
         are = "1 event is" if late == 1 else f"{late:,} events are"
         notes.append(
-            f"{are} after {until:%Y-%m-%d %H:%M} UTC, where the log ends; the last is of "
-            f"{log.end:%Y-%m-%d}. A wrong clock does that. They stay in the log, and no question "
-            "looks at them. If they are right, say so at the import: --covers-until."
+            f"{are} at or after {until:%Y-%m-%d %H:%M} UTC, up to which the log was said to be "
+            "complete."
         )
     if until != until.floor("D") and last == until - pd.Timedelta("1us"):
         notes.append(

@@ -387,7 +387,7 @@ class EventLog:
     def events_after_end(self) -> int:
         """How many events are at or after `covers_until`, such as those of a wrong clock?
 
-        They stay in the log, and questions do not see them (`until_end`).
+        They stay in the log. Questions do not see those that are far off (`until_end`).
 
         Examples
         --------
@@ -411,22 +411,30 @@ class EventLog:
         return sum(parallel.map_shards(self.shards, late))
 
     def until_end(self) -> EventLog:
-        """The log without events at or after `covers_until`; the log itself where there are none.
+        """The log without far-off events, which is what a question looks at.
+
+        Far off are events behind `covers_until` that `eventlog.coverage` takes for those of a wrong
+        clock. Others behind it, where somebody said an earlier end, are seen. Where nothing is far
+        off, it is the log itself.
 
         Examples
         --------
         >>> import pandas as pd
-        >>> log = EventLog.from_frame(pd.DataFrame({
-        ...     "user": "ann", "time": pd.to_datetime(["2026-01-01", "2026-01-05"]),
-        ...     "event": "visit"}), covers_until="2026-01-02")
+        >>> days = [*pd.date_range("2026-01-01", periods=9), pd.Timestamp("2098-01-01")]
+        >>> log = EventLog.from_frame(pd.DataFrame({"user": "ann", "time": days, "event": "visit"}))
         >>> len(log), len(log.until_end())
-        (2, 1)
+        (10, 9)
         """
         return self._followed if self._after_end else self
 
     @cached_property
     def _followed(self) -> EventLog:
-        return self._showing(lambda shard: shard.time < self.covers_until_us)
+        parts = parallel.map_shards(self.shards, lambda shard: coverage.activity(shard.time))
+        seen = coverage.together(parts)
+        end = max(self.covers_until_us, coverage.covered_until(seen))
+        if seen.last[-1] < end:
+            return self
+        return self._showing(lambda shard: shard.time < end)
 
     @cached_property
     def fingerprint(self) -> str:
