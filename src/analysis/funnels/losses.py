@@ -6,8 +6,10 @@ window that the chain had opened. Most do nothing more; that is a row like any o
 
 `value_lost` is an upper bound of what is worth looking at, step by step: the people that a group
 loses against the best group, carried on at the group's own later rates, at the value of its own
-conversions. The best group is the one whose rate is surely high and not the one whose rate is
-highest, so that luck in a small group does not lead the table.
+conversions. Of several groups that are alike one is best by luck, so each rate is first drawn
+toward the others, as far as they differ no more than by chance (`statistics.pooling`); equal groups
+lose about nothing. The best group is the one whose rate is surely high and not the one whose rate
+is highest, so that luck in a small group does not lead the table.
 
 What this module refuses to do: call the next event a reason for stopping, or promise a gain.
 Groups differ in who comes, so no group need be able to do as well as another; the table says where
@@ -38,7 +40,7 @@ from analysis.eventlog.filters import Conditions
 from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
-from analysis.funnels.counts import nameless
+from analysis.funnels.counts import nameless, previous_required, size_behind
 from analysis.funnels.data import (
     NEVER,
     FunnelData,
@@ -55,7 +57,8 @@ from analysis.funnels.data import (
     step_number,
 )
 from analysis.funnels.spec import ANY_EVENT, Step
-from analysis.statistics.rates import effective_size, newcombe_from_limits, wilson
+from analysis.statistics.pooling import pooled
+from analysis.statistics.rates import CONFIDENCE, effective_size, newcombe_from_limits, wilson
 
 NOTHING = "(nothing more)"
 
@@ -305,6 +308,7 @@ _VALUE_COLUMNS = [
     "event",
     "n_previous",
     "step_rate",
+    "pooled_rate",
     "best_group",
     "best_rate",
     "lost_units",
@@ -335,10 +339,11 @@ def value_lost(
     Returns
     -------
     A row per group and required step from the second on: ``group, step, event, n_previous,
-    step_rate``; ``best_group``, whose step rate has the highest lower limit among the groups of
-    at least `min_n` (``"(other)"`` and ``"(missing)"`` are no groups to learn from), with
-    ``best_rate``; ``lost_units = n_previous · (best_rate − step_rate)`` with 95 % limits,
-    negative where the group's own rate is higher; ``lost_conversions``, those units at the
+    step_rate``; ``pooled_rate``, the same drawn toward those of the other groups as far as they
+    differ by chance; ``best_group``, whose pooled rate has the highest lower limit among the groups
+    of at least `min_n` (``"(other)"`` and ``"(missing)"`` are no groups to learn from), with its
+    pooled rate as ``best_rate``; ``lost_units = n_previous · (best_rate − pooled_rate)`` with 95 %
+    limits, negative where the group's own is higher; ``lost_conversions``, those units at the
     group's own rate from this step to the last; ``lost_value``, those conversions at
     ``value_per_conversion``, the mean of ``value_of`` (the group, or all groups), in
     ``currency`` (missing where the log does not say). What is undefined is NaN and ``note``
@@ -352,9 +357,11 @@ def value_lost(
 
     Notes
     -----
-    The limits are those of Newcombe's interval of the difference of the two rates (1998, *Stat
-    Med* 17:873) times ``n_previous``. They do not hold the chance in which group is the best,
-    nor that in the later rates and the values.
+    Rates are pooled as `analysis.statistics.pooling.pooled` says (Christiansen & Morris 1997,
+    *JASA* 92:618). The limits are those of Newcombe's interval of the difference of the two step
+    rates (1998, *Stat Med* 17:873) times ``n_previous``, at a confidence of 1 − 0.05 / (C − 1)
+    for C groups that could be the best: so each covers with 95 % whichever of them luck makes the
+    best (Bonferroni). They do not hold the chance in the later rates and the values.
 
     Examples
     --------
@@ -366,10 +373,11 @@ def value_lost(
     ...     pd.DataFrame(rows, columns=["user", "event", "device", "value"]).assign(
     ...         time=pd.Timestamp("2026-01-01")), covers_until="2026-02-01")
     >>> lost = value_lost(funnel(log, ["cart", "purchase"], by="device"))
-    >>> lost[["group", "step_rate", "best_group", "lost_units", "lost_value"]]
+    >>> lost[["group", "step_rate", "best_group", "lost_units", "lost_value"]].round(
+    ...     {"lost_units": 0, "lost_value": 0})
          group  step_rate best_group  lost_units  lost_value
     0  desktop       0.50    desktop         0.0         0.0
-    1   mobile       0.25    desktop        50.0       500.0
+    1   mobile       0.25    desktop        44.0       442.0
     """
     checks.whole("value_lost: min_n", min_n, least=1)
     checks.whole("value_lost: min_conversions", min_conversions, least=1)
@@ -383,11 +391,14 @@ def value_lost(
     table, later = result.table, _later_rates(result)
     rows = []
     for step in required_steps(result)[1:]:
-        at: list[dict[Any, Any]] = table[table["step"] == step].to_dict("records")
-        best = _best(at, min_n)
+        at: list[dict[Any, Any]] = _pooled(result, table[table["step"] == step], step)
+        candidates = [row for row in at if _named(row["group"]) and row["n_previous"] >= min_n]
+        # Of equal limits the group that the table names first.
+        best = max(candidates, key=lambda row: row["pooled_low"]) if candidates else None
+        confidence = 1 - (1 - CONFIDENCE) / max(len(candidates) - 1, 1)
         for code, row in enumerate(at):
-            cells = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:5]}
-            cells |= _loss_against(row, best, later[code, step - 1], min_n)
+            cells = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:6]}
+            cells |= _loss_against(row, best, later[code, step - 1], min_n, confidence)
             cells |= _mean_value(values, code, min_conversions)
             cells["note"] = "; ".join(filter(None, [cells["note"], cells.pop("no_value")]))
             rows.append(cells)
@@ -425,14 +436,27 @@ def _named(group: Any) -> bool:
     return group != OTHER and not nameless(group)
 
 
-def _best(rows: list[dict[Any, Any]], min_n: int) -> dict[Any, Any] | None:
-    named = [row for row in rows if _named(row["group"]) and row["n_previous"] >= min_n]
-    # Of equal limits the group that the table names first.
-    return max(named, key=lambda row: row["low"]) if named else None
+def _pooled(result: FunnelData, table: pd.DataFrame, step: int) -> list[dict[Any, Any]]:
+    """The rows of a step, with the independent units behind each rate, and the pooled rate."""
+    n = table["n_previous"].to_numpy(float)
+    if result.question.repeats_users:
+        before = int(previous_required(result.question)[step - 1])
+        n = np.array([size_behind(result.sums, g, step - 1, before) for g in range(len(n))])
+    rate, low = table["step_rate"].to_numpy(copy=True), table["low"].to_numpy(copy=True)
+    known = table["n_previous"].to_numpy() > 0
+    # One rate alone has nothing to be drawn toward.
+    if known.sum() > 1:
+        found = pooled(rate[known] * n[known], n[known])
+        rate[known], low[known] = found.rate, found.low
+    return table.assign(size=n, pooled_rate=rate, pooled_low=low).to_dict("records")
 
 
 def _loss_against(
-    row: dict[Any, Any], best: dict[Any, Any] | None, later: float, min_n: int
+    row: dict[Any, Any],
+    best: dict[Any, Any] | None,
+    later: float,
+    min_n: int,
+    confidence: float,
 ) -> dict[str, Any]:
     """The loss of a group at a step, against the best group."""
     n, undefined = row["n_previous"], (np.nan, np.nan, np.nan)
@@ -440,15 +464,22 @@ def _loss_against(
         name, rate, lost = None, np.nan, undefined
         why = f"no group of {min_n} or more at the step before"
     elif not n:
-        name, rate, lost = best["group"], best["step_rate"], undefined
+        name, rate, lost = best["group"], best["pooled_rate"], undefined
         why = "nobody at the step before"
     elif row is best:
-        name, rate, lost, why = row["group"], row["step_rate"], (0.0, 0.0, 0.0), ""
+        name, rate, lost, why = row["group"], row["pooled_rate"], (0.0, 0.0, 0.0), ""
     else:
-        name, rate, why = best["group"], best["step_rate"], ""
-        one, other = ((own["step_rate"], own["low"], own["high"]) for own in (best, row))
+        name, rate, why = best["group"], best["pooled_rate"], ""
+        one, other = (
+            (
+                own["step_rate"],
+                *wilson(own["step_rate"] * own["size"], own["size"], confidence=confidence),
+            )
+            for own in (best, row)
+        )
         more = newcombe_from_limits(one, other)
-        lost = (n * float(more.estimate), n * float(more.low), n * float(more.high))
+        gap = rate - row["pooled_rate"]
+        lost = (n * gap, n * min(gap, float(more.low)), n * max(gap, float(more.high)))
     return {
         "best_group": name,
         "best_rate": rate,

@@ -35,6 +35,7 @@ from analysis.funnels.counts import FunnelSums, funnel_table, nameless, sums_of
 from analysis.funnels.data import FunnelData
 from analysis.funnels.figures import funnel_bars
 from analysis.funnels.spec import TOUCHES, Exclusion, FunnelSpec, funnel_spec
+from analysis.funnels.waits import waits_sentence
 from analysis.statistics.rates import wilson
 
 
@@ -80,8 +81,19 @@ class FunnelResult(FunnelData):
         return over_time.with_estimates(self, self.trend(freq, time_zone))
 
     def times(self, step: int | str | None = None, *, since: str = "previous") -> pd.DataFrame:
-        """How long do units take to a step? Median and quantiles; see `over_time.times`."""
+        """How long do units take to a step? Median and quantiles; see `over_time.times`.
+
+        ``since="entry"`` measures from the entry of the attempt that counts, ``since="first"``
+        from the first time ever.
+        """
         return over_time.times(self, step, since=since)
+
+    def waits_sentence(self, *, min_cell: int = 5) -> str:
+        """How long did it take to convert, from the attempt's entry and from the first time ever?
+
+        Empty where fewer than `min_cell` converted.
+        """
+        return waits_sentence(self, min_cell)
 
     def time_curve(self, step: int | str | None = None) -> pd.DataFrame:
         """What share has reached a step by which time? See `over_time.time_curve`."""
