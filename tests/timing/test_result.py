@@ -493,3 +493,27 @@ def test_the_answer_says_no_word_of_cause() -> None:
         said = " ".join([result.sentence(), *result.warnings]).lower()
         assert not any(word in said for word in ("effect", "because", "leads to", "drives"))
         assert "<p>" in result._repr_html_()
+
+
+# Who was there before the log began.
+
+
+def test_people_first_seen_before_a_day_are_left_out() -> None:
+    rows = [(f"old{i}", 0.5, "visit") for i in range(30)]
+    rows += [(f"old{i}", 3.0, "look") for i in range(30)]
+    rows += [(f"new{i}", 4.0, "look") for i in range(20)]
+    rows += [(f"new{i}", 5.0, "buy") for i in range(8)]
+    log = log_of(rows, until=60)
+    everybody = conversion_curve(log, "look", "buy", horizon="14d")
+    assert everybody.final.rate[0] == pytest.approx(8 / 50)
+    assert everybody.parameters["since"] is None
+    # The old ones' first look is later, but they were seen before.
+    found = conversion_curve(log, "look", "buy", horizon="14d", since="2026-01-03")
+    assert found.final.rate[0] == pytest.approx(8 / 20)
+    assert found.warnings[0] == "30 users first seen before 3 Jan 2026 are left out (since=)."
+    assert found.parameters["since"] == "2026-01-03"
+    waits = time_to_convert(log, "buy", start="look", since="2026-01-03")
+    assert waits.medians["n"].tolist() == [20]
+    assert waits.table["n"].eq(20).all()
+    with pytest.raises(UsageError, match="conversion_curve: since='soon' is not a time"):
+        conversion_curve(log, "look", "buy", since="soon")
