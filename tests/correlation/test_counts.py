@@ -31,6 +31,7 @@ from analysis.correlation.plan import (
     first_times,
     period_edges,
 )
+from analysis.simulation.log import simulate
 
 BASE = 1_800_000_000_000_000
 MINUTE = 60_000_000
@@ -505,3 +506,22 @@ def test_a_control_that_is_asked_for_is_no_control_then() -> None:
         "video",
         "imprint",
     )
+
+
+def test_units_first_seen_before_a_day_are_left_out() -> None:
+    base = simulate(seed=3, users=600).log
+    since = base.start + pd.Timedelta(days=20)
+    first = base.to_frame().groupby("user")["time"].min()
+    kept = int((first >= since).sum())
+    shop = Catalog.load("data/catalogs/ecommerce.toml")
+    for start in (None, "view_item"):
+        asked = ExposureOptions(start=start, since=since)
+        found = exposure_counts(base, shop, asked)
+        later = base.to_frame()
+        later = later[later["user"].map(first) >= since]
+        alone = EventLog.from_frame(later, covers_until=base.covers_until)
+        judge = exposure_counts(alone, shop, ExposureOptions(start=start))
+        assert found.units == judge.units <= kept
+        np.testing.assert_array_equal(found.at_risk.sum((3, 4)), judge.at_risk.sum((3, 4)))
+        np.testing.assert_array_equal(found.macros.sum((3, 4)), judge.macros.sum((3, 4)))
+        assert "first seen before" in found.warnings[0]

@@ -165,12 +165,14 @@ def test_few_people_are_hidden_and_cannot_be_told_from_sums() -> None:
         assert own[(seen > 0) & (seen < few)].isna().all()
         assert own.isna().sum() != 1
     gone = hidden.controls["exposed_k"].isna()
-    assert (gone == (RESULT.controls["exposed_k"] < few)).all()
+    assert (gone == (RESULT.controls["exposed_n"] < few)).all()
+    # Few conversions of many who did it are shown.
+    assert (hidden.controls.loc[~gone, "exposed_k"] < few).any()
     assert hidden.controls.loc[gone, "difference"].isna().all()
     assert "too few to show had done it" in hidden.figure().layout.meta["alt"]
     notes = [note.text for note in hidden.figure().layout.annotations]
     assert any("users in the bars shown" in text for text in notes)
-    nothing = doubly_robust(LOG, SHOP, "video_start", horizon="14d", min_cell=100)
+    nothing = doubly_robust(LOG, SHOP, "video_start", horizon="14d", min_cell=1000)
     assert nothing.table.drop(columns="basis").isna().all(axis=None)
     assert nothing.sentence() == "Product video started: too few people to show."
     assert not any("1 of 2" in text for text in nothing.warnings)

@@ -19,13 +19,13 @@ from statsmodels.stats.contingency_tables import StratifiedTable, Table2x2
 from analysis.catalog import Catalog
 from analysis.core.result import small, with_another
 from analysis.core.schema import UsageError
-from analysis.correlation.counts import exposure_counts, person_periods, trial_tables
+from analysis.correlation.counts import LEVELS, exposure_counts, person_periods, trial_tables
 from analysis.correlation.dose_response import dose_response
 from analysis.correlation.horizons import compare_horizons
 from analysis.correlation.plan import ExposureOptions
 from analysis.correlation.result import micro_to_macro
 from analysis.correlation.stability import stability
-from analysis.correlation.table import COLUMNS, median_seconds, micro_table
+from analysis.correlation.table import COLUMNS, hide_small_groups, median_seconds, micro_table
 from analysis.correlation.verdict import VerdictLimits
 from analysis.simulation.log import simulate
 from analysis.statistics.rates import q_values
@@ -306,48 +306,74 @@ def test_never_one_part_alone(parts: list[int]) -> None:
     assert hidden.sum() != 1 or not (size[~hidden] > 0).any()
 
 
+def people_of(counts: Any) -> dict[tuple[str, str], list[int]]:
+    """Per event and group the most people in one period who had done it, and who had not."""
+    found = {}
+    for e, event in enumerate(counts.events):
+        for g, group in enumerate(counts.groups):
+            own = counts.at_risk[e, :, g].sum(axis=-1)
+            found[event, group] = [int(own[1:].sum(axis=0).max()), int(own[0].max())]
+        users = int(counts.users[e])
+        found[event, "all"] = [users, counts.units - users]
+    return found
+
+
 def test_rows_of_few_lose_all_their_numbers_and_others_none() -> None:
     one, two = (result.table.set_index(KEYS) for result in (OPEN, HIDDEN))
     two = two.loc[one.index]
-    few = small(one["exposed_macros"], 5) | small(one["users"], 5) | small(one["reach_k"], 5)
     gone = two["macros"].isna().to_numpy()
+    people = people_of(OPEN.counts)
+    few = np.array([small(people[key], 5).any() for key in one.index])
     assert few.any()
     assert gone[few].all()
+    # What is hidden besides is the smallest group beside one of few.
+    assert gone.sum() <= 2 * few.sum()
+    # Few conversions of many people are shown.
+    assert small(one.loc[~gone, "exposed_macros"], 5).any()
     numbers = one.select_dtypes("number").columns.drop("controls")
     assert two.loc[gone, numbers].isna().all(axis=None)
-    pd.testing.assert_frame_equal(one.loc[~gone], two.loc[~gone], check_dtype=False)
+    lags = [name for name in one if name.startswith("median_lag")]
+    shown = [own.loc[~gone].drop(columns=lags) for own in (one, two)]
+    pd.testing.assert_frame_equal(*shown, check_dtype=False)
+    # A median of few waits is about few people.
+    assert two.loc[small(one["reach_k"], 5), lags].isna().all(axis=None)
     assert not set(two.loc[gone, "verdict"]) & {"leads", "inverse", "vanity", "goes_along"}
 
 
 def test_no_event_has_one_hidden_group_beside_shown_ones() -> None:
     groups = HIDDEN.table[HIDDEN.table["group"] != "all"]
-    sizes = OPEN.table.set_index(KEYS)["exposed_macros"]
+    sizes = people_of(OPEN.counts)
     for event, own in groups.groupby("event"):
         hidden = own.loc[own["macros"].isna(), "group"]
         shown = own.loc[own["macros"].notna(), "group"]
         if len(hidden) == 1:
-            assert sum(sizes[event, group] for group in shown) == 0
+            assert sum(sizes[event, group][0] for group in shown) == 0
 
 
 def test_levels_of_few_are_hidden() -> None:
     one, two = OPEN.doses, HIDDEN.doses
-    few = small(one["k"], 5)
+    people = OPEN.counts.at_risk.sum(axis=(2, 4)).max(axis=-1)
+    place = [OPEN.counts.events.index(event) for event in one["event"]]
+    size = people[place, [LEVELS.index(level) for level in one["level"]]]
+    few = small(size, 5)
     assert few.any()
     assert two.loc[few, ["k", "n", "odds_ratio", "rising"]].isna().all(axis=None)
-    for _, own in two.groupby("event"):
-        assert own["k"].isna().sum() != 1 or not (own["k"] > 0).any()
+    assert small(two["k"], 5).any()
+    for _, own in two.assign(size=size).groupby("event"):
+        assert own["k"].isna().sum() != 1 or not own.loc[own["k"].notna(), "size"].any()
 
 
 def test_neither_words_nor_figures_tell_them() -> None:
-    few = OPEN.table[small(OPEN.table["exposed_macros"], 5) & (OPEN.table["group"] == "all")]
-    assert len(few)
-    said = HIDDEN.sentence() + " ".join(HIDDEN.warnings)
-    for figure in (HIDDEN.figure(), HIDDEN.reach_figure(), HIDDEN.dose_figure()):
+    result = micro_to_macro(LOG_OF_MICRO_CELLS, SHOP, min_cell=10)
+    few = OPEN.table[small(OPEN.table["users"], 10) & (OPEN.table["group"] == "all")]
+    assert list(few["event"]) == ["unsubscribe"]
+    said = result.sentence() + " ".join(result.warnings)
+    for figure in (result.figure(), result.reach_figure(), result.dose_figure()):
         said += json.dumps(json.loads(figure.to_json()), ensure_ascii=False)
     for row in few.itertuples():
         assert not re.search(rf"\b{row.exposed_macros} of {row.macros} conversions after", said)
         assert f"({row.reach_k:.0f} of {row.converters:.0f})" not in said
-    assert "too few people" in " ".join(HIDDEN.warnings)
+    assert "1 of the events: too few people to show" in " ".join(result.warnings)
 
 
 def test_few_conversions_in_all() -> None:
@@ -357,25 +383,61 @@ def test_few_conversions_in_all() -> None:
         frame[~frame["user"].isin(bought)], covers_until=LOG_OF_MICRO_CELLS.covers_until
     )
     result = micro_to_macro(log, SHOP, min_cell=5)
-    assert result.sentence() == "Fewer than 5 users converted: there is nothing to tell."
-    assert result.table[["macros", "exposed_macros", "crude"]].isna().all(axis=None)
-    assert " 4 " not in " ".join(result.warnings)
+    # Four of all users are told as they are; of the four themselves no share is.
+    units = f"{result.counts.units:,}"
+    assert f"4 conversions of {units} users" in result.sentence()
+    whole = result.table[result.table["role"] == "control"]
+    assert whole["macros"].notna().all()
+    assert result.table[["reach", "reach_k", "median_lag_seconds"]].isna().all(axis=None)
+    assert not any("first period" in note for note in result.warnings)
 
 
 def test_stability_hides_groups() -> None:
-    one = stability(LOG_OF_MICRO_CELLS, SHOP, "view_reviews").table
-    two = stability(LOG_OF_MICRO_CELLS, SHOP, "view_reviews", min_cell=5)
-    few = small(one["exposed_macros"], 5)
-    assert few.any()
-    assert two.table.loc[few, ["macros", "exposed_macros", "odds_ratio"]].isna().all(axis=None)
-    assert "too few people to show" in two.figure().layout.meta["alt"]
+    asked = {"dimensions": ["device"], "min_macros": 1}
+    one = stability(LOG_OF_MICRO_CELLS, SHOP, "unsubscribe", **asked).table
+    two = stability(LOG_OF_MICRO_CELLS, SHOP, "unsubscribe", min_cell=5, **asked)
+    gone = two.table["macros"].isna()
+    assert gone.any()
+    numbers = ["macros", "exposed_macros", "odds_ratio"]
+    assert two.table.loc[gone, numbers].isna().all(axis=None)
+    assert not two.table.loc[gone, ["enough", "flips"]].any(axis=None)
+    assert list(one) == list(two.table)
+    # Few conversions of many people in a group are shown.
+    many = stability(LOG_OF_MICRO_CELLS, SHOP, "view_reviews", dimensions=["device"], min_cell=5)
+    tablet = many.table[many.table["group"] == "tablet"].iloc[0]
+    assert tablet["exposed_macros"] == 2
+
+
+def test_a_hidden_group_is_not_named_as_the_other_way_round() -> None:
+    table = pd.DataFrame(
+        {
+            "dimension": ["all", "device", "device", "device"],
+            "group": ["all", "mobile", "desktop", "tablet"],
+            "macros": [90, 40, 40, 10],
+            "exposed_macros": [45, 20, 21, 4],
+            "odds_ratio": [2.0, 2.1, 2.2, 0.2],
+            "low": [1.5, 1.4, 1.5, 0.1],
+            "high": [2.7, 3.0, 3.1, 0.6],
+            "se": 0.1,
+            "enough": True,
+            "flips": [False, False, False, True],
+            "exposed_people": [400, 200, 196, 4],
+            "other_people": [400, 200, 196, 40],
+        }
+    )
+    found = hide_small_groups(table, 5)
+    # The one of four people, and the smallest other one, which would give it away.
+    assert list(found["macros"].isna()) == [False, False, True, True]
+    assert not found["flips"].any()
+    assert list(found["enough"]) == [True, True, False, False]
 
 
 def test_doses_and_horizons_hide_too() -> None:
     dose = dose_response(LOG_OF_MICRO_CELLS, SHOP, "newsletter_sign_up", min_cell=5)
     open_dose = dose_response(LOG_OF_MICRO_CELLS, SHOP, "newsletter_sign_up")
-    few = small(open_dose.table["k"], 5)
-    assert dose.table.loc[few, ["k", "n", "odds_ratio"]].isna().all(axis=None)
+    # All who did it a second time are nobody: nothing is hidden, however few converted.
+    assert small(open_dose.table["k"], 5).any() or (open_dose.table["k"] == 0).any()
+    pd.testing.assert_frame_equal(dose.table, open_dose.table, check_dtype=False)
     assert dose.sentence() == open_dose.sentence()
     one, two = (
         compare_horizons(LOG_OF_MICRO_CELLS, SHOP, min_cell=cell).table.set_index(
@@ -384,9 +446,12 @@ def test_doses_and_horizons_hide_too() -> None:
         for cell in (1, 5)
     )
     two = two.loc[one.index]
-    few = small(one["n"], 5) | small(one["others"], 5)
+    # The mean value is of those conversions: they are the people it is about.
+    value = one.index.get_level_values("measure") == "value"
+    few = value & (small(one["n"], 5) | small(one["others"], 5))
     assert few.any()
     assert two.loc[few, ["n", "others", "ratio", "low", "high"]].isna().all(axis=None)
+    assert small(two.loc[~value, "n"], 5).any()
     assert (
         "too few people to show"
         in compare_horizons(LOG_OF_MICRO_CELLS, SHOP, min_cell=5).figure().layout.meta["alt"]

@@ -312,7 +312,29 @@ def test_among_those_with_a_cart_it_no_longer_leads(start: str) -> None:
 
 
 def test_few_people_hide_it_too(answer: Any) -> None:
-    own = micro_to_macro(LOG, SHOP, min_cell=16).table.set_index("event").loc["remove_from_cart"]
+    table = answer.table.set_index("event")
+    many = int(table.loc["remove_from_cart", "users"]) + 1
+    own = micro_to_macro(LOG, SHOP, min_cell=many).table.set_index("event").loc["remove_from_cart"]
     assert own["only_after"] is None
     assert "start=" not in own["reason"]
-    assert own["reason"].endswith("fewer than 16, of 722 who converted.")
+    assert own["reason"].startswith(f"Too few people to show: fewer than {many} did it")
+    shown = micro_to_macro(LOG, SHOP, min_cell=16).table.set_index("event").loc["remove_from_cart"]
+    # 15 conversions after it, of more than 16 people who did it.
+    assert shown["exposed_macros"] == 15
+    assert "start=" in shown["reason"]
+
+
+def test_a_milestone_says_how_many_did_it() -> None:
+    way = FACTS._replace(role="milestone", converters=1000, reached=950)
+    assert verdict_of(way, LIMITS).reason == (
+        "Listed as a milestone in the catalog, so no ratio is judged. 95.0% (950 of 1,000) of "
+        "those who converted had done it before: the way to the conversion leads through it."
+    )
+    some = verdict_of(way._replace(reached=310), LIMITS)
+    assert some.verdict == "structural"
+    assert some.reason == (
+        "Listed as a milestone in the catalog, so no ratio is judged. Only 31.0% (310 of 1,000) of "
+        "those who converted had done it before, so there are other ways to the conversion."
+    )
+    unknown = verdict_of(way._replace(reached=None), LIMITS).reason
+    assert unknown == "Listed as a milestone in the catalog, so no ratio is judged."

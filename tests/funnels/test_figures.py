@@ -227,6 +227,22 @@ def test_estimates_are_diamonds_and_called_so() -> None:
     assert list(line.y) == [0.1, 0.1, None, None]
 
 
+def test_the_usual_range_is_a_band_of_a_step_per_period() -> None:
+    table = estimated_trend().assign(
+        usual_low=[np.nan, 0.06, 0.07, np.nan], usual_high=[np.nan, 0.14, 0.3, np.nan]
+    )
+    figure = rate_trend(table)
+    areas = [t for t in figure.data if t.type == "scatter" and t.fill == "toself"]
+    (band,) = (t for t in areas if t.x[0] == 0.5)
+    assert band.x[:5] == (0.5, 1.5, 1.5, 0.5, None)
+    assert band.y == (0.14, 0.14, 0.06, 0.06, None, 0.3, 0.3, 0.07, 0.07, None)
+    # The axis has room for it.
+    assert figure.layout.yaxis.range[1] > 0.3
+    hover = next(t.hovertext for t in figure.data if t.type == "scatter" and t.hovertext)
+    assert "usual 6.0% to 14.0%" in hover[1]
+    assert "usual" not in hover[0]
+
+
 def test_a_trend_of_estimates_alone_is_drawn() -> None:
     figure = rate_trend(estimated_trend().iloc[3:])
     assert list(figure.data[-1].y) == [0.05]

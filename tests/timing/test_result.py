@@ -316,7 +316,7 @@ def test_several_properties_and_many_groups() -> None:
     assert "c0 · d0" in pairs.sentence()
 
 
-def test_small_groups_and_few_conversions_are_hidden() -> None:
+def test_small_groups_are_hidden_and_few_conversions_of_many_are_not() -> None:
     rows = [(f"u{i}", 1.0, "visit", "mobile") for i in range(60)]
     rows += [(f"u{i}", 1.5 + i / 10, "buy", "mobile") for i in range(23)]
     rows += [(f"v{i}", 1.0, "visit", "desktop") for i in range(40)]
@@ -326,27 +326,37 @@ def test_small_groups_and_few_conversions_are_hidden() -> None:
     log = log_of(rows, until=60, columns=["device"])
     result = conversion_curve(log, "visit", "buy", by="device", min_cell=5)
     assert set(result.table["group"]) == {"mobile", "desktop", "watch"}
-    told = result.table["converted"].dropna()
-    for _, own in result.table.groupby("group"):
-        steps = np.diff(own["converted"].dropna(), prepend=0)
-        assert ((steps == 0) | (steps >= 5)).all()
-    assert told.max() == 23
+    for group, own in result.table.groupby("group"):
+        steps = np.diff(own["converted"], prepend=0)
+        # The instants at which one or two convert are still not shown.
+        assert ((steps == 0) | (steps >= 5) | (group == "desktop")).all()
     desktop = result.table[result.table["group"] == "desktop"]
-    assert desktop["rate"].dropna().tolist() == [0.0]
-    assert "no rate to tell of 40 users" in result.sentence()
+    assert desktop["converted"].tolist()[-1] == 3
+    assert desktop["rate"].iloc[-1] == pytest.approx(3 / 40)
+    assert "desktop: 7.5% of 40 users (95% interval " in result.sentence()
     said = " ".join(result.warnings)
     assert "1 group of too few users" in said
-    assert "fewer than 5 conversions are hidden" in said
+    assert "Times of fewer than 5 people who convert are hidden" in said
     waits = time_to_convert(log, "buy", start="visit", by="device", min_cell=5)
     few = waits.table[(waits.table["group"] == "desktop")]
-    assert few[["days", "days_low", "days_high", "converted"]].isna().all(axis=None)
+    assert few[["days", "days_low", "days_high"]].isna().all(axis=None)
+    assert few["converted"].eq(3).all()
     hidden = waits.sessions[waits.sessions["group"] == "desktop"]
-    assert not hidden["k"].between(1, 4).any()
-    assert hidden["n"].isna().all()
+    assert hidden[["k", "n"]].isna().all(axis=None)
     weeks = time_to_convert(log, "buy", start="visit", min_cell=30).cohorts()
     assert weeks["entered"].tolist() == [109.0]
-    assert weeks[["k", "so_far", "rate"]].isna().all(axis=None)
-    assert time_to_convert(log, "buy", min_cell=30).numbers()["median_days"]["n"] is None
+    assert weeks["k"].tolist() == weeks["so_far"].tolist() == [26.0]
+    assert weeks["rate"].tolist() == [26 / 109]
+    late = [(f"y{i}", 20.0, "visit", "watch") for i in range(4)]
+    last = (
+        time_to_convert(
+            log_of([*rows, *late], until=60, columns=["device"]), "buy", start="visit", min_cell=5
+        )
+        .cohorts()
+        .iloc[-1]
+    )
+    assert last[["entered", "so_far", "k", "n", "rate"]].isna().all()
+    assert time_to_convert(log, "buy", min_cell=30).numbers()["median_days"]["value"] is None
     everything = conversion_curve(log, "visit", "buy", by="device", min_cell=1000)
     assert "too few people to show" in everything.sentence()
     assert everything.numbers()["rate"]["value"] is None
@@ -483,3 +493,27 @@ def test_the_answer_says_no_word_of_cause() -> None:
         said = " ".join([result.sentence(), *result.warnings]).lower()
         assert not any(word in said for word in ("effect", "because", "leads to", "drives"))
         assert "<p>" in result._repr_html_()
+
+
+# Who was there before the log began.
+
+
+def test_people_first_seen_before_a_day_are_left_out() -> None:
+    rows = [(f"old{i}", 0.5, "visit") for i in range(30)]
+    rows += [(f"old{i}", 3.0, "look") for i in range(30)]
+    rows += [(f"new{i}", 4.0, "look") for i in range(20)]
+    rows += [(f"new{i}", 5.0, "buy") for i in range(8)]
+    log = log_of(rows, until=60)
+    everybody = conversion_curve(log, "look", "buy", horizon="14d")
+    assert everybody.final.rate[0] == pytest.approx(8 / 50)
+    assert everybody.parameters["since"] is None
+    # The old ones' first look is later, but they were seen before.
+    found = conversion_curve(log, "look", "buy", horizon="14d", since="2026-01-03")
+    assert found.final.rate[0] == pytest.approx(8 / 20)
+    assert found.warnings[0] == "30 users first seen before 3 Jan 2026 are left out (since=)."
+    assert found.parameters["since"] == "2026-01-03"
+    waits = time_to_convert(log, "buy", start="look", since="2026-01-03")
+    assert waits.medians["n"].tolist() == [20]
+    assert waits.table["n"].eq(20).all()
+    with pytest.raises(UsageError, match="conversion_curve: since='soon' is not a time"):
+        conversion_curve(log, "look", "buy", since="soon")

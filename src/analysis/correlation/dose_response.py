@@ -132,7 +132,7 @@ def dose_response(  # noqa: PLR0913
     table = dose_table(counts, catalog)
     own = table[table["event"] == micro].reset_index(drop=True)
     return DoseResult(
-        table=hide_small_levels(own, few),
+        table=hide_small_levels(own, few, counts),
         parameters={
             "micro": micro,
             "macro": counts.macro,

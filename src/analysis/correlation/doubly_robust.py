@@ -22,7 +22,7 @@ import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.core import checks
-from analysis.core.result import Result, small
+from analysis.core.result import Result
 from analysis.core.schema import US_PER_DAY, USER, UsageError, duration_us, human_duration
 from analysis.core.wording import count, points, share
 from analysis.correlation.counts import person_periods
@@ -181,7 +181,7 @@ def doubly_robust(  # noqa: PLR0913
     early = _early_caveat(came.loc[followed, "period"], looked, few)
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
-    caveats = _caveats(people, kept, few) if mature else [_unfollowed(end)]
+    caveats = _caveats(people, kept) if mature else [_unfollowed(end)]
     left_out = burn_in(log, since, "doubly_robust").note
     note = (left_out,) if left_out else ()
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
@@ -242,8 +242,6 @@ def _early_caveat(came: pd.Series, landmark_us: int, min_cell: int) -> list[str]
     if len(came) < max(min_cell, 1):
         return []
     gone = share(early, len(came), early / len(came))
-    if small([early, len(came) - early], min_cell).any():
-        gone = f"Fewer than {min_cell}, or all but so few, of {count(len(came))}"
     return [
         f"{gone} of the conversions come before the landmark, within "
         f"{human_duration(landmark_us)} of entry: they are left out."
@@ -377,15 +375,13 @@ def _aipw(people: People) -> dict[str, float]:
     return found | {"high": float(difference + Z95 * se), "p_value": p_value}
 
 
-def _caveats(people: People, kept: np.ndarray, min_cell: int) -> list[str]:
+def _caveats(people: People, kept: np.ndarray) -> list[str]:
     if not people.converted.any():
         return ["Nobody converted between the landmark and the end of the horizon."]
     left_out = int((~kept).sum())
     if not left_out:
         return []
     gone = share(left_out, len(kept), left_out / len(kept))
-    if left_out < min_cell:
-        gone = f"Fewer than {min_cell} of {count(len(kept))}"
     return [f"{gone} of the users have no like in the other group: left out."]
 
 

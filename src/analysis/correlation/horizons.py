@@ -70,9 +70,8 @@ class HorizonsResult(Result):
         """Which verdicts change with the horizon, and whose conversions are worth less or more."""
         odds = self.table[self.table["measure"] != CONVERSION_VALUE]
         rows = [row for _, row in odds.groupby("event", sort=False)]
-        least = int(self.parameters["min_cell"])
         converters = {name: answer.counts.converters for name, answer in self.answers.items()}
-        text = _same_verdicts(rows, converters, least)
+        text = _same_verdicts(rows, converters)
         values = self.table[self.table["measure"] == CONVERSION_VALUE]
         return f"{text} {_on_values(values)}" if len(values) and len(odds) else text
 
@@ -274,15 +273,14 @@ def _mean_ratio(own: np.ndarray, others: np.ndarray) -> tuple[float, float, floa
     return math.exp(log), math.exp(log - Z95 * se), math.exp(log + Z95 * se)
 
 
-def _same_verdicts(rows: list[pd.DataFrame], converters: dict[str, int], least: int) -> str:
+def _same_verdicts(rows: list[pd.DataFrame], converters: dict[str, int]) -> str:
     """Which verdicts change with the horizon, as a sentence.
 
     Parameters
     ----------
-    rows : per micro conversion its rows, one for each horizon. converters : conversions by horizon;
-        fewer than `least` are not shown.
+    rows : per micro conversion its rows, one for each horizon. converters : conversions by horizon.
     """
-    shown = [f"fewer than {least}" if 0 < k < least else count(k) for k in converters.values()]
+    shown = [count(k) for k in converters.values()]
     of = f"{shown[0]} conversions" if len(set(shown)) == 1 else f"{listed(shown)} conversions"
     over = f"Over {listed(list(converters))} ({of})"
     if not rows:

@@ -100,8 +100,7 @@ class MicroToMacroResult(Result):
 
     def sentence(self) -> str:
         """Which micro conversions stand out, by how much, and how sure that is."""
-        asked = {name: self.parameters[name] for name in ("start", "min_cell")}
-        return _sentence(self.table, self.counts, self.catalog, **asked)
+        return _sentence(self.table, self.counts, self.catalog, start=self.parameters["start"])
 
     def figure(self, group: Any = ALL) -> Any:
         """The way from crude over adjusted to calibrated for each micro conversion."""
@@ -122,7 +121,7 @@ class MicroToMacroResult(Result):
     def doses(self) -> pd.DataFrame:
         """A row per event and level; see `dose_response.dose_table`."""
         doses = dose_table(self.counts, self.catalog)
-        return hide_small_levels(doses, int(self.parameters["min_cell"]))
+        return hide_small_levels(doses, int(self.parameters["min_cell"]), self.counts)
 
     @property
     def simpson(self) -> tuple[str, ...]:
@@ -159,7 +158,7 @@ def micro_to_macro(  # noqa: PLR0913
         ``"month"`` of it, or ``"returning"``.
     macro, micros, controls : names of events, if not those of the catalog.
     limits : the thresholds of the verdict.
-    min_cell : numbers about fewer users than this are hidden; 1 shows all.
+    min_cell : events that fewer users than this did, or did not do, are hidden; 1 shows all.
     start : the event with which a user enters; default: the first one, whichever it is. With a
         milestone, those who got there are compared with each other, from there on. An event that
         only they can do (remove from a cart) then has nothing to gain by it.
@@ -218,7 +217,7 @@ def micro_to_macro(  # noqa: PLR0913
     table = micro_table(counts, catalog, limits=limits)
     outstanding = table.loc[table["verdict"].isin([LEADS, INVERSE]), "event"].unique()
     near = milestones_before(log, catalog, plan, list(outstanding))
-    table = hide_small_rows(with_milestones(table, near), few)
+    table = hide_small_rows(with_milestones(table, near), few, counts)
     return MicroToMacroResult(
         table=table,
         parameters={
@@ -244,7 +243,6 @@ def _sentence(
     catalog: Catalog,
     *,
     start: str | None,
-    min_cell: int,
 ) -> str:
     """Which micro conversions stand out, each with its interval and n; or that none does."""
     own = judged(table)
@@ -252,8 +250,6 @@ def _sentence(
     of += f" from “{catalog.label(start)}” on" if start else ""
     if not counts.converters:
         return f"Nobody of {count(counts.units)} users converted: there is nothing to compare."
-    if counts.converters < min_cell:
-        return f"Fewer than {min_cell} users converted: there is nothing to tell."
     if not len(own):
         return f"There is no micro conversion to judge ({of})."
     found = f"{of}, without calibration"
@@ -316,9 +312,12 @@ def _caveats(
     notes = [*counts.warnings]
     hidden = int((table["users"].isna() & (table["group"] == ALL)).sum())
     if hidden:
-        notes.append(f"{hidden} of the events: too few people, fewer than {min_cell}, to show.")
+        notes.append(
+            f"{hidden} of the events: too few people to show, fewer than {min_cell} who did it, or "
+            "did not."
+        )
     notes += first_period_notes(counts, min_cell)
-    if counts.converters >= min_cell and counts.converters:
+    if counts.converters:
         notes += _on_controls(whole, limits)
         notes += simpson(table)
         notes += _resolution(whole)

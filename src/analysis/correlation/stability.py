@@ -29,7 +29,7 @@ from analysis.core.wording import count, group_name, listed, significance, with_
 from analysis.correlation.counts import ExposureCounts, exposure_counts
 from analysis.correlation.figures_checks import stability_forest
 from analysis.correlation.plan import CALENDAR, RETURNING, ExposureOptions
-from analysis.correlation.table import arms, group_names, hide_small_groups
+from analysis.correlation.table import arms, group_names, hide_small_groups, people_of_arms
 from analysis.correlation.verdict import ASSOCIATION, first_period_notes
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.statistics.odds_ratios import OddsRatio, cochran_q, mantel_haenszel
@@ -215,7 +215,7 @@ def stability(  # noqa: PLR0913
 def _rows(dimension: str, counts: ExposureCounts, min_macros: int) -> pd.DataFrame:
     people = arms(counts)
     found = mantel_haenszel(*(x[0] for x in people))
-    names = group_names(counts)
+    names, sizes = group_names(counts), people_of_arms(counts)
     exposed = people.exposed_k[0].sum(-1)
     groups = np.empty(len(names), object)
     groups[:] = names
@@ -230,6 +230,8 @@ def _rows(dimension: str, counts: ExposureCounts, min_macros: int) -> pd.DataFra
             "high": found.high,
             "se": found.se,
             "enough": (exposed >= min_macros) & np.isfinite(found.estimate),
+            "exposed_people": sizes[0][0],
+            "other_people": sizes[1][0],
         }
     )
     if len(names) == 1:

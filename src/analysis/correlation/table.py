@@ -14,7 +14,7 @@ Beside them stands ``total``, from sequential trials, which keeps what comes thr
 activity. It is diluted, because those who have not yet done it may do it later.
 
 `micro_table` makes the table, `with_milestones` adds which milestone came before an event, and the
-`hide_small_…` functions at the end hide counts of fewer than `min_cell` people, in this table and
+`hide_small_…` functions at the end hide rows about fewer than `min_cell` people, in this table and
 in those of the follow-up questions. The file refuses to judge: `verdict.py` does that.
 """
 
@@ -30,12 +30,12 @@ import pandas as pd
 from analysis.catalog import Catalog
 from analysis.core.result import records, small, with_another
 from analysis.core.schema import ALL, US_PER_SECOND
-from analysis.core.wording import count
-from analysis.correlation.counts import ExposureCounts
+from analysis.correlation.counts import LEVELS, ExposureCounts
 from analysis.correlation.verdict import (
     CONTROL,
     INVERSE,
     LEADS,
+    MILESTONE,
     NOT_ENOUGH,
     STRUCTURAL,
     Facts,
@@ -336,6 +336,7 @@ def _verdict(row: Any, counts: ExposureCounts, limits: VerdictLimits, q: float) 
         controls=row.controls,
         after=int(row.exposed_macros),
         counted=int(row.macros),
+        reached=int(row.reach_k) if whole else None,
     )
     return verdict_of(facts, limits)
 
@@ -370,56 +371,82 @@ def with_milestones(table: pd.DataFrame, near: Mapping[str, MilestoneBefore]) ->
 
 # Small-cell suppression
 #
-# A row of which one count is small loses all its numbers: ratio, interval and p-value would give
-# the count back. Where only one of several groups or levels would be hidden, the difference between
+# A row is about the people who had done an event, beside those who had not. Where either are few it
+# loses all its numbers: ratio, interval and p-value would give them back. How few of many converted
+# is shown. Where only one of several groups or levels would be hidden, the difference between
 # everybody and the others would tell it, so the smallest of the others is hidden with it.
 
 _KEPT = {"event", "label", "role", "group", "verdict", "reason", "controls", "only_after"}
 
 
-def hide_small_rows(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+def people_by_level(counts: ExposureCounts) -> np.ndarray:
+    """The most people at risk in one period, by how often they had done it: no fewer there were.
+
+    Of shape (events, levels, groups); where there are several groups, all of them stand first.
+    """
+    people = counts.at_risk.sum(axis=-1).max(axis=-1)
+    if len(counts.groups) > 1:
+        whole = counts.at_risk.sum(axis=(2, 4)).max(axis=-1)
+        people = np.concatenate([whole[:, :, None], people], axis=2)
+    return people
+
+
+def people_of_arms(counts: ExposureCounts) -> tuple[np.ndarray, np.ndarray]:
+    """The most people in one period who had done it, and who had not; (events, groups)."""
+    done = counts.at_risk[:, 1:].sum(axis=(1, -1)).max(axis=-1)
+    if len(counts.groups) > 1:
+        whole = counts.at_risk[:, 1:].sum(axis=(1, 2, 4)).max(axis=-1)
+        done = np.concatenate([whole[:, None], done], axis=1)
+    return done, people_by_level(counts)[:, 0]
+
+
+def hide_small_rows(table: pd.DataFrame, min_cell: int, counts: ExposureCounts) -> pd.DataFrame:
     """The table of `micro_table` without the numbers of few people.
 
     Parameters
     ----------
-    min_cell : rows with a count of fewer people, but of some, are hidden; 1 hides none.
+    min_cell : rows about fewer people who had done it, or had not, are hidden; 1 hides none.
     """
     if min_cell == 1 or not len(table):
         return table
-    others = table["macros"] - table["exposed_macros"]
-    unreached = table["converters"] - table["reach_k"]
-    counts = [table[name] for name in ("users", "exposed_users", "reach_k", "exposed_macros")]
-    hidden = np.any([small(x, min_cell) for x in (*counts, others, unreached)], axis=0)
+    event = {name: i for i, name in enumerate(counts.events)}
+    group = {name: i for i, name in enumerate(group_names(counts))}
+    place = table["event"].map(event).to_numpy(), table["group"].map(group).to_numpy()
+    done, others = (people[place] for people in people_of_arms(counts))
     groups = (table["group"] != ALL).to_numpy()
+    users = table["users"].to_numpy(float)
+    # Of all together it is known how many ever did it, and how many never did.
+    done, others = np.where(groups, done, users), np.where(groups, others, counts.units - users)
+    hidden = small(done, min_cell) | small(others, min_cell)
     hidden[groups] = _with_another_of_each(
-        hidden[groups], table["exposed_macros"][groups], table["event"][groups]
+        hidden[groups], pd.Series(done[groups]), table["event"][groups]
     )
     out = _without(table, hidden, [name for name in table if name not in _KEPT])
+    if small(counts.converters, min_cell):
+        out[["reach_k", "reach", "reach_low", "reach_high"]] = np.nan
+    lags = [f"median_lag{end}_seconds" for end in ("", "_low", "_high")]
+    out.loc[small(table["reach_k"], min_cell), lags] = np.nan
     control = (table["verdict"] == CONTROL).to_numpy()
     milestone = (table["role"] == "milestone").to_numpy()
-    out.loc[hidden & ~milestone & ~control, "reason"] = _too_few(
-        table["converters"].max(), min_cell
+    out.loc[hidden & ~milestone & ~control, "reason"] = (
+        f"Too few people to show: fewer than {min_cell} did it, or all but so few."
     )
+    out.loc[hidden & milestone, "reason"] = MILESTONE
     out.loc[hidden, "only_after"] = None
     structural = (table["verdict"] == STRUCTURAL).to_numpy()
     out.loc[hidden & ~control & ~structural, "verdict"] = NOT_ENOUGH
     return out
 
 
-def _too_few(converters: float, min_cell: int) -> str:
-    """Why nothing is shown, with the number that limits it where that may be shown."""
-    reason = f"Too few people to show: one of its numbers is of fewer than {min_cell}"
-    if converters >= min_cell:
-        return f"{reason}, of {count(converters)} who converted."
-    return f"{reason}."
-
-
-def hide_small_levels(doses: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+def hide_small_levels(doses: pd.DataFrame, min_cell: int, counts: ExposureCounts) -> pd.DataFrame:
     """The table of `dose_table` without the numbers of few people."""
     if min_cell == 1 or not len(doses):
         return doses
-    few = small(doses["k"], min_cell) | small(doses["n"], min_cell)
-    few = _with_another_of_each(few, doses["k"], doses["event"])
+    people = people_by_level(counts)[:, :, 0]
+    event = doses["event"].map({name: i for i, name in enumerate(counts.events)})
+    level = doses["level"].map({name: i for i, name in enumerate(LEVELS)})
+    size = pd.Series(people[event.to_numpy(), level.to_numpy()], index=doses.index)
+    few = _with_another_of_each(small(size, min_cell), size, doses["event"])
     out = _without(doses, few, ["k", "n", "odds_ratio", "low", "high", "rising"])
     # The curve runs through all levels, so a hidden one would show in those beside it.
     out.loc[out["event"].isin(doses.loc[few, "event"]), "rising"] = np.nan
@@ -427,15 +454,17 @@ def hide_small_levels(doses: pd.DataFrame, min_cell: int) -> pd.DataFrame:
 
 
 def hide_small_groups(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """The table of `stability` without the numbers of few people."""
+    """The table of `stability` without the numbers of few people; it loses its sizes of arms."""
+    sizes = ["exposed_people", "other_people"]
+    out = table.drop(columns=sizes)
     if min_cell == 1 or not len(table):
-        return table
-    others = table["macros"] - table["exposed_macros"]
-    few = small(table["exposed_macros"], min_cell) | small(others, min_cell)
-    few = _with_another_of_each(few, table["exposed_macros"], table["dimension"])
+        return out
+    few = small(table[sizes[0]], min_cell) | small(table[sizes[1]], min_cell)
+    few = _with_another_of_each(few, table[sizes[0]], table["dimension"])
     numbers = ["macros", "exposed_macros", "odds_ratio", "low", "high", "se"]
-    out = _without(table, few, numbers)
-    out.loc[few, "enough"] = False
+    out = _without(out, few, numbers)
+    # What is not shown is not said either.
+    out.loc[few, ["enough", "flips"]] = False
     return out
 
 
@@ -446,9 +475,7 @@ def hide_small_arms(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     """
     if min_cell == 1 or not len(table):
         return table
-    counts = [table[f"{arm}_{what}"] for arm in ("exposed", "other") for what in ("k", "n")]
-    left = [table[f"{arm}_n"] - table[f"{arm}_k"] for arm in ("exposed", "other")]
-    few = np.any([small(x, min_cell) for x in (*counts, *left)], axis=0)
+    few = small(table["exposed_n"], min_cell) | small(table["other_n"], min_cell)
     if "basis" in table:
         few[:] = few.any()
     return _without(table, few, [name for name in table if name not in ("basis", "event")])

@@ -5,7 +5,8 @@ of the time, that of an event that has nothing to do with converting. It looks a
 interval where it can, because an adjusted one still finds something in a click on the footer. The
 first that matches wins:
 
-1. ``structural``: the way to the conversion leads through it, so that no ratio means anything.
+1. ``structural``: the catalog calls it a milestone, or nearly all conversions had it just before:
+   no ratio is judged. Whether the way leads through it is said by how many did it before.
 2. ``not_enough_data``: most conversions come before anything could precede them, or the adjusted
    interval spans more than a factor of 4.
 3. ``leads``, 4. ``inverse``: the calibrated interval lies clear of 1, and not by chance alone
@@ -123,6 +124,7 @@ class Facts(NamedTuple):
     se : of the logarithm of the adjusted ratio. variance, lasting : of the calibrated one, and the
         part of it that more people would not take away. controls : how many took part.
     after : of the `counted` conversions, those that came after it.
+    reached : of the `converters`, those who had done it before; None where that is not known.
     """
 
     role: str
@@ -140,6 +142,7 @@ class Facts(NamedTuple):
     controls: int
     after: int
     counted: int
+    reached: int | None = None
 
 
 class Verdict(NamedTuple):
@@ -187,7 +190,7 @@ def verdict_of(facts: Facts, limits: VerdictLimits) -> Verdict:
 
 def _structural(facts: Facts, limits: VerdictLimits) -> str | None:
     if facts.role == "milestone":
-        return "A milestone: the way to the conversion leads through it, so no ratio is judged."
+        return _milestone(facts, limits)
     if not facts.converters or facts.preceded < limits.structural_share * facts.converters:
         return None
     rate = facts.preceded / facts.converters
@@ -195,6 +198,20 @@ def _structural(facts: Facts, limits: VerdictLimits) -> str | None:
         f"{share(facts.preceded, facts.converters, rate)} of the conversions had it within 30 "
         "minutes before, in the same session: converting itself seems to require it."
     )
+
+
+MILESTONE: Final = "Listed as a milestone in the catalog, so no ratio is judged."
+
+
+def _milestone(facts: Facts, limits: VerdictLimits) -> str:
+    """Why a milestone is not judged, and whether the way to the conversion does lead through it."""
+    if facts.reached is None or not facts.converters:
+        return MILESTONE
+    rate = facts.reached / facts.converters
+    did = f"{share(facts.reached, facts.converters, rate)} of those who converted had done it"
+    if rate >= limits.structural_share:
+        return f"{MILESTONE} {did} before: the way to the conversion leads through it."
+    return f"{MILESTONE} Only {did} before, so there are other ways to the conversion."
 
 
 def _too_little(facts: Facts, limits: VerdictLimits) -> Verdict | None:
@@ -393,8 +410,6 @@ def first_period_notes(counts: ExposureCounts, min_cell: int = 1) -> list[str]:
     if counts.converters < max(min_cell, 1):
         return []
     first = share(counts.first_cell, counts.converters, counts.first_cell / counts.converters)
-    if 0 < counts.first_cell < min_cell:
-        first = f"Fewer than {min_cell} of {count(counts.converters)}"
     return [
         f"{first} of the conversions come within {human_duration(int(counts.edges_us[1]))} of "
         "entry, in the first period, before anything could be seen to precede them: they count in "

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+import numba as nb
 import numpy as np
 import pandas as pd
 
@@ -152,18 +153,28 @@ def first_seen(shard: Shard, names: int) -> np.ndarray:
 
 def _sightings(shard: Shard, names: int, middle: int) -> tuple[np.ndarray, np.ndarray]:
     """Per user the first instant of all, and the first one from `middle` on."""
-    time, offsets = shard.time, shard.offsets
-    shown = shard.event < names
-    if not shown.all():
-        kept = np.concatenate([[0], np.cumsum(shown)])
-        time, offsets = time[shown], kept[offsets]
-    sizes = np.diff(offsets)
-    first = np.full(len(sizes), NEVER_SEEN)
-    first[sizes > 0] = time[offsets[:-1][sizes > 0]]
-    again = np.full(len(sizes), NEVER_SEEN)
-    if middle < NEVER_SEEN:
-        late = np.concatenate([[0], np.cumsum(time >= middle)])
-        come = np.flatnonzero(late[offsets[1:]] > late[offsets[:-1]])
+    return _sighted(shard.time, shard.event, shard.offsets, names, middle)
+
+
+@nb.njit(cache=True, nogil=True)
+def _sighted(
+    time: np.ndarray, event: np.ndarray, offsets: np.ndarray, names: int, middle: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`_sightings`, user by user; events from `names` on are not shown."""
+    users = offsets.size - 1
+    first = np.full(users, NEVER_SEEN)
+    again = np.full(users, NEVER_SEEN)
+    for u in range(users):
+        low, high = offsets[u], offsets[u + 1]
+        i = low
+        while i < high and event[i] >= names:
+            i += 1
+        if i < high:
+            first[u] = time[i]
         # A user's rows are in the order of time, so the late ones are the last.
-        again[come] = time[offsets[1:][come] - (late[offsets[1:]] - late[offsets[:-1]])[come]]
+        i = high - 1
+        while i >= low and time[i] >= middle:
+            if event[i] < names:
+                again[u] = time[i]
+            i -= 1
     return first, again

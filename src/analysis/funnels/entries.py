@@ -23,7 +23,7 @@ from analysis.funnels.spec import FunnelSpec
 from analysis.statistics.rates import CONFIDENCE
 from analysis.statistics.survival import Points, points_at, steps_of
 
-_MOST_BLOCKS = 128
+_MOST_BLOCKS = 40
 """Into up to so many blocks of units the spread of an estimate is divided."""
 
 

@@ -339,9 +339,9 @@ def compare_periods(
     groups = [ask(entered=p.bounds, by=by) for p in (now, compared)] if by else []
     current = _shown([views[0], *groups[:1]], min_cell)
     past = _shown([views[1], *groups[1:]], min_cell)
-    shared = correlations(*views)
-    if by:
-        shared = {**correlations(groups[0], groups[1]), **shared}
+    # The chains in groups are those of all together, with all together among their correlations.
+    pair = groups or views
+    shared = correlations(pair[0], pair[1])
     history = [
         p if age is None else same_age(p, now, age) for p in earlier(now, MOST_PERIODS, log.start)
     ]
@@ -383,7 +383,7 @@ def compare_periods(
         past=found.frame(),
         view=overall,
     )
-    shared_people = _in_both(views, shared, min_cell)
+    shared_people = _in_both(pair, shared, min_cell)
     notes = [*_warnings(log, result), *gaps.notes((now, before)), *_unequal(result)]
     notes += [*level, *shared_people, *left_out]
     return replace(result, warnings=tuple(notes))
@@ -452,7 +452,7 @@ def _in_both(views: list[FunnelResult], shared: Correlations, min_cell: int) -> 
         return []
     rows = [value for (group, _, basis), value in shared.items() if (group, basis) == (ALL, FUNNEL)]
     correlation = rows[0] if rows else 0.0
-    return [in_both(both, int(views[0].table["count"].iloc[0]), min_cell, correlation)]
+    return [in_both(both, views[0].sums.entered, min_cell, correlation)]
 
 
 def not_over(period: Period, until: pd.Timestamp) -> str:

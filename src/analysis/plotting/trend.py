@@ -2,7 +2,8 @@
 
 A period whose window is not over for everybody has a rate that can only rise. It is hatched and
 its point is hollow, so that nobody reads the end of the line as a fall. Where there is an
-estimate of its final rate, that stands beside it as a diamond.
+estimate of its final rate, that stands beside it as a diamond. Where it is known which range is
+usual for a period, by the ones before it, that is a grey band behind the line.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _HEIGHT = 300
 _MOST_LABELS = 7
 
 _BAND = "rgba(0, 114, 178, 0.16)"
+
+_USUAL = "rgba(128, 128, 128, 0.18)"
 
 _HATCH = "rgba(128, 128, 128, 0.45)"
 
@@ -46,7 +49,8 @@ def rate_trend(
     ----------
     table : a row per period: ``start``, ``end`` (UTC), ``entered``, ``k``, ``n``, ``rate``,
         ``low``, ``high``, ``mature``; one group. With the columns of
-        `FunnelResult.recent` the estimates of what is not final are drawn too.
+        `FunnelResult.recent` the estimates of what is not final are drawn too, and with
+        ``usual_low`` and ``usual_high`` the usual range.
     current : the start of the period that the report is about; it is marked.
     time_zone : whose dates are written on the axis.
     title : plain text.
@@ -70,10 +74,12 @@ def rate_trend(
     for side in ("start", "end"):
         table[side] = table[side].dt.tz_convert(time_zone)
     now = _position(table, current)
-    upper = float(table[["rate", "high", "km_so_far", "km_so_far_high"]].max().max()) * 1.15 or 1.0
+    tops = ["rate", "high", "km_so_far", "km_so_far_high", "usual_high"]
+    upper = float(table[tops].max().max()) * 1.15 or 1.0
     traces = [_hatched(table, upper), _band(table), _line(table), _points(table, now)]
     few = len(table) <= _MOST_LABELS
-    traces += [_rate_labels(table, now), *_estimate_traces(table, {*table.index} if few else {now})]
+    traces += [_rate_labels(table, now), *_usual_band(table)]
+    traces += _estimate_traces(table, {*table.index} if few else {now})
     starts = [day(start) for start in table["start"]]
     every = -(-len(table) // _MOST_LABELS)
     ticks = [i for i in range(len(table)) if (now - i) % every == 0]
@@ -142,6 +148,29 @@ def _band(table: pd.DataFrame) -> go.Scatter:
     return go.Scatter(
         x=x, y=y, mode="lines", fill="toself", fillcolor=_BAND, line={"width": 0}, hoverinfo="skip"
     )
+
+
+def _usual_band(table: pd.DataFrame) -> list[go.Scatter]:
+    """The range that the periods before each one make usual: a step per period, in grey."""
+    known = table[table["usual_low"].notna()]
+    if not len(known):
+        return []
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for i, low, high in zip(known.index, known["usual_low"], known["usual_high"], strict=True):
+        x += [i - 0.5, i + 0.5, i + 0.5, i - 0.5, None]
+        y += [*plain([high, high, low, low]), None]
+    return [
+        go.Scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            fill="toself",
+            fillcolor=_USUAL,
+            line={"width": 0},
+            hoverinfo="skip",
+        )
+    ]
 
 
 def _line(table: pd.DataFrame) -> go.Scatter:
@@ -272,6 +301,8 @@ def _hover_text(row: Any) -> list[str]:
     lines = [days(row.start, row.end), _state(row)]
     if row.rate == row.rate and row.rate is not None:
         lines.append(f"95% interval {percent(row.low)} to {percent(row.high)}")
+    if not pd.isna(row.usual_low):
+        lines.append(f"usual {percent(row.usual_low)} to {percent(row.usual_high)}")
     if not row.mature:
         lines.append(f"not final: {count(row.entered - row.n)} windows are not over")
     return lines + _estimate_text(row)
@@ -310,5 +341,6 @@ def _estimate_text(row: Any) -> list[str]:
 
 
 def _with_estimates(table: pd.DataFrame) -> pd.DataFrame:
-    missing = [name for name in [*_ESTIMATES, "km_seconds"] if name not in table]
+    wanted = [*_ESTIMATES, "km_seconds", "usual_low", "usual_high"]
+    missing = [name for name in wanted if name not in table]
     return table.assign(**dict.fromkeys(missing, float("nan")))

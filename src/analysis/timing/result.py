@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.result import Result, small
+from analysis.core.result import Result
 from analysis.core.schema import ALL, US_PER_DAY, US_PER_SECOND, duration_us, time_zone_of
 from analysis.core.wording import label, share
 from analysis.eventlog.groups import totals
@@ -75,14 +75,8 @@ class _Timed(Result):
         return self._at(self.overall, self.horizon_us)
 
     def _at(self, steps: Steps, *times: int) -> Points:
-        """A curve at some times, without the numbers of few people."""
-        found = points_at(steps, np.array(times, np.int64))
-        few = small(found.converted, self.parameters["min_cell"])
-        hidden = {
-            name: np.where(few, np.nan, getattr(found, name))
-            for name in ("rate", "low", "high", "converted")
-        }
-        return found._replace(**hidden)
+        """A curve at some times; groups of few people have none."""
+        return points_at(steps, np.array(times, np.int64))
 
     def numbers(self) -> dict[str, dict[str, Any]]:
         """The headline's numbers as plain data, undefined is None: for ``numbers.json``."""
@@ -212,7 +206,7 @@ class TimeToConvertResult(_Timed):
         ]
         first = self.sessions[self.sessions["session"] == "1"]
         k, n = first["k"].sum(), first["n"].sum()
-        if n and not first["k"].isna().any():
+        if n and not first["n"].isna().any():
             sentences.append(f"{share(k, n, k / n)} of the conversions came in the first session.")
         if len(self.curves) > 1:
             sentences.append(logrank_sentence(self.test, self.waits.names))

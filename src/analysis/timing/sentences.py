@@ -188,7 +188,7 @@ def caveats(
         )
         return notes
     if any(small(steps.events.sum(), min_cell) for steps in curves):
-        notes.append(f"Rates and times of fewer than {min_cell} conversions are hidden (NaN).")
+        notes.append(f"Times of fewer than {min_cell} people who convert are hidden (NaN).")
     young = int((~waits.mature(horizon_us) & ~waits.converted).sum())
     longest = int(waits.followed_us.max())
     if longest < horizon_us:

@@ -41,15 +41,14 @@ def curve_table(
         followed = np.sort(waits.followed_us[waits.members(group)])
         times = _chosen(steps, horizon_us, min_cell)
         points = points_at(steps, times)
-        few = small(points.converted, min_cell)
         columns = {
             "elapsed_days": times / US_PER_DAY,
             "elapsed_seconds": times / US_PER_SECOND,
-            "rate": np.where(few, np.nan, points.rate),
-            "low": np.where(few, np.nan, points.low),
-            "high": np.where(few, np.nan, points.high),
+            "rate": points.rate,
+            "low": points.low,
+            "high": points.high,
             "at_risk": points.at_risk,
-            "converted": np.where(few, np.nan, points.converted),
+            "converted": points.converted.astype(float),
             "followed": steps.n - np.searchsorted(followed, times, "left"),
             "n": steps.n,
         }
@@ -65,7 +64,7 @@ def _chosen(steps: Steps, horizon_us: int, min_cell: int) -> np.ndarray:
     wanted = [*reversed([tick for tick in ticks if tick < end]), *_rises(steps, counts, horizon_us)]
     if min_cell == 1:
         return np.unique([*wanted, end])
-    kept, shown = [end], [0, int(counts[-1])] if counts[-1] >= min_cell else [0]
+    kept, shown = [end], [0, int(counts[-1])]
     for time in wanted:
         count = int(counts[np.searchsorted(steps.times, time, "right")])
         if all(count == other or abs(count - other) >= min_cell for other in shown):
@@ -100,7 +99,8 @@ def quantile_rows(
 ) -> pd.DataFrame:
     """By when a quarter, half and three quarters had converted: of everyone, of converters.
 
-    `origin` is where the wait begins. Groups with fewer than `min_cell` conversions have no times.
+    `origin` is where the wait begins. Where fewer than `min_cell` converted, converters have no
+    times: these would be about few people.
     """
     rows = []
     for name, steps in zip(waits.names, curves, strict=True):
@@ -108,14 +108,14 @@ def quantile_rows(
         few = bool(small(k, min_cell))
         for of in (CONVERTERS, EVERYONE):
             for share in SHARES:
-                if few:
-                    found = Interval(np.nan, np.nan, np.nan)
-                elif of == EVERYONE:
+                if of == EVERYONE:
                     found = quantile(steps, share)
+                elif few:
+                    found = Interval(np.nan, np.nan, np.nan)
                 else:
                     found = converters_quantile(steps, share, horizon_us)
                 days = [value / US_PER_DAY for value in found]
-                rows.append((name, origin, of, share, *days, np.nan if few else k, steps.n))
+                rows.append((name, origin, of, share, *days, k, steps.n))
     columns = ["group", "origin", "of", "quantile", "days", "days_low", "days_high"]
     return pd.DataFrame(rows, columns=[*columns, "converted", "n"])
 
@@ -144,7 +144,7 @@ def session_rows(waits: Waits, horizon_us: int, *, min_cell: int = 1) -> pd.Data
         }
     )
     table, _ = suppress(
-        table, min_cell=min_cell, counts=["k", "n"], columns=["k", "rate", "low", "high"]
+        table, min_cell=min_cell, counts=["n"], columns=["k", "rate", "low", "high"]
     )
     table.loc[small(table["n"], min_cell), "n"] = np.nan
     return table
@@ -174,10 +174,9 @@ def cohort_rows(
     table = pd.DataFrame({"group": [ALL] * size, "start": stamps[:size], "end": stamps[1:]})
     table = table.assign(entered=entered, so_far=so_far, k=k, n=n, rate=ratio(k, n))
     table = table.assign(low=low, high=high, mature=bounds[1:] + horizon_us <= waits.until_us)
-    few = {name: small(table[name], min_cell) for name in ("entered", "so_far", "k", "n")}
-    for name, cells in few.items():
-        table.loc[cells, name] = np.nan
-    table.loc[few["entered"] | few["k"] | few["n"], ["k", "rate", "low", "high"]] = np.nan
+    few = {name: small(table[name], min_cell) for name in ("entered", "n")}
+    table.loc[few["entered"], ["entered", "so_far"]] = np.nan
+    table.loc[few["entered"] | few["n"], ["k", "n", "rate", "low", "high"]] = np.nan
     return table
 
 
