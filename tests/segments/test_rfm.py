@@ -138,8 +138,8 @@ def test_scores_of_few_buyers_are_hidden() -> None:
 def test_no_score_of_few_buyers_can_be_worked_out() -> None:
     """Fifty bought once, thirty twice, three four times: two scores are hidden."""
     times = [1] * 50 + [2] * 30 + [4] * 3
-    found = [(f"u{i}", day, "purchase", 10.0) for i, n in enumerate(times) for day in range(n)]
-    found = rfm(log_of(found), scores=10, min_cell=5)
+    bought = [(f"u{i}", day, "purchase", 10.0) for i, n in enumerate(times) for day in range(n)]
+    found = rfm(log_of(bought), scores=10, min_cell=5)
     own = found.table[found.table["measure"] == "frequency"]
     assert own["k"].isna().sum() == 2
     assert own["k"].max() == 51  # one buyer more is in every log here
