@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,16 @@ def test_ties_are_said_and_not_broken() -> None:
     result = rfm(log_of([(f"u{i}", i, "purchase", 1.0) for i in range(20)]))
     assert set(result.users["f"]) == {1}
     assert any("Cut points of frequency coincide: 100% (21 of 21)" in w for w in result.warnings)
+
+
+@settings(max_examples=30)
+@given(rows, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_decides_nothing(found: Any, luck: Random) -> None:
+    mixed = list(found)
+    luck.shuffle(mixed)
+    one, two = (rfm(log_of(own), at=AT) for own in (found, mixed))
+    pd.testing.assert_frame_equal(one.users, two.users)
+    pd.testing.assert_frame_equal(one.table, two.table)
 
 
 def test_what_cannot_be_scored() -> None:

@@ -51,13 +51,13 @@ _QUARTILES: Final = {
 }
 
 _NO_HORIZON = (
-    "Who did something late had less time to convert before the log ends: shares that convert are "
-    "of what the log covers, not of a fixed time."
+    "People who did something late had less time to convert before the log ends: the shares that "
+    "convert are of what the log covers, not of a fixed time."
 )
 
 _NOT_CAUSED = (
-    "Who does more of everything also converts more: a share that converts after an event is not "
-    "what the event brings about."
+    "People who do more of everything also convert more. So a high share that converts after an "
+    "event need not come from the event."
 )
 
 
@@ -87,7 +87,7 @@ class DistanceResult(Result):
         """Which declared milestones behave like one, and which event is nearest."""
         known = self.table.dropna(subset=["rate", "median_steps"])
         if not len(known):
-            return f"Too few came to {self.macro} to tell how far the other events are from it."
+            return f"Too few came to {self.macro} to show how far the other events are from it."
         declared = known[known["role"] == "milestone"]
         good = declared[declared["behaves"] == LIKE]["event"].tolist()
         milestones = ""

@@ -86,7 +86,7 @@ class TransitionsResult(Result):
         if len(ends):
             top = ends.iloc[0]
             parts.append(f"Most {unit_word(self.within)} end with {top['event']}: {estimate(top)}.")
-        return " ".join(parts) or "No transition of enough people to tell."
+        return " ".join(parts) or "No transition to show: too few people did any event."
 
     def figure(self) -> Any:
         """The largest flows from event to event."""
@@ -277,7 +277,7 @@ class StepMatrixResult(Result):
         if before is not None:
             at = f"One step before {self.anchors[1]} most are at {before['event']}"
             parts.append(f"{at}: {estimate(before)}.")
-        return " ".join(parts) or "Too few lines to tell."
+        return " ".join(parts) or f"Too few {unit_word(self.within)} to show where people are."
 
     def matrix(self, direction: str = "from") -> pd.DataFrame:
         """The shares as a matrix: a row per event, a column per position."""
