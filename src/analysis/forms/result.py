@@ -57,8 +57,8 @@ _LATER: Final = dict(zip(["k", *_LATER_CELLS], ["n", "k", "rate", "low", "high"]
 """Columns of `FormResult.ends` about the macro, and what each is of a rate."""
 
 _NOT_CAUSED: Final = (
-    "People who finish a form may have wanted to buy before they began it. So the form need not be "
-    "why they convert more often."
+    "People who finish a form may have wanted to buy before they began it: that more of them come to "
+    "the macro is not what the form brings about."
 )
 
 
@@ -106,8 +106,8 @@ class FormResult(Result):
         if len(known):
             top = known.iloc[int(known["k"].to_numpy().argmax())]
             stops = (
-                f" The field where most stopped is {top['field']}: {estimate(top)} of the "
-                f"{unit_word(self.within)} that touched it."
+                f" Most stop at {top['field']}: {estimate(top)} of the {unit_word(self.within)} "
+                "that touched it."
             )
         return finished + stops + self._macro_sentence()
 
