@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def test_what_a_sum_would_tell_is_hidden_too() -> None:
 
 def test_no_group_of_few_people_can_be_told_from_the_others() -> None:
     groups = pd.DataFrame({"k": [50, 20, 3], "n": 73, "mean": [1.0, 2.0, 3.0]})
-    asked = {"size": "k", "total": "n", "columns": ["k", "mean"]}
+    asked: dict[str, Any] = {"size": "k", "total": "n", "columns": ["k", "mean"]}
     shown, hidden = suppress_parts(groups, min_cell=5, **asked)
     assert hidden.tolist() == [False, True, True]
     assert shown["k"].tolist()[0] == 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -391,6 +392,19 @@ def test_levels_of_few_people_are_hidden() -> None:
     assert "High" not in hidden.figure().layout.meta["alt"]
     with pytest.raises(UsageError, match="min_cell=0"):
         engagement_levels(log, SHOP, min_cell=0)
+
+
+@settings(max_examples=25)
+@given(rows, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_decides_nothing(found: Any, luck: Random) -> None:
+    mixed = list(found)
+    luck.shuffle(mixed)
+    one, two = log_of(found), log_of(mixed)
+    levels = [engagement_levels(log, SHOP, at=AT) for log in (one, two)]
+    pd.testing.assert_frame_equal(levels[0].users, levels[1].users)
+    tables = [engagement_table(log, SHOP, at=AT, until="2026-03-20") for log in (one, two)]
+    pd.testing.assert_frame_equal(tables[0].table, tables[1].table)
+    pd.testing.assert_frame_equal(tables[0].trends, tables[1].trends)
 
 
 def test_nobody_there_is_said() -> None:

@@ -39,8 +39,9 @@ def test_fields_and_ends_are_those_seen_by_hand(
     flat = [r for own in drawn for r in own]
     times, kinds, names = (np.array([r[k] for r in flat], np.int64) for k in range(3))
     starts = np.cumsum([0, *map(len, drawn)]).astype(np.int64)
-    counts, ends, order, waits, touched = kernels.count_fields(
-        kinds, names, times, starts, np.array(later), len(FIELDS)
+    users = np.array([0, 0, 1, 2][: len(drawn)], np.int64)
+    counts, ends, people, ended, order, waits, touched = kernels.count_fields(
+        kinds, names, times, starts, users, np.array(later), len(FIELDS)
     )
     tried = [
         attempt([(KINDS[k], FIELDS[f] if f >= 0 else None, float(t)) for t, k, f in own])
@@ -59,7 +60,18 @@ def test_fields_and_ends_are_those_seen_by_hand(
         ]
         for those in (tried, came)
     ]
+    by_end = [
+        [True for _ in tried],
+        [t["done"] for t in tried],
+        [not t["done"] for t in tried],
+        [t["submitted"] for t in tried],
+    ]
+    assert ended.tolist() == [
+        len({u for u, yes in zip(users.tolist(), own, strict=True) if yes}) for own in by_end
+    ]
     for number, name in enumerate(FIELDS):
+        own = zip(users.tolist(), tried, strict=True)
+        assert people[number] == len({u for u, t in own if name in t["order"]})
         assert counts[number].tolist() == [
             sum(name in t["order"] for t in tried),
             sum(t["last"] == name and not t["done"] for t in tried),

@@ -161,7 +161,23 @@ def test_few_of_many_are_shown_and_few_people_are_hidden() -> None:
     few = form_fields(form_log({"mail": 100}, stopped=4), "f", min_cell=101)
     assert few.ends.drop(columns="end").isna().all(axis=None)
     assert few.table.drop(columns="field").isna().all(axis=None)
-    assert few.sentence() == "Too few sessions began the form 'f' to show a rate."
+    assert few.sentence() == "Too few people began the form 'f' to show a rate."
+
+
+def test_many_attempts_of_few_people_are_hidden() -> None:
+    """Four people try ten times each, in a session a day."""
+    rows = [
+        (f"u{k}", day, what) for k in range(4) for day in range(10) for what in ("change", "submit")
+    ]
+    frame = pd.DataFrame(rows, columns=["user", "day", "event"])
+    frame["event"] = "form_" + frame["event"]
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame.pop("day"), unit="D")
+    log = EventLog.from_frame(frame.assign(form="f", field="x"))
+    hidden = form_fields(log, "f")
+    assert hidden.ends.drop(columns="end").isna().all(axis=None)
+    assert hidden.table.drop(columns="field").isna().all(axis=None)
+    assert not any("%" in warning for warning in hidden.warnings)
+    assert form_fields(log, "f", min_cell=4).ends["k"].tolist() == [40, 0, 0, 0]
 
 
 def test_the_macro_s_share_is_of_those_who_ended_so() -> None:

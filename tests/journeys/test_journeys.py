@@ -416,7 +416,7 @@ def test_numbers_of_few_people_stand_nowhere():
     back = step_matrix(log, to="d", steps=1)
     cells = back.table[back.table["direction"] == "to"]
     assert cells[["k", "n", "rate"]].isna().all(axis=None)
-    assert "Hidden: fewer than 5 sessions have d." in back.warnings
+    assert "Hidden: fewer than 5 people have d." in back.warnings
     away = distance_to_macro(log, CATALOG)
     far = ["k_near", "near", "median_steps", "median_seconds", "coverage", "coverage_high"]
     assert away.table[far].isna().all(axis=None)
@@ -426,6 +426,26 @@ def test_numbers_of_few_people_stand_nowhere():
     assert pairs[["k", "n", "both", "same_instant", "lift", "rate"]].isna().all(axis=None)
     few = distance_to_macro(log.in_segment(np.arange(60) < 3), CATALOG)
     assert np.isnan(few.numbers()["macro_rate"]["n"])
+
+
+def test_many_sessions_of_few_people_are_hidden():
+    """Four people come ten times each, look and buy."""
+    rows = [(f"u{k}", day, event) for k in range(4) for day in range(10) for event in "abd"]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="D")
+    frame["time"] += pd.to_timedelta(frame["event"].map("abd".index), unit="min")
+    log = EventLog.from_frame(frame)
+    assert log.sessions == 40
+    numbers = ["k", "n", "rate", "low", "high"]
+    for within in ("session", "user"):
+        assert transitions(log, within=within).table[numbers].isna().all(axis=None)
+        assert step_matrix(log, within=within).table[numbers].isna().all(axis=None)
+        assert not len(paths(log, within=within).table)
+        assert event_order(log, within=within).table[numbers].isna().all(axis=None)
+        away = distance_to_macro(log, CATALOG, within=within)
+        assert away.table[[*numbers, "coverage", "median_steps"]].isna().all(axis=None)
+        assert np.isnan(away.numbers()["macro_rate"]["value"])
+        assert step_matrix(log, within=within, min_cell=4).table["k"].notna().all()
 
 
 def test_one_way_of_few_people_is_not_left_out_alone():

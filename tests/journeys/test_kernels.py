@@ -124,6 +124,11 @@ def joined(sequences: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return codes, np.cumsum([0, *map(len, sequences)]).astype(np.int64)
 
 
+def drawn_users(sequences: list[list[int]], data: st.DataObject) -> np.ndarray:
+    """Whose each sequence is; those of one user are behind one another."""
+    return np.cumsum([data.draw(st.integers(0, 1)) for _ in sequences], dtype=np.int64)
+
+
 def drawn_times(sequences: list[list[int]], data: st.DataObject, latest: int) -> np.ndarray:
     """Instants within each sequence, in order, some the same."""
     own = [sorted(data.draw(st.tuples(*[st.integers(0, latest)] * len(s)))) for s in sequences]
@@ -148,7 +153,10 @@ def test_positions_are_counted_from_the_anchor(
     codes, starts = joined(sequences)
     hanging = np.array([data.draw(st.booleans()) for _ in codes], np.bool_)
     asked = (GROUPS, anchor, steps, back)
-    counts, units, tied = kernels.positions(codes, starts, hanging, *asked)
+    users = drawn_users(sequences, data)
+    counts, units, people, tied = kernels.positions(codes, starts, users, hanging, *asked)
+    own = [u for u, s in zip(users, sequences, strict=True) if anchor < 0 or anchor in s]
+    assert people == len(set(own))
     marked = 0
     for begin, sequence in zip(starts, sequences, strict=False):
         marks = hanging[begin : begin + len(sequence)].tolist()
@@ -241,7 +249,8 @@ def test_sequences_are_those_walked_by_hand(
 def test_orders_are_of_first_occurrences(sequences: list[list[int]], data: st.DataObject) -> None:
     codes, starts = joined(sequences)
     times = drawn_times(sequences, data, 3)
-    has, first, same = kernels.orders(codes, times, starts, GROUPS)
+    users = drawn_users(sequences, data)
+    has, first, same, both_people, apart = kernels.orders(codes, times, starts, users, GROUPS)
     firsts = []
     for begin, sequence in zip(starts, sequences, strict=False):
         firsts.append({g: int(times[begin + sequence.index(g)]) for g in set(sequence)})
@@ -251,6 +260,10 @@ def test_orders_are_of_first_occurrences(sequences: list[list[int]], data: st.Da
             both = [own for own in firsts if a != b and a in own and b in own]
             assert first[a, b] == sum(own[a] < own[b] for own in both)
             assert same[a, b] == sum(own[a] == own[b] for own in both)
+            whose = zip(users.tolist(), firsts, strict=True)
+            mine = [(u, own[a] != own[b]) for u, own in whose if a != b and a in own and b in own]
+            assert both_people[a, b] == len({u for u, _ in mine})
+            assert apart[a, b] == len({u for u, differ in mine if differ})
 
 
 @given(sequence_codes, st.data())
@@ -260,22 +273,30 @@ def test_distances_are_from_the_last_time_before_the_first_macro(
     codes, starts = joined(sequences)
     times = drawn_times(sequences, data, 5)
     macro = 0
-    totals, did, converted, *columns = kernels.distances(codes, times, starts, GROUPS, macro)
+    users = drawn_users(sequences, data)
+    rows = (codes, times, starts, users)
+    totals, did, converted, people, *columns = kernels.distances(*rows, GROUPS, macro)
     wanted: list[tuple[int, int, int]] = []
     have, came = Counter[int](), Counter[int]()
+    whose: list[list[set[int]]] = [[set() for _ in range(GROUPS)] for _ in range(2)]
     together = 0
-    for begin, sequence in zip(starts, sequences, strict=False):
+    for user, begin, sequence in zip(users.tolist(), starts, sequences, strict=False):
         at = times[begin : begin + len(sequence)].tolist()
         paid = [t for t, g in zip(at, sequence, strict=True) if g == macro]
-        rows = [(t, g) for t, g in zip(at, sequence, strict=True) if not paid or t <= paid[0]]
-        together += any(paid and t == paid[0] and g != macro for t, g in rows)
-        for g in sorted({g for _, g in rows} - {macro}):
+        seen = [(t, g) for t, g in zip(at, sequence, strict=True) if not paid or t <= paid[0]]
+        together += any(paid and t == paid[0] and g != macro for t, g in seen)
+        if paid:
+            whose[1][macro].add(user)
+        for g in sorted({g for _, g in seen} - {macro}):
             have[g] += 1
-            last = max(t for t, own in rows if own == g)
+            whose[0][g].add(user)
+            last = max(t for t, own in seen if own == g)
             if paid:
                 came[g] += 1
-                between = sum(last < t < paid[0] for t, _ in rows)
+                whose[1][g].add(user)
+                between = sum(last < t < paid[0] for t, _ in seen)
                 wanted.append((g, between + 1, paid[0] - last))
+    assert people.tolist() == [[len(own) for own in row] for row in whose]
     assert totals.tolist() == [sum(macro in own for own in sequences), together]
     assert {g: k for g, k in enumerate(did.tolist()) if k} == have
     assert {g: k for g, k in enumerate(converted.tolist()) if k} == came

@@ -29,10 +29,10 @@ def attempt(rows: list[tuple[str, Any, float]]) -> dict[str, Any]:
     hinders = sorted(
         arrived, key=lambda r: (r[2], {"form_error": 2, "form_submit": 0}.get(r[0], 1))
     )
-    at = {id(r): i for i, r in enumerate(hinders)}
-    back = [at[id(r)] for r in hinders if r[0] == "form_submit"]
-    undone = any(at[id(r)] > back[-1] for r in hinders if r[0] == "form_error") if back else False
-    filled = [at[id(r)] for r in hinders if r[0] == "form_change" and r[1] is not None]
+    back = [i for i, r in enumerate(hinders) if r[0] == "form_submit"]
+    wrong = [i for i, r in enumerate(hinders) if r[0] == "form_error"]
+    undone = bool(back) and any(i > back[-1] for i in wrong)
+    filled = [i for i, r in enumerate(hinders) if r[0] == "form_change" and r[1] is not None]
     blank = any(not any(c < s for c in filled) for s in back)
     # Runs of rows in one field, between submits; errors happen beside them.
     walk = [r for r in rows if r in touches or r[0] == "form_submit"]

@@ -157,10 +157,10 @@ def test_rates_of_few_people_are_hidden_in_both_parts() -> None:
     found += [(f"u{i}", 12, "purchase", None) for i in range(9)]
     log = log_of(found)
     shown = audience(log, segment(log, did("cart"), at=AT), holdout=0.3, min_cell=5)
-    own = shown.table.set_index("group")
+    k, users = (shown.table.set_index("group")[name] for name in ("k", "users"))
     # Few of many are shown.
-    assert 0 < own.loc["holdout", "k"] < 5 <= own.loc["audience", "k"]
-    few = int(own.loc["holdout", "users"]) + 1
+    assert 0 < k["holdout"] < 5 <= k["audience"]
+    few = int(users["holdout"]) + 1
     hidden = audience(log, segment(log, did("cart"), at=AT), holdout=0.3, min_cell=few)
     own = hidden.table.set_index("group")
     assert own.loc["all", "k"] == 9

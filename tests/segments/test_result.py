@@ -414,15 +414,17 @@ def test_no_small_combination_can_be_worked_out(found: list[int], min_cell: int)
     hidden = result.table["k"].isna().to_numpy()
     few = true["k"].between(1, min_cell - 1).to_numpy()
     assert not (few & ~hidden).any()
-    # The shares of a pair tell sums of combinations; so does everybody.
+    # The shares of a pair tell sums of combinations; so does everybody. No hidden one follows.
     sums = [np.ones(len(true), bool)]
-    for row in result.pairs.itertuples():
-        a, b = (true["sets"].map(lambda own, name=name: name in own) for name in (row.a, row.b))
-        sums += [a & b] if not np.isnan(row.k) else []
-        for share, own in ((row.jaccard, a | b), (row.share_of_a, a), (row.share_of_b, b)):
-            sums += [own] if not np.isnan(share) else []
-    for own in sums:
-        assert (np.asarray(own) & hidden).sum() != 1 or len(true) == 1
+    for row in result.pairs.to_dict("records"):
+        a, b = (np.array([row[name] in own for own in true["sets"]]) for name in "ab")
+        told = {"k": a & b, "jaccard": a | b, "share_of_a": a, "share_of_b": b}
+        sums += [own for name, own in told.items() if not np.isnan(row[name])]
+    known = np.array(sums)[:, hidden].astype(float)
+    for one in range(int(hidden.sum()) if len(true) > 1 else 0):
+        alone = np.eye(int(hidden.sum()))[[one]]
+        both = np.vstack([known, alone])
+        assert np.linalg.matrix_rank(both) > np.linalg.matrix_rank(known)
 
 
 def test_a_view_counts_its_own_people() -> None:

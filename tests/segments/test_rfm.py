@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_ties_are_said_and_not_broken() -> None:
     assert any("Cut points of frequency coincide: 100% (21 of 21)" in w for w in result.warnings)
 
 
+@settings(max_examples=30)
+@given(rows, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_decides_nothing(found: Any, luck: Random) -> None:
+    mixed = list(found)
+    luck.shuffle(mixed)
+    one, two = (rfm(log_of(own), at=AT) for own in (found, mixed))
+    pd.testing.assert_frame_equal(one.users, two.users)
+    pd.testing.assert_frame_equal(one.table, two.table)
+
+
 def test_what_cannot_be_scored() -> None:
     log = log_of([("a", 1, "purchase", 2.0)], currency=["EUR", "USD"])
     mixed = rfm(log)
@@ -138,8 +149,8 @@ def test_scores_of_few_buyers_are_hidden() -> None:
 def test_no_score_of_few_buyers_can_be_worked_out() -> None:
     """Fifty bought once, thirty twice, three four times: two scores are hidden."""
     times = [1] * 50 + [2] * 30 + [4] * 3
-    found = [(f"u{i}", day, "purchase", 10.0) for i, n in enumerate(times) for day in range(n)]
-    found = rfm(log_of(found), scores=10, min_cell=5)
+    bought = [(f"u{i}", day, "purchase", 10.0) for i, n in enumerate(times) for day in range(n)]
+    found = rfm(log_of(bought), scores=10, min_cell=5)
     own = found.table[found.table["measure"] == "frequency"]
     assert own["k"].isna().sum() == 2
     assert own["k"].max() == 51  # one buyer more is in every log here

@@ -50,7 +50,7 @@ def _with_hump_at(hump: int, at: np.ndarray, before: np.ndarray, share: np.ndarr
             limit(bend, 0.0)
     limit({place["left", hump]: 1.0, place["right", hump]: -1.0}, 0.0)
     found = linprog(np.eye(far + 1)[far], np.array(rows), most, bounds=(0, 1))
-    return float(found.fun) if found.success else 1.0
+    return 1.0 if found.fun is None else float(found.fun)
 
 
 @settings(max_examples=60, deadline=None)

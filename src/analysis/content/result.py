@@ -380,7 +380,7 @@ def _sentence(
     )
     known = table[table["pooled"].notna()]
     if not len(known):
-        return f"{base}; there is too little of any one to tell them apart."
+        return f"{base}. No {name} can be compared: that takes two that enough people {met}."
     up, down = ((known["verdict"] == verdict).sum() for verdict in ("more", "less"))
     top = known.iloc[0]
     most = (

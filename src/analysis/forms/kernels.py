@@ -21,6 +21,9 @@ FOCUS, CHANGE, ERROR, SUBMIT = 0, 1, 2, 3
 TOUCHED, STOPPED, LAST, REFILLED, FAILED, ERRORS, BLANK = 0, 1, 2, 3, 4, 5, 6
 ATTEMPTS, DONE, SUBMITTED, BLANK_SUBMIT, UNTOUCHED, TIED, MIXED = 0, 1, 2, 3, 4, 5, 6
 
+# Columns of the people by end: those who made, finished, gave up and submitted an attempt.
+TRIED, FINISHED, GAVE_UP, SENT = 0, 1, 2, 3
+
 # What an attempt's rows come to, as bits of a number.
 _IS_DONE, _IS_SUBMITTED, _IS_BLANK, _IS_TIED, _IS_MIXED = 1, 2, 4, 8, 16
 
@@ -32,7 +35,7 @@ _ORDER, _WAIT, _FIELD = 0, 1, 2
 
 
 @nb.njit(cache=True, nogil=True)
-def count_fields(kinds, fields, times, starts, later, size):
+def count_fields(kinds, fields, times, starts, users, later, size):
     """What happens with each field, and how do the attempts end?
 
     Parameters
@@ -41,6 +44,7 @@ def count_fields(kinds, fields, times, starts, later, size):
     fields : each row's field, −1 is none.
     times : each row's instant in microseconds.
     starts : where each attempt starts in the rows, and the end of the last.
+    users : each attempt's; those of one user are behind one another.
     later : bool per attempt, whether the macro came after it.
     size : number of fields.
 
@@ -53,6 +57,7 @@ def count_fields(kinds, fields, times, starts, later, size):
         last submit has no error after it); with a submit; with a submit before any change; given
         up without touching a field; done, or not blank, only if the rows of one instant are in the
         order that helps; and with several fields in one instant.
+    people, ended : int64 (size,), users who touched the field; (4,), users by how attempts ended.
     order, waits, touched : int64, per attempt and field touched: how many fields were touched at
         earlier instants, the microseconds in it (−1: it is not known when it was left), and the
         field.
@@ -62,6 +67,8 @@ def count_fields(kinds, fields, times, starts, later, size):
     visits = np.empty((3, kinds.size), np.int64)
     written = 0
     state = np.empty((size, 5), np.int64)
+    people, ended = np.zeros(size, np.int64), np.zeros(4, np.int64)
+    known, known_end = np.full(size, -1, np.int64), np.full(4, -1, np.int64)
     for u in range(starts.size - 1):
         state[:] = 0
         state[:, _SLOT] = -1
@@ -79,13 +86,21 @@ def count_fields(kinds, fields, times, starts, later, size):
         if last >= 0:
             counts[last, LAST] += 1
             counts[last, STOPPED] += not done
+        for end in range(4):
+            here = (end == TRIED) | ((end == FINISHED) & done) | ((end == GAVE_UP) & (not done))
+            if (here | ((end == SENT) & submitted)) and known_end[end] != users[u]:
+                known_end[end] = users[u]
+                ended[end] += 1
         for f in range(size):
             counts[f, TOUCHED] += state[f, _SLOT] >= 0
+            if state[f, _SLOT] >= 0 and known[f] != users[u]:
+                known[f] = users[u]
+                people[f] += 1
             counts[f, REFILLED] += state[f, _CHANGED_AGAIN]
             counts[f, FAILED] += state[f, _HAD_ERROR]
             counts[f, BLANK] += submitted and not state[f, _CHANGED]
     own = visits[:, :written]
-    return counts, ends, own[_ORDER].copy(), own[_WAIT].copy(), own[_FIELD].copy()
+    return counts, ends, people, ended, own[_ORDER].copy(), own[_WAIT].copy(), own[_FIELD].copy()
 
 
 @nb.njit(cache=True, nogil=True)

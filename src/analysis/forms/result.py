@@ -57,8 +57,8 @@ _LATER: Final = dict(zip(["k", *_LATER_CELLS], ["n", "k", "rate", "low", "high"]
 """Columns of `FormResult.ends` about the macro, and what each is of a rate."""
 
 _NOT_CAUSED: Final = (
-    "People who finish a form may have wanted to buy before they began it. So the form need not be "
-    "why they convert more often."
+    "People who finish a form may have wanted to buy before they began it: that more of them come to "
+    "the macro is not what the form brings about."
 )
 
 
@@ -67,7 +67,7 @@ class FormResult(Result):
     """The answer of `form_fields`.
 
     ``table`` has a row per field, in the order in which people come to them. Numbers of few
-    attempts are NaN.
+    people are NaN.
 
     - ``field``; ``k`` of the ``n`` attempts that touched it were given up there: ``rate, low,
       high``; ``reached`` (n of all ``attempts``), ``reached_low, reached_high``; ``last``
@@ -96,7 +96,7 @@ class FormResult(Result):
         """How many attempts are done, and at which field the most stop."""
         done = self.ends.set_index("end").loc["done"]
         if np.isnan(done["k"]):
-            return f"Too few {unit_word(self.within)} began the form {self.form!r} to show a rate."
+            return f"Too few people began the form {self.form!r} to show a rate."
         finished = (
             f"{estimate(done)} of the {unit_word(self.within)} that began the form {self.form!r} "
             "finished it."
@@ -106,8 +106,8 @@ class FormResult(Result):
         if len(known):
             top = known.iloc[int(known["k"].to_numpy().argmax())]
             stops = (
-                f" The field where most stopped is {top['field']}: {estimate(top)} of the "
-                f"{unit_word(self.within)} that touched it."
+                f" Most stop at {top['field']}: {estimate(top)} of the {unit_word(self.within)} "
+                "that touched it."
             )
         return finished + stops + self._macro_sentence()
 
@@ -162,7 +162,8 @@ def form_fields(  # noqa: PLR0913
     within : ``"session"`` or ``"user"``: what an attempt is.
     entered : (start, end), end excluded: only attempts that begin in it, each whole; naive times
         are UTC.
-    min_cell : rates of fewer attempts than this are hidden, and medians of fewer.
+    min_cell : rates of the attempts of fewer people than this are hidden, and medians of fewer
+        attempts.
 
     Returns
     -------
@@ -220,7 +221,7 @@ def form_fields(  # noqa: PLR0913
         list(zip(shown.shards, log.shards, strict=True)),
         lambda pair: _shard_counts(*pair, spec),
     )
-    counts, ends, order, waits, touched, at_once = zip(*parts, strict=True)
+    counts, ends, touching, ended, order, waits, touched, at_once = zip(*parts, strict=True)
     visits = pd.DataFrame(
         {
             "field": np.concatenate(touched),
@@ -229,18 +230,20 @@ def form_fields(  # noqa: PLR0913
         }
     )
     all_ends = np.sum(ends, axis=0)
+    people = np.sum(ended, axis=0)
     table = _field_table(spec.fields, np.sum(counts, axis=0), visits, all_ends[0])
-    table, hidden = _hide_small(table, min_cell)
-    ends_table = _ends_table(all_ends, min_cell)
+    table["people"] = np.sum(touching, axis=0)[[spec.fields.index(f) for f in table["field"]]]
+    table, hidden = _hide_small(table, people, min_cell)
+    ends_table = _ends_table(all_ends, people, min_cell)
     attempts, tied = int(all_ends[0, kernels.ATTEMPTS]), int(all_ends[0, kernels.TIED])
     if macro is None:
         ends_table[_LATER_CELLS] = np.nan
     caveats = [*([_NOT_CAUSED] if macro else []), *([DEPENDENT] if within == SESSION else [])]
-    if not small(attempts, min_cell):
+    if not small(people[kernels.TRIED], min_cell):
         caveats += _tied_notes(all_ends[0], sum(at_once), unit_word(within), macro)
     if hidden:
         caveats.append(
-            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} "
+            f"Numbers of fewer than {min_cell} people are hidden in {count(hidden)} "
             f"field{'s' if hidden > 1 else ''}."
         )
     return FormResult(
@@ -391,6 +394,7 @@ def _shard_counts(shard: Shard, whole: Shard, spec: _FormSpec) -> tuple[Any, ...
         field_of[fields.codes[rows]],
         shard.time[rows],
         starts,
+        users,
         later | at_once,
         len(spec.fields),
     )
@@ -450,31 +454,40 @@ def _rates(k: pd.Series, n: pd.Series) -> np.ndarray:
     return shares(k.to_numpy(), n.to_numpy())[["rate", "low", "high"]].to_numpy()
 
 
-def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
-    """Hide rates and medians of few attempts; and in how many fields some are hidden."""
-    numbers = [str(name) for name in table if name not in ("field", "attempts")]
+def _hide_small(table: pd.DataFrame, people: np.ndarray, min_cell: int) -> tuple[pd.DataFrame, int]:
+    """Hide rates of few people and medians of few; and in how many fields some are hidden.
+
+    Parameters
+    ----------
+    table : with ``people`` who touched the field, and how often its time is ``known``.
+    people : by how attempts ended, as `kernels.count_fields` gives them.
+    """
+    numbers = [str(name) for name in table if name not in ("field", "attempts", "people")]
+    table["sent"] = people[kernels.SENT]
     blanks = ["blanks", "submits", "blank_rate", "blank_low", "blank_high"]
     hidden = np.zeros(len(table), bool)
-    for n, cells in (("known", ["median_seconds"]), ("submits", blanks), ("n", numbers)):
+    for n, cells in (("known", ["median_seconds"]), ("sent", blanks), ("people", numbers)):
         table, few = suppress(table, min_cell=min_cell, counts=[n], columns=cells)
         hidden |= few
-    table.loc[small(table["attempts"], min_cell), "attempts"] = np.nan
-    return table.drop(columns="known"), int(hidden.sum())
+    if small(people[kernels.TRIED], min_cell):
+        table["attempts"] = np.nan
+    return table.drop(columns=["known", "people", "sent"]), int(hidden.sum())
 
 
 # How the attempts end
 
 
-def _ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
+def _ends_table(ends: np.ndarray, people: np.ndarray, min_cell: int) -> pd.DataFrame:
     """How the attempts end, and how many of those people came to the macro later.
 
     Columns: ``end, k, n, rate, low, high``, and of the k ``macros, macro_rate, macro_low,
-    macro_high``. Rates of few attempts are NaN.
+    macro_high``. Rates of few `people` (by how attempts ended) are NaN.
 
     Examples
     --------
     >>> ends = np.array([[40, 30, 32, 2, 1], [6, 6, 6, 0, 0]])
-    >>> _ends_table(ends, 1)[["end", "k", "n", "rate", "macros", "macro_rate"]]
+    >>> found = _ends_table(ends, np.array([40, 30, 10, 32]), 1)
+    >>> found[["end", "k", "n", "rate", "macros", "macro_rate"]]
                    end     k     n   rate  macros  macro_rate
     0             done  30.0  40.0  0.750     6.0         0.2
     1         given up  10.0  40.0  0.250     0.0         0.0
@@ -497,10 +510,14 @@ def _ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
     table[["macro_rate", "macro_low", "macro_high"]] = _rates(table["macros"], table["k"])
     # Of nobody there is no share.
     table.loc[table["k"] == 0, _LATER_CELLS] = np.nan
-    table, _ = suppress(table, min_cell=min_cell, counts=["k"], columns=_LATER_CELLS)
-    numbers = [str(name) for name in table if name != "end"]
-    table, _ = suppress(table, min_cell=min_cell, counts=["n"], columns=numbers)
-    return table
+    table["people"] = [
+        *people[[kernels.FINISHED, kernels.GAVE_UP]],
+        *np.minimum(table["k"].iloc[2:], people[kernels.TRIED]),
+    ]
+    table, _ = suppress(table, min_cell=min_cell, counts=["people"], columns=_LATER_CELLS)
+    if small(people[kernels.TRIED], min_cell):
+        table[[str(name) for name in table if name != "end"]] = np.nan
+    return table.drop(columns="people")
 
 
 def _readable_ends(table: pd.DataFrame) -> pd.DataFrame:
@@ -509,7 +526,8 @@ def _readable_ends(table: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> ends = np.array([[400, 300, 320, 0, 0], [60, 60, 60, 0, 0]])
-    >>> _readable_ends(_ends_table(ends, 1)).loc["done"].to_list()
+    >>> people = np.array([400, 300, 100, 320])
+    >>> _readable_ends(_ends_table(ends, people, 1)).loc["done"].to_list()
     ['75.0% (300 of 400)', '70.5% to 79.0%', '20.0% (60 of 300)', '15.9% to 24.9%']
     """
     readable = pd.DataFrame({"how it ended": table["end"]})

@@ -86,7 +86,7 @@ class TransitionsResult(Result):
         if len(ends):
             top = ends.iloc[0]
             parts.append(f"Most {unit_word(self.within)} end with {top['event']}: {estimate(top)}.")
-        return " ".join(parts) or "No transition of enough people to tell."
+        return " ".join(parts) or "No transition to show: too few people did any event."
 
     def figure(self) -> Any:
         """The largest flows from event to event."""
@@ -258,7 +258,7 @@ class StepMatrixResult(Result):
     ``table`` has a row per position and event that occurs there: ``direction`` (``"from"`` the
     start, ``"to"`` an event), ``position`` (0 at the start or the event, negative before it),
     ``event`` (``(end)``: the sequence is over, ``(not yet)``: it had not begun), ``k`` of ``n``
-    sequences, ``rate, low, high``. Numbers of a direction that few sequences have are NaN.
+    sequences, ``rate, low, high``. Numbers of a direction that few people have are NaN.
     ``parameters["tied"]`` is, per direction, the share of sequences that hang on the order of
     arrival.
     """
@@ -277,7 +277,7 @@ class StepMatrixResult(Result):
         if before is not None:
             at = f"One step before {self.anchors[1]} most are at {before['event']}"
             parts.append(f"{at}: {estimate(before)}.")
-        return " ".join(parts) or "Too few lines to tell."
+        return " ".join(parts) or f"Too few {unit_word(self.within)} to show where people are."
 
     def matrix(self, direction: str = "from") -> pd.DataFrame:
         """The shares as a matrix: a row per event, a column per position."""
@@ -316,7 +316,8 @@ def step_matrix(
     top : how many event names to keep; the others become ``"(other)"``.
     entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : where fewer sequences than this have the start (or the event), nothing is shown.
+    min_cell : where sequences of fewer people than this have the start (or the event), nothing is
+        shown.
 
     Returns
     -------
@@ -358,11 +359,12 @@ def step_matrix(
     for back, anchor in ((False, start), (True, to)):
         if back and anchor is None:
             continue
-        own, anchored, hanging = _positions_table(log, groups, within, anchor, steps, back=back)
-        if small(anchored, min_cell):
+        own, sizes = _positions_table(log, groups, within, anchor, steps, back=back)
+        anchored, people, hanging = sizes
+        if small(people, min_cell):
             own[["k", "n", "rate", "low", "high"]] = np.nan
             where = f"have {anchor}" if anchor else "are there"
-            caveats.append(f"Hidden: fewer than {min_cell} {unit} {where}.")
+            caveats.append(f"Hidden: fewer than {min_cell} people {where}.")
         else:
             caveats += tied_note(hanging, anchored, f"{unit} with {anchor}" if anchor else unit)
         tied["to" if back else "from"] = tied_share(hanging, anchored)
@@ -388,10 +390,11 @@ def step_matrix(
 
 def _positions_table(
     log: EventLog, groups: EventGroups, within: str, event: str | None, steps: int, *, back: bool
-) -> tuple[pd.DataFrame, int, int]:
+) -> tuple[pd.DataFrame, tuple[int, int, int]]:
     """The rows of one direction, counted from an event (None: from the beginning).
 
-    Also how many sequences have it, and how many of them hang on the order of arrival.
+    Also how many sequences have it, of how many people, and how many of the sequences hang on the
+    order of arrival.
     """
     anchor = -1 if event is None else groups.code(event)
     size = len(groups.names)
@@ -400,11 +403,11 @@ def _positions_table(
         groups,
         within,
         lambda own: kernels.positions(
-            own.codes, own.starts, own.mixed(), size, anchor, steps, back
+            own.codes, own.starts, own.users, own.mixed(), size, anchor, steps, back
         ),
     )
-    counts = np.sum([cells for cells, _, _ in parts], axis=0)
-    anchored, tied = (int(sum(part[i] for part in parts)) for i in (1, 2))
+    counts = np.sum([cells for cells, *_ in parts], axis=0)
+    anchored, people, tied = (int(sum(part[i] for part in parts)) for i in (1, 2, 3))
     position, code = np.nonzero(counts)
     names = np.array([*groups.names, NOT_YET if back else END], object)
     table = shares(counts[position, code], anchored)
@@ -414,4 +417,4 @@ def _positions_table(
     table = table.astype({"direction": "str", "event": "str", "k": float, "n": float})
     order = ["position", "k", "event"]
     table = table.sort_values(order, ascending=[True, False, True], ignore_index=True)
-    return table, anchored, tied
+    return table, (anchored, people, tied)

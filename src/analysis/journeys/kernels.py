@@ -3,8 +3,8 @@
 `sequences` puts the rows of each unit (a session, a user) behind one another. The two kernels of
 transitions read the rows themselves, and so need no copy of them. All others read the output of
 `sequences`: ``codes`` (the group of each row, from 0 to ``groups`` − 1), ``times`` in microseconds,
-and ``starts`` (where each sequence begins in them, and the end of the last). Every sequence has at
-least one row.
+``starts`` (where each sequence begins in them, and the end of the last) and ``users`` (each
+sequence's; those of one user are behind one another). Every sequence has at least one row.
 
 A path is one whole number: its events are the digits to the base ``groups`` + 2, with 0 for nothing
 and ``groups`` + 1 for the beginning of a sequence.
@@ -237,7 +237,7 @@ def collapsed(codes, starts):
 
 
 @nb.njit(cache=True, nogil=True)
-def positions(codes, starts, hanging, groups, anchor, steps, back):
+def positions(codes, starts, users, hanging, groups, anchor, steps, back):
     """How many sequences are where, counted from an event on or back from it?
 
     Parameters
@@ -248,12 +248,14 @@ def positions(codes, starts, hanging, groups, anchor, steps, back):
 
     Returns
     -------
-    (counts, anchored, tied) : int64 (steps + 1, groups + 1), sequences by distance from the anchor
-        and group; the last column is for those that are over, or had not begun. Then how many have
-        the anchor, and how many of these have a mixed instant at one of the positions.
+    (counts, anchored, people, tied) : int64 (steps + 1, groups + 1), sequences by distance from
+        the anchor and group; the last column is for those that are over, or had not begun. Then
+        how many have the anchor, of how many users they are, and how many of them have a mixed
+        instant at one of the positions.
     """
     counts = np.zeros((steps + 1, groups + 1), np.int64)
     anchored = 0
+    people, known = 0, -1
     tied = 0
     for u in range(starts.size - 1):
         at = starts[u]
@@ -262,6 +264,8 @@ def positions(codes, starts, hanging, groups, anchor, steps, back):
         if at == starts[u + 1]:
             continue
         anchored += 1
+        people += users[u] != known
+        known = users[u]
         hangs = False
         for k in range(steps + 1):
             i = at - k if back else at + k
@@ -269,7 +273,7 @@ def positions(codes, starts, hanging, groups, anchor, steps, back):
             counts[k, codes[i] if inside else groups] += 1
             hangs |= inside and hanging[i]
         tied += hangs
-    return counts, anchored, tied
+    return counts, anchored, people, tied
 
 
 @nb.njit(cache=True, nogil=True)
@@ -367,17 +371,22 @@ def path_counts(codes, starts, groups, start, to, length, forward, wanted):
 
 
 @nb.njit(cache=True, nogil=True)
-def orders(codes, times, starts, groups):
+def orders(codes, times, starts, users, groups):
     """Which of two groups comes first, among the sequences that have both?
 
     Returns
     -------
-    (has, first, same) : int64 (groups,), sequences with the group; (groups, groups), sequences in
-        which the row's group first occurs strictly before the column's; and at the same instant.
+    (has, first, same, both, apart) : int64 (groups,), sequences with the group; (groups, groups),
+        sequences in which the row's group first occurs strictly before the column's; and at the
+        same instant; users with a sequence that has both; and both at different instants.
     """
     has = np.zeros(groups, np.int64)
     first = np.zeros((groups, groups), np.int64)
     same = np.zeros((groups, groups), np.int64)
+    both = np.zeros((groups, groups), np.int64)
+    apart = np.zeros((groups, groups), np.int64)
+    with_both = np.full((groups, groups), -1, np.int64)
+    with_order = np.full((groups, groups), -1, np.int64)
     seen = np.full(groups, -1, np.int64)
     own = np.empty(groups, np.int64)
     at = np.empty(groups, np.int64)
@@ -390,19 +399,28 @@ def orders(codes, times, starts, groups):
             seen[g] = u
             has[g] += 1
             for k in range(known):
-                if at[k] < times[i]:
-                    first[own[k], g] += 1
-                else:
-                    same[own[k], g] += 1
-                    same[g, own[k]] += 1
+                a, b = min(own[k], g), max(own[k], g)
+                if with_both[a, b] != users[u]:
+                    with_both[a, b] = users[u]
+                    both[a, b] += 1
+                    both[b, a] += 1
+                if at[k] == times[i]:
+                    same[a, b] += 1
+                    same[b, a] += 1
+                    continue
+                first[own[k], g] += 1
+                if with_order[a, b] != users[u]:
+                    with_order[a, b] = users[u]
+                    apart[a, b] += 1
+                    apart[b, a] += 1
             own[known] = g
             at[known] = times[i]
             known += 1
-    return has, first, same
+    return has, first, same, both, apart
 
 
 @nb.njit(cache=True, nogil=True)
-def distances(codes, times, starts, groups, macro):
+def distances(codes, times, starts, users, groups, macro):
     """How many rows and how long is it from each group's last row to the first macro?
 
     Rows at the macro's instant count as before it, and of the rows at another instant each counts
@@ -410,15 +428,18 @@ def distances(codes, times, starts, groups, macro):
 
     Returns
     -------
-    (totals, did, converted, before, steps, waits) : int64 (2,), sequences with the macro, and those
-        of them with another group at its instant; (groups,), sequences that had the group before
-        any macro, and those of them that came to the macro then; then, for each such pair of
-        sequence and group: the group, the rows to the macro (1: right before it) and the
-        microseconds.
+    (totals, did, converted, people, before, steps, waits) : int64 (2,), sequences with the macro,
+        and those of them with another group at its instant; (groups,), sequences that had the group
+        before any macro, and those of them that came to the macro then; (2, groups), of how many
+        users both of these are, in the macro's column those with the macro; then, for each pair of
+        a converted sequence and a group it had: the group, the rows to the macro (1: right before
+        it) and the microseconds.
     """
     totals = np.zeros(2, np.int64)
     did = np.zeros(groups, np.int64)
     converted = np.zeros(groups, np.int64)
+    people = np.zeros((2, groups), np.int64)
+    known = np.full((2, groups), -1, np.int64)
     total = 0
     before = np.empty(codes.size, np.int64)
     steps = np.empty(codes.size, np.int64)
@@ -438,17 +459,24 @@ def distances(codes, times, starts, groups, macro):
                 last[codes[i]], after[codes[i]] = first, stop
         if reached:
             totals[0] += 1
+            people[1, macro] += known[1, macro] != users[u]
+            known[1, macro] = users[u]
         together = False
         for g in range(groups):
             if last[g] < starts[u] or g == macro:
                 continue
             did[g] += 1
+            people[0, g] += known[0, g] != users[u]
+            known[0, g] = users[u]
             if reached:
                 converted[g] += 1
+                people[1, g] += known[1, g] != users[u]
+                known[1, g] = users[u]
                 together |= last[g] == first
                 before[total] = g
                 steps[total] = max(first - after[g], 0) + 1
                 waits[total] = times[first] - times[last[g]]
                 total += 1
         totals[1] += together
-    return totals, did, converted, before[:total].copy(), steps[:total].copy(), waits[:total].copy()
+    before, steps, waits = before[:total].copy(), steps[:total].copy(), waits[:total].copy()
+    return totals, did, converted, people, before, steps, waits

@@ -62,7 +62,7 @@ class PathsResult(Result):
     def sentence(self) -> str:
         """The most common path, and how often those who went through it converted."""
         if not len(self.table):
-            return "No path was taken by enough people to tell."
+            return "No path to show: too few people took any one of them."
         top = self.table.iloc[0]
         units = unit_word(self.within)
         start, to = self.ends
@@ -72,7 +72,7 @@ class PathsResult(Result):
             f"{share(top['count'], top['lines'], top['share'])} of the {units} looked at "
             f"(95% interval {percent(top['share_low'])} to {percent(top['share_high'])})."
         )
-        if to is None or np.isnan(top["k"]):
+        if to is None:
             return taken
         return (
             f"{taken} Of the {count(top['n'])} that went through it, "

@@ -66,6 +66,11 @@ class Sequences(NamedTuple):
         return kernels.mixed(self.codes, self.times, self.starts)
 
     @property
+    def people(self) -> int:
+        """How many people they are of; those of one are behind one another."""
+        return int(np.count_nonzero(np.diff(self.users))) + (len(self.users) > 0)
+
+    @property
     def number(self) -> int:
         """How many sequences there are."""
         return len(self.starts) - 1

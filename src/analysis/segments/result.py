@@ -458,16 +458,16 @@ def _pairs(
 ) -> pd.DataFrame:
     """A row per pair of segments.
 
-    A number of people is told if they are none or enough, and if it does not tell a combination
-    that is hidden: those that it adds up are all shown, or two of them are not.
+    A number of people is told if they are none or enough, and if it tells nothing about what is
+    hidden: of the hidden combinations it adds up none, or all, whose sum is known from everybody.
     """
     codes = np.arange(len(counts))
     inside = [codes >> i & 1 == 1 for i in range(len(names))]
 
     def told(people: np.ndarray) -> float:
         number = int(counts[people].sum())
-        lone = int(people[hidden].sum()) == 1
-        return np.nan if lone or small(number, min_cell) else float(number)
+        tells = 0 < int(people[hidden].sum()) < len(hidden)
+        return np.nan if tells or small(number, min_cell) else float(number)
 
     rows = []
     for i, one in enumerate(names):
