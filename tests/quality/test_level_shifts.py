@@ -69,7 +69,7 @@ def world(
 def found(events: np.ndarray, people: np.ndarray, clumps: np.ndarray) -> dict[str, Shift]:
     """The strongest change of each event, by the lines that an audit draws."""
     limits = Limits()
-    line = limits.lasting + np.log(often_enough(events).sum())
+    line = limits.lasting + np.log(often_enough(events, clumps).sum())
     shifts = shifts_of(
         events,
         np.broadcast_to(people, events.shape),
@@ -123,7 +123,7 @@ def test_a_long_log_is_looked_at_in_pieces() -> None:
 
 
 def test_few_events_are_not_looked_at() -> None:
-    assert not often_enough(np.ones((1, 49), np.int64)).any()
+    assert not often_enough(np.ones((1, 49), np.int64), np.ones(1)).any()
     assert (
         shifts_of(np.ones((1, 49), np.int64), np.ones((1, 49)), np.ones(1), least=1.2, evidence=0.0)
         == []

@@ -26,8 +26,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-_DAILY: Final = 10
-"""Events a day from which on each day is looked at by itself; rarer ones are by week."""
+_DAILY: Final = 6
+"""Events a day from which on each day is looked at by itself; rarer ones are by week.
+
+Of events that come together only so many count as come by themselves.
+"""
 
 _WEEKLY: Final = 8
 """Events a week below which nothing can be told."""
@@ -57,6 +60,12 @@ _FARTHEST: Final = 3.5
 
 _SIGMA_PER_MOVING_RANGE: Final = 1.0483
 """The median difference of two normal values is 0.954 of their standard deviation."""
+
+_FAR_WEEKS: Final = 4.5
+"""How many times as far as weeks scatter a change goes, at least.
+
+A week may be odd by itself, sharply, from Monday to Sunday; a walk does not foretell that.
+"""
 
 _UNKNOWN: Final = 1e4
 """The variance of a day without anybody."""
@@ -106,9 +115,9 @@ def shifts_of(
     days = events.shape[1]
     if not events.size:
         return []
-    daily = events.mean(axis=1) >= _DAILY
+    daily = events.mean(axis=1) >= _DAILY * clumps
     found = []
-    for width, chosen in ((1, daily), (7, ~daily & often_enough(events))):
+    for width, chosen in ((1, daily), (7, ~daily & often_enough(events, clumps))):
         skip, series = days % width, np.flatnonzero(chosen)
         if days < width * _FEWEST_BLOCKS or not len(series):
             continue
@@ -128,17 +137,17 @@ def shifts_of(
     return _apart(found)
 
 
-def often_enough(events: np.ndarray) -> np.ndarray:
+def often_enough(events: np.ndarray, clumps: np.ndarray) -> np.ndarray:
     """Which series (rows of events per day) hold enough events to be looked at.
 
     Examples
     --------
-    >>> often_enough(np.array([[0] * 70, [9] * 70])).tolist()
+    >>> often_enough(np.array([[0] * 70, [9] * 70]), np.ones(2)).tolist()
     [False, True]
     """
     days = events.shape[1]
-    enough = events.sum(axis=1) * 7 >= _WEEKLY * max(days, 1)
-    daily = events.sum(axis=1) >= _DAILY * max(days, 1)
+    alone = events.sum(axis=1) / clumps / max(days, 1)
+    enough, daily = alone * 7 >= _WEEKLY, alone >= _DAILY
     return enough & (np.where(daily, days, days // 7) >= _FEWEST_BLOCKS)
 
 
@@ -165,6 +174,7 @@ def _spans(
         fits -= fits.max(axis=1, keepdims=True)
         rest = (fits.sum(axis=0) - fits) / max(len(fits) - 1, 1)
         places = _places(level.shape[1], _SHORTEST // width)
+        scatter = _week_to_week(level, variance, 7 // width)
         for at, weights in enumerate(_WEIGHTS + _OTHERS * rest):
             for _ in range(_MOST):
                 if _by_chance(level[at], variance[at], *places) < evidence:
@@ -173,6 +183,10 @@ def _spans(
                 if span.evidence < evidence:
                     break
                 level[at, span.start : span.end] -= span.size
+                weeks = (span.end - span.start) * width / 7
+                usual = scatter[at] * np.sqrt(1 / weeks + 7 / _BEFORE)
+                if abs(span.size) < _FAR_WEEKS * usual:
+                    continue
                 yield at, low + span.start, low + span.end, span.evidence
 
 
@@ -199,6 +213,20 @@ def _levels(
 def _median(values: np.ndarray) -> np.ndarray:
     """The median of every row, as a column; of those without a number it is 0."""
     return pd.DataFrame(values.T).median().fillna(0.0).to_numpy()[:, None]
+
+
+def _week_to_week(level: np.ndarray, variance: np.ndarray, season: int) -> np.ndarray:
+    """The standard deviation of a week's level: by chance, and what weeks scatter more than that.
+
+    What is more is known from few weeks. So it is that of the log's events in the median, or half
+    of the event's own.
+    """
+    weeks = level[:, level.shape[1] % season :].reshape(len(level), -1, season).mean(axis=2)
+    by_chance = np.where(variance < _UNKNOWN, variance, np.nan)
+    by_chance = np.nanmean(by_chance, axis=1) / season
+    moving = np.median(np.abs(np.diff(weeks, axis=1)), axis=1)
+    more = (_SIGMA_PER_MOVING_RANGE * moving) ** 2 - by_chance
+    return np.sqrt(by_chance + np.maximum(np.maximum(more / 2, np.median(more)), 0.0))
 
 
 def _middle(level: np.ndarray, window: int) -> np.ndarray:

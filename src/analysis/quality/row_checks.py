@@ -304,12 +304,12 @@ def bots(counts: Counts, users: int, limits: Limits) -> Finding:
     n = max(int(counts.daily.sum()), 1)
     if not either:
         finding = (
-            f"Nobody is faster than {count(fastest)} events in a minute, or active in more than "
-            f"{count(longest)} hours of a day."
+            f"Nobody is faster than {counted(fastest, 'event')} in a minute, or active in more "
+            f"than {counted(longest, 'hour')} of a day."
         )
     else:
         finding = (
-            f"{count(either)} of {count(users)} users have {share(rows, n, rows / n)} of the "
+            f"{count(either)} of {counted(users, 'user')} have {share(rows, n, rows / n)} of the "
             f"events: {count(fast)} with more than {count(limits.events_per_minute)} in a minute "
             f"(at most {count(fastest)}), {count(long)} active in {count(limits.hours_per_day)} "
             f"or more hours of a day."
@@ -441,7 +441,7 @@ def _unusual(rate: np.ndarray, n: np.ndarray, change: float) -> np.ndarray:
 def _missing_finding(parts: list[pd.DataFrame], tested: int, limits: Limits) -> Finding:
     largest = [float((part["rate"] - part["usual"]).abs().max()) for part in parts]
     if not parts:
-        finding = f"None of {count(tested)} pairs of event and property changed suddenly."
+        finding = f"None of {counted(tested, 'pair')} of event and property changed suddenly."
         return Finding("missing cells", PASS, 0.0, limits.null_change, 0, tested, finding)
     order = np.argsort(largest)[::-1]
     text = shortened([_sentence(parts[i]) for i in order], _MOST_PAIRS, "more pairs")

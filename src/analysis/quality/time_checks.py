@@ -299,7 +299,7 @@ def _shifts(
     events: np.ndarray, people: np.ndarray, clumps: np.ndarray, more: float, limits: Limits
 ) -> tuple[int, list[Any]]:
     """How many series are tested, and their shifts."""
-    tested = int(often_enough(events).sum())
+    tested = int(often_enough(events, clumps).sum())
     line = limits.lasting + more + np.log(max(tested, 1))
     return tested, shifts_of(events, people, clumps, least=limits.lasting_ratio, evidence=line)
 
@@ -318,8 +318,11 @@ def _lasting_finding(
         return not_applicable(check, _NO_CHANGE_KNOWN)
     odd = len({row[:3] for row in rows})
     if not rows:
-        what = "events" if check == "lasting changes" else "events in groups"
-        finding = f"None of {count(tested)} {what} came more or less often for a week or longer."
+        whole = check == "lasting changes"
+        what = (
+            counted(tested, "event") if whole else f"{counted(tested, 'pair')} of event and group"
+        )
+        finding = f"None of {what} came more or less often for a week or longer."
         return Finding(check, PASS, 0, 1, 0, tested, finding)
     strongest = sorted(rows, key=lambda row: -row[-1])
     sentences = [_change_sentence(row, days, end) for row in strongest]
