@@ -164,3 +164,25 @@ def test_rows_per_utc_day(people: Any, first: int) -> None:
 
 def _cells(table: np.ndarray) -> Counter[tuple[int, int]]:
     return Counter({(int(e), int(d)): int(table[e, d]) for e, d in np.argwhere(table)})
+
+
+@given(people_rows)
+def test_rows_and_people_of_each_value(people: Any) -> None:
+    """Values of the codes 0 to 3 lie at the places 2, 0, 2 and 1; 3 is for missing cells."""
+    time, event, codes, offsets = arrays(people)
+    place = np.array([2, 0, 2, 1], np.int64)
+    days = kernels.day_of(time, event, NAMES, MIDNIGHTS)
+    rows, firsts = kernels.by_value(event, days, codes, offsets, place, NAMES, 3, 3)
+    wanted_rows, wanted_people = np.zeros((4, NAMES, 3), int), np.zeros((4, 3), int)
+    for own in people:
+        seen = set()
+        for at, name, code in sorted(own, key=lambda r: r[0]):
+            if name >= NAMES or not MIDNIGHTS[0] <= at < MIDNIGHTS[-1]:
+                continue
+            day = int(np.searchsorted(MIDNIGHTS, at, side="right")) - 1
+            value = 3 if code < 0 else int(place[code])
+            wanted_rows[value, name, day] += 1
+            wanted_people[value, day] += day not in seen
+            seen.add(day)
+    np.testing.assert_array_equal(rows, wanted_rows)
+    np.testing.assert_array_equal(firsts, wanted_people)

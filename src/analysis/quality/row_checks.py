@@ -151,11 +151,17 @@ def _kept_and_lost(log: EventLog, catalog: Catalog) -> tuple[int, int]:
 
 
 def duplicates(
-    counts: Counts, names: tuple[str, ...], properties: tuple[str, ...], n: int, limits: Limits
+    counts: Counts,
+    names: tuple[str, ...],
+    properties: tuple[str, ...],
+    orders: Orders,
+    n: int,
+    limits: Limits,
 ) -> Finding:
     """Rows that are the same in every cell as one before, or in all that both have.
 
-    A file read twice, a doubled send; an export that was read once more with a column more.
+    A file read twice, a doubled send; an export that was read once more with a column more. Two
+    equal lines of an order are two lines, so where orders have lines no copy is to be left out.
     """
     exact, near = int(counts.duplicates.sum()), int(counts.near.sum())
     k = exact + near
@@ -174,6 +180,12 @@ def duplicates(
         advice = (
             "Was one export read twice, once with a column more? Import it once, or name the "
             "column that tells events apart: [columns] event_id."
+        )
+    lines, repeated, *_ = orders.shared
+    if lines > repeated:
+        advice = (
+            "Orders have a row per line here, and two lines may be equal: do not leave them out. "
+            "See the advice on duplicate orders first."
         )
     return judged(
         "duplicates",
@@ -249,7 +261,7 @@ _FEWEST_IDS: Final = 100
 _MUCH: Final = 0.05
 """Of all events; who has that much, and much more than others, is no person."""
 
-_TIMES_MEAN: Final = 20
+_TIMES_MEAN: Final = 50
 """How many times the mean of all ids that is, at least."""
 
 
