@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -186,3 +187,36 @@ def test_rows_and_people_of_each_value(people: Any) -> None:
             seen.add(day)
     np.testing.assert_array_equal(rows, wanted_rows)
     np.testing.assert_array_equal(firsts, wanted_people)
+
+
+@given(st.lists(st.one_of(st.floats(-9, 9), st.just(np.nan)), min_size=1, max_size=20))
+def test_a_running_median_is_that_of_pandas(values: list[float]) -> None:
+    for window in (5, 7, 15):
+        found = kernels.running_median(np.array([values]), window)[0]
+        wanted = pd.Series(values).rolling(window, center=True, min_periods=1).median()
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_the_largest_ratio_is_that_of_two_means() -> None:
+    """Against the log likelihoods of a level of its own within a span, and of one for all."""
+    random = np.random.default_rng(1)
+    level, variance = random.normal(0, 1, (3, 12)), random.uniform(0.5, 2, (3, 12))
+    starts, ends = np.triu_indices(13, 2)
+    proper = ends - starts < 12
+    starts, ends = starts[proper], ends[proper]
+
+    def fit(values: np.ndarray, spread: np.ndarray) -> float:
+        mean = np.average(values, weights=1 / spread)
+        return float(-0.5 * ((values - mean) ** 2 / spread).sum())
+
+    wanted = []
+    for own, spread in zip(level, variance, strict=True):
+        ratios = []
+        for a, b in zip(starts, ends, strict=True):
+            inside = np.zeros(12, bool)
+            inside[a:b] = True
+            apart = fit(own[inside], spread[inside]) + fit(own[~inside], spread[~inside])
+            ratios.append(apart - fit(own, spread))
+        wanted.append(max(ratios))
+    found = kernels.largest_ratios(level, variance, starts, ends)
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)

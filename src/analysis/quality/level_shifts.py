@@ -26,6 +26,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from analysis.quality.kernels import largest_ratios, running_median
+
 _DAILY: Final = 6
 """Events a day from which on each day is looked at by itself; rarer ones are by week.
 
@@ -175,10 +177,10 @@ def _spans(
         rest = (fits.sum(axis=0) - fits) / max(len(fits) - 1, 1)
         places = _places(level.shape[1], _SHORTEST // width)
         scatter = _week_to_week(level, variance, 7 // width)
+        # Quick, and too large where something wanders: it spares most series the rest.
+        likely = largest_ratios(level, variance, *places) >= evidence
         for at, weights in enumerate(_WEIGHTS + _OTHERS * rest):
-            for _ in range(_MOST):
-                if _by_chance(level[at], variance[at], *places) < evidence:
-                    break
+            for _ in range(_MOST if likely[at] else 0):
                 span = _strongest(level[at], variance[at], paces, weights, *places)
                 if span.evidence < evidence:
                     break
@@ -197,13 +199,13 @@ def _levels(
     known = active > 0
     level = np.where(known, np.log((own + 0.5) / np.maximum(active, 1)), np.nan)
     if season > 1:
-        off = level - _middle(level, season)
+        off = level - running_median(level, season)
         for weekday in range(season):
             level[:, weekday::season] -= _median(off[:, weekday::season])
     usual = _median(level)
     expected = np.maximum(np.exp(usual) * active, 1.0)
     variance = np.where(known, clumps[:, None] / expected, _UNKNOWN)
-    near = _middle(level, 2 * season + 1 if season > 1 else 5)
+    near = running_median(level, 2 * season + 1 if season > 1 else 5)
     moving = np.abs(np.diff((level - near) / np.sqrt(variance), axis=1))
     variance *= np.maximum(1.0, _SIGMA_PER_MOVING_RANGE * _median(moving)) ** 2
     far = _FARTHEST * np.sqrt(variance)
@@ -227,11 +229,6 @@ def _week_to_week(level: np.ndarray, variance: np.ndarray, season: int) -> np.nd
     moving = np.median(np.abs(np.diff(weeks, axis=1)), axis=1)
     more = (_SIGMA_PER_MOVING_RANGE * moving) ** 2 - by_chance
     return np.sqrt(by_chance + np.maximum(np.maximum(more / 2, np.median(more)), 0.0))
-
-
-def _middle(level: np.ndarray, window: int) -> np.ndarray:
-    rolling = pd.DataFrame(level.T).rolling(window, center=True, min_periods=1)
-    return rolling.median().to_numpy().T
 
 
 def _fits(level: np.ndarray, variance: np.ndarray, paces: np.ndarray) -> np.ndarray:
@@ -288,18 +285,6 @@ def _strongest(
     size = float(share @ [paced[best] for paced in sizes])
     total = float(logsumexp(each, b=prior) - logsumexp(base))
     return _Span(int(start[best]), int(end[best]), size, total)
-
-
-def _by_chance(
-    level: np.ndarray, variance: np.ndarray, start: np.ndarray, end: np.ndarray
-) -> float:
-    """The largest logarithm of a likelihood ratio, were nothing to wander: quick, and too large."""
-    weight = 1 / variance
-    off = weight * (level - (weight @ level) / weight.sum())
-    sums, weights = (np.concatenate([[0.0], np.cumsum(each)]) for each in (off, weight))
-    mass = weights[end] - weights[start]
-    mass = mass * (1 - mass / weights[-1])
-    return float(np.max(0.5 * (sums[end] - sums[start]) ** 2 / np.maximum(mass, 1e-9)))
 
 
 def _explained(

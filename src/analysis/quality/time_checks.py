@@ -198,7 +198,7 @@ def _silent(
 
 def _empty_runs(people: np.ndarray) -> list[tuple[int, int]]:
     """Runs of days without anybody (start, end excluded), of a name that was there on some day."""
-    if not people.any():
+    if not people.any() or people.all():
         return []
     empty = np.concatenate([[0], people == 0, [0]]).astype(np.int8)
     edges = np.diff(empty)
