@@ -94,6 +94,13 @@ def test_a_lasting_loss_is_found_with_its_days(
     assert shift.rate / shift.usual == pytest.approx(kept, abs=0.15)
 
 
+def test_a_payment_fault_that_halves_the_orders_is_found() -> None:
+    loss = Loss("purchase", 60, 90, 0.5)
+    shifts = found(*world(5, visits=1000, wander=0.03, loss=loss))
+    assert set(shifts) == {"purchase"}
+    assert abs(shifts["purchase"].start - 60) <= 4
+
+
 def test_growth_and_a_campaign_are_no_change_of_what_people_do() -> None:
     events, people, clumps = world(2, visits=500, wander=0.0)
     grown = np.where(np.arange(DAYS) >= 60, 3, 1)

@@ -185,9 +185,12 @@ def _silent(
     own: np.ndarray, everybody: np.ndarray, people: float, series: int, days: Days, limits: Limits
 ) -> Iterator[tuple[object, ...]]:
     """Kind, bounds, evidence and the log's days of each silence; `people` is how many it is of."""
+    runs = _empty_runs(own)
+    if not runs:
+        return
     line = limits.silence + np.log(max(people, 1)) + np.log(max(series, 1))
     whole = (days.dates[0], days.dates[-1] + pd.Timedelta(days=1))
-    for start, end in _empty_runs(own):
+    for start, end in runs:
         inside = everybody[start:end].sum() / everybody.sum()
         evidence = -people * np.log1p(-inside) if inside < 1 else 0.0
         if evidence >= line and end - start >= _SHORTEST_SILENCE:
