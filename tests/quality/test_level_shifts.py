@@ -69,7 +69,7 @@ def world(
 def found(events: np.ndarray, people: np.ndarray, clumps: np.ndarray) -> dict[str, Shift]:
     """The strongest change of each event, by the lines that an audit draws."""
     limits = Limits()
-    line = limits.lasting + np.log(often_enough(events).sum())
+    line = limits.lasting + np.log(often_enough(events, clumps).sum())
     shifts = shifts_of(
         events,
         np.broadcast_to(people, events.shape),
@@ -92,6 +92,13 @@ def test_a_lasting_loss_is_found_with_its_days(
     assert abs(shift.start - start) <= 4
     assert abs(shift.end - end) <= 4
     assert shift.rate / shift.usual == pytest.approx(kept, abs=0.15)
+
+
+def test_a_payment_fault_that_halves_the_orders_is_found() -> None:
+    loss = Loss("purchase", 60, 90, 0.5)
+    shifts = found(*world(5, visits=1000, wander=0.03, loss=loss))
+    assert set(shifts) == {"purchase"}
+    assert abs(shifts["purchase"].start - 60) <= 4
 
 
 def test_growth_and_a_campaign_are_no_change_of_what_people_do() -> None:
@@ -123,7 +130,7 @@ def test_a_long_log_is_looked_at_in_pieces() -> None:
 
 
 def test_few_events_are_not_looked_at() -> None:
-    assert not often_enough(np.ones((1, 49), np.int64)).any()
+    assert not often_enough(np.ones((1, 49), np.int64), np.ones(1)).any()
     assert (
         shifts_of(np.ones((1, 49), np.int64), np.ones((1, 49)), np.ones(1), least=1.2, evidence=0.0)
         == []

@@ -350,6 +350,14 @@ def test_lines_of_one_order_are_to_be_added_up() -> None:
     assert "Check first" not in found["advice"]
 
 
+def test_two_equal_lines_are_not_to_be_left_out() -> None:
+    frame = lines_of(300)
+    equal = frame[frame["order_id"].duplicated()].head(90)
+    found = rows(audited(pd.concat([frame, equal]), covers_until=None)).loc["duplicates"]
+    assert (found["verdict"], found["k"]) == ("warn", 90)
+    assert "do not leave them out" in found["advice"]
+
+
 def test_a_whole_orders_value_on_each_line_is_not_added_up_unasked() -> None:
     found = rows(audited(lines_of(300, value="order's"), covers_until=None))
     assert "Check first what a line's value is" in found.loc["duplicate orders", "advice"]

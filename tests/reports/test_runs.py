@@ -638,10 +638,13 @@ def test_the_command_fails_when_the_quality_gate_does(
     executed: tuple[dict[str, Any], list[dict[str, Any]]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    executed[0]["gate"] = "fail"
-    for arguments in (["tiny", "--period", "2026-W32"], ["--due"]):
+    why = "Macro conversion: “Purchase” (purchase) is never in the log."
+    executed[0].update(gate="fail", warnings=[why])
+    for arguments in (["tiny", "--period", "2026-W32"], ["--due"], ["--due"]):
         assert run(["report", *arguments]) == 1
-        assert "2026-W32.failed/index.html): the quality gate failed" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "2026-W32.failed/index.html): the quality gate failed" in told
+        assert f"  {why}" in told.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,21 @@ def test_groups_drawn_by_lot_differ_in_nothing() -> None:
     assert "do not differ clearly in any of" in result.sentence()
 
 
+def test_an_events_name_before_the_import_is_no_property_of_people() -> None:
+    frame = pd.DataFrame(
+        {
+            "user": [f"u{k}" for k in range(40)],
+            "time": pd.Timestamp("2026-01-05"),
+            "event": ["cart" if k % 2 else "visit" for k in range(40)],
+            "source_event": ["addToCart" if k % 2 else "pageview" for k in range(40)],
+            "device": ["m" if k % 3 else "d" for k in range(40)],
+        }
+    )
+    log = EventLog.from_frame(frame, covers_until=END)
+    compared = compare_segments(log, segment(log, did("cart"), at=AT)).table
+    assert set(compared.loc[compared["kind"] == "property", "name"]) == {"device"}
+
+
 def test_a_planted_difference_is_found_and_said() -> None:
     rng = np.random.default_rng(4)
     found = [(f"u{i}", 2, "cart" if i % 2 else "visit", "m" if i % 2 else "d") for i in range(600)]

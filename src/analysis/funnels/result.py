@@ -26,6 +26,7 @@ import pandas as pd
 
 from analysis.core import checks
 from analysis.core.schema import SESSION, USER, VALUE, human_duration
+from analysis.core.wording import count, percent
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.units import units
 from analysis.funnels import losses, over_time
@@ -325,10 +326,10 @@ def funnel_sentence(table: pd.DataFrame, spec: FunnelSpec, immature: int) -> str
         none = "No user" if who == "users" else f"None of the {who}"
         return f"{none} {why}: there is no rate to tell ({names[0]} to {names[last - 1]})."
     if last == 1:
-        return f"{n:,} {who} did {names[0]}."
+        return f"{count(n)} {who} did {names[0]}."
     reached = f" that reached step {spec.by_at}" if isinstance(spec.by_at, int) else ""
     text = (
-        f"{k / n:.1%} of {n:,} {who}{reached} got from {names[0]} to {names[last - 1]} "
+        f"{percent(k / n)} of {count(n)} {who}{reached} got from {names[0]} to {names[last - 1]} "
         f"within {human_duration(spec.window_us)}{_interval(table, spec, k, n, last)}."
     )
     required = [i for i, step in enumerate(spec.steps) if not step.optional]
@@ -338,7 +339,7 @@ def funnel_sentence(table: pd.DataFrame, spec: FunnelSpec, immature: int) -> str
         of = int(totals[required[worst]])
         text += (
             f" Most were lost between {names[required[worst]]} and {names[required[worst + 1]]}: "
-            f"{lost[worst]:,} of {of:,} ({lost[worst] / of:.1%})."
+            f"{count(lost[worst])} of {count(of)} ({percent(lost[worst] / of)})."
         )
     return text
 
@@ -352,4 +353,4 @@ def _interval(table: pd.DataFrame, spec: FunnelSpec, k: int, n: int, last: int) 
         return ""
     else:
         low, high = (float(limit) for limit in wilson(k, n))
-    return f" (95 % interval {low:.1%} to {high:.1%})"
+    return f" (95 % interval {percent(low)} to {percent(high)})"

@@ -261,6 +261,56 @@ def repeats(time, event, offsets, names, gap):
 
 
 @nb.njit(cache=True, nogil=True)
+def largest_ratios(levels, variances, starts, ends):
+    """Of each series the largest logarithm of a likelihood ratio of its spans, if nothing wanders.
+
+    It is half the square of a span's mean less that of the others, over its variance.
+    """
+    out = np.zeros(levels.shape[0])
+    n = levels.shape[1]
+    for s in range(levels.shape[0]):
+        weight = np.zeros(n + 1)
+        total = np.zeros(n + 1)
+        for t in range(n):
+            weight[t + 1] = weight[t] + 1 / variances[s, t]
+            total[t + 1] = total[t] + levels[s, t] / variances[s, t]
+        mean = total[n] / weight[n]
+        for i in range(starts.size):
+            mass = weight[ends[i]] - weight[starts[i]]
+            off = total[ends[i]] - total[starts[i]] - mean * mass
+            mass *= 1 - mass / weight[n]
+            if mass > 0:
+                out[s] = max(out[s], 0.5 * off * off / mass)
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def running_median(levels, window):
+    """The median of `window` numbers around each, NaN left out; less at the ends; a row a series.
+
+    Where all of them are NaN, so is the median.
+    """
+    out = np.full(levels.shape, np.nan)
+    half = window // 2
+    near = np.empty(window)
+    for s in range(levels.shape[0]):
+        for t in range(levels.shape[1]):
+            many = 0
+            for i in range(max(t - half, 0), min(t + half + 1, levels.shape[1])):
+                if np.isnan(levels[s, i]):
+                    continue
+                place = many
+                while place > 0 and near[place - 1] > levels[s, i]:
+                    near[place] = near[place - 1]
+                    place -= 1
+                near[place] = levels[s, i]
+                many += 1
+            if many:
+                out[s, t] = 0.5 * (near[many // 2] + near[(many - 1) // 2])
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
 def users_per_day(event, day, offsets, names, days):
     """Users per event name and day, and how the events of a name come together.
 

@@ -26,8 +26,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-_DAILY: Final = 10
-"""Events a day from which on each day is looked at by itself; rarer ones are by week."""
+from analysis.quality.kernels import largest_ratios, running_median
+
+_DAILY: Final = 6
+"""Events a day from which on each day is looked at by itself; rarer ones are by week.
+
+Of events that come together only so many count as come by themselves.
+"""
 
 _WEEKLY: Final = 8
 """Events a week below which nothing can be told."""
@@ -57,6 +62,12 @@ _FARTHEST: Final = 3.5
 
 _SIGMA_PER_MOVING_RANGE: Final = 1.0483
 """The median difference of two normal values is 0.954 of their standard deviation."""
+
+_FAR_WEEKS: Final = 4.5
+"""How many times as far as weeks scatter a change goes, at least.
+
+A week may be odd by itself, sharply, from Monday to Sunday; a walk does not foretell that.
+"""
 
 _UNKNOWN: Final = 1e4
 """The variance of a day without anybody."""
@@ -106,9 +117,9 @@ def shifts_of(
     days = events.shape[1]
     if not events.size:
         return []
-    daily = events.mean(axis=1) >= _DAILY
+    daily = events.mean(axis=1) >= _DAILY * clumps
     found = []
-    for width, chosen in ((1, daily), (7, ~daily & often_enough(events))):
+    for width, chosen in ((1, daily), (7, ~daily & often_enough(events, clumps))):
         skip, series = days % width, np.flatnonzero(chosen)
         if days < width * _FEWEST_BLOCKS or not len(series):
             continue
@@ -128,17 +139,17 @@ def shifts_of(
     return _apart(found)
 
 
-def often_enough(events: np.ndarray) -> np.ndarray:
+def often_enough(events: np.ndarray, clumps: np.ndarray) -> np.ndarray:
     """Which series (rows of events per day) hold enough events to be looked at.
 
     Examples
     --------
-    >>> often_enough(np.array([[0] * 70, [9] * 70])).tolist()
+    >>> often_enough(np.array([[0] * 70, [9] * 70]), np.ones(2)).tolist()
     [False, True]
     """
     days = events.shape[1]
-    enough = events.sum(axis=1) * 7 >= _WEEKLY * max(days, 1)
-    daily = events.sum(axis=1) >= _DAILY * max(days, 1)
+    alone = events.sum(axis=1) / clumps / max(days, 1)
+    enough, daily = alone * 7 >= _WEEKLY, alone >= _DAILY
     return enough & (np.where(daily, days, days // 7) >= _FEWEST_BLOCKS)
 
 
@@ -165,14 +176,19 @@ def _spans(
         fits -= fits.max(axis=1, keepdims=True)
         rest = (fits.sum(axis=0) - fits) / max(len(fits) - 1, 1)
         places = _places(level.shape[1], _SHORTEST // width)
+        scatter = _week_to_week(level, variance, 7 // width)
+        # Quick, and too large where something wanders: it spares most series the rest.
+        likely = largest_ratios(level, variance, *places) >= evidence
         for at, weights in enumerate(_WEIGHTS + _OTHERS * rest):
-            for _ in range(_MOST):
-                if _by_chance(level[at], variance[at], *places) < evidence:
-                    break
+            for _ in range(_MOST if likely[at] else 0):
                 span = _strongest(level[at], variance[at], paces, weights, *places)
                 if span.evidence < evidence:
                     break
                 level[at, span.start : span.end] -= span.size
+                weeks = (span.end - span.start) * width / 7
+                usual = scatter[at] * np.sqrt(1 / weeks + 7 / _BEFORE)
+                if abs(span.size) < _FAR_WEEKS * usual:
+                    continue
                 yield at, low + span.start, low + span.end, span.evidence
 
 
@@ -183,13 +199,13 @@ def _levels(
     known = active > 0
     level = np.where(known, np.log((own + 0.5) / np.maximum(active, 1)), np.nan)
     if season > 1:
-        off = level - _middle(level, season)
+        off = level - running_median(level, season)
         for weekday in range(season):
             level[:, weekday::season] -= _median(off[:, weekday::season])
     usual = _median(level)
     expected = np.maximum(np.exp(usual) * active, 1.0)
     variance = np.where(known, clumps[:, None] / expected, _UNKNOWN)
-    near = _middle(level, 2 * season + 1 if season > 1 else 5)
+    near = running_median(level, 2 * season + 1 if season > 1 else 5)
     moving = np.abs(np.diff((level - near) / np.sqrt(variance), axis=1))
     variance *= np.maximum(1.0, _SIGMA_PER_MOVING_RANGE * _median(moving)) ** 2
     far = _FARTHEST * np.sqrt(variance)
@@ -201,9 +217,18 @@ def _median(values: np.ndarray) -> np.ndarray:
     return pd.DataFrame(values.T).median().fillna(0.0).to_numpy()[:, None]
 
 
-def _middle(level: np.ndarray, window: int) -> np.ndarray:
-    rolling = pd.DataFrame(level.T).rolling(window, center=True, min_periods=1)
-    return rolling.median().to_numpy().T
+def _week_to_week(level: np.ndarray, variance: np.ndarray, season: int) -> np.ndarray:
+    """The standard deviation of a week's level: by chance, and what weeks scatter more than that.
+
+    What is more is known from few weeks. So it is that of the log's events in the median, or half
+    of the event's own.
+    """
+    weeks = level[:, level.shape[1] % season :].reshape(len(level), -1, season).mean(axis=2)
+    by_chance = np.where(variance < _UNKNOWN, variance, np.nan)
+    by_chance = np.nanmean(by_chance, axis=1) / season
+    moving = np.median(np.abs(np.diff(weeks, axis=1)), axis=1)
+    more = (_SIGMA_PER_MOVING_RANGE * moving) ** 2 - by_chance
+    return np.sqrt(by_chance + np.maximum(np.maximum(more / 2, np.median(more)), 0.0))
 
 
 def _fits(level: np.ndarray, variance: np.ndarray, paces: np.ndarray) -> np.ndarray:
@@ -260,18 +285,6 @@ def _strongest(
     size = float(share @ [paced[best] for paced in sizes])
     total = float(logsumexp(each, b=prior) - logsumexp(base))
     return _Span(int(start[best]), int(end[best]), size, total)
-
-
-def _by_chance(
-    level: np.ndarray, variance: np.ndarray, start: np.ndarray, end: np.ndarray
-) -> float:
-    """The largest logarithm of a likelihood ratio, were nothing to wander: quick, and too large."""
-    weight = 1 / variance
-    off = weight * (level - (weight @ level) / weight.sum())
-    sums, weights = (np.concatenate([[0.0], np.cumsum(each)]) for each in (off, weight))
-    mass = weights[end] - weights[start]
-    mass = mass * (1 - mass / weights[-1])
-    return float(np.max(0.5 * (sums[end] - sums[start]) ** 2 / np.maximum(mass, 1e-9)))
 
 
 def _explained(

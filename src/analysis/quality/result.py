@@ -223,7 +223,7 @@ def _of_rows(
         in_group,
         cells,
         row_checks.lost(log, catalog, limits),
-        row_checks.duplicates(counts, names, log.properties, rows, limits),
+        row_checks.duplicates(counts, names, log.properties, orders, rows, limits),
         row_checks.repeats(counts, names, rows, limits),
         row_checks.clock(log, counts, days, limits),
         row_checks.shared_ids(log, limits),

@@ -151,11 +151,17 @@ def _kept_and_lost(log: EventLog, catalog: Catalog) -> tuple[int, int]:
 
 
 def duplicates(
-    counts: Counts, names: tuple[str, ...], properties: tuple[str, ...], n: int, limits: Limits
+    counts: Counts,
+    names: tuple[str, ...],
+    properties: tuple[str, ...],
+    orders: Orders,
+    n: int,
+    limits: Limits,
 ) -> Finding:
     """Rows that are the same in every cell as one before, or in all that both have.
 
-    A file read twice, a doubled send; an export that was read once more with a column more.
+    A file read twice, a doubled send; an export that was read once more with a column more. Two
+    equal lines of an order are two lines, so where orders have lines no copy is to be left out.
     """
     exact, near = int(counts.duplicates.sum()), int(counts.near.sum())
     k = exact + near
@@ -174,6 +180,12 @@ def duplicates(
         advice = (
             "Was one export read twice, once with a column more? Import it once, or name the "
             "column that tells events apart: [columns] event_id."
+        )
+    lines, repeated, *_ = orders.shared
+    if lines > repeated:
+        advice = (
+            "Orders have a row per line here, and two lines may be equal: do not leave them out. "
+            "See the advice on duplicate orders first."
         )
     return judged(
         "duplicates",
@@ -249,7 +261,7 @@ _FEWEST_IDS: Final = 100
 _MUCH: Final = 0.05
 """Of all events; who has that much, and much more than others, is no person."""
 
-_TIMES_MEAN: Final = 20
+_TIMES_MEAN: Final = 50
 """How many times the mean of all ids that is, at least."""
 
 
@@ -304,12 +316,12 @@ def bots(counts: Counts, users: int, limits: Limits) -> Finding:
     n = max(int(counts.daily.sum()), 1)
     if not either:
         finding = (
-            f"Nobody is faster than {count(fastest)} events in a minute, or active in more than "
-            f"{count(longest)} hours of a day."
+            f"Nobody is faster than {counted(fastest, 'event')} in a minute, or active in more "
+            f"than {counted(longest, 'hour')} of a day."
         )
     else:
         finding = (
-            f"{count(either)} of {count(users)} users have {share(rows, n, rows / n)} of the "
+            f"{count(either)} of {counted(users, 'user')} have {share(rows, n, rows / n)} of the "
             f"events: {count(fast)} with more than {count(limits.events_per_minute)} in a minute "
             f"(at most {count(fastest)}), {count(long)} active in {count(limits.hours_per_day)} "
             f"or more hours of a day."
@@ -441,7 +453,7 @@ def _unusual(rate: np.ndarray, n: np.ndarray, change: float) -> np.ndarray:
 def _missing_finding(parts: list[pd.DataFrame], tested: int, limits: Limits) -> Finding:
     largest = [float((part["rate"] - part["usual"]).abs().max()) for part in parts]
     if not parts:
-        finding = f"None of {count(tested)} pairs of event and property changed suddenly."
+        finding = f"None of {counted(tested, 'pair')} of event and property changed suddenly."
         return Finding("missing cells", PASS, 0.0, limits.null_change, 0, tested, finding)
     order = np.argsort(largest)[::-1]
     text = shortened([_sentence(parts[i]) for i in order], _MOST_PAIRS, "more pairs")

@@ -84,7 +84,7 @@ class Limits:
     similar_names: float = 0.85
     silence: float = 5.0
     lasting: float = 3.0
-    lasting_ratio: float = 1.2
+    lasting_ratio: float = 1.25
     volume_z: float = 5.0
     volume_ratio: float = 1.5
     volume_days: float = 1.0

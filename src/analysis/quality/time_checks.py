@@ -185,9 +185,12 @@ def _silent(
     own: np.ndarray, everybody: np.ndarray, people: float, series: int, days: Days, limits: Limits
 ) -> Iterator[tuple[object, ...]]:
     """Kind, bounds, evidence and the log's days of each silence; `people` is how many it is of."""
+    runs = _empty_runs(own)
+    if not runs:
+        return
     line = limits.silence + np.log(max(people, 1)) + np.log(max(series, 1))
     whole = (days.dates[0], days.dates[-1] + pd.Timedelta(days=1))
-    for start, end in _empty_runs(own):
+    for start, end in runs:
         inside = everybody[start:end].sum() / everybody.sum()
         evidence = -people * np.log1p(-inside) if inside < 1 else 0.0
         if evidence >= line and end - start >= _SHORTEST_SILENCE:
@@ -198,7 +201,7 @@ def _silent(
 
 def _empty_runs(people: np.ndarray) -> list[tuple[int, int]]:
     """Runs of days without anybody (start, end excluded), of a name that was there on some day."""
-    if not people.any():
+    if not people.any() or people.all():
         return []
     empty = np.concatenate([[0], people == 0, [0]]).astype(np.int8)
     edges = np.diff(empty)
@@ -299,7 +302,7 @@ def _shifts(
     events: np.ndarray, people: np.ndarray, clumps: np.ndarray, more: float, limits: Limits
 ) -> tuple[int, list[Any]]:
     """How many series are tested, and their shifts."""
-    tested = int(often_enough(events).sum())
+    tested = int(often_enough(events, clumps).sum())
     line = limits.lasting + more + np.log(max(tested, 1))
     return tested, shifts_of(events, people, clumps, least=limits.lasting_ratio, evidence=line)
 
@@ -318,8 +321,11 @@ def _lasting_finding(
         return not_applicable(check, _NO_CHANGE_KNOWN)
     odd = len({row[:3] for row in rows})
     if not rows:
-        what = "events" if check == "lasting changes" else "events in groups"
-        finding = f"None of {count(tested)} {what} came more or less often for a week or longer."
+        whole = check == "lasting changes"
+        what = (
+            counted(tested, "event") if whole else f"{counted(tested, 'pair')} of event and group"
+        )
+        finding = f"None of {what} came more or less often for a week or longer."
         return Finding(check, PASS, 0, 1, 0, tested, finding)
     strongest = sorted(rows, key=lambda row: -row[-1])
     sentences = [_change_sentence(row, days, end) for row in strongest]
