@@ -63,8 +63,6 @@ def test_info_prints_json(capsys: pytest.CaptureFixture[str], clicks: Path, tmp_
         "end": "2026-01-01T00:00:00+00:00",
         "covers_until": "2026-01-02T00:00:00+00:00",
         "by_event": {"visit": {"events": 2, "users": 1, "value": 5.0}},
-        "events_after_end": 0,
-        "notes": [],
     }
 
 
@@ -112,6 +110,21 @@ def test_a_log_without_values_has_none(capsys: pytest.CaptureFixture[str], tmp_p
     _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
     assert json.loads(out)["by_event"]["visit"]["value"] is None
     assert call(capsys, "info", tmp_path / "log")[0] == 0
+
+
+def test_info_tells_what_imports_lost(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rows = [f"u{n},2026-01-0{n + 1}T09:00Z,buy,{'x' if n < 2 else '2.5'}" for n in range(8)]
+    text = "\n".join(["user,time,event,value", *rows, "u9,never,buy,1", ",2026-01-01,buy,1"])
+    (tmp_path / "a.csv").write_text(text + "\n")
+    code, out, err = call(
+        capsys, "import", tmp_path / "a.csv", "--to", tmp_path / "log", "--time-zone", "UTC"
+    )
+    assert (code, "2 of 8 rows have a cell in column 'value' that is no number" in err) == (0, True)
+    _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
+    assert json.loads(out)["losses"] == {"blanked": 2, "quarantined": 2}
+    _, out, _ = call(capsys, "info", tmp_path / "log")
+    words = " ".join(out.replace("│", " ").split())
+    assert "blanked value is no number 2025-12-29 2025-12-29 2 20.0%" in words
 
 
 def test_what_the_data_say_is_never_markup_or_control(

@@ -539,3 +539,13 @@ def test_an_end_that_was_said_moves_only_with_later_events(tmp_path: Path) -> No
         more = hourly(tmp_path / f"{start}.csv", start, 24)
         import_files([more], ColumnMapping(), tmp_path / "log", append=True)
         assert EventLog.open(tmp_path / "log").covers_until == pd.Timestamp(want, tz="UTC")
+
+
+def test_a_column_without_a_cell_may_be_numbers_in_the_next_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,time,event,size\nann,2026-01-01T01:00Z,view,\n")
+    (tmp_path / "b.csv").write_text("user,time,event,size\nbob,2026-01-01T01:00Z,view,2.5\n")
+    for name in ("a.csv", "b.csv"):
+        import_files([tmp_path / name], ColumnMapping(), tmp_path / "log", append=True)
+    log = EventLog.open(tmp_path / "log")
+    assert log.kinds["size"] == "number"
+    assert log.to_frame()["size"].fillna(0).tolist() == [0.0, 2.5]

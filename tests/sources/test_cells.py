@@ -18,6 +18,7 @@ from analysis.core.schema import DataError
 from analysis.eventlog.shard import number_as_text, numbers_as_text
 from analysis.sources.cells import (
     NumberFormat,
+    as_written,
     columns_of,
     flatten,
     id_text,
@@ -213,6 +214,20 @@ def test_batches_do_not_matter(cells: list[Any], cut: int) -> None:
 )
 def test_numbers(cells: Any) -> None:
     assert are_numbers(cells)
+
+
+WORDS = st.from_regex(r"-?(0|[1-9][0-9]{0,3})?[.,]?[0-9]{1,3}", fullmatch=True)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=9, unique_by=lambda w: float(w.replace(",", "."))))
+def test_numbers_become_the_texts_that_they_were(words: list[str]) -> None:
+    form = number_format(pa.array(words, pa.large_string()), NumberFormat())
+    if form.numbers or form.comma_numbers:
+        form = NumberFormat(*json.loads(json.dumps(form)))  # as the manifest keeps it
+        numbers = [float(word.replace(",", ".")) for word in words]
+        zero = {"-0", "0"}  # -0 is the number 0
+        told = as_written(numbers, form)
+        assert [w for w in told if w not in zero] == [w for w in words if w not in zero]
 
 
 @pytest.mark.parametrize(

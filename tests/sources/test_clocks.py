@@ -94,6 +94,14 @@ def test_a_file_in_order_says_which_hour_it_is(
         assert said[0].startswith(f"{twice} times are in the hour that the clocks of Europe/Berlin")
 
 
+def test_a_file_with_the_newest_rows_first_says_it_too(tmp_path: Path) -> None:
+    moments = [CHANGE + dt.timedelta(minutes=n) for n in (90, 40, 10, -10, -30, -70)]
+    rows = [(f"u{n % 2}", text) for n, text in enumerate(local(moments))]
+    log, said = brought_in(tmp_path, rows)
+    found = sorted((moment.to_pydatetime() for moment in log.to_frame().time), reverse=True)
+    assert (found, said) == (moments, [])
+
+
 def test_the_order_of_each_user_counts_where_the_file_has_none(tmp_path: Path) -> None:
     ann = [CHANGE + dt.timedelta(minutes=n) for n in (-70, -10, 10, 90)]  # 02:50, then 02:10
     bob = [CHANGE + dt.timedelta(minutes=n) for n in (-70, -30, 90)]  # 02:30, which one?
@@ -189,9 +197,9 @@ def test_dates_without_a_time_are_said(tmp_path: Path, zone: str) -> None:
     text = "user,time,event\nann,2026-01-05,visit\nann,2026-07-05,visit\n"
     _, said = from_file(tmp_path, "a.csv", text, {"time": {"zone": zone}})
     assert said == [
-        "The times are dates: the order of events within a day is unknown, and all events of a day "
-        "count as of one instant. Is there a column of the hour? In a mapping: "
-        '[columns] time = ["date", "hour"].'
+        "All times are midnight, so they are dates: the order of events within a day is unknown, "
+        "and all events of a day count as of one instant. Is there a column of the hour? In a "
+        'mapping: [columns] time = ["date", "hour"].'
     ]
 
 

@@ -97,7 +97,7 @@ def test_batches_do_not_matter(numbers: list[float], sign: str, cut: int) -> Non
 def shop(tmp_path: Path, cell: str, other: str) -> Path:
     """224 purchases, of which four of five have `cell` as their value."""
     cells = [cell if n % 5 else other for n in range(224)]
-    lines = [f"u{n};2026-01-{n % 28 + 1:02d}T00:00Z;purchase;{c}" for n, c in enumerate(cells)]
+    lines = [f"u{n};2026-01-{n % 28 + 1:02d}T09:30Z;purchase;{c}" for n, c in enumerate(cells)]
     lines += [f"v{n};2026-01-02T00:00Z;visit;" for n in range(1194)]
     path = tmp_path / "a.csv"
     path.write_text("user;time;event;value\n" + "\n".join(lines) + "\n")
@@ -142,7 +142,7 @@ def test_properties_are_numbers_with_the_same_sign(tmp_path: Path) -> None:
     more.write_text("user;time;event;value;price;pair\nd;2026-01-01;x;1,5;gratis;\n")
     import_files([more], mapping, tmp_path / "log", append=True)
     assert EventLog.open(tmp_path / "log").to_frame().price.tolist() == [
-        *("9,99", "12,5", "10"),
+        *("9,99", "12,50", "10"),
         "gratis",
     ]
 

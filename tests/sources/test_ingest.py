@@ -26,7 +26,7 @@ from analysis.eventlog.ids import NO_IDS
 from analysis.eventlog.log import EventLog
 from analysis.sources import ingest, readers
 from analysis.sources.ingest import import_files
-from analysis.sources.mapping import ColumnMapping
+from analysis.sources.mapping import ColumnMapping, mapping_of
 
 HEADER = "user,time,event\n"
 ROW = "ann,2026-01-01T00:00Z,visit\n"
@@ -378,3 +378,26 @@ def test_quarantine_of_nothing_but_bad_rows_stays_small(tmp_path: Path) -> None:
     counts, _ = imported(folder, tmp_path / "log")
     assert counts.rows_quarantined == 500
     assert pq.read_metadata(tmp_path / "log" / "quarantine.parquet").num_rows == 500
+
+
+def test_prices_are_numbers_and_codes_stay_apart(tmp_path: Path) -> None:
+    lines = [
+        f"u{n},2026-01-01T09:00Z,view,{p},{c},{z}"
+        for n, (p, c, z) in enumerate(
+            [("9.99", "1", "007"), ("12.50", "2", "12"), ("10", "2", "13")]
+        )
+    ]
+    text = "user,time,event,price,category,zip\n" + "\n".join(lines) + "\n"
+    folder = folder_of(tmp_path, a_csv=text)
+    _, log = imported(folder, tmp_path / "log", mapping_of({"types": {"category": "text"}}))
+    assert log.kinds == {
+        "session": "text",
+        "price": "number",
+        "category": "text",
+        "zip": "text",
+    }
+    assert log.where(price=">= 10").users == 2
+    assert log.where(category="2").users == 2
+    assert log.to_frame().zip.tolist() == ["007", "12", "13"]
+    _, plain = imported(folder, tmp_path / "plain")
+    assert plain.kinds["category"] == "number"

@@ -199,3 +199,24 @@ def test_people_who_are_forgotten_leave_no_order(tmp_path: Path) -> None:
     forget(tmp_path / "log", ["u3"])
     bring_in(tmp_path, frame[frame.user != "u3"], "b.csv", append=True)
     same(orders_in(tmp_path), by_pandas(frame[frame.user != "u3"]))
+
+
+def test_duplicates_that_are_lines_are_said(tmp_path: Path) -> None:
+    frame = shop()
+    bought = frame[frame.event == "purchase"]
+    tables = {**TABLES, "duplicates": {"purchase": ["order", "user"]}}
+    del tables["orders"]
+    said: list[str] = []
+    bring_in(tmp_path, frame, tables=tables, say=said.append)
+    best = bought.sort_values("time", kind="stable").groupby(["user", "order"]).amount
+    others = int((bought.amount != best.transform("first")).sum())
+    assert others > 100
+    assert said[0].startswith(f"{others} rows that [duplicates] leaves out have another value than")
+    # The same order sent twice is no line.
+    twice = bought.drop_duplicates(["user", "order"])
+    said.clear()
+    again = pd.concat([twice, twice.assign(time=twice.time + pd.Timedelta("1h"))])
+    again.to_csv(tmp_path / "b.csv", index=False)
+    mapping = mapping_of(tables)
+    import_files([tmp_path / "b.csv"], mapping, tmp_path / "other", say=said.append)
+    assert said == []

@@ -25,6 +25,7 @@ from analysis.cli.project import new_project
 from analysis.cli.terminal import complain, print_json, print_table, printable, progress
 from analysis.core.result import records
 from analysis.core.schema import EVENT, UsageError, WorkbookError
+from analysis.core.wording import percent
 from analysis.eventlog.filters import consent_of
 from analysis.eventlog.folder import QUARANTINE
 from analysis.eventlog.log import EventLog
@@ -35,6 +36,7 @@ from analysis.reports.publish import Busy
 from analysis.reports.runs import REPORTS, Outcome, project_root, report_due, report_period
 from analysis.simulation.log import write_simulation
 from analysis.sources.ingest import Progress, import_files
+from analysis.sources.losses import BLANKED
 from analysis.sources.mapping import ColumnMapping, load_mapping
 
 INTERRUPTED: Final = 130
@@ -194,24 +196,42 @@ def run_demo(to: Path, *, users: int, seed: int, as_json: bool) -> None:
 
 def run_info(folder: Path, *, as_json: bool) -> None:
     """Print what is in a log."""
-    facts = facts_of(EventLog.open(folder))
+    log = EventLog.open(folder)
+    facts = facts_of(log)
     if as_json:
         print_json(facts)
         return
-    by_event, notes = facts.pop("by_event"), facts.pop("notes")
+    by_event, notes = facts.pop("by_event"), facts.pop("notes", [])
+    facts.pop("losses", None)
     print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
     columns = [EVENT, "events", "users", "value"]
     rows = [(name, *(event[column] for column in columns[1:])) for name, event in by_event.items()]
     print_table("Events, most frequent first", columns, rows)
+    if lost := _lost(log):
+        columns = ["what", "column", "why", "weeks from", "to", "rows", "share"]
+        print_table("What imports lost, of the rows read", columns, lost)
     for note in notes:
         print(f"Note: {printable(note)}")
+
+
+def _lost(log: EventLog) -> list[tuple[Any, ...]]:
+    """What imports lost, by fate, column and reason, most rows first."""
+    losses = log.losses()
+    read = log.events + int(losses["rows"][losses["fate"] != BLANKED].sum())
+    table = []
+    for place, group in losses.groupby(["fate", "column", "reason"], sort=False):
+        weeks, rows = group["week"][group["week"] != ""], int(group["rows"].sum())
+        span = (weeks.min(), weeks.max()) if len(weeks) else ("", "")
+        table.append((*place, *span, rows, percent(rows / read)))
+    return sorted(table, key=lambda row: -row[-2])
 
 
 def facts_of(log: EventLog) -> dict[str, Any]:
     """How many of what, from when to when: what ``workbook info --json`` prints.
 
     A value is the sum of the events' values, None where the log has no values, or has them in
-    several currencies. Notes are caveats in plain words.
+    several currencies. Notes are caveats in plain words; like ``events_after_end`` and ``losses``
+    they are there where there are any.
 
     Examples
     --------
@@ -222,13 +242,15 @@ def facts_of(log: EventLog) -> dict[str, Any]:
     {'visit': {'events': 1, 'users': 1, 'value': None}}
     """
     summary = log.summary()
+    notes, late = _notes(log, summary), log.events_after_end()
+    lost = log.losses().groupby("fate")["rows"].sum().to_dict()
     instants = {"start": log.start, "end": log.end, "covers_until": log.covers_until}
     return {
         "events": log.events,
         "users": log.users,
         "sessions": log.sessions,
         **{name: str(instant).replace(" ", "T") for name, instant in instants.items()},
-        "events_after_end": log.events_after_end(),
+        **({"events_after_end": late} if late else {}),
         "fingerprint": log.fingerprint,
         "by_event": {
             row[EVENT]: {
@@ -238,7 +260,8 @@ def facts_of(log: EventLog) -> dict[str, Any]:
             }
             for row in summary.to_dict("records")
         },
-        "notes": _notes(log, summary),
+        **({"losses": lost} if lost else {}),
+        **({"notes": notes} if notes else {}),
     }
 
 

@@ -11,18 +11,21 @@ written as programs write numbers: no leading zeros, and whole numbers of at mos
 column whose digits are codes, or versions like "1.10", is declared: ``[types] version = "text"``.
 
 Where such a column turns out to be text in a later file, its numbers become the texts that they
-were read from, if they all were written in one of these formats; else without zeros at their end:
+were read from. Three formats say them all, and need no memory of single texts:
 
 - no decimals end in zero: ``5``, ``2.5``, ``0.125``;
 - all cells have the same number of decimals, as prices have: ``5.00``, ``2.50``;
 - all have a point, and only whole numbers end in zero, as pandas writes: ``5.0``, ``0.125``.
+
+In any other the texts that end in zero are remembered (`NumberFormat.spelled`), at most 2,000.
+Beyond these, and where one number is written in two ways, a zero at the end is lost.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -273,7 +276,9 @@ def _text(value: Any) -> str | None:
 
 
 _PLAIN: Final = r"^-?((0|[1-9][0-9]*)([.,][0-9]+)?|[.,][0-9]+)$"
+_ODD: Final = r"^-?[.,]|[.,].*0$"
 _DIGITS: Final = 15
+_SPELLED: Final = 2_000
 
 
 class NumberFormat(NamedTuple):
@@ -281,6 +286,7 @@ class NumberFormat(NamedTuple):
 
     `zeros` is whether decimals end in zero anywhere, `odd_zeros` whether they do so elsewhere
     than in a single ``.0``; `decimal` is the sign before the decimals, None where none has any.
+    `spelled` are texts that are written otherwise than a program writes their number.
     """
 
     plain: bool = True
@@ -290,6 +296,7 @@ class NumberFormat(NamedTuple):
     zeros: bool = False
     odd_zeros: bool = False
     decimal: str | None = None
+    spelled: Sequence[str] = ()
 
     @property
     def numbers(self) -> bool:
@@ -333,6 +340,7 @@ def number_format(column: pa.Array | pa.ChunkedArray, before: NumberFormat) -> N
     bounds = pc.min_max(decimals).as_py()
     zeros = words.filter(pc.match_substring_regex(words, r"[.,].*0$"))
     odd = pc.any(pc.match_substring_regex(zeros, r"[.,].+0$")).as_py() or False
+    spelled = [*before.spelled, *words.filter(pc.match_substring_regex(words, _ODD)).to_pylist()]
     return NumberFormat(
         plain=True,
         cells=True,
@@ -341,6 +349,7 @@ def number_format(column: pa.Array | pa.ChunkedArray, before: NumberFormat) -> N
         zeros=before.zeros or len(zeros) > 0,
         odd_zeros=before.odd_zeros or odd,
         decimal=decimal,
+        spelled=list(dict.fromkeys(spelled))[:_SPELLED],
     )
 
 
@@ -361,18 +370,18 @@ def as_written(numbers: Sequence[float], form: NumberFormat) -> list[str | None]
     >>> as_written([5.0, 0.125], NumberFormat())
     ['5', '0.125']
     """
-    words = [None if math.isnan(number) else _word(number, form) for number in numbers]
-    if form.decimal == ",":
-        words = [None if word is None else word.replace(".", ",") for word in words]
-    return words
+    spelled = {float(text.replace(",", ".")): text for text in form.spelled}
+    return [None if math.isnan(number) else _word(number, form, spelled) for number in numbers]
 
 
-def _word(number: float, form: NumberFormat) -> str:
+def _word(number: float, form: NumberFormat, spelled: Mapping[float, str]) -> str:
     if form.zeros and form.fewest == form.most:
-        return f"{number:.{form.most}f}"
-    if form.zeros and form.fewest > 0 and not form.odd_zeros and abs(number) < EXACT:
-        return repr(number)
-    return number_as_text(number)
+        word = f"{number:.{form.most}f}"
+    elif form.zeros and form.fewest > 0 and not form.odd_zeros and abs(number) < EXACT:
+        word = repr(number)
+    else:
+        word = spelled.get(number) or number_as_text(number)
+    return word.replace(".", ",") if form.decimal == "," else word
 
 
 def _is_exact(word: str) -> bool:

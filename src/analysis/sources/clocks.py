@@ -1,9 +1,10 @@
 """The hour that clocks show twice, and dates without a time: what the order of a file says of them.
 
 When summer time ends, 02:10 comes once before and once after 02:50. A file that is in the order of
-time says which one is meant: after 02:50, 02:10 is an hour later than it seems. Where the file as a
-whole is not in that order, the rows of each user may be. All else stays ambiguous; then the first
-reading counts, and such rows are counted, too.
+time says which one is meant: after 02:50, 02:10 is an hour later than it seems; where the newest
+row comes first, it is the other way round. Where the file as a whole is not in that order, the rows
+of each user may be. All else stays ambiguous; then the first reading counts, and such rows are
+counted, too.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class FileClock:
 
     def __init__(self) -> None:
         self.dates_only: bool | None = None
+        self._newest_first: bool | None = None
+        self._left = 0
         self._ordered = True
         self._by_user = True
         self._last, self._last_fold = EARLIEST, -1
@@ -77,7 +80,8 @@ class FileClock:
     @property
     def ambiguous(self) -> int:
         """Rows in an hour that clocks show twice of which the file's order does not say which."""
-        return sum(rows for key, rows in self._rows.items() if key not in self._again)
+        left = (rows for key, rows in self._rows.items() if key not in self._again)
+        return self._left + sum(left)
 
     def note_days(self, us: np.ndarray) -> None:
         """Look whether these times (local ones) are dates."""
@@ -107,6 +111,15 @@ class FileClock:
         if not len(local):
             return again
         fold = _fold_of(local, zone)
+        if self._newest_first is None and len(local) > 1:
+            back = _jumps(local[::-1], fold[::-1]) is not None
+            self._newest_first = bool(back and local[0] > local[-1] and _jumps(local, fold) is None)
+        if self._newest_first:
+            return self._from_behind(local, users, zone)
+        return self._in_turn(local, fold, users)
+
+    def _in_turn(self, local: np.ndarray, fold: np.ndarray, users: pa.Array) -> np.ndarray:
+        again = np.zeros(len(local), np.bool_)
         jumps = _jumps(
             np.concatenate([[self._last], local]), np.concatenate([[self._last_fold], fold])
         )
@@ -130,6 +143,15 @@ class FileClock:
                 again[row] = key in self._again
             self._rows[key] += 1
         return again
+
+    def _from_behind(self, local: np.ndarray, users: pa.Array, zone: str) -> np.ndarray:
+        """The answer for times of which the newest come first; each batch speaks for itself."""
+        batch = FileClock()
+        batch._newest_first = False
+        rows = np.arange(len(local))[::-1]
+        again = batch.second(local[rows], users.take(pa.array(rows)), zone)
+        self._left += batch.ambiguous
+        return again[rows]
 
 
 def _jumps(local: np.ndarray, fold: np.ndarray) -> list[int] | None:

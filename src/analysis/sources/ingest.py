@@ -6,8 +6,11 @@ The stations of an import, each in its file:
 `files`               which files are meant, and are they what their names say
 `readers`             each file as batches of records
 `rows`                the rows of the log in a batch, by a `mapping` that says which column is what;
-                      `cells` reads text and numbers, `times` reads times, `privacy` hashes ids
-`merging`             one set of columns for all files, and each event once
+                      `cells` and `decimals` read text and numbers, `times` and `clocks` read
+                      times, `privacy` hashes ids, `losses` counts what is lost
+`merging`             one set of columns for all files, and each order once
+`overlaps`            each event once, whichever files say it
+`orders`              one event of the lines of an order
 `eventlog.build`      the rows of some users as a shard
 `eventlog.store`      the shards as a log, published in one step
 ====================  ==============================================================================
@@ -411,13 +414,15 @@ class Intake:
             at = np.array([part[found], place[found]])
             self._blanked.setdefault(column, []).append(at)
         if ids is not None and named is not None and named.any():
+            values = _values(table)[named]
             self._duplicates.add(
                 ids[named],
                 time=table.column(TIME).to_numpy()[named],
-                valued=_valued(table)[named],
+                valued=~np.isnan(values),
                 part=part[named],
                 place=place[named],
                 line=rows.is_line[named] if rows.is_line is not None else None,
+                values=values,
             )
         self._spill.add(table, part)
 
@@ -472,9 +477,15 @@ class Intake:
             )
         if any(clock.dates_only for clock in self._clocks):
             notes.append(
-                "The times are dates: the order of events within a day is unknown, and all events "
-                "of a day count as of one instant. Is there a column of the hour? In a mapping: "
-                '[columns] time = ["date", "hour"].'
+                "All times are midnight, so they are dates: the order of events within a day is "
+                "unknown, and all events of a day count as of one instant. Is there a column of "
+                'the hour? In a mapping: [columns] time = ["date", "hour"].'
+            )
+        if self._duplicates.differing:
+            notes.append(
+                f"{self._duplicates.differing:,} rows that [duplicates] leaves out have another "
+                "value than the row that stays. Are they lines of one order? Then import with "
+                '[orders] key = "…", which adds their values up.'
             )
         if self._other_orders:
             notes.append(
@@ -692,7 +703,7 @@ class Intake:
         return table, changed
 
 
-def _valued(table: pa.Table) -> np.ndarray:
+def _values(table: pa.Table) -> np.ndarray:
     if VALUE not in table.column_names:
-        return np.zeros(len(table), np.bool_)
-    return ~pc.is_null(table.column(VALUE), nan_is_null=True).to_numpy()
+        return np.full(len(table), np.nan)
+    return pc.fill_null(table.column(VALUE), np.nan).to_numpy()

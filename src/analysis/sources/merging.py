@@ -143,9 +143,14 @@ _KINDS: Final = {"low": np.uint64, "high": np.uint64, "line": np.bool_}
 
 
 class Duplicates:
-    """Collects the rows that have an order id, then names those to drop."""
+    """Collects the rows that have an order id, then names those to drop.
+
+    `differing` is how many of these have another value than the row that stays: then they may be
+    no repeats of an order, but its lines.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self.differing = 0
         self._spill = Spill(folder, _FILES)
 
     def add(
@@ -157,10 +162,12 @@ class Duplicates:
         part: np.ndarray,
         place: np.ndarray,
         line: np.ndarray | None = None,
+        values: np.ndarray | None = None,
     ) -> None:
         """Rows with the hashes of their order ids, and the part and place where each lies.
 
-        The hashes are uint64 of shape (rows, 2). A `line` of an order repeats no other row.
+        The hashes are uint64 of shape (rows, 2). A `line` of an order repeats no other row. The
+        `values` are NaN where they are not known.
         """
         if not len(ids):
             return
@@ -172,6 +179,7 @@ class Duplicates:
             "part": part,
             "place": place,
             "line": np.zeros(len(ids), np.bool_) if line is None else line,
+            "value": np.full(len(ids), np.nan) if values is None else values,
         }
         self._spill.add(pa.table(cells), (ids[:, 0] % np.uint64(_FILES)).astype(np.int64))
 
@@ -195,6 +203,10 @@ class Duplicates:
                     {n: rows.column(n).to_numpy() for n in rows.column_names}
                 )
                 rows = rows.take(pa.array(order))
+                values = rows.column("value").to_numpy()
+                best = np.maximum.accumulate(np.where(again, 0, np.arange(len(again))))
+                known = again & ~np.isnan(values) & ~np.isnan(values[best])
+                self.differing += int((known & (values != values[best])).sum())
                 lost = rows.filter(pa.array(again))
                 losers.append(np.column_stack([lost.column(n) for n in ("part", "place")]))
                 kept = rows.filter(pa.array(~again)).rename_columns({"place": "row"})

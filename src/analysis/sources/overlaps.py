@@ -94,17 +94,32 @@ def repeats(
     """
     equal, poorer = np.zeros((2, len(table)), np.bool_)
     found = Repeats(equal, poorer, Counter())
-    crowded = judged.copy()
-    crowded[judged] = _crowded(table, judged)[judged]
     first = 0 if columns[0] else 1
     every, some = set(always or columns[first]), set(columns[first])
+    rows = _met(table, file, np.flatnonzero(_crowded(table, judged) & judged))
+    of_file, left = file[rows], np.ones(len(rows), np.bool_)
     for number in range(first + 1, len(columns)):
         every, some = every & set(columns[number]), some | set(columns[number])
-        here = crowded & ~found.equal & ~found.poorer
-        before, new = (np.flatnonzero(here & side) for side in (file < number, file == number))
+        before, new = rows[left & (of_file < number)], rows[left & (of_file == number)]
         if len(before) and len(new):
             _match(table, before, new, sorted(some - every), number, found)
+            left = ~(found.equal | found.poorer)[rows]
     return found
+
+
+def _met(table: pa.Table, file: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Those of the rows whose user has a row of another file at the same instant."""
+    if not len(rows):
+        return rows
+    users = encode(table.column(USER))[0][rows]
+    time = table.column(TIME).to_numpy()[rows]
+    order = np.lexsort([file[rows], time, users])
+    users, time, of_file = users[order], time[order], file[rows][order]
+    new = np.ones(len(rows), np.bool_)
+    new[1:] = (users[1:] != users[:-1]) | (time[1:] != time[:-1])
+    start = np.flatnonzero(new)
+    several = of_file[np.append(start[1:], len(rows)) - 1] != of_file[start]
+    return np.sort(rows[order[np.repeat(several, np.diff(start, append=len(rows)))]])
 
 
 def _match(

@@ -192,8 +192,8 @@ def _instants(
         return clock.second(local, users.take(pa.array(rows)), zone)
 
     instants = read_instants(column, name, zone=mapping.zone, unit=mapping.unit, second=second)
-    if not naive:
-        clock.note_days(instants.us[instants.reason == 0])
+    if not naive and (instants.reason == 0).any():
+        clock.dates_only = False  # an offset or a number says more than a day
     return instants
 
 
