@@ -28,6 +28,8 @@ QUESTIONS |= {
     "summary": "log.summary()",
     "value_lost": 'wb.funnel(log, CHECKOUT, by="device").value_lost()',
     "stability by all": 'wb.stability(log, shop, "video_start")',
+    "compare": 'wb.funnel(log, CHECKOUT, by="device").compare("mobile", "desktop")',
+    "next_events": "wb.funnel(log, CHECKOUT).next_events(1)",
     "trend": 'wb.funnel(log, CHECKOUT).trend("W")',
 }
 ABOUT_THE_LOG = {"audit", "sessionize", "summary"}
@@ -80,8 +82,12 @@ def test_every_answer_pickles_and_deep_copies(
             assert again.sentence() == answer.sentence()
 
 
-def test_logs_and_catalogs_pickle_and_deep_copy(log: wb.EventLog, shop: wb.Catalog) -> None:
-    for one in (log, log.where(event="purchase"), log.until_end()):
+def test_logs_and_catalogs_pickle_and_deep_copy(
+    log: wb.EventLog, shop: wb.Catalog, tmp_path: Path
+) -> None:
+    log.save(tmp_path)
+    logs = (log, log.where(event="purchase"), log.until_end(), wb.EventLog.open(tmp_path))
+    for one in logs:
         for again in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):
             assert again.fingerprint == one.fingerprint
             assert again.to_frame().equals(one.to_frame())

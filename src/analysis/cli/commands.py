@@ -215,7 +215,7 @@ def run_info(folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    by_event, notes = facts.pop("by_event"), facts.pop("notes")
+    by_event, notes = facts.pop("by_event"), facts.pop("notes", [])
     facts.pop("losses", None)
     print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
     columns = [EVENT, "events", "users", "value"]
@@ -244,7 +244,8 @@ def facts_of(log: EventLog) -> dict[str, Any]:
     """How many of what, from when to when: what ``workbook info --json`` prints.
 
     A value is the sum of the events' values, None where the log has no values, or has them in
-    several currencies. Notes are caveats in plain words.
+    several currencies. Notes are caveats in plain words; like ``events_after_end`` and ``losses``
+    they are there where there are any.
 
     Examples
     --------
@@ -255,6 +256,7 @@ def facts_of(log: EventLog) -> dict[str, Any]:
     {'visit': {'events': 1, 'users': 1, 'value': None}}
     """
     summary = log.summary()
+    notes, late = _notes(log, summary), log.events_after_end()
     lost = log.losses().groupby("fate")["rows"].sum().to_dict()
     instants = {"start": log.start, "end": log.end, "covers_until": log.covers_until}
     return {
@@ -262,7 +264,7 @@ def facts_of(log: EventLog) -> dict[str, Any]:
         "users": log.users,
         "sessions": log.sessions,
         **{name: str(instant).replace(" ", "T") for name, instant in instants.items()},
-        "events_after_end": log.events_after_end(),
+        **({"events_after_end": late} if late else {}),
         "fingerprint": log.fingerprint,
         "by_event": {
             row[EVENT]: {
@@ -272,8 +274,8 @@ def facts_of(log: EventLog) -> dict[str, Any]:
             }
             for row in summary.to_dict("records")
         },
-        "notes": _notes(log, summary),
         **({"losses": lost} if lost else {}),
+        **({"notes": notes} if notes else {}),
     }
 
 
