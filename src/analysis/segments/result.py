@@ -400,7 +400,8 @@ def overlaps(
         counts=["k"],
         columns=["k", "rate", "low", "high"],
     )
-    warnings = look_ahead_warnings(log, first.at_us)
+    own = dict.fromkeys(note for one in given for note in one.warnings)
+    warnings = (*look_ahead_warnings(log, first.at_us), *own)
     if hidden.any():
         many = f"{count(int(hidden.sum()))} of {count(len(table))} combinations"
         warnings = (f"Hidden, of fewer than {min_cell} people each: {many}.", *warnings)
