@@ -267,6 +267,8 @@ def test_a_group_that_only_later_steps_know_is_told() -> None:
             f"entry (by_at={by_at!r}): who goes on can get such a value and who stops cannot, so "
             "the groups' rates cannot be compared. by_at='entry' reads the value at the entry."
         )
+        lost = found.value_lost(min_n=1)
+        assert lost["note"].str.contains("the groups know who went on").all()
     both = funnel(log, ["view", "buy"], by=["plan", "session"], by_at="last_touch")
     assert "8 of 20 users" in caveat(both, "cannot be compared")
 
