@@ -480,5 +480,8 @@ def test_a_rule_reads_conditions_on_text_as_a_funnel_does() -> None:
         "No event has 'mobil' as device. Did you mean 'mobile'?",
         "No event has 'x' as device.",
     )
+    both = {"found": found, "all": segment(log, did("buy"))}
+    assert overlaps(log, both, min_cell=1).warnings[-2:] == found.warnings
+    assert compare_segments(log, found, look_back=True).warnings[-2:] == found.warnings
     with pytest.raises(UsageError, match="segment: device='> 3', but 'device' holds text such as"):
         segment(log, did("buy", where={"device": "> 3"}))

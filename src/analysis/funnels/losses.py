@@ -323,6 +323,9 @@ _VALUE_COLUMNS = [
 ]
 
 
+_LATER = "the groups know who went on, so they cannot be compared (see the warnings)"
+
+
 def value_lost(
     result: FunnelData, *, value: str = VALUE, min_n: int = 100, min_conversions: int = 30
 ) -> pd.DataFrame:
@@ -400,7 +403,8 @@ def value_lost(
             cells = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:6]}
             cells |= _loss_against(row, best, later[code, step - 1], min_n, confidence)
             cells |= _mean_value(values, code, min_conversions)
-            cells["note"] = "; ".join(filter(None, [cells["note"], cells.pop("no_value")]))
+            why = [cells["note"], cells.pop("no_value"), _LATER if result.sums.later else ""]
+            cells["note"] = "; ".join(filter(None, why))
             rows.append(cells)
     columns = ["code", *(name for name in _VALUE_COLUMNS if name != "lost_value")]
     lost = pd.DataFrame(rows, columns=columns)

@@ -224,7 +224,7 @@ def _granted(log: EventLog, consent: str | Consent | None) -> Any:
     if consent is None:
         return None
     asked_for = Consent(consent, GRANTED) if isinstance(consent, str) else consent
-    check_rule(log, last(asked_for.column, "yes"), "audience: consent")
+    checks.property_name("audience: consent", log, asked_for.column)
     words: set[Any] = set()
     others: set[Any] = set()
     for shard in log.shards:

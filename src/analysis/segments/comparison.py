@@ -203,6 +203,7 @@ def compare_segments(  # noqa: PLR0913
             *_warnings(groups, shared, hidden, min_cell, look_back),
             *(note for note, _ in tied.values()),
             *_by_construction(table, a, b),
+            *dict.fromkeys([*a.warnings, *(() if b is None else b.warnings)]),
         ),
         names=(a.name or "a", "everybody else" if b is None else b.name or "b"),
         sizes=groups.sizes,

@@ -402,7 +402,8 @@ def overlaps(
     table, hidden = suppress_parts(
         whole, min_cell=min_cell, size="k", total="n", columns=["k", "rate", "low", "high"]
     )
-    warnings = look_ahead_warnings(log, first.at_us)
+    own = dict.fromkeys(note for one in given for note in one.warnings)
+    warnings = (*look_ahead_warnings(log, first.at_us), *own)
     if hidden.any():
         many = f"{count(int(hidden.sum()))} of {count(len(table))} combinations"
         warnings = (
