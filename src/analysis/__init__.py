@@ -27,6 +27,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from analysis.core.caching import let_kernels_compile
+
 if TYPE_CHECKING:
     from analysis.catalog import Catalog
     from analysis.content.result import channel_strength, content_conversion
@@ -187,6 +189,9 @@ __all__ = [
     "transitions",
     "units",
 ]
+
+
+let_kernels_compile()
 
 
 def __getattr__(name: str) -> Any:

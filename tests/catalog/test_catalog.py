@@ -8,12 +8,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.catalog import ROLES, STAGES, Catalog
 from analysis.core.schema import UsageError
+from analysis.eventlog.log import EventLog
 from analysis.simulation.log import simulate
 from analysis.simulation.shop import SHOP, truth
 
@@ -198,3 +200,83 @@ def test_the_comments_in_the_files_name_every_role_and_stage() -> None:
         text = path.read_text("utf-8")
         assert all(word in text for word in (*ROLES, *STAGES))
         assert tomllib.loads(text)["name"] == path.stem
+
+
+# ── a catalog on a log that it was not written for ──────────────────────────────────────────────
+
+
+def log_of(*rows: tuple[str, str]) -> EventLog:
+    frame = pd.DataFrame(rows, columns=["user", "event"])
+    return EventLog.from_frame(frame.assign(time=pd.Timestamp("2026-01-01"), plan="free"))
+
+
+def shop() -> Catalog:
+    return Catalog.load(CATALOGS / "ecommerce.toml")
+
+
+def test_a_log_of_the_catalog_loses_nothing() -> None:
+    names = [name for planned in shop().funnels.values() for name in planned.steps]
+    fitted = shop().fit(log_of(*((f"u{i}", name) for i, name in enumerate(names))))
+    assert fitted.notes == []
+    assert fitted.catalog.funnels == shop().funnels
+    assert {**fitted.catalog.events} == {**shop().events}
+
+
+def test_a_funnel_that_does_not_fit_is_left_out_and_another_taken() -> None:
+    fitted = shop().fit(
+        log_of(*(("ann", e) for e in ("view_item", "add_to_cart", "begin_checkout", "purchase")))
+    )
+    assert list(fitted.catalog.funnels) == ["checkout"]
+    assert fitted.notes == [
+        "The funnel 'checkout_in_detail' of the catalog is left out: 'add_shipping_info' and "
+        "'add_payment_info' are not events of this log."
+    ]
+    assert fitted.funnel("checkout_in_detail") == "checkout"
+
+
+def test_where_no_funnel_fits_its_other_steps_stand_in() -> None:
+    fitted = shop().fit(log_of(("a", "view_item"), ("a", "add_to_cart"), ("b", "purchase")))
+    steps = fitted.catalog.steps(fitted.catalog.default_funnel)
+    assert [step["event"] for step in steps] == ["view_item", "add_to_cart", "purchase"]
+    assert "In its place: Viewed a product, Added to cart and Purchase." in fitted.notes[-1]
+    assert fitted.catalog.macro == "purchase"
+
+
+def test_where_nothing_fits_the_events_of_most_people_stand_in() -> None:
+    fitted = shop().fit(
+        log_of(("a", "pay"), *((u, "visit") for u in "abc"), ("a", "look"), ("b", "look"))
+    )
+    steps = fitted.catalog.steps(fitted.catalog.default_funnel)
+    assert [step["event"] for step in steps] == ["visit", "look", "pay"]
+    assert fitted.catalog.macro == "pay"
+    assert fitted.catalog.secondary == ("visit", "look")
+    assert any(note.startswith("'purchase' is not an event of this log") for note in fitted.notes)
+
+
+def test_what_else_is_asked_to_fit_is_left_out_with_a_sentence() -> None:
+    fitted = shop().fit(log_of(*(("ann", name) for name in ("visit", "pay"))))
+    before = len(fitted.notes)
+    assert fitted.properties("plan") == "plan"
+    assert fitted.properties("") == ""
+    assert fitted.properties("week", also=("week",)) == "week"
+    assert (fitted.event("pay"), fitted.event("")) == ("pay", "")
+    assert fitted.notes[before:] == []
+    assert fitted.properties(["plan", "device"]) == ["plan"]
+    assert fitted.properties("device") == ""
+    assert fitted.event("purchase", "pay") == "pay"
+    assert [s["event"] for s in fitted.steps(["visit", "pay", "purchase"])] == ["visit", "pay"]
+    assert [s["event"] for s in fitted.steps(["view_item", {"event": "purchase"}])]
+    assert len(fitted.notes) == before + 5
+    assert all("of this log" in note for note in fitted.notes[before:])
+
+
+def test_a_question_that_cannot_be_asked_is_a_sentence_and_a_mistake_is_none() -> None:
+    def refuse(error: Exception) -> None:
+        raise error
+
+    fitted = shop().fit(log_of(("ann", "visit")))
+    assert fitted.ask(len, [1, 2]) == 2
+    assert fitted.ask(refuse, UsageError("no such thing.")) is None
+    assert fitted.notes[-1] == "An answer is left out: no such thing."
+    with pytest.raises(ZeroDivisionError):
+        fitted.ask(refuse, ZeroDivisionError())

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis import cli
 from analysis.cli import run, terminal
+from analysis.eventlog import store
+from analysis.eventlog.log import EventLog
 
 ROW = "ann,2026-01-01T00:00Z,visit,2.50\n"
 TEXT = f"user,time,event,value\n{ROW}{ROW}"
@@ -60,7 +63,47 @@ def test_info_prints_json(capsys: pytest.CaptureFixture[str], clicks: Path, tmp_
         "end": "2026-01-01T00:00:00+00:00",
         "covers_until": "2026-01-02T00:00:00+00:00",
         "by_event": {"visit": {"events": 2, "users": 1, "value": 5.0}},
+        "events_after_end": 0,
+        "notes": [],
     }
+
+
+def test_info_says_where_the_log_ends_and_what_is_not_added_up(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    hours = pd.date_range("2026-03-01", periods=24 * 39 + 15, freq="h")
+    lines = ["user,time,event,value,currency"]
+    lines += [f"u{i % 7},{hour:%Y-%m-%dT%H:%MZ},visit,," for i, hour in enumerate(hours)]
+    worth = ("5,EUR", "700,JPY", "0.0000001,EUR")
+    lines += [f"ann,2026-03-02T10:00Z,buy,{value}" for value in worth]
+    lines += ["bob,2098-01-01T00:00Z,visit,,"]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    call(capsys, "import", tmp_path / "rows.csv", "--to", tmp_path / "log")
+    _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
+    found = json.loads(out)
+    assert found["covers_until"] == "2026-04-09T14:00:00.000001+00:00"
+    assert found["events_after_end"] == 1
+    assert found["by_event"]["buy"] == {"events": 3, "users": 1, "value": None}
+    late, quiet, mixed, tiny = found["notes"]
+    assert late.startswith("1 event is far behind all others; the last is of 2098-01-01.")
+    assert "which ends 2026-04-09 14:00 UTC, and no question looks at them" in late
+    assert quiet.startswith("The log ends with its last event, 2026-04-09 14:00 UTC")
+    assert quiet.endswith("say so at the import: --covers-until 2026-04-10.")
+    assert mixed == "The values of 'buy' are in EUR, JPY: not added up."
+    assert tiny == "1 value is smaller than a millionth. Is the unit right?"
+    _, out, _ = call(capsys, "info", tmp_path / "log")
+    assert out.count("Note: ") == 4
+
+
+def test_info_counts_what_comes_after_an_end_that_was_said(
+    capsys: pytest.CaptureFixture[str], clicks: Path, tmp_path: Path
+) -> None:
+    call(capsys, "import", clicks, "--to", tmp_path / "log", "--covers-until", "2025-12-31T12:00Z")
+    _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
+    assert json.loads(out)["notes"] == [
+        "2 events are at or after 2025-12-31 12:00 UTC, up to which the log was said to be "
+        "complete."
+    ]
 
 
 def test_a_log_without_values_has_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -69,6 +112,21 @@ def test_a_log_without_values_has_none(capsys: pytest.CaptureFixture[str], tmp_p
     _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
     assert json.loads(out)["by_event"]["visit"]["value"] is None
     assert call(capsys, "info", tmp_path / "log")[0] == 0
+
+
+def test_info_tells_what_imports_lost(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rows = [f"u{n},2026-01-0{n + 1}T09:00Z,buy,{'x' if n < 2 else '2.5'}" for n in range(8)]
+    text = "\n".join(["user,time,event,value", *rows, "u9,never,buy,1", ",2026-01-01,buy,1"])
+    (tmp_path / "a.csv").write_text(text + "\n")
+    code, out, err = call(
+        capsys, "import", tmp_path / "a.csv", "--to", tmp_path / "log", "--time-zone", "UTC"
+    )
+    assert (code, "2 of 8 rows have a cell in column 'value' that is no number" in err) == (0, True)
+    _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
+    assert json.loads(out)["losses"] == {"blanked": 2, "quarantined": 2}
+    _, out, _ = call(capsys, "info", tmp_path / "log")
+    words = " ".join(out.replace("│", " ").split())
+    assert "blanked value is no number 2025-12-29 2025-12-29 2 20.0%" in words
 
 
 def test_what_the_data_say_is_never_markup_or_control(
@@ -161,33 +219,73 @@ def test_errors_are_one_line(
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_an_interrupt_is_one_line(
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("command", ["import", "forget", "demo"])
+def test_an_interrupt_says_whether_the_change_was_published(
     capsys: pytest.CaptureFixture[str],
     clicks: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    late: bool,
 ) -> None:
-    def interrupted(*_: Any, **__: Any) -> None:
+    log = tmp_path / "log"
+    clicks.write_text(TEXT + ROW.replace("ann", "bob"))
+    words: dict[str, list[Any]] = {
+        "import": ["import", clicks, "--to", log],
+        "forget": ["forget", log, "ann"],
+        "demo": ["demo", "--to", log, "--users", 50],
+    }
+    if command == "forget":
+        call(capsys, "import", clicks, "--to", log)
+    real = store.replace_file
+
+    def stop(*what: Any) -> None:
+        if late:
+            real(*what)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("analysis.cli.commands.import_files", interrupted)
-    code, _, err = call(capsys, "import", clicks, "--to", tmp_path / "log")
-    assert (code, err) == (130, "workbook import: interrupted. Nothing was published.\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "replace_file", stop)
+        code, _, err = call(capsys, *words[command])
+    said = err.splitlines()[-1]
+    assert code == 130
+    if late:
+        assert said.startswith(f"workbook {command}: interrupted, but the change of '{log}' was")
+        assert EventLog.open(log).users == {"import": 2, "forget": 1, "demo": 50}[command]
+    else:
+        assert said == f"workbook {command}: interrupted. Nothing was published."
+        assert (log / "manifest.json").exists() == (command == "forget")
 
 
-def test_a_full_disk_is_one_line(
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device", "/d"), "the disk is full: '/d'. Make room on it"),
+        (PermissionError(13, "Permission denied", "/d"), "permission denied: '/d'. Allow it, or"),
+        (OSError(30, "Read-only file system", "/d"), "it is read-only: '/d'. Allow it, or name"),
+        (OSError(12, "Cannot allocate memory"), "there is not enough memory. Close other"),
+        (MemoryError("Unable to allocate 9 GiB"), "there is not enough memory. Close other"),
+        (OSError(5, "Input/output error", "/d"), "Input/output error: '/d'."),
+        (OSError("odd"), "odd."),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
     capsys: pytest.CaptureFixture[str],
     clicks: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    said: str,
 ) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device", str(tmp_path))
+    def refused(*_: Any, **__: Any) -> None:
+        raise error
 
-    monkeypatch.setattr("analysis.cli.commands.import_files", full)
+    monkeypatch.setattr("analysis.cli.commands.import_files", refused)
     code, _, err = call(capsys, "import", clicks, "--to", tmp_path / "log")
     assert code == 1
-    assert err == f"workbook import: No space left on device: {tmp_path}\n"
+    assert err.startswith(f"workbook import: {said}")
+    assert err.count("\n") == 1
 
 
 def test_a_mistake_of_the_program_is_not_hidden(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.core.result import Result, suppress, with_another
+from analysis.core.result import Result, suppress, suppress_parts, with_another
 
 EVIL = '<script>alert("1")</script>'
 
@@ -60,3 +61,19 @@ def test_what_a_sum_would_tell_is_hidden_too() -> None:
     assert with_another(size == 3, size).tolist() == [True, False, False, True]
     assert with_another(size < 8, size).tolist() == (size < 8).tolist()
     assert not with_another(size > 99, size).any()
+
+
+def test_no_group_of_few_people_can_be_told_from_the_others() -> None:
+    groups = pd.DataFrame({"k": [50, 20, 3], "n": 73, "mean": [1.0, 2.0, 3.0]})
+    asked: dict[str, Any] = {"size": "k", "total": "n", "columns": ["k", "mean"]}
+    shown, hidden = suppress_parts(groups, min_cell=5, **asked)
+    assert hidden.tolist() == [False, True, True]
+    assert shown["k"].tolist()[0] == 50
+    assert shown.loc[1:, ["k", "mean"]].isna().all(axis=None)
+    assert shown["n"].tolist() == [73, 73, 73]
+    assert groups["k"].tolist() == [50, 20, 3]  # what was given stays as it is
+    everybody, _ = suppress_parts(groups, min_cell=74, **asked)
+    assert everybody[["k", "n", "mean"]].isna().all(axis=None)
+    same, none = suppress_parts(groups, min_cell=3, **asked)
+    assert same is groups
+    assert not none.any()

@@ -56,3 +56,58 @@ def test_days_name_the_first_and_the_last(first: Any, length: int) -> None:
 @pytest.mark.parametrize("names", [[], ["a"], ["a", "b"], ["a", "b", "c"]])
 def test_lists_join_all_names(names: Any) -> None:
     assert wording.listed(names).replace(" and ", ", ").split(", ") == (names or [""])
+
+
+HEBREW, TURNED = "קנייה", "mobile\u202e"
+FSI, PDI = "\u2068", "\u2069"
+
+
+def _outside(text: str) -> str:
+    """The text outside of isolates; fails where one is not closed."""
+    kept, depth = "", 0
+    for letter in text:
+        depth += (letter in "\u2066\u2067\u2068") - (letter == PDI)
+        assert depth >= 0
+        kept += letter if depth == 0 and letter != PDI else ""
+    assert depth == 0
+    return kept
+
+
+@pytest.mark.parametrize("name", [HEBREW, TURNED, "سلة", f"a{PDI}b", f"{FSI}a", "\u2067\u2066a"])
+def test_no_name_turns_the_numbers_behind_it(name: str) -> None:
+    assert _outside(f"{wording.isolate(name)}: 12 of 30") == ": 12 of 30"
+    assert _outside(f"{wording.label(name)}: 12 of 30") == ": 12 of 30"
+    assert _outside(f"{wording.group_name((name, 'DE'))}: 12 of 30") == " · DE: 12 of 30"
+    assert _outside(wording.listed([name, name])) == " and "
+    assert _outside(wording.subject("property", "device", name)) == "Device: "
+
+
+@pytest.mark.parametrize("name", [HEBREW, TURNED, f"{FSI}{HEBREW}{PDI}", f"a{PDI}b\u202e"])
+def test_isolating_twice_is_isolating_once(name: str) -> None:
+    once = wording.isolate(name)
+    assert wording.isolate(once) == once
+    assert wording.isolate_within(once) == once
+
+
+def test_a_line_end_does_not_end_the_isolation() -> None:
+    assert wording.isolate(f"{HEBREW}\n{HEBREW}") == f"{FSI}{HEBREW} {HEBREW}{PDI}"
+
+
+def test_a_sentence_that_isolates_nothing_is_isolated_all_the_same() -> None:
+    said = wording.isolate_within(f"{HEBREW} {HEBREW}: 12 of 30\u202e, {FSI}x")
+    assert said == f"{FSI}{HEBREW} {HEBREW}{PDI}: 12 of 30, x"
+
+
+@given(st.text(alphabet=st.sampled_from(f"aא1 \n{FSI}{PDI}\u2067\u202e\u202c\u200f")))
+def test_whatever_is_isolated_is_balanced(text: str) -> None:
+    _outside(wording.isolate(text))
+    outside = _outside(wording.isolate_within(text))
+    assert not set(outside) & set("א\u202e\u202c\u200f")
+
+
+def test_html_has_elements_for_names_and_none_in_attributes() -> None:
+    assert wording.as_html(f"<{HEBREW}> 5") == f"&lt;<bdi>{HEBREW}</bdi>&gt; 5"
+    markup = f'<td class="wb-a">\u2067x{PDI} {HEBREW} 3</td>'
+    assert wording.isolate_html(markup) == (
+        f'<td class="wb-a"><bdi>x</bdi> <bdi>{HEBREW}</bdi> 3</td>'
+    )

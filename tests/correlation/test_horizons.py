@@ -135,3 +135,36 @@ def test_wrong_use() -> None:
             compare_horizons(LOG, SHOP, horizons=wrong)
     with pytest.raises(UsageError, match="has no unit"):
         compare_horizons(LOG, SHOP, horizons=["30"])
+
+
+def test_a_mean_below_zero_is_not_too_few_conversions() -> None:
+    frame = LOG.to_frame()
+    answer = compare_horizons(
+        EventLog.from_frame(frame.assign(value=-frame["value"])), SHOP, horizons=["14d"]
+    )
+    values = answer.table[answer.table["measure"] == "value"]
+    enough = values[values[["n", "others"]].min(axis=1) >= 10]
+    assert len(enough)
+    assert (enough["note"] == "a mean value is not above zero").all()
+    assert values["ratio"].isna().all()
+    assert "is not above zero, so there is no ratio" in answer.sentence()
+    assert "too few conversions" not in answer.sentence()
+
+
+def test_values_in_two_currencies_have_no_ratio_and_in_one_of_them_they_have() -> None:
+    rows = []
+    for i in range(600):
+        yen, watched = i % 2 == 1, i % 2 == 1 or i % 4 == 0
+        rows.append((f"u{i}", 0, "visit", None, None))
+        rows += [(f"u{i}", 1, "video_start", None, None)] if watched else []
+        worth = (10.0 + i % 5) * (150 if yen else 1)
+        rows.append((f"u{i}", 2, "purchase", worth, "JPY" if yen else "EUR"))
+    frame = pd.DataFrame(rows, columns=["user", "hour", "event", "value", "currency"])
+    frame["time"] = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(frame.pop("hour"), "h")
+    log = EventLog.from_frame(frame, covers_until="2026-06-01")
+    both = compare_horizons(log, SHOP, micros=["video_start"], horizons=["14d"])
+    assert both.table.loc[both.table["measure"] == "value", "ratio"].isna().all()
+    euros = log.in_segment(~log.user_ids.isin(frame.loc[frame["currency"] == "JPY", "user"]))
+    one = compare_horizons(euros, SHOP, micros=["video_start"], horizons=["14d"])
+    ratio = one.table.loc[one.table["measure"] == "value", "ratio"].item()
+    assert ratio == pytest.approx(1, abs=0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -335,24 +336,30 @@ def test_shards_change_no_digit_and_few_people_are_hidden() -> None:
     )
     pd.testing.assert_frame_equal(one.table, four.table)
     pd.testing.assert_frame_equal(one.trends, four.trends)
-    shown = one.table["k"].dropna()
-    assert ((shown == 0) | (shown >= 5)).all()
-    assert one.table["k"].isna().any()
-    assert any("fewer than 5 people are hidden" in warning for warning in one.warnings)
+    # Few of many are shown; a level of few people is not.
+    assert one.table["k"].between(1, 4).any()
+    assert not one.table["n"].between(1, 4).any()
+    most = int(one.table["n"].where(one.table["n"] > 0).min())
+    hidden = engagement_table(simulate(users=1_500).log, SHOP_DEMO, min_cell=most + 1)
+    assert hidden.table.loc[one.table["n"] == most, ["k", "n", "events"]].isna().all(axis=None)
+    assert hidden.table.loc[one.table["n"] > most, "k"].notna().all()
+    assert any("people are hidden" in warning for warning in hidden.warnings)
 
 
 SHOP_DEMO = Catalog.load("data/catalogs/ecommerce.toml")
 
 
 def test_the_readable_table_has_a_row_per_event_and_no_number_of_few_people() -> None:
-    found = engagement_table(simulate(users=1_500).log, SHOP_DEMO, min_cell=5)
+    n = engagement_table(simulate(users=1_500).log, SHOP_DEMO).table["n"]
+    few = int(n[n > 0].min()) + 1
+    found = engagement_table(simulate(users=1_500).log, SHOP_DEMO, min_cell=few)
     shown = found.readable()
     assert len(shown) == len(found.trends) == 23
     row = found.table.query("event == 'footer_click' and level == 'high'").iloc[0]
     said = f"{row['per_100']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
     assert shown.loc["Footer click (sessions)", "high, per 100"] == said
     assert f"of {row['n']:,.0f})" in shown.loc["Footer click (sessions)", "did it, high"]
-    assert (shown == "fewer than 5 people").any(axis=None)
+    assert (shown == f"fewer than {few} people").any(axis=None)
     assert not shown.apply(lambda column: column.str.contains("nan")).any(axis=None)
 
 
@@ -377,9 +384,27 @@ def test_levels_of_few_people_are_hidden() -> None:
     assert 0 < k[2] < k[1]
     assert row[["k", "rate", "score_low", "sessions", "depth"]].isna().all()
     assert "too few people are there to show" in hidden.sentence()
+    # Of three levels one is never hidden alone.
+    assert hidden.table["k"].notna().sum() == 1
+    assert hidden.table["k"].max() == max(k)
+    said = f"The smallest level has fewer than {k[2] + 1} people."
+    assert said in hidden.warnings
     assert "High" not in hidden.figure().layout.meta["alt"]
     with pytest.raises(UsageError, match="min_cell=0"):
         engagement_levels(log, SHOP, min_cell=0)
+
+
+@settings(max_examples=25)
+@given(rows, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_decides_nothing(found: Any, luck: Random) -> None:
+    mixed = list(found)
+    luck.shuffle(mixed)
+    one, two = log_of(found), log_of(mixed)
+    levels = [engagement_levels(log, SHOP, at=AT) for log in (one, two)]
+    pd.testing.assert_frame_equal(levels[0].users, levels[1].users)
+    tables = [engagement_table(log, SHOP, at=AT, until="2026-03-20") for log in (one, two)]
+    pd.testing.assert_frame_equal(tables[0].table, tables[1].table)
+    pd.testing.assert_frame_equal(tables[0].trends, tables[1].trends)
 
 
 def test_nobody_there_is_said() -> None:

@@ -352,3 +352,65 @@ def test_the_option_says_column_and_words() -> None:
 def test_an_empty_word_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="at least one word"):
         consent_of(text)
+
+
+def priced(*prices: str | None, **more: Any) -> EventLog:
+    frame = pd.DataFrame({"user": [f"u{k}" for k in range(len(prices))], "event": "buy"})
+    frame["time"] = pd.Timestamp("2026-01-01")
+    return EventLog.from_frame(frame.assign(price=list(prices), **more), shards=2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "users"),
+    [
+        (">= 10", ["u1", "u2"]),
+        ("> 10", ["u1"]),
+        ("< 10", ["u0"]),
+        ("!= 10", ["u0", "u1"]),
+        ("== 10", ["u2"]),
+        ([">= 12", "9.99"], ["u0", "u1"]),
+        ("!= 10.0", ["u0", "u1"]),
+    ],
+)
+def test_numbers_that_are_text_are_compared_as_numbers(wanted: Any, users: list[str]) -> None:
+    log = priced("9.99", "12.50", "10", None)
+    assert list(log.where(price=wanted).user_ids) == users
+
+
+def test_text_is_the_same_or_not_and_a_missing_value_is_neither() -> None:
+    log = priced("mobile", "desktop", None, "tablet")
+    assert list(log.where(price="!= mobile").user_ids) == ["u1", "u3"]
+    assert list(log.where(price="== mobile").user_ids) == ["u0"]
+    assert list(log.where(price=["!= mobile", "mobile"]).user_ids) == ["u0", "u1", "u3"]
+    assert list(log.where(user="!= u0").user_ids) == ["u1", "u2", "u3"]
+    assert log.where(event="!= buy").events == 0
+
+
+def test_a_value_that_looks_like_a_comparison_is_meant_as_it_stands() -> None:
+    log = priced("<18", "18-30", ">30", "<18")
+    assert list(log.where(price="<18").user_ids) == ["u0", "u3"]
+    assert list(log.where(price="!= <18").user_ids) == ["u1", "u2"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (">= 10", r"where: price='>= 10', but 'price' holds text such as 'free': it has no order"),
+        ("< b", r"where: price='< b', but 'price' holds text such as 'free': it has no order"),
+    ],
+)
+def test_text_that_has_no_order_is_not_compared(wanted: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"^{said}.*Allowed on text: a value"):
+        priced("12", "free").where(price=wanted)
+    with pytest.raises(UsageError, match="but 'b' is not a number: it has no order"):
+        priced("12", "13").where(price="> b")
+
+
+def test_a_value_that_no_event_has_is_told() -> None:
+    log = priced("mobile", "desktop")
+    with pytest.warns(UserWarning, match=r"No event has 'mobil' as price\. Did you mean 'mobile'"):
+        assert log.where(price=["mobil", "desktop"]).users == 1
+    with pytest.warns(UserWarning, match="No event has 'mobil' as price"):
+        assert log.where(price="!= mobil").users == 2
+    with pytest.warns(UserWarning, match=r"No event has 'bye' as event\. Did you mean 'buy'"):
+        assert log.where(event="bye").events == 0

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from filelock import FileLock, Timeout
 from support.killed_writer import MAPPING, start, write
@@ -130,3 +131,69 @@ def test_where_folders_cannot_be_opened_only_files_are_synced(
     (tmp_path / "rows").write_bytes(b"x")
     folder.sync(tmp_path / "rows", tmp_path)
     assert opened == [(tmp_path / "rows", os.O_RDWR)]
+
+
+# ── removing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_lock_that_can_never_be_is_an_error_and_no_endless_trying() -> None:
+    for place in (Path("/proc") / LOCK, Path("/proc/none") / LOCK):
+        with pytest.raises(OSError, match="No such file"), locked(place):
+            pass
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A folder outside of the log, which links in the log lead to."""
+    folder_ = tmp_path / "kept"
+    (folder_ / "00000").mkdir(parents=True)
+    (folder_ / "00000" / "file").write_text("mine")
+    (folder_ / "file").write_text("mine")
+    return folder_
+
+
+def whole(kept: Path) -> bool:
+    return len(list(kept.rglob("*"))) == 3 and (kept / "00000" / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["v0009-abcdef", ".import-01234567", ".manifest.json.x.tmp", "units"]
+)
+def test_a_writer_removes_links_and_never_what_they_lead_to(
+    log: Path, kept: Path, name: str
+) -> None:
+    (log / name).symlink_to(kept)
+    write("append", log)
+    write("forget", log)
+    assert whole(kept)
+    # A link that looks like a file of ours and leads to a folder is none of ours.
+    assert (log / name).is_symlink() == name.startswith(".manifest")
+
+
+def test_a_link_inside_of_what_is_removed_is_not_followed(tmp_path: Path, kept: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "link").symlink_to(kept)
+    (place / "file-link").symlink_to(kept / "file")
+    folder.remove(place)
+    folder.remove(tmp_path / "none")
+    assert not place.exists()
+    assert whole(kept)
+
+
+def test_regrouping_writes_and_removes_nothing_through_a_link(tmp_path: Path, kept: Path) -> None:
+    path = tmp_path / "log"
+    frame = pd.DataFrame(
+        {"user": ["ann", "bob"], "time": pd.to_datetime(["2026-01-01"] * 2), "event": "visit"}
+    )
+    EventLog.from_frame(frame.assign(account="acme")).save(path)
+    (path / "units").symlink_to(kept)
+    assert EventLog.open(path).by_unit("account").users == 1
+    assert whole(kept)
+    assert not (path / "units").is_symlink()
+
+
+def test_a_workspace_is_closed_to_others_and_has_a_new_name(tmp_path: Path) -> None:
+    with folder.workspace(tmp_path) as one, folder.workspace(tmp_path) as two:
+        assert one.stat().st_mode & 0o777 == 0o700
+        assert one.name != two.name

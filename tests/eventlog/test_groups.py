@@ -169,8 +169,20 @@ def test_totals_are_those_of_pandas(rows: list[Any], shards: int) -> None:
     found = totals(log, "buy", period=(START, END))
     assert (found.events, found.users) == (len(own), own["user"].nunique())
     assert found.value == pytest.approx(own["value"].sum(), abs=1e-6)
+    # Few buyers of many who were there point at nobody: who was there decides.
+    there = frame[(frame.time >= START) & (frame.time < END)]["user"].nunique()
     few = totals(log, "buy", period=(START, END), min_cell=5)
-    assert (few == found) if own["user"].nunique() in (0, *range(5, 20)) else math.isnan(few.events)
+    there = frame.loc[(frame.time >= START) & (frame.time < END), "user"].nunique()
+    assert math.isnan(few.events) if 0 < there < 5 else few == found
+
+
+def test_few_buyers_among_many_visitors_are_told() -> None:
+    frame = pd.DataFrame({"user": [f"u{i}" for i in range(200)], "time": START, "event": "look"})
+    bought = frame.head(3).assign(event="buy", value=10.0)
+    log = EventLog.from_frame(pd.concat([frame.assign(value=math.nan), bought]))
+    assert totals(log, "buy", period=(START, END), min_cell=5) == Totals(3, 3, 30.0, None)
+    alone = log.in_segment(log.user_ids.isin(["u0", "u1", "u2"]))
+    assert math.isnan(totals(alone, "buy", period=(START, END), min_cell=5).value)
 
 
 def test_what_cannot_be_added_is_undefined_and_says_why() -> None:

@@ -183,30 +183,13 @@ def test_sessions_of_one_user_may_overlap() -> None:
     assert kernels.users_and_sessions(event, session, np.array([0, 4, 6]), 1) == (2, 4)
 
 
-@given(people_rows)
-def test_money_adds_up_exactly(people: list[list[Row]]) -> None:
-    _, event, _, numbers, _ = arrays(people)
-    found, sizes = kernels.money_per_event(event, numbers, NAMES, 1_000_000)
-    for code in range(NAMES):
-        own = [r[3] for rows in people for r in rows if r[1] == code and not math.isnan(r[3])]
-        assert found[code] == sum(round(value * 1_000_000) for value in own)
-        assert sizes[code] == sum(abs(round(value * 1_000_000)) for value in own)
-
-
-def test_money_does_not_depend_on_the_order() -> None:
-    numbers = np.array([0.1] * 10 + [1e11, -1e11, 19.99])
-    assert sum(numbers) != sum(numbers[::-1])
-    for order in (numbers, numbers[::-1].copy()):
-        total, _ = kernels.money_per_event(np.zeros(13, np.uint8), order, 1, 1_000_000)
-        assert total.tolist() == [20_990_000]
-
-
-@pytest.mark.parametrize("cell", [1e13, -1e300, math.inf])
-def test_what_is_too_large_to_add_has_a_size_that_says_so(cell: float) -> None:
-    numbers = np.array([cell, 1.0, 2.0])
-    total, sizes = kernels.money_per_event(np.array([0, 0, 1], np.uint8), numbers, 2, 1_000_000)
-    assert sizes[0] >= 2.0**62
-    assert (total[1], sizes[1]) == (2_000_000, 2_000_000)
+def test_rows_of_an_hour_are_counted_and_the_last_one_found() -> None:
+    hour = kernels.US_PER_HOUR
+    time = np.array([-1, 0, 2 * hour + 5, hour - 1, 2 * hour + 3])
+    events, last = np.zeros(4, np.int64), np.full(4, time.min())
+    kernels.per_hour(time, -1, events, last)
+    assert events.tolist() == [1, 2, 0, 2]
+    assert last[[0, 1, 3]].tolist() == [-1, hour - 1, 2 * hour + 5]
 
 
 # ── Sorting rows by user, time and arrival, against numpy's own sort.

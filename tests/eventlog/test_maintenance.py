@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 from analysis.cli import run
 from analysis.core.schema import DataError, UsageError
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.maintenance import BadRecord, Quarantine, check, forget
+from analysis.eventlog.maintenance import BadRecord, Quarantine, check, forget, not_checked
 from analysis.eventlog.store import MANIFEST, read_manifest
 from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
@@ -87,17 +90,128 @@ def test_nothing_of_them_is_left_on_disk(tmp_path: Path) -> None:
     log = tmp_path / "log"
     import_files([path], MAPPING, log, shards=4)
     EventLog.open(log).save(log / "units" / "device-1234-0000")
-    assert forget(log, ["secret-77"]) == (1, 1, 3)
+    # The row of x stays, as a good row of x would, whatever its note says.
+    assert forget(log, ["secret-77"]) == (1, 1, 2)
     left = pd.read_parquet(log / "quarantine.parquet")
-    assert len(left) == 1
-    assert "secret-778" in left.content[0]
+    assert [list(ids) if ids is not None else None for ids in left.ids] == [
+        None,
+        ["x"],
+        ["secret-778"],
+    ]
+    assert "left out" in left.content[0]
+    assert "mail of secret-77" in left.content[1]
     content = b"".join(p.read_bytes() for p in log.rglob("*") if p.is_file())
+    content = content.replace(b"mail of secret-77", b"")
     for word in (b"secret-note", b"secret-77,", b'secret-77"', b"secret-770"):
         assert word not in content
     assert content.count(b"secret-77") == content.count(b"secret-778") > 0
     assert forget(log, ["secret-778"]) == (1, 0, 1)
-    assert not (log / "quarantine.parquet").exists()
+    assert forget(log, ["x"]) == (1, 0, 1)
+    assert len(pd.read_parquet(log / "quarantine.parquet")) == 1
     assert not check(log).damaged
+
+
+def everything_in(folder: Path) -> bytes:
+    """All bytes of a folder's files, and what its Parquet files hold uncompressed."""
+    raw = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    tables = [pd.read_parquet(path) for path in folder.rglob("*.parquet")]
+    return raw + b"".join(table.to_json(force_ascii=False).encode() for table in tables)
+
+
+IDS = [
+    "ann#7",
+    'Ann "A." O\'Hara',
+    "tab\tann",
+    "line\nann",
+    "a/b\\c",
+    "зоя",
+    "😀ann",
+    "a,b;c",
+]
+
+
+@pytest.mark.parametrize("user", IDS)
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "nested"])
+def test_no_file_names_them_any_more_however_they_were_written(
+    tmp_path: Path, user: str, kind: str
+) -> None:
+    good = {"user": "bob", "time": "2026-01-01T00:00Z", "event": "view"}
+    rows = [good, good | {"user": user}, good | {"user": user, "time": "never"}]
+    if kind in ("csv", "tsv"):
+        path = tmp_path / f"a.{kind}"
+        sep = "," if kind == "csv" else "\t"
+        text = io.StringIO(newline="")
+        table = csv.writer(text, delimiter=sep, quoting=csv.QUOTE_ALL)
+        table.writerow(good)
+        table.writerows(row.values() for row in rows)
+        table.writerow(["2026-01-01T00:00Z", user])  # cells are missing: nobody can read it
+        path.write_text(text.getvalue(), newline="")
+    else:
+        path = tmp_path / "a.jsonl"
+        lines = [json.dumps(row) for row in rows]
+        escaped = "".join(f"\\u{ord(sign):04x}" if sign < "\uffff" else sign for sign in user)
+        lines += [json.dumps(rows[1])[:-1], f'{{"user": "{escaped}", "time": ']
+        lines += [json.dumps(rows[1])[:-1].replace("/", "\\/")]
+        if kind == "nested":
+            lines += [json.dumps([json.dumps(rows[1])]), json.dumps(json.dumps(json.dumps(user)))]
+        path.write_text("\n".join(lines) + "\n")
+    log = tmp_path / "log"
+    counts = import_files([path], ColumnMapping(), log)
+    assert counts.rows_quarantined >= 2
+    assert forget(log, [user]) == (1, 1, counts.rows_quarantined)
+    found = everything_in(log)
+    letters = [user, json.dumps(user)[1:-1], json.dumps(user, ensure_ascii=False)[1:-1]]
+    for word in (*letters, user.replace('"', '""'), "ann", "O'Hara", "зоя", "\\u0061"):
+        if word in user or word in letters:
+            assert word.encode() not in found
+            assert word.replace("\\", "\\\\").encode() not in found
+    assert sum(read_manifest(log).rows.values()) == 2 * read_manifest(log).rows["rows_in"]
+    with pytest.raises(DataError, match="not found"):
+        forget(log, [user])
+
+
+def test_nobody_loses_a_row_to_a_short_id(tmp_path: Path) -> None:
+    rows = [("1", 1, "view", "red", 1), ("ann", 1, "buy", "1", 1)]
+    path = write(tmp_path / "a.csv", rows)
+    bad = "1,never,view,,,\n21,never,view,1,1,1\nann,never,view,1 2 1,1,1\n1.0,never,view,,,\n"
+    path.write_text(path.read_text() + bad)
+    log = tmp_path / "log"
+    import_files([path], MAPPING, log)
+    assert forget(log, ["1"]) == (1, 1, 2)
+    left = pd.read_parquet(log / "quarantine.parquet")
+    assert [list(ids) for ids in left.ids] == [["21"], ["ann"]]
+    assert [json.loads(text)["note"] for text in left.content] == ["1", "1 2 1"]
+    assert set(EventLog.open(log).user_ids) == {"ann", "zoe"}
+
+
+def test_a_bad_row_of_nobody_loses_what_it_says_of_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [("ann", 1, "view", "", 1)])
+    path.write_text(
+        path.read_text() + ",2026-01-01T00:00Z,view,ann,,\n,2026-01-01T00:00Z,view,joanna,,\n"
+    )
+    log = tmp_path / "log"
+    import_files([path], MAPPING, log)
+    assert forget(log, ["ann"]) == (1, 1, 1)
+    left = pd.read_parquet(log / "quarantine.parquet")
+    assert "joanna" in left.content[1]
+    assert "left out" in left.content[0]
+
+
+def test_a_quarantine_of_an_earlier_version_is_read_and_added_to(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [("ann", 1, "view", "", 1)])
+    path.write_text(path.read_text() + "ann,never,view,,,\nbob,never,view,,,\n")
+    log = tmp_path / "log"
+    import_files([path], MAPPING, log)
+    old = pq.read_table(log / "quarantine.parquet").drop_columns(["ids"])
+    pq.write_table(old, log / "quarantine.parquet")
+    more = write(tmp_path / "b.csv", [])
+    more.write_text(more.read_text() + "cy,never,view,,,\n")
+    import_files([path, more], MAPPING, log, append=True)
+    ids = pq.read_table(log / "quarantine.parquet").column("ids").to_pylist()
+    assert ids == [None, None, ["cy"]]
+    assert forget(log, ["ann"]) == (1, 1, 1)
+    assert b'"ann"' not in everything_in(log)
+    assert "bob" in pd.read_parquet(log / "quarantine.parquet").content[1]
 
 
 def test_other_shards_are_not_touched(tmp_path: Path) -> None:
@@ -225,9 +339,74 @@ def test_a_log_without_checksums_says_so(tmp_path: Path) -> None:
     manifest = json.loads((log / MANIFEST).read_text())
     for entry in manifest["shards"]:
         del entry["files"]
+    del manifest["checksum"]  # an earlier version wrote neither
     (log / MANIFEST).write_text(json.dumps(manifest))
     assert EventLog.open(log).events == 2
     assert "has no checksum" in check(log).damaged[0].reason
+
+
+def test_a_manifest_without_a_checksum_opens_and_check_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = made(tmp_path)
+    rewritten(log, lambda manifest: None, signed=False)
+    assert EventLog.open(log).events == 2
+    assert run(["check", str(log)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Fine: ")
+    assert "Note: manifest.json has no checksum: an earlier version wrote it." in out
+    (tmp_path / "b.csv").write_text("user,time,event\nann,2026-01-02T00:00Z,x\n")
+    import_files([tmp_path / "b.csv"], ColumnMapping(), log, append=True)
+    assert not check(log).damaged
+    assert not not_checked(log)
+
+
+def rewritten(log: Path, change: Callable[[dict[str, Any]], Any], *, signed: bool) -> None:
+    """Change the manifest; `signed`: as it was, or else as if an earlier version had written it."""
+    manifest = json.loads((log / MANIFEST).read_text())
+    change(manifest)
+    if not signed:
+        del manifest["checksum"]
+    (log / MANIFEST).write_text(json.dumps(manifest, indent=1))
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "names swapped": lambda m: m["event_names"].reverse(),
+    "a name more": lambda m: m["event_names"].insert(0, "a"),
+    "a shard less": lambda m: m["shards"].pop(),
+    "a shard twice": lambda m: m["shards"].append(m["shards"][0]),
+    "a shard renamed": lambda m: m["shards"][0].update(path="v0009-000000/00000"),
+    "shards swapped": lambda m: m["shards"][0].update(path=m["shards"][1]["path"]),
+    "events": lambda m: m.update(events=m["events"] + 1),
+    "fingerprint": lambda m: m.update(fingerprint="0" * 32),
+    "content": lambda m: m["shards"][0].update(content=["1", "2"]),
+}
+ONLY_SIGNED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "covers_until": lambda m: m.update(covers_until=m["covers_until"] + 86_400_000_000),
+    "rows": lambda m: m["rows"].update(rows_quarantined=5),
+    "sources": lambda m: m["sources"].clear(),
+}
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("change", [*CHANGES, *ONLY_SIGNED])
+def test_a_manifest_that_was_changed_is_found(
+    tmp_path: Path, change: str, signed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "a.csv", [(f"u{n}", n % 10, "buy", "", n) for n in range(50)])
+    log = tmp_path / "log"
+    import_files([path], MAPPING, log, shards=4)
+    assert not check(log).damaged
+    rewritten(log, (CHANGES | ONLY_SIGNED)[change], signed=signed)
+    found = not (change in ONLY_SIGNED and not signed)
+    assert bool(check(log).damaged) == found
+    assert run(["check", str(log)]) == int(found)
+    assert ("Note" in capsys.readouterr().out) == (not signed)
+    if signed:
+        with pytest.raises(
+            DataError, match=r"manifest.json' is damaged: it is not what was written"
+        ):
+            EventLog.open(log)
 
 
 def test_a_reader_follows_a_writer_that_replaces_what_it_was_about_to_open(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.log_frames import cells, frames
 
+from analysis.core.schema import DataError
 from analysis.eventlog import shard as module
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import (
@@ -26,6 +32,7 @@ from analysis.eventlog.shard import (
     read_shard,
     text_column,
     write_shard,
+    write_table,
 )
 
 
@@ -199,3 +206,154 @@ def test_a_fingerprint_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) ->
     whole = content_sum(shard, ["a", "b"])
     monkeypatch.setattr(module, "_BLOCK", 7)
     assert content_sum(shard, ["a", "b"]) == whole
+
+
+# ── A damaged file is an error, and no crash of the process.
+
+
+def damaged(folder: Path, **columns: Any) -> Path:
+    """A log in a folder, some columns of whose only shard are replaced."""
+    frame = pd.DataFrame(
+        {
+            "user": ["ann", "ann", "bob", "cy"],
+            "time": pd.Timestamp(0),
+            "event": ["visit", "buy", "visit", "visit"],
+            "page": ["home", None, "cart", "home"],
+            "value": [1.0, 2.0, None, 4.0],
+        }
+    )
+    EventLog.from_frame(frame).save(folder)
+    (place,) = folder.glob("v*/00000")
+    for name in ("rows.arrow", "users.arrow"):
+        table = pa.ipc.open_file((place / name).read_bytes()).read_all()
+        for column, replaced in columns.items():
+            if column in table.column_names:
+                number = table.column_names.index(column)
+                table = table.set_column(number, column, replaced)
+        write_table(place / name, table)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in manifest["shards"][0]["files"]:
+        manifest["shards"][0]["files"][name]["bytes"] = (place / name).stat().st_size
+    del manifest["checksum"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def coded(codes: np.ndarray, values: list[str]) -> pa.DictionaryArray:
+    kind = pa.dictionary(pa.from_numpy_dtype(codes.dtype), pa.large_string())
+    texts = pa.array(values, pa.large_string())
+    return pa.DictionaryArray.from_buffers(kind, len(codes), [None, pa.py_buffer(codes)], texts)
+
+
+NAMES = ["buy", "visit"]
+BROKEN: dict[str, tuple[str, pa.Array]] = {
+    "an event beyond": ("event", coded(np.array([0, 1, 200, 1], np.uint8), NAMES)),
+    "signed events": ("event", coded(np.array([0, 1, 0, 1], np.int8), NAMES)),
+    "other names": ("event", coded(np.array([0, 1, 0, 1], np.uint8), ["visit", "buy"])),
+    "events of numbers": ("event", pa.array([0.0, 1.0, 0.0, 1.0])),
+    "a time that is a number": ("time", pa.array([0.0, 1.0, 0.0, 1.0])),
+    "a start too far": ("start", pa.array([0, 2, 9], pa.int64())),
+    "a start before": ("start", pa.array([0, -3, 3], pa.int64())),
+    "starts that go back": ("start", pa.array([0, 3, 2], pa.int64())),
+    "a first row of nobody": ("start", pa.array([1, 2, 3], pa.int64())),
+    "starts of 32 bits": ("start", pa.array([0, 2, 3], pa.int32())),
+    "masks that are signed": ("mask", pa.array([1, 2, 3], pa.int64())),
+    "a user without an id": ("user", pa.array(["ann", None, "cy"], pa.large_string())),
+    "users of numbers": ("user", pa.array([1, 2, 3])),
+}
+LATER: dict[str, tuple[str, pa.Array]] = {
+    "a code beyond": ("page", coded(np.array([0, 2, 1, 0], np.int8), ["cart", "home"])),
+    "a code below": ("page", coded(np.array([0, -2, 1, 0], np.int8), ["cart", "home"])),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_no_shard_can_have_is_refused_when_it_is_opened(tmp_path: Path, name: str) -> None:
+    column, cells = BROKEN[name]
+    with pytest.raises(DataError, match=r"^shard '.*Import again\.$"):
+        EventLog.open(damaged(tmp_path, **{column: cells}))
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_codes_of_a_property_are_looked_through_when_it_is_first_asked_for(
+    tmp_path: Path, name: str
+) -> None:
+    column, cells = LATER[name]
+    log = EventLog.open(damaged(tmp_path, **{column: cells}))
+    assert len(log) == 4
+    for asked in (log.to_frame, lambda: log.where(page="home"), lambda: log.by_unit("page")):
+        with pytest.raises(DataError, match=r"^shard '.*': the column 'page' is damaged: .* code"):
+            asked()
+
+
+def test_texts_whose_places_are_damaged_are_refused(tmp_path: Path) -> None:
+    log = damaged(tmp_path)
+    (path,) = log.glob("v*/00000/rows.arrow")
+    raw = path.read_bytes()
+    places = np.array([0, 4, 8], np.int64).tobytes()  # of "cart" and "home"
+    assert raw.count(places) == 1
+    path.write_bytes(raw.replace(places, np.array([0, 2**40, 8], np.int64).tobytes()))
+    with pytest.raises(DataError, match="the column 'page' is damaged"):
+        EventLog.open(log).to_frame()
+    path.write_bytes(raw)
+    assert EventLog.open(log).where(page="home").users == 2
+
+
+_FLIPS = """
+import os, random, sys, warnings
+from pathlib import Path
+import analysis as wb
+
+warnings.simplefilter("ignore", DeprecationWarning)
+folder = Path(sys.argv[1])
+log = wb.simulate(users=60).log
+log.save(folder)
+shop = wb.Catalog.load(sys.argv[2])
+
+
+def ask(log):
+    steps = shop.steps("checkout")
+    wb.funnel(log, steps, by="device").value_lost()
+    wb.micro_to_macro(log, shop)
+    wb.paths(log, to="purchase")
+    wb.rfm(log)
+    log.summary(), log.to_frame(), log.fingerprint, log.by_unit("country").users
+
+
+ask(wb.EventLog.open(folder))
+files = sorted(folder.glob("v*/*/*.arrow"))
+random.seed(11)
+for _ in range(int(sys.argv[3])):
+    path = random.choice(files)
+    raw = path.read_bytes()
+    changed = bytearray(raw)
+    for _ in range(random.choice([1, 1, 16])):
+        low = random.choice([0, len(raw) - 3000])
+        place = random.randrange(low, len(raw))
+        changed[place] ^= 1 << random.randrange(8)
+    path.write_bytes(changed)
+    child = os.fork()
+    if not child:
+        code = 0
+        try:
+            ask(wb.EventLog.open(folder))
+        except wb.WorkbookError:
+            code = 1
+        except BaseException as error:
+            print(repr(error))
+            code = 2
+        os._exit(code)
+    print(os.waitpid(child, 0)[1] in (0, 256))
+    path.write_bytes(raw)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_flipped_bits_end_in_an_error_or_a_number_and_never_in_a_crash(tmp_path: Path) -> None:
+    catalog = Path(__file__).parents[2] / "data" / "catalogs" / "ecommerce.toml"
+    arguments = [str(tmp_path / "log"), str(catalog), "40"]
+    ran = subprocess.run(
+        [sys.executable, "-c", _FLIPS, *arguments], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == ["True"] * 40

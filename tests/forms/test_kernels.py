@@ -28,6 +28,10 @@ macros = st.lists(st.booleans(), min_size=4, max_size=4)
 @example(
     [[(0, CHANGE, 0), (1, SUBMIT, -1), (2, CHANGE, 0)]], [True] * 4
 )  # changed again after a submit
+@example(
+    [[(0, CHANGE, 0), (1, SUBMIT, -1), (1, ERROR, -1)]], [True] * 4
+)  # an error in the instant of the submit
+@example([[(0, SUBMIT, -1), (0, CHANGE, 0), (0, CHANGE, 1)]], [True] * 4)  # all in one instant
 def test_fields_and_ends_are_those_seen_by_hand(
     drawn: list[list[tuple[int, int, int]]], later: list[bool]
 ) -> None:
@@ -35,8 +39,9 @@ def test_fields_and_ends_are_those_seen_by_hand(
     flat = [r for own in drawn for r in own]
     times, kinds, names = (np.array([r[k] for r in flat], np.int64) for k in range(3))
     starts = np.cumsum([0, *map(len, drawn)]).astype(np.int64)
-    counts, ends, order, waits, touched = kernels.count_fields(
-        kinds, names, times, starts, np.array(later), len(FIELDS)
+    users = np.array([0, 0, 1, 2][: len(drawn)], np.int64)
+    counts, ends, people, ended, order, waits, touched = kernels.count_fields(
+        kinds, names, times, starts, users, np.array(later), len(FIELDS)
     )
     tried = [
         attempt([(KINDS[k], FIELDS[f] if f >= 0 else None, float(t)) for t, k, f in own])
@@ -50,10 +55,23 @@ def test_fields_and_ends_are_those_seen_by_hand(
             sum(t["submitted"] for t in those),
             sum(t["nothing"] for t in those),
             sum(not t["done"] and t["last"] is None for t in those),
+            sum(t["tied"] for t in those),
+            sum(t["mixed"] for t in those),
         ]
         for those in (tried, came)
     ]
+    by_end = [
+        [True for _ in tried],
+        [t["done"] for t in tried],
+        [not t["done"] for t in tried],
+        [t["submitted"] for t in tried],
+    ]
+    assert ended.tolist() == [
+        len({u for u, yes in zip(users.tolist(), own, strict=True) if yes}) for own in by_end
+    ]
     for number, name in enumerate(FIELDS):
+        own = zip(users.tolist(), tried, strict=True)
+        assert people[number] == len({u for u, t in own if name in t["order"]})
         assert counts[number].tolist() == [
             sum(name in t["order"] for t in tried),
             sum(t["last"] == name and not t["done"] for t in tried),
@@ -64,9 +82,9 @@ def test_fields_and_ends_are_those_seen_by_hand(
             sum(t["submitted"] and name not in t["changed"] for t in tried),
         ]
     visits = [
-        (place, -1 if np.isnan(t["seconds"][name]) else int(t["seconds"][name]), name)
+        (t["place"][name], -1 if np.isnan(t["seconds"][name]) else int(t["seconds"][name]), name)
         for t in tried
-        for place, name in enumerate(t["order"])
+        for name in t["order"]
     ]
     found = [(o, w, FIELDS[f]) for o, w, f in zip(order, waits, touched, strict=True)]
     assert found == visits

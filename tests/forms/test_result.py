@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,8 @@ def test_fields_are_those_counted_by_hand(frame: pd.DataFrame, shards: int) -> N
     for user, part in own.groupby("user", sort=False):
         at = (part["time"] - frame["time"].min()).dt.total_seconds()
         fields = [None if pd.isna(f) else f for f in part["field"]]
-        everything = frame[frame["user"] == user].sort_values("time", kind="stable")
-        after = everything["event"][list(everything.index).index(part.index[-1]) + 1 :]
-        came = {"came": "page_view" in set(after)}
+        after = frame[(frame["user"] == user) & (frame["time"] >= part["time"].iloc[-1])]
+        came = {"came": "page_view" in set(after["event"])}
         tried.append(attempt(list(zip(part["event"], fields, at, strict=True))) | came)
     ends = found.ends.set_index("end")["k"]
     macros = found.ends.set_index("end")["macros"]
@@ -82,14 +82,112 @@ def test_fields_are_those_counted_by_hand(frame: pd.DataFrame, shards: int) -> N
         assert row.median_seconds == pytest.approx(wanted, nan_ok=True)
 
 
-def test_few_people_are_hidden() -> None:
-    made = simulate(users=400)
-    found = form_fields(made.log, "contact", min_cell=5)
-    counts = found.table[["k", "n", "last", "refills", "failed", "blanks"]].to_numpy()
-    assert not ((counts > 0) & (counts < 5)).any()
-    assert np.isnan(counts).any()
-    assert any("hidden" in warning for warning in found.warnings)
-    assert "Too few" in form_fields(made.log, "contact", min_cell=50).sentence()
+@given(frames(), st.randoms(use_true_random=False))
+def test_the_order_of_arrival_decides_nothing_in_silence(frame: pd.DataFrame, luck: Random) -> None:
+    """Rows of one instant in another order: the same answer, or how much hangs on it is said."""
+    frame.loc[0, ["form", "field", "event"]] = ["f", "x", "form_focus"]
+    rows = list(range(len(frame)))
+    luck.shuffle(rows)
+    one, two = (
+        form_fields(EventLog.from_frame(own), "f", within="user", min_cell=1)
+        for own in (frame, frame.iloc[rows])
+    )
+    pd.testing.assert_frame_equal(one.ends, two.ends)
+    assert one.warnings == two.warnings
+    assert one.parameters["tied"] == two.parameters["tied"]
+    order_free = ["field", "n", "failed", "errors", "blanks", "attempts", "submits"]
+    pd.testing.assert_frame_equal(one.table[order_free], two.table[order_free])
+    if not any("several fields in one instant" in warning for warning in one.warnings):
+        pd.testing.assert_frame_equal(one.table, two.table)
+
+
+@pytest.mark.parametrize("order", [["submit", "error"], ["error", "submit"]])
+def test_an_error_in_the_second_of_the_submit_undoes_it_in_no_order_of_arrival(
+    order: list[str],
+) -> None:
+    rows = [
+        (f"u{k}", minute, f"form_{what}")
+        for k in range(20)
+        for minute, what in [(0, "change"), *((1, what) for what in order)]
+    ]
+    frame = pd.DataFrame(rows, columns=["user", "minute", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame.pop("minute"), unit="min")
+    found = form_fields(EventLog.from_frame(frame.assign(form="f", field="x")), "f")
+    assert found.ends.set_index("end")["k"].to_dict() == {
+        "done": 20, "given up": 0, "blank submit": 0, "nothing touched": 0
+    }  # fmt: skip
+    assert found.parameters["tied"] == 1.0
+    assert any(w.startswith("100% (20 of 20) of the sessions end as") for w in found.warnings)
+
+
+def test_a_macro_in_the_instant_of_the_last_row_comes_later_in_any_order() -> None:
+    rows = [("u", 0, "form_change"), ("u", 1, "form_submit"), ("u", 1, "purchase")]
+    for own in (rows, rows[:1] + rows[:0:-1]):
+        frame = pd.DataFrame(own, columns=["user", "minute", "event"])
+        frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["minute"], unit="min")
+        log = EventLog.from_frame(frame.drop(columns="minute").assign(form="f", field="x"))
+        found = form_fields(log, "f", macro="purchase", min_cell=1)
+        assert found.ends.set_index("end").loc["done", "macros"] == 1
+        assert any("in the very instant of their last row" in w for w in found.warnings)
+        # What ends an attempt is not what comes after it.
+        own_end = form_fields(log, "f", macro="form_submit", min_cell=1).ends.set_index("end")
+        assert own_end.loc["done", "macros"] == 0
+
+
+def form_log(touched: dict[str, int], stopped: int) -> EventLog:
+    """A hundred attempts; of each field how many change it; the last `stopped` never submit."""
+    rows = [
+        (f"u{k:03}", place, "form_change", field)
+        for place, (field, many) in enumerate(touched.items())
+        for k in range(many)
+    ]
+    rows += [(f"u{k:03}", 50, "form_submit", None) for k in range(100 - stopped)]
+    frame = pd.DataFrame(rows, columns=["user", "second", "event", "field"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame.pop("second"), unit="s")
+    return EventLog.from_frame(frame.assign(form="f"))
+
+
+def test_few_of_many_are_shown_and_few_people_are_hidden() -> None:
+    """Four of a hundred give up: that is shown. A field that three touched is not."""
+    found = form_fields(form_log({"mail": 100, "fax": 3}, stopped=4), "f")
+    fields = found.table.set_index("field")
+    assert fields.loc["mail", ["k", "n", "rate"]].tolist() == [4.0, 100.0, 0.04]
+    assert fields.loc["fax"].drop("attempts").isna().all()
+    ends = found.ends.set_index("end")
+    assert ends["k"].tolist() == [96.0, 4.0, 0.0, 0.0]
+    assert ends["rate"].notna().all()
+    assert "96.0% (96 of 100" in found.sentence()
+    assert any("hidden in 1 field." in warning for warning in found.warnings)
+    few = form_fields(form_log({"mail": 100}, stopped=4), "f", min_cell=101)
+    assert few.ends.drop(columns="end").isna().all(axis=None)
+    assert few.table.drop(columns="field").isna().all(axis=None)
+    assert few.sentence() == "Too few people began the form 'f' to show a rate."
+
+
+def test_many_attempts_of_few_people_are_hidden() -> None:
+    """Four people try ten times each, in a session a day."""
+    rows = [
+        (f"u{k}", day, what) for k in range(4) for day in range(10) for what in ("change", "submit")
+    ]
+    frame = pd.DataFrame(rows, columns=["user", "day", "event"])
+    frame["event"] = "form_" + frame["event"]
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame.pop("day"), unit="D")
+    log = EventLog.from_frame(frame.assign(form="f", field="x"))
+    hidden = form_fields(log, "f")
+    assert hidden.ends.drop(columns="end").isna().all(axis=None)
+    assert hidden.table.drop(columns="field").isna().all(axis=None)
+    assert not any("%" in warning for warning in hidden.warnings)
+    assert form_fields(log, "f", min_cell=4).ends["k"].tolist() == [40, 0, 0, 0]
+
+
+def test_the_macro_s_share_is_of_those_who_ended_so() -> None:
+    log = form_log({"mail": 100}, stopped=4)
+    bought = pd.DataFrame({"user": [f"u{k:03}" for k in range(0, 100, 50)], "event": "purchase",
+                           "time": pd.Timestamp("2026-03-01 12:00")})  # fmt: skip
+    log = EventLog.from_frame(pd.concat([log.to_frame(), bought]).assign(session=None))
+    ends = form_fields(log, "f", within="user", macro="purchase").ends.set_index("end")
+    assert ends.loc["done", ["macros", "macro_rate"]].tolist() == [2.0, 2 / 96]
+    assert ends.loc["given up", ["macros", "macro_rate"]].isna().all()  # of four people
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, seed, settings
@@ -378,15 +379,33 @@ def compare(case: Case, shards: int) -> None:
     told = {
         "without a value of": judge.left_out(own, asked),
         "are in none": nowhere,
-        "before the log ends": sum(not row["mature"] for row in chosen),
+        "before the log ends": len(chosen) - len(ripe),
         "same instant": sum(row["tied"] for row in chosen),
     }
     compare_warnings(result.warnings, told)
+    agree(result)
     compare_rows(rows_of(result.attempts, asked), chosen)
     compare_rows(rows_of(result.mature_attempts, asked), ripe)
     compare_table(result, judge.table(chosen, ripe, asked), asked)
     shown = [name for name in dict.fromkeys(names.values()) if name is not None]
     assert list(dict.fromkeys(result.table["group"])) == (shown or ["all"])
+
+
+def agree(result: FunnelResult) -> None:
+    """One choice of chains: what is counted, what stands in rates and what is told fit together."""
+    table = result.table
+    for cells in ("k", "n_first", "n_previous"):
+        assert (table[cells] >= 0).all()
+    assert (table["k"] <= table["count"]).all(), table
+    first = table[table["step"] == 1]
+    assert (first["k"] == first["n_first"]).all()
+    assert (table["k"] <= table["n_previous"]).all(), table
+    assert first["count"].sum() == result.sums.entered == len(result.attempts)
+    assert first["n_first"].sum() == result.sums.entered - result.immature
+    for frame, counted in ((result.attempts, "count"), (result.mature_attempts, "k")):
+        for row in table.itertuples():
+            own = frame[np.array([group == row.group for group in frame["group"]], bool)]
+            assert own[f"step_{row.step}"].notna().sum() == getattr(row, counted), (row, counted)
 
 
 def compare_warnings(said: Sequence[str], told: Mapping[str, int]) -> None:

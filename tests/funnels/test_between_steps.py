@@ -186,9 +186,9 @@ def test_the_sentence_has_both_shares_with_their_counts():
     people += [[(0, "cart"), (8, "form")]] * 3 + [[(0, "cart"), (9, "form")]] * 27
     result = hidden_steps(log_of(people), ["cart", "buy"])
     assert result.sentence() == (
-        "“Form” may hide between Cart and Buy: 95.0% (38 of 40) of those who went on did it on "
-        "the way, and 10.0% (3 of 30) of those who stopped, in 9 min, the median wait of the "
-        "others (difference 85.0 points, 95% interval +65.6 to +92.5)."
+        "“Form” may hide between Cart and Buy: 95.0% (38 of 40) of the people who went on did it "
+        "on the way, and 10.0% (3 of 30) of the people who stopped, in 9 min, the "
+        "median wait of the others (difference 85.0 points, 95% interval +65.6 to +92.5)."
     )
     assert any("whether it makes anyone go on takes an experiment" in w for w in result.warnings)
 
@@ -215,7 +215,7 @@ def test_pairs_that_cannot_be_compared_say_why():
         ([stopped, [(9, "buy")]], ["cart", "buy"], "Cart and Buy nothing can be compared: nobody "
          "went on."),
         ([went], ["cart", "buy"], "nobody stopped."),
-        ([at_once, stopped], ["cart", "buy"], "most of those who went on did both at the same "
+        ([at_once, stopped], ["cart", "buy"], "most people who went on did both at the same "
          "instant."),
         ([went, [(0, "cart")]], ["cart", "*"], "a step of any event leaves no other event."),
     ):  # fmt: skip
@@ -370,14 +370,26 @@ def shop(watched: int, bought: int) -> EventLog:
 
 
 def test_small_cells_are_hidden():
+    """Few of many are told, and not how many of the few bought."""
     few = micro_shares(shop(watched=4, bought=20), SHOP, ["visit", "buy"], period=WEEK)
-    assert few.table[["k", "rate", "macro_k", "macro_rate", "events"]].isna().all(axis=None)
-    assert "1 action done by fewer than 5 users hidden." in few.warnings
+    row = few.table.iloc[0]
+    assert (row["k"], row["n"], row["rate"], row["all_k"]) == (4, 100, 0.04, 20)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(map(float, wilson(4, 100))))
+    assert row[["macro_k", "macro_rate", "macro_low", "macro_high"]].isna().all()
+    said = "1 action was done by fewer than 5 users: how many of these converted is not shown."
+    assert said in few.warnings
+    assert "4.0% (4 of 100)" in few.sentence()
+    assert few.sentence().endswith("too few people to show how many of them converted.")
     some = micro_shares(shop(watched=20, bought=4), SHOP, ["visit", "buy"], period=WEEK)
-    assert some.table["k"].item() == 20
-    assert some.table[["macro_k", "macro_rate", "all_k", "all_rate"]].isna().all(axis=None)
-    for result in (few, some):
-        assert "4 of" not in result.figure().to_json() + result.sentence()
+    row = some.table.iloc[0]
+    assert (row["macro_k"], row["macro_rate"], row["all_k"], row["all_rate"]) == (4, 0.2, 4, 0.04)
+    assert "20.0% (4 of 20) converted" in some.sentence()
+    lone = EventLog.from_frame(shop(20, 4).to_frame().query("user < 'u13'"), covers_until="2027")
+    none = micro_shares(lone, SHOP, ["visit", "buy"], period=WEEK, min_cell=9)
+    assert none.table.drop(columns="event").isna().all(axis=None)
+    assert "Fewer than 9 users entered: too few people to show a rate." in none.warnings
+    assert none.sentence().startswith("Too few people entered")
+    assert none.figure().to_json()
 
 
 def test_the_sentence_has_both_rates_with_their_counts():

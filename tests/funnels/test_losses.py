@@ -25,6 +25,7 @@ from analysis.funnels.losses import (
 )
 from analysis.funnels.result import funnel
 from analysis.funnels.spec import Exclusion, Step
+from analysis.statistics.pooling import pooled
 from analysis.statistics.rates import wilson
 
 
@@ -45,12 +46,17 @@ def test_a_shop_by_hand() -> None:
     lost = value_lost(funnel(log, STEPS, by="device")).set_index(["group", "step"])
     assert lost["best_group"].eq("d").all()
     first, second = lost.loc[("m", 2)], lost.loc[("m", 3)]
-    # 1000 · (250/500 − 300/1000) more at b; 60 of 300 of these buy for 20.
-    assert first["lost_units"] == pytest.approx(200)
-    assert first["lost_conversions"] == pytest.approx(40)
-    assert first["lost_value"] == pytest.approx(800)
-    assert second["lost_units"] == second["lost_conversions"] == pytest.approx(300 * (0.4 - 0.2))
-    assert second["lost_value"] == pytest.approx(1200)
+    # About 1000 · (250/500 − 300/1000) more at b; 60 of 300 of these buy for 20. The rates lie far
+    # apart, so they are drawn toward one another by little.
+    assert first["lost_units"] == pytest.approx(200, rel=0.06)
+    near = pooled([300, 250], [1000, 500])
+    assert first["pooled_rate"] == pytest.approx(near.rate[0])
+    assert first["lost_units"] == pytest.approx(1000 * (near.rate[1] - near.rate[0]))
+    assert first["lost_conversions"] == pytest.approx(first["lost_units"] * 60 / 300)
+    assert first["lost_value"] == pytest.approx(20 * first["lost_conversions"])
+    assert second["lost_units"] == second["lost_conversions"]
+    assert second["lost_units"] == pytest.approx(300 * (0.4 - 0.2), rel=0.15)
+    assert second["lost_value"] == pytest.approx(20 * second["lost_units"])
     low, high = confint_proportions_2indep(250, 500, 300, 1000, method="newcomb", compare="diff")
     assert (first["lost_units_low"], first["lost_units_high"]) == pytest.approx(
         (1000 * low, 1000 * high)
@@ -78,13 +84,19 @@ def test_every_number_by_plain_pandas(seed: int, min_n: int) -> None:
             assert np.isnan(row["lost_units"])
             assert f"no group of {min_n} or more" in row["note"]
             continue
-        limits = proportion_confint(named["k"], named["n_previous"], method="wilson")[0]
-        best = named.iloc[int(np.argmax(limits))]
-        assert row["best_rate"] == pytest.approx(best["k"] / best["n_previous"])
+        known = at[at["n_previous"] > 0]
+        near = pooled(known["k"], known["n_previous"])
+        if len(known) > 1:
+            rates = pd.DataFrame({"rate": near.rate, "low": near.low}, index=known.index)
+        else:
+            low = proportion_confint(known["k"], known["n_previous"], method="wilson")[0]
+            rates = pd.DataFrame({"rate": known["k"] / known["n_previous"], "low": low})
+        best = rates.loc[rates.loc[named.index, "low"].idxmax()]
+        assert row["best_rate"] == pytest.approx(best["rate"])
         if not own["n_previous"]:
             assert np.isnan(row["lost_units"])
             continue
-        units = own["n_previous"] * row["best_rate"] - own["k"]
+        units = own["n_previous"] * (best["rate"] - rates.loc[row["group"], "rate"])
         assert row["lost_units"] == pytest.approx(units)
         last = table.loc[(row["group"], 3), "k"]
         whole = table.xs(3, level="step")["k"].sum()
@@ -172,14 +184,15 @@ def test_luck_in_a_small_group_does_not_lead() -> None:
     lucky = shop({"d": ([500, 250], 1.0), "t": ([100, 54], 1.0)})
     lost = value_lost(funnel(lucky, ["a", "b"], by="device")).set_index("group")
     assert lost.loc["t", "best_group"] == "d"
-    assert lost.loc["t", "lost_units"] == pytest.approx(-4)
+    # Its own rate is higher, and by less than it looks.
+    assert -4 < lost.loc["t", "lost_units"] < 0
 
 
 def test_what_is_no_group_is_not_the_best() -> None:
     log = shop({None: ([500, 500], 1.0), "d": ([500, 250], 1.0)})
     lost = value_lost(funnel(log, ["a", "b"], by="device")).set_index("group")
     assert lost["best_group"].eq("d").all()
-    assert lost.loc["(missing)", "lost_units"] == pytest.approx(-250)
+    assert lost.loc["(missing)", "lost_units"] == pytest.approx(-250, rel=0.02)
     rest = {name: ([500, 400], 1.0) for name in "xyz"}
     log = shop({"d": ([900, 450], 1.0), **rest})
     lost = value_lost(funnel(log, ["a", "b"], by="device", top=1))

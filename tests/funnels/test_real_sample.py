@@ -1,24 +1,22 @@
 """The real sample of Google's merchandise store through the funnel, against plain Python.
 
-The sample is not part of the project; see tests/sources/test_ga360.py.
+The sample may not be passed on with the project; see `tests/sources/test_presets.py`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from support.samples import MERCHANDISE_STORE, needs_merchandise_store
 
 from analysis.cli import run
 from analysis.eventlog.log import EventLog
 from analysis.funnels.result import funnel
 from analysis.funnels.spec import Exclusion
 
-SHARED = Path(__file__).parents[2].parent / "shared"
-HITS = SHARED / "data" / "ga360_merchandise_store_hits_2016-08_2017-03.csv.gz"
-pytestmark = pytest.mark.skipif(not HITS.exists(), reason=f"no sample data: {HITS.name}")
+pytestmark = needs_merchandise_store
 WEEK = pd.Timedelta("7D")
 STEPS = ["select_item", "view_item", "add_to_cart", "begin_checkout", "purchase"]
 
@@ -34,14 +32,14 @@ class Best(NamedTuple):
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> EventLog:
     to = tmp_path_factory.mktemp("ga360") / "log"
-    assert run(["import", str(HITS), "--source", "ga360", "--to", str(to)]) == 0
+    assert run(["import", str(MERCHANDISE_STORE), "--source", "ga360", "--to", str(to)]) == 0
     return EventLog.open(to)
 
 
 @pytest.fixture(scope="module")
 def best() -> list[Best]:
     """From the raw file: of every product list click of a visitor, the next hit of each kind."""
-    hits = pd.read_csv(HITS, dtype=str)
+    hits = pd.read_csv(MERCHANDISE_STORE, dtype=str)
     hits["at"] = pd.to_datetime(hits["ts"], utc=True, format="ISO8601")
     action = hits["ecommerce_action"]
     kinds = [

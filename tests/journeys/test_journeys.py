@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,11 +82,8 @@ def test_rare_events_are_one_and_pairs_of_few_people_hidden():
     assert table.set_index(["event", "next_event"]).loc[("a", "(other)"), "k"] == 2
     found = transitions(log, min_cell=5)
     shown = found.table.dropna(subset=["k"])
-    assert set(zip(shown["event"], shown["next_event"], strict=True)) == {
-        ("(start)", "a"),
-        ("a", "(end)"),
-    }
-    assert "Hidden, of fewer than 5 people: 6 of 8 pairs." in found.warnings
+    assert set(shown["event"]) == {"(start)", "a"}
+    assert "Hidden, what follows events of fewer than 5 people: 3 of 8 pairs." in found.warnings
 
 
 @given(oracle.frames(), within, st.sampled_from([None, "a"]), st.sampled_from([None, "d"]))
@@ -299,27 +298,171 @@ def test_a_sequence_belongs_to_the_range_in_which_it_begins(frame, within, secon
     assert len(event_order(log, **asked).table) == len(oracle.orders(sequences))
 
 
-def test_numbers_of_few_people_stand_nowhere():
-    """Of 60 who looked, three bought: two after the cart, and one without."""
+def in_another_order(frame: pd.DataFrame, luck: Random) -> pd.DataFrame:
+    """The same rows; those of one instant arrive in another order."""
+    rows = list(range(len(frame)))
+    luck.shuffle(rows)
+    return frame.iloc[rows]
+
+
+def moved(one: pd.DataFrame, two: pd.DataFrame, keys: list[str], k: str) -> float:
+    """How many of one table's counts are elsewhere in the other."""
+    a, b = (table.set_index(keys)[k].astype(float) for table in (one, two))
+    return float(a.sub(b, fill_value=0).abs().sum()) / 2
+
+
+@given(oracle.frames(), within, st.booleans(), st.randoms(use_true_random=False))
+def test_the_order_of_arrival_decides_nothing_in_silence(frame, within, collapse, luck):
+    """Rows of one instant in another order: the same answer, or the share that hangs on it."""
+    logs = [EventLog.from_frame(own) for own in (frame, in_another_order(frame, luck))]
+    asked = {"within": within, "min_cell": 1}
+    to = "d" if "d" in set(frame["event"]) else None
+
+    one, two = (transitions(log, **asked) for log in logs)
+    tied, every = oracle.tied_departures(oracle.sequences(frame, within))
+    assert one.parameters["tied"] == two.parameters["tied"] == (tied / every if every else 0)
+    assert any("of the departures hang on" in w for w in one.warnings) == bool(tied)
+    assert moved(one.table, two.table, ["event", "next_event"], "k") <= tied
+
+    one, two = (step_matrix(log, to=to, steps=2, **asked) for log in logs)
+    for direction, n in one.table.groupby("direction")["n"].first().items():
+        share = one.parameters["tied"][direction]
+        if share == 0:
+            assert two.parameters["tied"][direction] == 0
+        else:
+            assert any("hang on events of one instant" in w for w in one.warnings)
+        a, b = (own.table[own.table["direction"] == direction] for own in (one, two))
+        assert moved(a, b, ["position", "event"], "k") <= 3 * share * n + 1e-9
+
+    one, two = (paths(log, to=to, length=3, collapse=collapse, top=999, **asked) for log in logs)
+    lines = len(oracle.sequences(frame, within))
+    assert one.parameters["tied"] == two.parameters["tied"]
+    assert moved(one.table, two.table, ["events"], "count") <= one.parameters["tied"] * lines + 1e-9
+    assert any("hang on events" in w for w in one.warnings) == (one.parameters["tied"] > 0)
+    if not one.parameters["tied"]:
+        columns = ["events", "count", "n", "k"]
+        a, b = (own.table.sort_values("path")[columns] for own in (one, two))
+        pd.testing.assert_frame_equal(a.reset_index(drop=True), b.reset_index(drop=True))
+
+    one, two = (event_order(log, **asked) for log in logs)
+    pd.testing.assert_frame_equal(one.table, two.table)
+    if to is not None and len(set(frame["event"])) > 1:
+        one, two = (distance_to_macro(log, CATALOG, **asked) for log in logs)
+        pd.testing.assert_frame_equal(one.table, two.table)
+        assert one.warnings == two.warnings
+
+
+def test_ties_are_told_with_their_share():
+    """Of two hundred, fifty put something in the cart and bought in one second."""
+    rows = [(f"u{k:03}", 0, "a") for k in range(200)]
+    rows += [(f"u{k:03}", 1, event) for k in range(50) for event in ("d", "b")]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="min")
+    log = EventLog.from_frame(frame)
+    of_all = "25.0% (50 of 200) of the sessions"
+    assert any(w.startswith(f"{of_all} hang on") for w in paths(log).warnings)
+    assert any(w.startswith(f"{of_all} hang on") for w in step_matrix(log, steps=2).warnings)
+    # Each of the fifty has a start and three departures, three of them about the second.
+    assert any(
+        w.startswith("30.0% (150 of 500) of the departures hang") for w in transitions(log).warnings
+    )
+    away = distance_to_macro(log, CATALOG)
+    assert away.table.set_index("event").loc["b", ["k", "n", "median_steps"]].tolist() == [
+        50,
+        50,
+        1,
+    ]
+    assert any(w.startswith("100% (50 of 50) of the users with d did") for w in away.warnings)
+    assert away.parameters["tied"] == 1.0
+
+
+def of_few() -> EventLog:
+    """Of 60 who looked, ten put something in the cart and three bought, one of them without it."""
     rows = [(f"u{k:02}", 0, "a") for k in range(60)] + [(f"u{k:02}", 1, "b") for k in range(10)]
     rows += [("u00", 2, "d"), ("u01", 2, "d"), ("u20", 2, "d")]
     frame = pd.DataFrame(rows, columns=["user", "time", "event"])
     frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="min")
-    log = EventLog.from_frame(frame)
+    return EventLog.from_frame(frame)
+
+
+def test_few_successes_of_many_people_are_shown():
+    log = of_few()
     ways = paths(log, start="a", to="d")
-    assert ways.table["n"].tolist() == [60, 10]
-    assert ways.table["k"].isna().all()
-    assert ways.table["rate"].isna().all()
-    assert "Hidden, where fewer than 5 came to d: how many; 2 of 2 paths." in ways.warnings
-    assert "came to d" not in ways.sentence()
-    assert "too few people to show" in ways.figure().layout.meta["alt"]
+    assert ways.table[["path", "k", "n"]].to_numpy().tolist() == [["a", 3, 60], ["a → b", 2, 10]]
+    assert "5.0% (3 of 60" in ways.sentence()
+    away = distance_to_macro(log, CATALOG).table.set_index("event")
+    assert away.loc["b", ["k", "n", "rate"]].tolist() == [2, 10, 0.2]
+    assert away.loc["b", ["rate_all", "low_all"]].notna().all()
+    numbers = distance_to_macro(log, CATALOG).numbers()["macro_rate"]
+    assert (numbers["value"], numbers["n"]) == (3 / 60, 60)
+    orders = event_order(log).table.set_index(["a", "b"])
+    assert orders.loc[("a", "b"), ["k", "n"]].tolist() == [10, 10]
+    flows = transitions(log).table.set_index(["event", "next_event"])
+    assert flows.loc[("a", "d"), ["k", "n"]].tolist() == [1, 60]
+    assert flows.loc[("b", "d"), ["k", "n"]].tolist() == [2, 10]
+    steps = step_matrix(log, steps=2).table.set_index(["position", "event"])
+    assert steps.loc[(1, "d"), ["k", "n"]].tolist() == [1, 60]
+
+
+def test_numbers_of_few_people_stand_nowhere():
+    """Three people bought: what they did next, how far they were, who came before whom."""
+    log = of_few()
+    found = transitions(log)
+    hidden = found.table[found.table["event"] == "d"]
+    assert hidden[["k", "n", "rate", "low", "high", "users"]].isna().all(axis=None)
+    assert found.table.loc[found.table["event"] != "d", "k"].notna().all()
+    assert any(w.startswith("Hidden, what follows events of fewer than 5 people: 1 of")
+               for w in found.warnings)  # fmt: skip
+    back = step_matrix(log, to="d", steps=1)
+    cells = back.table[back.table["direction"] == "to"]
+    assert cells[["k", "n", "rate"]].isna().all(axis=None)
+    assert "Hidden: fewer than 5 people have d." in back.warnings
     away = distance_to_macro(log, CATALOG)
-    known = away.table.drop(columns=["event", "role", "behaves", "n"])
-    assert known.isna().all(axis=None)
+    far = ["k_near", "near", "median_steps", "median_seconds", "coverage", "coverage_high"]
+    assert away.table[far].isna().all(axis=None)
     assert set(away.table["behaves"]) == {"unclear"}
-    assert "Too few came to d" in away.sentence()
-    assert np.isnan(away.numbers()["macro_rate"]["value"])
     orders = event_order(log).table
-    orders = orders[["k", "n", "n_a", "n_b", "both", "same_instant"]]
-    assert not ((orders >= 1) & (orders < 5)).any(axis=None)
-    assert (orders["n"] == 10).sum() == 1  # a before b
+    pairs = orders[(orders["a"] == "d") | (orders["b"] == "d")]
+    assert pairs[["k", "n", "both", "same_instant", "lift", "rate"]].isna().all(axis=None)
+    few = distance_to_macro(log.in_segment(np.arange(60) < 3), CATALOG)
+    assert np.isnan(few.numbers()["macro_rate"]["n"])
+
+
+def test_many_sessions_of_few_people_are_hidden():
+    """Four people come ten times each, look and buy."""
+    rows = [(f"u{k}", day, event) for k in range(4) for day in range(10) for event in "abd"]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="D")
+    frame["time"] += pd.to_timedelta(frame["event"].map("abd".index), unit="min")
+    log = EventLog.from_frame(frame)
+    assert log.sessions == 40
+    numbers = ["k", "n", "rate", "low", "high"]
+    for within in ("session", "user"):
+        assert transitions(log, within=within).table[numbers].isna().all(axis=None)
+        assert step_matrix(log, within=within).table[numbers].isna().all(axis=None)
+        assert not len(paths(log, within=within).table)
+        assert event_order(log, within=within).table[numbers].isna().all(axis=None)
+        away = distance_to_macro(log, CATALOG, within=within)
+        assert away.table[[*numbers, "coverage", "median_steps"]].isna().all(axis=None)
+        assert np.isnan(away.numbers()["macro_rate"]["value"])
+        assert step_matrix(log, within=within, min_cell=4).table["k"].notna().all()
+
+
+def test_one_way_of_few_people_is_not_left_out_alone():
+    """Who took it could be told from the others."""
+    rows = [(f"u{k:02}", m, e) for k in range(60) for m, e in enumerate("ab" if k < 50 else "ac")]
+    rows += [(f"v{k:02}", m, e) for k in range(3) for m, e in enumerate("ad")]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="min")
+    found = paths(EventLog.from_frame(frame))
+    assert found.table["path"].tolist() == ["a → b"]
+    assert "Left out: 2 paths, as fewer than 5 people took one of them." in found.warnings
+
+
+def test_pairs_at_one_instant_do_not_tell_the_order_of_few():
+    rows = [(f"u{k:02}", int(k < 3) * m, e) for k in range(20) for m, e in enumerate("ab")]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="min")
+    row = event_order(EventLog.from_frame(frame)).table.iloc[0]
+    assert row["both"] == 20
+    assert row[["k", "n", "rate", "same_instant", "p_value"]].isna().all()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from random import Random
 
 import numpy as np
 from hypothesis import example, given
@@ -71,6 +72,18 @@ def pairs(people: list[list[Row]], *, split: bool) -> list[tuple[int, int, int, 
     return found
 
 
+def tied_departures(people: list[list[Row]], *, split: bool) -> int:
+    """Departures that lead into, within or out of instants of several groups."""
+    tied = 0
+    for own in people:
+        shown = [r for r in own if LUT[r[1]] >= 0 and (r[2] >= 0 or not split)]
+        for s in dict.fromkeys(r[2] if split else 0 for r in shown):
+            rows = [(r[0], int(LUT[r[1]])) for r in shown if not split or r[2] == s]
+            marks = [any(t == b and g != h for b, h in rows) for t, g in rows]
+            tied += sum(a or b for a, b in itertools.pairwise([False, *marks, False]))
+    return tied
+
+
 def in_order(people: list[list[Row]]) -> list[list[Row]]:
     return [sorted(own, key=lambda r: r[0]) for own in people]
 
@@ -85,16 +98,18 @@ def test_counts_people_and_waits_are_those_seen_by_hand(
     people = in_order(people)
     time, event, session, offsets = arrays(people, split=split)
     wanted = pairs(people, split=split)
-    found = kernels.transition_counts(event, session, SESSIONS, offsets, LUT, GROUPS)
+    asked = (time, event, session, SESSIONS, offsets, LUT, GROUPS)
+    found, tied = kernels.transition_counts(*asked)
+    assert tied == tied_departures(people, split=split)
     known = Counter((f, g) for _, f, g, _ in wanted)
     assert {at: k for at, k in np.ndenumerate(found) if k} == known
 
     inner = found[:GROUPS].ravel()
     place = (np.cumsum(inner) - inner).reshape(GROUPS, GROUPS)
     starts = place.copy()
-    users, out = kernels.transition_gaps(
-        time, event, session, SESSIONS, offsets, LUT, GROUPS, place
-    )
+    users, left, out = kernels.transition_gaps(*asked, place)
+    leaving = {(u, f) for u, f, _, _ in wanted} | {(u, g) for u, _, g, _ in wanted}
+    assert left.tolist() == [sum(f == g for _, f in leaving) for g in range(GROUPS + 1)]
     whose = {(f, g): {u for u, a, b, _ in wanted if (a, b) == (f, g)} for f, g in known}
     assert {at: k for at, k in np.ndenumerate(users) if k} == {
         at: len(own) for at, own in whose.items()
@@ -107,6 +122,11 @@ def test_counts_people_and_waits_are_those_seen_by_hand(
 def joined(sequences: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     codes = np.array([code for sequence in sequences for code in sequence], np.int64)
     return codes, np.cumsum([0, *map(len, sequences)]).astype(np.int64)
+
+
+def drawn_users(sequences: list[list[int]], data: st.DataObject) -> np.ndarray:
+    """Whose each sequence is; those of one user are behind one another."""
+    return np.cumsum([data.draw(st.integers(0, 1)) for _ in sequences], dtype=np.int64)
 
 
 def drawn_times(sequences: list[list[int]], data: st.DataObject, latest: int) -> np.ndarray:
@@ -126,11 +146,24 @@ def test_runs_become_one(sequences: list[list[int]]) -> None:
     ]
 
 
-@given(sequence_codes, anchors, st.integers(1, 4), st.booleans())
+@given(sequence_codes, anchors, st.integers(1, 4), st.booleans(), st.data())
 def test_positions_are_counted_from_the_anchor(
-    sequences: list[list[int]], anchor: int, steps: int, back: bool
+    sequences: list[list[int]], anchor: int, steps: int, back: bool, data: st.DataObject
 ) -> None:
-    counts, units = kernels.positions(*joined(sequences), GROUPS, anchor, steps, back)
+    codes, starts = joined(sequences)
+    hanging = np.array([data.draw(st.booleans()) for _ in codes], np.bool_)
+    asked = (GROUPS, anchor, steps, back)
+    users = drawn_users(sequences, data)
+    counts, units, people, tied = kernels.positions(codes, starts, users, hanging, *asked)
+    own = [u for u, s in zip(users, sequences, strict=True) if anchor < 0 or anchor in s]
+    assert people == len(set(own))
+    marked = 0
+    for begin, sequence in zip(starts, sequences, strict=False):
+        marks = hanging[begin : begin + len(sequence)].tolist()
+        if anchor in sequence or anchor < 0:
+            at = sequence.index(anchor) if anchor >= 0 else 0
+            marked += any((marks[: at + 1][::-1] if back else marks[at:])[: steps + 1])
+    assert tied == marked
     wanted: Counter[tuple[int, int]] = Counter()
     have = [sequence for sequence in sequences if anchor in sequence or anchor < 0]
     for sequence in have:
@@ -174,16 +207,25 @@ def through_backward(own: list[int], length: int) -> set[int]:
     return keys
 
 
-@given(sequence_codes, anchors, anchors, st.integers(1, 4), st.booleans())
-@example([[0, 1, 0, 1, 2]], -1, 2, 2, False)  # goes through one path twice
-@example([[0, 0]], 0, 0, 3, True)  # from an event to the same event
+@given(sequence_codes, anchors, anchors, st.integers(1, 4), st.booleans(), st.randoms())
+@example([[0, 1, 0, 1, 2]], -1, 2, 2, False, Random(1))  # goes through one path twice
+@example([[0, 0]], 0, 0, 3, True, Random(1))  # from an event to the same event
 def test_sequences_are_those_walked_by_hand(
-    sequences: list[list[int]], start: int, to: int, length: int, forward: bool
+    sequences: list[list[int]], start: int, to: int, length: int, forward: bool, luck: Random
 ) -> None:
     codes, starts = joined(sequences)
     asked = (GROUPS, start, to, length, forward)
-    found = kernels.path_keys(codes, starts, *asked)
+    hanging = np.array([luck.random() < 0.2 for _ in codes], np.bool_)
+    found, looked_at, tied = kernels.path_keys(codes, starts, hanging, *asked)
     parts = [walked(sequence, start, to) for sequence in sequences]
+    assert looked_at == sum(part is not None for part in parts)
+    marked = 0
+    for begin, sequence, part in zip(starts, sequences, parts, strict=False):
+        if part is not None:
+            at = begin + (sequence.index(start) if start >= 0 else 0)
+            size = len(part[0]) + part[1]  # with the event that ends it
+            marked += hanging[at : at + (min(size, length) if forward else size)].any()
+    assert tied == marked
     through = through_forward if forward else through_backward
     own_keys: list[int] = []
     for part in parts:
@@ -207,7 +249,8 @@ def test_sequences_are_those_walked_by_hand(
 def test_orders_are_of_first_occurrences(sequences: list[list[int]], data: st.DataObject) -> None:
     codes, starts = joined(sequences)
     times = drawn_times(sequences, data, 3)
-    has, first, same = kernels.orders(codes, times, starts, GROUPS)
+    users = drawn_users(sequences, data)
+    has, first, same, both_people, apart = kernels.orders(codes, times, starts, users, GROUPS)
     firsts = []
     for begin, sequence in zip(starts, sequences, strict=False):
         firsts.append({g: int(times[begin + sequence.index(g)]) for g in set(sequence)})
@@ -217,6 +260,10 @@ def test_orders_are_of_first_occurrences(sequences: list[list[int]], data: st.Da
             both = [own for own in firsts if a != b and a in own and b in own]
             assert first[a, b] == sum(own[a] < own[b] for own in both)
             assert same[a, b] == sum(own[a] == own[b] for own in both)
+            whose = zip(users.tolist(), firsts, strict=True)
+            mine = [(u, own[a] != own[b]) for u, own in whose if a != b and a in own and b in own]
+            assert both_people[a, b] == len({u for u, _ in mine})
+            assert apart[a, b] == len({u for u, differ in mine if differ})
 
 
 @given(sequence_codes, st.data())
@@ -224,20 +271,47 @@ def test_distances_are_from_the_last_time_before_the_first_macro(
     sequences: list[list[int]], data: st.DataObject
 ) -> None:
     codes, starts = joined(sequences)
-    times = drawn_times(sequences, data, 9)
+    times = drawn_times(sequences, data, 5)
     macro = 0
-    did, converted, *columns = kernels.distances(codes, times, starts, GROUPS, macro)
+    users = drawn_users(sequences, data)
+    rows = (codes, times, starts, users)
+    totals, did, converted, people, *columns = kernels.distances(*rows, GROUPS, macro)
     wanted: list[tuple[int, int, int]] = []
     have, came = Counter[int](), Counter[int]()
-    for begin, sequence in zip(starts, sequences, strict=False):
-        reached = macro in sequence
-        end = sequence.index(macro) if reached else len(sequence)
-        for g in sorted(set(sequence[:end])):
+    whose: list[list[set[int]]] = [[set() for _ in range(GROUPS)] for _ in range(2)]
+    together = 0
+    for user, begin, sequence in zip(users.tolist(), starts, sequences, strict=False):
+        at = times[begin : begin + len(sequence)].tolist()
+        paid = [t for t, g in zip(at, sequence, strict=True) if g == macro]
+        seen = [(t, g) for t, g in zip(at, sequence, strict=True) if not paid or t <= paid[0]]
+        together += any(paid and t == paid[0] and g != macro for t, g in seen)
+        if paid:
+            whose[1][macro].add(user)
+        for g in sorted({g for _, g in seen} - {macro}):
             have[g] += 1
-            last = end - 1 - sequence[:end][::-1].index(g)
-            if reached:
+            whose[0][g].add(user)
+            last = max(t for t, own in seen if own == g)
+            if paid:
                 came[g] += 1
-                wanted.append((g, end - last, int(times[begin + end] - times[begin + last])))
+                whose[1][g].add(user)
+                between = sum(last < t < paid[0] for t, _ in seen)
+                wanted.append((g, between + 1, paid[0] - last))
+    assert people.tolist() == [[len(own) for own in row] for row in whose]
+    assert totals.tolist() == [sum(macro in own for own in sequences), together]
     assert {g: k for g, k in enumerate(did.tolist()) if k} == have
     assert {g: k for g, k in enumerate(converted.tolist()) if k} == came
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == wanted
+
+
+@given(sequence_codes, st.data())
+def test_mixed_instants_hold_several_groups(
+    sequences: list[list[int]], data: st.DataObject
+) -> None:
+    codes, starts = joined(sequences)
+    times = drawn_times(sequences, data, 3)
+    wanted = [
+        any(times[j] == times[i] and codes[j] != codes[i] for j in range(a, b))
+        for a, b in itertools.pairwise(starts)
+        for i in range(a, b)
+    ]
+    assert kernels.mixed(codes, times, starts).tolist() == wanted

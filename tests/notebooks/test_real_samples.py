@@ -1,7 +1,7 @@
 """Notebook 04 on real shops: it looks, and says that there are too few orders.
 
-The samples are not part of the project. What they have in common is rebuilt by hand in
-tests/test_correlation.py: orders within the hour, of which whole days see nothing.
+What both samples have in common is rebuilt by hand in the tests of `correlation`: orders within the
+hour, of which whole days see nothing.
 """
 
 from __future__ import annotations
@@ -19,18 +19,14 @@ from analysis.correlation.result import micro_to_macro
 from analysis.eventlog.log import EventLog
 from analysis.reports.execution import execute
 from analysis.core.result import Result
+from support.samples import MERCHANDISE_STORE, OTTO, needs_merchandise_store
 
 ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared" / "data"
-HITS = SHARED / "ga360_merchandise_store_hits_2016-08_2017-03.csv.gz"
-SESSIONS = SHARED / "otto_sample_20sessions.jsonl"
 GA360 = ROOT / "data" / "catalogs" / "ga360.toml"
 PLOTLY = "application/vnd.plotly.v1+json"
-needs_hits = pytest.mark.skipif(not HITS.exists(), reason=f"no sample data: {HITS.name}")
-needs_sessions = pytest.mark.skipif(not SESSIONS.exists(), reason=f"no sample data: {SESSIONS.name}")
 
 # A click is no step on the way: it shows how active people are.
-OTTO = """
+OTTO_CATALOG = """
 name = "sessions"
 [events.purchase]
 role = "macro"
@@ -42,7 +38,7 @@ role = "secondary"
 @pytest.fixture(scope="module")
 def hits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     to = tmp_path_factory.mktemp("ga360") / "log"
-    assert run(["import", str(HITS), "--source", "ga360", "--to", str(to)]) == 0
+    assert run(["import", str(MERCHANDISE_STORE), "--source", "ga360", "--to", str(to)]) == 0
     return to
 
 
@@ -53,13 +49,13 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "rows.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["user", "time", "event", "item_id"])
-        for line in SESSIONS.read_text("utf-8").splitlines():
+        for line in OTTO.read_text("utf-8").splitlines():
             own = json.loads(line)
             for one in own["events"]:
                 rows.writerow([f"s{own['session']}", one["ts"], names[one["type"]], one["aid"]])
     to = folder / "log"
     assert run(["import", str(folder / "rows.csv"), "--time-unit", "ms", "--to", str(to)]) == 0
-    (folder / "otto.toml").write_text(OTTO, "utf-8")
+    (folder / "otto.toml").write_text(OTTO_CATALOG, "utf-8")
     return to
 
 
@@ -80,7 +76,7 @@ def executed(data: Path, catalog: Path, scratch: Path, **more: Any) -> str:
     return told(execute(notebook, asked | more, scratch=scratch))
 
 
-@needs_hits
+@needs_merchandise_store
 def test_the_merchandise_store_has_too_few_orders_and_says_so(hits: Path, tmp_path: Path) -> None:
     result = micro_to_macro(EventLog.open(hits), Catalog.load(GA360))
     own = result.table[result.table["role"].isin(["secondary", "adverse"])]
@@ -100,7 +96,7 @@ def test_the_merchandise_store_has_too_few_orders_and_says_so(hits: Path, tmp_pa
     assert "n/a conversions" not in said
 
 
-@needs_hits
+@needs_merchandise_store
 def test_in_whole_days_the_merchandise_store_shows_nothing(hits: Path) -> None:
     result = micro_to_macro(EventLog.open(hits), Catalog.load(GA360), period="1d")
     own = result.table[result.table["role"].isin(["secondary", "adverse"])]
@@ -108,7 +104,6 @@ def test_in_whole_days_the_merchandise_store_shows_nothing(hits: Path) -> None:
     assert own["reason"].str.startswith("100% (33 of 33) of the conversions come in the f").all()
 
 
-@needs_sessions
 def test_twenty_sessions_have_too_few_orders_and_say_so(sessions: Path, tmp_path: Path) -> None:
     catalog = sessions.parent / "otto.toml"
     result: Result = micro_to_macro(EventLog.open(sessions), Catalog.load(catalog))
@@ -121,7 +116,6 @@ def test_twenty_sessions_have_too_few_orders_and_say_so(sessions: Path, tmp_path
     assert "The log follows none of 20 users for the whole horizon of 30 days" in said
 
 
-@needs_sessions
 def test_of_few_people_nothing_is_told(sessions: Path, tmp_path: Path) -> None:
     """And where every event is a milestone there is nothing to judge."""
     shop = ROOT / "data" / "catalogs" / "ecommerce.toml"

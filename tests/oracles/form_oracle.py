@@ -11,7 +11,12 @@ KINDS = ("form_focus", "form_change", "form_error", "form_submit")
 
 
 def attempt(rows: list[tuple[str, Any, float]]) -> dict[str, Any]:
-    """One attempt by hand: (event, field or None, seconds) in order."""
+    """One attempt by hand: (event, field or None, seconds) in order of time and arrival.
+
+    Rows of one instant count in the order that helps: errors, fields, submits.
+    """
+    arrived, helps = rows, {"form_error": 0, "form_submit": 2}
+    rows = sorted(rows, key=lambda r: (r[2], helps.get(r[0], 1)))
     kinds = [event for event, _, _ in rows]
     submits = [i for i, kind in enumerate(kinds) if kind == "form_submit"]
     errors = [i for i, kind in enumerate(kinds) if kind == "form_error"]
@@ -19,6 +24,16 @@ def attempt(rows: list[tuple[str, Any, float]]) -> dict[str, Any]:
     touches = [r for r in rows if r[0] in KINDS[:2] and r[1] is not None]
     done = bool(submits) and not any(i > submits[-1] for i in errors)
     named = [r[1] for r in rows if r[0] != "form_submit" and r[1] is not None]
+    first = {f: min(r[2] for r in rows if r[1] == f and r[0] != "form_submit") for f in named}
+    # In the other order: submits, fields, errors.
+    hinders = sorted(
+        arrived, key=lambda r: (r[2], {"form_error": 2, "form_submit": 0}.get(r[0], 1))
+    )
+    back = [i for i, r in enumerate(hinders) if r[0] == "form_submit"]
+    wrong = [i for i, r in enumerate(hinders) if r[0] == "form_error"]
+    undone = bool(back) and any(i > back[-1] for i in wrong)
+    filled = [i for i, r in enumerate(hinders) if r[0] == "form_change" and r[1] is not None]
+    blank = any(not any(c < s for c in filled) for s in back)
     # Runs of rows in one field, between submits; errors happen beside them.
     walk = [r for r in rows if r in touches or r[0] == "form_submit"]
     visits: list[list[Any]] = []
@@ -37,6 +52,9 @@ def attempt(rows: list[tuple[str, Any, float]]) -> dict[str, Any]:
         "done": done,
         "submitted": bool(submits),
         "nothing": any(not any(c < s for c in changes) for s in submits),
+        "tied": (done and undone) or blank != any(not any(c < s for c in changes) for s in submits),
+        "mixed": any(a[2] == b[2] and a[1] != b[1] for a in touches for b in touches),
+        "place": {f: sum(first[g] < first[f] for g in first) for f in first},
         "last": touches[-1][1] if touches else None,
         "order": list(dict.fromkeys(named)),
         "seconds": seconds,

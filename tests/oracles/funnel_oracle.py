@@ -325,7 +325,27 @@ class Chosen(NamedTuple):
 
 
 def of_unit(rows: Sequence[Event], asked: Question, *, mature: bool) -> list[Chosen]:
-    """The unit's chain, or none."""
+    """The unit's chain, or none: the best of all or, with `mature`, of those that may be judged.
+
+    The first has done whatever the second has; where it has not, the second counts for both.
+    """
+    ripe = of_entries(rows, asked, mature=True)
+    if mature:
+        return ripe
+    whole = of_entries(rows, asked, mature=False)
+    steps = range(1, len(asked.steps) + 1)
+    if ripe and not (
+        whole
+        and all(
+            serving(whole[0].chain, k, asked) for k in steps if serving(ripe[0].chain, k, asked)
+        )
+    ):
+        return ripe
+    return whole
+
+
+def of_entries(rows: Sequence[Event], asked: Question, *, mature: bool) -> list[Chosen]:
+    """The best chain of all entries, or of the mature ones, or none."""
     entries = [e for e in rows if can_enter(e, asked) and (asked.matures(e) or not mature)]
     if asked.entry == "first":
         entries = earliest(entries)
@@ -334,7 +354,7 @@ def of_unit(rows: Sequence[Event], asked: Question, *, mature: bool) -> list[Cho
         return []
     if mature:
         # An attempt that is the best of all too is one attempt, judged among all entries.
-        whole = of_unit(rows, asked, mature=False)
+        whole = of_entries(rows, asked, mature=False)
         if whole and whole[0].chain == chain:
             return whole
     strictly = choose(entries, rows, rows, asked, strict=True)
@@ -344,7 +364,7 @@ def of_unit(rows: Sequence[Event], asked: Question, *, mature: bool) -> list[Cho
 def in_turn(rows: Sequence[Event], asked: Question) -> list[Chosen]:
     """The unit's attempts: greedy in time, no event in two of them."""
     if asked.on_exclude == "drop_unit":
-        if not of_unit(rows, asked, mature=False):
+        if not of_entries(rows, asked, mature=False):
             return []
         asked = replace(asked, on_exclude="drop_attempt")
     found: list[Chosen] = []
@@ -369,5 +389,5 @@ def in_turn(rows: Sequence[Event], asked: Question) -> list[Chosen]:
 
 def best_chain(events: Sequence[Event], asked: Question, *, strict: bool = False) -> Chain:
     """The chain of one unit, or an empty one."""
-    found = of_unit(events, replace(asked, strict=strict), mature=False)
+    found = of_entries(events, replace(asked, strict=strict), mature=False)
     return found[0].chain if found else ()

@@ -42,6 +42,11 @@ def attempts(events: Sequence[Event], asked: Question, *, mature: bool = False) 
             chosen = of_unit(rows, asked, mature=mature)
         for chain, tied in chosen:
             own = row_of(chain, rows, asked)
+            if asked.count == "units":
+                # A unit is in one group, that of the chain by which it is judged.
+                ripe = of_unit(rows, asked, mature=True)
+                group = group_of(ripe[0].chain, rows, asked) if ripe else None
+                own["group"] = own["group"] if group is None else group
             found.append({"unit": unit.name, "cluster": unit.cluster, **own, "tied": tied})
     return found
 

@@ -150,18 +150,36 @@ def orders(found: list[list[Row]]) -> dict[tuple[str, str], tuple[int, int, int]
     return {pair: (own[0], own[1], own[2]) for pair, own in counts.items()}
 
 
+def mixed(sequence: list[Row]) -> list[bool]:
+    """Per row: does another event of the sequence share its instant?"""
+    return [any(b.time == a.time and b.event != a.event for b in sequence) for a in sequence]
+
+
+def tied_departures(found: list[list[Row]]) -> tuple[int, int]:
+    """Departures (starts and ends among them) into, within or out of mixed instants; and all."""
+    tied, every = 0, 0
+    for sequence in found:
+        marks = [False, *mixed(sequence), False]
+        every += len(marks) - 1
+        tied += sum(a or b for a, b in itertools.pairwise(marks))
+    return tied, every
+
+
 def distances(found: list[list[Row]], macro: str) -> dict[str, dict[str, Any]]:
-    """Per event: sequences that did it before the macro, those that converted, steps, seconds."""
+    """Per event: sequences that did it by the macro, those that converted, steps, seconds.
+
+    Rows of one instant lie so that the event is nearest to the macro.
+    """
     out: dict[str, dict[str, Any]] = {}
     for sequence in found:
-        names = [row.event for row in sequence]
-        end = names.index(macro) if macro in names else len(names)
-        for event in set(names[:end]):
+        paid = [row.time for row in sequence if row.event == macro]
+        rows = [row for row in sequence if not paid or row.time <= paid[0]]
+        for event in {row.event for row in rows} - {macro}:
             own = out.setdefault(event, {"n": 0, "k": 0, "steps": [], "seconds": []})
             own["n"] += 1
-            if macro in names:
-                last = max(i for i in range(end) if names[i] == event)
+            if paid:
+                last = max(row.time for row in rows if row.event == event)
                 own["k"] += 1
-                own["steps"].append(end - last)
-                own["seconds"].append((sequence[end].time - sequence[last].time).total_seconds())
+                own["steps"].append(1 + sum(last < row.time < paid[0] for row in rows))
+                own["seconds"].append((paid[0] - last).total_seconds())
     return out

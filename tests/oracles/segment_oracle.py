@@ -80,33 +80,45 @@ def did(own: pd.DataFrame, rule: dict[str, Any], at: pd.Timestamp) -> bool:
 
 
 def before(own: pd.DataFrame, rule: dict[str, Any], at: pd.Timestamp) -> bool:
+    """Each row serves one of the two; those of one instant whichever helps."""
     one, then = rule["before"]
     starts = rows(recent(own, one, at), one["did"], one.get("where"))["time"]
     ends = rows(recent(own, then, at), then["did"], then.get("where"))["time"]
-    return any(
-        (starts <= cut).sum() >= one.get("at_least", 1)
-        and (ends > cut).sum() >= then.get("at_least", 1)
-        for cut in starts
-    )
+    for cut in starts:
+        at_cut = [set(times.index[times == cut]) for times in (starts, ends)]
+        either = len(at_cut[0] & at_cut[1])
+        first = (starts < cut).sum() + len(at_cut[0] - at_cut[1])
+        second = (ends > cut).sum() + len(at_cut[1] - at_cut[0])
+        for given in range(either + 1):
+            rest = either - given
+            if min(first + given - one.get("at_least", 1),
+                   second + rest - then.get("at_least", 1)) >= 0:  # fmt: skip
+                return True
+    return False
 
 
 def sequence(own: pd.DataFrame, rule: dict[str, Any], at: pd.Timestamp) -> bool:
-    times = []
+    """Rows of one instant stand in whichever order helps; each step has a row of its own."""
+    found = []
     for step in rule["sequence"]:
         table = step if isinstance(step, dict) else {"event": step}
-        times.append(rows(own, table["event"], table.get("where"))["time"].tolist())
+        times = rows(own, table["event"], table.get("where"))["time"]
+        found.append(list(times.items()))
     longest = pd.Timedelta(rule["within"]) if "within" in rule else None
     return any(
-        all(a < b for a, b in itertools.pairwise(chain))
-        and (longest is None or chain[-1] - chain[0] <= longest)
-        for chain in itertools.product(*times)
+        all(a[1] <= b[1] for a, b in itertools.pairwise(chain))
+        and len({row for row, _ in chain}) == len(chain)
+        and (longest is None or chain[-1][1] - chain[0][1] <= longest)
+        for chain in itertools.product(*found)
     )
 
 
 def holds(own: pd.DataFrame, rule: dict[str, Any], at: pd.Timestamp) -> bool:
     kind = kind_of(rule)
-    known = own[rule[kind]].dropna().tolist()
-    chosen = {"first": known[:1], "last": known[-1:], "is_in": known}[kind]
+    known = own[own[rule[kind]].notna()]
+    ends = {"first": known["time"].min(), "last": known["time"].max()}
+    chosen = known if kind == "is_in" else known[known["time"] == ends[kind]]
+    chosen = chosen[rule[kind]].tolist()
     return any(fits(cell, as_list(rule["values"])) for cell in chosen)
 
 

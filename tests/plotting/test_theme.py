@@ -112,7 +112,20 @@ def test_names_from_the_data_are_shown_letter_by_letter() -> None:
 def test_safe_text_reads_as_it_was(text: str) -> None:
     escaped = safe(text)
     assert not set(escaped) & set("<>$\n")
-    assert html.unescape(escaped) == "".join(c if c.isprintable() else " " for c in text)
+    read = "".join(c if c.isprintable() else " " for c in text)
+    hidden = str.maketrans("", "", "\u2066\u2067\u2068\u2069 ")
+    assert html.unescape(escaped).translate(hidden) == read.translate(hidden)
+
+
+def test_no_name_in_a_figure_turns_the_number_behind_it() -> None:
+    for figure in all_figures("קנייה"):
+        for text in strings(json.loads(figure.to_json())):
+            at = [place for place, letter in enumerate(text) if letter in "קנייה"]
+            opened = [
+                text.rfind("\u2068", 0, place) > text.rfind("\u2069", 0, place) for place in at
+            ]
+            assert all(opened), ascii(text)
+            assert text.count("\u2068") == text.count("\u2069")
 
 
 @pytest.mark.parametrize("index", range(5))

@@ -20,6 +20,7 @@ WHOLE = {
     "funnels/test_real_sample.py",
     "journeys/test_journeys.py",
     "reports/test_weekly.py",
+    "sources/test_attacks.py",
     "sources/test_crash.py",
     "sources/test_presets.py",
 }

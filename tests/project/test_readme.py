@@ -44,6 +44,15 @@ def test_the_lines_about_groups_run() -> None:
     assert f"ships {['ten', 'eleven', 'twelve'][len(shop.segments) - 10]}" in README
 
 
+def test_the_funnel_with_a_condition_loses_people_and_not_everybody() -> None:
+    (code,) = (block for block in blocks("py") if "lost = wb.funnel" in block)
+    known: dict[str, Any] = {"wb": wb, "log": simulate(users=3_000).log}
+    exec(compile(code, "README.md", "exec"), known)  # noqa: S102 - the README is ours
+    lost = known["lost"]
+    assert (lost.table.groupby("step")["count"].sum() > 0).all()
+    assert not [note for note in lost.warnings if "No event has" in note or "nothing" in note]
+
+
 def test_every_command_and_option_exists() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     named = re.findall(r"workbook (\w+)((?: [^\n#`]*)?)", README)

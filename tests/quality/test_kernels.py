@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -164,3 +165,58 @@ def test_rows_per_utc_day(people: Any, first: int) -> None:
 
 def _cells(table: np.ndarray) -> Counter[tuple[int, int]]:
     return Counter({(int(e), int(d)): int(table[e, d]) for e, d in np.argwhere(table)})
+
+
+@given(people_rows)
+def test_rows_and_people_of_each_value(people: Any) -> None:
+    """Values of the codes 0 to 3 lie at the places 2, 0, 2 and 1; 3 is for missing cells."""
+    time, event, codes, offsets = arrays(people)
+    place = np.array([2, 0, 2, 1], np.int64)
+    days = kernels.day_of(time, event, NAMES, MIDNIGHTS)
+    rows, firsts = kernels.by_value(event, days, codes, offsets, place, NAMES, 3, 3)
+    wanted_rows, wanted_people = np.zeros((4, NAMES, 3), int), np.zeros((4, 3), int)
+    for own in people:
+        seen = set()
+        for at, name, code in sorted(own, key=lambda r: r[0]):
+            if name >= NAMES or not MIDNIGHTS[0] <= at < MIDNIGHTS[-1]:
+                continue
+            day = int(np.searchsorted(MIDNIGHTS, at, side="right")) - 1
+            value = 3 if code < 0 else int(place[code])
+            wanted_rows[value, name, day] += 1
+            wanted_people[value, day] += day not in seen
+            seen.add(day)
+    np.testing.assert_array_equal(rows, wanted_rows)
+    np.testing.assert_array_equal(firsts, wanted_people)
+
+
+@given(st.lists(st.one_of(st.floats(-9, 9), st.just(np.nan)), min_size=1, max_size=20))
+def test_a_running_median_is_that_of_pandas(values: list[float]) -> None:
+    for window in (5, 7, 15):
+        found = kernels.running_median(np.array([values]), window)[0]
+        wanted = pd.Series(values).rolling(window, center=True, min_periods=1).median()
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_the_largest_ratio_is_that_of_two_means() -> None:
+    """Against the log likelihoods of a level of its own within a span, and of one for all."""
+    random = np.random.default_rng(1)
+    level, variance = random.normal(0, 1, (3, 12)), random.uniform(0.5, 2, (3, 12))
+    starts, ends = np.triu_indices(13, 2)
+    proper = ends - starts < 12
+    starts, ends = starts[proper], ends[proper]
+
+    def fit(values: np.ndarray, spread: np.ndarray) -> float:
+        mean = np.average(values, weights=1 / spread)
+        return float(-0.5 * ((values - mean) ** 2 / spread).sum())
+
+    wanted = []
+    for own, spread in zip(level, variance, strict=True):
+        ratios = []
+        for a, b in zip(starts, ends, strict=True):
+            inside = np.zeros(12, bool)
+            inside[a:b] = True
+            apart = fit(own[inside], spread[inside]) + fit(own[~inside], spread[~inside])
+            ratios.append(apart - fit(own, spread))
+        wanted.append(max(ratios))
+    found = kernels.largest_ratios(level, variance, starts, ends)
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)

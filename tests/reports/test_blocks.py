@@ -61,6 +61,18 @@ def test_the_numbers_are_those_of_the_comparison_of_periods(log: EventLog) -> No
     assert "(20.0% of 60)" in found.headline
 
 
+@pytest.mark.parametrize("steps", [["view"], ["view", "cart"]])
+def test_entries_of_some_days_are_not_compared_with_a_whole_week(
+    log: EventLog, steps: list[str]
+) -> None:
+    """Of a period that is not over, whatever the number of steps."""
+    for until, over in ((pd.Timestamp(WEEK[0]) + pd.Timedelta("3D"), False), (WEEK[1], True)):
+        view = log.between(end=until)
+        entered = funnel_numbers(funnel(view, steps, entered=WEEK)).numbers["entered"]
+        assert entered["previous"] is not None
+        assert (entered["change"] is not None) == over
+
+
 def test_other_units_are_counted_and_compared_as_such(log: EventLog) -> None:
     result = funnel(log, STEPS, entered=WEEK, unit="session", order="any")
     found = funnel_numbers(result)
@@ -78,28 +90,32 @@ def test_a_skipped_step_is_not_the_conversion(log: EventLog) -> None:
     assert found.numbers["macro_rate"]["previous"] == pytest.approx(30 / 60)
 
 
-@pytest.mark.parametrize(
-    ("reached", "said"),
-    [
-        ((3, 2, 1), "Fewer than 5 users did view"),
-        ((40, 20, 3), "40 users did view, and fewer than 5 of them purchase"),
-        ((40, 4, 0), "40 users did view, and fewer than 5 of them cart"),
-    ],
-)
-def test_few_are_hidden(reached: tuple[int, ...], said: str) -> None:
-    log = a_log({"2026-01-05": (60, 30, 12), "2026-01-13": reached})
+@pytest.mark.parametrize("reached", [(40, 20, 3), (40, 4, 0), (40, 40, 38), (40, 20, 0)])
+def test_few_conversions_of_many_people_are_told(reached: tuple[int, ...]) -> None:
+    log = a_log({"2026-01-05": (60, 30, 3), "2026-01-13": reached})
     found = funnel_numbers(funnel(log, STEPS, entered=WEEK))
-    assert found.headline.startswith(said)
-    if 0 < reached[2] < 5:
-        assert found.numbers["macro_rate"]["value"] is None
-        assert found.numbers["macro_rate"]["change"] is None
-        assert f"{reached[2]} " not in found.headline
+    rate = found.numbers["macro_rate"]
+    assert (rate["value"], rate["n"]) == (pytest.approx(reached[2] / 40), 40)
+    assert (rate["previous"], rate["previous_n"]) == (pytest.approx(3 / 60), 60)
+    assert rate["low"] < rate["value"] + 1e-12 < rate["high"] + 2e-12
+    assert rate["change"] == pytest.approx(reached[2] / 40 - 3 / 60)
+    assert "of 40 users got from view to purchase" in found.headline
+    assert "(5.0% of 60)" in found.headline
+    assert "few" not in found.headline.lower()
+
+
+def test_few_people_are_hidden() -> None:
+    log = a_log({"2026-01-05": (60, 30, 12), "2026-01-13": (3, 2, 1)})
+    found = funnel_numbers(funnel(log, STEPS, entered=WEEK))
+    assert found.headline == "Fewer than 5 users did view: too few to tell a rate."
+    assert found.numbers["macro_rate"]["value"] is None
+    assert found.numbers["macro_rate"]["change"] is None
     shown = funnel_numbers(funnel(log, STEPS, entered=WEEK), min_cell=1)
-    assert shown.numbers["macro_rate"]["value"] == pytest.approx(reached[2] / reached[0])
+    assert shown.numbers["macro_rate"]["value"] == pytest.approx(1 / 3)
 
 
-def test_a_few_of_the_period_before_are_no_comparison() -> None:
-    log = a_log({"2026-01-05": (60, 30, 3), "2026-01-13": (80, 44, 30)})
+def test_a_few_people_of_the_period_before_are_no_comparison() -> None:
+    log = a_log({"2026-01-05": (4, 4, 3), "2026-01-13": (80, 44, 30)})
     rate = funnel_numbers(funnel(log, STEPS, entered=WEEK)).numbers["macro_rate"]
     assert (rate["previous"], rate["change"]) == (None, None)
     assert rate["value"] == pytest.approx(30 / 80)
@@ -148,7 +164,7 @@ def shop(now: int, bought: int, *, until: str = "2026-12-01", currency: str = "E
 def row_of(log: EventLog, **options: Any) -> blocks.Block:
     week = compare_periods(log, ["look", "buy"], period=NOW, **options)
     both = (week.period, week.previous)
-    orders = [totals(log, "buy", period=p.bounds, min_cell=5) for p in both]
+    orders = [totals(log, "buy", period=p.bounds) for p in both]
     return blocks.key_numbers(week, orders=orders, name="Purchase", currency="EUR")
 
 
@@ -169,10 +185,17 @@ def test_a_week_that_is_not_over_is_not_compared() -> None:
     assert "vs" not in said
 
 
-def test_few_people_are_not_told() -> None:
-    said = repr(row_of(shop(70, 3)))
-    assert "Conversion rate: n/a · fewer than 5 converted" in said
-    assert said.count("fewer than 5 users") == 2
+def test_few_conversions_are_told_with_their_interval_and_few_people_are_not() -> None:
+    assert repr(row_of(shop(70, 3))).splitlines() == [
+        "Entered the funnel: 70 · −12% vs the week before (80)",
+        "Conversion rate: 4.3% · 95% interval 1.5% to 11.9% · "
+        "−55.7 points vs the week before (−66.1 to −42.4)",
+        "Conversions (Purchase): 3 · −94% vs the week before (48)",
+        "Revenue: 30 EUR · −94% vs the week before (480)",
+    ]
+    said = repr(row_of(shop(4, 3)))
+    assert "Conversion rate: n/a · fewer than 5 people, too few to show a rate" in said
+    assert said.count("n/a · fewer than 5 people") == 4
     assert "nobody entered" in repr(row_of(shop(0, 0)))
 
 

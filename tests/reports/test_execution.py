@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from nbformat import v4
 from support.report_projects import write_notebook
 
 from analysis.core.schema import ReportError, UsageError, WorkbookError
+from analysis.reports import execution
 from analysis.reports.execution import (
     execute,
     files_can_be_sockets,
@@ -108,6 +110,36 @@ def test_an_exception_is_told_in_one_line_without_traceback(
         said = fails(run, "code cell 3 failed: KeyError: ", "1", cell, "2")
     assert len(said) < 420
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%nosuch 1", "failed: UsageError: Line magic function `%nosuch` not found."),
+        ("%%nosuch\nx", "failed: UsageError: Cell magic `%%nosuch` not found."),
+        ("1\nraise KeyError()", r"failed: KeyError at: raise KeyError\(\)."),
+    ],
+)
+def test_what_fails_without_a_word_is_told_all_the_same(
+    run: Callable[..., Any], cell: str, said: str
+) -> None:
+    assert "code cell 2 " in fails(run, said, cell, "2")
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [(50_000, "the disk is full: '.*'. Make room"), (10**9, "the kernel did not start: died.")],
+)
+def test_a_full_disk_is_not_called_a_broken_environment(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, free: int, said: str
+) -> None:
+    def papermill(*_: Any, **__: Any) -> None:
+        raise RuntimeError("died")
+
+    usage = shutil.disk_usage("/")._replace(free=free)
+    monkeypatch.setattr(execution, "_papermill", papermill)
+    monkeypatch.setattr(execution.shutil, "disk_usage", lambda _: usage)
+    fails(run, said, "1")
 
 
 def test_an_unknown_parameter_is_an_error(run: Callable[..., Any]) -> None:

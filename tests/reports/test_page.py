@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import html
 import json
 import re
 import shutil
@@ -171,6 +172,75 @@ def test_text_from_the_data_does_nothing_wherever_it_stands(evil: Any) -> None:
     )
     assert_harmless(page)
     assert len(re.findall("<script", page)) == 2 + 2 + 1  # early, drawing; two charts; the library
+
+
+@pytest.mark.parametrize("name", ["קנייה", "mobile\u202e", "a\u2069b"])
+def test_no_name_on_a_page_turns_the_number_behind_it(name: str) -> None:
+    frame = pd.DataFrame({name: [f"{name} 12"]})
+    page = page_of(
+        v4.new_markdown_cell(f"## Start\n\n{name} 12 of 30\n"),
+        code({"text/html": frame.to_html(), "text/plain": name}),
+        code({"text/plain": f"{name} 12"}),
+        code({"text/html": headline(f"{name} 12 of 30")._repr_html_()}),
+        title=f"{name} 12",
+    )
+    document = lxml.html.document_fromstring(page)
+    assert "<" not in document.findtext(".//title")
+    for element in document.iter():
+        for text in (element.text if element.tag != "bdi" else "", element.tail):
+            outside = re.sub("\u2068[^\u2069]*\u2069", "", text or "")
+            assert not set(outside) & set("קנייה\u202e\u2069"), ascii(text)
+
+
+LINK = '<a href="https://example.org">here</a>'
+
+
+def test_no_text_of_a_figure_becomes_a_link() -> None:
+    """Each of the places where plotly reads its own kind of HTML; in the data and in the layout."""
+    bar = go.Bar(
+        x=[LINK, "b"],
+        y=[1, 2],
+        name=LINK,
+        text=[f"<b>1</b>{LINK}", "2"],
+        hovertext=LINK,
+        hovertemplate=f"%{{x}}<br>{LINK}<extra>{LINK}</extra>",
+        customdata=[[LINK], ["x"]],
+    )
+    pie = go.Pie(labels=[LINK], values=[1], title={"text": LINK})
+    table = go.Table(header={"values": [LINK]}, cells={"values": [[LINK.upper()]]})
+    layout = {
+        "annotations": [{"text": f"<A\nHREF='https://example.org'>x</A>{LINK}"}],
+        "xaxis": {"title": {"text": LINK}, "ticktext": [LINK], "tickvals": [0], "ticksuffix": LINK},
+        "legend": {"title": {"text": LINK}},
+        "coloraxis": {"colorbar": {"title": {"text": LINK}}},
+        "updatemenus": [{"buttons": [{"label": LINK, "method": "skip"}]}],
+    }
+    page = page_of(code(bundle(go.Figure([bar, pie, table], layout))))
+    script = lxml.html.document_fromstring(page).xpath("//script[@type='application/json']")[0]
+    tags = re.findall("<[^>]*>", script.text.encode().decode("unicode_escape"))
+    assert set(tags) == {"<b>", "</b>", "<br>", "<extra>", "</extra>"}
+    shown = json.loads(script.text)
+    assert shown["data"][0]["x"] == ['&lt;a href="https://example.org">here&lt;/a>', "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("<b>a</b> 1 <br/> <sup>2</sup>", True),
+        ("<span style='color:#aaa;font-size:9px'>a</span>", True),
+        ("<span style='background:url(//x)'>a", False),
+        ("<b onclick=x>a", False),
+        ("<span href=x>a", False),
+        ("a < b", False),
+        ("<<a>", False),
+    ],
+)
+def test_looks_are_kept_and_all_else_is_letters(text: str, kept: bool) -> None:
+    page = page_of(code(bundle(go.Figure(go.Bar(x=[1], y=[1], text=text)))))
+    script = lxml.html.document_fromstring(page).xpath("//script[@type='application/json']")[0]
+    shown = json.loads(script.text)["data"][0]["text"]
+    assert (shown == text) == kept
+    assert html.unescape(shown) == text
 
 
 ELEMENTS = ["<b>", "</b>", "<script>", "</script>", "<style>", "</style>", "<table>", "</td>"]

@@ -156,18 +156,27 @@ def test_rates_of_few_people_are_hidden_in_both_parts() -> None:
     found = [(f"u{i}", 2, "cart", None) for i in range(60)]
     found += [(f"u{i}", 12, "purchase", None) for i in range(9)]
     log = log_of(found)
-    shown = audience(log, segment(log, did("cart"), at=AT), holdout=0.3)
-    parts = shown.table.set_index("group")["k"]
-    assert 0 < parts["holdout"] < 5 <= parts["audience"]
-    hidden = audience(log, segment(log, did("cart"), at=AT), holdout=0.3, min_cell=5)
+    shown = audience(log, segment(log, did("cart"), at=AT), holdout=0.3, min_cell=5)
+    k, users = (shown.table.set_index("group")[name] for name in ("k", "users"))
+    # Few of many are shown.
+    assert 0 < k["holdout"] < 5 <= k["audience"]
+    few = int(users["holdout"]) + 1
+    hidden = audience(log, segment(log, did("cart"), at=AT), holdout=0.3, min_cell=few)
     own = hidden.table.set_index("group")
     assert own.loc["all", "k"] == 9
     assert own.loc[["audience", "holdout"], ["k", "rate", "low", "high"]].isna().all(axis=None)
     assert own["users"].tolist() == shown.table["users"].tolist()
     assert "too few to show" not in hidden.sentence()
-    few = audience(log, segment(log, did("cart"), at=AT), min_cell=30).sentence()
-    assert "too few to show have done it since." in few
+    none = audience(log, segment(log, did("cart"), at=AT), min_cell=62).sentence()
+    assert "too few to show have done it since." in none
     assert "Audience, since then" not in hidden.figure().layout.meta["alt"]
+
+
+@pytest.mark.parametrize("words", [("yes", "no"), ("no", "yes")])
+def test_a_yes_and_a_no_of_one_instant_are_no_yes(words: tuple[str, str]) -> None:
+    found = [("a", 2, "cart", word) for word in words] + [("b", 2, "cart", "yes")]
+    log = log_of(found)
+    assert audience(log, segment(log, did("cart")), consent="mail").people["user"].tolist() == ["b"]
 
 
 def test_a_no_that_came_later_is_a_no() -> None:

@@ -1,4 +1,4 @@
-"""Clusters: planted groups are found again and named, noise is called noise."""
+"""Clusters: planted groups are found again and named, where there are none that is said."""
 
 from __future__ import annotations
 
@@ -55,15 +55,91 @@ def test_planted_groups_are_found_again_and_named() -> None:
     assert readers.size == 120
     assert readers.name.startswith("Much read")
     assert log.in_segment(readers).users == 120
+    assert found.groups
     assert "adjusted Rand index of" in found.sentence()
+    assert "where each event is shuffled among people 0." in found.sentence()
     assert "44.4% (120 of 270)" in found.sentence()
     assert not any("come out differently" in warning for warning in found.warnings)
 
 
-def test_noise_is_not_called_stable() -> None:
-    log = log_of(np.full((250, 4), 2.0), seed=3)
-    found = behavioral_clusters(log, clusters=4, draws=8)
-    assert found.stability < 0.7
+def amounts(rng: np.random.Generator, spread: float = 0.9) -> np.ndarray:
+    """How much each of 500 people does: one smooth crowd."""
+    return rng.lognormal(0.7, spread, (500, 1))
+
+
+def no_groups(world: str, rng: np.random.Generator) -> np.ndarray:
+    """Rates of people who differ by degrees, or in nothing, or independently in each event."""
+    one_amount = {
+        "in one event": np.array([2.0, 0, 0, 0]),
+        "in all events": np.array([0.8, 0.6, 0.4, 0.2]),
+    }
+    if world in one_amount:
+        return amounts(rng) * one_amount[world]
+    return {
+        "in nothing": np.full((500, 4), 2.0),
+        "rare and independent": np.full((1_500, 4), 0.4),
+        "independent amounts": rng.gamma(1.0, 1.5, (500, 4)),
+        "from one kind to the other": 5 * np.linspace([0, 1, 0.1, 0.1], [1, 0, 0.1, 0.1], 500),
+    }[world]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    "world",
+    [
+        "in one event",
+        "in all events",
+        "in nothing",
+        "rare and independent",
+        "independent amounts",
+        "from one kind to the other",
+    ],
+)
+def test_where_there_are_no_groups_none_are_found(world: str, seed: int) -> None:
+    log = log_of(no_groups(world, np.random.default_rng(seed)), seed)
+    found = behavioral_clusters(log, draws=3)
+    assert not found.groups
+    assert found.sentence().startswith("There are no groups among ")
+    assert "stable" not in found.sentence()
+    assert any(warning.startswith("The clusters are no groups: ") for warning in found.warnings)
+
+
+def test_a_smooth_crowd_is_cut_at_one_place_and_still_has_no_groups() -> None:
+    """Its clusters come out the same again: that alone was called stable."""
+    log = log_of(no_groups("in one event", np.random.default_rng(3)))
+    found = behavioral_clusters(log, events=["read"], draws=5)
+    assert found.stability > 0.85
+    assert found.p_one_group > 0.2
+    assert np.isnan(found.p_shuffled)
+    assert "they differ by degrees, with no valley between any two clusters" in found.sentence()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("share", [0.4, 0.1])
+def test_planted_groups_are_found_among_people_who_differ_in_amount(
+    share: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = (rng.random(500) < share).astype(int)
+    centers = np.array([[3.0, 1.0, 0.3, 0.3], [0.5, 0.5, 3.0, 2.0]])
+    log = log_of(centers[kinds] * rng.lognormal(0, 0.3, (500, 1)), seed)
+    found = behavioral_clusters(log, clusters=2, draws=3)
+    assert found.groups
+    assert found.p_shuffled == 0.025
+    assert found.p_one_group < 0.01
+    assert found.stability_shuffled < 0.8 < found.stability
+    assert "stable" in found.sentence()
+    place = pd.crosstab(
+        found.users["cluster"].to_numpy(), kinds[[int(u[1:]) for u in found.users["user"]]]
+    )
+    assert place.max().sum() / place.to_numpy().sum() > 0.95
+
+
+def test_clusters_that_are_groups_may_still_be_shaky() -> None:
+    log, _ = planted()
+    found = behavioral_clusters(log, clusters=7, draws=4)
+    assert found.groups
+    assert found.stability < 0.8
     assert any("come out differently" in warning for warning in found.warnings)
 
 
@@ -125,10 +201,14 @@ def test_nobody_to_place() -> None:
 def test_clusters_of_few_people_are_hidden() -> None:
     log, _ = planted()
     found = behavioral_clusters(log, clusters=3, draws=2, min_cell=80)
+    # The smallest, and the next one, or it could be worked out.
     small = found.table[found.table["k"].isna()]
-    assert len(set(small["cluster"])) == 1
+    assert len(set(small["cluster"])) == 2
     assert small[["rate", "low", "high", "jaccard", "per_session"]].isna().all(axis=None)
-    assert found.table["k"].dropna().min() == 90
-    assert "too few people to show" in found.figure().layout.meta["alt"]
+    assert found.table["k"].dropna().min() == 120
+    assert "has 44.4% (120 of 270)" in found.sentence()
+    figure = found.figure()
+    assert figure.layout.meta["alt"].count("too few people to show") == 2
+    assert "nan" not in figure.to_json()
     with pytest.raises(UsageError, match="min_cell=0"):
         behavioral_clusters(log, min_cell=0)

@@ -123,6 +123,21 @@ def test_groups_drawn_by_lot_differ_in_nothing() -> None:
     assert "do not differ clearly in any of" in result.sentence()
 
 
+def test_an_events_name_before_the_import_is_no_property_of_people() -> None:
+    frame = pd.DataFrame(
+        {
+            "user": [f"u{k}" for k in range(40)],
+            "time": pd.Timestamp("2026-01-05"),
+            "event": ["cart" if k % 2 else "visit" for k in range(40)],
+            "source_event": ["addToCart" if k % 2 else "pageview" for k in range(40)],
+            "device": ["m" if k % 3 else "d" for k in range(40)],
+        }
+    )
+    log = EventLog.from_frame(frame, covers_until=END)
+    compared = compare_segments(log, segment(log, did("cart"), at=AT)).table
+    assert set(compared.loc[compared["kind"] == "property", "name"]) == {"device"}
+
+
 def test_a_planted_difference_is_found_and_said() -> None:
     rng = np.random.default_rng(4)
     found = [(f"u{i}", 2, "cart" if i % 2 else "visit", "m" if i % 2 else "d") for i in range(600)]
@@ -180,9 +195,27 @@ def test_few_people_are_hidden() -> None:
     found += [(f"v{i}", 2, "visit", "d") for i in range(40)]
     log = log_of(found)
     result = compare_segments(log, segment(log, did("cart"), at=AT))
-    row = result.table[(result.table["name"] == "buy") & (result.table["kind"] == "event")].iloc[0]
-    assert row[["k_a", "rate_a", "k_b", "difference", "p_value"]].isna().all()
+    own = result.table[result.table["name"] == "buy"].set_index("kind")
+    # One of forty-one is told; when that one did it is not.
+    assert own.loc["event", ["k_a", "n_a", "k_b", "n_b"]].tolist() == [1, 41, 0, 40]
+    numbers = ["k_a", "n_a", "median_days_a", "k_b", "difference", "p_value"]
+    assert own.loc["time", numbers].isna().all()
     assert any("of fewer than 5 people" in warning for warning in result.warnings)
+    few = compare_segments(log, segment(log, did("cart"), at=AT), min_cell=42)
+    assert few.table[["k_a", "rate_a", "k_b", "difference", "p_value"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("devices", ["md", "dm"])
+def test_several_last_values_of_one_instant_are_said(devices: str) -> None:
+    found = [(f"u{i}", 2, "cart", "m") for i in range(20)]
+    found += [(f"v{i}", 2, "visit", device) for i in range(10) for device in devices]
+    log = log_of(found)
+    result = compare_segments(log, segment(log, did("cart"), at=AT))
+    said = "32.3% (10 of 31) of the people had several values of 'device' at the last instant"
+    assert any(warning.startswith(said) for warning in result.warnings)
+    assert result.parameters["tied"] == {"device": 10 / 31}
+    one = log_of([(f"u{i}", 2, "cart", "m") for i in range(20)])
+    assert compare_segments(one, segment(one, did("cart"), at=AT)).parameters["tied"] == {}
 
 
 @pytest.mark.parametrize(

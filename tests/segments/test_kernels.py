@@ -123,7 +123,7 @@ def counts(
     time, event, value = (np.array(column) for column in zip(*rows, strict=True))
     offsets = np.array([0, 1, len(rows) - 1, len(rows)])
     bounds = np.array([since, until, END], np.int64)
-    found = conversions_by_value(
+    found, _ = conversions_by_value(
         time.astype(np.int64), event.astype(np.uint8), offsets, value.astype(np.int8), 2,
         np.array(shows, np.uint8), SIGN, BUY, WINDOW, bounds, first_only,
     )  # fmt: skip
@@ -167,6 +167,18 @@ def test_whoever_came_before_the_period_has_no_first_value_in_it() -> None:
     rows = [(0, VISIT, A), (8, VISIT, B)]
     assert counts(rows, since=1, first_only=True) == [ZERO, ZERO, ZERO]
     assert counts([(0, VISIT, NONE), (8, VISIT, B)], since=1, first_only=True)[1] == (1, 0, 0, 0)
+
+
+def test_first_values_of_one_instant_are_counted() -> None:
+    def tied(rows: Any, *, first_only: bool = True) -> int:
+        time, event, value = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+        bounds = np.array([-1, END, END], np.int64)
+        rest = (2, np.array([1, 1, 0, 0], np.uint8), SIGN, BUY, WINDOW, bounds, first_only)
+        return int(conversions_by_value(time, event, np.array([0, len(rows)]), value, *rest)[1])
+
+    assert tied([(0, VISIT, A), (0, VISIT, B)]) == 1
+    assert tied([(0, VISIT, A), (0, VISIT, B)], first_only=False) == 0
+    assert tied([(0, VISIT, A), (0, VISIT, A), (0, VISIT, NONE), (0, BUY, B), (1, VISIT, B)]) == 0
 
 
 def test_only_rows_that_show_a_value_count() -> None:

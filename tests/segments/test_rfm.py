@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_ties_are_said_and_not_broken() -> None:
     assert any("Cut points of frequency coincide: 100% (21 of 21)" in w for w in result.warnings)
 
 
+@settings(max_examples=30)
+@given(rows, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_decides_nothing(found: Any, luck: Random) -> None:
+    mixed = list(found)
+    luck.shuffle(mixed)
+    one, two = (rfm(log_of(own), at=AT) for own in (found, mixed))
+    pd.testing.assert_frame_equal(one.users, two.users)
+    pd.testing.assert_frame_equal(one.table, two.table)
+
+
 def test_what_cannot_be_scored() -> None:
     log = log_of([("a", 1, "purchase", 2.0)], currency=["EUR", "USD"])
     mixed = rfm(log)
@@ -124,10 +135,28 @@ def test_scores_of_few_buyers_are_hidden() -> None:
     assert least["k"].isna().any()
     assert least.loc[least["k"].isna(), ["low", "high", "rate", "rate_low"]].isna().all(axis=None)
     said = rfm(log_of(found), min_cell=20)
-    assert "too few score high on recency and frequency to show" in said.sentence()
+    # Few of many are told; what these few bring is not.
+    assert said.sentence().startswith("9.7% (3 of 31) of the buyers score 4 or more")
+    assert "of the value" not in said.sentence()
     assert "too few people to show" in said.figure().layout.meta["alt"]
+    few = rfm(log_of(found), min_cell=32)
+    assert few.sentence() == "Too few people bought to show how they score."
+    assert few.table[["k", "n", "rate"]].isna().all(axis=None)
     with pytest.raises(UsageError, match="min_cell=0"):
         rfm(log_of(found), min_cell=0)
+
+
+def test_no_score_of_few_buyers_can_be_worked_out() -> None:
+    """Fifty bought once, thirty twice, three four times: two scores are hidden."""
+    times = [1] * 50 + [2] * 30 + [4] * 3
+    bought = [(f"u{i}", day, "purchase", 10.0) for i, n in enumerate(times) for day in range(n)]
+    found = rfm(log_of(bought), scores=10, min_cell=5)
+    own = found.table[found.table["measure"] == "frequency"]
+    assert own["k"].isna().sum() == 2
+    assert own["k"].max() == 51  # one buyer more is in every log here
+    assert any(
+        w.startswith("Hidden, so that no score of fewer than 5 buyers") for w in found.warnings
+    )
 
 
 def test_the_upper_two_fifths_of_two_scores_are_the_better_one() -> None:

@@ -497,3 +497,55 @@ def test_a_copy_of_a_log_keeps_its_terms(tmp_path: Path, key: str) -> None:
         import_files([newer], again, tmp_path / name, append=True)
     copy, log = EventLog.open(tmp_path / "copy"), EventLog.open(tmp_path / "log")
     assert copy.fingerprint == log.fingerprint
+
+
+def hourly(path: Path, first: str, hours: int, more: str = "") -> Path:
+    times = pd.date_range(first, periods=hours, freq="h")
+    rows = [f"u{i % 9},{time:%Y-%m-%dT%H:%MZ},view" for i, time in enumerate(times)]
+    path.write_text("\n".join(["user,time,event", *rows, more]).strip() + "\n")
+    return path
+
+
+def test_what_is_appended_moves_the_end_as_one_import_would(tmp_path: Path) -> None:
+    first = hourly(tmp_path / "1.csv", "2026-01-01", 24 * 40, "u3,2098-01-01T00:00Z,view")
+    second = hourly(tmp_path / "2.csv", "2026-02-10", 24 * 3 + 15)
+    import_files([first], ColumnMapping(), tmp_path / "log")
+    assert EventLog.open(tmp_path / "log").covers_until == pd.Timestamp("2026-02-10", tz="UTC")
+    import_files([second], ColumnMapping(), tmp_path / "log", append=True)
+    import_files([first, second], ColumnMapping(), tmp_path / "all")
+    for name in ("log", "all"):
+        log = EventLog.open(tmp_path / name)
+        assert log.covers_until == pd.Timestamp("2026-02-13T14:00:00.000001", tz="UTC")
+        assert log.events_after_end() == 1
+
+
+def test_a_log_that_a_wrong_clock_moved_before_gets_its_end_back(tmp_path: Path) -> None:
+    first = hourly(tmp_path / "1.csv", "2026-01-01", 24 * 40, "u3,2098-01-01T00:00Z,view")
+    # As earlier versions wrote it.
+    import_files([first], ColumnMapping(), tmp_path / "log", covers_until="2098-01-02")
+    second = hourly(tmp_path / "2.csv", "2026-02-10", 24 * 3)
+    import_files([second], ColumnMapping(), tmp_path / "log", append=True)
+    assert EventLog.open(tmp_path / "log").covers_until == pd.Timestamp("2026-02-13", tz="UTC")
+
+
+def test_an_end_that_was_said_moves_only_with_later_events(tmp_path: Path) -> None:
+    first = hourly(tmp_path / "1.csv", "2026-01-01", 24 * 10)
+    import_files([first], ColumnMapping(), tmp_path / "log", covers_until="2026-01-20")
+    for start, want in (
+        ("2025-12-30", "2026-01-20"),
+        ("2026-01-15", "2026-01-20"),
+        ("2026-01-25", "2026-01-26"),
+    ):
+        more = hourly(tmp_path / f"{start}.csv", start, 24)
+        import_files([more], ColumnMapping(), tmp_path / "log", append=True)
+        assert EventLog.open(tmp_path / "log").covers_until == pd.Timestamp(want, tz="UTC")
+
+
+def test_a_column_without_a_cell_may_be_numbers_in_the_next_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,time,event,size\nann,2026-01-01T01:00Z,view,\n")
+    (tmp_path / "b.csv").write_text("user,time,event,size\nbob,2026-01-01T01:00Z,view,2.5\n")
+    for name in ("a.csv", "b.csv"):
+        import_files([tmp_path / name], ColumnMapping(), tmp_path / "log", append=True)
+    log = EventLog.open(tmp_path / "log")
+    assert log.kinds["size"] == "number"
+    assert log.to_frame()["size"].fillna(0).tolist() == [0.0, 2.5]

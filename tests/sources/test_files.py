@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from analysis.core.schema import DataError, UsageError
+from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import readable
+from analysis.sources import readers
 from analysis.sources.files import CSV, JSON, PARQUET, Bytes, checksum, expand
+from analysis.sources.ingest import import_files
+from analysis.sources.mapping import ColumnMapping
 
 TEXT = b"user,time,event\nann,2026-01-01T00:00Z,visit\n"
 
@@ -115,11 +121,12 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
         expand([path])
 
 
-def test_the_tail_comes_once_after_the_content(tmp_path: Path) -> None:
+def test_bytes_come_in_the_size_that_is_asked_for(tmp_path: Path) -> None:
     (file,) = expand([write(tmp_path, "a.csv.gz", gzip.compress(TEXT, mtime=0))])
-    with Bytes(file, tail=b"THE END") as stream:
+    with Bytes(file) as stream:
         parts = [stream.read(10) for _ in range(10)]
-    assert b"".join(parts) == TEXT + b"THE END"
+    assert b"".join(parts) == TEXT
+    assert {len(part) for part in parts[:4]} == {10}
     assert parts[-1] == b""
 
 
@@ -141,3 +148,89 @@ def test_a_checksum_is_that_of_the_bytes_and_nobody_waits_for_it_in_vain(tmp_pat
     assert found == hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
     with pytest.raises(FileNotFoundError), checksum(tmp_path / "b.csv") as digest:
         digest.result()
+
+
+def test_a_log_does_not_read_its_own_files(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    write(folder, "a.csv", TEXT + b"ann,never,visit\n")
+    assert import_files([folder], ColumnMapping(), folder).rows_quarantined == 1
+    write(folder, "b.csv", TEXT.replace(b"ann", b"bob"))
+    (folder / "truth.json").write_text("{}")
+    for path in (folder, f"{folder}/*.*", f"{folder}/[am]*"):
+        assert {"manifest.json", "quarantine.parquet"} & set(os.listdir(folder))
+        assert names(expand([path])) == (["a.csv"] if "[am]" in str(path) else ["a.csv", "b.csv"])
+    counts = import_files([folder], ColumnMapping(), folder, append=True)
+    assert counts == (3, 1, 2, 0, 0)
+    with pytest.raises(UsageError, match="belongs to the log"):
+        expand([folder / "manifest.json"])
+    # A file of that name elsewhere is a file like any other.
+    write(tmp_path, "e/manifest.json", b'{"user": "ann"}\n')
+    assert names(expand([tmp_path / "e"])) == ["manifest.json"]
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(UsageError, match="is a pipe or a device"):
+        expand([tmp_path / "x.csv"])
+    write(tmp_path, "y.csv")
+    assert names(expand([tmp_path])) == ["y.csv"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_file_name_that_is_no_text(tmp_path: Path, ending: str) -> None:
+    frame = pd.DataFrame({"user": ["a", None], "time": "2026-01-01T00:00Z", "event": "visit"})
+    save = {"csv": frame.to_csv, "parquet": frame.to_parquet, "jsonl": frame.to_json}[ending]
+    options = {"orient": "records", "lines": True} if ending == "jsonl" else {"index": False}
+    save(tmp_path / "x", **options)
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9." + ending.encode()))
+    (tmp_path / "x").rename(path)
+    assert import_files([path], ColumnMapping(), tmp_path / "log") == (2, 1, 0, 0, 1)
+    manifest = json.loads((tmp_path / "log" / "manifest.json").read_text())
+    assert manifest["sources"][0]["name"] == rf"caf\xe9.{ending}"
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv")
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    with pytest.raises(UsageError, match="has a name that is no UTF-8 text"):
+        import_files([path], ColumnMapping(), odd / "log")
+    assert not odd.exists()
+    import_files([path], ColumnMapping(), tmp_path / "log")
+    (tmp_path / "log").rename(odd)
+    assert EventLog.open(odd).events == 1
+
+
+def replace(path: Path) -> None:
+    path.with_suffix(".new").write_bytes(path.read_bytes())
+    path.with_suffix(".new").rename(path)
+
+
+CHANGES: dict[str, Any] = {
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b'{"n": 1}\n'),
+    "cut short": lambda path: os.truncate(path, 1000),
+    "replaced": replace,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_that_changes_while_it_is_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(readers, "JSON_BLOCK", 2_000)
+    path = write(tmp_path, "x.jsonl", b"".join(b'{"n": %d}\n' % n for n in range(2_000)))
+    batches = readers.read(expand([path])[0])
+    next(batches)
+    CHANGES[change](path)
+    with pytest.raises(DataError, match=r"changed while it was read: it (had|was written anew)"):
+        list(batches)
+
+
+def test_nothing_is_imported_of_a_file_that_changes(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", TEXT * 3)
+
+    def change(_: Any) -> None:
+        path.write_bytes(TEXT * 2)
+
+    with pytest.raises(DataError, match="changed while it was read"):
+        import_files([path], ColumnMapping(), tmp_path / "log", progress=change)
+    assert not (tmp_path / "log").exists()

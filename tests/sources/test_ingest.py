@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 
 from analysis.core.schema import DataError, UsageError, WorkbookError
 from analysis.eventlog import store
+from analysis.eventlog.ids import NO_IDS
 from analysis.eventlog.log import EventLog
 from analysis.sources import ingest, readers
 from analysis.sources.ingest import import_files
-from analysis.sources.mapping import ColumnMapping
+from analysis.sources.mapping import ColumnMapping, mapping_of
 
 HEADER = "user,time,event\n"
 ROW = "ann,2026-01-01T00:00Z,visit\n"
@@ -141,10 +142,10 @@ def test_duplicates_are_found_across_files_with_other_columns(tmp_path: Path) ->
     mapping = ColumnMapping(duplicates={"buy": ("order_id",)})
     counts, log = imported(tmp_path / "in", tmp_path / "log", mapping, shards=3)
     buys = (frame.event == "buy").sum()
-    everything = pd.concat([frame[:200], frame, frame[100:]])
-    # Rows 100 to 199 stand in two files with the same cells, so they are there once.
-    again = (frame[100:200].event != "buy").sum()
-    assert counts.rows_duplicate == (everything.event == "buy").sum() - buys + again
+    # The second file has all rows, and a column that tells no new event.
+    assert counts == (900, 400, 500, 0, 0)
+    rest = log.to_frame().query("event != 'buy'")
+    assert (len(rest), set(rest.late)) == (400 - buys, {"x"})
     found = log.where(event="buy").to_frame()
     assert sorted(found.order_id) == sorted(frame.order_id.dropna())
     assert set(found[found.order_id.isin(frame[:200].order_id)].late.dropna()) == set()
@@ -161,7 +162,7 @@ def test_bad_rows_are_beside_the_log_with_a_reason(tmp_path: Path) -> None:
     assert counts == (7, 3, 0, 0, 4)
     assert log.users == 2
     bad = pd.read_parquet(tmp_path / "log" / "quarantine.parquet")
-    assert list(bad.itertuples(index=False, name=None)) == [
+    assert list(bad.drop(columns="ids").itertuples(index=False, name=None)) == [
         ("a.csv", 5, "has 2 cells, the header has 3", '"ben,2026"'),
         (
             "a.csv",
@@ -172,6 +173,8 @@ def test_bad_rows_are_beside_the_log_with_a_reason(tmp_path: Path) -> None:
         ("a.csv", 4, "user is missing", '{"time":"2026-01-01T00:00Z","event":"visit"}'),
         ("b.jsonl", 1, "is no JSON", '"{\\"user\\": \\"x\\""'),
     ]
+    ids = [None if own is None else list(own) for own in bad["ids"]]
+    assert ids == [None, ["bob"], [], None]
 
 
 def test_an_old_quarantine_goes_and_none_is_made_without_need(tmp_path: Path) -> None:
@@ -332,7 +335,7 @@ def test_text_of_any_kind_survives(
     writer.writerow(["user", "time", "event", "note"])
     writer.writerows([(user, "2026-01-01T00:00Z", event, note) for user, event, note in rows])
     (folder / "a.csv").write_text(text.getvalue(), encoding="utf-8", newline="")
-    good = [row for row in rows if row[0] and row[1]]
+    good = [row for row in rows if row[0] not in ("", *NO_IDS) and row[1]]
     if not good:
         with pytest.raises(DataError, match="not one of"):
             import_files([folder / "a.csv"], ColumnMapping(), folder / "log")
@@ -375,3 +378,26 @@ def test_quarantine_of_nothing_but_bad_rows_stays_small(tmp_path: Path) -> None:
     counts, _ = imported(folder, tmp_path / "log")
     assert counts.rows_quarantined == 500
     assert pq.read_metadata(tmp_path / "log" / "quarantine.parquet").num_rows == 500
+
+
+def test_prices_are_numbers_and_codes_stay_apart(tmp_path: Path) -> None:
+    lines = [
+        f"u{n},2026-01-01T09:00Z,view,{p},{c},{z}"
+        for n, (p, c, z) in enumerate(
+            [("9.99", "1", "007"), ("12.50", "2", "12"), ("10", "2", "13")]
+        )
+    ]
+    text = "user,time,event,price,category,zip\n" + "\n".join(lines) + "\n"
+    folder = folder_of(tmp_path, a_csv=text)
+    _, log = imported(folder, tmp_path / "log", mapping_of({"types": {"category": "text"}}))
+    assert log.kinds == {
+        "session": "text",
+        "price": "number",
+        "category": "text",
+        "zip": "text",
+    }
+    assert log.where(price=">= 10").users == 2
+    assert log.where(category="2").users == 2
+    assert log.to_frame().zip.tolist() == ["007", "12", "13"]
+    _, plain = imported(folder, tmp_path / "plain")
+    assert plain.kinds["category"] == "number"

@@ -15,6 +15,7 @@ from analysis.eventlog.sessions import SessionRule
 from analysis.sources.mapping import (
     ColumnMapping,
     EventRule,
+    OrderLines,
     check_columns,
     load_mapping,
     mapping_of,
@@ -155,6 +156,8 @@ event = "action"
 session = "visit"
 event_id = "hit_id"
 value = {column = "revenue_micros", divide_by = 1_000_000}
+[nested]
+events = "events"
 [time]
 zone = "Europe/Berlin"
 unit = "ms"
@@ -186,6 +189,7 @@ def test_the_form_in_full(tmp_path: Path) -> None:
         event="action",
         session="visit",
         event_id="hit_id",
+        nested="events",
         value="revenue_micros",
         divide_by=1e6,
         zone="Europe/Berlin",
@@ -250,6 +254,13 @@ def test_nothing_said_is_the_default() -> None:
         ("[consent]\ncolum = 'c'", "Did you mean 'column'"),
         ("[ids]\nhash_key = 'c'", "Did you mean 'hash_key_file'"),
         ("[ids]", "ids.hash_key_file is missing"),
+        ("[columns.value]\ncolumn = 'v'\ndivide_by = inf", "must be a number above zero"),
+        ("[columns.value]\ncolumn = 'v'\ndivide_by = nan", "must be a number above zero"),
+        ("a = " + "[" * 5_000, "is nested too deep"),
+        ("header = false", "without a header the columns need names"),
+        ("columns = ['user', 'time']", "Say that they have none: --no-header"),
+        ("columns = ['user', 5]", "must be a list of texts"),
+        ("[nested]\nevent = 'events'", "Did you mean 'events'"),
         ("[sessions]\ngap = 30", "has no unit"),
         ("[sessions]\nmidnight = 'Europe/Berln'", "Did you mean 'Europe/Berlin'"),
         ("[sessions]\ncampaign = 1", "name of a property"),
@@ -287,3 +298,47 @@ def test_the_documentation_shows_the_whole_form() -> None:
     shown = tomllib.loads(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1])
     assert mapping_of(shown).columns == mapping_of(tomllib.loads(FORM)).columns
     assert shown.keys() == tomllib.loads(FORM).keys()
+
+
+def test_the_keys_for_real_exports() -> None:
+    mapping = mapping_of(
+        {
+            "columns": {"time": ["day", "hour"], "value": {"column": "paid", "events": "buy"}},
+            "orders": {"key": ["order", "shop"], "sum": "paid", "event": "buy"},
+            "types": {"zip": "text"},
+            "numbers": {"decimal": ","},
+        }
+    )
+    assert (mapping.time_columns, mapping.value_events) == (("day", "hour"), ("buy",))
+    assert mapping.orders == OrderLines(("order", "shop"), "buy")
+    assert (mapping.types, mapping.decimal) == ({"zip": "text"}, ",")
+    assert mapping_of({"orders": {"key": "order", "sum": "paid"}}).value == "paid"
+    assert mapping_of({"orders": {"key": "order"}}).value is None
+    columns = ["user", "day", "hour", "event", "paid", "order", "zip"]
+    with pytest.raises(UsageError, match=r"no column 'shop'.* it is: \[orders\] key"):
+        check_columns(mapping, columns, Path("a.csv"))
+    with pytest.raises(UsageError, match=r"no column 'zip'.* it is: \[types\]"):
+        check_columns(mapping, [*columns[:-1], "shop"], Path("a.csv"))
+    with pytest.raises(UsageError, match=r"no column 'hour'.* it is: --time"):
+        check_columns(mapping, ["user", "day"], Path("a.csv"))
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"columns": {"time": ["day"]}}, "must be one column, or two"),
+        ({"columns": {"time": ["day", "day"]}}, "must be one column, or two"),
+        ({"columns": {"time": ["a", "b"]}, "time": {"unit": "s"}}, "the time is in two columns"),
+        ({"columns": {"event": {}}}, "must say the column, or the one event"),
+        ({"columns": {"event": {"column": "a", "constant": "b"}}}, "or the one event"),
+        ({"types": {"zip": "txt"}}, "types.zip='txt' is unknown. Did you mean 'text'"),
+        ({"numbers": {"decimal": ";"}}, "Allowed: ',', '.'"),
+        ({"orders": {"sum": "value"}}, 'orders.key is missing.*key = "order_id"'),
+        ({"orders": {"key": "a", "sum": "b"}, "columns": {"value": "c"}}, "a log has one value"),
+        ({"orders": {"key": "a"}, "duplicates": {"purchase": ["a"]}}, "either lines of an order"),
+        ({"orders": {"key": "a"}, "properties": {"n": "order_lines"}}, "belongs to the log"),
+    ],
+)
+def test_keys_that_contradict_each_other(tables: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        mapping_of(tables)

@@ -150,3 +150,31 @@ def test_batches_of_many_rows(tmp_path: Path) -> None:
     duplicates.close()
     (gone,), _ = duplicates.settled(1)
     assert sorted(set(range(5_000)) - set(gone)) == sorted(np.unique(keys, return_index=True)[1])
+
+
+def test_columns_are_found_in_one_pass_however_many_there_are() -> None:
+    asked: list[str] = []
+
+    class Counting:
+        """A table that tells when its names are asked for: it makes a list of all of them."""
+
+        def __init__(self, table: pa.Table) -> None:
+            self.table = table
+
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return getattr(self.table, name)
+
+        def __len__(self) -> int:
+            return len(self.table)
+
+    cells = {"user": ["ann"], "time": [1], "event": ["visit"]}
+    few = {n: pa.array(v, None if n == "time" else pa.large_string()) for n, v in cells.items()}
+    for width in (3, 300):
+        asked.clear()
+        table = pa.table(few | {f"c{n}": pa.array(["x"], pa.large_string()) for n in range(width)})
+        alignment = Alignment()
+        kinds = alignment.align(Counting(table), ()).schema  # type: ignore[arg-type]
+        settled(Counting(table), {n: pa.large_string() for n in kinds.names[3:]})  # type: ignore[arg-type]
+        assert len(kinds) == width + 3
+        assert len(asked) <= 8

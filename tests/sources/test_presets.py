@@ -1,7 +1,8 @@
 """The real sample of Google's merchandise store, from the file to the answers.
 
 The judge is pandas on the raw file, and the figures published with the sample: 1,768 users, 1,811
-sessions, 33 orders on 66 purchase hits, revenue 3,176.31. The sample is not part of the project.
+sessions, 33 orders on 66 purchase hits, revenue 3,176.31. The sample may not be passed on with the
+project.
 """
 
 from __future__ import annotations
@@ -11,24 +12,23 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from support.samples import MERCHANDISE_STORE, needs_merchandise_store
 
 from analysis.cli import run
 from analysis.eventlog.log import EventLog
 
-SHARED = Path(__file__).parents[2].parent / "shared"
-HITS = SHARED / "data" / "ga360_merchandise_store_hits_2016-08_2017-03.csv.gz"
-pytestmark = pytest.mark.skipif(not HITS.exists(), reason=f"no sample data: {HITS.name}")
+pytestmark = needs_merchandise_store
 
 
 @pytest.fixture(scope="module")
 def hits() -> pd.DataFrame:
-    return pd.read_csv(HITS, dtype=str)
+    return pd.read_csv(MERCHANDISE_STORE, dtype=str)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     to = tmp_path_factory.mktemp("ga360") / "log"
-    assert run(["import", str(HITS), "--source", "ga360", "--to", str(to)]) == 0
+    assert run(["import", str(MERCHANDISE_STORE), "--source", "ga360", "--to", str(to)]) == 0
     return to
 
 
@@ -41,7 +41,7 @@ def test_import_adds_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], hits: pd.DataFrame
 ) -> None:
     to = str(tmp_path / "log")
-    assert run(["import", str(HITS), "--source", "ga360", "--to", to, "--json"]) == 0
+    assert run(["import", str(MERCHANDISE_STORE), "--source", "ga360", "--to", to, "--json"]) == 0
     counts = json.loads(capsys.readouterr().out)
     assert counts == {
         "rows_in": 11_931,

@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,20 +119,71 @@ def test_quotes_that_are_fine(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\0", "not UTF-8 text"),
         (b"a,a\n1,2\n", "more than one column called 'a'"),
         (b"a|b\n1|2\n", "has a single column, 'a|b'.*semicolon"),
-        (b"a,b\n1," + b"x" * 100_000 + b"\n", "damaged or cut short"),
+        (b"a,b\n0,0\n1," + b"x" * 100_000 + b"\n", "has a record of more than .*: record 3"),
+        ("a,b\n1,2\né\n".encode("latin-1"), "not UTF-8 text"),
+        (b'"', "ends within quotes.* record 1 "),
+        (b'a,"b\n1,2\n', "ends within quotes.* record 1 "),
     ],
 )
 def test_files_that_cannot_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    content: Any,
+    message: str,
 ) -> None:
     monkeypatch.setattr(readers, "CSV_BLOCK", 10_000)
     with pytest.raises(DataError, match=message):
         everything(file_of(tmp_path, content))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_header_without_rows_has_none(tmp_path: Path) -> None:
     assert everything(file_of(tmp_path, b"a,b\n")) == ([], [], [])
     assert everything(file_of(tmp_path, b"a,b")) == ([], [], [])
+
+
+@pytest.mark.parametrize("width", [8, 65_536 // 3, 70_000, 200_000])
+def test_a_header_may_be_as_long_as_it_likes(tmp_path: Path, width: int) -> None:
+    names = ["user", "time", *(f"c{n:05d}" for n in range(9_400))]  # ends beyond byte 65,536
+    names[5] = "x" * width
+    content = f"{','.join(names)}\n{','.join(map(str, range(len(names))))}\n"
+    rows, _, bad = everything(file_of(tmp_path, content.encode()))
+    assert list(rows[0]) == names
+    assert list(rows[0].values()) == list(map(str, range(len(names))))
+    assert not bad
+
+
+def test_a_column_that_ends_at_byte_65536_of_the_header_does_not_end_it(tmp_path: Path) -> None:
+    first = "user,time,".ljust(65_535, "x")
+    rows, _, _ = everything(file_of(tmp_path, f"{first},last\n1,2,3,4\n".encode()))
+    assert list(rows[0].values()) == ["1", "2", "3", "4"]
+    assert list(rows[0])[-1] == "last"
+
+
+def test_no_record_can_pass_for_the_end_of_the_file(tmp_path: Path) -> None:
+    content = b'a,b\n\0end of file\0\n1,2\n3,"open\n'
+    with pytest.raises(DataError, match=r"ends within quotes.* record 4 "):
+        everything(file_of(tmp_path, content))
+    _, _, bad = everything(file_of(tmp_path, b"a,b\n\0end of file\0\n1,2\n"))
+    assert [record.row for record in bad] == [2]
+
+
+def test_a_process_that_met_an_error_ends_in_peace(tmp_path: Path) -> None:
+    cells = b"x" * 60 + b"\n"
+    content = b'user,time,event\nann,2026-01-01T00:00Z,"' + cells * 400_000
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(content, 1, mtime=0))
+    words = ["import", "x.csv.gz", "--to", "log"]
+    ran = subprocess.run(
+        [sys.executable, "-c", "from analysis.cli import main; main()", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "opens a quote in record 2 that is not closed within 16 MB" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_blank_lines_are_no_records_and_the_index_of_pandas_is_a_column(tmp_path: Path) -> None:
@@ -392,3 +445,122 @@ def test_an_array_longer_than_a_block(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_broken_array_is_an_error(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         list(read(file_of_of_json_lines(tmp_path, content, "x.json")))
+
+
+# ── JSON that is made to break parsers.
+
+
+def outcome_of(folder: Path, name: str, content: bytes) -> list[str]:
+    """The rows and bad records of a file, read by a process of its own, which may crash."""
+    (folder / name).write_bytes(content)
+    code = (
+        "import sys\n"
+        "from analysis.sources.files import expand\n"
+        "from analysis.sources.readers import read\n"
+        "from analysis.core.schema import DataError\n"
+        "try:\n"
+        "    for batch in read(expand([sys.argv[1]])[0]):\n"
+        "        for row in batch.rows: print('row', row)\n"
+        "        for bad in batch.bad: print('bad', bad.row, bad.reason)\n"
+        "except DataError as error:\n"
+        "    print('error', error)\n"
+    )
+    command = [sys.executable, "-c", code, str(folder / name)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout.splitlines()
+
+
+def test_deep_json_lines_are_bad_records(tmp_path: Path) -> None:
+    deep = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    cut = b'{"a": ' + b'{"b": ' * 100_000
+    spread = b'{"a": [' + b"\n[" * 100_000
+    content = b'{"a": 1}\n' + deep + b"\n" + cut + b'\n{"a": "[[[["}\n' + spread
+    lines = outcome_of(tmp_path, "x.jsonl", content)
+    assert lines[:4] == [
+        "row 1",
+        "row 4",
+        f"bad 2 is nested more than {readers.DEEPEST} levels deep",
+        f"bad 3 is nested more than {readers.DEEPEST} levels deep",
+    ]
+    assert len(lines) == 4 + 1 + 100_000
+
+
+@pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"a":' * 100_000])
+def test_a_deep_json_array_is_an_error(tmp_path: Path, deep: bytes) -> None:
+    for start in (b"", b'[{"a": 1}, ', b'[{"a": 1}, {"a": '):
+        (line,) = outcome_of(tmp_path, "x.json", start + deep)[-1:]
+        assert line.startswith(("error", "bad 1"))
+        assert line.endswith((" levels deep", "export one object a line."))
+
+
+def nest(depth: int) -> bytes:
+    return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_how_deep_is_too_deep(tmp_path: Path, name: str) -> None:
+    values = [nest(2), nest(readers.DEEPEST), nest(readers.DEEPEST + 1), nest(3)]
+    content = b"\n".join(values) if name == "x.jsonl" else b"[" + b",".join(values) + b"]"
+    (batch,) = read(file_of_of_json_lines(tmp_path, content, name))
+    assert batch.rows.tolist() == [1, 2, 4]
+    assert [bad.row for bad in batch.bad] == [3]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_half_a_surrogate_pair_is_a_bad_record(tmp_path: Path, name: str) -> None:
+    values = [
+        b'{"a": "\\ud800"}',
+        b'{"\\udfff": 1}',
+        b'{"a": {"\\ud800": 1}}',
+        b'{"a": ["\\ud800"]}',
+        b'{"a": "\\ud83d\\ude00"}',
+        b'{"a": "ok"}',
+    ]
+    content = b"\n".join(values) if name == "x.jsonl" else b"[" + b",".join(values) + b"]"
+    (batch,) = read(file_of_of_json_lines(tmp_path, content, name))
+    assert batch.cells.column("a").to_pylist() == ["\U0001f600", "ok"]
+    assert [(bad.row, bad.reason) for bad in batch.bad] == [
+        (row, "is not UTF-8 text") for row in range(1, 5)
+    ]
+    for bad in batch.bad:
+        assert bad.content.encode("utf-8")
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_integers_of_any_length_keep_their_digits(tmp_path: Path, name: str) -> None:
+    long = "9" * 5_000
+    values = [f'{{"a": {long}}}', '{"a": 7}', f'{{"a": {{"b": -{long}}}}}', f'{{"a": [{long}]}}']
+    content = "\n".join(values) if name == "x.jsonl" else f"[{','.join(values)}]"
+    (batch,) = read(file_of_of_json_lines(tmp_path, content.encode(), name))
+    assert not batch.bad
+    assert batch.cells.column("a").to_pylist() == [long, "7", None, f'["{long}"]']
+    assert batch.cells.column("a.b").to_pylist() == [None, None, f"-{long}", None]
+
+
+# ── events in sessions.
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_each_event_of_a_session_is_a_record(tmp_path: Path, name: str) -> None:
+    sessions = [
+        {"id": 7, "events": [{"ts": 1, "type": "a"}, {"ts": 2, "at": {"page": "x"}}]},
+        {"id": 8, "events": []},
+        {"id": 9},
+        {"id": 10, "events": [{"ts": 3}, 5]},
+        {"id": 11, "events": "none"},
+    ]
+    lines = "\n".join(map(json.dumps, sessions))
+    content = lines if name == "x.jsonl" else json.dumps(sessions)
+    (batch,) = read(file_of_of_json_lines(tmp_path, content.encode(), name), nested="events")
+    assert cells_of(batch.cells) == [
+        {"id": 7, "events.ts": 1, "events.type": "a"},
+        {"id": 7, "events.ts": 2, "events.at.page": "x"},
+        {"id": 10, "events.ts": 3},
+    ]
+    assert batch.rows.tolist() == [1, 1, 4]
+    assert [(bad.row, bad.reason, json.loads(bad.content)) for bad in batch.bad] == [
+        (3, "has no list 'events'", {"id": 9, "events": None}),
+        (4, "events holds no JSON object", {"id": 10, "events": [5]}),
+        (5, "has no list 'events'", {"id": 11, "events": "none"}),
+    ]

@@ -12,7 +12,8 @@ import pytest
 
 from analysis.core.schema import UsageError
 from analysis.eventlog.maintenance import BadRecord
-from analysis.sources.mapping import ColumnMapping, EventRule
+from analysis.sources.losses import NO_WEEK
+from analysis.sources.mapping import ColumnMapping, EventRule, mapping_of
 from analysis.sources.readers import Batch
 from analysis.sources.rows import canonical_rows
 
@@ -68,11 +69,15 @@ def test_every_bad_record_has_its_first_reason() -> None:
         GOOD | {"time": "x", "event": None},
         GOOD | {"time": "1980-01-01T00:00Z"},
         GOOD | {"event": ""},
-        GOOD | {"value": "12,50"},
+        GOOD | {"user": "undefined", "value": "x"},
+        GOOD | {"value": "x"},
     ]
     earlier = BadRecord(99, "has 2 cells, the header has 3", '"a,b"')
     rows = rows_of(records, typed=True, bad=[earlier])
-    assert len(rows.table) == 1
+    # A value that is no number is missing, and the row is an event all the same.
+    assert len(rows.table) == 2
+    assert math.isnan(rows.table.column("value")[1].as_py())
+    assert rows.blanked["value"].tolist() == [False, True]
     assert [(bad.row, bad.reason) for bad in rows.bad] == [
         (99, "has 2 cells, the header has 3"),
         (3, "user is missing"),
@@ -80,9 +85,9 @@ def test_every_bad_record_has_its_first_reason() -> None:
         (5, "time is unreadable"),
         (6, "time is outside 1990 to 2099"),
         (7, "event is missing"),
-        (8, "value is no number (column 'value')"),
+        (8, "user is missing"),
     ]
-    assert json.loads(rows.bad[-1].content) == GOOD | {"value": "12,50"}
+    assert json.loads(rows.bad[-1].content) == GOOD | {"user": "undefined", "value": "x"}
 
 
 def test_events_get_our_names_and_keep_the_vendors() -> None:
@@ -183,3 +188,52 @@ def test_bad_rows_leave_with_their_keys() -> None:
 def test_a_naive_time_stops_everything() -> None:
     with pytest.raises(UsageError, match="--time-zone"):
         rows_of([GOOD, GOOD | {"time": "2026-01-01"}])
+
+
+# ── what a mapping says where a file does not
+
+
+def test_one_event_that_no_column_names() -> None:
+    mapping = mapping_of({"columns": {"event": {"constant": "purchase"}}, "events": {"x": "y"}})
+    record = {"user": "ann", "time": "2026-01-01T00:00Z", "event": "web"}
+    (row,) = rows_of([record], mapping).table.to_pylist()
+    assert (row["event"], row["event_column"]) == ("purchase", "web")
+    assert mapping.needed == {"user": "user", "time": "time"}
+    assert mapping.with_options(columns={"event": "kind"}).constant_event is None
+    assert list(rows_of([{"user": "ann", "time": None}], mapping).bad_of) == [("purchase", NO_WEEK)]
+
+
+def test_a_value_on_some_events_only() -> None:
+    tables = {"columns": {"value": {"column": "amount", "events": ["buy"]}}}
+    records = [
+        GOOD | {"event": "buy", "amount": "5"},
+        GOOD | {"event": "view", "amount": "7"},
+        GOOD | {"event": "view", "amount": "from 7"},
+        GOOD | {"event": "buy", "amount": "x"},
+    ]
+    rows = rows_of(records, mapping_of(tables))
+    values = rows.table.column("value").to_pylist()
+    assert [None if math.isnan(value) else value for value in values] == [5.0, None, None, None]
+    # What no event has as its value was not lost.
+    assert rows.blanked["amount"].tolist() == [False, False, False, True]
+    kept = rows_of(records, mapping_of({**tables, "properties": {"amount": "price"}}))
+    assert kept.table.column("price").to_pylist() == ["5", "7", "from 7", "x"]
+
+
+def test_codes_and_numbers_that_are_declared() -> None:
+    mapping = mapping_of({"types": {"zip": "text", "size": "number"}})
+    records = [GOOD | {"zip": "1", "size": "5", "n": "1"}, GOOD | {"zip": "2", "size": "big"}]
+    rows = rows_of(records, mapping)
+    assert rows.untyped == {"n"}
+    assert rows.table.column("zip").to_pylist() == ["1", "2"]
+    assert rows.table.column("size")[0].as_py() == 5.0
+    assert rows.blanked["size"].tolist() == [False, True]
+    typed = rows_of([GOOD | {"zip": 1.0, "size": 5}], mapping, typed=True).table.to_pylist()[0]
+    assert (typed["zip"], typed["size"]) == ("1", 5.0)
+
+
+def test_a_column_has_one_role() -> None:
+    mapping = ColumnMapping(user="session", event="value", zone="UTC")
+    record = {"session": "ann", "time": "2026-01-01", "value": "visit"}
+    (row,) = rows_of([record], mapping).table.to_pylist()
+    assert row == {"user": "ann", "time": NEW_YEAR, "event": "visit"}

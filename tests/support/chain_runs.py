@@ -149,9 +149,8 @@ def check_sums(sums: Sums, lines: Sequence[Line], steps: int) -> None:
     counts = [[sum(line.rows[k] >= 0 for line in kind) for k in range(steps)] for kind in marked]
     assert sums.counts[:, 0].tolist() == counts
     chosen, mature = marked
-    late = sum(not line.marks & blocks.MATURE for line in chosen)
     tied = sum(bool(line.marks & blocks.TIED) for line in chosen)
-    assert sums.facts.tolist() == [len(chosen), late, tied, 0]
+    assert sums.facts.tolist() == [len(chosen), tied, 0]
     waits: list[list[int]] = [[] for _ in range(steps)]
     for line in mature:
         done = [k for k in range(steps) if line.rows[k] >= 0]

@@ -83,6 +83,11 @@ def test_no_text_is_markup(text: str) -> None:
         assert not set(inner) & set("<>\"'")
 
 
+def test_a_name_from_right_to_left_is_an_element_of_its_own() -> None:
+    for shown in (note("קנייה: 12 of 30"), alert("קנייה: 12 of 30")):
+        assert "<bdi>קנייה</bdi>: 12 of 30" in shown
+
+
 def test_an_answer_brings_its_caveats(log: EventLog) -> None:
     result = funnel(log, ["cart", "purchase"], window="90d")
     shown = answer(result)

@@ -16,10 +16,17 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from analysis.cli.memory import is_out_of_memory, refuse_little_memory
 from analysis.cli.terminal import complain
 from analysis.core.schema import WorkbookError
+from analysis.core.wording import NO_MEMORY, system_error
 
 INTERRUPTED = 130
+_NOTHING = "interrupted. Nothing was published."
+_INTERRUPTED = {
+    **dict.fromkeys(("import", "forget", "demo"), _NOTHING),
+    "report": "interrupted. Reports that were done stay; the next call makes the others.",
+}
 
 app = typer.Typer(
     help="Funnels, segments and micro-to-macro answers on your own event log.",
@@ -56,6 +63,8 @@ def run(arguments: Sequence[str]) -> int:
     name = next((word for word in arguments if word in known), None)
     command = f"workbook {name}" if name else "workbook"
     try:
+        if name:
+            refuse_little_memory()
         code = app(args=list(arguments), prog_name="workbook", standalone_mode=False)
     except WorkbookError as error:
         complain(command, error)
@@ -67,11 +76,16 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 1
-    except OSError as error:
-        complain(command, f"{error.strerror or error}: {error.filename or ''}")
+    except Exception as error:
+        if is_out_of_memory(error):
+            complain(command, f"{NO_MEMORY}.")
+        elif isinstance(error, OSError):
+            complain(command, system_error(error))
+        else:
+            raise
         return 1
     if code == INTERRUPTED:
-        complain(command, "interrupted. Nothing was published.")
+        complain(command, _INTERRUPTED.get(name or "", "interrupted."))
     return code or 0
 
 
@@ -88,11 +102,22 @@ def import_(  # noqa: PLR0913
     session: Annotated[str | None, typer.Option(help="Column of the session.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value (money).")] = None,
     event_id: Annotated[str | None, typer.Option(help="Column that names each event.")] = None,
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="CSV without a header: name its --columns.")
+    ] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="These columns, in their order, with --no-header."),
+    ] = None,
     time_zone: Annotated[
         str | None, typer.Option(help="Zone of times without one, like Europe/Berlin.")
     ] = None,
     time_unit: Annotated[
         str | None, typer.Option(help="Unit of times that are numbers: s, ms, us, ns.")
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(metavar="SIGN", help="Decimals of numbers that are text: , or ."),
     ] = None,
     covers_until: Annotated[
         str | None,
@@ -124,12 +149,15 @@ def import_(  # noqa: PLR0913
     """
     from analysis.cli.commands import mapping_from, run_import
 
-    columns = {"user": user, "time": time, "event": event, "session": session, "value": value}
+    roles = {"user": user, "time": time, "event": event, "session": session, "value": value}
     mapping = mapping_from(
         source,
-        columns | {"event_id": event_id},
+        roles | {"event_id": event_id},
+        no_header=no_header,
+        names=columns,
         zone=time_zone,
         unit=time_unit,
+        decimal=decimal,
         consent=consent,
         hash_key_file=hash_ids,
         session_gap=session_gap,
@@ -225,6 +253,13 @@ def report(
     due: Annotated[
         bool, typer.Option("--due", help="Whatever is complete and not there yet.")
     ] = False,
+    now: Annotated[
+        str | None,
+        typer.Option(
+            help="With --due: nothing that is not over by then. Default: what the clock says.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Another log than the definition's.", show_default=False)
     ] = None,
@@ -236,15 +271,15 @@ def report(
 ) -> None:
     """Render a report as one offline page, with its numbers beside it.
 
-    With --due: every complete period of every definition that has no report yet, oldest first.
-    Call that as often as you like, from cron for example.
+    With --due: every complete period of every definition that has no report yet, or one that is
+    no longer right, oldest first. Call that as often as you like, from cron for example.
 
     Example: `workbook report weekly --period 2026-W46`
     """
     from analysis.cli.commands import run_report
 
     where = {"data": data, "to": to, "timeout_seconds": timeout}
-    raise typer.Exit(run_report(name, period=period, due=due, as_json=as_json, **where))
+    raise typer.Exit(run_report(name, period=period, due=due, now=now, as_json=as_json, **where))
 
 
 @app.command("lab")

@@ -7,31 +7,45 @@ report could not be made or its quality gate said no, so that the caller of the 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar, cast
+
+import pandas as pd
 
 from analysis.cli.project import new_project
 from analysis.cli.terminal import complain, print_json, print_table, printable, progress
-from analysis.core.schema import EVENT, UsageError
+from analysis.core.result import records
+from analysis.core.schema import EVENT, UsageError, WorkbookError, instant_us, timestamp
+from analysis.core.wording import percent
 from analysis.eventlog.filters import consent_of
 from analysis.eventlog.folder import QUARANTINE
 from analysis.eventlog.log import EventLog
-from analysis.eventlog.maintenance import check, forget
+from analysis.eventlog.maintenance import check, forget, not_checked
+from analysis.eventlog.store import MANIFEST
 from analysis.reports.definition import FOLDER, definition_names
 from analysis.reports.publish import Busy
 from analysis.reports.runs import REPORTS, Outcome, project_root, report_due, report_period
 from analysis.simulation.log import write_simulation
 from analysis.sources.ingest import Progress, import_files
+from analysis.sources.losses import BLANKED
 from analysis.sources.mapping import ColumnMapping, load_mapping
 
+INTERRUPTED: Final = 130
+
 _REPORT = "workbook report"
+
+_MOST_REASONS = 3
+"""Lines that say why a report's data check failed."""
 
 
 def mapping_from(
@@ -39,9 +53,13 @@ def mapping_from(
     columns: Mapping[str, str | None],
     *,
     consent: str | None = None,
+    names: str | None = None,
+    no_header: bool = False,
     **options: str | None,
 ) -> ColumnMapping:
     """The mapping that the options say: a shipped one or a file, and what overrides it.
+
+    `names` are the columns of files without a header, with commas between.
 
     Raises
     ------
@@ -55,9 +73,61 @@ def mapping_from(
     """
     mapping = ColumnMapping() if source is None else load_mapping(source)
     granted = None if consent is None else consent_of(consent)
-    return mapping.with_options(columns=columns, consent=granted, **options)
+    return mapping.with_options(
+        columns=columns,
+        consent=granted,
+        header=False if no_header else None,
+        names=None if names is None else tuple(name.strip() for name in names.split(",")),
+        **options,
+    )
 
 
+class Interrupted(WorkbookError):
+    """A command was interrupted when its work was published already."""
+
+    exit_code = INTERRUPTED
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def writes(folder: str) -> Callable[[Command], Command]:
+    """A command that writes the log in its argument `folder`, and is told so if interrupted late.
+
+    Raises
+    ------
+    Interrupted
+        If the interrupt comes when the log is another one already; before, the interrupt goes on.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(*args: Any, **options: Any) -> Any:
+            place = inspect.signature(command).bind(*args, **options).arguments[folder]
+            before = _manifest_of(place)
+            try:
+                return command(*args, **options)
+            except KeyboardInterrupt:
+                if _manifest_of(place) == before:
+                    raise
+                raise Interrupted(
+                    f"interrupted, but the change of '{place}' was published already: all of it "
+                    f"is done. See: workbook info {shlex.quote(str(place))}"
+                ) from None
+
+        return cast("Command", run)
+
+    return decorate
+
+
+def _manifest_of(folder: Path) -> bytes | None:
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except OSError:
+        return None
+
+
+@writes("to")
 def run_import(
     paths: Sequence[str],
     mapping: ColumnMapping,
@@ -69,6 +139,7 @@ def run_import(
     as_json: bool,
 ) -> None:
     """Import files, with a progress bar, and print how the rows add up."""
+    notes: list[str] = []
     with progress() as tell:
 
         def show(step: Progress) -> None:
@@ -82,7 +153,10 @@ def run_import(
             covers_until=covers_until,
             max_bad=max_bad,
             progress=show,
+            say=notes.append,
         )
+    for note in notes:
+        print(printable(note), file=sys.stderr)
     if as_json:
         print_json(counts._asdict())
         return
@@ -95,17 +169,21 @@ def run_import(
 
 def run_check(folder: Path, *, as_json: bool) -> int:
     """Read every file of a log and print which are not what was written; the exit code."""
-    found = check(folder)
+    found, notes = check(folder), not_checked(folder)
     if as_json:
         damaged = [damage._asdict() for damage in found.damaged]
-        print_json({**found._asdict(), "damaged": damaged})
+        print_json({**found._asdict(), "damaged": damaged, "notes": list(notes)})
     elif not found.damaged:
         print(f"Fine: {found.files:,} files, {found.bytes:,} bytes.")
+    if not as_json:
+        for note in notes:
+            print(f"Note: {printable(note)}")
     for file, reason in found.damaged:
         complain("workbook check", f"'{folder / file}' {reason}")
     return 1 if found.damaged else 0
 
 
+@writes("folder")
 def run_forget(folder: Path, users: Sequence[str], *, as_json: bool) -> None:
     """Remove people from a log and print how much of it they were."""
     gone = forget(folder, users)._asdict()
@@ -123,6 +201,7 @@ def run_new(folder: Path) -> None:
         print(f"  {printable(command)}")
 
 
+@writes("to")
 def run_demo(to: Path, *, users: int, seed: int, as_json: bool) -> None:
     """Write the simulated shop and print what is in it."""
     write_simulation(to, seed=seed, users=users)
@@ -131,21 +210,41 @@ def run_demo(to: Path, *, users: int, seed: int, as_json: bool) -> None:
 
 def run_info(folder: Path, *, as_json: bool) -> None:
     """Print what is in a log."""
-    facts = facts_of(EventLog.open(folder))
+    log = EventLog.open(folder)
+    facts = facts_of(log)
     if as_json:
         print_json(facts)
         return
-    by_event = facts.pop("by_event")
+    by_event, notes = facts.pop("by_event"), facts.pop("notes")
+    facts.pop("losses", None)
     print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
     columns = [EVENT, "events", "users", "value"]
     rows = [(name, *(event[column] for column in columns[1:])) for name, event in by_event.items()]
     print_table("Events, most frequent first", columns, rows)
+    if lost := _lost(log):
+        columns = ["what", "column", "why", "weeks from", "to", "rows", "share"]
+        print_table("What imports lost, of the rows read", columns, lost)
+    for note in notes:
+        print(f"Note: {printable(note)}")
+
+
+def _lost(log: EventLog) -> list[tuple[Any, ...]]:
+    """What imports lost, by fate, column and reason, most rows first."""
+    losses = log.losses()
+    read = log.events + int(losses["rows"][losses["fate"] != BLANKED].sum())
+    table = []
+    for place, group in losses.groupby(["fate", "column", "reason"], sort=False):
+        weeks, rows = group["week"][group["week"] != ""], int(group["rows"].sum())
+        span = (weeks.min(), weeks.max()) if len(weeks) else ("", "")
+        table.append((*place, *span, rows, percent(rows / read)))
+    return sorted(table, key=lambda row: -row[-2])
 
 
 def facts_of(log: EventLog) -> dict[str, Any]:
     """How many of what, from when to when: what ``workbook info --json`` prints.
 
-    A value is the sum of the events' values, None where the log has no values.
+    A value is the sum of the events' values, None where the log has no values, or has them in
+    several currencies. Notes are caveats in plain words.
 
     Examples
     --------
@@ -155,12 +254,15 @@ def facts_of(log: EventLog) -> dict[str, Any]:
     >>> facts_of(log)["by_event"]
     {'visit': {'events': 1, 'users': 1, 'value': None}}
     """
+    summary = log.summary()
+    lost = log.losses().groupby("fate")["rows"].sum().to_dict()
     instants = {"start": log.start, "end": log.end, "covers_until": log.covers_until}
     return {
         "events": log.events,
         "users": log.users,
         "sessions": log.sessions,
         **{name: str(instant).replace(" ", "T") for name, instant in instants.items()},
+        "events_after_end": log.events_after_end(),
         "fingerprint": log.fingerprint,
         "by_event": {
             row[EVENT]: {
@@ -168,19 +270,64 @@ def facts_of(log: EventLog) -> dict[str, Any]:
                 "users": row["users"],
                 "value": None if math.isnan(row["value"]) else row["value"],
             }
-            for row in log.summary().to_dict("records")
+            for row in summary.to_dict("records")
         },
+        "notes": _notes(log, summary),
+        **({"losses": lost} if lost else {}),
     }
 
 
+def _notes(log: EventLog, summary: pd.DataFrame) -> list[str]:
+    """What a reader of these numbers must know: where the log ends, and what is not added up."""
+    followed, tiny = log.until_end(), log.tiny_values()
+    until, last, notes = log.covers_until, followed.end, []
+    far = log.events - followed.events
+    if far:
+        are = "1 event is" if far == 1 else f"{far:,} events are"
+        notes.append(
+            f"{are} far behind all others; the last is of {log.end:%Y-%m-%d}. A wrong clock does "
+            f"that. They stay in the log, which ends {until:%Y-%m-%d %H:%M} UTC, and no question "
+            "looks at them. If they are right, say so at the import: --covers-until."
+        )
+    if late := log.events_after_end() - far:
+        are = "1 event is" if late == 1 else f"{late:,} events are"
+        notes.append(
+            f"{are} at or after {until:%Y-%m-%d %H:%M} UTC, up to which the log was said to be "
+            "complete."
+        )
+    if until != until.floor("D") and last == until - pd.Timedelta("1us"):
+        notes.append(
+            f"The log ends with its last event, {last:%Y-%m-%d %H:%M} UTC: the rest of that day is "
+            "silent, as on none of the 28 days before. If the day was complete, say so at the "
+            f"import: --covers-until {until.ceil('D'):%Y-%m-%d}."
+        )
+    mixed = summary[summary["currency"].astype(str).str.contains(", ")]
+    notes += [
+        f"The values of {row.event!r} are in {row.currency}: not added up."
+        for row in records(mixed)
+    ]
+    if tiny:
+        are = "1 value is" if tiny == 1 else f"{tiny:,} values are"
+        notes.append(f"{are} smaller than a millionth. Is the unit right?")
+    return notes
+
+
 def run_report(
-    name: str | None, *, period: str | None, due: bool, as_json: bool = False, **where: Any
+    name: str | None,
+    *,
+    period: str | None,
+    due: bool,
+    now: str | None = None,
+    as_json: bool = False,
+    **where: Any,
 ) -> int:
     """Render what is asked for, print what came of it, and return the exit code.
 
     Parameters
     ----------
     name : of a definition, or the path of its file; period : which one; due : whatever is.
+    now : after which nothing is due; default: what the clock says, which is read here, once, and
+        nowhere else in the library.
     where : ``data``, ``to`` and ``timeout_seconds`` of `analysis.reports.runs`.
 
     Raises
@@ -193,6 +340,8 @@ def run_report(
     root = project_root(Path.cwd())
     if due == bool(period) or not (due or name):
         raise UsageError(_what_to_say(root))
+    if now is not None and not due:
+        raise UsageError("--now says what is due by then. Add --due, or leave it out.")
     if period and name:
         made = report_period(name, period, root=root, say=_say, **where)
         if as_json:
@@ -200,7 +349,8 @@ def run_report(
         _tell([made], as_json=as_json)
         return int(not made.good)
     try:
-        outcomes = report_due(name, root=root, say=_timed(), **where)
+        at = timestamp(instant_us(now, "--now")) if now is not None else datetime.now(UTC)
+        outcomes = report_due(name, root=root, now=at, say=_timed(), **where)
     except Busy as error:
         complain(_REPORT, error)
         return 0
@@ -218,6 +368,10 @@ def _tell(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
             about = " ".join([made.report, made.period]).strip()
             page = f" ({_shown(made.page)})" if made.page else ""
             complain(_REPORT, f"{about}{page}: {made.error}")
+            if made.gate == "fail":
+                # The gate's own reasons come first.
+                for warning in made.warnings[:_MOST_REASONS]:
+                    print(f"  {printable(warning)}", file=sys.stderr)
         elif not as_json:
             print(_shown(made.page))
             print(f"  {printable(made.headline)}")

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 from analysis.core.schema import DataError, UsageError, one_of
 from analysis.eventlog.store import replace_file
-from analysis.reports.execution import INTERACTIVE, kernel_class, read_notebook
+from analysis.reports.execution import INTERACTIVE, kernel_class, read_notebook, reason_of
 from analysis.reports.runs import project_root
 
 NOTEBOOKS = "notebooks"
@@ -222,9 +222,9 @@ def _executed(path: Path) -> Any:
         try:
             return client.execute()
         except CellFailed as error:
-            reason = " ".join([f"{error.ename}:", *error.evalue.splitlines()[:1]])
             raise DataError(
-                f"{path.name}: a cell failed with {reason} Open it to see more: workbook lab."
+                f"{path.name}: a cell failed with {reason_of(vars(error))} Open it to see more: "
+                "workbook lab."
             ) from error
         except (DeadKernelError, CellTimeoutError) as error:
             raise DataError(

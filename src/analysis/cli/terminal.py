@@ -13,12 +13,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from analysis.core.wording import ISOLATES, isolate, isolate_within
+
 Tell = Callable[[str, int, int, int], None]
 """Takes the name of a stage, how much of it is done, of how much, and how many rows that was."""
 
 
 def printable(text: object) -> str:
-    r"""A text on one line that changes nothing but the cursor.
+    r"""A text on one line that changes nothing but the cursor, and turns no number behind a name.
 
     Examples
     --------
@@ -26,10 +28,13 @@ def printable(text: object) -> str:
     a\x1b[31m b c
     """
     words = " ".join(str(text).split())
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+    escaped = "".join(
+        letter
+        if letter.isprintable() or letter in ISOLATES
+        else letter.encode("unicode_escape").decode()
         for letter in words
     )
+    return isolate_within(escaped)
 
 
 def complain(command: str, message: object) -> None:
@@ -61,7 +66,7 @@ def _cell(cell: Any) -> str:
         return ""
     if isinstance(cell, int):
         return f"{cell:,}"
-    return f"{cell:,.2f}" if isinstance(cell, float) else printable(cell)
+    return f"{cell:,.2f}" if isinstance(cell, float) else printable(isolate(cell))
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.core.result import records
-from analysis.core.wording import percent, share
+from analysis.core.wording import count, percent, share
 from analysis.plotting.theme import (
     AXIS,
     DOWN,
@@ -67,7 +67,7 @@ def pooled_rates(table: pd.DataFrame, typical: float, *, title: str | None = Non
     y = [centers[0] for centers in place.centers]
     names = [f"<b>{safe(short(row.value, _MOST_NAME))}</b>" for row in records(shown)]
     beside = [
-        edge_note(f"{percent(row.pooled)} · {row.n:,.0f}", at, strong=row.verdict != "unclear")
+        edge_note(f"{percent(row.pooled)} · {count(row.n)}", at, strong=row.verdict != "unclear")
         for row, at in zip(records(shown), y, strict=True)
     ]
     left = len(known) - len(shown)

@@ -21,7 +21,7 @@ import pandas as pd
 
 from analysis.content.figures import pooled_rates
 from analysis.core import checks
-from analysis.core.result import Result, small, suppress
+from analysis.core.result import Result, small, with_another
 from analysis.core.schema import (
     UsageError,
     duration_us,
@@ -47,10 +47,9 @@ FEW_VALUES: Final = 8
 
 _ASKER: Final = "content_conversion"
 _COUNTS: Final = ("n", "k", "macro_k", "open")
-_MACRO: Final = ["macro_k", "macro_rate", "macro_low", "macro_high"]
 _NUMBERS: Final = [
     *("k", "n", "rate", "low", "high", "pooled", "pooled_low", "pooled_high", "above"),
-    *(*_MACRO, "open"),
+    *("macro_k", "macro_rate", "macro_low", "macro_high", "open"),
 ]
 _COLUMNS: Final = ["value", *_NUMBERS[:9], "verdict", *_NUMBERS[9:]]
 
@@ -68,10 +67,11 @@ class ContentResult(Result):
     converted in the window (``rate, low, high``); ``pooled`` with ``pooled_low, pooled_high``: the
     rate given what the other values are like; ``above``: the probability that it is above the
     typical value's; ``verdict`` (more, less, unclear); ``macro_k`` of the same people with
-    ``macro_rate, macro_low, macro_high``; and ``open``, people whose window is not over. Numbers
-    about fewer than `min_cell` people are NaN. ``typical.typical`` is the mean over values, with
-    its limits; ``everybody`` has the columns of the table for people who saw any, from the first
-    one on.
+    ``macro_rate, macro_low, macro_high``; and ``open``, people whose window is not over. Where
+    fewer than `min_cell` people saw a value its numbers are NaN, of ``everybody`` too.
+    ``typical.typical`` is the mean over values, with its limits; ``everybody`` has the columns of
+    the table for people who saw any, from the first one on. ``parameters["tied"]`` is the share of
+    people with several first values at one instant (``touch="first"``).
     """
 
     typical: Pooled
@@ -137,6 +137,7 @@ def content_conversion(  # noqa: PLR0913
     >>> found.table["value"].nunique() == len(found.table)
     True
     """
+    log = log.until_end()
     one_of(f"{_ASKER}: touch", touch, TOUCHES)
     least = checks.min_cell(_ASKER, min_cell)
     spec = ContentSpec(
@@ -149,9 +150,12 @@ def content_conversion(  # noqa: PLR0913
         touch == "first",
     )
     _check(log, spec)
-    values, counts, people = _counts(log, spec)
-    table, typical, hidden = _table(values, counts, least)
+    values, counts, people, tied = _counts(log, spec)
+    table, typical, hidden = _table(values, counts, least, parts=spec.first)
     everybody = _rates([EVERYBODY], people[None, :]).iloc[0]
+    seen = int(everybody["n"] + everybody["open"])
+    if _few(everybody[["n", "open"]].to_frame().T, least).any():
+        everybody[1:] = np.nan
     start, end, _ = (int(bound) for bound in spec.bounds)
     return ContentResult(
         table=table,
@@ -165,9 +169,11 @@ def content_conversion(  # noqa: PLR0913
             "since": None if start == EARLIEST else timestamp(start).isoformat(),
             "until": timestamp(end).isoformat(),
             "min_cell": least,
+            "tied": tied / seen if seen else 0.0,
         },
         warnings=(
             *_warnings(table, everybody, spec.first, hidden=hidden, min_cell=least),
+            *_tied_note(tied, seen, least),
             *look_ahead_warnings(log, start),
         ),
         typical=typical,
@@ -198,6 +204,7 @@ def channel_strength(
     >>> int(found.table["n"].sum()) == int(found.everybody["n"])
     True
     """
+    log = log.until_end()
     return content_conversion(
         log,
         property,
@@ -250,35 +257,37 @@ def _check(log: EventLog, spec: ContentSpec) -> None:
         )
 
 
-def _counts(log: EventLog, spec: ContentSpec) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The values that anybody saw; what the kernel counts of each, and of people."""
+def _counts(log: EventLog, spec: ContentSpec) -> tuple[list[str], np.ndarray, np.ndarray, int]:
+    """The values that anybody saw; what the kernel counts of each, of people, and of ties."""
     names = log.event_names
     shows = np.zeros(len(names) + 1, np.uint8)
     shows[: len(names)] = [spec.event in (ANY_EVENT, name) for name in names]
     events = names.index(spec.to), names.index(spec.macro)
 
-    def counted(shard: Shard) -> tuple[list[str], np.ndarray]:
+    def counted(shard: Shard) -> tuple[list[str], np.ndarray, int]:
         column = shard.columns[spec.property]
         assert isinstance(column, TextColumn)  # checked before
         rows = (shard.time, shard.event, shard.offsets, column.codes, len(column.values), shows)
         found = conversions_by_value(*rows, *events, spec.window, spec.bounds, spec.first)
-        return column.values.to_pylist(), found
+        return column.values.to_pylist(), *found
 
     parts = parallel.map_shards(log.shards, counted)
-    cells = pd.DataFrame(np.concatenate([found[:-1] for _, found in parts]))
-    cells = cells.groupby(np.array([v for values, _ in parts for v in values], object)).sum()
+    cells = pd.DataFrame(np.concatenate([found[:-1] for _, found, _ in parts]))
+    cells = cells.groupby(np.array([v for values, *_ in parts for v in values], object)).sum()
     cells = cells[(cells > 0).any(axis=1)]
-    people = np.sum([found[-1] for _, found in parts], axis=0)
-    return [str(value) for value in cells.index], cells.to_numpy(np.int64), people
+    people = np.sum([found[-1] for _, found, _ in parts], axis=0)
+    tied = sum(tied for *_, tied in parts)
+    return [str(value) for value in cells.index], cells.to_numpy(np.int64), people, tied
 
 
 def _table(
-    values: Sequence[str], counts: np.ndarray, min_cell: int
+    values: Sequence[str], counts: np.ndarray, min_cell: int, *, parts: bool
 ) -> tuple[pd.DataFrame, Pooled, int]:
     """The values, the highest pooled rate first; what is typical; and how many are hidden.
 
     Rates are pooled before small ones are hidden: how different values are is not estimated from
-    those alone that are large enough to be shown.
+    those alone that are large enough to be shown. Where people count under one value each
+    (`parts`), no value is hidden alone: it could be worked out.
     """
     table = _rates(values, counts)
     seen = (table["n"] > 0).to_numpy()
@@ -296,12 +305,28 @@ def _table(
     table["verdict"] = np.select(says, ["more", "less"], "unclear")
     order = np.lexsort((table["value"], -table["n"], -table["pooled"].fillna(-1)))
     table = table[_COLUMNS].iloc[order].reset_index(drop=True)
-    table, few = suppress(table, min_cell=min_cell, counts=["n", "k"], columns=_NUMBERS)
+    few = _few(table, min_cell)
+    if parts:
+        few = with_another(few, (table["n"] + table["open"]).to_numpy())
+    table.loc[few, _NUMBERS] = np.nan
     table.loc[few, "verdict"] = "unclear"
-    table.loc[small(table["macro_k"], min_cell), _MACRO] = np.nan
     # Rates that are not shown do not stand in an order that gives them away.
     table = pd.concat([table[~few], table[few].sort_values("value")], ignore_index=True)
     return table, found, int(few.sum())
+
+
+def _few(table: pd.DataFrame, min_cell: int) -> np.ndarray:
+    """Which rows are about few people: those followed, or those and the others who saw it?"""
+    return small(table["n"], min_cell) | small(table["n"] + table["open"], min_cell)
+
+
+def _tied_note(tied: int, seen: int, min_cell: int) -> tuple[str, ...]:
+    if not tied or small(seen, min_cell):
+        return ()
+    return (
+        f"{share(tied, seen, tied / seen)} of the people had several first values at one instant: "
+        "the one that arrived first counts.",
+    )
 
 
 def _rates(values: Sequence[str], counts: np.ndarray) -> pd.DataFrame:
@@ -320,7 +345,7 @@ def _warnings(
     notes = [_NOT_CAUSED]
     if not first:
         notes.append("A person counts under every value seen, so the rows overlap.")
-    if everybody["open"]:
+    if everybody["open"] > 0:
         notes.append(
             f"{count(everybody['open'])} people came too lately to be followed for the whole "
             "window: they are in no rate."
@@ -331,7 +356,10 @@ def _warnings(
             "intervals are wide."
         )
     if hidden:
-        notes.append(f"Hidden, of fewer than {min_cell} people: {count(hidden)} values.")
+        notes.append(
+            f"Hidden, so that no value seen by fewer than {min_cell} people can be told: "
+            f"{count(hidden)} of {count(len(table))} values."
+        )
     return tuple(notes)
 
 
@@ -341,6 +369,8 @@ def _sentence(
     after = f"within {human_duration(duration_us(parameters['window']))}"
     name = label(parameters["property"]).lower()
     met = "came with" if parameters["touch"] == "first" else "saw"
+    if np.isnan(everybody["n"]):
+        return f"Too few people {met} a {name} to show a rate."
     if not everybody["n"]:
         return f"Nobody who {met} a {name} could be followed for the whole window."
     base = (
@@ -350,7 +380,7 @@ def _sentence(
     )
     known = table[table["pooled"].notna()]
     if not len(known):
-        return f"{base}; there is too little of any one to tell them apart."
+        return f"{base}. No {name} can be compared: that takes two that enough people {met}."
     up, down = ((known["verdict"] == verdict).sum() for verdict in ("more", "less"))
     top = known.iloc[0]
     most = (
@@ -370,8 +400,6 @@ def _macro_sentence(top: pd.Series, parameters: Mapping[str, Any]) -> str:
     if parameters["macro"] == parameters["to"]:
         return ""
     what = f"“{label(parameters['macro'])}”"
-    if pd.isna(top["macro_rate"]):
-        return f"; too few of them did {what} to show"
     return (
         f"; {share(top['macro_k'], top['n'], top['macro_rate'])} of them did {what} in that time "
         f"(95% interval {percent(top['macro_low'])} to {percent(top['macro_high'])})"
@@ -398,8 +426,7 @@ def _readable(table: pd.DataFrame, *, most: int) -> pd.DataFrame:
             cells[0] = f"{percent(row['pooled'])} ({interval})"
             cells[1] = share(row["k"], row["n"], row["rate"])
             cells[2] = row["verdict"]
-            if pd.notna(row["macro_rate"]):
-                cells[3] = share(row["macro_k"], row["n"], row["macro_rate"])
+            cells[3] = share(row["macro_k"], row["n"], row["macro_rate"])
         rows.append([str(row["value"]), *cells])
     names = ["value", "pooled (95 % interval)", "counted", "than a typical one", "macro conversion"]
     return pd.DataFrame(rows, columns=names, dtype=str).set_index("value")

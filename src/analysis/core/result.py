@@ -7,13 +7,14 @@ sum would give the first away.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from analysis.core.wording import as_html, isolate_html
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,9 +41,10 @@ class Result:
         raise TypeError(f"{type(self).__name__} must draw its answer.")
 
     def _repr_html_(self) -> str:
-        lines = [f"<p>{html.escape(self.sentence())}</p>"]
-        lines += [f"<p><strong>Note:</strong> {html.escape(w)}</p>" for w in self.warnings]
-        return "\n".join([*lines, self.table.to_html(index=False, escape=True)])
+        lines = [f"<p>{as_html(self.sentence())}</p>"]
+        lines += [f"<p><strong>Note:</strong> {as_html(w)}</p>" for w in self.warnings]
+        cells = isolate_html(self.table.to_html(index=False, escape=True))
+        return "\n".join([*lines, cells])
 
 
 def small(count: Any, min_cell: int) -> np.ndarray:
@@ -102,6 +104,40 @@ def with_another(hidden: np.ndarray, size: np.ndarray) -> np.ndarray:
     if hidden.sum() == 1 and len(others):
         out[others[np.argmin(size[others])]] = True
     return out
+
+
+def suppress_parts(
+    table: pd.DataFrame, *, min_cell: int, size: str, total: str, columns: list[str]
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Hide the rows that are groups of few people, where all rows together are everybody.
+
+    Where that hides one row, a second goes with it: one alone could be worked out.
+
+    Parameters
+    ----------
+    size, total : the columns with each group's people, and with everybody.
+    columns : what a hidden row loses, besides `total` where that is small.
+
+    Returns
+    -------
+    The table, and which of its rows lost their numbers.
+
+    Examples
+    --------
+    >>> groups = pd.DataFrame({"k": [3, 90, 7], "n": 100})
+    >>> shown, hidden = suppress_parts(groups, min_cell=5, size="k", total="n", columns=["k"])
+    >>> shown["k"].tolist(), hidden.tolist()
+    ([nan, 90.0, nan], [True, False, True])
+    """
+    sizes = table[size].to_numpy(float)
+    hidden = with_another(small(sizes, min_cell), sizes)
+    if not hidden.any():
+        return table, hidden
+    table = table.copy()
+    table[[*columns, total]] = table[[*columns, total]].astype(float)
+    table.loc[hidden, columns] = np.nan
+    table.loc[small(table[total], min_cell), total] = np.nan
+    return table, hidden
 
 
 def records(table: pd.DataFrame) -> list[Any]:

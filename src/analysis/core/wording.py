@@ -5,17 +5,24 @@ without the count that it is a share of: `share` writes both. Undefined is ``n/a
 minus sign, and digits that the data cannot bear are left out. Months are spelled here and not by
 the machine's locale: the same report comes out everywhere.
 
-The sections, in order: counts and rates, differences, ratios, p- and q-values, names, days, the
-times on an axis. Durations are written by `schema.human_duration`. Whole sentences stand where
-they are said, in the ``result.py`` of each question.
+The sections, in order: counts and rates, differences, ratios, p- and q-values, names, text that
+runs from right to left, days, the times on an axis. Durations are written by
+`schema.human_duration`. Whole sentences stand where they are said, in the ``result.py`` of each
+question.
 """
 
 from __future__ import annotations
 
+import errno
+import html
 import math
-from typing import Any
+import re
+import unicodedata
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNDEFINED = "n/a"
 
@@ -27,6 +34,19 @@ _TICK_STEPS = (1, 2, 5, 8, 10, 15, 20, 30, 60, 90, 120, 180, 365)
 
 _MOST_TICKS = 3.5
 """After the first; more numbers of users would overlap on a phone."""
+
+_OPEN, _CLOSE = "\u2068", "\u2069"
+"""First strong isolate, and pop directional isolate: what stands between turns nothing outside."""
+
+_OPENERS = frozenset("\u2066\u2067\u2068")
+
+ISOLATES = _OPENERS | {_CLOSE}
+"""Marks that are no letter and have to be kept: they hold the direction of a name."""
+_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e")
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+_LEFT_TO_RIGHT = frozenset({"L", "EN"})
+_LINE_ENDS = re.compile("[\n\r\x1c-\x1e\x85\u2029]+")
+_ELEMENT = re.compile("(<[^>]*>)")
 
 # Counts and rates
 
@@ -40,6 +60,30 @@ def count(number: float) -> str:
     ('1,730', 'n/a')
     """
     return UNDEFINED if math.isnan(number) else f"{number:,.0f}"
+
+
+def counted(number: float, what: str) -> str:
+    """A whole number of things, in the singular or the plural.
+
+    Examples
+    --------
+    >>> counted(1, "event"), counted(1730, "event")
+    ('1 event', '1,730 events')
+    """
+    return f"{count(number)} {what}" if number == 1 else f"{count(number)} {what}s"
+
+
+def money(amount: float) -> str:
+    """An amount with two decimals; its currency is said beside it.
+
+    Examples
+    --------
+    >>> money(250000), money(-3.5), money(float("nan"))
+    ('250,000.00', '−3.50', 'n/a')
+    """
+    if math.isnan(amount):
+        return UNDEFINED
+    return f"{_MINUS if amount < 0 else ''}{abs(amount):,.2f}"
 
 
 def percent(rate: float) -> str:
@@ -215,9 +259,9 @@ def label(event: Any) -> str:
     """
     text = str(event)
     if " " in text.strip() or text != text.lower():
-        return text
+        return isolate(text)
     words = " ".join(text.replace("_", " ").split())
-    return words[:1].upper() + words[1:] or text
+    return isolate(words[:1].upper() + words[1:] or text)
 
 
 def group_name(group: Any) -> str:
@@ -228,7 +272,7 @@ def group_name(group: Any) -> str:
     >>> group_name(("mobile", "DE")), group_name("mobile")
     ('mobile · DE', 'mobile')
     """
-    return " · ".join(map(str, group)) if isinstance(group, tuple) else str(group)
+    return " · ".join(map(isolate, group)) if isinstance(group, tuple) else isolate(group)
 
 
 def subject(kind: str, name: str, value: str) -> str:
@@ -240,8 +284,8 @@ def subject(kind: str, name: str, value: str) -> str:
     ('View item', 'Device: mobile')
     """
     if kind == "property":
-        return f"{label(name)}: {value}"
-    return f"{label(name)} ({value})" if kind == "funnel" else label(name)
+        return f"{label(name)}: {isolate(value)}"
+    return f"{label(name)} ({isolate(value)})" if kind == "funnel" else label(name)
 
 
 def listed(names: list[str]) -> str:
@@ -252,8 +296,182 @@ def listed(names: list[str]) -> str:
     >>> listed(["mobile", "desktop", "tablet"])
     'mobile, desktop and tablet'
     """
+    names = [isolate(name) for name in names]
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
+
+# Text that runs from right to left
+#
+# The numbers behind a Hebrew or Arabic name, or behind a mark that turns the direction, are shown
+# in another place than they were written: "12 of 30" becomes "30 of 12". A name between U+2068 and
+# U+2069 is laid out by itself and turns nothing (Unicode Standard Annex 9, section 2.4).
+
+
+def isolate(text: Any) -> str:
+    r"""A text from the data, so marked that it cannot turn the words and numbers around it.
+
+    U+2068 and U+2069 stand around a text that has letters from right to left, or marks of
+    direction. Any other text is unchanged.
+
+    Examples
+    --------
+    >>> isolate("mobile")
+    'mobile'
+    >>> print(ascii(isolate("קנייה")), ascii(isolate("a\u202eb")))
+    '\u2068\u05e7\u05e0\u05d9\u05d9\u05d4\u2069' '\u2068a\u202eb\u2069'
+    """
+    text = str(text)
+    if _is_plain(text):
+        return text
+    # The end of a line would end the isolation, too.
+    letters, ends = _paired(_LINE_ENDS.sub(" ", text))
+    one_already = bool(ends) and ends.get(0) == len(letters) - 1 and letters[0] == _OPEN
+    inner = "".join(letters)
+    return inner if one_already else f"{_OPEN}{inner}{_CLOSE}"
+
+
+def isolate_within(text: Any) -> str:
+    r"""A sentence in which no name can turn the numbers behind it, whoever wrote the sentence.
+
+    Words from right to left that are not marked yet are marked, and marks of direction that stand
+    outside of any name are left out.
+
+    Examples
+    --------
+    >>> print(ascii(isolate_within("קנייה: 12 of 30")))
+    '\u2068\u05e7\u05e0\u05d9\u05d9\u05d4\u2069: 12 of 30'
+    """
+    text = str(text)
+    if _is_plain(text):
+        return text
+    letters, ends = _paired(text)
+    done: list[str] = []
+    place = 0
+    while place < len(letters):
+        if place in ends:
+            done += letters[place : ends[place] + 1]
+            place = ends[place] + 1
+        elif _runs_left(letters[place]):
+            end = _end_of_words(letters, place)
+            done += [_OPEN, *(each for each in letters[place:end] if each not in _MARKS), _CLOSE]
+            place = end
+        else:
+            done += [letters[place]] if letters[place] not in _MARKS else []
+            place += 1
+    return "".join(done)
+
+
+def as_html(text: Any) -> str:
+    """Plain text as HTML: escaped, its isolated names in ``<bdi>``.
+
+    Examples
+    --------
+    >>> as_html("1 < 2"), as_html("קנייה: 12")
+    ('1 &lt; 2', '<bdi>קנייה</bdi>: 12')
+    """
+    return _with_elements(html.escape(isolate_within(text)))
+
+
+def isolate_html(markup: str) -> str:
+    """HTML whose text is isolated like that of `as_html`; elements and attributes stay.
+
+    Parameters
+    ----------
+    markup : no "<" and no ">" may stand in its attributes and its text but as entities.
+
+    Examples
+    --------
+    >>> isolate_html("<td>קנייה 12</td>")
+    '<td><bdi>קנייה</bdi> 12</td>'
+    """
+    if _is_plain(markup):
+        return markup
+    parts = _ELEMENT.split(markup)
+    for place in range(0, len(parts), 2):
+        isolated = parts[max(place - 1, 0)] == "<bdi>"
+        text = "".join(_paired(parts[place])[0]) if isolated else isolate_within(parts[place])
+        parts[place] = _with_elements(text)
+    return "".join(parts)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() or not any(
+        _runs_left(letter) or letter in _MARKS or letter in ISOLATES for letter in text
+    )
+
+
+def _runs_left(letter: str) -> bool:
+    return unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT and letter not in _MARKS
+
+
+def _paired(text: str) -> tuple[list[str], dict[int, int]]:
+    """The letters without isolates that are not closed or not opened; where outer ones end."""
+    opened: list[int] = []
+    pairs: dict[int, int] = {}
+    for place, letter in enumerate(text):
+        if letter in _OPENERS:
+            opened.append(place)
+        elif letter == _CLOSE and opened:
+            pairs[opened.pop()] = place
+        elif _LINE_ENDS.fullmatch(letter):
+            opened.clear()
+    matched = {*pairs, *pairs.values()}
+    kept = [
+        place for place, letter in enumerate(text) if place in matched or letter not in ISOLATES
+    ]
+    moved = {place: new for new, place in enumerate(kept)}
+    return [text[place] for place in kept], {moved[a]: moved[b] for a, b in pairs.items()}
+
+
+def _end_of_words(letters: list[str], start: int) -> int:
+    """Behind the last letter from right to left before a number, a Latin word or an isolate."""
+    end = start + 1
+    for place in range(start + 1, len(letters)):
+        letter = letters[place]
+        kind = unicodedata.bidirectional(letter)
+        if letter in _OPENERS or kind in _LEFT_TO_RIGHT or _LINE_ENDS.fullmatch(letter):
+            break
+        if kind in _RIGHT_TO_LEFT or kind == "NSM":
+            end = place + 1
+    return end
+
+
+def _with_elements(escaped: str) -> str:
+    return "".join(
+        "<bdi>" if letter in _OPENERS else "</bdi>" if letter == _CLOSE else letter
+        for letter in escaped
+    )
+
+
+# What the system says
+
+
+def system_error(error: BaseException) -> str:
+    """Why the system would not do it, where, and what to do: a full disk, no permission, no memory.
+
+    Examples
+    --------
+    >>> system_error(PermissionError(13, "Permission denied", "data/shop"))
+    "permission denied: 'data/shop'. Allow it, or name another place."
+    >>> system_error(MemoryError())
+    'there is not enough memory. Close other programs, or take a machine with more.'
+    """
+    if isinstance(error, MemoryError):
+        return f"{NO_MEMORY}."
+    if not isinstance(error, OSError):
+        return f"{type(error).__name__}: {error}".removesuffix(": ").removesuffix(".") + "."
+    where = f": {error.filename!r}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{where}. Make room on it, then run this again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        said = "permission denied" if error.errno != errno.EROFS else "it is read-only"
+        return f"{said}{where}. Allow it, or name another place."
+    if error.errno == errno.ENOMEM:
+        return f"{NO_MEMORY}{where}."
+    return f"{error.strerror or error}{where}."
+
+
+NO_MEMORY = "there is not enough memory. Close other programs, or take a machine with more"
 
 # Days
 
@@ -263,6 +481,7 @@ def day(stamp: pd.Timestamp, *, year: bool = False) -> str:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> day(pd.Timestamp("2026-11-09")), day(pd.Timestamp("2026-11-09"), year=True)
     ('9 Nov', '9 Nov 2026')
     """
@@ -275,12 +494,13 @@ def days(start: pd.Timestamp, end: pd.Timestamp) -> str:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> days(pd.Timestamp("2026-11-09"), pd.Timestamp("2026-11-16"))
     '9 to 15 Nov 2026'
     >>> days(pd.Timestamp("2026-10-26"), pd.Timestamp("2026-11-02"))
     '26 Oct to 1 Nov 2026'
     """
-    last = end - pd.Timedelta(1, "us")
+    last = end - timedelta(microseconds=1)
     if start.normalize() == last.normalize():
         return day(last, year=True)
     if (start.year, start.month) == (last.year, last.month):

@@ -396,6 +396,7 @@ def person_periods(  # noqa: PLR0913
     >>> table[["user", "start_seconds", "converted", "video", "activity"]].to_dict("split")["data"]
     [['ann', 0.0, False, False, 0], ['ann', 60.0, True, True, 1]]
     """
+    log = log.until_end()
     options = ExposureOptions(
         macro=macro,
         micros=micros,

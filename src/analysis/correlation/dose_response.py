@@ -113,6 +113,7 @@ def dose_response(  # noqa: PLR0913
     >>> result.table["level"].to_list()
     ['0', '1', '2', '3+']
     """
+    log = log.until_end()
     few = checks.min_cell("dose_response", min_cell)
     options = ExposureOptions(
         macro=macro,

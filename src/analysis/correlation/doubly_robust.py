@@ -158,6 +158,7 @@ def doubly_robust(  # noqa: PLR0913
     >>> result.table["basis"].to_list()
     ['crude', 'doubly robust']
     """
+    log = log.until_end()
     looked, end = _bounds(landmark, horizon, trim)
     few = checks.min_cell("doubly_robust", min_cell)
     chosen = [adjust] if isinstance(adjust, str) else list(adjust)

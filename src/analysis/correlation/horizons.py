@@ -34,7 +34,7 @@ from analysis.correlation.plan import (
 )
 from analysis.correlation.result import MicroToMacroResult, micro_to_macro
 from analysis.correlation.verdict import ASSOCIATION, VerdictLimits, judged
-from analysis.eventlog import parallel
+from analysis.eventlog import money, parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
 from analysis.statistics.rates import Z95
@@ -43,8 +43,11 @@ CONVERSION_VALUE: Final = "value"
 """The measure beside the horizons."""
 
 _FEW = 10
+_MIXED: Final = "Values are in"
+_TOO_FEW: Final = f"fewer than {_FEW} conversions with a value on a side"
+_NOT_ABOVE_ZERO: Final = "a mean value is not above zero"
 _NUMBERS = ["ratio", "low", "high", "n", "others"]
-_COLUMNS = ["event", "label", "measure", "basis", *_NUMBERS]
+_COLUMNS = ["event", "label", "measure", "basis", *_NUMBERS, "note"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,8 +58,8 @@ class HorizonsResult(Result):
     ranking: ``event, label``; ``measure``, a horizon such as ``"30 days"`` or ``"value"``;
     ``basis``: what ``ratio, low, high`` is: the ``"calibrated"`` odds ratio, the ``"adjusted"``
     one where there are too few controls, or ``"mean value"`` of the conversions after it over
-    that of the others; ``n`` conversions after it, ``others`` without; ``rank`` and ``verdict`` in
-    that measure.
+    that of the others; ``n`` conversions after it, ``others`` without; ``note``: why there is
+    no ratio of values; ``rank`` and ``verdict`` in that measure.
 
     ``answers`` are the results of `micro_to_macro`, by measure.
     """
@@ -98,7 +101,8 @@ def compare_horizons(  # noqa: PLR0913
     ----------
     horizons : durations since entry, one or more.
     value : the property with a conversion's value, or None; where the log has no such numbers,
-        a warning says so. It is that of the first conversion within the longest horizon.
+        or has them in several currencies, a warning says so. It is that of the first conversion
+        within the longest horizon.
     period, adjust, macro, micros, limits, min_cell, start, since : as in `micro_to_macro`.
 
     Raises
@@ -120,6 +124,7 @@ def compare_horizons(  # noqa: PLR0913
     >>> result.table["measure"].to_list()
     ['30 days', '90 days', 'value']
     """
+    log = log.until_end()
     if isinstance(horizons, str) or not len(horizons):
         raise UsageError(
             f"compare_horizons: horizons={horizons!r}. Allowed: a list of durations such as "
@@ -159,6 +164,7 @@ def compare_horizons(  # noqa: PLR0913
         values = _conversion_values(log, catalog, plan, value, list(parts[0]["event"]))
         few = small(values["n"], min_cell) | small(values["others"], min_cell)
         parts.append(values.assign(**{name: values[name].mask(few) for name in _NUMBERS}))
+        warnings += [note for note in values["note"].unique() if note.startswith(_MIXED)]
     elif value is not None:
         warnings.append(f"The log has no numbers {value!r}: the value is not compared.")
     table = pd.concat(parts, ignore_index=True)
@@ -186,16 +192,20 @@ def _ratios(measure: str, answer: MicroToMacroResult) -> pd.DataFrame:
         basis = "calibrated" if row.calibrated == row.calibrated else "adjusted"
         ratio = [float(getattr(row, f"{basis}{end}")) for end in ("", "_low", "_high")]
         counts = (row.exposed_macros, row.macros - row.exposed_macros)
-        rows.append((row.event, row.label, measure, basis, *ratio, *counts))
+        rows.append((row.event, row.label, measure, basis, *ratio, *counts, ""))
     table = pd.DataFrame(rows, columns=_COLUMNS)
     return table.assign(rank=np.arange(1, len(own) + 1), verdict=own["verdict"].to_numpy())
 
 
 class _Sales(NamedTuple):
-    """The conversions of a shard: their values, and what was done before, of shape (n, events)."""
+    """The conversions of a shard: their values, and what was done before, of shape (n, events).
+
+    ``group`` is 0 for the shard's rows of conversions, −1 for all others.
+    """
 
     value: np.ndarray
     before: np.ndarray
+    group: np.ndarray
 
 
 def _conversion_values(
@@ -207,12 +217,17 @@ def _conversion_values(
     )
     values = np.concatenate([part.value for part in parts])
     before = np.concatenate([part.before for part in parts])
+    # Sums of floats hang on their order; that of the shards must not show.
+    order = np.argsort(values, kind="stable")
+    values, before = values[order], before[order]
+    units = money.currencies_by(log.shards, [part.group for part in parts], 1, value)[0]
     rows = []
     for i, event in enumerate(events):
         own, others = values[before[:, i]], values[~before[:, i]]
-        ratio = _mean_ratio(own, others)
-        label = catalog.label(event)
-        rows.append((event, label, CONVERSION_VALUE, "mean value", *ratio, len(own), len(others)))
+        note = _no_ratio(own, others, units)
+        ratio = (math.nan, math.nan, math.nan) if note else _mean_ratio(own, others)
+        cells = (*ratio, len(own), len(others), note)
+        rows.append((event, catalog.label(event), CONVERSION_VALUE, "mean value", *cells))
     table = pd.DataFrame(rows, columns=_COLUMNS)
     rank = table["low"].rank(ascending=False, method="first")
     return table.assign(rank=rank, verdict=None)
@@ -230,14 +245,31 @@ def _sales(
     times = first_times(shard, log=log, plan=plan, names=names, rows=(first, bought))
     before = (times < NEVER).T[buyers]
     known = ~np.isnan(values)
-    return _Sales(values[known], before[known])
+    group = np.full(shard.rows, -1, np.int8)
+    group[bought[buyers]] = 0
+    return _Sales(values[known], before[known], group)
+
+
+def _no_ratio(own: np.ndarray, others: np.ndarray, currencies: list[str]) -> str:
+    """Why the mean values cannot be divided; empty where they can."""
+    if len(currencies) > 1:
+        return (
+            f"{_MIXED} {listed(currencies)}: not added up, so they are not compared. Ask about "
+            f"one: log.where({money.CURRENCY}={currencies[0]!r})."
+        )
+    if min(len(own), len(others)) < _FEW:
+        return _TOO_FEW
+    if own.mean() <= 0 or others.mean() <= 0:
+        return _NOT_ABOVE_ZERO
+    return ""
 
 
 def _mean_ratio(own: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
-    if min(len(own), len(others)) < _FEW or own.mean() <= 0 or others.mean() <= 0:
-        return math.nan, math.nan, math.nan
-    log = math.log(own.mean() / others.mean())
-    se = math.sqrt(sum(x.var(ddof=1) / len(x) / x.mean() ** 2 for x in (own, others)))
+    means = [money.total(x) / len(x) for x in (own, others)]
+    log = math.log(means[0] / means[1])
+    se = math.sqrt(
+        sum(x.var(ddof=1) / len(x) / m**2 for x, m in zip((own, others), means, strict=True))
+    )
     return math.exp(log), math.exp(log - Z95 * se), math.exp(log + Z95 * se)
 
 
@@ -276,6 +308,14 @@ def _on_values(values: pd.DataFrame) -> str:
     """Whose conversions are clearly worth more or less than the others'."""
     known = values[values["ratio"].notna()]
     if not len(known):
+        notes = list(values["note"])
+        if any(note.startswith(_MIXED) for note in notes):
+            return "The values are in several currencies, so what they are worth is not compared."
+        if _NOT_ABOVE_ZERO in notes:
+            return (
+                "The mean value of the conversions is not above zero, so there is no ratio of what "
+                "they are worth."
+            )
         return "There are too few conversions with a value to compare what they are worth."
     names = [
         f"{row.label} {with_interval(row.ratio, row.low, row.high)}, n = {count(row.n)}"

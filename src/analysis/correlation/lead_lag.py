@@ -132,6 +132,7 @@ def lead_lag(  # noqa: PLR0913
     'Product video started: not enough data: 14 whole weeks, and it takes 26 in which the rates \
 change.'
     """
+    log = log.until_end()
     macro = catalog.macro if macro is None else macro
     # The catalog's macro conversion may be missing; a name that nobody knows is a mistake.
     asked = [micro] if macro in catalog.events else [micro, macro]

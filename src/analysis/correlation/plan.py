@@ -485,7 +485,8 @@ def _calendar_groups(log: EventLog, first: Sequence[np.ndarray], by: str) -> Gro
     names = list(dict.fromkeys(labels))
     number = np.array([names.index(label) for label in labels], np.int64)
     codes = [number[np.searchsorted(days, own)] for own in entries]
-    return Groups(_per_unit(first, codes), list(names))
+    # Where nobody enters there is no period; everybody is a group of nobody, as for a property.
+    return Groups(_per_unit(first, codes), list(names) or [ALL])
 
 
 def _period_name(day: date, by: str) -> str:

@@ -200,7 +200,7 @@ def micro_to_macro(  # noqa: PLR0913
             f"micro_to_macro: limits={limits!r}. Allowed: wb.VerdictLimits(max_q=0.05), or others "
             "of its thresholds."
         )
-    few = checks.min_cell("micro_to_macro", min_cell)
+    log, few = log.until_end(), checks.min_cell("micro_to_macro", min_cell)
     options = ExposureOptions(
         macro=macro,
         micros=micros,

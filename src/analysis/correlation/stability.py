@@ -160,6 +160,7 @@ def stability(  # noqa: PLR0913
     >>> result.table["group"].to_list()
     ['all', 'mobile', 'desktop', 'tablet']
     """
+    log = log.until_end()
     least = checks.whole("stability: min_macros", min_macros, least=1)
     few = checks.min_cell("stability", min_cell)
     if isinstance(dimensions, str):

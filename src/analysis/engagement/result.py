@@ -24,7 +24,7 @@ import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.core import checks
-from analysis.core.result import Result, suppress
+from analysis.core.result import Result, small, suppress_parts
 from analysis.core.schema import US_PER_DAY, UsageError, instant_us, one_of, timestamp
 from analysis.core.wording import count, percent, share
 from analysis.engagement.figures import engagement_ratios, level_bars
@@ -83,7 +83,9 @@ class LevelsResult(Result):
         low, high = self.cut_points
         cuts = f"Engagement is high above a score of {high:.1f} and low up to {low:.1f} (of 100)"
         if np.isnan(top["k"]):
-            return f"{cuts}: too few people are there to show."
+            if small((self.users["level"] == LEVELS[2]).sum(), int(self.parameters["min_cell"])):
+                return f"{cuts}: too few people are there to show."
+            return f"{cuts}. How many are there is hidden: it would tell how few another level has."
         return (
             f"{cuts}: {share(top['k'], n, top['rate'])} of the people are there (95% interval "
             f"{percent(top['low'])} to {percent(top['high'])})."
@@ -142,7 +144,8 @@ def engagement_levels(
     cuts : two scores from 0 to 100 that end the low and begin the high level; default: the
         terciles.
     without : an event, or several, whose rows count nowhere in the score.
-    min_cell : levels of fewer people than this are hidden in the table; 1 shows all.
+    min_cell : levels of fewer people than this are hidden in the table, and never one alone; 1
+        shows all.
 
     Raises
     ------
@@ -180,7 +183,7 @@ def engagement_levels(
             "micros": micros,
             "min_cell": least,
         },
-        warnings=(*_level_warnings(users, given is None), *look_ahead_warnings(log)),
+        warnings=(*_level_warnings(users, given is None, least), *look_ahead_warnings(log)),
         users=users,
         cut_points=scored.cuts,
         at=timestamp(instant),
@@ -220,11 +223,11 @@ def _level_table(users: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     table.insert(6, "low", low)
     table.insert(7, "high", high)
     hidden = ["score_low", "score_high", "k", "rate", "low", "high", *numbers]
-    table, _ = suppress(table, min_cell=min_cell, counts=["k"], columns=hidden)
+    table, _ = suppress_parts(table, min_cell=min_cell, size="k", total="n", columns=hidden)
     return table
 
 
-def _level_warnings(users: pd.DataFrame, terciles: bool) -> tuple[str, ...]:
+def _level_warnings(users: pd.DataFrame, terciles: bool, min_cell: int) -> tuple[str, ...]:
     notes = [
         "The score ranks people among each other: with terciles a third is highly engaged in any "
         "log. Give cuts=... to follow levels over time."
@@ -236,7 +239,9 @@ def _level_warnings(users: pd.DataFrame, terciles: bool) -> tuple[str, ...]:
         notes.append(f"Nobody is at the level {missing[0]}: {why}.")
     few = users.groupby("level").size()
     if len(few) and few.min() < np.sqrt(len(users)):
-        notes.append(f"The smallest level has {count(float(few.min()))} people.")
+        size = int(few.min())
+        many = f"fewer than {min_cell}" if small(size, min_cell) else count(size)
+        notes.append(f"The smallest level has {many} people.")
     return tuple(notes[0 if terciles else 1 :])
 
 

@@ -166,7 +166,7 @@ def judged_trends(
         trends[f"{kind}q_value"] = q
         way = np.where(trends.pop(f"{kind}z").to_numpy(float) > 0, "rises", "falls")
         trends[f"{kind}trend"] = np.where(q < most_false, way, "unclear")
-    table, few = suppress(table, min_cell=min_cell, counts=["k", "n"], columns=_NUMBERS)
+    table, few = suppress(table, min_cell=min_cell, counts=["n"], columns=_NUMBERS)
     touched = trends["event"].isin(set(table.loc[few, "event"]))
     trends.loc[touched, ["ratio", "ratio_low", "ratio_high"]] = np.nan
     return table, trends, int(few.sum())

@@ -38,6 +38,8 @@ from analysis.core.schema import (
 )
 from analysis.eventlog import kernels, parallel
 from analysis.eventlog.folder import user_homes
+from analysis.eventlog.ids import frame_ids, refuse_rounded
+from analysis.eventlog.instants import LATEST, iso_stamps
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import (
     EXACT,
@@ -47,6 +49,7 @@ from analysis.eventlog.shard import (
     Shard,
     encode,
     event_dtype,
+    numbers_as_text,
     text_column,
 )
 
@@ -143,15 +146,15 @@ def canonical_table(
                 "Say which is which: EventLog.from_frame(df, user=…, time=…, event=…)."
             )
     ways: dict[str, _Way] = {
-        USER: (text_cells, user),
+        USER: (id_cells, user),
         TIME: (time_cells, time),
         EVENT: (text_cells, event),
     }
     cells = _converted(table, ways)
     _refuse_gaps(cells)
-    if session is None and SESSION in table.column_names:
+    if session is None and SESSION in table.column_names and SESSION not in named.values():
         session = SESSION
-    more: dict[str, _Way] = {} if session is None else {SESSION: (text_cells, session)}
+    more: dict[str, _Way] = {} if session is None else {SESSION: (id_cells, session)}
     taken = {user, time, event, session}
     for name in table.column_names:
         if name in taken:
@@ -198,6 +201,23 @@ def text_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         ) from error
 
 
+def id_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Ids as dictionary-encoded text (see `ids`).
+
+    Raises
+    ------
+    UsageError
+        If the column holds values that have no text.
+    DataError
+        If ids have lost their last digits.
+    """
+    if kind.is_floating(column.type):
+        column = column.cast(pa.float64())
+        refuse_rounded(column, name)
+        column = pa.chunked_array([numbers_as_text(column)])
+    return frame_ids(text_cells(column, name), name)
+
+
 def _encoded_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if kind.is_boolean(column.type):
         column = pc.if_else(column, "true", "false")
@@ -233,7 +253,7 @@ def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     UsageError
         If the column holds bare numbers, which have no unit.
     DataError
-        If a text is no ISO 8601 time.
+        If a text is no ISO 8601 time, or an instant is after 2099.
     """
     of = column.type
     if kind.is_dictionary(of):
@@ -243,13 +263,13 @@ def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if kind.is_null(of):
         column, of = column.cast(pa.timestamp("us")), pa.timestamp("us")
     if kind.is_string(of) or kind.is_large_string(of) or kind.is_string_view(of):
-        series = column.to_pandas()
-        stamps = pd.to_datetime(series, utc=True, format="ISO8601", errors="coerce")
-        bad = stamps.isna() & series.notna()
+        stamps = iso_stamps(column.cast(TEXT))
+        bad = stamps.isna().to_numpy() & column.is_valid().to_numpy()
         if bad.any():
             raise DataError(
                 f"from_frame: {int(bad.sum())} of {len(bad)} values of {name!r} are no ISO 8601 "
-                f"time, the first is {series[bad].iloc[0]!r}. Convert them with pandas.to_datetime."
+                f"time, the first is {column[int(bad.argmax())].as_py()!r}. Convert them with "
+                "pandas.to_datetime."
             )
         column = pa.chunked_array([pa.array(stamps.dt.as_unit("us"))])
     elif not kind.is_timestamp(of):
@@ -257,7 +277,15 @@ def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
             f"from_frame: column {name!r} holds {of}, a time needs its unit. "
             f"Convert it first: pandas.to_datetime(df[{name!r}], unit='ms', utc=True)."
         )
-    return column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
+    us = column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
+    if (pc.max(us).as_py() or 0) >= LATEST:
+        far = pc.greater_equal(us, LATEST)
+        first = column[pc.index(far, True).as_py()].as_py()
+        raise DataError(
+            f"from_frame: {pc.sum(far).as_py()} of {len(us)} times of {name!r} are after 2099, the "
+            f"first is {str(first)!r}. Is the unit right? Correct these rows, or leave them out."
+        )
+    return us
 
 
 def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

@@ -2,7 +2,10 @@
 
 Conditions are equality, a list of values, or a comparison. They are plain data (``{"device":
 "mobile", "value": ">= 50"}``), so a report's definition can hold them. A missing value never
-matches.
+matches. What a comparison means on text is decided once for the whole log (`check`), because a
+shard knows its own values only: text is compared as numbers where every value is one, ``!=`` and
+``==`` work on any text, and whatever else would have no order is refused. `unseen` names the values
+that no row has. Funnels, views and segments all read conditions here.
 
 A mask is a truth value per user: in the order of `user_ids`, or a pandas Series that names its
 users itself and may then come from another view of the log. A mask that knows its shards
@@ -31,7 +34,13 @@ from analysis.eventlog import parallel
 from analysis.eventlog.shard import TEXT, Column, Shard, TextColumn
 
 GRANTED: Final = ("yes", "true", "granted", "1")
-_COMPARISON: Final = re.compile(r"\s*(>=|<=|!=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
+_DIGITS: Final = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_COMPARISON: Final = re.compile(r"\s*(>=|<=|!=|==|>|<)\s*(\S.*?)\s*", re.DOTALL)
+_NUMBER: Final = re.compile(_DIGITS)
+_ONLY_EQUAL: Final = ("!=", "==")
+
+_MOST_NEAR: Final = 5_000
+"""Among more values than this no similar one is looked for."""
 
 _OPERATORS: Final[dict[str, Callable[[Any, float], Any]]] = {
     ">=": operator.ge,
@@ -46,22 +55,121 @@ _OPERATORS: Final[dict[str, Callable[[Any, float], Any]]] = {
 # ── rows by conditions ───────────────────────────────────────────────────────────────────────────
 
 
-def check(where: Mapping[str, Any], properties: Iterable[str], what: str) -> dict[str, list[Any]]:
-    """The conditions with their values as lists; one value is a list of one.
+class Filtered(Protocol):
+    """What a condition asks of a log; `EventLog` imports this file, so it cannot be named."""
+
+    @property
+    def shards(self) -> tuple[Shard, ...]: ...
+    @property
+    def event_names(self) -> tuple[str, ...]: ...
+    @property
+    def kinds(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison with text: by numbers where `number` is one, else by the text itself."""
+
+    sign: str
+    text: str
+    number: float | None
+
+
+class Conditions(dict[str, list[Any]]):
+    """Conditions that `check` has seen: property to values and comparisons, one of which holds."""
+
+
+def check(where: Mapping[str, Any], log: Filtered, what: str) -> Conditions:
+    """The conditions as lists, with what each comparison means on this log.
 
     Raises
     ------
     UsageError
-        If a condition names no property of the log.
+        If a condition names no property of the log, or compares what has no order.
     """
-    names = list(properties)
+    if isinstance(where, Conditions):
+        return where
+    names = list(log.kinds)
     for name in where:
         if name not in names and name not in (EVENT, USER):
             raise UsageError(
                 f"{what}: {name!r} is not a property of this log.{did_you_mean(name, names)} "
                 f"Properties: {', '.join(map(repr, names)) or 'none'}."
             )
-    return {name: _as_list(wanted) for name, wanted in where.items()}
+    return Conditions(
+        {name: [_read(one, name, log, what) for one in _as_list(w)] for name, w in where.items()}
+    )
+
+
+def _read(wanted: Any, name: str, log: Filtered, what: str) -> Any:
+    """One value as it is, or the comparison that it says."""
+    found = _COMPARISON.fullmatch(wanted) if isinstance(wanted, str) else None
+    if log.kinds.get(name) == "number":
+        if not (found and _NUMBER.fullmatch(found[2])):
+            _number(wanted, name, what)
+        return wanted
+    # A value may look like a comparison: an age of "<18" is meant as it stands.
+    if found is None or any(_has(values, [wanted]).any() for values in texts_of(log, name)):
+        return wanted
+    sign, operand = found[1], found[2]
+    odd = next((text for values in texts_of(log, name) for text in _no_number(values)), None)
+    if odd is None and _NUMBER.fullmatch(operand):
+        return Comparison(sign, operand, float(operand))
+    if sign in _ONLY_EQUAL:
+        return Comparison(sign, operand, None)
+    why = f"{operand!r} is not a number" if odd is None else f"{name!r} holds text such as {odd!r}"
+    raise UsageError(
+        f"{what}: {name}={wanted!r}, but {why}: it has no order. "
+        "Allowed on text: a value, a list of values, or '!= value'."
+    )
+
+
+def texts_of(log: Filtered, name: str) -> list[pa.Array]:
+    """The values of a text property, of the events or of the users, shard by shard."""
+    if name == EVENT:
+        return [pa.array(log.event_names, TEXT)]
+    if name == USER:
+        return [shard.users for shard in log.shards]
+    columns = [shard.columns[name] for shard in log.shards]
+    return [column.values for column in columns if isinstance(column, TextColumn)]
+
+
+def _no_number(values: pa.Array) -> list[str]:
+    """The first value that is no number, if there is one."""
+    odd = pc.invert(pc.match_substring_regex(values, f"^{_DIGITS}$"))
+    return values.filter(odd).slice(0, 1).to_pylist()
+
+
+def unseen(where: Mapping[str, Any], log: Filtered) -> list[str]:
+    """A sentence for each value of a condition that no event of the log has.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from analysis.eventlog.log import EventLog
+    >>> log = EventLog.from_frame(pd.DataFrame({
+    ...     "user": ["ann"], "time": pd.to_datetime(["2026-01-01"]), "event": ["visit"],
+    ...     "device": ["mobile"]}))
+    >>> unseen({"device": ["mobile", "mobil"]}, log)
+    ["No event has 'mobil' as device. Did you mean 'mobile'?"]
+    """
+    notes = []
+    for name, wanted in check(where, log, "where").items():
+        if log.kinds.get(name) == "number":
+            continue
+        known = texts_of(log, name)
+        texts = [
+            one.text if isinstance(one, Comparison) else one
+            for one in wanted
+            if not (isinstance(one, Comparison) and one.number is not None)
+        ]
+        for text in texts:
+            if not any(_has(values, [text]).any() for values in known):
+                size = sum(map(len, known))
+                near = {str(v) for part in known for v in part.to_pylist()}
+                hint = did_you_mean(text, sorted(near)) if size <= _MOST_NEAR else ""
+                notes.append(f"No event has {text!r} as {name}.{hint}")
+    return notes
 
 
 def matching_rows(
@@ -71,11 +179,10 @@ def matching_rows(
     shown = np.ones(shard.rows, np.bool_)
     for name, wanted in where.items():
         if name == EVENT:
-            hits = [e in _as_texts(wanted) for e in event_names] + [False]
-            shown &= np.array(hits)[shard.event]
+            hits = _matching_texts(pa.array(event_names, TEXT), wanted)
+            shown &= np.append(hits, False)[shard.event]
         elif name == USER:
-            people = pc.is_in(shard.users, pa.array(_as_texts(wanted), TEXT))
-            shown &= np.repeat(people.to_numpy(zero_copy_only=False), np.diff(shard.offsets))
+            shown &= np.repeat(_matching_texts(shard.users, wanted), np.diff(shard.offsets))
         else:
             shown &= _matching_cells(shard.columns[name], wanted, name)
     return shown
@@ -88,26 +195,43 @@ def _matching_cells(column: Column, wanted: Sequence[Any], name: str) -> np.ndar
     shown = np.zeros(len(column.numbers), np.bool_)
     for one in wanted:
         found = _COMPARISON.fullmatch(one) if isinstance(one, str) else None
-        if found:
+        if found and _NUMBER.fullmatch(found[2]):
             hits = _OPERATORS[found[1]](column.numbers, float(found[2]))
             shown |= hits & ~np.isnan(column.numbers)
         else:
-            shown |= column.numbers == _number(one, name)
+            shown |= column.numbers == _number(one, name, "where")
     return shown
 
 
 def matching_values(column: TextColumn, wanted: Sequence[Any]) -> np.ndarray:
-    """A boolean per value of a text column: is it one of those wanted?"""
-    hits = pc.is_in(column.values, pa.array(_as_texts(wanted), TEXT))
-    return hits.to_numpy(zero_copy_only=False)
+    """A boolean per value of a text column: does it match any of those wanted?"""
+    return _matching_texts(column.values, wanted)
 
 
-def _number(value: Any, name: str) -> float:
+def _matching_texts(values: pa.Array, wanted: Sequence[Any]) -> np.ndarray:
+    compared = [one for one in wanted if isinstance(one, Comparison)]
+    hits = _has(values, [one for one in wanted if not isinstance(one, Comparison)])
+    for one in compared:
+        if one.number is None:
+            same = _has(values, [one.text])
+            hits |= same if one.sign == "==" else ~same
+        else:
+            numbers = pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False)
+            hits |= _OPERATORS[one.sign](numbers, one.number)
+    return hits
+
+
+def _has(values: pa.Array, wanted: Sequence[Any]) -> np.ndarray:
+    """Which of the values are wanted? A boolean each."""
+    return pc.is_in(values, pa.array(_as_texts(wanted), TEXT)).to_numpy(zero_copy_only=False)
+
+
+def _number(value: Any, name: str, what: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"where: {name}={value!r}, but {name!r} holds numbers. "
+            f"{what}: {name}={value!r}, but {name!r} holds numbers. "
             "Allowed: a number, a list of numbers, or a comparison such as '>= 50'."
         ) from error
 

@@ -47,6 +47,7 @@ _VERSION: Final = re.compile(r"v(\d{4,})-[0-9a-f]{6}$")
 _WORKSPACE: Final = re.compile(r"\.import-[0-9a-f]{8}$")
 _TEMPORARY: Final = re.compile(r"\.(manifest\.json|truth\.json|quarantine\.parquet)\.[\w-]+\.tmp$")
 _LONGEST: Final = 40
+_OWN_FILE: Final = getattr(os, "O_NOFOLLOW", 0)
 _WINDOWS: Final = os.name == "nt"
 
 
@@ -144,13 +145,46 @@ def _taken(lock: BaseFileLock, path: Path, *, wait: bool) -> bool:
     while True:
         try:
             lock.acquire(blocking=wait)
-        except Timeout:
-            if path.exists():
+        except (Timeout, FileNotFoundError) as error:
+            if isinstance(error, Timeout) and path.exists():
                 return False
-        except FileNotFoundError:
-            pass  # the folder went with the lock of its last writer, and is made anew
+            # It went with its last holder, perhaps with its folder, and is made anew. Where that
+            # cannot be (/proc), trying for ever would not help: this says so.
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | _OWN_FILE, 0o644))
         else:
             return True
+
+
+# ── removing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a folder with all that is in it, or a link; what is not there is fine.
+
+    Of a link only the link goes, never what it leads to, and no link inside of a folder is
+    followed. What stands in a folder and cannot be removed stays.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> (place / "kept").mkdir()
+    >>> (place / "link").symlink_to(place / "kept")
+    >>> remove(place / "link")
+    >>> [path.name for path in place.iterdir()]
+    ['kept']
+    """
+    if path.is_dir() and not is_link(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_link(path: Path) -> bool:
+    """Whether a path leads elsewhere: a symbolic link, or a junction of Windows."""
+    is_junction = getattr(os.path, "isjunction", os.path.islink)  # Python 3.12
+    return path.is_symlink() or bool(is_junction(path))
 
 
 # ── version folders ──────────────────────────────────────────────────────────────────────────────
@@ -210,11 +244,11 @@ def user_homes(users: pa.Array) -> np.ndarray:
 def workspace(folder: Path) -> Iterator[Path]:
     """A folder to work in, on the log's disk; removed afterwards."""
     place = folder / f".import-{secrets.token_hex(4)}"
-    place.mkdir()
+    place.mkdir(mode=0o700)
     try:
         yield place
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        remove(place)
 
 
 def staged_quarantine(folder: Path, version: str) -> Path:
@@ -238,21 +272,19 @@ def settle(folder: Path, named: Sequence[str], version: str, *, quarantine: bool
         (folder / QUARANTINE).unlink(missing_ok=True)
     for name in _names(folder):
         place = folder / name
-        if _WORKSPACE.match(name):
-            shutil.rmtree(place, ignore_errors=True)
-        elif _TEMPORARY.match(name) and place.is_file():
-            place.unlink(missing_ok=True)
+        if _WORKSPACE.match(name) or (_TEMPORARY.match(name) and place.is_file()):
+            remove(place)
         elif _VERSION.match(name):
             _keep(place, {path for path in named if path.startswith(f"{name}/")})
     sync(folder)
 
 
 def _keep(version: Path, named: set[str]) -> None:
-    for name in _names(version):
+    for name in _names(version) if not is_link(version) else []:
         if f"{version.name}/{name}" not in named:
-            shutil.rmtree(version / name, ignore_errors=True)
+            remove(version / name)
     if not named:
-        shutil.rmtree(version, ignore_errors=True)
+        remove(version)
 
 
 def own_names(folder: Path) -> set[str]:
@@ -264,10 +296,7 @@ def own_names(folder: Path) -> set[str]:
 def drop(folder: Path, names: Iterable[str]) -> None:
     """Remove these files and folders of a log."""
     for name in names:
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name, ignore_errors=True)
-        else:
-            (folder / name).unlink(missing_ok=True)
+        remove(folder / name)
 
 
 def _names(folder: Path) -> list[str]:
@@ -312,6 +341,8 @@ def building(place: Path) -> Iterator[Path]:
     Drafts of builders that died are removed, and so is what was made from another state of the log.
     """
     units = place.parent
+    if is_link(units):
+        remove(units)  # what we make and remove would be elsewhere
     units.mkdir(exist_ok=True)
     with locked(units / LOCK, wait=True):
         _sweep(units, keep=place.name.rsplit("-", 1)[1], drafts=True)
@@ -319,10 +350,10 @@ def building(place: Path) -> Iterator[Path]:
         try:
             yield draft
             if draft.exists():
-                shutil.rmtree(place, ignore_errors=True)
+                remove(place)
                 os.replace(draft, place)
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            remove(draft)
 
 
 def drop_units(folder: Path, *, keep: str | None = None) -> None:
@@ -332,12 +363,14 @@ def drop_units(folder: Path, *, keep: str | None = None) -> None:
     sees for itself that the log has changed.
     """
     units = folder / UNITS
+    if is_link(units):
+        remove(units)
     if not units.is_dir():
         return
     with locked(units / LOCK) as alone:
         _sweep(units, keep=keep, drafts=alone)
         if alone and keep is None:
-            shutil.rmtree(units, ignore_errors=True)
+            remove(units)
 
 
 def _sweep(units: Path, *, keep: str | None, drafts: bool) -> None:
@@ -347,4 +380,4 @@ def _sweep(units: Path, *, keep: str | None, drafts: bool) -> None:
         else:
             gone = keep is None or not place.name.endswith(f"-{keep}")
         if gone:
-            shutil.rmtree(place, ignore_errors=True)
+            remove(place)

@@ -5,8 +5,8 @@ text: a number is written without a trailing ``.0``, a missing value is ``"(miss
 properties make a tuple.
 
 Totals are plain counts of a period, whoever people are and whenever they came first: the numbers of
-the books, and so not those of a funnel. Money adds up in millionths, so that the order of rows does
-not change it; several currencies are not added up.
+the books, and so not those of a funnel. Money adds up exactly, so that the order of rows does not
+change it; several currencies are not added up.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import pyarrow as pa
 
 from analysis.core.checks import EVER
 from analysis.core.result import small
-from analysis.core.schema import ALL, MISSING, MONEY_SCALE, OTHER, VALUE, UsageError, instant_us
-from analysis.eventlog import parallel
+from analysis.core.schema import ALL, MISSING, OTHER, VALUE, UsageError, instant_us
+from analysis.eventlog import money, parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Column, NumberColumn, Shard
 
-CURRENCY: Final = "currency"
+CURRENCY: Final = money.CURRENCY
 
 _MOST_PLACES: Final = 1_000_000
 """More combinations of values than this are sorted; fewer have a place each."""
@@ -146,7 +146,7 @@ def largest(groups: Groups, sizes: np.ndarray, top: int) -> Groups:
 
 
 class Totals(NamedTuple):
-    """Counts of one event; NaN where they are about too few users to show.
+    """Counts of one event; NaN where the period has too few users to show any.
 
     ``value`` is NaN too where the log has none, or has it in several currencies, which
     ``currency`` then lists; ``currency`` is None where the log does not say.
@@ -167,7 +167,8 @@ def totals(
     ----------
     event : its name; one that the log does not know has happened 0 times.
     period : (start, end) in instants, `end` excluded, naive ones are UTC; default: the whole log.
-    min_cell : where fewer users did it, counts and value are NaN.
+    min_cell : where the period has fewer users, whatever they did, counts and value are NaN. Few
+        who did it among many are told.
 
     Raises
     ------
@@ -192,11 +193,13 @@ def totals(
     users = sum(_users(shard, own) for shard, own in zip(log.shards, rows, strict=True))
     currencies = _currencies(log, rows)
     unit = ", ".join(currencies) or None
-    if small(users, min_cell):
+    # Who did it is in the period, so only few of these leave the question open.
+    if users < min_cell and small(_present(log, low, high), min_cell):
         return Totals(np.nan, np.nan, np.nan, unit)
     value = np.nan
     if log.kinds.get(VALUE) == "number" and len(currencies) < 2:
-        value = _money([_values(s, own) for s, own in zip(log.shards, rows, strict=True)])
+        parts = [_values(s, own) for s, own in zip(log.shards, rows, strict=True)]
+        value = money.total(np.concatenate([np.empty(0), *parts]))
     return Totals(sum(map(len, rows)), users, value, unit)
 
 
@@ -204,6 +207,17 @@ def _rows(shard: Shard, *, code: int, low: int, high: int) -> np.ndarray:
     hits = np.flatnonzero(shard.event == code)
     time = shard.time[hits]
     return hits[(time >= low) & (time < high)]
+
+
+def _present(log: EventLog, low: int, high: int) -> int:
+    """How many users have an event in a period?"""
+    names = len(log.event_names)
+
+    def present(shard: Shard) -> int:
+        inside = (shard.event < names) & (shard.time >= low) & (shard.time < high)
+        return _users(shard, np.flatnonzero(inside))
+
+    return sum(parallel.map_shards(log.shards, present))
 
 
 def _users(shard: Shard, rows: np.ndarray) -> int:
@@ -221,12 +235,4 @@ def _currencies(log: EventLog, rows: list[np.ndarray]) -> list[str]:
 def _values(shard: Shard, rows: np.ndarray) -> np.ndarray:
     column = shard.columns[VALUE]
     assert isinstance(column, NumberColumn)
-    numbers = column.numbers[rows]
-    return np.rint(numbers[~np.isnan(numbers)] * MONEY_SCALE)
-
-
-def _money(parts: list[np.ndarray]) -> float:
-    # Beyond this size the integers would overflow, and the sum would mean nothing.
-    if sum(float(np.abs(part).sum()) for part in parts) >= EVER:
-        return np.nan
-    return sum(int(part.astype(np.int64).sum()) for part in parts) / MONEY_SCALE
+    return column.numbers[rows]

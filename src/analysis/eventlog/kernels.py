@@ -13,6 +13,19 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from analysis.core.schema import MONEY_SCALE, US_PER_HOUR
+
+MOST_VALUE = 1e15
+"""Values from here on are not added: a float has no digits left for their millionths."""
+
+REST_SCALE = 1e9
+"""What is below a millionth adds up in parts of this size."""
+
+TWO_32 = 2.0**32
+
+ROUNDING = 2.0**-50
+"""A product of a decimal number is off by less than this share of itself."""
+
 _M1 = np.uint64(0x9E3779B97F4A7C15)
 _M2 = np.uint64(0xBF58476D1CE4E5B9)
 _M3 = np.uint64(0x94D049BB133111EB)
@@ -298,23 +311,56 @@ def users_and_sessions(event, session, offsets, names):
 
 
 @nb.njit(cache=True, nogil=True)
-def money_per_event(event, numbers, names, scale):
-    """Sum of a number over the rows of each event name, in integers of 1 / `scale`.
+def add_value(sums, place, value):
+    """Add a value to a row of `sums`, an int64 array as `money` returns it; NaN adds nothing."""
+    if np.isnan(value):
+        return
+    if abs(value) >= MOST_VALUE:
+        sums[place, 3] += 1
+        return
+    scaled = value * MONEY_SCALE
+    whole = np.rint(scaled)
+    high = np.floor(whole / TWO_32)
+    sums[place, 0] += np.int64(high)
+    sums[place, 1] += np.int64(whole - high * TWO_32)
+    rest = scaled - whole
+    # What is no more than the rounding of the product is none.
+    if abs(rest) > abs(whole) * ROUNDING:
+        sums[place, 2] += np.int64(np.rint(rest * REST_SCALE))
+    if value != 0.0 and abs(scaled) < 1.0:
+        sums[place, 4] += 1
+
+
+@nb.njit(cache=True, nogil=True)
+def money(codes, values, groups):
+    """The exact sum of the values of each group; a code that is no group is left out.
 
     Returns
     -------
-    (sums, sizes) : int64 and float64 arrays; the sizes are the sums of the absolute values. Where
-        a size is beyond what an int64 holds the sum has no meaning.
+    int64 array (groups, 5): the sum in millionths as ``high · 2**32 + low``; what is left below a
+        millionth, in ``1 / REST_SCALE`` of one; how many values are too large to add, or infinite;
+        how many are smaller than a millionth, and not zero.
     """
-    out = np.zeros(names, np.int64)
-    sizes = np.zeros(names, np.float64)
-    for i in range(event.size):
-        if event[i] < names and not np.isnan(numbers[i]):
-            scaled = np.rint(numbers[i] * scale)
-            sizes[event[i]] += abs(scaled)
-            if sizes[event[i]] < 2.0**62:
-                out[event[i]] += np.int64(scaled)
-    return out, sizes
+    sums = np.zeros((groups, 5), np.int64)
+    for i in range(codes.size):
+        if 0 <= codes[i] < groups:
+            add_value(sums, codes[i], values[i])
+    return sums
+
+
+@nb.njit(cache=True, nogil=True)
+def per_hour(time, first, events, last):
+    """Count the rows of each hour into `events`, and find the last instant of each.
+
+    Parameters
+    ----------
+    first : the hour since 1970 of place 0; events, last : int64, one place per hour.
+    """
+    for i in range(time.size):
+        hour = time[i] // US_PER_HOUR - first
+        events[hour] += 1
+        if time[i] > last[hour]:
+            last[hour] = time[i]
 
 
 # ── hashing ──────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ like. That is no error and may be just what is wanted, but the answer must say i
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -28,7 +29,6 @@ from pandas.api.typing import NaTType
 from analysis.core.checks import EVER
 from analysis.core.schema import (
     EVENT,
-    MONEY_SCALE,
     SESSION,
     TIME,
     USER,
@@ -37,8 +37,11 @@ from analysis.core.schema import (
     instant_us,
     timestamp,
 )
-from analysis.eventlog import build, filters, kernels, parallel, store, units
+from analysis.eventlog import build, coverage, filters, kernels, money, parallel, store, units
+from analysis.eventlog.money import CURRENCY
 from analysis.eventlog.shard import TEXT, NumberColumn, Shard, TextColumn, content_sum
+
+_LOSSES: Final = ("fate", "column", "reason", EVENT, "week", "rows")
 
 UNKNOWN: Final = EVER
 """The instant of people picked by a mask that says none."""
@@ -56,6 +59,7 @@ class EventLog:
     kinds : ``"text"`` or ``"number"`` of the session and every property.
     filtered : whether rows are hidden, as in a view.
     terms : import settings that files added later must agree with.
+    lost : what the imports lost, as `losses` tells it.
     picked_at_us : as of when the people shown were picked; None for everybody, `UNKNOWN` for a bare
         mask.
 
@@ -76,6 +80,7 @@ class EventLog:
     kinds: Mapping[str, str]
     filtered: bool = False
     terms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    lost: tuple[tuple[Any, ...], ...] = ()
     picked_at_us: int | None = None
 
     # ── making ──────────────────────────────────────────────────────────────────────────────
@@ -101,7 +106,8 @@ class EventLog:
             a session column (named here or called ``session``), a pause of more than 30 minutes
             starts a session.
         covers_until : the instant up to which the log is complete; default: the end of the last
-            event's UTC day.
+            event's UTC day, but for far-off events and a day that breaks off (see
+            `eventlog.coverage`).
         shards : how many parts to split the users into; no answer depends on it.
 
         Raises
@@ -120,7 +126,7 @@ class EventLog:
         built = list(build.build_shards(table, event_names=names, shards=count))
         until = instant_us(covers_until, "covers_until") if covers_until is not None else None
         if until is None:
-            until = store.day_end(pc.max(table.column(TIME)).as_py()) if len(table) else 0
+            until = coverage.covered_until(coverage.activity(table.column(TIME).to_numpy()))
         return cls.from_shards(built, event_names=names, covers_until=until)
 
     @classmethod
@@ -157,6 +163,7 @@ class EventLog:
             manifest.covers_until,
             manifest.properties,
             terms=manifest.terms,
+            lost=tuple(map(tuple, manifest.losses)),
         )
         log.__dict__["fingerprint"] = manifest.fingerprint
         log.__dict__["folder"] = Path(folder).absolute()
@@ -185,6 +192,7 @@ class EventLog:
             event_names=self.event_names,
             covers_until=self.covers_until_us,
             terms=self.terms,
+            losses=self.lost,
         )
 
     # ── views ───────────────────────────────────────────────────────────────────────────────
@@ -194,13 +202,20 @@ class EventLog:
 
         Parameters
         ----------
-        conditions : property=value, property=[values], or, for numbers, property=">= 50".
+        conditions : property=value, property=[values], or a comparison: property=">= 50" for
+            numbers (text too where every value is a number), property="!= mobile" for any text.
             ``event`` and ``user`` are allowed too.
 
         Raises
         ------
         UsageError
-            If the log has no such property, or the value is no number where the property is.
+            If the log has no such property, the value is no number where the property is, or text
+            that is no number is to be compared by size.
+
+        Warns
+        -----
+        UserWarning
+            If no event of the log has a value that is asked for.
 
         Examples
         --------
@@ -211,7 +226,9 @@ class EventLog:
         >>> log.where(device="mobile").users
         1
         """
-        where = filters.check(conditions, self.kinds, "where")
+        where = filters.check(conditions, self, "where")
+        for note in filters.unseen(where, self):
+            warnings.warn(f"where: {note}", stacklevel=2)
         return self._showing(
             partial(filters.matching_rows, where=where, event_names=self.event_names)
         )
@@ -367,6 +384,58 @@ class EventLog:
         """The instant (UTC) up to which the log is complete: the "now" of every answer."""
         return timestamp(self.covers_until_us)
 
+    def events_after_end(self) -> int:
+        """How many events are at or after `covers_until`, such as those of a wrong clock?
+
+        They stay in the log. Questions do not see those that are far off (`until_end`).
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> days = [*pd.date_range("2026-01-01", periods=9), pd.Timestamp("2098-01-01")]
+        >>> log = EventLog.from_frame(pd.DataFrame({"user": "ann", "time": days, "event": "visit"}))
+        >>> log.covers_until.date().isoformat(), log.events_after_end()
+        ('2026-01-10', 1)
+        """
+        return self._after_end
+
+    @cached_property
+    def _after_end(self) -> int:
+        until, hidden = self.covers_until_us, len(self.event_names)
+
+        def late(shard: Shard) -> int:
+            if not shard.rows or shard.last_instants.max() < until:
+                return 0
+            return int(((shard.time >= until) & (shard.event < hidden)).sum())
+
+        return sum(parallel.map_shards(self.shards, late))
+
+    def until_end(self) -> EventLog:
+        """The log without far-off events, which is what a question looks at.
+
+        Far off are events behind `covers_until` that `eventlog.coverage` takes for those of a wrong
+        clock. Others behind it, where somebody said an earlier end, are seen. Where nothing is far
+        off, it is the log itself.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> days = [*pd.date_range("2026-01-01", periods=9), pd.Timestamp("2098-01-01")]
+        >>> log = EventLog.from_frame(pd.DataFrame({"user": "ann", "time": days, "event": "visit"}))
+        >>> len(log), len(log.until_end())
+        (10, 9)
+        """
+        return self._followed if self._after_end else self
+
+    @cached_property
+    def _followed(self) -> EventLog:
+        parts = parallel.map_shards(self.shards, lambda shard: coverage.activity(shard.time))
+        seen = coverage.together(parts)
+        end = max(self.covers_until_us, coverage.covered_until(seen))
+        if seen.last[-1] < end:
+            return self
+        return self._showing(lambda shard: shard.time < end)
+
     @cached_property
     def fingerprint(self) -> str:
         """128 bits of the content, as 32 hexadecimal digits.
@@ -388,7 +457,9 @@ class EventLog:
         -------
         A row per event name, most frequent first: ``event``, ``events``, ``users``,
         ``share_of_users`` (a fraction of all users), ``first``, ``last`` (UTC) and ``value``
-        (the sum of the property ``value``; NaN where the log has none).
+        (the exact sum of the property ``value``; NaN where the log has none, or has it in several
+        currencies, or of 1e15 and more), and ``currency`` (missing where the log does not say;
+        several are listed).
 
         Examples
         --------
@@ -401,6 +472,7 @@ class EventLog:
         """
         found = self._counts
         seen = found[:, 0] > 0
+        units = [names for names, any_row in zip(self._currencies, seen, strict=True) if any_row]
         table = pd.DataFrame(
             {
                 EVENT: pd.array(self.event_names, dtype="str")[seen],
@@ -409,11 +481,38 @@ class EventLog:
                 "share_of_users": found[seen, 1] / max(self.users, 1),
                 "first": pd.to_datetime(found[seen, 2], unit="us", utc=True),
                 "last": pd.to_datetime(found[seen, 3], unit="us", utc=True),
-                VALUE: self._money[seen],
+                VALUE: self._worth[seen],
+                CURRENCY: pd.array([", ".join(names) or None for names in units], dtype="str"),
             }
         )
         table = table.sort_values(["events", EVENT], ascending=[False, True])
         return table.reset_index(drop=True)
+
+    def losses(self) -> pd.DataFrame:
+        """What did the import lose: which rows, which cells, why, and when?
+
+        Rows are quarantined (they are no events), excluded (no consent) or duplicate; a blanked
+        row is an event of which a cell could not be read. Every import of the log counts, and
+        people who were forgotten since are still counted. Empty where nothing was lost, and for a
+        log that no import made.
+
+        Returns
+        -------
+        ``fate`` ("quarantined", "excluded", "duplicate", "blanked"), ``column`` (of the file:
+        which cell was blanked, else ""), ``reason``, ``event`` ("" if it is none of the log's),
+        ``week`` (its Monday, UTC, as ISO date; "" if the time is unknown), ``rows``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> log = EventLog.from_frame(pd.DataFrame({
+        ...     "user": ["ann"], "time": pd.to_datetime(["2026-01-01"]), "event": ["visit"]}))
+        >>> log.losses().columns.to_list()
+        ['fate', 'column', 'reason', 'event', 'week', 'rows']
+        """
+        table = pd.DataFrame(list(self.lost), columns=list(_LOSSES))
+        kinds = dict.fromkeys(_LOSSES, "str") | {"rows": "int64"}
+        return table.astype(kinds)
 
     def to_frame(self) -> pd.DataFrame:
         """All rows as a pandas frame, sorted by user and time; ids are text, times are UTC."""
@@ -436,10 +535,38 @@ class EventLog:
         return users_and_sessions(self.shards, len(self.event_names))
 
     @cached_property
-    def _money(self) -> np.ndarray:
+    def _money(self) -> np.ndarray | None:
         if self.kinds.get(VALUE) != "number":
-            return np.full(len(self.event_names), np.nan)
+            return None
         return money_per_event(self.shards, len(self.event_names))
+
+    @cached_property
+    def _currencies(self) -> list[list[str]]:
+        codes = [shard.event for shard in self.shards]
+        return money.currencies_by(self.shards, codes, len(self.event_names), VALUE)
+
+    @property
+    def _worth(self) -> np.ndarray:
+        if self._money is None:
+            return np.full(len(self.event_names), np.nan)
+        mixed = np.array([len(names) > 1 for names in self._currencies], np.bool_)
+        return np.where(mixed, np.nan, money.amounts(self._money))
+
+    def tiny_values(self) -> int:
+        """How many values are smaller than a millionth, and not zero?
+
+        Sums hold them to a billionth of a millionth; for prices they are a slip of the unit.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> log = EventLog.from_frame(pd.DataFrame({
+        ...     "user": "ann", "time": pd.to_datetime(["2026-01-01"] * 2), "event": "purchase",
+        ...     "value": [0.0000006, 5.0]}))
+        >>> log.tiny_values()
+        1
+        """
+        return 0 if self._money is None else money.tiny(self._money)
 
     def _table(self) -> pa.Table:
         return table_of(self.shards, self.event_names, self.kinds)
@@ -479,20 +606,14 @@ def users_and_sessions(shards: Sequence[Shard], names: int) -> tuple[int, int]:
 
 
 def money_per_event(shards: Sequence[Shard], names: int) -> np.ndarray:
-    """Sum of the property ``value`` of each event name; adds in millionths, so it is exact.
+    """Sums of the property ``value`` of each event name, as `kernels.money` returns them."""
 
-    NaN where the values are too large to add (beyond 4.6 million millions) or infinite.
-    """
-
-    def add(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    def add(shard: Shard) -> np.ndarray:
         column = shard.columns[VALUE]
         assert isinstance(column, NumberColumn)
-        return kernels.money_per_event(shard.event, column.numbers, names, MONEY_SCALE)
+        return kernels.money(shard.event, column.numbers, names)
 
-    total, sizes = np.zeros(names, np.int64), np.zeros(names)
-    for own, size in parallel.map_shards(shards, add):
-        total, sizes = total + own, sizes + size
-    return np.where(sizes < 2.0**62, total / MONEY_SCALE, np.nan)
+    return money.added(parallel.map_shards(shards, add), names)
 
 
 # ── the rows as one table ─────────────────────────────────────────────────────────────────────────

@@ -8,8 +8,9 @@ Check: opening a log notices files that are missing or cut short. A bit that a d
 only noticed by reading everything, so `check` does that when somebody asks.
 
 Forget: people are removed from a log as if they had never been in it. Only the shards that hold
-them are written anew. The values of properties that they alone had go with them, and so do the bad
-records that name them and what was cached of the log. The names of events stay, and so do the
+them are written anew. The values of properties that they alone had go with them, and so do their
+bad records, the content of those that could not be read and name them, and what was cached of the
+log. The names of events stay, and so do the
 import's counts of duplicates. Nothing in the log's folder keeps the version before; copies and the
 imported files are out of reach, and importing these again brings the people back.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
+import itertools
 import math
 import re
 from collections import Counter
@@ -42,11 +43,23 @@ from analysis.eventlog.folder import (
     workspace,
     write_part,
 )
-from analysis.eventlog.shard import TEXT, Column, NumberColumn, Shard, readable, text_column
+from analysis.eventlog.shard import (
+    TEXT,
+    Column,
+    NumberColumn,
+    Shard,
+    content_sum,
+    readable,
+    text_column,
+)
 from analysis.eventlog.store import (
+    MANIFEST,
     Manifest,
     file_facts,
+    fingerprint_of,
+    open_part,
     publish,
+    read_changed_manifest,
     read_manifest,
     read_sound_part,
     sound_keys,
@@ -55,16 +68,31 @@ from analysis.eventlog.store import (
 
 
 class BadRecord(NamedTuple):
-    """A record that becomes no row: its number, why, and its content as JSON text."""
+    """A record that becomes no row: its number, why, and its content as JSON text.
+
+    `ids` are those of the people it may belong to, as the log would have them; None where the
+    record could not be read.
+    """
 
     row: int
     reason: str
     content: str
+    ids: tuple[str, ...] | None = None
 
 
+_IDS: Final = pa.list_(pa.string())
 _SCHEMA: Final = pa.schema(
-    [("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())]
+    [
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("reason", pa.string()),
+        ("content", pa.string()),
+        ("ids", _IDS),
+    ]
 )
+_TOLD: Final = ["file", "row", "reason", "content"]
+
+_EMPTIED: Final = '"(left out: it named somebody who was removed)"'
 
 _SHOWN: Final = 160
 """Characters of a bad record that a message shows."""
@@ -110,8 +138,8 @@ class Quarantine:
             self._writer.close()
             self._writer = None
 
-    def add(self, file: str, records: Sequence[BadRecord]) -> None:
-        """Keep the records of a file."""
+    def add(self, file: str, records: Sequence[BadRecord]) -> list[bool]:
+        """Keep the records of a file; says which of them were not there already."""
         self.bad += len(records)
         for record in records:
             self._reasons[record.reason] += 1
@@ -119,19 +147,21 @@ class Quarantine:
                 self._examples[record.reason] = (
                     f"record {record.row} of '{file}': {record.content[:_SHOWN]}"
                 )
-        if self._known:
-            records = [r for r in records if _digest(file, *r) not in self._known]
+        new = [not self._known or _digest(file, *r[:3]) not in self._known for r in records]
+        records = list(itertools.compress(records, new))
         if not records:
-            return
-        rows, reasons, content = zip(*records, strict=True)
+            return new
+        rows, reasons, content, ids = zip(*records, strict=True)
         columns = [
             pa.array([file] * len(rows)),
             pa.array(rows),
             pa.array(reasons),
             pa.array(content),
+            pa.array(ids, _IDS),
         ]
         self._open().write_table(pa.table(columns, schema=_SCHEMA))
         self.rows += len(rows)
+        return new
 
     def _open(self) -> pq.ParquetWriter:
         if self._writer is None:
@@ -139,7 +169,7 @@ class Quarantine:
             if self._before is not None:
                 with pq.ParquetFile(self._before) as before:
                     for batch in before.iter_batches():
-                        self._writer.write_batch(batch)
+                        self._writer.write_table(_with_ids(pa.Table.from_batches([batch])))
         return self._writer
 
     def refuse(self, max_bad: float, rows_in: int) -> None:
@@ -196,7 +226,9 @@ def _advice(reason: str) -> str:
 def _digests(path: Path) -> set[bytes]:
     with readable(path), pq.ParquetFile(path) as table:
         return {
-            _digest(*row.values()) for batch in table.iter_batches() for row in batch.to_pylist()
+            _digest(*row.values())
+            for batch in table.iter_batches(columns=_TOLD)
+            for row in batch.to_pylist()
         }
 
 
@@ -224,7 +256,10 @@ class Checked(NamedTuple):
 
 
 def check(folder: Path | str) -> Checked:
-    """Is every file of the log in a folder what was written? Sizes and checksums say.
+    """Is every file of the log in a folder what was written, and the manifest what they hold?
+
+    Sizes and checksums say the first. For the second the content of every shard is added up anew,
+    under the manifest's event names, and compared with its fingerprint.
 
     Raises
     ------
@@ -243,16 +278,16 @@ def check(folder: Path | str) -> Checked:
     ()
     """
     place = Path(folder)
-    manifest = read_manifest(place)
+    manifest = read_changed_manifest(place)
     while True:
-        found = _checked(place, manifest)
-        newer = read_manifest(place)
+        found = _checked(place, *manifest)
+        newer = read_changed_manifest(place)
         if not found.damaged or newer == manifest:
             return found
         manifest = newer  # what was missing may have been replaced meanwhile
 
 
-def _checked(folder: Path, manifest: Manifest) -> Checked:
+def _checked(folder: Path, manifest: Manifest, changed: str | None) -> Checked:
     files = {
         f"{entry['path']}/{name}": facts
         for entry in manifest.shards
@@ -270,8 +305,57 @@ def _checked(folder: Path, manifest: Manifest) -> Checked:
         files[name] = manifest.quarantine
     reasons = parallel.map_shards(files.items(), lambda of: _reason(folder / of[0], of[1]))
     damaged += [Damage(name, why) for name, why in zip(files, reasons, strict=True) if why]
+    if not damaged:
+        damaged += _other_content(folder, manifest)
+    if changed:
+        damaged.append(Damage(MANIFEST, changed))
     size = sum(facts["bytes"] for facts in files.values())
     return Checked(len(files), size, tuple(damaged))
+
+
+def not_checked(folder: Path | str) -> tuple[str, ...]:
+    """What `check` cannot tell of the log in a folder, in plain words.
+
+    Raises
+    ------
+    DataError
+        If there is no log, or its manifest cannot be read.
+    """
+    if read_changed_manifest(folder)[1] is not None:
+        return ()
+    return (
+        f"{MANIFEST} has no checksum: an earlier version wrote it. The next append writes one. "
+        "Until then nobody can tell whether what it says beside the shards' content (the end of "
+        "the log, how the rows add up) is what was written.",
+    )
+
+
+def _other_content(folder: Path, manifest: Manifest) -> list[Damage]:
+    """Shards whose content is not what the manifest says, and a fingerprint that is not theirs."""
+
+    def content(entry: Mapping[str, Any]) -> tuple[int, int] | str:
+        try:
+            shard = open_part(folder, manifest, entry)
+            return content_sum(shard, manifest.event_names)
+        except DataError as error:
+            return str(error)
+
+    sums = parallel.map_shards(manifest.shards, content)
+    damaged = []
+    for entry, found in zip(manifest.shards, sums, strict=True):
+        if isinstance(found, str):
+            damaged.append(Damage(entry["path"], found))
+        elif [str(half) for half in found] != entry["content"]:
+            damaged.append(Damage(entry["path"], f"has other content than {MANIFEST} says."))
+    known = [found for found in sums if not isinstance(found, str)]
+    events = sum(entry["events"] for entry in manifest.shards)
+    if fingerprint_of(known, manifest.properties) != manifest.fingerprint and not damaged:
+        why = "has the fingerprint of another log: a shard is missing, or it was changed."
+        damaged.append(Damage(MANIFEST, why))
+    if events != manifest.events:
+        why = f"says {manifest.events:,} events, its shards have {events:,}."
+        damaged.append(Damage(MANIFEST, why))
+    return damaged
 
 
 def _reason(path: Path, facts: Mapping[str, Any]) -> str:
@@ -288,7 +372,10 @@ def _reason(path: Path, facts: Mapping[str, Any]) -> str:
 
 
 class Forgotten(NamedTuple):
-    """What was removed: people, their events, and bad rows that named them."""
+    """What was removed: people, their events, and their bad rows.
+
+    Bad rows that could not be read and named them are counted, too: these lost their content.
+    """
 
     users: int
     events: int
@@ -331,8 +418,8 @@ def forget(folder: Path | str, users: Sequence[str]) -> Forgotten:
 def _forget(folder: Path, manifest: Manifest, users: list[str], staged: Path) -> Forgotten:
     version = new_version(folder)
     entries, found = _shards_without(folder, manifest, users, version)
-    bad, named = leave_out(folder / QUARANTINE, users, staged)
-    missing = [user for user in users if user not in found | named]
+    bad = leave_out(folder / QUARANTINE, users, staged)
+    missing = [user for user in users if user not in found | bad.named]
     if missing:
         raise DataError(
             f"{len(missing)} of {len(users)} users are not found in '{folder}', the first is "
@@ -341,15 +428,19 @@ def _forget(folder: Path, manifest: Manifest, users: list[str], staged: Path) ->
     if not entries:
         raise DataError(f"nobody else is in '{folder}'. Nobody was removed; remove the folder.")
     events = manifest.events - sum(entry["events"] for entry in entries)
-    gone = {"rows_in": events + bad, "rows_kept": events, "rows_quarantined": bad}
+    gone = {
+        "rows_in": events + bad.removed,
+        "rows_kept": events,
+        "rows_quarantined": bad.removed,
+    }
     draft = dataclasses.replace(
         manifest,
         shards=entries,
         rows={name: count - gone.get(name, 0) for name, count in manifest.rows.items()},
-        quarantine=None if bad and not staged.exists() else manifest.quarantine,
+        quarantine=None if bad.removed and not staged.exists() else manifest.quarantine,
     )
     publish(folder, version, draft, quarantine=staged if staged.exists() else None)
-    return Forgotten(len(users), events, bad)
+    return Forgotten(len(users), events, bad.removed + bad.emptied)
 
 
 def _shards_without(
@@ -404,46 +495,96 @@ def _cells(column: Column, stay: np.ndarray) -> Column:
     return text_column(cells)
 
 
-def leave_out(path: Path, users: Sequence[str], to: Path) -> tuple[int, set[str]]:
-    """Write a quarantine without the records that name some users.
+class LeftOut(NamedTuple):
+    """Bad records of some users: how many went, how many lost their content, who is named."""
 
-    Nothing is written where no record names one, or where no record is left.
+    removed: int
+    emptied: int
+    named: set[str]
+
+
+def leave_out(path: Path, users: Sequence[str], to: Path) -> LeftOut:
+    """Write a quarantine without what it says of some users.
+
+    A record that was read, and so has ids, goes if one of them is a user's, letter by letter.
+    Nobody knows whose a record without ids is: it stays, and its content goes if a user's id stands
+    in it. Nothing is written where no record names one, or where no record is left.
 
     Parameters
     ----------
     path : a quarantine, which need not be there.
-    users : ids; a record names one where it stands as a word of its own in the content.
-
-    Returns
-    -------
-    How many records name one of the users, and which users are named.
     """
     if not path.exists():
-        return 0, set()
-    names = {user: _naming(user) for user in users}
-    count, writer = 0, None
+        return LeftOut(0, 0, set())
+    wanted = set(users)
+    patterns = {user: re.compile(rf"(?<!\w){re.escape(user)}(?!\w)") for user in users}
+    removed, emptied, writer = 0, 0, None
     named: set[str] = set()
     with readable(path), pq.ParquetFile(path) as table:
         for batch in table.iter_batches():
-            by = [
-                {user for user, name in names.items() if name.search(content)}
-                for content in batch.column("content").to_pylist()
+            whole = _with_ids(pa.Table.from_batches([batch]))
+            ids, content = (whole.column(name).to_pylist() for name in ("ids", "content"))
+            own = [set() if one is None else _same_id(one) & wanted for one in ids]
+            # Whose record has no id, it is of nobody who is known.
+            told = [
+                set() if one else {user for user, found in patterns.items() if _stands(found, text)}
+                for one, text in zip(ids, content, strict=True)
             ]
-            named.update(*by)
-            count += sum(map(bool, by))
-            rest = batch.filter(pa.array([not found for found in by], pa.bool_()))
+            named.update(*own, *told)
+            removed += sum(map(bool, own))
+            emptied += sum(map(bool, told))
+            texts = [_EMPTIED if t else text for t, text in zip(told, content, strict=True)]
+            place = whole.column_names.index("content")
+            whole = whole.set_column(place, _SCHEMA.field("content"), pa.array(texts, pa.string()))
+            rest = whole.filter(pa.array([not one for one in own], pa.bool_()))
             if len(rest):
                 writer = writer or pq.ParquetWriter(to, _SCHEMA)
-                writer.write_batch(rest)
+                writer.write_table(rest)
     if writer is not None:
         writer.close()
-    if not count:
+    if not removed and not emptied:
         to.unlink(missing_ok=True)
-    return count, named
+    return LeftOut(removed, emptied, named)
 
 
-def _naming(user: str) -> re.Pattern[str]:
-    """Finds an id in the text of a record, as it is or with its letters escaped."""
-    once = json.dumps(user, ensure_ascii=False)[1:-1]
-    forms = {user, once, json.dumps(once, ensure_ascii=False)[1:-1]}
-    return re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(forms)))
+def _with_ids(table: pa.Table) -> pa.Table:
+    """Bad records as this version keeps them; earlier ones did not keep their ids."""
+    if "ids" not in table.column_names:
+        table = table.append_column(_SCHEMA.field("ids"), pa.nulls(len(table), _IDS))
+    return table.select(_SCHEMA.names).cast(_SCHEMA)
+
+
+def _same_id(ids: Sequence[str]) -> set[str]:
+    """Ids, and those written as decimals as the log has them: ``1.0`` is ``1``."""
+    short = {one.removesuffix(".0") for one in ids if one.removesuffix(".0").isdecimal()}
+    return {*ids, *short}
+
+
+_ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_SIGNS: Final = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f"}
+_DEEPEST: Final = 4
+"""JSON in a cell of a CSV, kept as JSON, is escaped three times."""
+
+
+def _stands(pattern: re.Pattern[str], text: str) -> bool:
+    """Does an id stand in a text, in any spelling of a CSV or of JSON?"""
+    for _ in range(_DEEPEST):
+        if pattern.search(text):
+            return True
+        plain = _unescaped(text)
+        if plain == text:
+            return False
+        text = plain
+    return bool(pattern.search(text))
+
+
+def _unescaped(text: str) -> str:
+    """A text without one layer of JSON's escapes and of a CSV's doubled quotes."""
+
+    def sign(found: re.Match[str]) -> str:
+        word = found[1]
+        return chr(int(word[1:], 16)) if len(word) > 1 else _SIGNS.get(word, word)
+
+    plain = _ESCAPE.sub(sign, text).replace('""', '"')
+    # Two escapes may be the halves of one sign.
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -66,6 +66,37 @@ class TextColumn:
         return int(pc.index(self.values, pa.scalar(text, self.values.type)).as_py())
 
 
+class MappedText(TextColumn):
+    """Text cells of a file, which are looked through when they are first asked for.
+
+    A flipped bit in a code or in a place of a text would send a pass beyond the memory that is its
+    own. `what` names the column in the error.
+    """
+
+    def __init__(self, codes: np.ndarray, values: pa.Array, what: str = "a text column") -> None:
+        self.__dict__.update(_codes=codes, _values=values, what=what)
+
+    @cached_property
+    def values(self) -> pa.Array:  # type: ignore[override]
+        """The texts, all of them valid."""
+        with sound(self.what):
+            self._values.validate(full=True)
+            if self._values.null_count:
+                raise ValueError("a text is missing")
+        return self._values
+
+    @cached_property
+    def codes(self) -> np.ndarray:  # type: ignore[override]
+        """The codes, none beyond the values."""
+        with sound(self.what):
+            refuse_outside(self._codes, -1, len(self._values))
+        return self._codes
+
+    _codes: np.ndarray
+    _values: pa.Array
+    what: str
+
+
 @dataclass(frozen=True, eq=False)
 class NumberColumn:
     """Number cells as float64; NaN is missing."""
@@ -378,38 +409,107 @@ class _Summed:
 
 
 def read_shard(folder: Path) -> Shard:
-    """Map a shard's files; nothing is read until a pass touches it.
+    """Map a shard's files; what is large and not needed at once is read when a pass touches it.
+
+    Whatever a pass takes on trust is looked through before: types, where each user's rows start,
+    event codes and ids now, the codes and texts of a property when they are first asked for.
 
     Raises
     ------
     OSError, ValueError, KeyError
-        If a file is missing, is no Arrow file, or has other columns than a shard's.
+        If a file is missing, is no Arrow file, or is not a shard's.
     """
     rows = map_table(folder / ROWS_FILE)
     people = map_table(folder / USERS_FILE)
-    if not pa.types.is_dictionary(rows.schema.field(EVENT).type):
-        raise ValueError(
-            f"{ROWS_FILE} is not a shard's: {EVENT} is {rows.schema.field(EVENT).type}"
-        )
+    for table, name in ((rows, ROWS_FILE), (people, USERS_FILE)):
+        table.validate()
+        for field in table.schema:
+            if not _fits(field, name):
+                raise ValueError(f"{name} is not a shard's: {field.name!r} is {field.type}")
     columns: dict[str, Column] = {}
     for field in rows.schema:
         if field.name not in (TIME, EVENT):
-            columns[field.name] = _column(rows.column(field.name))
-    starts = people.column("start").to_numpy()
+            columns[field.name] = _column(rows.column(field.name), folder, field.name)
+    users, starts = _single(people.column(USER)), people.column("start").to_numpy()
+    users.validate(full=True)
+    offsets = np.append(starts, rows.num_rows).astype(np.int64)
+    if offsets[0] != 0 or (np.diff(offsets) <= 0).any():
+        raise ValueError(f"{USERS_FILE} has rows that are nobody's")
+    if users.null_count:
+        raise ValueError(f"{USERS_FILE} has a user without an id")
+    event = _single(rows.column(EVENT))
+    codes = _indices(event)
+    refuse_outside(codes, 0, len(event.dictionary))
     return Shard(
-        users=_single(people.column(USER)),
-        offsets=np.append(starts, rows.num_rows).astype(np.int64),
+        users=users,
+        offsets=offsets,
         time=rows.column(TIME).to_numpy(),
-        event=_indices(_single(rows.column(EVENT))),
+        event=codes,
         masks=people.column("mask").to_numpy(),
         columns=columns,
     )
 
 
-def _column(chunked: pa.ChunkedArray) -> Column:
+def shard_event_names(folder: Path) -> list[str]:
+    """The event names that a shard's file has: the log's, as far as it knew them then."""
+    names = _single(map_table(folder / ROWS_FILE).column(EVENT)).dictionary
+    names.validate(full=True)
+    return names.to_pylist()
+
+
+def _fits(field: pa.Field, file: str) -> bool:
+    """Has a column of a shard's file a type that it can have?"""
+    of = field.type
+    if pa.types.is_dictionary(of):
+        signed = pa.types.is_signed_integer(of.index_type)
+        return of.value_type == TEXT and file == ROWS_FILE and signed == (field.name != EVENT)
+    fixed = {TIME: pa.int64(), "start": pa.int64(), "mask": pa.uint64(), USER: TEXT}
+    own = (USER, "start", "mask") if file == USERS_FILE else (TIME,)
+    if field.name in own:
+        return bool(of == fixed[field.name])
+    return bool(of == pa.float64()) and field.name != EVENT
+
+
+def refuse_outside(codes: np.ndarray, low: int, size: int) -> None:
+    """Refuse codes below `low`, or beyond a dictionary of `size` values.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    if len(codes) and not low <= int(codes.min()) <= int(codes.max()) < size:
+        worst = int(codes.max()) if int(codes.max()) >= size else int(codes.min())
+        raise ValueError(f"there is a code {worst} of {size} values")
+
+
+@contextlib.contextmanager
+def sound(what: str) -> Iterator[None]:
+    """Turn what damage shows as into one line that names the place.
+
+    Raises
+    ------
+    DataError
+        Instead of the reader's own errors. A lack of memory is no damage and goes on.
+    """
+    try:
+        yield
+    except MemoryError:  # Arrow's is one of its exceptions, too
+        raise
+    except PermissionError as error:
+        raise DataError(
+            f"{what} cannot be read: permission denied. Check your permissions."
+        ) from error
+    except (OSError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{what} is damaged: {reason}. Import again.") from error
+
+
+def _column(chunked: pa.ChunkedArray, folder: Path, name: str) -> Column:
     if pa.types.is_dictionary(chunked.type):
         array = _single(chunked)
-        return TextColumn(_indices(array), array.dictionary)
+        what = f"shard '{folder}': the column {name!r}"
+        return MappedText(_indices(array), array.dictionary, what)
     return NumberColumn(chunked.to_numpy())
 
 
@@ -429,7 +529,7 @@ def _single(chunked: pa.ChunkedArray) -> pa.Array:
 
 def map_table(path: Path) -> pa.Table:
     """The table of an Arrow file, mapped."""
-    return pa.ipc.open_file(pa.memory_map(str(path), "rb")).read_all()
+    return pa.ipc.open_file(pa.memory_map(bytes(path), "rb")).read_all()
 
 
 # ── cells as text ─────────────────────────────────────────────────────────────────────────────────
@@ -486,6 +586,8 @@ def readable(path: Path) -> Iterator[None]:
             "export the file in smaller row groups or shorter lines."
         ) from error
     except (OSError, pa.ArrowException) as error:
+        if "worker thread" in str(error):  # there is no memory for one
+            raise
         if "UTF8" in str(error):
             raise not_utf8(path) from error
         raise DataError(f"'{path}' {_damage(error)}") from error
@@ -507,4 +609,6 @@ def _damage(error: Exception) -> str:
         return "is cut short: its compressed data end too early. Download or copy it again."
     if "inflate" in text or "zlib" in text:
         return f"is damaged gzip ({text}). Download or copy it again."
+    if "deeply nested" in text:
+        return "is nested too deep to be read. Export its values as columns of their own."
     return f"is damaged or cut short ({text}). Download or export it again."

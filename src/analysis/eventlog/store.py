@@ -20,7 +20,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from analysis.core.schema import US_PER_DAY, DataError
+from analysis.core.schema import DataError
+from analysis.eventlog.coverage import activity, covered_until, together
 from analysis.eventlog.folder import (
     KEYS_FILE,
     Part,
@@ -34,9 +35,18 @@ from analysis.eventlog.folder import (
     sync,
     write_part,
 )
-from analysis.eventlog.shard import NumberColumn, Shard, map_table, read_shard
+from analysis.eventlog.shard import (
+    NumberColumn,
+    Shard,
+    map_table,
+    read_shard,
+    shard_event_names,
+    sound,
+)
 
 MANIFEST: Final = "manifest.json"
+CHECKSUM: Final = "checksum"
+"""The manifest's part that sums up the others; manifests of earlier versions have none."""
 SCHEMA_VERSION: Final = 1
 
 
@@ -56,11 +66,16 @@ class Manifest:
     """How the files' columns were written, for files that are added later."""
     terms: dict[str, Any] = field(default_factory=dict)
     """What later files must agree to (`import_settings`)."""
+    losses: list[list[Any]] = field(default_factory=list)
+    """What imports lost: fate, column, reason, event, week and rows (see `EventLog.losses`)."""
     quarantine: dict[str, Any] | None = None
     version: str = ""
     schema_version: int = SCHEMA_VERSION
 
 
+_LOSS: Final = (str, str, str, str, str, int)
+_LATER: Final[dict[str, Any]] = {"losses": []}
+"""Parts that manifests of earlier versions do not have, and what these mean by it."""
 _PARTS: Final[dict[str, type | tuple[type, ...]]] = {
     "events": int,
     "covers_until": int,
@@ -72,6 +87,7 @@ _PARTS: Final[dict[str, type | tuple[type, ...]]] = {
     "rows": dict,
     "columns": dict,
     "terms": dict,
+    "losses": list,
     "quarantine": (dict, type(None)),
     "version": str,
     "schema_version": int,
@@ -90,16 +106,18 @@ def write_log(
     sources: Sequence[Mapping[str, Any]] = (),
     rows: Mapping[str, int] | None = None,
     terms: Mapping[str, Any] | None = None,
+    losses: Sequence[Sequence[Any]] = (),
 ) -> Manifest:
     """Write shards as they come and publish them as the log in `folder`.
 
     Parameters
     ----------
     shards : consumed one at a time, so that only one has to fit in memory.
-    covers_until : microseconds UTC up to which the log is complete; default: the end of the
-        last event's day.
+    covers_until : microseconds UTC up to which the log is complete; default: what `coverage`
+        makes of the events' times.
     sources, rows : where the rows came from and how they add up; kept in the manifest.
     terms : what files that are added later must agree to (`import_settings`).
+    losses : what was lost on the way; kept in the manifest.
 
     Raises
     ------
@@ -119,13 +137,16 @@ def write_log(
             sources=[dict(source) for source in sources],
             rows=dict(rows or {}),
             terms=dict(terms or {}),
+            losses=[list(loss) for loss in losses],
         )
         entries: list[dict[str, Any]] = []
+        seen = []
         for shard in shards:
             if shard.rows:
                 entries.append(write_part(Part(shard, None), version, len(entries), event_names))
                 draft = replace(draft, properties=kinds(shard))
-        until = covered_until(covers_until, entries)
+                seen.append(activity(shard.time))
+        until = covered_until(together(seen)) if covers_until is None else covers_until
         return publish(folder, version, replace(draft, shards=entries, covers_until=until))
 
 
@@ -208,8 +229,15 @@ def publish(
         version=version.name,
     )
     sync(version, folder)
-    replace_file(folder / MANIFEST, json.dumps(asdict(manifest), indent=1))
+    content = json.loads(json.dumps(asdict(manifest)))
+    replace_file(folder / MANIFEST, json.dumps({**content, CHECKSUM: checksum(content)}, indent=1))
     return manifest
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Of what a manifest says, however it is written: 32 hexadecimal digits."""
+    text = json.dumps({name: content[name] for name in content if name != CHECKSUM}, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def kinds(shard: Shard) -> dict[str, str]:
@@ -218,18 +246,6 @@ def kinds(shard: Shard) -> dict[str, str]:
         name: "number" if isinstance(column, NumberColumn) else "text"
         for name, column in shard.columns.items()
     }
-
-
-def covered_until(stated: int | None, entries: Sequence[Mapping[str, Any]]) -> int:
-    """Up to when shards are complete: as stated, or the end of the last event's day."""
-    if stated is not None:
-        return stated
-    return day_end(max((entry["end"] for entry in entries), default=0))
-
-
-def day_end(us: int) -> int:
-    """The end of the UTC day that holds an instant (microseconds)."""
-    return (us // US_PER_DAY + 1) * US_PER_DAY
 
 
 def fingerprint_of(content: Iterable[Sequence[int]], properties: Mapping[str, str]) -> str:
@@ -278,7 +294,7 @@ def open_shards(folder: Path | str) -> tuple[Manifest, list[Shard]]:
     manifest = read_manifest(folder)
     while True:
         try:
-            return manifest, [_matching(folder, manifest, entry) for entry in manifest.shards]
+            return manifest, [open_part(folder, manifest, entry) for entry in manifest.shards]
         except DataError:
             # Between reading the manifest and its shards a writer may have replaced both.
             newer = read_manifest(folder)
@@ -287,11 +303,23 @@ def open_shards(folder: Path | str) -> tuple[Manifest, list[Shard]]:
             manifest = newer
 
 
-def _matching(folder: Path | str, manifest: Manifest, entry: Mapping[str, Any]) -> Shard:
+def open_part(folder: Path | str, manifest: Manifest, entry: Mapping[str, Any]) -> Shard:
+    """Map a shard that has the columns and event names of its manifest.
+
+    Raises
+    ------
+    DataError
+        If it has others, or a file is missing, cut short or not a shard.
+    """
     shard = read_part(folder, entry)
+    place = Path(folder) / entry["path"]
+    with sound(f"shard '{place}'"):
+        names = shard_event_names(place)
+        if names != manifest.event_names[: len(names)]:
+            raise ValueError("it has other event names than the manifest")
     if kinds(shard) != manifest.properties:
         raise DataError(
-            f"shard '{Path(folder) / entry['path']}' has the columns {kinds(shard)}, the manifest "
+            f"shard '{place}' has the columns {kinds(shard)}, the manifest "
             f"says {manifest.properties}. Import again."
         )
     return shard
@@ -303,8 +331,37 @@ def read_manifest(folder: Path | str) -> Manifest:
     Raises
     ------
     DataError
+        If there is no log, one that this version cannot read, or a manifest that is not what was
+        written.
+    """
+    path, content = Path(folder) / MANIFEST, _content(folder)
+    if content.get(CHECKSUM) not in (None, checksum(content)):
+        raise DataError(
+            f"'{path}' is damaged: it is not what was written. Restore it, or import the data "
+            "again."
+        )
+    return _manifest(path, content)
+
+
+def read_changed_manifest(folder: Path | str) -> tuple[Manifest, str | None]:
+    """The manifest of a log's folder, be it changed or not, and what is wrong with it.
+
+    An empty text: nothing is. None: it has no checksum, so nobody can tell.
+
+    Raises
+    ------
+    DataError
         If there is no log, or one that this version cannot read.
     """
+    path, content = Path(folder) / MANIFEST, _content(folder)
+    wrong = None
+    if CHECKSUM in content:
+        sound = content[CHECKSUM] == checksum(content)
+        wrong = "" if sound else "is not what was written. Restore it, or import the data again."
+    return _manifest(path, content), wrong
+
+
+def _content(folder: Path | str) -> dict[str, Any]:
     path = Path(folder) / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -312,6 +369,10 @@ def read_manifest(folder: Path | str) -> Manifest:
         raise DataError(
             f"no log in '{folder}': {MANIFEST} is missing. "
             "Make one with: workbook import FILE --to DIR, or: workbook demo."
+        ) from error
+    except PermissionError as error:
+        raise DataError(
+            f"'{path}' cannot be read: {error.strerror}. Check your permissions."
         ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"'{path}' is damaged ({error}). Import the data again.") from error
@@ -321,6 +382,11 @@ def read_manifest(folder: Path | str) -> Manifest:
             f"'{path}' has schema version {found!r}, this workbook reads {SCHEMA_VERSION}. "
             "Import the data again, or use the version that wrote it."
         )
+    return dict(content)
+
+
+def _manifest(path: Path, content: dict[str, Any]) -> Manifest:
+    content = _LATER | {name: part for name, part in content.items() if name != CHECKSUM}
     if wrong := _wrong_part(content):
         raise DataError(f"'{path}' is damaged ({wrong}). Import the data again.")
     return Manifest(**content)
@@ -336,6 +402,9 @@ def _wrong_part(content: Mapping[str, Any]) -> str | None:
     for name in content["event_names"]:
         if not isinstance(name, str):
             return f"an event is called {name!r:.40}"
+    for loss in content["losses"]:
+        if not isinstance(loss, list) or tuple(map(type, loss)) != _LOSS:
+            return f"a loss is {loss!r:.40}"
     for entry in content["shards"]:
         whole = isinstance(entry, dict) and isinstance(entry.get("path"), str)
         if not whole or not all(isinstance(entry.get(n), int) for n in ("events", "users")):
@@ -352,7 +421,7 @@ def read_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:
         If a file is missing, cut short or not a shard.
     """
     place = Path(folder) / entry["path"]
-    try:
+    with sound(f"shard '{place}'"):
         for name, facts in entry.get("files", {}).items():
             size = (place / name).stat().st_size
             if size != facts["bytes"]:
@@ -360,9 +429,6 @@ def read_part(folder: Path | str, entry: Mapping[str, Any]) -> Shard:
                     f"{name} has {size:,} bytes, it was written with {facts['bytes']:,}"
                 )
         shard = read_shard(place)
-    except (OSError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"shard '{place}' is damaged: {reason}. Import again.") from error
     if shard.rows != entry["events"] or len(shard.users) != entry["users"]:
         raise DataError(
             f"shard '{place}' has {shard.rows} rows of {len(shard.users)} users, the manifest "
@@ -403,6 +469,8 @@ def _verify(folder: Path | str, entry: Mapping[str, Any], name: str) -> None:
     try:
         sound = file_facts(path) == entry["files"][name]
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror}. Import again.") from error
+        raise DataError(
+            f"'{path}' cannot be read: {error.strerror}. Check the file and your permissions."
+        ) from error
     if not sound:
         raise DataError(f"'{path}' is damaged: it is not what was written. Import again.")

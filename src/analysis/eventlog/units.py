@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ import pyarrow as pa
 from analysis.core.schema import EVENT, SESSION, TIME, USER, DataError, UsageError, did_you_mean
 from analysis.eventlog import filters, kernels, store
 from analysis.eventlog.build import build_shard, shard_of
-from analysis.eventlog.folder import building, unit_folder
+from analysis.eventlog.folder import building, remove, unit_folder
 from analysis.eventlog.shard import (
     TEXT,
     AnyLog,
@@ -128,7 +127,7 @@ def _kept(log: Log, folder: Path, by: str) -> Log:
     found = _opened(log, place)
     if _fingerprint(folder) != log.fingerprint:
         # The log changed while we built: what we have mapped stays ours.
-        shutil.rmtree(place, ignore_errors=True)
+        remove(place)
     return _in_memory(log, by) if found is None else found
 
 

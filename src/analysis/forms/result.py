@@ -5,6 +5,10 @@ is not followed by an error. Otherwise it was given up, at the field that was to
 field is the last one says where people stopped, not that the field made them stop: people who
 change their mind have to do it somewhere.
 
+Rows of one instant count in the order that helps, as in a funnel: an error in the very instant of
+the last submit came before it. How many attempts hang on that is said, and how many touch several
+fields in one instant, where the order of arrival decides which was the last.
+
 This file refuses to guess which events are a form's, or to show what people typed: it never reads a
 value.
 """
@@ -19,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result, records, suppress
+from analysis.core.result import Result, records, small, suppress
 from analysis.core.schema import SESSION, US_PER_SECOND, UsageError, did_you_mean
 from analysis.core.wording import UNDEFINED, count, estimate, percent, share
 from analysis.eventlog import parallel
@@ -35,6 +39,7 @@ from analysis.journeys.sequences import (
     entered_as_text,
     entered_in,
     session_codes,
+    tied_share,
     unit_word,
 )
 from analysis.statistics.rates import shares
@@ -52,8 +57,8 @@ _LATER: Final = dict(zip(["k", *_LATER_CELLS], ["n", "k", "rate", "low", "high"]
 """Columns of `FormResult.ends` about the macro, and what each is of a rate."""
 
 _NOT_CAUSED: Final = (
-    "Who finishes a form may have wanted to buy before: that they come to the macro more often is "
-    "not what the form brings about."
+    "People who finish a form may have wanted to buy before they began it: that more of them come to "
+    "the macro is not what the form brings about."
 )
 
 
@@ -62,7 +67,7 @@ class FormResult(Result):
     """The answer of `form_fields`.
 
     ``table`` has a row per field, in the order in which people come to them. Numbers of few
-    attempts are NaN.
+    people are NaN.
 
     - ``field``; ``k`` of the ``n`` attempts that touched it were given up there: ``rate, low,
       high``; ``reached`` (n of all ``attempts``), ``reached_low, reached_high``; ``last``
@@ -77,6 +82,9 @@ class FormResult(Result):
     ``ends`` has a row per end of an attempt: ``done``, ``given up``, ``blank submit``,
     ``nothing touched``: ``k, n, rate, low, high``, and how many of the k came to the macro later:
     ``macros, macro_rate, macro_low, macro_high`` (NaN without a macro).
+
+    ``parameters["tied"]`` is the share of attempts whose end hangs on the order of rows of one
+    instant.
     """
 
     form: str
@@ -88,7 +96,7 @@ class FormResult(Result):
         """How many attempts are done, and at which field the most stop."""
         done = self.ends.set_index("end").loc["done"]
         if np.isnan(done["k"]):
-            return f"Too few {unit_word(self.within)} with the form {self.form!r} to tell."
+            return f"Too few people began the form {self.form!r} to show a rate."
         finished = (
             f"{estimate(done)} of the {unit_word(self.within)} that began the form {self.form!r} "
             "finished it."
@@ -97,7 +105,10 @@ class FormResult(Result):
         known = self.table[self.table["k"] > 0]
         if len(known):
             top = known.iloc[int(known["k"].to_numpy().argmax())]
-            stops = f" Most stop at {top['field']}: {estimate(top)} of those that touched it."
+            stops = (
+                f" Most stop at {top['field']}: {estimate(top)} of the {unit_word(self.within)} "
+                "that touched it."
+            )
         return finished + stops + self._macro_sentence()
 
     def _macro_sentence(self) -> str:
@@ -107,8 +118,8 @@ class FormResult(Result):
         rates = both[[*_LATER]].rename(columns=_LATER).to_dict("records")
         done, given_up = map(estimate, rates)
         return (
-            f" Of those who finished, {done} came to {self.macro} later; of those who gave up, "
-            f"{given_up}."
+            f" Of the {unit_word(self.within)} that finished it, {done} led to {self.macro} later; "
+            f"of those given up, {given_up}."
         )
 
     def numbers(self) -> dict[str, dict[str, float]]:
@@ -146,12 +157,13 @@ def form_fields(  # noqa: PLR0913
     events : which event of the log is the ``"focus"``, ``"change"``, ``"error"`` and ``"submit"``;
         what a log does not record is left out of the mapping.
     form_property, field_property : the properties that name form and field.
-    macro : the event that pays: how many of those who made an attempt came to it afterwards, at
-        any time that the log covers.
+    macro : the event that pays: how many attempts are followed by it, at any time that the log
+        covers.
     within : ``"session"`` or ``"user"``: what an attempt is.
     entered : (start, end), end excluded: only attempts that begin in it, each whole; naive times
         are UTC.
-    min_cell : counts of fewer attempts than this are hidden.
+    min_cell : rates of the attempts of fewer people than this are hidden, and medians of fewer
+        attempts.
 
     Returns
     -------
@@ -168,7 +180,9 @@ def form_fields(  # noqa: PLR0913
     -----
     The field measures of form analytics, after Jarrett & Gaffney 2008, *Forms That Work*:
     ``rate = k / n`` with Wilson's interval. Time in a field is summed over its visits, each up to
-    the next row of another field or a submit; a visit that never ended has no length.
+    the next row of another field or a submit; a visit that never ended has no length. Rows of one
+    instant count in the order errors, fields, submits, and a macro in the instant of the last row
+    as later.
 
     Examples
     --------
@@ -181,6 +195,7 @@ def form_fields(  # noqa: PLR0913
     0  mail  1.0  2.0   0.5           300.0
     """
     check_arguments(log, "form_fields", within, min_cell=min_cell)
+    log = log.until_end()
     kinds = _kinds(log, events)
     for name in (form_property, field_property):
         _check_text_property(log, name)
@@ -206,7 +221,7 @@ def form_fields(  # noqa: PLR0913
         list(zip(shown.shards, log.shards, strict=True)),
         lambda pair: _shard_counts(*pair, spec),
     )
-    counts, ends, order, waits, touched = zip(*parts, strict=True)
+    counts, ends, touching, ended, order, waits, touched, at_once = zip(*parts, strict=True)
     visits = pd.DataFrame(
         {
             "field": np.concatenate(touched),
@@ -215,15 +230,20 @@ def form_fields(  # noqa: PLR0913
         }
     )
     all_ends = np.sum(ends, axis=0)
+    people = np.sum(ended, axis=0)
     table = _field_table(spec.fields, np.sum(counts, axis=0), visits, all_ends[0])
-    table, hidden = _hide_small(table, min_cell)
-    ends_table = _ends_table(all_ends, min_cell)
+    table["people"] = np.sum(touching, axis=0)[[spec.fields.index(f) for f in table["field"]]]
+    table, hidden = _hide_small(table, people, min_cell)
+    ends_table = _ends_table(all_ends, people, min_cell)
+    attempts, tied = int(all_ends[0, kernels.ATTEMPTS]), int(all_ends[0, kernels.TIED])
     if macro is None:
         ends_table[_LATER_CELLS] = np.nan
     caveats = [*([_NOT_CAUSED] if macro else []), *([DEPENDENT] if within == SESSION else [])]
+    if not small(people[kernels.TRIED], min_cell):
+        caveats += _tied_notes(all_ends[0], sum(at_once), unit_word(within), macro)
     if hidden:
         caveats.append(
-            f"Numbers of fewer than {min_cell} attempts are hidden in {count(hidden)} "
+            f"Numbers of fewer than {min_cell} people are hidden in {count(hidden)} "
             f"field{'s' if hidden > 1 else ''}."
         )
     return FormResult(
@@ -237,6 +257,7 @@ def form_fields(  # noqa: PLR0913
             "within": within,
             "entered": entered_as_text(entered),
             "min_cell": min_cell,
+            "tied": tied_share(tied, attempts),
         },
         warnings=(*caveats, *look_ahead_warnings(shown)),
         form=form,
@@ -244,6 +265,25 @@ def form_fields(  # noqa: PLR0913
         macro=macro,
         ends=ends_table,
     )
+
+
+def _tied_notes(ends: np.ndarray, macros: int, unit: str, macro: str | None) -> list[str]:
+    """What hangs on the order of rows of one instant: how attempts end, the field, the macro."""
+    n = int(ends[kernels.ATTEMPTS])
+    notes = [
+        (
+            ends[kernels.TIED],
+            "end as they do because what happens in the very instant of a submit counts as before "
+            "it",
+        ),
+        (
+            ends[kernels.MIXED],
+            "touch several fields in one instant: there the order of arrival decides which was "
+            "last, and the times in them",
+        ),
+        (macros, f"have {macro} in the very instant of their last row: it counts as later"),
+    ]
+    return [f"{share(k, n, k / n)} of the {unit} {words}." for k, words in notes if k]
 
 
 # The rows of a form
@@ -321,8 +361,10 @@ class _FormSpec(NamedTuple):
     within: str
 
 
-def _shard_counts(shard: Shard, whole: Shard, spec: _FormSpec) -> tuple[np.ndarray, ...]:
+def _shard_counts(shard: Shard, whole: Shard, spec: _FormSpec) -> tuple[Any, ...]:
     """What `kernels.count_fields` finds in a shard.
+
+    Also how many attempts have their last macro at the instant of their last row.
 
     Parameters
     ----------
@@ -342,14 +384,21 @@ def _shard_counts(shard: Shard, whole: Shard, spec: _FormSpec) -> tuple[np.ndarr
     last = np.full(len(shard.offsets) - 1, -1, np.int64)
     # Ascending, so the last one of each user stays.
     last[np.searchsorted(shard.offsets, macros, side="right") - 1] = macros
-    return kernels.count_fields(
+    own, ends = last[users], rows[starts[1:] - 1]
+    later = (own >= 0) & (shard.time[own] > shard.time[ends])
+    at_once = (own >= 0) & (shard.time[own] == shard.time[ends])
+    # A form's own row cannot be what comes after itself.
+    at_once &= (own > ends) | (spec.kinds[spec.macro] < 0)
+    found = kernels.count_fields(
         spec.kinds[event[rows]],
         field_of[fields.codes[rows]],
         shard.time[rows],
         starts,
-        last[users] > rows[starts[1:] - 1],
+        users,
+        later | at_once,
         len(spec.fields),
     )
+    return *found, int(at_once.sum())
 
 
 # The fields
@@ -390,9 +439,9 @@ def _field_table(
         table[name] = counts[:, place].astype(float)
     table["attempts"] = float(ends[kernels.ATTEMPTS])
     table["submits"] = float(ends[kernels.SUBMITTED])
-    known = visits[visits["wait"] >= 0]
-    medians = known.groupby("field")["wait"].median().reindex(places).to_numpy(float)
-    table["median_seconds"] = medians / US_PER_SECOND
+    known = visits[visits["wait"] >= 0].groupby("field")["wait"]
+    table["median_seconds"] = known.median().reindex(places).to_numpy(float) / US_PER_SECOND
+    table["known"] = known.size().reindex(places).to_numpy(float)
     for k, n, *cells in _FIELD_RATES:
         table[cells] = _rates(table[k], table[n])
     table["rank"] = visits.groupby("field")["order"].mean().reindex(places).to_numpy()
@@ -405,30 +454,40 @@ def _rates(k: pd.Series, n: pd.Series) -> np.ndarray:
     return shares(k.to_numpy(), n.to_numpy())[["rate", "low", "high"]].to_numpy()
 
 
-def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
-    """Hide numbers of few attempts; and in how many fields some are hidden."""
-    numbers = [str(name) for name in table if name not in ("field", "attempts")]
-    table, hidden = suppress(table, min_cell=min_cell, counts=["n"], columns=numbers)
-    for k, _, *cells in (*_FIELD_RATES, ("last", "")):
-        cells += ["errors"] if k == "failed" else []
-        table, few = suppress(table, min_cell=min_cell, counts=[k], columns=[k, *cells])
-        hidden = hidden | few
-    return table, int(hidden.sum())
+def _hide_small(table: pd.DataFrame, people: np.ndarray, min_cell: int) -> tuple[pd.DataFrame, int]:
+    """Hide rates of few people and medians of few; and in how many fields some are hidden.
+
+    Parameters
+    ----------
+    table : with ``people`` who touched the field, and how often its time is ``known``.
+    people : by how attempts ended, as `kernels.count_fields` gives them.
+    """
+    numbers = [str(name) for name in table if name not in ("field", "attempts", "people")]
+    table["sent"] = people[kernels.SENT]
+    blanks = ["blanks", "submits", "blank_rate", "blank_low", "blank_high"]
+    hidden = np.zeros(len(table), bool)
+    for n, cells in (("known", ["median_seconds"]), ("sent", blanks), ("people", numbers)):
+        table, few = suppress(table, min_cell=min_cell, counts=[n], columns=cells)
+        hidden |= few
+    if small(people[kernels.TRIED], min_cell):
+        table["attempts"] = np.nan
+    return table.drop(columns=["known", "people", "sent"]), int(hidden.sum())
 
 
 # How the attempts end
 
 
-def _ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
+def _ends_table(ends: np.ndarray, people: np.ndarray, min_cell: int) -> pd.DataFrame:
     """How the attempts end, and how many of those people came to the macro later.
 
     Columns: ``end, k, n, rate, low, high``, and of the k ``macros, macro_rate, macro_low,
-    macro_high``. Numbers of few attempts are NaN.
+    macro_high``. Rates of few `people` (by how attempts ended) are NaN.
 
     Examples
     --------
     >>> ends = np.array([[40, 30, 32, 2, 1], [6, 6, 6, 0, 0]])
-    >>> _ends_table(ends, 1)[["end", "k", "n", "rate", "macros", "macro_rate"]]
+    >>> found = _ends_table(ends, np.array([40, 30, 10, 32]), 1)
+    >>> found[["end", "k", "n", "rate", "macros", "macro_rate"]]
                    end     k     n   rate  macros  macro_rate
     0             done  30.0  40.0  0.750     6.0         0.2
     1         given up  10.0  40.0  0.250     0.0         0.0
@@ -449,12 +508,16 @@ def _ends_table(ends: np.ndarray, min_cell: int) -> pd.DataFrame:
     table[["rate", "low", "high"]] = _rates(table["k"], table["n"])
     table["macros"] = list(later.values())
     table[["macro_rate", "macro_low", "macro_high"]] = _rates(table["macros"], table["k"])
-    table.loc[table["n"] < min_cell, table.columns[1:]] = np.nan
-    table.loc[table["k"] < min_cell, _LATER_CELLS] = np.nan
-    of_ends = ["k", "rate", "low", "high", *_LATER_CELLS]
-    table, _ = suppress(table, min_cell=min_cell, counts=["k"], columns=of_ends)
-    table, _ = suppress(table, min_cell=min_cell, counts=["macros"], columns=_LATER_CELLS)
-    return table
+    # Of nobody there is no share.
+    table.loc[table["k"] == 0, _LATER_CELLS] = np.nan
+    table["people"] = [
+        *people[[kernels.FINISHED, kernels.GAVE_UP]],
+        *np.minimum(table["k"].iloc[2:], people[kernels.TRIED]),
+    ]
+    table, _ = suppress(table, min_cell=min_cell, counts=["people"], columns=_LATER_CELLS)
+    if small(people[kernels.TRIED], min_cell):
+        table[[str(name) for name in table if name != "end"]] = np.nan
+    return table.drop(columns="people")
 
 
 def _readable_ends(table: pd.DataFrame) -> pd.DataFrame:
@@ -463,7 +526,8 @@ def _readable_ends(table: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> ends = np.array([[400, 300, 320, 0, 0], [60, 60, 60, 0, 0]])
-    >>> _readable_ends(_ends_table(ends, 1)).loc["done"].to_list()
+    >>> people = np.array([400, 300, 100, 320])
+    >>> _readable_ends(_ends_table(ends, people, 1)).loc["done"].to_list()
     ['75.0% (300 of 400)', '70.5% to 79.0%', '20.0% (60 of 300)', '15.9% to 24.9%']
     """
     readable = pd.DataFrame({"how it ended": table["end"]})

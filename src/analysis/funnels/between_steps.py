@@ -1,7 +1,7 @@
 """What do people do on the way? Steps that hide in a funnel, and small actions beside it.
 
-`hidden_steps` compares, for each pair of neighboring steps, the users who went on from the first
-to the second with those who stopped there. An event that most of the former did on the way and
+`hidden_steps` compares, for each pair of neighboring steps, the people who went on from the first
+to the second with the people who stopped there. An event that most of the former did on the way and
 most of the latter did not, although they had the time, may be a step that the funnel does not
 show: a form, a page, a choice.
 
@@ -10,8 +10,8 @@ converted. Everybody has the same time: the action counts if it was done in the 
 after the conversion, and the conversion if it came within the window. Counting only actions before
 the conversion would give those who convert less time for them, and make every action look harmful.
 
-What this module refuses to do: say that an event makes people go on or convert. Those who go on
-stay longer and do more of everything, and those who want to buy do too; the comparison is an
+What this module refuses to do: say that an event makes people go on or convert. People who go on
+stay longer and do more of everything, and people who want to buy do too; the comparison is an
 association and is called one. Whether an action makes them buy is a question that takes a control.
 """
 
@@ -45,10 +45,10 @@ from analysis.funnels.spec import ANY_EVENT, Step
 from analysis.statistics.rates import newcombe, q_values, shares, two_proportions, wilson
 
 MOST_OF_THEM = 0.5
-"""A hidden step was done by more of those who went on, and by fewer of those who stopped."""
+"""A hidden step was done by more of the people who went on, and by fewer who stopped."""
 
 _HIDDEN_ASSOCIATION = (
-    "Those who go on stay longer and do more of everything. What they did and others did not goes "
+    "People who go on stay longer and do more of everything. What they did and others did not goes "
     "together with going on; whether it makes anyone go on takes an experiment."
 )
 
@@ -62,11 +62,11 @@ class HiddenStepsResult(Result):
     - ``step`` (the first one's number), ``from_event, to_event`` (the steps' names), ``event``,
     - ``k`` of the ``n`` users who went on did it in between (``rate, low, high``),
     - ``stopped_k`` of the ``stopped_n`` who stopped did it in the first ``within_seconds``
-      (``stopped_rate, stopped_low, stopped_high``), and ``early_k`` of those who went on did it
-      in that time too (``early_rate, early_low, early_high``),
+      (``stopped_rate, stopped_low, stopped_high``), and ``early_k`` of the ``n`` who went on did
+      it in that time too (``early_rate, early_low, early_high``),
     - ``difference, difference_low, difference_high`` of ``rate`` and ``stopped_rate``,
       ``p_value, q_value``,
-    - ``hidden``: most of those who went on did it, most of those who stopped did not.
+    - ``hidden``: most people who went on did it, most who stopped did not.
     """
 
     steps: tuple[Step, ...]
@@ -85,14 +85,14 @@ class HiddenStepsResult(Result):
         return " ".join(_hidden_sentence(row) for row in records(found.drop_duplicates("step")))
 
     def figure(self) -> Any:
-        """Per candidate the shares of those who went on and of those who stopped."""
+        """Per candidate the share of the people who went on, and of those who stopped."""
         return hidden_dots(self.table)
 
 
 def hidden_steps(
     log: EventLog, steps: Sequence[Any], *, window: Any = "7d", top: int = 5
 ) -> HiddenStepsResult:
-    """Is there an event between two steps that those who go on do, and those who stop do not?
+    """Is there an event between two steps that people who go on do, and people who stop do not?
 
     Parameters
     ----------
@@ -116,21 +116,21 @@ def hidden_steps(
 
     Notes
     -----
-    The users are those of the funnel's rates: their best chains among mature entries. Those who
-    went on count what they did strictly between the instants of the two steps. Those who stopped
+    The users are those of the funnel's rates: their best chains among mature entries. Of people who
+    went on counts what they did strictly between the instants of the two steps. People who stopped
     get equal time: their clock starts at the first step of the pair and is cut at the median wait
-    of those who went on, because the longer one looks the more anybody has done. Users who stopped
-    so late that the log ends before this clock does are left out. Half of those who went on had
-    more time than that, some perhaps days; so a second comparison (``early_k``) cuts their clock
-    too, at the same median or at the next step, whichever is earlier. In it they never have more
-    time than those who stopped, and what people do at any time cannot look like a step.
+    of the people who went on, because the longer one looks the more anybody has done. Users who
+    stopped so late that the log ends before this clock does are left out. Half of the people who
+    went on had more time than that, some perhaps days; so a second comparison (``early_k``) cuts
+    their clock too, at the same median or at the next step, whichever is earlier. In it they never
+    have more time than people who stopped, and what people do at any time cannot look like a step.
 
     Difference: Newcombe 1998, *Stat Med* 17:873, method 10, from the Wilson limits l, u of both
     rates: ``d − sqrt((p₁−l₁)² + (u₂−p₂)²)`` to ``d + sqrt((u₁−p₁)² + (p₂−l₂)²)``. p: score test
     with pooled variance, two-sided. q: Benjamini & Hochberg 1995, *JRSS B* 57:289, over all
-    candidates of all pairs. A candidate is called hidden if the rate of those who went on lies
-    above one half and that of those who stopped below, both with their whole interval, q < 0.05,
-    and the interval of the second comparison's difference lies above zero.
+    candidates of all pairs. A candidate is called hidden if the rate of the people who went on lies
+    above one half and that of the people who stopped below, both with their whole interval,
+    q < 0.05, and the interval of the second comparison's difference lies above zero.
 
     Examples
     --------
@@ -145,6 +145,7 @@ def hidden_steps(
       event   k   n  stopped_k  stopped_n
     0  form  38  38          2         22
     """
+    log = log.until_end()
     checks.whole("hidden_steps: top", top, least=1)
     found = funnel(log, steps, window=window)
     asked = found.steps
@@ -177,10 +178,10 @@ class Pair(NamedTuple):
     ----------
     first, second : the numbers of the steps, from 1.
     went_on, stopped : numbers of users.
-    within_us : the median wait of those who went on.
+    within_us : the median wait of the people who went on.
     codes : the codes of the candidates.
-    events : a column per candidate and three rows: how many of those who went on did it, how many
-        of those who stopped, and how many of the former no later than the latter could.
+    events : a column per candidate and three rows: how many people who went on did it, how many
+        who stopped, and how many of the former no later than the latter could.
     """
 
     first: int
@@ -235,7 +236,7 @@ def _pair(
     stretches: Sequence[Stretches],
     neighbors: tuple[int, int],
 ) -> Pair:
-    """Count the events of those who went on before the next step, and of the others meanwhile."""
+    """Count what people who went on did before the next step, and the others meanwhile."""
     waits = [own.end[on] - own.start[on] for own in stretches for on in [own.end != NOT_DONE]]
     all_waits = np.concatenate([np.empty(0, np.int64), *waits])
     within = int(np.median(all_waits)) if len(all_waits) else 0
@@ -314,7 +315,7 @@ def _undefined(steps: Sequence[Step], pairs: Sequence[Pair]) -> list[str]:
             who = "went on" if not pair.went_on else "stopped"
             sentences.append(f"{place}nobody {who}.")
         elif not pair.within_us:
-            sentences.append(f"{place}most of those who went on did both at the same instant.")
+            sentences.append(f"{place}most people who went on did both at the same instant.")
         elif ANY_EVENT in (*first.events, *second.events):
             sentences.append(f"{place}a step of any event leaves no other event.")
     return sentences
@@ -323,8 +324,8 @@ def _undefined(steps: Sequence[Step], pairs: Sequence[Pair]) -> list[str]:
 def _hidden_sentence(row: Any) -> str:
     return (
         f"“{label(row.event)}” may hide between {label(row.from_event)} and {label(row.to_event)}: "
-        f"{share(row.k, row.n, row.rate)} of those who went on did it on the way, and "
-        f"{share(row.stopped_k, row.stopped_n, row.stopped_rate)} of those who stopped, in "
+        f"{share(row.k, row.n, row.rate)} of the people who went on did it on the way, and "
+        f"{share(row.stopped_k, row.stopped_n, row.stopped_rate)} of the people who stopped, in "
         f"{human_duration(row.within_seconds * US_PER_SECOND)}, the median wait of the others "
         f"(difference {points(row.difference, signed=False)} points, 95% interval "
         f"{points(row.difference_low)} to {points(row.difference_high)})."
@@ -332,7 +333,7 @@ def _hidden_sentence(row: Any) -> str:
 
 
 _MICRO_ASSOCIATION = (
-    "Small actions and conversions go together for many reasons; those who want to buy do more of "
+    "Small actions and conversions go together for many reasons; people who want to buy do more of "
     "everything. These rates compare people, they do not say what an action causes."
 )
 
@@ -344,7 +345,8 @@ class MicroSharesResult(Result):
     ``table`` has a row per action, most frequent first: ``event`` (its label), ``events`` (how
     often those who entered did it), ``k`` of ``n`` users did it (``rate, low, high``), ``macro_k``
     of these converted (``macro_rate, macro_low, macro_high``), and of all ``n`` users ``all_k``
-    (``all_rate``). Numbers of few people are NaN.
+    (``all_rate``). Rates of few people are NaN: ``rate`` and ``all_rate`` where few entered, the
+    macro's where few of them did the action.
     """
 
     period: Period
@@ -354,14 +356,18 @@ class MicroSharesResult(Result):
         """The action done by most, and how often those who did it converted."""
         known = self.table[self.table["rate"].notna() & (self.table["k"] > 0)]
         if not len(known):
-            return f"None of these actions was done by enough users in {self.period.name}."
+            few = self.table["n"].isna().any()
+            why = (
+                "Too few people entered to say more of" if few else "Nobody who entered did any of"
+            )
+            return f"{why} these actions in {self.period.name}."
         top = known.iloc[0]
         text = (
             f"The small action that most did is “{top['event']}”: "
             f"{share(top['k'], top['n'], top['rate'])} of those who entered."
         )
         if pd.isna(top["macro_rate"]) or pd.isna(top["all_rate"]):
-            return text
+            return f"{text} These are too few people to show how many of them converted."
         these = share(top["macro_k"], top["k"], top["macro_rate"])
         everybody = share(top["all_k"], top["n"], top["all_rate"])
         within = f"within {human_duration(self.window_us)}"
@@ -464,13 +470,15 @@ def _action_counts(
 def _actions_table(
     names: list[str], counts: np.ndarray, everybody: np.ndarray, min_cell: int
 ) -> pd.DataFrame:
-    entered, converted = (_shown(np.array([float(v)]), min_cell)[0] for v in everybody)
-    events = counts[:, 0].astype(float)
-    k, macro_k = (_shown(counts[:, column].astype(float), min_cell) for column in (1, 2))
-    # Where few people did it, or none, the number of these who converted is hidden too.
-    macro_k = np.where(np.isnan(k) | (k == 0), np.nan, macro_k)
+    # What is asked is how many people a rate is of: those who entered, or who did the action.
+    entered, converted = everybody.astype(float)
+    if small(entered, min_cell):
+        entered, converted = np.nan, np.nan
+        counts = np.full(counts.shape, np.nan)
+    events, k, macro_k = counts.T.astype(float)
+    macro_k = np.where(small(k, min_cell) | (k == 0), np.nan, macro_k)
     n = np.full(len(names), entered)
-    table = pd.DataFrame({"event": names, "events": np.where(np.isnan(k), np.nan, events)})
+    table = pd.DataFrame({"event": names, "events": events})
     table[["k", "n"]] = np.column_stack([k, n])
     table[["rate", "low", "high"]] = _rates(k, n)
     table["macro_k"] = macro_k
@@ -479,10 +487,6 @@ def _actions_table(
     table["all_rate"] = converted / entered if entered > 0 else np.nan
     order = table["k"].fillna(-1).to_numpy()
     return table.iloc[np.argsort(-order, kind="stable")].reset_index(drop=True)
-
-
-def _shown(number: np.ndarray, min_cell: int) -> np.ndarray:
-    return np.where(small(number, min_cell), np.nan, number)
 
 
 def _rates(k: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -499,8 +503,13 @@ def _micro_warnings(
     unseen = [catalog.label(name) for name in catalog.secondary if name not in names]
     if unseen:
         notes.append(f"Never seen in the log: {listed(unseen)}.")
-    few = int(table[["k"]].isna().sum().sum())
+    if table["n"].isna().any():
+        notes.append(f"Fewer than {min_cell} users entered: too few people to show a rate.")
+    few = int(small(table["k"], min_cell).sum())
     if few:
-        what = "action" if few == 1 else "actions"
-        notes.append(f"{count(few)} {what} done by fewer than {min_cell} users hidden.")
+        what = "action was" if few == 1 else "actions were"
+        notes.append(
+            f"{count(few)} {what} done by fewer than {min_cell} users: how many of these converted "
+            "is not shown."
+        )
     return notes

@@ -58,13 +58,15 @@ class ShardChains(NamedTuple):
     """The chains of one shard, or their sums.
 
     ``sums`` are as in `analysis.funnels.search.blocks`; ``kept`` holds the chains, none where only
-    sums were asked for; ``left_out`` counts rows of steps that belong to no unit.
+    sums were asked for; ``left_out`` counts rows of steps that belong to no unit. ``held``: the
+    sets of the steps and of the exclusions whose conditions hold on any of their events.
     """
 
     shard: Shard
     sums: Sums
     kept: ChainList
     left_out: int = 0
+    held: tuple[int, int] = (0, 0)
 
     @property
     def users(self) -> np.ndarray:
@@ -135,7 +137,11 @@ def chains_of(
         run = partial(_plain_chains, spec=spec, codes=codes, until=log.covers_until_us)
     else:
         _check_held(log, spec, codes)
-        run = partial(_unit_chains, log=log, spec=spec, codes=codes)
+        wheres = tuple(
+            [filters.check(one.where, log, "funnel: where") if one.where else None for one in of]
+            for of in (spec.steps, spec.exclusions)
+        )
+        run = partial(_unit_chains, log=log, spec=spec, codes=codes, wheres=wheres)
     return parallel.map_shards(
         log.shards, lambda shard: run(shard, keep=keep, grouping=_grouping(shard, by))
     )
@@ -197,6 +203,7 @@ def _unit_chains(
     log: EventLog,
     spec: FunnelSpec,
     codes: FunnelCodes,
+    wheres: tuple[Sequence[Mapping[str, Any] | None], ...],
     keep: bool,
     grouping: Grouping,
 ) -> ShardChains:
@@ -206,8 +213,8 @@ def _unit_chains(
         time=_sealed(shard.time),
         event=_sealed(shard.event),
         offsets=_sealed(shard.offsets),
-        steps_hold=holding(shard, log, [step.where for step in spec.steps]),
-        exclusions_hold=holding(shard, log, [one.where for one in spec.exclusions]),
+        steps_hold=holding(shard, log, wheres[0]),
+        exclusions_hold=holding(shard, log, wheres[1]),
         unit=unit,
         known=has_value(shard, spec.by) if touch else np.empty(0, np.bool_),
     )
@@ -232,7 +239,18 @@ def _unit_chains(
         grouping,
     )
     left_out = int((shard.event[unit < 0] < len(log.event_names)).sum()) if len(unit) else 0
-    return ShardChains(shard, Sums(*sums), ChainList(*kept), left_out)
+    held = (
+        _held(shard, codes.steps, cells.steps_hold),
+        _held(shard, codes.exclusions, cells.exclusions_hold),
+    )
+    return ShardChains(shard, Sums(*sums), ChainList(*kept), left_out, held)
+
+
+def _held(shard: Shard, matched: np.ndarray, hold: np.ndarray) -> int:
+    """The numbers whose condition holds on any of their events; 0 where there is no condition."""
+    if not len(hold):
+        return 0
+    return int(np.bitwise_or.reduce(matched[shard.event] & hold.view(np.uint64)))
 
 
 def _check_held(log: EventLog, spec: FunnelSpec, codes: FunnelCodes) -> None:
@@ -374,7 +392,7 @@ def holding(shard: Shard, log: EventLog, wheres: Sequence[Mapping[str, Any] | No
     sets = np.full(shard.rows, _EVERY_NUMBER)
     for number, where in enumerate(wheres):
         if where:
-            checked = filters.check(where, log.kinds, "funnel: where")
+            checked = filters.check(where, log, "funnel: where")
             misses = ~filters.matching_rows(shard, checked, log.event_names)
             sets &= ~(misses.astype(np.uint64) << np.uint64(number))
     return sets.view(np.int64)

@@ -9,7 +9,9 @@ rates with their intervals, and waits.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import functools
+import operator
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,7 +26,7 @@ from analysis.eventlog.shard import TextColumn
 from analysis.funnels import kernels
 from analysis.funnels.chains import ShardChains, chains_of
 from analysis.funnels.search.blocks import Sums, sums_of_list
-from analysis.funnels.spec import FunnelSpec
+from analysis.funnels.spec import TOUCHES, FunnelSpec
 from analysis.statistics.rates import effective_size_of, ratio, wilson
 
 _MOST_CODES: Final = 4096
@@ -38,9 +40,12 @@ class FunnelSums(NamedTuple):
     ----------
     names : the groups, the largest first.
     counts : int64 (2, G, K): chains that did each step, of all and of the mature ones.
-    entered, immature, tied : numbers of chains, each the best among all entries of its unit.
+    entered, tied : numbers of chains, each the best among all entries of its unit.
+    immature : how many of these units stand in no rate, because no mature entry of theirs counts.
     ungrouped : chains that do not reach the step whose value makes the groups.
+    later : how many of them are in their group by a value that they got after their entry.
     left_out : rows of steps that belong to no unit.
+    held : the sets of the steps and of the exclusions whose conditions hold on any of their events.
     moments, users : int64 (G, K, K) and (G, K), as in `analysis.funnels.search.blocks.Sums`; of no
         groups where no user has several chains.
     shards : per shard its sums, with the waits, and the group of each of its own groups.
@@ -52,7 +57,9 @@ class FunnelSums(NamedTuple):
     immature: int
     tied: int
     ungrouped: int
+    later: int
     left_out: int
+    held: tuple[int, int]
     moments: np.ndarray
     users: np.ndarray
     shards: list[tuple[Sums, np.ndarray]]
@@ -78,7 +85,7 @@ def sums_of(log: EventLog, spec: FunnelSpec, names: Sequence[Hashable] | None = 
         for part, place in zip(parts, groups.codes, strict=True):
             np.add.at(sizes, place[place >= 0], part.sums.counts[0, place >= 0, 0])
         groups = _kept(groups, sizes, spec, names)
-        return _together(parts, [part.sums for part in parts], groups)
+        return _together(parts, [part.sums for part in parts], groups, 0)
     parts = chains_of(log, spec)
     groups = groups_of(parts, spec, names)
     size = len(groups.names)
@@ -86,7 +93,8 @@ def sums_of(log: EventLog, spec: FunnelSpec, names: Sequence[Hashable] | None = 
         Sums(*sums_of_list(part.kept, own.astype(np.int32), size, spec.repeats_users))
         for part, own in zip(parts, groups.codes, strict=True)
     ]
-    return _together(parts, counted, Groups([np.arange(size)] * len(parts), groups.names))
+    places = Groups([np.arange(size)] * len(parts), groups.names)
+    return _together(parts, counted, places, _grouped_later(parts, spec))
 
 
 def _adds_as_it_goes(log: EventLog, spec: FunnelSpec) -> bool:
@@ -96,6 +104,7 @@ def _adds_as_it_goes(log: EventLog, spec: FunnelSpec) -> bool:
     return (
         len(spec.by) == 1
         and not spec.repeats_users
+        and spec.by_at not in TOUCHES
         and all(isinstance(c, TextColumn) and len(c.values) <= _MOST_CODES for c in columns)
     )
 
@@ -151,7 +160,27 @@ def _kept(
     return Groups([lookup[part] for part in groups.codes], list(place))
 
 
-def _together(parts: list[ShardChains], sums: list[Sums], groups: Groups) -> FunnelSums:
+def _grouped_later(parts: list[ShardChains], spec: FunnelSpec) -> int:
+    """How many chains have their group from a later instant than their entry, and not its value?
+
+    Only who gets so far can have such a value: the group knows what became of them.
+    """
+    if spec.by_at not in TOUCHES:
+        return 0
+    later = []
+    for part in parts:
+        time, row = part.shard.time, np.maximum(part.group_rows, 0)
+        after = (part.group_rows >= 0) & (time[row] > time[part.entries])
+        later.append(np.flatnonzero(part.chosen & after))
+    shards = [part.shard for part in parts]
+    touched = [part.group_rows[own] for part, own in zip(parts, later, strict=True)]
+    entries = [part.entries[own] for part, own in zip(parts, later, strict=True)]
+    codes = log_groups.groups_of([*shards, *shards], [*touched, *entries], spec.by).codes
+    pairs = zip(codes[: len(parts)], codes[len(parts) :], strict=True)
+    return sum(int((one != other).sum()) for one, other in pairs)
+
+
+def _together(parts: list[ShardChains], sums: list[Sums], groups: Groups, later: int) -> FunnelSums:
     size = len(groups.names)
     steps = sums[0].counts.shape[2]
     counts = np.zeros((2, size, steps), np.int64)
@@ -165,20 +194,31 @@ def _together(parts: list[ShardChains], sums: list[Sums], groups: Groups) -> Fun
         if several:
             np.add.at(moments, place[seen], own.moments[seen])
             np.add.at(users, place[seen], own.members[seen])
-    facts = sum((part.sums.facts for part in parts), np.zeros(4, np.int64))
-    entered, immature, tied, ungrouped = facts.tolist()
+    facts = sum((part.sums.facts for part in parts), np.zeros(3, np.int64))
+    entered, tied, ungrouped = facts.tolist()
     return FunnelSums(
         names=groups.names,
         counts=counts,
         entered=entered,
-        immature=immature,
+        immature=entered - int(counts[1, :, 0].sum()),
         tied=tied,
         ungrouped=ungrouped,
+        later=later,
         left_out=sum(part.left_out for part in parts),
+        held=(_union(part.held[0] for part in parts), _union(part.held[1] for part in parts)),
         moments=moments,
         users=users,
         shards=list(zip(sums, groups.codes, strict=True)),
     )
+
+
+def nameless(group: Hashable) -> bool:
+    """Is it the group of those without a value?"""
+    return (set(group) if isinstance(group, tuple) else {group}) == {MISSING}
+
+
+def _union(sets: Iterable[int]) -> int:
+    return functools.reduce(operator.or_, sets, 0)
 
 
 def funnel_table(sums: FunnelSums, spec: FunnelSpec) -> pd.DataFrame:

@@ -62,7 +62,8 @@ class FunnelData(Result):
     def attempts(self) -> pd.DataFrame:
         """A row per unit that entered (or per attempt): its best chain among all entries.
 
-        Columns: ``unit`` (and ``user`` where units lie inside users), ``group``, ``entered_at``,
+        Columns: ``unit`` (and ``user`` where units lie inside users), ``group`` (that of the
+        unit's row in `mature_attempts`, if it has one there), ``entered_at``,
         ``reach`` (the highest step done; in any order how many), ``step_1`` … (NaT where not
         done), ``excluded`` (ended by an excluded event), ``mature``, ``censored`` (immature and
         not converted), ``tied`` (would reach less far if steps had to be strictly later than one
@@ -75,7 +76,8 @@ class FunnelData(Result):
         """A row per unit with a mature entry: its best chain among mature entries.
 
         Rates, intervals and waits are those of these chains; the columns are those of
-        `attempts`. A unit whose best chain is immature stands in both with different chains.
+        `attempts`. A unit whose best chain is immature stands in both with different chains, and
+        the one in `attempts` has done every step that this one has.
         """
         return self._frame(lambda part: part.mature)
 

@@ -1,7 +1,7 @@
 """What do a suggested funnel, the steps hidden in one, and the small actions beside it look like?
 
 A suggestion is a bar per step: how many of those who converted did it before. A candidate for a
-hidden step is two points on one scale: the share of those who went on, and of those who stopped.
+hidden step is two points on one scale: the share of people who went on, and who stopped.
 A small action is a bar and a point: how many did it, and how many of these converted, with the
 rate of everybody as a line. What goes together is shown; what causes what is not.
 """
@@ -128,7 +128,7 @@ _GROUPS = (("", "went on", PALETTE[0], "circle"), ("stopped_", "stopped", PALETT
 
 
 def hidden_dots(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
-    """Which events did those who went on do, and those who stopped not?
+    """Which events did people who went on do, and people who stopped not?
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def _candidate_hover_text(row: Any) -> list[str]:
         f"stopped: {share(row.stopped_k, row.stopped_n, row.stopped_rate)}",
         f"95% interval {percent(row.stopped_low)} to {percent(row.stopped_high)}",
         f"difference {points(row.difference)} points, 95% interval {low} to {high}",
-        f"those who stopped: in the first {human_duration(row.within_seconds * US_PER_SECOND)}",
+        f"people who stopped: in the first {human_duration(row.within_seconds * US_PER_SECOND)}",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What do those who stop after a step do instead, who are they, and what would they be worth?
+"""What do people who stop after a step do instead, who are they, and what would they be worth?
 
 A unit stopped after a step if it did that step and none that comes later, in a chain whose whole
 window the log covers. Its next event is the first one of any name after the step, within the
@@ -6,8 +6,10 @@ window that the chain had opened. Most do nothing more; that is a row like any o
 
 `value_lost` is an upper bound of what is worth looking at, step by step: the people that a group
 loses against the best group, carried on at the group's own later rates, at the value of its own
-conversions. The best group is the one whose rate is surely high and not the one whose rate is
-highest, so that luck in a small group does not lead the table.
+conversions. Of several groups that are alike one is best by luck, so each rate is first drawn
+toward the others, as far as they differ no more than by chance (`statistics.pooling`); equal groups
+lose about nothing. The best group is the one whose rate is surely high and not the one whose rate
+is highest, so that luck in a small group does not lead the table.
 
 What this module refuses to do: call the next event a reason for stopping, or promise a gain.
 Groups differ in who comes, so no group need be able to do as well as another; the table says where
@@ -25,7 +27,6 @@ import pandas as pd
 from analysis.core import checks
 from analysis.core.schema import (
     MISSING,
-    MONEY_SCALE,
     OTHER,
     US_PER_SECOND,
     USER,
@@ -33,11 +34,13 @@ from analysis.core.schema import (
     UsageError,
     did_you_mean,
 )
+from analysis.eventlog import filters, money, parallel
 from analysis.eventlog import groups as log_groups
-from analysis.eventlog import parallel
+from analysis.eventlog.filters import Conditions
 from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard
+from analysis.funnels.counts import nameless, previous_required, size_behind
 from analysis.funnels.data import (
     NEVER,
     FunnelData,
@@ -54,7 +57,8 @@ from analysis.funnels.data import (
     step_number,
 )
 from analysis.funnels.spec import ANY_EVENT, Step
-from analysis.statistics.rates import effective_size, newcombe_from_limits, wilson
+from analysis.statistics.pooling import pooled
+from analysis.statistics.rates import CONFIDENCE, effective_size, newcombe_from_limits, wilson
 
 NOTHING = "(nothing more)"
 
@@ -116,7 +120,7 @@ def units(
 def next_events(
     result: FunnelData, step: int | str, *, top: int = 10, group: Any = None
 ) -> pd.DataFrame:
-    """What did those who stopped after a step do next?
+    """What did people who stopped after a step do next?
 
     Parameters
     ----------
@@ -304,6 +308,7 @@ _VALUE_COLUMNS = [
     "event",
     "n_previous",
     "step_rate",
+    "pooled_rate",
     "best_group",
     "best_rate",
     "lost_units",
@@ -334,10 +339,11 @@ def value_lost(
     Returns
     -------
     A row per group and required step from the second on: ``group, step, event, n_previous,
-    step_rate``; ``best_group``, whose step rate has the highest lower limit among the groups of
-    at least `min_n` (``"(other)"`` and ``"(missing)"`` are no groups to learn from), with
-    ``best_rate``; ``lost_units = n_previous · (best_rate − step_rate)`` with 95 % limits,
-    negative where the group's own rate is higher; ``lost_conversions``, those units at the
+    step_rate``; ``pooled_rate``, the same drawn toward those of the other groups as far as they
+    differ by chance; ``best_group``, whose pooled rate has the highest lower limit among the groups
+    of at least `min_n` (``"(other)"`` and ``"(missing)"`` are no groups to learn from), with its
+    pooled rate as ``best_rate``; ``lost_units = n_previous · (best_rate − pooled_rate)`` with 95 %
+    limits, negative where the group's own is higher; ``lost_conversions``, those units at the
     group's own rate from this step to the last; ``lost_value``, those conversions at
     ``value_per_conversion``, the mean of ``value_of`` (the group, or all groups), in
     ``currency`` (missing where the log does not say). What is undefined is NaN and ``note``
@@ -351,9 +357,11 @@ def value_lost(
 
     Notes
     -----
-    The limits are those of Newcombe's interval of the difference of the two rates (1998, *Stat
-    Med* 17:873) times ``n_previous``. They do not hold the chance in which group is the best,
-    nor that in the later rates and the values.
+    Rates are pooled as `analysis.statistics.pooling.pooled` says (Christiansen & Morris 1997,
+    *JASA* 92:618). The limits are those of Newcombe's interval of the difference of the two step
+    rates (1998, *Stat Med* 17:873) times ``n_previous``, at a confidence of 1 − 0.05 / (C − 1)
+    for C groups that could be the best: so each covers with 95 % whichever of them luck makes the
+    best (Bonferroni). They do not hold the chance in the later rates and the values.
 
     Examples
     --------
@@ -365,10 +373,11 @@ def value_lost(
     ...     pd.DataFrame(rows, columns=["user", "event", "device", "value"]).assign(
     ...         time=pd.Timestamp("2026-01-01")), covers_until="2026-02-01")
     >>> lost = value_lost(funnel(log, ["cart", "purchase"], by="device"))
-    >>> lost[["group", "step_rate", "best_group", "lost_units", "lost_value"]]
+    >>> lost[["group", "step_rate", "best_group", "lost_units", "lost_value"]].round(
+    ...     {"lost_units": 0, "lost_value": 0})
          group  step_rate best_group  lost_units  lost_value
     0  desktop       0.50    desktop         0.0         0.0
-    1   mobile       0.25    desktop        50.0       500.0
+    1   mobile       0.25    desktop        44.0       442.0
     """
     checks.whole("value_lost: min_n", min_n, least=1)
     checks.whole("value_lost: min_conversions", min_conversions, least=1)
@@ -382,11 +391,14 @@ def value_lost(
     table, later = result.table, _later_rates(result)
     rows = []
     for step in required_steps(result)[1:]:
-        at: list[dict[Any, Any]] = table[table["step"] == step].to_dict("records")
-        best = _best(at, min_n)
+        at: list[dict[Any, Any]] = _pooled(result, table[table["step"] == step], step)
+        candidates = [row for row in at if _named(row["group"]) and row["n_previous"] >= min_n]
+        # Of equal limits the group that the table names first.
+        best = max(candidates, key=lambda row: row["pooled_low"]) if candidates else None
+        confidence = 1 - (1 - CONFIDENCE) / max(len(candidates) - 1, 1)
         for code, row in enumerate(at):
-            cells = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:5]}
-            cells |= _loss_against(row, best, later[code, step - 1], min_n)
+            cells = {"code": code} | {name: row[name] for name in _VALUE_COLUMNS[:6]}
+            cells |= _loss_against(row, best, later[code, step - 1], min_n, confidence)
             cells |= _mean_value(values, code, min_conversions)
             cells["note"] = "; ".join(filter(None, [cells["note"], cells.pop("no_value")]))
             rows.append(cells)
@@ -420,19 +432,31 @@ def _later_rates(result: FunnelData) -> np.ndarray:
     return np.divide(k[:, [last]], k, out=np.tile(everybody, (len(k), 1)), where=k > 0)
 
 
-def _best(rows: list[dict[Any, Any]], min_n: int) -> dict[Any, Any] | None:
-    named = [row for row in rows if not _nameless(row["group"]) and row["n_previous"] >= min_n]
-    # Of equal limits the group that the table names first.
-    return max(named, key=lambda row: row["low"]) if named else None
+def _named(group: Any) -> bool:
+    return group != OTHER and not nameless(group)
 
 
-def _nameless(group: Any) -> bool:
-    values = set(group) if isinstance(group, tuple) else {group}
-    return group == OTHER or values == {MISSING}
+def _pooled(result: FunnelData, table: pd.DataFrame, step: int) -> list[dict[Any, Any]]:
+    """The rows of a step, with the independent units behind each rate, and the pooled rate."""
+    n = table["n_previous"].to_numpy(float)
+    if result.question.repeats_users:
+        before = int(previous_required(result.question)[step - 1])
+        n = np.array([size_behind(result.sums, g, step - 1, before) for g in range(len(n))])
+    rate, low = table["step_rate"].to_numpy(copy=True), table["low"].to_numpy(copy=True)
+    known = table["n_previous"].to_numpy() > 0
+    # One rate alone has nothing to be drawn toward.
+    if known.sum() > 1:
+        found = pooled(rate[known] * n[known], n[known])
+        rate[known], low[known] = found.rate, found.low
+    return table.assign(size=n, pooled_rate=rate, pooled_low=low).to_dict("records")
 
 
 def _loss_against(
-    row: dict[Any, Any], best: dict[Any, Any] | None, later: float, min_n: int
+    row: dict[Any, Any],
+    best: dict[Any, Any] | None,
+    later: float,
+    min_n: int,
+    confidence: float,
 ) -> dict[str, Any]:
     """The loss of a group at a step, against the best group."""
     n, undefined = row["n_previous"], (np.nan, np.nan, np.nan)
@@ -440,15 +464,22 @@ def _loss_against(
         name, rate, lost = None, np.nan, undefined
         why = f"no group of {min_n} or more at the step before"
     elif not n:
-        name, rate, lost = best["group"], best["step_rate"], undefined
+        name, rate, lost = best["group"], best["pooled_rate"], undefined
         why = "nobody at the step before"
     elif row is best:
-        name, rate, lost, why = row["group"], row["step_rate"], (0.0, 0.0, 0.0), ""
+        name, rate, lost, why = row["group"], row["pooled_rate"], (0.0, 0.0, 0.0), ""
     else:
-        name, rate, why = best["group"], best["step_rate"], ""
-        one, other = ((own["step_rate"], own["low"], own["high"]) for own in (best, row))
+        name, rate, why = best["group"], best["pooled_rate"], ""
+        one, other = (
+            (
+                own["step_rate"],
+                *wilson(own["step_rate"] * own["size"], own["size"], confidence=confidence),
+            )
+            for own in (best, row)
+        )
         more = newcombe_from_limits(one, other)
-        lost = (n * float(more.estimate), n * float(more.low), n * float(more.high))
+        gap = rate - row["pooled_rate"]
+        lost = (n * gap, n * min(gap, float(more.low)), n * max(gap, float(more.high)))
     return {
         "best_group": name,
         "best_rate": rate,
@@ -500,8 +531,8 @@ def conversion_values(result: FunnelData, value: str) -> ConversionValues:
     -----
     The converting row of a chain is found again from its user and its instants: the first row at
     the instant that matches the step. In any order the converting event is the last one done,
-    which may be any of the steps. Sums are of millionths, as integers, so that no order of the
-    rows changes a digit. Values in several currencies are not added up.
+    which may be any of the steps. Sums are exact, so that no order of the rows changes a
+    digit. Values in several currencies are not added up.
     """
     size = len(group_names(result))
     nothing = np.zeros(size)
@@ -516,7 +547,8 @@ def conversion_values(result: FunnelData, value: str) -> ConversionValues:
     parts = located(result.log, converted)
     any_order = result.parameters["order"] == "any"
     steps = result.steps if any_order else result.steps[last - 1 : last]
-    find = partial(_converting_rows, result.log, steps, instants)
+    wheres = [filters.check(step.where or {}, result.log, "funnel: where") for step in steps]
+    find = partial(_converting_rows, result.log, steps, wheres, instants)
     rows = parallel.map_shards(parts, find)
     numbers = np.full(len(converted), np.nan)
     for part, own in zip(parts, rows, strict=True):
@@ -533,26 +565,32 @@ def conversion_values(result: FunnelData, value: str) -> ConversionValues:
 
 
 def _converting_rows(
-    log: EventLog, steps: tuple[Step, ...], instants: np.ndarray, part: Located
+    log: EventLog,
+    steps: tuple[Step, ...],
+    wheres: list[Conditions],
+    instants: np.ndarray,
+    part: Located,
 ) -> np.ndarray:
     """The row of each chain's converting event."""
     shard = log.shards[part.shard]
     instant, end = instants[part.rows], shard.offsets[part.users + 1]
     row = first_not_before(shard.time, shard.offsets[part.users], end, instant)
-    matching = np.flatnonzero(_matches(log, steps, part.shard))
+    matching = np.flatnonzero(_matches(log, steps, wheres, shard))
     found = matching[np.searchsorted(matching, row)]
     assert (found < end).all()  # a chain ends at a row that matches
     return found
 
 
-def _matches(log: EventLog, steps: tuple[Step, ...], number: int) -> np.ndarray:
+def _matches(
+    log: EventLog, steps: tuple[Step, ...], wheres: list[Conditions], shard: Shard
+) -> np.ndarray:
     """Which rows of a shard match one of the steps, its conditions on properties too?"""
     names = log.event_names
-    found = np.zeros(log.shards[number].rows, np.bool_)
-    for step in steps:
+    found = np.zeros(shard.rows, np.bool_)
+    for step, where in zip(steps, wheres, strict=True):
         wanted = [step.events == (ANY_EVENT,) or name in step.events for name in names]
-        shard: Shard = (log.where(**step.where) if step.where else log).shards[number]
-        found |= np.array([*wanted, False])[shard.event]
+        matches = np.array([*wanted, False])[shard.event]
+        found |= matches & filters.matching_rows(shard, where, names) if where else matches
     return found
 
 
@@ -564,16 +602,10 @@ def _currencies(log: EventLog, parts: list[Located], rows: list[np.ndarray]) -> 
     return sorted({str(name) for name in names} - {MISSING})
 
 
-_MOST_MILLIONTHS = 2.0**62
-"""Beyond this size the integers would overflow, and the sum would mean nothing."""
-
-
 def _summed(
     numbers: np.ndarray, codes: np.ndarray, size: int, unit: str | None
 ) -> ConversionValues:
-    millionths = np.rint(numbers * MONEY_SCALE)
-    if float(np.abs(millionths).sum()) >= _MOST_MILLIONTHS:
+    total = money.totals_by(codes, numbers, size)
+    if np.isnan(total).any():
         return ConversionValues(np.zeros(size), np.zeros(size), unit, "worth too large to add up")
-    total = np.zeros(size, np.int64)
-    np.add.at(total, codes, millionths.astype(np.int64))
-    return ConversionValues(np.bincount(codes, minlength=size), total / MONEY_SCALE, unit, "")
+    return ConversionValues(np.bincount(codes, minlength=size), total, unit, "")

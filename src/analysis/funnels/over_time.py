@@ -50,6 +50,7 @@ from analysis.funnels.data import (
     step_number,
 )
 from analysis.funnels.entries import Entries, entries_of, final_rate
+from analysis.funnels.waits import first_waits
 from analysis.statistics.rates import ratio, wilson
 from analysis.statistics.survival import Points, points_at, steps_of
 from analysis.statistics.usual_range import UNKNOWN, usual_range
@@ -66,7 +67,9 @@ def times(
     ----------
     step : number or name of a step from the second on; default: the last required one.
     since : ``"previous"``: the wait since the step they did before it; ``"entry"``: since the
-        first event of their chain.
+        first event of their chain, which is the attempt that counts, the furthest one;
+        ``"first"``: from the first time ever that they did the first step to the first time after
+        it that they did this one, window or not.
 
     Returns
     -------
@@ -77,7 +80,8 @@ def times(
     Raises
     ------
     UsageError
-        If the step or `since` is unknown, or the step is the first.
+        If the step or `since` is unknown, the step is the first, or the first time is asked for
+        and steps have no order or every attempt counts.
 
     Notes
     -----
@@ -96,13 +100,16 @@ def times(
           event  n  median_seconds
     0  purchase  2          1200.0
     """
-    one_of("times: since", since, ["previous", "entry"])
+    one_of("times: since", since, ["previous", "entry", "first"])
     k = _step_from_the_second(result, step, "times")
-    attempts = result.mature_attempts
-    start = step_before(attempts, k) if since == "previous" else _entered(attempts)
-    until = microseconds(attempts, f"step_{k}")
-    did = until != NEVER
-    waits, groups = until[did] - start[did], group_codes(result, attempts)[did]
+    if since == "first":
+        waits, groups = first_waits(result, k)
+    else:
+        attempts = result.mature_attempts
+        start = step_before(attempts, k) if since == "previous" else _entered(attempts)
+        until = microseconds(attempts, f"step_{k}")
+        did = until != NEVER
+        waits, groups = until[did] - start[did], group_codes(result, attempts)[did]
     rows = []
     for code, name in enumerate(group_names(result)):
         own = waits[groups == code]

@@ -113,8 +113,10 @@ class PeriodResult(Result):
 
     @property
     def entered(self) -> tuple[float, float]:
-        """Users who entered in the period, and in the whole one before; all entries."""
-        return _first(self.funnel_table, "count"), self.entered_before
+        """Users who entered in the period, and in the whole one before; NaN where they are few."""
+        own = float(self.view.table["count"].iloc[0])
+        few = small(own, int(self.parameters["min_cell"]))
+        return np.nan if few else own, self.entered_before
 
     @property
     def entered_per_day(self) -> tuple[float, float]:
@@ -323,6 +325,7 @@ def compare_periods(
     >>> week.numbers()["macro_rate"]["value"], round(week.numbers()["macro_rate"]["change"], 3)
     (1.0, 0.333)
     """
+    log = log.until_end()
     min_cell = checks.min_cell("compare_periods", min_cell)
     now = period_of(period, time_zone, "compare_periods: period")
     before = period_before(now)
@@ -500,8 +503,8 @@ def _hidden(view: FunnelResult, min_cell: int) -> list[str]:
 def sentences(result: PeriodResult) -> list[str]:
     """The rate and its change; then, where more than one rate was compared, the place."""
     entered, _ = result.entered
-    if not entered:
-        few = "Nobody, or too few people to show,"
+    if not entered or pd.isna(entered):
+        few = f"Fewer than {result.parameters['min_cell']} users" if entered else "Nobody"
         return [f"{few} entered the funnel from {result.period.name}: there is no rate to tell."]
     row = result.overall
     if pd.isna(row["rate"]):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,17 @@ import pandas as pd
 
 from analysis.core import checks
 from analysis.core.schema import SESSION, USER, VALUE, human_duration
+from analysis.core.wording import count, percent
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.units import units
 from analysis.funnels import losses, over_time
 from analysis.funnels.compare import compare
-from analysis.funnels.counts import FunnelSums, funnel_table, sums_of
+from analysis.funnels.conditions import condition_warnings
+from analysis.funnels.counts import FunnelSums, funnel_table, nameless, sums_of
 from analysis.funnels.data import FunnelData
 from analysis.funnels.figures import funnel_bars
-from analysis.funnels.spec import Exclusion, FunnelSpec, funnel_spec
+from analysis.funnels.spec import TOUCHES, Exclusion, FunnelSpec, funnel_spec
+from analysis.funnels.waits import waits_sentence
 from analysis.statistics.rates import wilson
 
 
@@ -47,6 +51,10 @@ class FunnelResult(FunnelData):
     n_first`` and ``step_rate = k / n_previous`` with Wilson intervals, which take users as the
     independent units. The waits are those since the step done before, among mature units that did
     the step.
+
+    A unit is counted by the furthest of its chains. Where that is not mature and an earlier one is,
+    this one stands in the rates, and both are in its group; so ``k`` is never above ``count``, and
+    the first step's ``count`` less ``immature`` is its ``n_first``.
     """
 
     @property
@@ -74,8 +82,19 @@ class FunnelResult(FunnelData):
         return over_time.with_estimates(self, self.trend(freq, time_zone))
 
     def times(self, step: int | str | None = None, *, since: str = "previous") -> pd.DataFrame:
-        """How long do units take to a step? Median and quantiles; see `over_time.times`."""
+        """How long do units take to a step? Median and quantiles; see `over_time.times`.
+
+        ``since="entry"`` measures from the entry of the attempt that counts, ``since="first"``
+        from the first time ever.
+        """
         return over_time.times(self, step, since=since)
+
+    def waits_sentence(self, *, min_cell: int = 5) -> str:
+        """How long did it take to convert, from the attempt's entry and from the first time ever?
+
+        Empty where fewer than `min_cell` converted.
+        """
+        return waits_sentence(self, min_cell)
 
     def time_curve(self, step: int | str | None = None) -> pd.DataFrame:
         """What share has reached a step by which time? See `over_time.time_curve`."""
@@ -142,9 +161,10 @@ def funnel(  # noqa: PLR0913
         ``"drop_attempt"``: it counts nowhere, another one of the unit may. ``"drop_unit"``: the
         unit leaves when the exclusion kept it from getting as far as it would.
     by : property, or several, whose value is the group. A missing value is a group of its own.
-    by_at : where the value is read: ``"entry"``, the chain's first event; ``"first_touch"``,
-        ``"last_touch"``, the first or last value on any event of the unit that matches a step; or
-        the number of a step (units that never reach it are in no group).
+    by_at : where the value is read: ``"entry"``, the first event of the chain that stands in the
+        rates; ``"first_touch"``, ``"last_touch"``, the first or last value on any event of the
+        unit that matches a step (a value from after the entry knows who went on: a warning counts
+        them); or the number of a step (units that never reach it are in no group).
     top : how many groups to keep; the others become ``"(other)"``.
     ties : events of one unit at the same instant: ``"lenient"`` counts them in whichever order
         helps, ``"strict"`` wants each step strictly later than the one before.
@@ -191,7 +211,7 @@ def funnel(  # noqa: PLR0913
         "entered": entered,
     }
     spec = funnel_spec(log, steps, options)
-    rows_left_out = 0
+    log, rows_left_out = log.until_end(), 0
     if spec.unit not in (USER, SESSION):
         log, rows_left_out = units(log, spec.unit)
     return _answer(log, spec, options, rows_left_out)
@@ -202,16 +222,12 @@ def _answer(
 ) -> FunnelResult:
     """Answer a checked spec; the log's users are the units, or hold them."""
     sums = sums_of(log, spec)
-
-    def ask(*, entered: tuple[Any, Any], top: int = spec.top) -> FunnelResult:
-        changed = dataclasses.replace(spec, entered=checks.entry_range("funnel", entered), top=top)
-        return _answer(log, changed, {**options, "entered": entered, "top": top}, rows_left_out)
-
     return FunnelResult(
         table=funnel_table(sums, spec),
         parameters=options,
         warnings=(
             *funnel_warnings(sums, spec, rows_left_out),
+            *condition_warnings(log, spec, sums.held),
             *look_ahead_warnings(log, spec.entered[0]),
         ),
         steps=spec.steps,
@@ -220,9 +236,24 @@ def _answer(
         tied=sums.tied,
         question=spec,
         log=log,
-        ask=ask,
+        ask=partial(_ask, log, spec, options, rows_left_out),
         sums=sums,
     )
+
+
+def _ask(
+    log: EventLog,
+    spec: FunnelSpec,
+    options: Mapping[str, Any],
+    rows_left_out: int,
+    *,
+    entered: tuple[Any, Any],
+    top: int | None = None,
+) -> FunnelResult:
+    """Ask the same of other entries; no closure, so that a result can be pickled."""
+    top = spec.top if top is None else top
+    changed = dataclasses.replace(spec, entered=checks.entry_range("funnel", entered), top=top)
+    return _answer(log, changed, {**options, "entered": entered, "top": top}, rows_left_out)
 
 
 def noun(spec: FunnelSpec) -> str:
@@ -262,6 +293,20 @@ def funnel_warnings(sums: FunnelSums, spec: FunnelSpec, rows_left_out: int) -> t
             f"{sums.ungrouped:,} {who} never reach step {spec.by_at}, whose "
             f"{', '.join(map(repr, spec.by))} makes the groups: they are in none."
         )
+    if sums.later:
+        notes.append(
+            f"{sums.later:,} of {entered:,} {who} are in their group by a value of "
+            f"{', '.join(map(repr, spec.by))} that they had only after their entry "
+            f"(by_at={spec.by_at!r}): who goes on can get such a value and who stops cannot, so "
+            "the groups' rates cannot be compared. by_at='entry' reads the value at the entry."
+        )
+    if spec.by and entered and all(nameless(name) for name in sums.names):
+        at = "1" if spec.by_at == "entry" else str(spec.by_at)
+        where = "the steps" if spec.by_at in TOUCHES else f"step {at}"
+        notes.append(
+            f"No event of {where} has a value of {', '.join(map(repr, spec.by))}: there is one "
+            "group, without a name. Ask by= for a property that the step has."
+        )
     if spec.repeats_users:
         notes.append(
             f"One user can be several {who}: the intervals take users as the independent units."
@@ -281,10 +326,10 @@ def funnel_sentence(table: pd.DataFrame, spec: FunnelSpec, immature: int) -> str
         none = "No user" if who == "users" else f"None of the {who}"
         return f"{none} {why}: there is no rate to tell ({names[0]} to {names[last - 1]})."
     if last == 1:
-        return f"{n:,} {who} did {names[0]}."
+        return f"{count(n)} {who} did {names[0]}."
     reached = f" that reached step {spec.by_at}" if isinstance(spec.by_at, int) else ""
     text = (
-        f"{k / n:.1%} of {n:,} {who}{reached} got from {names[0]} to {names[last - 1]} "
+        f"{percent(k / n)} of {count(n)} {who}{reached} got from {names[0]} to {names[last - 1]} "
         f"within {human_duration(spec.window_us)}{_interval(table, spec, k, n, last)}."
     )
     required = [i for i, step in enumerate(spec.steps) if not step.optional]
@@ -294,7 +339,7 @@ def funnel_sentence(table: pd.DataFrame, spec: FunnelSpec, immature: int) -> str
         of = int(totals[required[worst]])
         text += (
             f" Most were lost between {names[required[worst]]} and {names[required[worst + 1]]}: "
-            f"{lost[worst]:,} of {of:,} ({lost[worst] / of:.1%})."
+            f"{count(lost[worst])} of {count(of)} ({percent(lost[worst] / of)})."
         )
     return text
 
@@ -308,4 +353,4 @@ def _interval(table: pd.DataFrame, spec: FunnelSpec, k: int, n: int, last: int) 
         return ""
     else:
         low, high = (float(limit) for limit in wilson(k, n))
-    return f" (95 % interval {low:.1%} to {high:.1%})"
+    return f" (95 % interval {percent(low)} to {percent(high)})"

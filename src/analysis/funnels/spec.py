@@ -34,7 +34,10 @@ MOST_IN_ANY_ORDER: Final = 12
 
 _ORDERS: Final = ("sequential", "strict", "any")
 _EFFECTS: Final = ("end_attempt", "drop_attempt", "drop_unit")
-_TOUCHES: Final = ("entry", "first_touch", "last_touch")
+TOUCHES: Final = ("first_touch", "last_touch")
+"""Where a group's value can be read beside the entry and the steps: anywhere in the unit."""
+
+_PLACES: Final = ("entry", *TOUCHES)
 
 _Kind = TypeVar("_Kind", "Step", "Exclusion")
 
@@ -359,7 +362,7 @@ def _check_where(log: EventLog, where: Any, what: str) -> None:
             f"funnel: where={where!r} of {what} is no dict. Allowed: property to value, list of "
             "values, or comparison, as in {'value': '>= 50'}."
         )
-    filters.check(where, log.kinds, f"funnel: where of {what}")
+    filters.check(where, log, f"funnel: where of {what}")
 
 
 def exclusion_range(exclusion: Exclusion, steps: int) -> tuple[int, int]:
@@ -370,10 +373,10 @@ def exclusion_range(exclusion: Exclusion, steps: int) -> tuple[int, int]:
 
 def _check_by_at(by_at: Any, by: Sequence[str], steps: int) -> None:
     if isinstance(by_at, str):
-        one_of("funnel: by_at", by_at, _TOUCHES)
+        one_of("funnel: by_at", by_at, _PLACES)
     elif not isinstance(by_at, int) or isinstance(by_at, bool) or not 1 <= by_at <= steps:
         raise UsageError(
-            f"funnel: by_at={by_at!r}. Allowed: {', '.join(map(repr, _TOUCHES))}, or the number of "
+            f"funnel: by_at={by_at!r}. Allowed: {', '.join(map(repr, _PLACES))}, or the number of "
             f"a step from 1 to {steps}."
         )
     if by_at != "entry" and not by:

@@ -171,7 +171,7 @@ def suggest(
     >>> suggest(log, shop).steps
     ('cart', 'pay', 'buy')
     """
-    window_us = duration_us(window, "suggest: window")
+    log, window_us = log.until_end(), duration_us(window, "suggest: window")
     _check_limits(most, least)
     if macro is not None:
         checks.event_name("suggest: macro", log, macro)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.core import checks
-from analysis.core.result import Result, suppress
+from analysis.core.result import Result, small, suppress
 from analysis.core.schema import SESSION, US_PER_SECOND, USER, DataError, human_duration
 from analysis.core.wording import count, listed, percent, share
 from analysis.eventlog.log import EventLog, look_ahead_warnings
@@ -32,6 +32,8 @@ from analysis.journeys.sequences import (
     entered_in,
     event_groups,
     map_sequences,
+    tied_share,
+    unit_word,
 )
 from analysis.statistics.rates import ratio, wilson
 
@@ -49,13 +51,13 @@ _QUARTILES: Final = {
 }
 
 _NO_HORIZON = (
-    "Who did something late had less time to convert before the log ends: shares that convert are "
-    "of what the log covers, not of a fixed time."
+    "People who did something late had less time to convert before the log ends: the shares that "
+    "convert are of what the log covers, not of a fixed time."
 )
 
 _NOT_CAUSED = (
-    "Who does more of everything also converts more: a share that converts after an event is not "
-    "what the event brings about."
+    "People who do more of everything also convert more. So a high share that converts after an "
+    "event need not come from the event."
 )
 
 
@@ -71,19 +73,22 @@ class DistanceResult(Result):
     ``median_seconds``; ``k_near`` of ``k`` within `near` steps of it: ``near, near_low,
     near_high``. ``behaves``: like a milestone where clearly more than half of the converters did
     it, clearly more than half of those near the macro, and clearly more convert after it than in
-    all; not like one where one of these is clearly not so. Numbers of few sequences are NaN.
+    all; not like one where one of these is clearly not so. Numbers of few people are NaN.
+    ``parameters["tied"]`` is the share of converters who did something else in the very instant of
+    the macro.
     """
 
     macro: str
     within: str
     converters: int
     lines: int
+    people: int
 
     def sentence(self) -> str:
         """Which declared milestones behave like one, and which event is nearest."""
         known = self.table.dropna(subset=["rate", "median_steps"])
         if not len(known):
-            return f"Too few came to {self.macro} to tell how far the other events are from it."
+            return f"Too few came to {self.macro} to show how far the other events are from it."
         declared = known[known["role"] == "milestone"]
         good = declared[declared["behaves"] == LIKE]["event"].tolist()
         milestones = ""
@@ -106,8 +111,8 @@ class DistanceResult(Result):
     def numbers(self) -> dict[str, dict[str, float]]:
         """The share that converts, as plain data: for ``numbers.json``."""
         k, n = float(self.converters), float(self.lines)
-        if 0 < k < self.parameters["min_cell"]:
-            k = np.nan
+        if small(self.people, self.parameters["min_cell"]):
+            k = n = np.nan
         low, high = (float(end) for end in wilson(k, n))
         rate = k / n if n else np.nan
         return {"macro_rate": {"value": rate, "low": low, "high": high, "n": n}}
@@ -135,7 +140,7 @@ def distance_to_macro(
     near : within how many steps of the macro a milestone is done.
     entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : numbers of fewer sequences than this are hidden.
+    min_cell : rates and distances of fewer people than this are hidden.
 
     Returns
     -------
@@ -151,7 +156,9 @@ def distance_to_macro(
     Notes
     -----
     What counts is a sequence's first macro and what happened before it; distances are from the last
-    time before it. Wilson's intervals; medians and quartiles are exact.
+    time before it. Rows of one instant count in the order that helps: what was done in the macro's
+    very instant was done before it, right before. Wilson's intervals; medians and quartiles are
+    exact.
 
     Examples
     --------
@@ -178,11 +185,20 @@ def distance_to_macro(
     groups = event_groups(log, len(log.event_names))
     counts = _counts(log, groups, within, groups.code(macro))
     table = _table(groups, roles, counts, near)
+    codes = [groups.code(name) for name in table["event"]]
+    table["did"], table["came"] = counts.people[:, codes].astype(float)
+    table["paid"] = float(counts.people[1, groups.code(macro)])
     table, hidden = _hide_small(table, min_cell)
     caveats = [_NOT_CAUSED, _NO_HORIZON, *([DEPENDENT] if within == SESSION else [])]
+    if counts.tied:
+        many = share(counts.tied, counts.converters, counts.tied / counts.converters)
+        caveats.append(
+            f"{many} of the {unit_word(within)} with {macro} did something else in its very "
+            "instant, which counts as done right before it."
+        )
     if hidden.any():
         caveats.append(
-            f"Hidden, as fewer than {min_cell} did it, or did it and converted: "
+            f"Hidden, as fewer than {min_cell} people did it: "
             f"{listed(table['event'][hidden].tolist())}."
         )
     return DistanceResult(
@@ -193,27 +209,34 @@ def distance_to_macro(
             "near": near,
             "entered": entered_as_text(entered),
             "min_cell": min_cell,
+            "tied": tied_share(counts.tied, counts.converters),
         },
         warnings=(*caveats, *look_ahead_warnings(log)),
         macro=macro,
         within=within,
         converters=counts.converters,
         lines=counts.sequences,
+        people=counts.users,
     )
 
 
 class _Counts(NamedTuple):
-    """What the sequences of all shards say.
+    """What the `sequences` of all shards, of so many `users`, say.
 
     `did` and `converted` count, by group, the sequences that had it before any macro, and those of
     them that came to the macro later. `distances` has a row per group and such a sequence:
-    ``code, steps, seconds``.
+    ``code, steps, seconds``. `people` has the users of `did` and `converted` as rows, in the
+    macro's column of the second those of the converters. `tied` counts converters with another row
+    at the macro's instant.
     """
 
     sequences: int
+    users: int
     converters: int
+    tied: int
     did: np.ndarray
     converted: np.ndarray
+    people: np.ndarray
     distances: pd.DataFrame
 
 
@@ -221,11 +244,11 @@ def _counts(log: EventLog, groups: EventGroups, within: str, macro: int) -> _Cou
     size = len(groups.names)
 
     def measure(own: Sequences) -> tuple[Any, ...]:
-        _, converters = kernels.positions(own.codes, own.starts, size, macro, 0, False)
-        distances = kernels.distances(own.codes, own.times, own.starts, size, macro)
-        return own.number, converters, *distances
+        rows = (own.codes, own.times, own.starts, own.users)
+        found = kernels.distances(*rows, size, macro)
+        return own.number, own.people, *found
 
-    numbers, converters, did, converted, code, steps, waits = zip(
+    numbers, users, totals, did, converted, people, code, steps, waits = zip(
         *map_sequences(log, groups, within, measure), strict=True
     )
     distances = pd.DataFrame(
@@ -235,9 +258,9 @@ def _counts(log: EventLog, groups: EventGroups, within: str, macro: int) -> _Cou
             "seconds": np.concatenate(waits) / US_PER_SECOND,
         }
     )
-    return _Counts(
-        sum(numbers), sum(converters), np.sum(did, axis=0), np.sum(converted, axis=0), distances
-    )
+    converters, tied = (int(number) for number in np.sum(totals, axis=0))
+    counted = np.sum(did, axis=0), np.sum(converted, axis=0), np.sum(people, axis=0)
+    return _Counts(sum(numbers), sum(users), converters, tied, *counted, distances)
 
 
 def _table(
@@ -274,14 +297,18 @@ def _table(
 
 
 def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Hide numbers of few sequences; where anything but the share near the macro is hidden."""
-    numbers = [str(name) for name in table if name not in ("event", "role", "behaves")]
-    too_few = (table["n"] < min_cell).to_numpy()
-    table.loc[too_few, numbers] = np.nan
-    near = ["k_near", "near", "near_low", "near_high"]
-    table, _ = suppress(table, min_cell=min_cell, counts=["k_near"], columns=near)
-    numbers.remove("n")
-    table, few_converted = suppress(table, min_cell=min_cell, counts=["k"], columns=numbers)
-    hidden = too_few | few_converted
-    table.loc[hidden, "behaves"] = UNCLEAR
-    return table, hidden
+    """Hide numbers of few people, and distances of few converters; where all is hidden.
+
+    `did`, `came` and `paid` are people: who did it, who converted then, who converted at all.
+    """
+    people = ["did", "came", "paid"]
+    kept = ("event", "role", "behaves", *people)
+    numbers = [str(name) for name in table if name not in kept]
+    near = ["k_near", "near", "near_low", "near_high", *_QUARTILES, "median_seconds"]
+    coverage = ["coverage", "coverage_low", "coverage_high"]
+    # Of those who did it and converted there may be too few to say how far they were.
+    table, far = suppress(table, min_cell=min_cell, counts=["came"], columns=near)
+    table, few = suppress(table, min_cell=min_cell, counts=["paid"], columns=coverage)
+    table, hidden = suppress(table, min_cell=min_cell, counts=["did"], columns=numbers)
+    table.loc[hidden | far | few, "behaves"] = UNCLEAR
+    return table.drop(columns=people), hidden

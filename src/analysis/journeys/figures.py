@@ -28,7 +28,6 @@ from analysis.plotting.theme import (
     INK,
     PALETTE,
     REST,
-    TOO_FEW,
     Bar,
     bars_under_headings,
     empty,
@@ -228,7 +227,7 @@ def position_map(
     """
     known = table.dropna(subset=["k"])
     if not len(known):
-        return empty("Too few to show.", title=title)
+        return empty("Too few people to show where they are.", title=title)
     anchors = {"from": names[0] or "start", "to": names[1] or ""}
     columns: list[str] = []
     captions = []
@@ -411,13 +410,10 @@ def path_bars(table: pd.DataFrame, *, to: str | None, title: str | None = None) 
         bars = [Bar("took it", row.share, row.share_low, row.share_high, took, hover)]
         caption = f"{name}: {took}"
         if to is not None:
-            hidden = row.rate != row.rate
-            came = TOO_FEW if hidden else _share(row)
-            hover = [f"{name}, then {label(to)}", came]
-            hover += [] if hidden else [_interval(row.low, row.high)]
+            came = _share(row)
+            hover = [f"{name}, then {label(to)}", came, _interval(row.low, row.high)]
             bars.append(Bar(f"→ {label(to)}", row.rate, row.low, row.high, came, hover))
-            ended = f"came to {label(to)}: {came}" if hidden else f"{came} came to {label(to)}"
-            caption += f"; of those through it, {ended}"
+            caption += f"; of those through it, {came} came to {label(to)}"
         blocks.append((short(name, _HEADING_LETTERS), bars))
         captions.append(f"{caption}.")
     figure = _percent_bars(blocks, captions, title)

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result, small, suppress
+from analysis.core.result import Result, small
 from analysis.core.schema import SESSION, US_PER_SECOND, human_duration
 from analysis.core.wording import count, estimate
 from analysis.eventlog import parallel
@@ -41,6 +41,8 @@ from analysis.journeys.sequences import (
     event_groups,
     map_sequences,
     session_codes,
+    tied_note,
+    tied_share,
     unit_word,
 )
 from analysis.statistics.rates import shares
@@ -61,7 +63,8 @@ class TransitionsResult(Result):
     for the beginning of a sequence), ``next_event`` (``(end)`` for its end), ``k`` transitions of
     ``n`` departures from the event, ``rate, low, high``, ``users`` with at least one (NaN for
     ends), and ``median_seconds`` between the two. The rows of an event add up to its departures.
-    A transition of few people has its names only; its numbers are NaN.
+    Where few people did the event, its rows have their names only; their numbers are NaN.
+    ``parameters["tied"]`` is the share of departures that hang on the order of arrival.
     """
 
     within: str
@@ -83,7 +86,7 @@ class TransitionsResult(Result):
         if len(ends):
             top = ends.iloc[0]
             parts.append(f"Most {unit_word(self.within)} end with {top['event']}: {estimate(top)}.")
-        return " ".join(parts) or "No transition of enough people to tell."
+        return " ".join(parts) or "No transition to show: too few people did any event."
 
     def figure(self) -> Any:
         """The largest flows from event to event."""
@@ -114,8 +117,8 @@ def transitions(
         takes half the time or less.
     entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : transitions of fewer people than this are hidden. Without `gaps` people are not
-        counted (``users`` is NaN), and transitions of fewer than this many times are hidden.
+    min_cell : what follows an event that fewer people than this did is hidden. Without `gaps`
+        people are not counted (``users`` is NaN), and events with fewer departures are hidden.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def transitions(
     -----
     A first-order Markov chain's transition counts: Anderson & Goodman 1957, *Ann Math Stat* 28:89;
     ``rate = k / n`` with Wilson's interval. The median is exact. Events of one instant follow each
-    other in the order in which they arrived.
+    other in the order in which they arrived; a warning says how many departures hang on that.
 
     Examples
     --------
@@ -149,19 +152,25 @@ def transitions(
     log = entered_in(log, "transitions", within, entered)
     groups = event_groups(log, top)
     counts = parallel.map_shards(log.shards, lambda shard: _shard_counts(shard, groups, within))
-    total = np.sum(counts, axis=0)
+    total = np.sum([cells for cells, _ in counts], axis=0)
+    tied = sum(hanging for _, hanging in counts)
     users = np.full(total.shape, np.nan)
     medians = np.full((len(groups.names),) * 2, np.nan)
+    departures = np.append(total.sum(axis=0), total[-1].sum())
+    people = departures
     if gaps:
-        users, medians = _users_and_medians(log, groups, within, counts)
+        own = [cells for cells, _ in counts]
+        users, people, medians = _users_and_medians(log, groups, within, own)
     table = _transitions_table(groups.names, total, users, medians)
-    hidden = small(table["users"].fillna(table["k"]), min_cell)
+    few = {name for name, n in zip((*groups.names, START), people, strict=True) if n < min_cell}
+    hidden = table["event"].isin(few).to_numpy()
     table.loc[hidden, ["k", "n", "rate", "low", "high", "users", "median_seconds"]] = np.nan
-    caveats = [_REPEATED]
+    caveats = [_REPEATED, *tied_note(tied, int(departures.sum()), "departures")]
     if hidden.any():
         caveats.append(
-            f"Hidden, of fewer than {min_cell} {'people' if gaps else 'transitions'}: "
-            f"{count(int(hidden.sum()))} of {count(len(table))} pairs."
+            f"Hidden, what follows events of fewer than {min_cell} "
+            f"{'people' if gaps else 'departures'}: {count(int(hidden.sum()))} of "
+            f"{count(len(table))} pairs."
         )
     return TransitionsResult(
         table=table,
@@ -171,22 +180,23 @@ def transitions(
             "gaps": gaps,
             "entered": entered_as_text(entered),
             "min_cell": min_cell,
+            "tied": tied_share(tied, departures.sum()),
         },
         warnings=(*caveats, *look_ahead_warnings(log)),
         within=within,
     )
 
 
-def _shard_counts(shard: Shard, groups: EventGroups, within: str) -> np.ndarray:
+def _shard_counts(shard: Shard, groups: EventGroups, within: str) -> tuple[np.ndarray, int]:
     codes, sessions = session_codes(shard, within)
-    size = len(groups.names)
-    return kernels.transition_counts(shard.event, codes, sessions, shard.offsets, groups.lut, size)
+    rows = (shard.time, shard.event, codes, sessions, shard.offsets)
+    return kernels.transition_counts(*rows, groups.lut, len(groups.names))
 
 
 def _users_and_medians(
     log: EventLog, groups: EventGroups, within: str, counts: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """People by pair, and the exact median seconds by pair of events.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """People by pair, people by event left, and the exact median seconds by pair of events.
 
     Parameters
     ----------
@@ -194,25 +204,26 @@ def _users_and_medians(
     """
     size = len(groups.names)
 
-    def measure(part: tuple[Shard, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def measure(part: tuple[Shard, np.ndarray]) -> tuple[np.ndarray, ...]:
         shard, own = part
         codes, sessions = session_codes(shard, within)
         ends = np.cumsum(own[:-1].ravel())
         place = (ends - own[:-1].ravel()).reshape(size, size)
-        users, gaps = kernels.transition_gaps(
+        users, people, gaps = kernels.transition_gaps(
             shard.time, shard.event, codes, sessions, shard.offsets, groups.lut, size, place
         )
-        return users, gaps, ends
+        return users, people, gaps, ends
 
     parts = parallel.map_shards(list(zip(log.shards, counts, strict=True)), measure)
 
     def median(pair: int) -> float:
-        own = [gaps[ends[pair - 1] if pair else 0 : ends[pair]] for _, gaps, ends in parts]
+        own = [gaps[ends[pair - 1] if pair else 0 : ends[pair]] for *_, gaps, ends in parts]
         waits = np.concatenate(own)
         return float(np.median(waits)) / US_PER_SECOND if len(waits) else np.nan
 
     medians = np.array(parallel.map_shards(range(size * size), median)).reshape(size, size)
-    return np.sum([users for users, _, _ in parts], axis=0).astype(float), medians
+    users, people = (np.sum([part[i] for part in parts], axis=0) for i in range(2))
+    return users.astype(float), people, medians
 
 
 def _transitions_table(
@@ -247,7 +258,9 @@ class StepMatrixResult(Result):
     ``table`` has a row per position and event that occurs there: ``direction`` (``"from"`` the
     start, ``"to"`` an event), ``position`` (0 at the start or the event, negative before it),
     ``event`` (``(end)``: the sequence is over, ``(not yet)``: it had not begun), ``k`` of ``n``
-    sequences, ``rate, low, high``. Numbers of few sequences are NaN.
+    sequences, ``rate, low, high``. Numbers of a direction that few people have are NaN.
+    ``parameters["tied"]`` is, per direction, the share of sequences that hang on the order of
+    arrival.
     """
 
     within: str
@@ -264,7 +277,7 @@ class StepMatrixResult(Result):
         if before is not None:
             at = f"One step before {self.anchors[1]} most are at {before['event']}"
             parts.append(f"{at}: {estimate(before)}.")
-        return " ".join(parts) or "Too few lines to tell."
+        return " ".join(parts) or f"Too few {unit_word(self.within)} to show where people are."
 
     def matrix(self, direction: str = "from") -> pd.DataFrame:
         """The shares as a matrix: a row per event, a column per position."""
@@ -303,7 +316,8 @@ def step_matrix(
     top : how many event names to keep; the others become ``"(other)"``.
     entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : counts of fewer sequences than this are hidden.
+    min_cell : where sequences of fewer people than this have the start (or the event), nothing is
+        shown.
 
     Returns
     -------
@@ -319,7 +333,8 @@ def step_matrix(
     Notes
     -----
     The step matrix of click-stream analysis: ``rate = k / n`` with n the sequences that have the
-    start (or the event), the same at every position; Wilson's interval.
+    start (or the event), the same at every position; Wilson's interval. Events of one instant are
+    in the order in which they arrived; a warning says how many sequences hang on that.
 
     Examples
     --------
@@ -335,22 +350,26 @@ def step_matrix(
     check_arguments(log, "step_matrix", within, steps=steps, top=top, min_cell=min_cell)
     log = entered_in(log, "step_matrix", within, entered)
     named = [event for event in dict.fromkeys((start, to)) if event]
-    for event in named:
-        checks.event_name("step_matrix", log, event)
+    for name in named:
+        checks.event_name("step_matrix", log, name)
     groups = event_groups(log, top, named)
-    tables = [_positions_table(log, groups, within, start, steps, back=False)]
-    if to is not None:
-        tables.append(_positions_table(log, groups, within, to, steps, back=True))
-    table, hidden = suppress(
-        pd.concat(tables, ignore_index=True),
-        min_cell=min_cell,
-        counts=["k"],
-        columns=["k", "rate", "low", "high"],
-    )
+    unit = unit_word(within)
     caveats = [DEPENDENT] if within == SESSION else []
-    if hidden.any():
-        many = f"{count(int(hidden.sum()))} of {count(len(table))} cells"
-        caveats.append(f"Hidden, of fewer than {min_cell} {unit_word(within)} each: {many}.")
+    tables, tied = [], {}
+    for back, anchor in ((False, start), (True, to)):
+        if back and anchor is None:
+            continue
+        own, sizes = _positions_table(log, groups, within, anchor, steps, back=back)
+        anchored, people, hanging = sizes
+        if small(people, min_cell):
+            own[["k", "n", "rate", "low", "high"]] = np.nan
+            where = f"have {anchor}" if anchor else "are there"
+            caveats.append(f"Hidden: fewer than {min_cell} people {where}.")
+        else:
+            caveats += tied_note(hanging, anchored, f"{unit} with {anchor}" if anchor else unit)
+        tied["to" if back else "from"] = tied_share(hanging, anchored)
+        tables.append(own)
+    table = pd.concat(tables, ignore_index=True)
     return StepMatrixResult(
         table=table,
         parameters={
@@ -361,6 +380,7 @@ def step_matrix(
             "top": top,
             "entered": entered_as_text(entered),
             "min_cell": min_cell,
+            "tied": tied,
         },
         warnings=(*caveats, *look_ahead_warnings(log)),
         within=within,
@@ -370,18 +390,24 @@ def step_matrix(
 
 def _positions_table(
     log: EventLog, groups: EventGroups, within: str, event: str | None, steps: int, *, back: bool
-) -> pd.DataFrame:
-    """The rows of one direction, counted from an event (None: from the beginning)."""
+) -> tuple[pd.DataFrame, tuple[int, int, int]]:
+    """The rows of one direction, counted from an event (None: from the beginning).
+
+    Also how many sequences have it, of how many people, and how many of the sequences hang on the
+    order of arrival.
+    """
     anchor = -1 if event is None else groups.code(event)
     size = len(groups.names)
     parts = map_sequences(
         log,
         groups,
         within,
-        lambda own: kernels.positions(own.codes, own.starts, size, anchor, steps, back),
+        lambda own: kernels.positions(
+            own.codes, own.starts, own.users, own.mixed(), size, anchor, steps, back
+        ),
     )
-    counts = np.sum([cells for cells, _ in parts], axis=0)
-    anchored = sum(number for _, number in parts)
+    counts = np.sum([cells for cells, *_ in parts], axis=0)
+    anchored, people, tied = (int(sum(part[i] for part in parts)) for i in (1, 2, 3))
     position, code = np.nonzero(counts)
     names = np.array([*groups.names, NOT_YET if back else END], object)
     table = shares(counts[position, code], anchored)
@@ -390,4 +416,5 @@ def _positions_table(
     table.insert(2, "event", names[code])
     table = table.astype({"direction": "str", "event": "str", "k": float, "n": float})
     order = ["position", "k", "event"]
-    return table.sort_values(order, ascending=[True, False, True], ignore_index=True)
+    table = table.sort_values(order, ascending=[True, False, True], ignore_index=True)
+    return table, (anchored, people, tied)

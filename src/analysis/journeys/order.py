@@ -45,10 +45,11 @@ class OrderResult(Result):
 
     ``table`` has a row per pair of events, the clearest first: ``a`` comes before ``b`` in ``k``
     of the ``n`` sequences that have both at different instants: ``rate, low, high``;
-    ``same_instant`` sequences have both first at one instant. ``n_a, n_b, both`` of ``lines``: how
-    many of all sequences have each event, and how many have both; ``lift`` (how many times as often
-    together as if they were independent) with ``lift_low, lift_high``. ``p_value`` (sign test),
-    ``q_value`` and ``clear`` are about the order. Numbers of few sequences are NaN.
+    ``same_instant`` sequences have both first at one instant, which says no order. ``n_a, n_b,
+    both`` of ``lines``: how many of all sequences have each event, and how many have both; ``lift``
+    (how many times as often together as if they were independent) with ``lift_low, lift_high``.
+    ``p_value`` (sign test), ``q_value`` and ``clear`` are about the order. Numbers of few people
+    are NaN.
     """
 
     within: str
@@ -103,7 +104,8 @@ def event_order(
     most_false : the false discovery rate below which an order is called clear.
     entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : pairs that fewer sequences have are hidden.
+    min_cell : pairs that fewer people have are hidden, and the order of those that fewer have at
+        different instants.
 
     Returns
     -------
@@ -150,8 +152,7 @@ def event_order(
     caveats = [_NOT_CAUSED]
     if hidden:
         caveats.append(
-            f"Hidden, of fewer than {min_cell} {unit_word(within)} with both events: "
-            f"{count(hidden)} pairs."
+            f"Hidden, of fewer than {min_cell} people with both events: {count(hidden)} pairs."
         )
     return OrderResult(
         table=table.iloc[order].reset_index(drop=True),
@@ -175,10 +176,14 @@ def _table(log: EventLog, groups: EventGroups, within: str) -> pd.DataFrame:
         log,
         groups,
         within,
-        lambda own: (*kernels.orders(own.codes, own.times, own.starts, size), own.number),
+        lambda own: (
+            own.number,
+            *kernels.orders(own.codes, own.times, own.starts, own.users, size),
+        ),
     )
-    has, first, same = (np.sum([part[i] for part in parts], axis=0) for i in range(3))
-    sequences = sum(part[3] for part in parts)
+    sequences = sum(part[0] for part in parts)
+    found = (np.sum([part[i] for part in parts], axis=0) for i in range(1, 6))
+    has, first, same, people, in_order = found
     one, two = np.triu_indices(size, 1)
     turn = first[one, two] < first[two, one]
     a, b = np.where(turn, two, one), np.where(turn, one, two)
@@ -205,6 +210,8 @@ def _table(log: EventLog, groups: EventGroups, within: str) -> pd.DataFrame:
             "lift_low": lift_low,
             "lift_high": lift_high,
             "p_value": [_sign_test(*pair) for pair in zip(k, n, strict=True)],
+            "people": people[a, b],
+            "in_order": in_order[a, b],
         }
     )
     return table.astype({name: float for name in table if name not in ("a", "b")})
@@ -243,9 +250,14 @@ def lift_interval(
 
 
 def _hide_small(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
-    """Hide pairs that few sequences have, then single small counts; and how many pairs are."""
-    numbers = [str(name) for name in table if name not in ("a", "b", "n_a", "n_b", "lines")]
-    table, hidden = suppress(table, min_cell=min_cell, counts=["both"], columns=numbers)
-    for name in ("same_instant", "n_a", "n_b"):
-        table, _ = suppress(table, min_cell=min_cell, counts=[name], columns=[name])
-    return table, int(hidden.sum())
+    """Hide pairs that few people have, then the orders of few; and how many pairs are hidden.
+
+    `people` have both events, `in_order` of them at different instants.
+    """
+    kept = ("a", "b", "n_a", "n_b", "lines", "people", "in_order")
+    numbers = [str(name) for name in table if name not in kept]
+    # With `both` shown, those at one instant would give n away.
+    order = ["k", "n", "rate", "low", "high", "same_instant", "p_value"]
+    table, _ = suppress(table, min_cell=min_cell, counts=["in_order"], columns=order)
+    table, hidden = suppress(table, min_cell=min_cell, counts=["people"], columns=numbers)
+    return table.drop(columns=["people", "in_order"]), int(hidden.sum())

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result, suppress
+from analysis.core.result import Result, with_another
 from analysis.core.schema import SESSION, UsageError
 from analysis.core.wording import count, percent, share
 from analysis.eventlog.log import EventLog, look_ahead_warnings
@@ -32,6 +32,8 @@ from analysis.journeys.sequences import (
     entered_in,
     event_groups,
     map_sequences,
+    tied_note,
+    tied_share,
     unit_word,
 )
 from analysis.statistics.rates import ratio, wilson
@@ -50,7 +52,8 @@ class PathsResult(Result):
     path back from an event that reaches the sequence's beginning starts with ``(start)``);
     ``count`` sequences of ``lines`` took exactly it, with ``share, share_low, share_high``. ``n``
     sequences went through it before they came to `to`, if ever; ``k`` of them came to it later:
-    ``rate, low, high`` (NaN without `to`).
+    ``rate, low, high`` (NaN without `to`). ``parameters["tied"]`` is the share of sequences whose
+    paths hang on the order of arrival.
     """
 
     within: str
@@ -59,7 +62,7 @@ class PathsResult(Result):
     def sentence(self) -> str:
         """The most common path, and how often those who went through it converted."""
         if not len(self.table):
-            return "No path was taken by enough people to tell."
+            return "No path to show: too few people took any one of them."
         top = self.table.iloc[0]
         units = unit_word(self.within)
         start, to = self.ends
@@ -69,7 +72,7 @@ class PathsResult(Result):
             f"{share(top['count'], top['lines'], top['share'])} of the {units} looked at "
             f"(95% interval {percent(top['share_low'])} to {percent(top['share_high'])})."
         )
-        if to is None or np.isnan(top["k"]):
+        if to is None:
             return taken
         return (
             f"{taken} Of the {count(top['n'])} that went through it, "
@@ -107,7 +110,8 @@ def paths(  # noqa: PLR0913
     within : ``"session"`` or ``"user"``: what makes a sequence.
     entered : (start, end), end excluded: only sequences that begin in it, each whole; naive times
         are UTC.
-    min_cell : paths of fewer people than this are left out.
+    min_cell : paths of fewer people than this are left out; never one alone, which could be worked
+        out from the others.
 
     Returns
     -------
@@ -123,7 +127,8 @@ def paths(  # noqa: PLR0913
     Notes
     -----
     Forward, a sequence goes through a path if it begins with it; backward, if the events of the
-    path follow each other anywhere before `to`. Wilson's intervals.
+    path follow each other anywhere before `to`. Wilson's intervals. Events of one instant follow
+    each other in the order in which they arrived; a warning says how many sequences hang on that.
 
     Examples
     --------
@@ -148,20 +153,19 @@ def paths(  # noqa: PLR0913
         start is not None or to is None,
         collapse,
     )
-    taken = _taken(log, groups, within, spec)
-    enough = taken["users"] >= min_cell
+    taken, looked_at, tied = _taken(log, groups, within, spec)
+    few = (taken["users"] < min_cell).to_numpy()
+    enough = ~with_another(few, taken["count"].to_numpy())
     left_out = int((~enough).sum())
     most = taken[enough].sort_values("count", ascending=False, kind="stable").head(top)
     table = _table(log, groups, within, spec, most["count"], int(taken["count"].sum()))
-    table, hidden = suppress(
-        table, min_cell=min_cell, counts=["k"], columns=["k", "rate", "low", "high"]
-    )
     caveats = [DEPENDENT] if within == SESSION else []
+    caveats += tied_note(tied, looked_at, unit_word(within))
     if left_out:
-        caveats.append(f"Left out, of fewer than {min_cell} people each: {count(left_out)} paths.")
-    if hidden.any():
-        many = f"{count(int(hidden.sum()))} of {count(len(table))} paths"
-        caveats.append(f"Hidden, where fewer than {min_cell} came to {to}: how many; {many}.")
+        caveats.append(
+            f"Left out: {count(left_out)} paths, as fewer than {min_cell} people took "
+            f"{'each of them' if few.sum() > 1 else 'one of them'}."
+        )
     return PathsResult(
         table=table,
         parameters={
@@ -173,6 +177,7 @@ def paths(  # noqa: PLR0913
             "within": within,
             "entered": entered_as_text(entered),
             "min_cell": min_cell,
+            "tied": tied_share(tied, looked_at),
         },
         warnings=(*caveats, *look_ahead_warnings(log)),
         within=within,
@@ -198,27 +203,39 @@ class _PathSpec(NamedTuple):
     forward: bool
     collapse: bool
 
-    def collapsed(self, own: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """The groups of the rows and the starts of the sequences, runs made one if asked for."""
+    def collapsed(self, own: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray | slice]:
+        """The groups of the rows, the starts of the sequences, and which rows they are.
+
+        These are all rows, or the first row of each run where runs are made one.
+        """
         if not self.collapse:
-            return own.codes, own.starts
+            return own.codes, own.starts, slice(None)
         kept, starts = kernels.collapsed(own.codes, own.starts)
-        return own.codes[kept], starts
+        return own.codes[kept], starts, kept
 
 
-def _taken(log: EventLog, groups: EventGroups, within: str, spec: _PathSpec) -> pd.DataFrame:
-    """How many sequences and people took each path; the index is the path as a number."""
+def _taken(
+    log: EventLog, groups: EventGroups, within: str, spec: _PathSpec
+) -> tuple[pd.DataFrame, int, int]:
+    """How many sequences and people took each path; the index is the path as a number.
 
-    def taken(own: Sequences) -> pd.DataFrame:
-        codes, starts = spec.collapsed(own)
-        key = kernels.path_keys(
-            codes, starts, len(groups.names), spec.start, spec.to, spec.length, spec.forward
-        )
+    Also how many sequences were looked at, and how many of them hang on the order of arrival.
+    """
+
+    def taken(own: Sequences) -> tuple[pd.DataFrame, int, int]:
+        codes, starts, kept = spec.collapsed(own)
+        asked = (len(groups.names), spec.start, spec.to, spec.length, spec.forward)
+        # A run that begins in a mixed instant is marked by its first row: where such an instant
+        # matters it begins a run.
+        key, looked_at, tied = kernels.path_keys(codes, starts, own.mixed()[kept], *asked)
         users = pd.DataFrame({"key": key, "user": own.users})[key >= 0].groupby("key")["user"]
-        return pd.DataFrame({"count": users.size(), "users": users.nunique()}, dtype=np.int64)
+        counts = pd.DataFrame({"count": users.size(), "users": users.nunique()}, dtype=np.int64)
+        return counts, looked_at, tied
 
+    parts = map_sequences(log, groups, within, taken)
     # All rows of a person are in one shard, so people add up like sequences.
-    return pd.concat(map_sequences(log, groups, within, taken)).groupby(level=0, sort=True).sum()
+    counts = pd.concat([part[0] for part in parts]).groupby(level=0, sort=True).sum()
+    return counts, sum(part[1] for part in parts), sum(part[2] for part in parts)
 
 
 def _table(
@@ -233,7 +250,7 @@ def _table(
     wanted = np.sort(taken.index.to_numpy(np.int64))
 
     def through(own: Sequences) -> np.ndarray:
-        codes, starts = spec.collapsed(own)
+        codes, starts, _ = spec.collapsed(own)
         size = len(groups.names)
         return kernels.path_counts(
             codes, starts, size, spec.start, spec.to, spec.length, spec.forward, wanted

@@ -1,9 +1,10 @@
 """Which rows of a log make a sequence, and under which names do they show?
 
 A sequence is everything that one unit did, in order: the rows of a session, or those of a user.
-Rows of one instant stay in the order in which they arrived. Rows without a session are in no
-sequence of sessions. Events beyond the most frequent ones share the name ``(other)``, so that a log
-of three hundred event names still fits on a page.
+Rows of one instant stay in the order in which they arrived, and an answer that hangs on that says
+how often (`tied_note`). Rows without a session are in no sequence of sessions. Events beyond the
+most frequent ones share the name ``(other)``, so that a log of three hundred event names still fits
+on a page.
 
 Every question about journeys takes the same steps: it checks what was asked (`check_arguments`),
 keeps the sequences that begin in a range (`entered_in`), names the events (`event_groups`), and
@@ -20,6 +21,7 @@ import numpy as np
 
 from analysis.core import checks
 from analysis.core.schema import OTHER, SESSION, USER, DataError, one_of
+from analysis.core.wording import share
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard, TextColumn
@@ -59,6 +61,15 @@ class Sequences(NamedTuple):
     starts: np.ndarray
     users: np.ndarray
 
+    def mixed(self) -> np.ndarray:
+        """Which rows share their instant with a row of another group of their sequence?"""
+        return kernels.mixed(self.codes, self.times, self.starts)
+
+    @property
+    def people(self) -> int:
+        """How many people they are of; those of one are behind one another."""
+        return int(np.count_nonzero(np.diff(self.users))) + (len(self.users) > 0)
+
     @property
     def number(self) -> int:
         """How many sequences there are."""
@@ -75,11 +86,12 @@ def check_arguments(log: EventLog, what: str, within: str, **numbers: int) -> No
 
 
 def entered_in(log: EventLog, what: str, within: str, entered: Entered) -> EventLog:
-    """The log with only the sequences that begin in a range, each of them whole.
+    """The log until its end, with only the sequences that begin in a range, each of them whole.
 
     A sequence belongs to the period in which it began. Cut at the period's end, it would look as if
     people had left there.
     """
+    log = log.until_end()
     if entered is None:
         return log
     low, high = checks.entry_range(what, entered)
@@ -139,6 +151,28 @@ def session_codes(shard: Shard, within: str) -> tuple[np.ndarray, int]:
     if within == USER:
         return column.codes[:0], 0
     return column.codes, len(column.values)
+
+
+def tied_share(tied: float, n: float) -> float:
+    """The share that the order of rows of one instant decides; 0 of none."""
+    return float(tied / n) if n else 0.0
+
+
+def tied_note(tied: int, n: int, what: str) -> list[str]:
+    """The caveat of an answer that hangs on the order of rows of one instant; none if none does.
+
+    Examples
+    --------
+    >>> tied_note(12, 400, "departures")
+    ['3.0% (12 of 400) of the departures hang on events of one instant, whose order is that of \
+arrival: in another order they would be others.']
+    """
+    if not tied:
+        return []
+    return [
+        f"{share(tied, n, tied / n)} of the {what} hang on events of one instant, whose order is "
+        "that of arrival: in another order they would be others."
+    ]
 
 
 def unit_word(within: str) -> str:

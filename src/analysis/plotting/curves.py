@@ -370,6 +370,9 @@ _LEGEND_ROOM = 18
 def time_curves(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     """Which share had got there by which time since entry? A curve with a 95 % band per group.
 
+    The entry is that of the attempt that counts, the furthest one unless the funnel says otherwise;
+    `FunnelResult.times` with ``since="first"`` measures from the first time ever.
+
     Parameters
     ----------
     table : as `FunnelResult.time_curve` returns it: ``group, event, seconds, rate, low, high,
@@ -466,7 +469,7 @@ def _time_axis(left: float, right: float) -> dict[str, Any]:
         "tickvals": plain(ticks),
         "ticktext": [human_duration(tick * US_PER_SECOND) for tick in ticks],
         "tickangle": 0,
-        "title": {"text": "time since entry", "standoff": 4},
+        "title": {"text": "time since the entry of the attempt that counts", "standoff": 4},
         "showgrid": False,
     }
 

@@ -20,6 +20,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.core.schema import MISSING, OTHER
+from analysis.core.wording import ISOLATES, isolate_within
 
 # Colors and type
 
@@ -64,14 +65,15 @@ def ink_on(color: str) -> str:
 
 
 def safe(text: Any) -> str:
-    """Text as plotly shows it letter by letter: no bold, no link, no formula.
+    """Text as plotly shows it letter by letter: no bold, no link, no formula, no turned number.
 
     Examples
     --------
     >>> safe("<b>A & B</b>")
     '&lt;b&gt;A &amp; B&lt;/b&gt;'
     """
-    printable = "".join(c if c.isprintable() else " " for c in str(text))
+    isolated = isolate_within(text)
+    printable = "".join(c if c.isprintable() or c in ISOLATES else " " for c in isolated)
     return "".join(_ENTITIES.get(c, c) for c in printable)
 
 
@@ -89,7 +91,7 @@ def short(text: str, most: int) -> str:
     >>> short("a very long name", 8)
     'a very …'
     """
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= most else isolate_within(text[: most - 1]) + "…"
 
 
 def plain(values: Iterable[float]) -> list[float | None]:
@@ -157,7 +159,7 @@ def finished(
         template=template(),
         height=height + top,
         margin_t=top,
-        meta={"alt": f"{title}. {alt}" if title else alt},
+        meta={"alt": isolate_within(f"{title}. {alt}" if title else alt)},
     )
     if title:
         figure.update_layout(title_text=safe(title))

@@ -6,7 +6,8 @@ everything is right.
 
 Read `result.py` (`audit`, `gate`), `scan.py` (limits, findings, the one scan of every shard), then
 the checks: `row_checks.py` (rows, missing cells, orders) and `time_checks.py` (names and volume
-over time). `figures.py` draws what they saw, `kernels.py` counts.
+over time; `level_shifts.py` finds lasting changes). `figures.py` draws what they saw, `kernels.py`
+counts.
 """
 
 from analysis.quality.result import AuditResult, audit, gate

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.core.result import records
-from analysis.core.wording import count, day, percent, share
+from analysis.core.wording import count, day, money, percent, share, times
 from analysis.plotting.theme import (
     DOWN,
     INK,
@@ -209,32 +209,70 @@ def silences(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     """
     if not len(table):
         return empty("No event began late, ended early or paused.", title=title)
-    rows = records(table)
-    names = list(dict.fromkeys(row.event for row in rows))
     sentences = [
         f"{r.event} is {r.kind}: nobody from {day(r.start)} to "
         f"{day(r.end - pd.Timedelta(days=1), year=True)}"
-        for r in rows
+        for r in records(table)
     ]
+    return _spans(table, list(table["event"]), sentences, title)
+
+
+def lasting_changes(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
+    """When did events come more, or less, often from the people who were there?
+
+    Parameters
+    ----------
+    table : a row per change: ``event, property, value, start, end, usual, rate``, and the days
+        ``log_start, log_end``.
+    title : plain text.
+
+    Examples
+    --------
+    >>> first, last = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-02-01")
+    >>> table = pd.DataFrame({"event": ["purchase"], "property": ["device"], "value": ["mobile"],
+    ...                       "start": [pd.Timestamp("2026-01-20")], "end": [last],
+    ...                       "usual": [0.04], "rate": [0.02], "log_start": [first],
+    ...                       "log_end": [last]})
+    >>> lasting_changes(table).layout.meta["alt"]
+    'purchase (mobile) from 20 Jan to 31 Jan 2026: 0.02 per active person and day, before 0.04.'
+    """
+    if not len(table):
+        return empty("No event came more or less often for a week or longer.", title=title)
+    rows = records(table)
+    names = [f"{r.event} ({r.value})" if r.property else str(r.event) for r in rows]
+    sentences = [
+        f"{name} from {day(r.start)} to {day(r.end - pd.Timedelta(days=1), year=True)}: "
+        f"{times(r.rate)} per active person and day, before {times(r.usual)}"
+        for name, r in zip(names, rows, strict=True)
+    ]
+    return _spans(table, names, sentences, title)
+
+
+def _spans(
+    table: pd.DataFrame, names: list[str], sentences: list[str], title: str | None
+) -> go.Figure:
+    """A bar from ``start`` to ``end`` per row, in a line per name, over the days of the log."""
+    rows = records(table)
+    lines = list(dict.fromkeys(names))
     bars = [
         go.Scatter(
             x=[row.start.strftime("%Y-%m-%d"), row.end.strftime("%Y-%m-%d")],
-            y=[names.index(row.event)] * 2,
+            y=[lines.index(name)] * 2,
             mode="lines",
             line={"color": DOWN, "width": 10},
             hovertext=[safe(text)] * 2,
             hoverinfo="text",
         )
-        for row, text in zip(rows, sentences, strict=True)
+        for row, name, text in zip(rows, names, sentences, strict=True)
     ]
     axis = {
-        "tickvals": list(range(len(names))),
-        "ticktext": [safe(short(name, 24)) for name in names],
-        "range": [len(names) - 0.4, -0.6],
+        "tickvals": list(range(len(lines))),
+        "ticktext": [safe(short(name, 24)) for name in lines],
+        "range": [len(lines) - 0.4, -0.6],
     }
     whole = [rows[0].log_start.strftime("%Y-%m-%d"), rows[0].log_end.strftime("%Y-%m-%d")]
     layout = {"xaxis": {"range": whole}, "yaxis": axis}
-    height = _ROW * len(names) + 60
+    height = _ROW * len(lines) + 60
     return finished(bars, layout, title=title, alt="; ".join(sentences) + ".", height=height)
 
 
@@ -265,7 +303,7 @@ def value_classes(table: pd.DataFrame, *, title: str | None = None) -> go.Figure
         return empty("Too few orders have a value.", title=title)
     middle = (table["low"] * table["high"]) ** 0.5
     rows = records(table)
-    hover = [f"{r.low:,.2f} to {r.high:,.2f}: {share(r.count, n, r.count / n)}" for r in rows]
+    hover = [f"{money(r.low)} to {money(r.high)}: {share(r.count, n, r.count / n)}" for r in rows]
     parts = [(table["count"] - table["odd"], PALETTE[0]), (table["odd"], DOWN)]
     bars = [
         go.Bar(
@@ -282,7 +320,8 @@ def value_classes(table: pd.DataFrame, *, title: str | None = None) -> go.Figure
     layout = {"xaxis": axis, "barmode": "stack", "font": {"color": INK}}
     k = int(table["odd"].sum())
     alt = (
-        f"{count(n)} orders of {table['low'].iloc[0]:,.2f} to {table['high'].iloc[-1]:,.2f}; "
+        f"{count(n)} orders of {money(table['low'].iloc[0])} to "
+        f"{money(table['high'].iloc[-1])}; "
         f"{percent(k / n)} ({count(k)} of {count(n)}) are far from the others."
     )
     return finished(bars, layout, title=title, alt=alt, height=_HEIGHT)

@@ -30,9 +30,14 @@ def day_of(time, event, names, midnights):
     """The day of every row: int32, −1 where it is hidden or outside of the midnights."""
     out = np.full(time.size, -1, np.int32)
     last = midnights.size - 1
+    d = 0
     for i in range(time.size):
         t = time[i]
         if event[i] >= names or t < midnights[0] or t >= midnights[last]:
+            continue
+        # Most rows are of the same day as the row before, and need no division.
+        if midnights[d] <= t < midnights[d + 1]:
+            out[i] = d
             continue
         d = min((t - midnights[0]) // _DAY, last - 1)
         # Days of 23 and 25 hours move the midnights by an hour at most.
@@ -87,6 +92,34 @@ def missing_codes(event, day, codes, names, days):
 
 
 @nb.njit(cache=True, nogil=True)
+def by_value(event, day, codes, offsets, place, names, values, days):
+    """Rows of each value of a text property per name and day, and rows without a value.
+
+    `place` gives each code's value its place, from 0 to `values` (excluded).
+
+    Returns
+    -------
+    (rows, people) : int64 of shape (values + 1, names, days) and (values + 1, days); the last
+        entry is of missing cells. People count where the first row of their day is.
+    """
+    rows = np.zeros((values + 1, names, days), np.int64)
+    people = np.zeros((values + 1, days), np.int64)
+    for u in range(offsets.size - 1):
+        last = -1
+        for i in range(offsets[u], offsets[u + 1]):
+            d = day[i]
+            if d < 0:
+                continue
+            code = codes[i]
+            v = place[code] if code >= 0 else values
+            rows[v, event[i], d] += 1
+            if d != last:
+                last = d
+                people[v, d] += 1
+    return rows, people
+
+
+@nb.njit(cache=True, nogil=True)
 def missing_numbers(event, day, numbers, names, days):
     """Rows whose number is missing, per event name and day: int64 (names, days)."""
     out = np.zeros((names, days), np.int64)
@@ -101,11 +134,20 @@ def per_hour(time, day, midnights):
     """Rows per hour since local midnight: int64 (24,), and rows exactly at a midnight."""
     out = np.zeros(24, np.int64)
     sharp = 0
+    hour = 0
+    begin = 0
+    end = 0
     for i in range(time.size):
-        if day[i] >= 0:
-            since = time[i] - midnights[day[i]]
-            out[min(since // _HOUR, 23)] += 1
-            sharp += since == 0
+        if day[i] < 0:
+            continue
+        t = time[i]
+        since = t - midnights[day[i]]
+        sharp += since == 0
+        if since == 0 or not begin <= t < end:
+            hour = since // _HOUR
+            begin = t - since + hour * _HOUR
+            end = min(begin + _HOUR, midnights[day[i] + 1])
+        out[min(hour, 23)] += 1
     return out, sharp
 
 
@@ -152,7 +194,7 @@ def haste(time, event, day, offsets, midnights, per_minute, hours):
         longest = 0
         awake = 0
         last_day = -1
-        last_hour = -1
+        hour_end = midnights[0]
         for i in range(first, end):
             if day[i] < 0:
                 continue
@@ -162,14 +204,13 @@ def haste(time, event, day, offsets, midnights, per_minute, hours):
                 inside -= day[tail] >= 0
                 tail += 1
             fastest = max(fastest, inside)
-            hour = (time[i] - midnights[day[i]]) // _HOUR
             if day[i] != last_day:
                 awake = 0
-                last_hour = -1
                 last_day = day[i]
-            if hour != last_hour:
+                hour_end = midnights[day[i]]
+            if time[i] >= hour_end:
                 awake += 1
-                last_hour = hour
+                hour_end += ((time[i] - hour_end) // _HOUR + 1) * _HOUR
             longest = max(longest, awake)
         fast = fastest > per_minute
         long = longest >= hours
@@ -216,6 +257,56 @@ def repeats(time, event, offsets, names, gap):
             if before >= offsets[u] and 0 < time[i] - time[before] <= gap:
                 out[i] = before
             last[e] = i
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def largest_ratios(levels, variances, starts, ends):
+    """Of each series the largest logarithm of a likelihood ratio of its spans, if nothing wanders.
+
+    It is half the square of a span's mean less that of the others, over its variance.
+    """
+    out = np.zeros(levels.shape[0])
+    n = levels.shape[1]
+    for s in range(levels.shape[0]):
+        weight = np.zeros(n + 1)
+        total = np.zeros(n + 1)
+        for t in range(n):
+            weight[t + 1] = weight[t] + 1 / variances[s, t]
+            total[t + 1] = total[t] + levels[s, t] / variances[s, t]
+        mean = total[n] / weight[n]
+        for i in range(starts.size):
+            mass = weight[ends[i]] - weight[starts[i]]
+            off = total[ends[i]] - total[starts[i]] - mean * mass
+            mass *= 1 - mass / weight[n]
+            if mass > 0:
+                out[s] = max(out[s], 0.5 * off * off / mass)
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def running_median(levels, window):
+    """The median of `window` numbers around each, NaN left out; less at the ends; a row a series.
+
+    Where all of them are NaN, so is the median.
+    """
+    out = np.full(levels.shape, np.nan)
+    half = window // 2
+    near = np.empty(window)
+    for s in range(levels.shape[0]):
+        for t in range(levels.shape[1]):
+            many = 0
+            for i in range(max(t - half, 0), min(t + half + 1, levels.shape[1])):
+                if np.isnan(levels[s, i]):
+                    continue
+                place = many
+                while place > 0 and near[place - 1] > levels[s, i]:
+                    near[place] = near[place - 1]
+                    place -= 1
+                near[place] = levels[s, i]
+                many += 1
+            if many:
+                out[s, t] = 0.5 * (near[many // 2] + near[(many - 1) // 2])
     return out
 
 

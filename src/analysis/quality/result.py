@@ -1,6 +1,6 @@
 """Can this log be believed, and may it be used for a report on this period?
 
-`audit`: fifteen checks of what goes wrong with event logs. An answer is no better than the log it
+`audit`: nineteen checks of what goes wrong with event logs. An answer is no better than the log it
 comes from, and most of what goes wrong with logs shows in the log itself: a tag that fires twice, a
 name with a slip in it, a day that is missing, a clock that is off, orders without a value. `audit`
 looks for each, says what it found and what to do, and draws its lines where `Limits` says. One scan
@@ -37,7 +37,7 @@ from analysis.core.schema import (
     time_zone_of,
     timestamp,
 )
-from analysis.core.wording import count, day, days
+from analysis.core.wording import count, counted, day, days, share
 from analysis.eventlog.groups import totals
 from analysis.eventlog.log import EventLog
 from analysis.quality import figures, row_checks, time_checks
@@ -49,8 +49,10 @@ from analysis.quality.scan import (
     Finding,
     Limits,
     days_of,
+    groups_of,
     not_applicable,
     scan,
+    verdict_of,
 )
 
 ENTRY: Final = ("page_view", "session_start", "screen_view", "first_visit", "first_open")
@@ -60,10 +62,14 @@ NEED_ROWS: Final = (
     "new and vanished names",
     "daily volume",
     "last day",
+    "lasting changes",
+    "changes in one group",
     "missing cells",
+    "lost at the import",
     "duplicates",
     "bursts",
     "clock",
+    "shared ids",
     "bots",
     "sessions without an entry",
     "time zone",
@@ -124,6 +130,7 @@ class AuditResult(Result):
             return figures.audit_rows(self.table)
         draw = {
             "daily volume": figures.daily_volume,
+            "lasting changes": figures.lasting_changes,
             "missing cells": figures.missing_cells,
             "new and vanished names": figures.silences,
             "revenue outliers": figures.value_classes,
@@ -197,9 +204,13 @@ def _of_rows(
     log: EventLog, catalog: Catalog, limits: Limits, entry: tuple[str, ...], time_zone: str
 ) -> tuple[list[Finding], dict[str, pd.DataFrame]]:
     days = days_of(log, time_zone)
-    counts = scan(log, days, entry=entry, limits=limits)
+    groups = groups_of(log)
+    counts = scan(log, days, entry=entry, limits=limits, groups=groups)
     names, rows = log.event_names, log.events
-    silence, silent = time_checks.silences(counts, days, names, limits)
+    people = log.summary().set_index("event")["users"]
+    persons = people.reindex(list(names), fill_value=0).to_numpy()
+    silence, silent = time_checks.silences(counts, days, names, persons, limits)
+    change, in_group, changes = time_checks.lasting(counts, days, names, groups, persons, limits)
     volume, last_day, series = time_checks.volume(counts, days, names, limits)
     cells, missing = row_checks.missing(counts, days, names, log.properties, limits)
     orders = row_checks.orders_of(log, catalog)
@@ -208,21 +219,26 @@ def _of_rows(
         silence,
         volume,
         last_day,
+        change,
+        in_group,
         cells,
-        row_checks.duplicates(counts, names, rows, limits),
+        row_checks.lost(log, catalog, limits),
+        row_checks.duplicates(counts, names, log.properties, orders, rows, limits),
         row_checks.repeats(counts, names, rows, limits),
-        row_checks.clock(counts, days, rows, limits),
+        row_checks.clock(log, counts, days, limits),
+        row_checks.shared_ids(log, limits),
         row_checks.bots(counts, log.users, limits),
         row_checks.entries(counts, entry, names, limits),
         row_checks.night(counts, days, limits),
         row_checks.without_value(orders, log, catalog, limits),
-        row_checks.order_ids(orders, log, limits),
+        row_checks.order_ids(orders, log, catalog, limits),
         outliers,
     ]
     hours = pd.DataFrame({"hour": np.arange(24), "count": counts.hours[:24]})
     return findings, {
         "new and vanished names": silent,
         "daily volume": series,
+        "lasting changes": changes,
         "missing cells": missing,
         "time zone": hours,
         "revenue outliers": classes,
@@ -271,9 +287,10 @@ def gate(
 ) -> GateResult:
     """May this log be used for a report on this period?
 
-    It fails where the period lies outside the log, or where what pays never happened in it. It
-    warns where the period or its follow-up is not over yet, or where nobody converted in it. Its
-    last check is the audit of the log as a whole, and fails or warns as that does.
+    It fails where the period lies outside the log, where what pays never happened in it, or where
+    the import could not read much of what pays. It warns where the period or its follow-up is not
+    over yet, or where nobody converted in it. Its last check is the audit of the log up to the end
+    of the follow-up, and fails or warns as that does: what went wrong later is not this report's.
 
     Parameters
     ----------
@@ -296,12 +313,13 @@ def gate(
     asked = period_of(period, time_zone, "gate: period")
     window_us = duration_us(window, "gate: window")
     checks = [
-        _content(log, asked),
+        _content(log, catalog, asked),
         _period(log, asked),
         _follow_up(log, asked, window_us),
         _macro(log, catalog, asked),
-        _quality(log, catalog, time_zone),
+        _quality(log, catalog, asked, window_us),
     ]
+    odd = sorted((c for c in checks if c.status != PASS), key=lambda c: c.status != FAIL)
     return GateResult(
         table=pd.DataFrame(checks),
         parameters={
@@ -309,11 +327,11 @@ def gate(
             "window": str(window),
             "time_zone": time_zone,
         },
-        warnings=tuple(f"{c.check}: {c.finding}" for c in checks if c.status != PASS),
+        warnings=tuple(f"{c.check}: {c.finding}" for c in odd),
     )
 
 
-def _content(log: EventLog, asked: Period) -> Check:
+def _content(log: EventLog, catalog: Catalog, asked: Period) -> Check:
     if not log.events:
         return Check("Log", FAIL, "The log is empty.")
     first: Any = log.start
@@ -321,7 +339,11 @@ def _content(log: EventLog, asked: Period) -> Check:
     span = days(
         first.tz_convert(asked.time_zone), last.tz_convert(asked.time_zone) + pd.Timedelta(1, "us")
     )
-    return Check("Log", PASS, f"{count(log.events)} events of {count(log.users)} users, {span}.")
+    finding = f"{counted(log.events, 'event')} of {counted(log.users, 'user')}, {span}."
+    lost = row_checks.lost(log, catalog, Limits())
+    if lost.verdict not in (WARN, FAIL):
+        return Check("Log", PASS, finding)
+    return Check("Log", lost.verdict, f"{finding} {lost.finding}")
 
 
 def _period(log: EventLog, asked: Period) -> Check:
@@ -355,14 +377,43 @@ def _macro(log: EventLog, catalog: Catalog, asked: Period) -> Check:
     name = catalog.label(catalog.macro)
     if not totals(log, catalog.macro).events:
         return Check("Macro conversion", FAIL, f"“{name}” ({catalog.macro}) is never in the log.")
-    inside = totals(log, catalog.macro, period=asked.bounds)
-    if not inside.events:
+    inside = totals(log, catalog.macro, period=asked.bounds).events
+    lost = _lost_macros(log, catalog, asked, inside)
+    if lost and verdict_of(lost / (inside + lost), Limits().lost) != PASS:
+        rate = lost / (inside + lost)
+        finding = (
+            f"{share(lost, inside + lost, rate)} of “{name}” in the weeks of {asked.name} could "
+            "not be read at the import: look into quarantine.parquet."
+        )
+        return Check("Macro conversion", verdict_of(rate, Limits().lost), finding)
+    if not inside:
         return Check("Macro conversion", WARN, f"“{name}” did not happen in {asked.name}.")
     return Check("Macro conversion", PASS, f"“{name}” happened in {asked.name}.")
 
 
-def _quality(log: EventLog, catalog: Catalog, time_zone: str) -> Check:
-    audited = audit(log, catalog, time_zone=time_zone)
+def _lost_macros(log: EventLog, catalog: Catalog, asked: Period, inside: float) -> int:
+    """How many events that pay the import could not read, of the weeks that the period touches.
+
+    Those whose time could not be read belong to it in proportion to the others.
+    """
+    losses = log.losses()
+    own = losses[(losses["fate"] == "quarantined") & (losses["event"] == catalog.macro)]
+    if not len(own):
+        return 0
+    first, last = (at.tz_convert("UTC") for at in (asked.start, asked.end - pd.Timedelta(1, "us")))
+    monday = (first - pd.Timedelta(days=first.day_of_week)).date().isoformat()
+    known = own["week"].between(monday, last.date().isoformat())
+    whole = totals(log, catalog.macro).events
+    timeless = own.loc[own["week"] == "", "rows"].sum() * inside / whole
+    return round(float(own.loc[known, "rows"].sum() + timeless))
+
+
+def _quality(log: EventLog, catalog: Catalog, asked: Period, window_us: int) -> Check:
+    until = instant_us(asked.end) + window_us
+    first: Any = log.start
+    if log.events and instant_us(first) < until < log.covers_until_us:
+        log = log.between(end=timestamp(until))
+    audited = audit(log, catalog, time_zone=asked.time_zone)
     return Check("Data quality", audited.verdict, audited.sentence())
 
 

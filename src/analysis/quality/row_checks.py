@@ -1,6 +1,7 @@
 """Are there rows that no person made, cells that are suddenly missing, orders hard to believe?
 
-Rows: doubled, at impossible times, at impossible rates, in visits without a beginning, at night.
+Rows: lost at the import, doubled, of ids that are nobody's, at impossible times, at impossible
+rates, in visits without a beginning, at night.
 
 Missing cells: how often a property should be there nobody can tell from the log; a search has no
 price. But it does not change overnight by itself. So each event's share of missing cells is held
@@ -11,20 +12,26 @@ at in blocks of days that hold enough people.
 
 Orders: values are judged on the logarithm, because orders spread by factors, and by median and
 median absolute deviation, which a few wrong values cannot move. Each currency is judged on its own.
+Rows that share an order's number are its lines where they are of one moment and differ in what they
+say, and repeats of one event otherwise: lines are to be added up, and repeats to be left out.
 """
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.catalog import Catalog
-from analysis.core.schema import MISSING, VALUE, human_duration, timestamp
-from analysis.core.wording import count, day, listed, percent, share
+from analysis.core.schema import MISSING, SESSION, VALUE, human_duration, timestamp
+from analysis.core.wording import count, counted, day, listed, percent, share
+from analysis.core.wording import money as amount
 from analysis.eventlog import parallel
 from analysis.eventlog.groups import CURRENCY
 from analysis.eventlog.log import EventLog
@@ -37,10 +44,12 @@ from analysis.quality.scan import (
     Days,
     Finding,
     Limits,
+    filled,
     judged,
     not_applicable,
     shortened,
     verdict_of,
+    words,
 )
 
 _FEWEST_FOR_CLOCK: Final = 100
@@ -79,18 +88,112 @@ _LEAST_SCATTER: Final = 0.1
 # ── rows that no person made ─────────────────────────────────────────────────────────────────────
 
 
-def duplicates(counts: Counts, names: tuple[str, ...], n: int, limits: Limits) -> Finding:
-    """Rows that are the same in every cell as one before: a file read twice, a doubled send."""
-    k = int(counts.duplicates.sum())
-    worst = _most_of_all(counts.duplicates, names)
-    finding = f"{share(k, n, k / n)} of the events repeat one of the same instant, cell for cell."
+def lost(log: EventLog, catalog: Catalog, limits: Limits) -> Finding:
+    """Rows that the import could not read, and cells: of all rows, and of those that pay."""
+    check, losses = "lost at the import", log.losses()
+    losses = losses[losses["fate"] != "duplicate"]
+    if not len(losses):
+        finding = "No row or cell is recorded as lost at an import."
+        return Finding(check, PASS, 0, limits.lost[0], 0, log.events, finding)
+    if log.filtered:
+        why = "This is a part of a log; what its import lost is known of the whole."
+        return not_applicable(check, why)
+    bad, blank, left = (
+        losses[losses["fate"] == fate] for fate in ("quarantined", "blanked", "excluded")
+    )
+    k, blanked, excluded = (int(part["rows"].sum()) for part in (bad, blank, left))
+    n = log.events + k + excluded
+    pays = catalog.with_role("macro")
+    paid, unpaid = _kept_and_lost(log, catalog)
+    value = max((k + blanked) / n, unpaid / max(paid + unpaid, 1))
+    parts = []
+    if k:
+        parts.append(f"{share(k, n, k / n)} of the rows are in the quarantine{_why(bad)}.")
+    if unpaid:
+        rate = unpaid / (paid + unpaid)
+        names = " and ".join(name for name in pays if (bad["event"] == name).any())
+        parts.append(f"Of {names} it is {share(unpaid, paid + unpaid, rate)}.")
+    by_week = bad[bad["week"] != ""].groupby("week")["rows"].sum()
+    if len(by_week) > 1:
+        worst = str(by_week.idxmax())
+        parts.append(
+            f"Most are of the week of {day(pd.Timestamp(worst), year=True)}: "
+            f"{count(by_week[worst])} of {count(by_week.sum())}."
+        )
+    for column, own in blank.groupby("column"):
+        rows = int(own["rows"].sum())
+        parts.append(f"{column} could not be read in {share(rows, n, rows / n)} of the rows.")
+    if excluded:
+        parts.append(f"{share(excluded, n, excluded / n)} were left out as the mapping says.")
+    verdict = verdict_of(value, limits.lost)
+    advice = (
+        "Look into quarantine.parquet, which has the reason of each, and mend the file or the "
+        "column mapping: a decimal comma, a time zone, a column that moved?"
+    )
+    numbers = (value, limits.lost[0], k + blanked, n)
+    return Finding(check, verdict, *numbers, " ".join(parts), "" if verdict == PASS else advice)
+
+
+def _why(bad: pd.DataFrame) -> str:
+    reasons = bad[bad["reason"] != ""].groupby("reason")["rows"].sum()
+    if not len(reasons):
+        return ""
+    most = str(reasons.idxmax())
+    return f" (most often: {most}, {count(reasons[most])})"
+
+
+def _kept_and_lost(log: EventLog, catalog: Catalog) -> tuple[int, int]:
+    """Events that pay: those in the log, and those that the import could not read."""
+    pays, losses = catalog.with_role("macro"), log.losses()
+    own = losses[(losses["fate"] == "quarantined") & losses["event"].isin(pays)]
+    seen = log.summary().set_index("event")["events"]
+    return int(seen.reindex(list(pays), fill_value=0).sum()), int(own["rows"].sum())
+
+
+def duplicates(
+    counts: Counts,
+    names: tuple[str, ...],
+    properties: tuple[str, ...],
+    orders: Orders,
+    n: int,
+    limits: Limits,
+) -> Finding:
+    """Rows that are the same in every cell as one before, or in all that both have.
+
+    A file read twice, a doubled send; an export that was read once more with a column more. Two
+    equal lines of an order are two lines, so where orders have lines no copy is to be left out.
+    """
+    exact, near = int(counts.duplicates.sum()), int(counts.near.sum())
+    k = exact + near
+    finding = "No event is there twice."
+    if exact or not near:
+        finding = f"{share(exact, n, exact / n)} of the events repeat one of the same instant, "
+        finding += "cell for cell." + _most_of_all(counts.duplicates, names)
+    if near:
+        cell = properties[int(counts.near_cells.argmax())]
+        also = f"{share(near, n, near / n)} {'more ' if exact else 'of the events '}"
+        more = f"{also}repeat one of the same instant in all cells but such as only one of the "
+        more += f"two has, most often {cell}.{_most_of_all(counts.near, names)}"
+        finding = f"{finding} {more}" if exact else more
+    advice = "Import without the copies; with an event id, give it as [columns] event_id."
+    if near > exact:
+        advice = (
+            "Was one export read twice, once with a column more? Import it once, or name the "
+            "column that tells events apart: [columns] event_id."
+        )
+    lines, repeated, *_ = orders.shared
+    if lines > repeated:
+        advice = (
+            "Orders have a row per line here, and two lines may be equal: do not leave them out. "
+            "See the advice on duplicate orders first."
+        )
     return judged(
         "duplicates",
         limits.duplicates,
         k=k,
         n=n,
-        finding=finding + worst if k else "No event is there twice.",
-        advice="Import without the copies; with an event id, give it as [duplicates].",
+        finding=finding if k else "No event is there twice.",
+        advice=advice,
     )
 
 
@@ -115,29 +218,96 @@ def _most_of_all(found: np.ndarray, names: tuple[str, ...]) -> str:
     return f" Most of all {names[most]}: {count(found[most])}."
 
 
-def clock(counts: Counts, days: Days, n: int, limits: Limits) -> Finding:
+def clock(log: EventLog, counts: Counts, days: Days, limits: Limits) -> Finding:
     """Events from before the log's bulk or after its end: clocks that are wrong."""
+    n = log.events
     if n < _FEWEST_FOR_CLOCK:
         why = f"Impossible times are known by being few among {_FEWEST_FOR_CLOCK} events or more."
         return not_applicable("clock", why)
     before, after, users, only = (int(x) for x in counts.outside)
+    after = max(after, log.events_after_end())
     low = day(timestamp(days.low), year=True)
     high = timestamp(days.high).strftime("%Y-%m-%d %H:%M UTC")
-    impossible = [f"{count(before)} before {low}"] if before else []
-    impossible += [f"{count(after)} after {high}"] if after else []
+    ends: list[Any] = [log.start, log.end]
+    first, last = (day(at.tz_convert(days.time_zone), year=True) for at in ends)
+    impossible = [f"{count(before)} before {low}, as on {first}"] if before else []
+    impossible += [f"{count(after)} after {high}, as on {last}"] if after else []
     finding = (
         f"{share(before + after, n, (before + after) / n)} of the events are at impossible times "
-        f"({listed(impossible)}), of {count(users)} users; {count(only)} of these have no other."
+        f"({'; '.join(impossible)}), of {count(users)} users; {count(only)} of these have no other."
     )
     finding = finding if impossible else f"No event before {low} or after {high}."
-    advice = "Use the server's time where there is one, or leave these rows out: log.between."
+    advice = (
+        "Use the server's time where there is one, or leave these rows out: log.between. If they "
+        "are right, say --covers-until at the import."
+    )
     found = judged(
         "clock", limits.outside_time, k=before + after, n=n, finding=finding, advice=advice
     )
-    # One stray event is enough to make the log seem complete up to its date.
-    if found.verdict == PASS and after and days.claims_too_much:
-        return found._replace(verdict=WARN, advice=f"{advice} Say --covers-until at the import.")
-    return found
+    # One event of a clock that runs ahead is worth a look: it is left out of answers.
+    return found._replace(verdict=WARN, advice=advice) if after and found.verdict == PASS else found
+
+
+_NOBODY: Final = (
+    *("(not set)", "not set", "(none)", "none", "null", "(null)", "nil", "nan", "undefined"),
+    *("unknown", "(unknown)", "n/a", "#n/a", "-", "--", "?", "anonymous", "guest", "{}", "[]"),
+    *("[object object]", "missing", "empty", "00000000-0000-0000-0000-000000000000"),
+)
+"""Ids that are none, in lower case."""
+
+_FEWEST_IDS: Final = 100
+"""Among which one can have too many events."""
+
+_MUCH: Final = 0.05
+"""Of all events; who has that much, and much more than others, is no person."""
+
+_TIMES_MEAN: Final = 50
+"""How many times the mean of all ids that is, at least."""
+
+
+def shared_ids(log: EventLog, limits: Limits) -> Finding:
+    """Ids that are none, and one id that many people seem to share; none of a person is named."""
+    check, n, users = "shared ids", log.events, log.users
+    much = max(_MUCH * n, _TIMES_MEAN * n / users)
+    heavy = much if users >= _FEWEST_IDS else np.inf
+    parts = parallel.map_shards(log.shards, partial(_ids, log=log, much=heavy))
+    nobody: Counter[str] = Counter()
+    for found, _, _ in parts:
+        nobody.update(found)
+    many, most = sum(ids for _, ids, _ in parts), sum(rows for *_, rows in parts)
+    sentences = [
+        f"{share(rows, n, rows / n)} of the events have the user {word!r}, which is nobody."
+        for word, rows in nobody.most_common()
+    ]
+    if many:
+        ids = "one id" if many == 1 else f"{count(many)} ids"
+        sentences.append(
+            f"{share(most, n, most / n)} of the events have {ids} of {count(users)}: "
+            f"{'is that' if many == 1 else 'are these'} one person?"
+        )
+    k = sum(nobody.values()) + most
+    finding = " ".join(sentences) or "No id that is nobody's, and none with a large part of all."
+    advice = (
+        "All of an id's events count as one person's. List it under [missing] values in the column "
+        "mapping, so that such rows are set aside, or use another column as the user."
+    )
+    return judged(check, limits.one_id, k=k, n=n, finding=finding, advice=advice)
+
+
+def _ids(shard: Shard, *, log: EventLog, much: float) -> tuple[dict[str, int], int, int]:
+    """Events of each id that is none; how many others have that many, and these events."""
+    names = len(log.event_names)
+    rows = np.diff(shard.offsets)
+    if log.filtered:
+        seen = np.concatenate([[0], np.cumsum(shard.event < names)])
+        rows = np.diff(seen[shard.offsets])
+    texts = {form(word) for word in _NOBODY for form in (str, str.upper, str.title, str.capitalize)}
+    none = np.zeros(len(rows), np.bool_)
+    if len(rows):
+        none = pc.is_in(shard.users, pa.array(sorted(texts), shard.users.type)).to_numpy(False)
+    nobody = {str(shard.users[int(u)]): int(rows[u]) for u in np.flatnonzero(none & (rows > 0))}
+    large = rows[(rows >= much) & ~none]
+    return nobody, len(large), int(large.sum())
 
 
 def bots(counts: Counts, users: int, limits: Limits) -> Finding:
@@ -146,12 +316,12 @@ def bots(counts: Counts, users: int, limits: Limits) -> Finding:
     n = max(int(counts.daily.sum()), 1)
     if not either:
         finding = (
-            f"Nobody is faster than {count(fastest)} events in a minute, or active in more than "
-            f"{count(longest)} hours of a day."
+            f"Nobody is faster than {counted(fastest, 'event')} in a minute, or active in more "
+            f"than {counted(longest, 'hour')} of a day."
         )
     else:
         finding = (
-            f"{count(either)} of {count(users)} users have {share(rows, n, rows / n)} of the "
+            f"{count(either)} of {counted(users, 'user')} have {share(rows, n, rows / n)} of the "
             f"events: {count(fast)} with more than {count(limits.events_per_minute)} in a minute "
             f"(at most {count(fastest)}), {count(long)} active in {count(limits.hours_per_day)} "
             f"or more hours of a day."
@@ -283,7 +453,7 @@ def _unusual(rate: np.ndarray, n: np.ndarray, change: float) -> np.ndarray:
 def _missing_finding(parts: list[pd.DataFrame], tested: int, limits: Limits) -> Finding:
     largest = [float((part["rate"] - part["usual"]).abs().max()) for part in parts]
     if not parts:
-        finding = f"None of {count(tested)} pairs of event and property changed suddenly."
+        finding = f"None of {counted(tested, 'pair')} of event and property changed suddenly."
         return Finding("missing cells", PASS, 0.0, limits.null_change, 0, tested, finding)
     order = np.argsort(largest)[::-1]
     text = shortened([_sentence(parts[i]) for i in order], _MOST_PAIRS, "more pairs")
@@ -323,11 +493,13 @@ class Orders(NamedTuple):
     """All rows of the events that pay, sorted by value, so that the shards do not show.
 
     `values`: NaN is missing. `ids`: two hashes of the order's number, of those rows that have one.
+    `shared`: four numbers of the rows that share a user and a number, as `_shared` returns them.
     """
 
     values: np.ndarray
     ids: np.ndarray
     currencies: np.ndarray
+    shared: np.ndarray
 
 
 def orders_of(log: EventLog, catalog: Catalog) -> Orders:
@@ -338,7 +510,8 @@ def orders_of(log: EventLog, catalog: Catalog) -> Orders:
     ids = np.concatenate([part.ids for part in parts])
     currencies = np.concatenate([part.currencies for part in parts])
     order = np.lexsort((currencies.astype(str), values))
-    return Orders(values[order], ids, currencies[order])
+    shared = np.sum([part.shared for part in parts], axis=0)
+    return Orders(values[order], ids, currencies[order], shared)
 
 
 def _orders(shard: Shard, *, codes: list[int]) -> Orders:
@@ -347,19 +520,56 @@ def _orders(shard: Shard, *, codes: list[int]) -> Orders:
     values = value.numbers[rows] if isinstance(value, NumberColumn) else np.full(len(rows), np.nan)
     number, unit = shard.columns.get(ORDER_ID), shard.columns.get(CURRENCY)
     ids: np.ndarray = np.empty((0, 2), np.uint64)
+    numbered = rows[:0]
     if isinstance(number, TextColumn):
-        own = number.codes[rows].astype(np.int64)
-        own, where = np.unique(own[own >= 0], return_inverse=True)
+        numbered = rows[number.codes[rows] >= 0]
+        own, where = np.unique(number.codes[numbered].astype(np.int64), return_inverse=True)
         ids = string_hashes(number.values.take(pa.array(own)), ORDER_ID)[where]
     elif isinstance(number, NumberColumn):
-        own_numbers = number.numbers[rows]
-        words = (own_numbers[~np.isnan(own_numbers)] + 0.0).view(np.uint64)
-        ids = np.stack([words, words], axis=1)
+        numbered = rows[~np.isnan(number.numbers[rows])]
+        same = (number.numbers[numbered] + 0.0).view(np.uint64)
+        ids = np.stack([same, same], axis=1)
     currencies = np.full(len(rows), MISSING, object)
     if isinstance(unit, TextColumn):
         names = np.array([*unit.values.to_pylist(), MISSING], object)
         currencies = names[unit.codes[rows].astype(np.int64)]
-    return Orders(values, ids, currencies)
+    return Orders(values, ids, currencies, _shared(shard, numbered, ids))
+
+
+_MOMENT_US: Final = 60_000_000
+"""After the first row of an order; what comes later is none of its lines."""
+
+
+def _shared(shard: Shard, rows: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Of rows that share a user and a number, those after the first: lines of an order, repeats.
+
+    And the orders of several lines, and those of them in which all lines have one value.
+    """
+    user = np.searchsorted(shard.offsets, rows, side="right")
+    order = np.lexsort((rows, ids[:, 0], user))
+    rows, user, key = rows[order], user[order], ids[order, 0]
+    opens = np.ones(len(rows), np.bool_)
+    opens[1:] = (user[1:] != user[:-1]) | (key[1:] != key[:-1])
+    begins = np.flatnonzero(opens)
+    if len(begins) == len(rows):
+        return np.zeros(4, np.int64)
+    number = np.cumsum(opens) - 1
+    first = rows[begins][number]
+    at_once = shard.time[rows] - shard.time[first] <= _MOMENT_US
+    says_other, other_value = (np.zeros(len(rows), np.bool_) for _ in range(2))
+    for name, column in shard.columns.items():
+        if name in (SESSION, ORDER_ID):
+            continue
+        differs = at_once & filled(column, rows) & filled(column, first)
+        differs &= words(column, rows) != words(column, first)
+        says_other |= differs
+        other_value |= differs if name == VALUE else False
+    several, unequal = (
+        np.bincount(number[found], minlength=len(begins)) > 0 for found in (says_other, other_value)
+    )
+    lines = int((several[number] & at_once & ~opens).sum())
+    alike = int((several & ~unequal).sum())
+    return np.array([lines, int((~opens).sum()) - lines, int(several.sum()), alike])
 
 
 def without_value(orders: Orders, log: EventLog, catalog: Catalog, limits: Limits) -> Finding:
@@ -380,18 +590,51 @@ def without_value(orders: Orders, log: EventLog, catalog: Catalog, limits: Limit
     return judged(check, limits.orders_without_value, k=k, n=n, finding=finding, advice=advice)
 
 
-def order_ids(orders: Orders, log: EventLog, limits: Limits) -> Finding:
-    """Orders that are there more than once, by their number."""
+def order_ids(orders: Orders, log: EventLog, catalog: Catalog, limits: Limits) -> Finding:
+    """Orders that are there more than once, by their number: lines of one order, or repeats."""
     check, n = "duplicate orders", len(orders.ids)
     if ORDER_ID not in log.kinds:
         return not_applicable(check, f"The log has no property {ORDER_ID}.")
     if not n:
         return not_applicable(check, f"No order of the log has an {ORDER_ID}.")
     k = n - len(np.unique(np.ascontiguousarray(orders.ids).view("u8,u8")))
+    lines, repeats, several, alike = (int(number) for number in orders.shared)
+    seen = log.summary()["event"]
+    pays = next(name for name in seen if name in catalog.with_role("macro"))
+    column = log.terms.get("columns", {}).get(ORDER_ID, ORDER_ID)
     finding = f"{share(k, n, k / n)} of the orders with a number have one that was there before."
+    advice = f"Import with [duplicates] {pays} = {_toml([column])}, which keeps one event of each."
+    if lines > repeats:
+        finding = (
+            f"{share(k, n, k / n)} of the rows with an order's number have one that was there "
+            f"before: {count(lines)} are further lines of {count(several)} orders (one moment, "
+            "other items or values), so each line counts as a purchase."
+        )
+        advice = (
+            f"Import with [orders] key = {_toml(column)}, sum = {_toml(VALUE)}, "
+            f"event = {_toml(pays)}: the lines of an order become one event with their sum. Do not "
+            "list them under [duplicates]: that keeps one line and loses the value of the others."
+        )
+        if alike == several and VALUE in log.kinds:
+            advice += (
+                " Check first what a line's value is: all lines of an order have the same here. "
+                "If it is that of the whole order, adding it up counts it once per line."
+            )
+    elif lines:
+        finding += (
+            f" {count(lines)} of these rows are further lines of {count(several)} orders (one "
+            "moment, other items or values), and no repeats."
+        )
+        advice = (
+            "Some are repeats and some are lines of one order. Tell them apart before the import: "
+            "[duplicates] would lose the value of lines, [orders] would add up repeats."
+        )
     finding = finding if k else f"Each of {count(n)} orders with a number has its own."
-    advice = f'Import with [duplicates] purchase = ["{ORDER_ID}"], which keeps one event of each.'
     return judged(check, limits.duplicate_orders, k=k, n=n, finding=finding, advice=advice)
+
+
+def _toml(value: str | list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def outliers(orders: Orders, limits: Limits) -> tuple[Finding, pd.DataFrame]:
@@ -408,7 +651,7 @@ def outliers(orders: Orders, limits: Limits) -> tuple[Finding, pd.DataFrame]:
     if n < _FEWEST_ORDERS:
         why = (
             f"An unusual value takes {_FEWEST_ORDERS} usual ones; "
-            f"the log has {n} orders with a value."
+            f"the log has {counted(n, 'order')} with a value."
         )
         return not_applicable("revenue outliers", why), _value_classes(values[:0], values[:0] > 0)
     level = np.log(values)
@@ -422,10 +665,10 @@ def outliers(orders: Orders, limits: Limits) -> tuple[Finding, pd.DataFrame]:
     finding = f"None of {count(n)} orders has a value far from the others."
     money = float(values[odd].sum() / values.sum())
     if odd.any():
-        ends = f"{values[odd].min():,.2f} to {values[odd].max():,.2f}"
+        ends = f"{amount(values[odd].min())} to {amount(values[odd].max())}"
         finding = (
             f"{share(odd.sum(), n, odd.mean())} of the orders ({ends}) are far from the median of "
-            f"{np.median(values):,.2f}; they hold {percent(money)} of the revenue."
+            f"{amount(np.median(values))}; they hold {percent(money)} of the revenue."
         )
     # The larger of two shares: one order may hold most of the revenue, or many hold little.
     value = max(money, float(odd.mean()))

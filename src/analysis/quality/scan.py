@@ -19,9 +19,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from analysis.core.schema import (
     SESSION,
+    SOURCE_EVENT,
     US_PER_DAY,
     UsageError,
     instant_us,
@@ -50,17 +52,24 @@ class Limits:
     ----------
     similar_names : how alike (0 to 1) an unplanned name must be to a planned one to be taken for
         a slip of it.
-    silence : how improbable days without an event name must be for it to count as new, vanished or
-        interrupted: minus the natural logarithm of the probability.
+    silence : how improbable it must be that somewhere in the log an event name is missing for so
+        long, for it to count as new, vanished or interrupted: minus the natural logarithm of the
+        probability.
+    lasting : how sure it must be that an event's number per active person changed for a week or
+        longer: the natural logarithm of a likelihood ratio, per event of the log.
+    lasting_ratio : how many times as many, or as few, they must be as before.
     volume_z : how many robust standard deviations a day's or week's events must be off.
     volume_ratio : how many times as many, or as few, they must be as usual.
     volume_days : share of such days from which on the check fails; by default never, because a
         business may change.
     null_change : change of the share of missing cells.
-    duplicates : share of events that repeat another, cell for cell, at the same instant.
+    duplicates : share of events that repeat another at the same instant, cell for cell, or but for
+        cells that only one of the two has.
     repeats : share of events that repeat the user's last of that name shortly after.
     repeat_within_us : the longest pause that counts as shortly after, in microseconds.
     outside_time : share of events at impossible times.
+    lost : share of the rows, or of those that pay, that the import could not read.
+    one_id : share of events under ids that are nobody's, or that one id has.
     bots : share of events by people faster, or longer awake, than a person can be.
     events_per_minute : the rate that nobody exceeds.
     hours_per_day : hours with an event that nobody has in one day.
@@ -73,7 +82,9 @@ class Limits:
     """
 
     similar_names: float = 0.85
-    silence: float = 20.0
+    silence: float = 5.0
+    lasting: float = 3.0
+    lasting_ratio: float = 1.25
     volume_z: float = 5.0
     volume_ratio: float = 1.5
     volume_days: float = 1.0
@@ -81,7 +92,9 @@ class Limits:
     duplicates: Limit = (0.005, 0.1)
     repeats: Limit = (0.05, 0.3)
     repeat_within_us: int = 1_000_000
+    lost: Limit = (0.005, 0.2)
     outside_time: Limit = (0.0001, 0.05)
+    one_id: Limit = (0.001, 0.3)
     bots: Limit = (0.01, 0.3)
     events_per_minute: int = 120
     hours_per_day: int = 20
@@ -252,7 +265,12 @@ class Counts:
     sessions : all sessions, and those with an entry.
     haste : six numbers, as `kernels.haste` returns them.
     duplicates, repeats : events, of shape (names,).
+    near : events that repeat another but for cells that one of the two does not have, of shape
+        (names,).
+    near_cells : such cells, of shape (properties,).
     missing : missing cells, of shape (properties, names, days).
+    groups : events per value of a property, of shape (groups, names, days); `Group` names them.
+    group_users : people whose first event of the day has the value, of shape (groups, days).
     """
 
     outside: np.ndarray
@@ -263,17 +281,74 @@ class Counts:
     sessions: np.ndarray
     haste: np.ndarray
     duplicates: np.ndarray
+    near: np.ndarray
+    near_cells: np.ndarray
     repeats: np.ndarray
     missing: np.ndarray
+    groups: np.ndarray
+    group_users: np.ndarray
 
 
-def scan(log: EventLog, days: Days, *, entry: tuple[str, ...], limits: Limits) -> Counts:
+class Group(NamedTuple):
+    """The events with one value of one property."""
+
+    name: str
+    value: str
+
+
+_MOST_VALUES: Final = 12
+"""Of a property whose groups are looked at one by one."""
+
+_MOST_IN_SHARD: Final = 200
+"""Values of a shard's rows, hidden ones included; with more a property has no few groups."""
+
+_MOST_PROPERTIES: Final = 4
+"""Whose groups are looked at: those that most rows have, and of these the ones of few values."""
+
+
+def groups_of(log: EventLog) -> tuple[Group, ...]:
+    """The groups whose events are counted day by day: those of properties of few values."""
+    few: list[tuple[int, int, str, list[str]]] = []
+    for name in log.properties:
+        columns = [shard.columns[name] for shard in log.shards]
+        if name == SOURCE_EVENT or not all(
+            isinstance(column, TextColumn) and len(column.values) <= _MOST_IN_SHARD
+            for column in columns
+        ):
+            continue
+        parts = parallel.map_shards(log.shards, partial(_used, log=log, name=name))
+        values = sorted({value for _, own in parts for value in own})
+        if 2 <= len(values) <= _MOST_VALUES:
+            few.append((-sum(rows for rows, _ in parts), len(values), name, values))
+    chosen = sorted(few)[:_MOST_PROPERTIES]
+    return tuple(Group(name, value) for *_, name, values in chosen for value in values)
+
+
+def _used(shard: Shard, *, log: EventLog, name: str) -> tuple[int, list[str]]:
+    """How many rows have the property, and its values among them."""
+    column = shard.columns[name]
+    assert isinstance(column, TextColumn)
+    if not log.filtered:
+        return int(np.count_nonzero(column.codes >= 0)), column.values.to_pylist()
+    codes = column.codes[(column.codes >= 0) & (shard.event < len(log.event_names))]
+    used = np.bincount(codes, minlength=len(column.values)) > 0
+    return len(codes), column.values.filter(pa.array(used)).to_pylist()
+
+
+def scan(
+    log: EventLog,
+    days: Days,
+    *,
+    entry: tuple[str, ...],
+    limits: Limits,
+    groups: tuple[Group, ...] = (),
+) -> Counts:
     """Count in every shard all that the checks need.
 
     `entry` names the events with which a visit begins.
     """
     is_entry = np.array([name in entry for name in log.event_names], np.bool_)
-    of_shard = partial(_scan_shard, days=days, is_entry=is_entry, limits=limits)
+    of_shard = partial(_scan_shard, days=days, is_entry=is_entry, limits=limits, groups=groups)
     parts = parallel.map_shards(log.shards, of_shard)
     total = {}
     for field in fields(Counts):
@@ -284,7 +359,9 @@ def scan(log: EventLog, days: Days, *, entry: tuple[str, ...], limits: Limits) -
     return Counts(**total)
 
 
-def _scan_shard(shard: Shard, *, days: Days, is_entry: np.ndarray, limits: Limits) -> Counts:
+def _scan_shard(
+    shard: Shard, *, days: Days, is_entry: np.ndarray, limits: Limits, groups: tuple[Group, ...]
+) -> Counts:
     time, event, offsets, names = shard.time, shard.event, shard.offsets, len(is_entry)
     midnights = days.midnights
     day = kernels.day_of(time, event, names, midnights)
@@ -293,6 +370,8 @@ def _scan_shard(shard: Shard, *, days: Days, is_entry: np.ndarray, limits: Limit
     session = shard.columns[SESSION]
     assert isinstance(session, TextColumn)
     fast = limits.events_per_minute, limits.hours_per_day
+    duplicates, near, near_cells = _duplicates(shard, names)
+    missing, by_group, group_users = _by_property(shard, day, names, len(days), groups)
     return Counts(
         outside=kernels.outside(time, event, offsets, names, days.low, days.high),
         daily=kernels.per_day(event, day, names, len(days)),
@@ -301,35 +380,99 @@ def _scan_shard(shard: Shard, *, days: Days, is_entry: np.ndarray, limits: Limit
         hours=np.append(hours, sharp),
         sessions=np.array(kernels.entries(event, session.codes, offsets, names, is_entry)),
         haste=kernels.haste(time, event, day, offsets, midnights, *fast),
-        duplicates=_duplicates(shard, names),
+        duplicates=duplicates,
+        near=near,
+        near_cells=near_cells,
         repeats=_repeats(shard, names, limits.repeat_within_us),
-        missing=_missing(shard, day, names, len(days)),
+        missing=missing,
+        groups=by_group,
+        group_users=group_users,
     )
 
 
-def _missing(shard: Shard, day: np.ndarray, names: int, days: int) -> np.ndarray:
-    out = np.zeros((len(shard.columns) - 1, names, days), np.int64)
-    properties = [column for name, column in shard.columns.items() if name != SESSION]
-    for place, column in zip(out, properties, strict=True):
-        if isinstance(column, TextColumn):
+def _by_property(
+    shard: Shard, day: np.ndarray, names: int, days: int, groups: tuple[Group, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Missing cells of every property, and the events and people of every group."""
+    missing = np.zeros((len(shard.columns) - 1, names, days), np.int64)
+    events = np.zeros((len(groups), names, days), np.int64)
+    people = np.zeros((len(groups), days), np.int64)
+    at: dict[str, list[int]] = {}
+    for g, group in enumerate(groups):
+        at.setdefault(group.name, []).append(g)
+    properties = [(name, column) for name, column in shard.columns.items() if name != SESSION]
+    for place, (name, column) in zip(missing, properties, strict=True):
+        if isinstance(column, NumberColumn):
+            place += kernels.missing_numbers(shard.event, day, column.numbers, names, days)
+        elif name not in at:
             place += kernels.missing_codes(shard.event, day, column.codes, names, days)
         else:
-            place += kernels.missing_numbers(shard.event, day, column.numbers, names, days)
-    return out
+            own = [groups[g].value for g in at[name]]
+            # A view's hidden rows may have other values.
+            known = {value: v for v, value in enumerate(own)}
+            texts = column.values.to_pylist()
+            where = np.array([known.get(text, len(own)) for text in texts], np.int64)
+            found = kernels.by_value(
+                shard.event, day, column.codes, shard.offsets, where, names, len(own), days
+            )
+            place += found[0][-1]
+            events[at[name]], people[at[name]] = found[0][:-1], found[1][:-1]
+    return missing, events, people
 
 
-def _duplicates(shard: Shard, names: int) -> np.ndarray:
-    """Rows that have a twin before them: same user, instant, event and cells; by event."""
+_NEAREST: Final = 8
+"""Rows before one, of its user, instant and name, that it is held against."""
+
+
+def _duplicates(shard: Shard, names: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows that have a twin before them: same user, instant, event and cells; by event.
+
+    And rows that have nearly one: no cell that both have differs, and one of the two has more of
+    them; by event, and how often which property is the one that only one has.
+    """
     first = kernels.shared_instants(shard.time, shard.event, shard.offsets, names)
     rows = np.flatnonzero(first >= 0)
     key = _mixed(first[rows].astype(np.uint64), np.uint64(0))
     key = _mixed(key, shard.event[rows].astype(np.uint64))
+    beside = key
     for column in shard.columns.values():
-        key = _mixed(key, _words(column, rows))
+        key = _mixed(key, words(column, rows))
     _, kept = np.unique(key, return_index=True)
     twins = np.ones(len(rows), np.bool_)
     twins[kept] = False
-    return np.bincount(shard.event[rows[twins]], minlength=names).astype(np.int64)
+    exact = np.bincount(shard.event[rows[twins]], minlength=names).astype(np.int64)
+    near, cells = _nearly(shard, rows[~twins], beside[~twins])
+    return exact, np.bincount(shard.event[near], minlength=names).astype(np.int64), cells
+
+
+def _nearly(shard: Shard, rows: np.ndarray, beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that nearly repeat one before; `beside` is equal for rows of one instant and name."""
+    columns = [column for name, column in shard.columns.items() if name != SESSION]
+    cells, found = np.zeros(len(columns), np.int64), np.zeros(len(rows), np.bool_)
+    order = np.argsort(beside, kind="stable")
+    rows, beside = rows[order], beside[order]
+    for back in range(1, _NEAREST + 1):
+        at = back + np.flatnonzero(beside[back:] == beside[:-back])
+        at = at[~found[at]]
+        one, other = rows[at], rows[at - back]
+        more, less, differ = (np.zeros(len(at), np.bool_) for _ in range(3))
+        for column in columns:
+            now, before = filled(column, one), filled(column, other)
+            more |= now & ~before
+            less |= before & ~now
+            differ |= now & before & (words(column, one) != words(column, other))
+        twin = (more ^ less) & ~differ
+        found[at[twin]] = True
+        for place, column in enumerate(columns):
+            cells[place] += int((filled(column, one) != filled(column, other))[twin].sum())
+    return rows[found], cells
+
+
+def filled(column: TextColumn | NumberColumn, rows: np.ndarray) -> np.ndarray:
+    """Which of the rows have the cell."""
+    if isinstance(column, TextColumn):
+        return column.codes[rows] >= 0
+    return ~np.isnan(column.numbers[rows])
 
 
 def _repeats(shard: Shard, names: int, gap: int) -> np.ndarray:
@@ -337,11 +480,11 @@ def _repeats(shard: Shard, names: int, gap: int) -> np.ndarray:
     before = kernels.repeats(shard.time, shard.event, shard.offsets, names, gap)
     rows = np.flatnonzero(before >= 0)
     for column in shard.columns.values():
-        rows = rows[_words(column, rows) == _words(column, before[rows])]
+        rows = rows[words(column, rows) == words(column, before[rows])]
     return np.bincount(shard.event[rows], minlength=names).astype(np.int64)
 
 
-def _words(column: TextColumn | NumberColumn, rows: np.ndarray) -> np.ndarray:
+def words(column: TextColumn | NumberColumn, rows: np.ndarray) -> np.ndarray:
     """Cells as 64-bit words that are equal exactly where the cells are."""
     if isinstance(column, TextColumn):
         return column.codes[rows].astype(np.int64).view(np.uint64)

@@ -12,19 +12,26 @@ before it, weekday by weekday, again by the median: one odd day moves that littl
 
 The first week is held against nothing, and the second not against it: a log that begins with new
 people fills up at first, and where in its first day it begins nobody knows.
+
+A loss of a third makes no day odd. So it is also asked, of each event and of each event in each
+group of a property with few values, whether it came more or less often per active person for a
+week or longer (`level_shifts`). What holds for an event as a whole is not said of its groups again.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.wording import count, day, listed, percent
+from analysis.core.wording import count, counted, day, listed, percent, relative, times
+from analysis.quality.level_shifts import often_enough, shifts_of
 from analysis.quality.scan import (
     FAIL,
     PASS,
@@ -33,6 +40,7 @@ from analysis.quality.scan import (
     Counts,
     Days,
     Finding,
+    Group,
     Limits,
     not_applicable,
     shortened,
@@ -102,8 +110,7 @@ def not_planned(seen: dict[str, int], catalog: Catalog, limits: Limits) -> Findi
         likeness = [(_alike(name, planned), planned) for planned in catalog.events]
         best, planned = max(likeness, default=(0.0, ""))
         if best >= limits.similar_names:
-            times = f"{count(seen[name])} event{'s' if seen[name] != 1 else ''}"
-            slips.append(f"{name!r} ({times}): did they mean {planned!r}?")
+            slips.append(f"{name!r} ({counted(seen[name], 'event')}): did they mean {planned!r}?")
     counts = (len(slips), 1, len(strange), len(seen))
     if slips:
         return Finding(
@@ -135,14 +142,17 @@ def _alike(one: str, other: str) -> float:
 
 
 def silences(
-    counts: Counts, days: Days, names: tuple[str, ...], limits: Limits
+    counts: Counts, days: Days, names: tuple[str, ...], persons: np.ndarray, limits: Limits
 ) -> tuple[Finding, pd.DataFrame]:
     """Names that begin late, end early or pause for long, though many people were expected.
 
     Each of a name's people-days might as well lie on any other day, in proportion to everybody's.
     The evidence is how improbable it is that all of them lie outside of these days, as minus its
-    logarithm. So a hole in the whole log is not counted against a name. People per day are counted,
-    not events, because one person's events come together.
+    logarithm. So a hole in the whole log is not counted against a name. People are counted, not
+    events, because one person's events come together: `persons` has those of every name.
+
+    A name has about as many pauses as people. So the evidence must exceed the logarithm of both,
+    people and names, by the limit: then a small shop's faults are found, too.
 
     Returns
     -------
@@ -150,22 +160,17 @@ def silences(
     ``evidence``, and the log's own days ``log_start, log_end``.
     """
     if len(days) < 2 * _SHORTEST_SILENCE:
-        why = f"The log has {count(len(days))} days; new and vanished names take more."
+        why = f"The log has {counted(len(days), 'day')}; new and vanished names take more."
         return not_applicable("new and vanished names", why), _silence_table([])
     daily_users = counts.daily_users[:-1]
-    everybody = daily_users.sum(axis=0)
-    rows: list[tuple[object, ...]] = []
-    for name, people in zip(names, daily_users, strict=True):
-        for start, end in _empty_runs(people):
-            inside = everybody[start:end].sum() / everybody.sum()
-            evidence = -people.sum() * np.log1p(-inside)
-            if evidence >= limits.silence and end - start >= _SHORTEST_SILENCE:
-                kind = "new" if start == 0 else "vanished" if end == len(days) else "paused"
-                edge = [days.dates[0] + pd.Timedelta(days=int(d)) for d in (start, end)]
-                whole = (days.dates[0], days.dates[-1] + pd.Timedelta(days=1))
-                rows.append((name, kind, *edge, float(evidence), *whole))
-    table = _silence_table(rows)
+    everybody = counts.daily_users[-1]
     seen = int((counts.daily.sum(axis=1) > 0).sum())
+    rows = [
+        (name, *silence)
+        for name, people, own in zip(names, daily_users, persons, strict=True)
+        for silence in _silent(people, everybody, min(own, people.sum()), seen, days, limits)
+    ]
+    table = _silence_table(rows)
     odd = table["event"].nunique()
     if not len(table):
         finding = f"Each of the {count(seen)} names was there the whole time, as far as it shows."
@@ -176,9 +181,27 @@ def silences(
     return Finding("new and vanished names", WARN, odd, 1, odd, seen, found, advice), table
 
 
+def _silent(
+    own: np.ndarray, everybody: np.ndarray, people: float, series: int, days: Days, limits: Limits
+) -> Iterator[tuple[object, ...]]:
+    """Kind, bounds, evidence and the log's days of each silence; `people` is how many it is of."""
+    runs = _empty_runs(own)
+    if not runs:
+        return
+    line = limits.silence + np.log(max(people, 1)) + np.log(max(series, 1))
+    whole = (days.dates[0], days.dates[-1] + pd.Timedelta(days=1))
+    for start, end in runs:
+        inside = everybody[start:end].sum() / everybody.sum()
+        evidence = -people * np.log1p(-inside) if inside < 1 else 0.0
+        if evidence >= line and end - start >= _SHORTEST_SILENCE:
+            kind = "new" if start == 0 else "vanished" if end == len(days) else "paused"
+            edge = [days.dates[0] + pd.Timedelta(days=int(d)) for d in (start, end)]
+            yield kind, *edge, float(evidence), *whole
+
+
 def _empty_runs(people: np.ndarray) -> list[tuple[int, int]]:
     """Runs of days without anybody (start, end excluded), of a name that was there on some day."""
-    if not people.any():
+    if not people.any() or people.all():
         return []
     empty = np.concatenate([[0], people == 0, [0]]).astype(np.int8)
     edges = np.diff(empty)
@@ -200,6 +223,140 @@ def _silence_sentence(row: Any) -> str:
 def _silence_table(rows: list[tuple[object, ...]]) -> pd.DataFrame:
     return pd.DataFrame(
         rows, columns=["event", "kind", "start", "end", "evidence", "log_start", "log_end"]
+    )
+
+
+# ── lasting changes ──────────────────────────────────────────────────────────────────────────────
+
+_CHANGES: Final = [
+    *("event", "property", "value", "start", "end", "usual", "rate", "evidence"),
+    *("log_start", "log_end"),
+]
+
+_NO_CHANGE_KNOWN: Final = "No event comes often enough on enough whole days to have a level."
+
+
+def lasting(
+    counts: Counts,
+    days: Days,
+    names: tuple[str, ...],
+    groups: tuple[Group, ...],
+    persons: np.ndarray,
+    limits: Limits,
+) -> tuple[Finding, Finding, pd.DataFrame]:
+    """Events that came more or less often per active person for a week or longer.
+
+    Returns
+    -------
+    The findings on the events and on their groups, and a row per change: ``event``, ``property``
+    and ``value`` (of its group; empty for all), ``start, end`` (local days, `end` excluded),
+    ``usual`` and ``rate`` (events per active person and day before it and in it), ``evidence``, and
+    the log's own days ``log_start, log_end``.
+    """
+    checks = ("lasting changes", "changes in one group")
+    first, end = _FIRST_WEEK, len(days) - (0 if days.last_whole else 1)
+    if end - first < _FEWEST_DAYS:
+        why = f"A level takes {_FEWEST_DAYS + _FIRST_WEEK} whole days; the log has {count(end)}."
+        return *(not_applicable(check, why) for check in checks), _changes([], days)  # type: ignore[return-value]
+    clumps = np.maximum(counts.squares[:-1] / np.maximum(counts.daily.sum(axis=1), 1), 1.0)
+    people = np.broadcast_to(counts.daily_users[-1], counts.daily.shape)
+    whole = slice(first, end)
+    tested, found = _shifts(counts.daily[:, whole], people[:, whole], clumps, 0.0, limits)
+    rows = [(names[s.series], "", "", s.start + first, s.end + first, *s[3:]) for s in found]
+    findings = [_lasting_finding(checks[0], rows, tested, days, end)]
+    shown = _groups_shown(counts, groups)
+    share = np.minimum(persons / np.maximum(counts.daily_users[:-1].sum(axis=1), 1), 1.0) / clumps
+    pairs = [(g, e) for g in shown for e in range(len(names))]
+    series = np.array([counts.groups[g, e] for g, e in pairs]).reshape(len(pairs), len(days))
+    active = np.array([counts.group_users[g] for g, _ in pairs]).reshape(len(pairs), len(days))
+    wide = np.array([clumps[e] for _, e in pairs])
+    tested, found = _shifts(series[:, whole], active[:, whole], wide, 1.0, limits)
+    parts = [(s.series, s.start + first, s.end + first, *s[3:]) for s in found]
+    seen = int((series.sum(axis=1) > 0).sum())
+    for at, (g, e) in enumerate(pairs):
+        own, there = series[at], counts.group_users[g]
+        for kind, low, high, evidence, *_ in _silent(
+            own, there, own.sum() * share[e], seen, days, limits
+        ):
+            bounds = [(day - days.dates[0]).days for day in (low, high)]  # type: ignore[operator]
+            before = slice(0, bounds[0]) if bounds[0] else slice(bounds[1], None)
+            usual = own[before].sum() / max(there[before].sum(), 1)
+            # What is new in a group is new, or was only added to what is measured of it.
+            if kind != "new":
+                parts.append((at, *bounds, float(usual), 0.0, evidence))  # type: ignore[arg-type]
+    kept = list(rows)
+    for at, low, high, *numbers in sorted(parts, key=lambda part: -part[-1]):
+        g, e = pairs[at]
+        # Of groups that overlap the one with the most evidence is named, and none where the event
+        # as a whole shows it better.
+        if not any(
+            r[0] == names[e] and r[3] < high and low < r[4] and r[-1] >= numbers[-1] for r in kept
+        ):
+            kept.append((names[e], groups[g].name, groups[g].value, low, high, *numbers))
+    in_group = kept[len(rows) :]
+    findings.append(_lasting_finding(checks[1], in_group, max(tested, len(in_group)), days, end))
+    return *findings, _changes(kept, days)  # type: ignore[return-value]
+
+
+def _shifts(
+    events: np.ndarray, people: np.ndarray, clumps: np.ndarray, more: float, limits: Limits
+) -> tuple[int, list[Any]]:
+    """How many series are tested, and their shifts."""
+    tested = int(often_enough(events, clumps).sum())
+    line = limits.lasting + more + np.log(max(tested, 1))
+    return tested, shifts_of(events, people, clumps, least=limits.lasting_ratio, evidence=line)
+
+
+def _groups_shown(counts: Counts, groups: tuple[Group, ...]) -> list[int]:
+    """The groups with people, of properties that have two such groups or more."""
+    seen = [g for g in range(len(groups)) if counts.group_users[g].any()]
+    many = Counter(groups[g].name for g in seen)
+    return [g for g in seen if many[groups[g].name] > 1]
+
+
+def _lasting_finding(
+    check: str, rows: list[tuple[Any, ...]], tested: int, days: Days, end: int
+) -> Finding:
+    if not tested:
+        return not_applicable(check, _NO_CHANGE_KNOWN)
+    odd = len({row[:3] for row in rows})
+    if not rows:
+        whole = check == "lasting changes"
+        what = (
+            counted(tested, "event") if whole else f"{counted(tested, 'pair')} of event and group"
+        )
+        finding = f"None of {what} came more or less often for a week or longer."
+        return Finding(check, PASS, 0, 1, 0, tested, finding)
+    strongest = sorted(rows, key=lambda row: -row[-1])
+    sentences = [_change_sentence(row, days, end) for row in strongest]
+    advice = (
+        "Ask what was released then: a tag, a page, a payment? "
+        "Rates that use these events hold for the other days only."
+    )
+    found = "; ".join(shortened(sentences, _MOST_NAMES)) + "."
+    return Finding(check, WARN, odd, 1, odd, tested, found, advice)
+
+
+def _change_sentence(row: tuple[Any, ...], days: Days, end: int) -> str:
+    event, name, value, first, until, usual, rate, _ = row
+    start, last = (days.dates[0] + pd.Timedelta(days=int(d)) for d in (first, until - 1))
+    when = f"since {day(start, year=True)}"
+    if until < end:
+        when = f"from {day(start)} to {day(last, year=True)}"
+    what = f"{event} where {name} is {value}" if name else event
+    per = "per active person and day"
+    if not rate:
+        return f"{what}: none {when}, {times(usual)} {per} in the weeks before"
+    change = f" ({relative(rate / usual - 1)})" if usual else ""
+    return f"{what}: {times(rate)} {per} {when}, {times(usual)} in the weeks before{change}"
+
+
+def _changes(rows: list[tuple[Any, ...]], days: Days) -> pd.DataFrame:
+    whole = (days.dates[0], days.dates[-1] + pd.Timedelta(days=1))
+    edges = [[days.dates[0] + pd.Timedelta(days=int(d)) for d in row[3:5]] for row in rows]
+    return pd.DataFrame(
+        [(*row[:3], *edge, *row[5:], *whole) for row, edge in zip(rows, edges, strict=True)],
+        columns=_CHANGES,
     )
 
 
@@ -226,6 +383,7 @@ def volume(
         last = not_applicable("last day", why)
         return not_applicable("daily volume", why), last, _volume_table([], days)
     parts = []
+    all_clumps = max(float(counts.squares[-1] / max(total.sum(), 1)), 1.0)
     series = np.vstack([total, counts.daily])[:, :whole_days]
     squares = np.roll(counts.squares, 1)
     for name, own, square in zip((ALL_EVENTS, *names), series, squares, strict=True):
@@ -235,7 +393,7 @@ def volume(
     table = _volume_table(parts, days)
     return (
         _volume_finding(table, whole_days, limits),
-        _last_day_finding(parts[0], days, limits),
+        _last_day_finding(parts[0], days, limits, all_clumps),
         table,
     )
 
@@ -329,25 +487,32 @@ def _shift_sentence(row: Any) -> str:
     return f"{row.series} changed lastingly about {day(row.date, year=True)}"
 
 
-def _last_day_finding(whole: pd.DataFrame, days: Days, limits: Limits) -> Finding:
+def _last_day_finding(whole: pd.DataFrame, days: Days, limits: Limits, clumps: float) -> Finding:
     if not days.last_whole:
         return not_applicable("last day", "The log does not claim to cover its last day whole.")
     last = whole.iloc[-1]
+    low = last["ratio"] <= 1 / limits.volume_ratio
     # A log that stops earlier has several empty days at its end.
-    few = last["ratio"] <= 1 / limits.volume_ratio and last["z"] <= -limits.volume_z
+    few = low and last["z"] <= -limits.volume_z
     share = min(float(last["ratio"]), 1.0)
-    text = f"{count(last['count'])} events, usual are {count(last['expected'])}"
+    text = f"{counted(last['count'], 'event')}, usual are {count(last['expected'])}"
     when = day(last["date"], year=True)
     numbers = (1 - share, 1 - 1 / limits.volume_ratio, int(last["count"]), round(last["expected"]))
-    if not few:
-        return Finding("last day", PASS, *numbers, f"{when} looks complete: {text}.")
-    return Finding(
-        "last day",
-        FAIL if not last["count"] and not whole["count"].iloc[-3:].any() else WARN,
-        *numbers,
-        f"{when} looks incomplete ({percent(share)} of the usual): {text}.",
-        "Import the rest, or say with --covers-until how far the log really goes.",
-    )
+    if few:
+        return Finding(
+            "last day",
+            FAIL if not last["count"] and not whole["count"].iloc[-3:].any() else WARN,
+            *numbers,
+            f"{when} looks incomplete ({percent(share)} of the usual): {text}.",
+            "Import the rest, or say with --covers-until how far the log really goes.",
+        )
+    if low:
+        why = f"{when} may be incomplete: {text}. Days scatter too much here to tell."
+        return not_applicable("last day", why)
+    if 2 * np.sqrt(last["expected"] / clumps) < limits.volume_z:
+        why = f"A lost day would not show among so few events: {when} has {text}."
+        return not_applicable("last day", why)
+    return Finding("last day", PASS, *numbers, f"{when} looks complete: {text}.")
 
 
 def _volume_table(parts: list[pd.DataFrame], days: Days) -> pd.DataFrame:

@@ -5,8 +5,9 @@ check, caveats. Each is text and HTML at once: a notebook shows the HTML, a test
 Everything that comes from outside is escaped. `funnel_numbers` is what `analysis.reports.emit`
 takes of a funnel.
 
-Nothing here compares a count of some days with a count of a whole period, or shows a number about
-so few people that it would point at them; it says that instead.
+Nothing here compares a count of some days with a count of a whole period, or shows a rate of so few
+people that it would point at them; it says that instead. Few conversions of many people point at
+nobody: they are told as they are.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.core.periods import Period, period_before, period_of
+from analysis.core.result import small
 from analysis.core.schema import UsageError, instant_us
-from analysis.core.wording import UNDEFINED, count, percent, points, relative
+from analysis.core.wording import UNDEFINED, count, isolate, percent, points, relative
 from analysis.eventlog.groups import Totals
 from analysis.funnels.compare import FROM_FIRST, compare, suppressed
 from analysis.funnels.periods import PeriodResult, before_words, begins_late, not_over
@@ -138,15 +140,24 @@ def key_numbers(
     currency : of values whose log does not say.
     """
     now, before = week.entered
+    min_cell = int(week.parameters["min_cell"])
+    # The totals are of the books, whoever did it; where few came, they would point at these.
+    few = [bool(pd.isna(people) or small(people, min_cell)) for people in week.entered]
+    known = [
+        Totals(np.nan, np.nan, np.nan, total.currency) if hidden else total
+        for total, hidden in zip(orders, few, strict=True)
+    ]
     # A count of some days and a count of a whole period are not compared.
     ago = before_words(week.period, week.previous) if week.is_over else None
     return tiles(
         [
-            Tile("Entered the funnel", count(now), _against(now, before, ago)),
-            Tile("Conversion rate", percent(week.overall["rate"]), _rate_context(week)),
-            *_order_tiles(
-                orders, name, ago, min_cell=int(week.parameters["min_cell"]), currency=currency
+            Tile(
+                "Entered the funnel",
+                count(now),
+                [f"fewer than {min_cell} people"] if few[0] else _against(now, before, ago),
             ),
+            Tile("Conversion rate", percent(week.overall["rate"]), _rate_context(week)),
+            *_order_tiles(known, name, ago, min_cell=min_cell, currency=currency),
         ]
     )
 
@@ -169,8 +180,8 @@ def _rate_context(week: PeriodResult) -> list[str]:
         return [interval, f"{points(row['change'])} points vs {ago} {change}"]
     if not week.entered[0]:
         return ["nobody entered"]
-    if week.mature:
-        return [f"fewer than {week.parameters['min_cell']} converted"]
+    if pd.isna(week.entered[0]) or week.mature:
+        return [f"fewer than {week.parameters['min_cell']} people, too few to show a rate"]
     return ["no rate yet"]
 
 
@@ -180,7 +191,7 @@ def _order_tiles(
     now, before = orders
     names = [f"Conversions ({name})", "Revenue"]
     if pd.isna(now.users):
-        return [Tile(each, UNDEFINED, [f"fewer than {min_cell} users"]) for each in names]
+        return [Tile(each, UNDEFINED, [f"fewer than {min_cell} people"]) for each in names]
     conversions = Tile(names[0], count(now.events), _against(now.events, before.events, ago))
     unit = now.currency or currency or ""
     if pd.isna(now.value):
@@ -246,28 +257,22 @@ def funnel_numbers(
     tables = suppressed(result.table, min_cell), suppressed(before.table, min_cell)
     is_over = instant_us(period.end) <= result.log.covers_until_us
     compared = compare(result, None, before) if is_over and len(result.steps) > 1 else None
-    numbers = _numbers(result, tables, compared)
-    answer = _answer(result, tables[0], min_cell)
+    numbers = _numbers(result, tables, compared, is_over=is_over)
+    answer = _answer(result, min_cell)
     if numbers["macro_rate"]["change"] is not None:
         answer += _change_sentence(numbers["macro_rate"], previous)
     warnings = (*result.warnings, *_caveats(result, period, previous, is_over=is_over))
     return FunnelNumbers(answer, numbers, warnings)
 
 
-def _answer(result: FunnelResult, shown: pd.DataFrame, min_cell: int) -> str:
-    """The funnel's sentence, or as much of it as can be said with small cells hidden."""
+def _answer(result: FunnelResult, min_cell: int) -> str:
+    """The funnel's sentence, unless it is about too few people."""
     people, table = noun(result.question), result.table
-    nothing_hidden = len(shown) and not shown["k"].isna().any()
-    if nothing_hidden or not table["count"].iloc[0]:
+    few = small(table[["count", "k"]].iloc[0], min_cell).any()
+    if not few:
         return result.sentence()
-    first = table["event"].iloc[0]
-    if not len(shown) or np.isnan(shown["k"].iloc[0]):
-        return f"Fewer than {min_cell} {people} did {first}: too few to tell a rate."
-    few = shown.loc[shown["k"].isna(), "event"].iloc[0]
-    return (
-        f"{count(shown['k'].iloc[0])} {people} did {first}, and fewer than {min_cell} of them "
-        f"{few}: too few to tell more."
-    )
+    first = isolate(table["event"].iloc[0])
+    return f"Fewer than {min_cell} {people} did {first}: too few to tell a rate."
 
 
 def _change_sentence(rate: dict[str, Any], previous: Period) -> str:
@@ -282,17 +287,19 @@ def _numbers(
     result: FunnelResult,
     tables: tuple[pd.DataFrame, pd.DataFrame],
     compared: pd.DataFrame | None,
+    *,
+    is_over: bool,
 ) -> dict[str, dict[str, Any]]:
     any_order = result.question.order == "any"
     last = len(result.steps) if any_order else result.question.last_required
     now, before = (table["count"].iloc[0] if len(table) else np.nan for table in tables)
-    comparable = compared is not None or len(result.steps) == 1
     numbers = {
         "macro_rate": _rate(tables, last, ("rate", "rate_low", "rate_high", "n_first"), compared),
         "entered": {
             "value": _whole(now),
             "previous": _whole(before),
-            "change": _whole(now - before) if comparable else None,
+            # Some days of a period have fewer entries than a whole one, whatever the steps.
+            "change": _whole(now - before) if is_over else None,
         },
     }
     for number, step in enumerate(result.steps[1:], start=2):

@@ -20,6 +20,7 @@ its text instead.
 from __future__ import annotations
 
 import ast
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ import numpy as np
 
 from analysis.core import checks
 from analysis.core.checks import Checked, Table
-from analysis.core.schema import DataError, UsageError, did_you_mean, time_zone_of
+from analysis.core.schema import DataError, UsageError, WorkbookError, did_you_mean, time_zone_of
 from analysis.eventlog.store import replace_file
 
 FOLDER = "definitions"
@@ -40,9 +41,14 @@ RESERVED = ("data", "period_start", "period_end", "time_zone", "report")
 """What the run itself sets in a notebook; no definition may."""
 
 TAG = "parameters"
+WAITS = "waits:"
+"""Begins a tag of the parameters cell that names a parameter for whose time reports wait."""
 
 _REPORT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NOTEBOOK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_LONGEST_NUMBER = 4_096
+"""Bits of a whole number; Python writes none of more than 4,300 digits."""
+
 _PLAIN_ALLOWED = "Allowed: text, numbers, true/false, lists and tables of these"
 
 
@@ -152,15 +158,23 @@ def load_definition(path: Path | str) -> Definition:
     {'by': 'device'}
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise DataError(f"'{path}' is not a file. Name a file of reports/{FOLDER}/.")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+        written = checks.definition(DefinitionFile, content, path.name)
+    except WorkbookError:
+        raise
+    except RecursionError as error:
+        raise DataError(
+            f"'{path}' is nested too deeply to be read. Write lists and tables less deep."
+        ) from error
     except OSError as error:
         raise DataError(
             f"'{path}' cannot be read ({error.strerror}). Name a file of reports/{FOLDER}/."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8, of a number with thousands of digits
         raise DataError(f"'{path}' is not TOML: {error}. Mend that line.") from error
-    written = checks.definition(DefinitionFile, content, path.name)
     return Definition(name=path.stem, **vars(written))
 
 
@@ -227,11 +241,15 @@ up to 64 lower-case letters, digits, '-' and '_'.
 
 @dataclass(frozen=True)
 class Parameter:
-    """One assignment of a parameters cell: its name, its annotation as text, its default."""
+    """One assignment of a parameters cell: its name, its annotation as text, its default.
+
+    `waited` says that a tag ``waits:NAME`` of the cell names it: reports wait for that long.
+    """
 
     name: str
     annotation: str
     default: Any = None
+    waited: bool = False
 
     def accepts(self, value: Any) -> bool:
         """Whether a plain value fits the annotation; where that says nothing, everything does.
@@ -266,10 +284,12 @@ def read_parameters(notebook: Mapping[str, Any], name: str) -> dict[str, Paramet
     >>> cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]},
     ...         "source": 'by: str | None = "a=b"'}
     >>> read_parameters({"cells": [cell]}, "weekly")["by"]
-    Parameter(name='by', annotation='str | None', default='a=b')
+    Parameter(name='by', annotation='str | None', default='a=b', waited=False)
     """
+    cell = _parameters_cell(notebook, name)
+    waited = {tag.removeprefix(WAITS) for tag in cell["metadata"]["tags"] if tag.startswith(WAITS)}
     try:
-        body = ast.parse(_parameters_source(notebook, name)).body
+        body = ast.parse(str(cell["source"])).body
     except SyntaxError as error:
         raise UsageError(
             f"{name}: the parameters cell is not Python (line {error.lineno}: {error.msg}). "
@@ -279,19 +299,22 @@ def read_parameters(notebook: Mapping[str, Any], name: str) -> dict[str, Paramet
     for line in body:
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
             default = _literal(line.value) if line.value is not None else None
-            found[line.target.id] = Parameter(line.target.id, ast.unparse(line.annotation), default)
+            name, annotation = line.target.id, ast.unparse(line.annotation)
+            found[name] = Parameter(name, annotation, default, name in waited)
         elif isinstance(line, ast.Assign):
             default = _literal(line.value)
             for target in line.targets:
                 if isinstance(target, ast.Name):
-                    found[target.id] = Parameter(target.id, _type_name(default), default)
+                    kind = _type_name(default)
+                    found[target.id] = Parameter(target.id, kind, default, target.id in waited)
     return found
 
 
-def _parameters_source(notebook: Mapping[str, Any], name: str) -> str:
+def _parameters_cell(notebook: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code" and TAG in cell["metadata"].get("tags", []):
-            return str(cell["source"])
+            found: Mapping[str, Any] = cell
+            return found
     raise UsageError(
         f"{name}: the notebook has no cell with the tag '{TAG}', so nothing can be set in it. "
         "Add the tag to the cell that assigns the parameters."
@@ -364,7 +387,7 @@ def plain(value: Any, what: str) -> Any:
     # Exact copies of the built-in types: TOML libraries hand out subclasses with baggage.
     for kind in (bool, str, int, float):
         if isinstance(value, kind):
-            return value if kind is bool else kind(value)
+            return value if kind is bool else _writable(kind(value), what)
     if isinstance(value, (list, tuple)):
         return [plain(item, what) for item in value]
     if isinstance(value, Mapping):
@@ -374,6 +397,21 @@ def plain(value: Any, what: str) -> Any:
     raise UsageError(
         f"{what} = {value!r} is of type {type(value).__name__}. {_PLAIN_ALLOWED}: write it as one."
     )
+
+
+def _writable(value: Any, what: str) -> Any:
+    """The text or number, if it can be written to a file and read again."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{what} = {value} is no number. Write one, or leave the line out.")
+    if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
+        raise UsageError(f"{what} has thousands of digits. Write a smaller number.")
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            why = f"{what} holds half a letter ({error.reason}). Write it anew."
+            raise UsageError(why) from error
+    return value
 
 
 # Does a value fit an annotation?

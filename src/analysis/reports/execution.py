@@ -16,15 +16,19 @@ files, so that a report needs no network.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
+import re
+import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.core.schema import ReportError, did_you_mean
+from analysis.core.wording import system_error
 from analysis.reports.definition import check_values, read_parameters
 
 if TYPE_CHECKING:
@@ -38,6 +42,11 @@ _CONNECTION_FILE = "kernel.json"
 _INJECTED = "injected-parameters"
 _LONGEST_REASON = 300
 _BEFORE = "before its first cell"
+_LEAST_ROOM = 100_000
+"""Bytes of a disk that is not full: as many as a kernel's own files need."""
+
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+_ARROW = re.compile(r"^-+> \d+ +(.+)$", re.MULTILINE)
 _SEE_MORE = "Run the notebook to see more: workbook lab."
 
 
@@ -74,15 +83,23 @@ def execute(
     values = check_values(parameters, read_parameters(notebook, path.stem), path.stem)
     started: list[str] = []
     succeeded: list[str] = []
-    failed: list[str] = []
+    failed: dict[str, str] = {}
 
     def note(cell: Any, execute_reply: Any, **_: Any) -> None:
-        (succeeded if execute_reply["content"]["status"] == "ok" else failed).append(cell.id)
+        reply = execute_reply["content"]
+        if reply["status"] == "ok":
+            succeeded.append(cell.id)
+        else:
+            failed[cell.id] = reason_of(reply)
 
     def where() -> str:
-        return _place(notebook, [*started, *failed[:1]][-1]) if started else _BEFORE
+        return _place(notebook, [*started, *list(failed)[:1]][-1]) if started else _BEFORE
 
-    with _quiet("papermill", "traitlets"), _one_line_failures(path.stem, where, scratch):
+    def why(error: Any) -> str:
+        # A magic that fails leaves no error in the notebook; the kernel's reply says what it was.
+        return next(iter(failed.values()), "") or reason_of(vars(error))
+
+    with _quiet("papermill", "traitlets"), _one_line_failures(path.stem, where, why, scratch):
         done = _papermill(
             notebook,
             values,
@@ -166,7 +183,9 @@ def _papermill(
 
 
 @contextlib.contextmanager
-def _one_line_failures(name: str, where: Callable[[], str], scratch: Path) -> Iterator[None]:
+def _one_line_failures(
+    name: str, where: Callable[[], str], why: Callable[[Any], str], scratch: Path
+) -> Iterator[None]:
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill import PapermillExecutionError
@@ -174,8 +193,7 @@ def _one_line_failures(name: str, where: Callable[[], str], scratch: Path) -> It
     try:
         yield
     except PapermillExecutionError as error:
-        reason = _one_line(f"{error.ename}: {error.evalue}")
-        raise ReportError(f"{name}: {where()} failed: {reason} {_SEE_MORE}") from error
+        raise ReportError(f"{name}: {where()} failed: {why(error)} {_SEE_MORE}") from error
     except CellTimeoutError as error:
         raise ReportError(
             f"{name}: {where()} took longer than it may. Make it faster, or allow more time with "
@@ -193,11 +211,36 @@ def _one_line_failures(name: str, where: Callable[[], str], scratch: Path) -> It
     except RuntimeError as error:
         if where() != _BEFORE:
             raise
+        full = shutil.disk_usage(scratch).free < _LEAST_ROOM
+        if full:  # whatever the kernel said of it found no room either
+            raise ReportError(
+                f"{name}: {system_error(OSError(errno.ENOSPC, '', str(scratch.parent.parent)))}"
+            ) from error
         last_words = _last_words(scratch)
         raise ReportError(
             f"{name}: the kernel did not start: {_one_line(str(error))}{last_words} Set up the "
             "environment again, with: make."
         ) from error
+
+
+def reason_of(reply: Mapping[str, Any]) -> str:
+    """Why a cell failed, in one line, from the kernel's reply or an error that was kept.
+
+    Examples
+    --------
+    >>> reason_of({"ename": "UsageError", "evalue": "Line magic function `%x` not found."})
+    'UsageError: Line magic function `%x` not found.'
+    >>> lines = ["KeyError  Traceback", "Cell In[2], line 1\\n----> 1 raise KeyError()"]
+    >>> reason_of({"ename": "KeyError", "evalue": "", "traceback": lines})
+    'KeyError at: raise KeyError()'
+    """
+    name, said = reply["ename"], str(reply["evalue"]).strip()
+    if not said:
+        told = reply.get("traceback") or []
+        text = told if isinstance(told, str) else "\n".join(told)
+        lines = _ARROW.findall(_COLORS.sub("", text))
+        return _one_line(f"{name} at: {lines[-1]}" if lines else f"{name}, and nothing more")
+    return _one_line(f"{name}: {said}")
 
 
 def _last_words(scratch: Path) -> str:
@@ -242,7 +285,7 @@ def _why_not(done: Any, cell_id: str) -> str:
     for cell in done.cells:
         for output in cell.get("outputs", []):
             if cell.id == cell_id and output.output_type == "error":
-                return _one_line(f"{output.ename}: {output.evalue}")
+                return reason_of(output)
     return "an earlier cell left the notebook."
 
 

@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from analysis.core.wording import isolate_html, isolate_within
 from analysis.reports import templates
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ _TITLE_HEIGHT = 32
 _EARLY = "document.documentElement.classList.add('js')"
 _FIRST_HEADING = re.compile(r"\A\s*# .*(?:\n|\Z)")
 _TERMINAL_COLORS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# What begins no element of plotly's that only changes how letters look: bold, small, a new line.
+_NO_STYLE = re.compile(
+    r"<(?!/?(?:b|i|u|s|em|sub|sup|span|extra|br)\s*/?>|span style=([\"'])[-\w\s#:;.,%]*\1\s*>)"
+)
 # Inside a script element only these could end it or be read as something else.
 _SCRIPT_ESCAPES = str.maketrans(
     {c: f"\\u{ord(c):04x}" for c in ("<", ">", "&", "\u2028", "\u2029")}
@@ -215,7 +220,7 @@ def chart(bundle: Mapping[str, Any], *, number: int, caption: str = "") -> str:
     if not isinstance(height, (int, float)):
         height = layout["height"] = DEFAULT_HEIGHT
     layout.pop("width", None)
-    data = _script_json({"data": bundle.get("data", []), "layout": layout})
+    data = _script_json(_harmless({"data": bundle.get("data", []), "layout": layout}))
     part = templates.macros(_PARTS).chart(number, heading, words, int(height), data, caption)
     return str(part)
 
@@ -239,6 +244,20 @@ def _script_json(value: Any) -> str:
     return text.translate(_SCRIPT_ESCAPES)
 
 
+def _harmless(value: Any) -> Any:
+    """A figure whose every text is letters: what could be a link is shown as it is written.
+
+    Letters are escaped and not taken away, so that two values never become one.
+    """
+    if isinstance(value, Mapping):
+        return {key: _harmless(cell) for key, cell in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_harmless(cell) for cell in value]
+    if not isinstance(value, str):
+        return value
+    return isolate_within(_NO_STYLE.sub("&lt;", value) if "<" in value else value)
+
+
 def _finite(value: Any) -> Any:
     """The value without NaN and infinities, which no browser reads as JSON."""
     if isinstance(value, Mapping):
@@ -250,7 +269,7 @@ def _finite(value: Any) -> Any:
 
 # Harmless HTML
 
-_WORDS = "a abbr b br cite code del em i kbd mark q s samp small span strong sub sup u var"
+_WORDS = "a abbr b bdi br cite code del em i kbd mark q s samp small span strong sub sup u var"
 _BLOCKS = "blockquote dd details div dl dt h1 h2 h3 h4 h5 h6 hr li ol p pre summary ul"
 _TABLES = "caption col colgroup table tbody td tfoot th thead tr"
 ALLOWED_ELEMENTS = frozenset(f"{_WORDS} {_BLOCKS} {_TABLES}".split())
@@ -272,7 +291,7 @@ def clean(markup: str) -> str:
     """
     # Half a surrogate pair is text to Python and to no parser.
     harmless = _cleaner().clean(markup.encode("utf-8", "replace").decode("utf-8"))
-    harmless = _CONTROL_CHARACTERS.sub("?", harmless)
+    harmless = isolate_html(_CONTROL_CHARACTERS.sub("?", harmless))
     # Neither text nor the attributes that are left hold a "<", so this finds elements only.
     harmless = harmless.replace("<table", '<div class="table"><table')
     return harmless.replace("</table>", "</table></div>").strip()

@@ -33,7 +33,9 @@ import pandas as pd
 
 from analysis.core.periods import Period, what_is_immature
 from analysis.core.schema import DataError, ReportError, UsageError, duration_us, one_of, timestamp
+from analysis.eventlog.log import EventLog
 from analysis.eventlog.store import Manifest, read_manifest
+from analysis.reports.contents import content_of_period
 from analysis.reports.definition import (
     RESERVED,
     Definition,
@@ -52,6 +54,9 @@ SIGNIFICANT_DIGITS = 10
 _DISTRIBUTION = "micro-conversion-workbook"
 _COMPUTING = ("numpy", "numba", "pandas", "pyarrow", "scipy", "statsmodels")
 _DRAWING = ("plotly", "papermill", "nbconvert")
+WAITED = ("window", "horizon")
+"""Parameters that say for how long people are followed; a report waits for the end of it."""
+
 _NEEDED = ("data", "period_start", "period_end")
 
 
@@ -68,10 +73,20 @@ class Source:
 
     @property
     def window_us(self) -> int:
-        """Microseconds for which people are followed: the parameter ``window``, if there is one."""
-        default = self.parameters["window"].default if "window" in self.parameters else None
-        window = self.definition.parameters.get("window", default)
-        return duration_us(window, f"{self.definition.name}: window") if window else 0
+        """Microseconds for which the report waits after a period: as long as people are followed.
+
+        The longest of the notebook's parameters ``window`` and ``horizon``, and of those that a
+        tag ``waits:NAME`` of its parameters cell names.
+        """
+        longest = 0
+        for name, parameter in self.parameters.items():
+            if name not in WAITED and not parameter.waited:
+                continue
+            given = self.definition.parameters.get(name, parameter.default)
+            for each in given if isinstance(given, list) else [given]:
+                if isinstance(each, str) and each:
+                    longest = max(longest, duration_us(each, f"{self.definition.name}: {name}"))
+        return longest
 
 
 @dataclass(frozen=True)
@@ -164,7 +179,12 @@ def render(
         "warnings": list(warnings),
     }
     files = {PAGE: page, NUMBERS: as_json(numbers)}
-    manifest = {**inputs(source, period), "gate": emitted["gate"], "files": checksums(files)}
+    manifest = {
+        **inputs(source, period),
+        "content": _content(source, period),
+        "gate": emitted["gate"],
+        "files": checksums(files),
+    }
     for file, text in {**files, MANIFEST: as_json(manifest)}.items():
         (into / file).write_text(text, encoding="utf-8", newline="\n")
     return Rendering(into, emitted["headline"], emitted["gate"], warnings)
@@ -179,10 +199,16 @@ def _executed(source: Source, period: Period, beside: Path, *, timeout_seconds: 
             scratch=Path(scratch),
             timeout_seconds=timeout_seconds,
         )
-    if read_manifest(source.data).fingerprint != source.log.fingerprint:
+    return done
+
+
+def _content(source: Source, period: Period) -> dict[str, Any]:
+    """What the report has read, summed up, so that a later run can tell whether it is right."""
+    log = EventLog.open(source.data)
+    if log.fingerprint != source.log.fingerprint:
         name = source.definition.name
         raise ReportError(f"{name}: the log changed while it was reported on. Run again.")
-    return done
+    return content_of_period(log, period, window_us=source.window_us)
 
 
 def _values(source: Source, period: Period) -> dict[str, Any]:

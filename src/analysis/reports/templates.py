@@ -2,7 +2,9 @@
 
 The templates are the ``.html`` files of this folder. Every value that they insert is escaped; only
 ``| safe`` in a template lets markup through, and it stands only where the value was cleaned or
-made by this package. A value that a template wants and does not get is an error, not a gap.
+made by this package. A name that runs from right to left gets its ``<bdi>``; where no element may
+stand, in attributes and titles, a template says ``| letters``. A value that a template wants and
+does not get is an error, not a gap.
 
 Jinja is imported when the first template is filled, so that notebooks and commands which show no
 page do not wait for it.
@@ -14,6 +16,8 @@ import html
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from analysis.core.wording import as_html, isolate_within
 
 if TYPE_CHECKING:
     import jinja2
@@ -46,7 +50,7 @@ def read(name: str) -> str:
 def _environment() -> jinja2.Environment:
     import jinja2
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -55,6 +59,15 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["letters"] = _letters
+    return environment
+
+
+def _letters(value: Any) -> Any:
+    """The value escaped, without elements, for attributes and titles."""
+    import markupsafe
+
+    return markupsafe.Markup(html.escape(isolate_within(value)))
 
 
 def _escaped(value: Any) -> Any:
@@ -67,4 +80,4 @@ def _escaped(value: Any) -> Any:
 
     if hasattr(value, "__html__"):
         return value
-    return markupsafe.Markup(html.escape(str(value)))
+    return markupsafe.Markup(as_html(value))

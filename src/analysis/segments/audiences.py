@@ -126,7 +126,7 @@ def audience(
     consent : a property, or `Consent` with the words that grant. Only people whose last known
         value in the log grants it are in, whenever the segment was asked: a no that came later is
         a no. Nobody's silence counts as a yes.
-    min_cell : rates of fewer people than this, or by fewer, are hidden in the table; 1 shows all.
+    min_cell : rates of fewer people than this are hidden in the table; 1 shows all.
 
     Raises
     ------
@@ -226,16 +226,22 @@ def _granted(log: EventLog, consent: str | Consent | None) -> Any:
     asked_for = Consent(consent, GRANTED) if isinstance(consent, str) else consent
     check_rule(log, last(asked_for.column, "yes"), "audience: consent")
     words: set[Any] = set()
+    others: set[Any] = set()
     for shard in log.shards:
         column = shard.columns[asked_for.column]
         if isinstance(column, TextColumn):
             hits = granted_rows(column.values, asked_for)
             words |= set(column.values.filter(pa.array(hits)).to_pylist())
+            others |= set(column.values.filter(pa.array(~hits)).to_pylist())
         else:
             numbers = {word for word in asked_for.granted if word.strip().isdigit()}
             words |= {float(word) for word in numbers}
+            others |= set(column.numbers[~np.isnan(column.numbers)].tolist())
+    others -= words
     # Where nobody ever granted it, nothing can match: a missing value never does.
-    return last(asked_for.column, sorted(words, key=str) or ["\0nobody"])
+    granted = last(asked_for.column, sorted(words, key=str) or ["\0nobody"])
+    # A yes and a no of one instant: no order of arrival makes them a yes.
+    return granted & ~last(asked_for.column, sorted(others, key=str)) if others else granted
 
 
 def _people(
@@ -280,7 +286,7 @@ def _without_few(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     """The table without the rates of few people."""
     parts = (table["group"] != ALL).to_numpy()
     for columns in (_SINCE, _BEFORE):
-        hidden = small(table[columns[0]], min_cell) | small(table["users"], min_cell)
+        hidden = small(table["users"], min_cell)
         # The two parts add up to all: one that is shown would give the other away.
         hidden |= parts & bool(hidden[parts].any())
         if hidden.any():

@@ -22,7 +22,15 @@ import pandas as pd
 
 from analysis.core import checks
 from analysis.core.result import Result, suppress
-from analysis.core.schema import MISSING, UsageError, human_duration, instant_us, one_of, timestamp
+from analysis.core.schema import (
+    MISSING,
+    SOURCE_EVENT,
+    UsageError,
+    human_duration,
+    instant_us,
+    one_of,
+    timestamp,
+)
 from analysis.core.wording import UNDEFINED, count, points, q_equals, share, subject
 from analysis.eventlog import filters, parallel
 from analysis.eventlog.groups import groups_of
@@ -60,7 +68,7 @@ class ComparisonResult(Result):
     of b; ``difference`` (a − b) with ``low, high``, in the unit of ``unit``: ``share`` (a
     fraction), or ``later`` (how much more often than every second time somebody of a waits longer
     than somebody of b); ``effect`` (Cohen's h, or Cliff's delta); ``p_value``, ``q_value`` and
-    ``clear`` of chance. Numbers about fewer than `min_cell` people are NaN.
+    ``clear`` of chance. Where fewer than `min_cell` people are compared the numbers are NaN.
     """
 
     names: tuple[str, str]
@@ -168,10 +176,8 @@ def compare_segments(  # noqa: PLR0913
         as_segment(one, "compare_segments")
     start, end, instant = _period(log, a, b, (since, until), look_back)
     groups, shared = _groups(log, a, b, (start, end, instant))
-    rows = [
-        compare_shares(_event_counts(groups)),
-        compare_shares(_property_counts(groups, compared)),
-    ]
+    valued, tied = _property_counts(groups, compared)
+    rows = [compare_shares(_event_counts(groups)), compare_shares(valued)]
     if steps is not None:
         rows.append(compare_shares(_funnel_counts(groups, steps, window)))
     rows.append(_wait_rows(groups, look_back))
@@ -191,9 +197,11 @@ def compare_segments(  # noqa: PLR0913
             "window": str(window),
             "most_false": most_false,
             "min_cell": min_cell,
+            "tied": {name: share for name, (_, share) in tied.items()},
         },
         warnings=(
             *_warnings(groups, shared, hidden, min_cell, look_back),
+            *(note for note, _ in tied.values()),
             *_by_construction(table, a, b),
         ),
         names=(a.name or "a", "everybody else" if b is None else b.name or "b"),
@@ -297,38 +305,61 @@ def _event_counts(groups: TwoGroups) -> pd.DataFrame:
     return table.assign(k_a=counts[0], n_a=n[0], k_b=counts[1], n_b=n[1])
 
 
-def _property_counts(groups: TwoGroups, properties: Sequence[str] | None) -> pd.DataFrame:
-    """How many of each group had each value of a property, as last known at the instant?"""
+def _property_counts(
+    groups: TwoGroups, properties: Sequence[str] | None
+) -> tuple[pd.DataFrame, dict[str, tuple[str, float]]]:
+    """How many of each group had each value of a property, as last known at the instant?
+
+    Also, per property in which people had several values at that instant: the caveat, and their
+    share of all people.
+    """
     log, n = groups.log, groups.sizes
+    tied: dict[str, tuple[str, float]] = {}
     for name in properties or ():
         checks.property_name("compare_segments", log, name)
-    texts = [name for name in log.properties if log.kinds[name] == "text"]
+    # What an event was called before the import is no property of people.
+    texts = [n for n in log.properties if log.kinds[n] == "text" and n != SOURCE_EVENT]
     rows: list[dict[str, Any]] = []
     for name in texts if properties is None else properties:
-        counts = _last_values(groups, name)
+        counts, several = _last_values(groups, name)
         if properties is None and len(counts) > MOST_VALUES:
             continue
+        if several:
+            of_all = share(several, sum(n), several / sum(n))
+            tied[name] = (
+                f"{of_all} of the people had several values of {name!r} at the last instant: "
+                "the one that arrived last counts.",
+                several / sum(n),
+            )
         for value in sorted(counts):
             a, b = counts[value]
             rows.append({"kind": "property", "name": name, "value": value, "k_a": a, "k_b": b})
     table = pd.DataFrame(rows, columns=["kind", "name", "value", "k_a", "k_b"])
-    return table.assign(n_a=n[0], n_b=n[1])
+    return table.assign(n_a=n[0], n_b=n[1]), tied
 
 
-def _last_values(groups: TwoGroups, name: str) -> dict[str, tuple[int, int]]:
-    """People of each group by their last known value; people without one are ``(missing)``."""
+def _last_values(groups: TwoGroups, name: str) -> tuple[dict[str, tuple[int, int]], int]:
+    """People of each group by their last known value; people without one are ``(missing)``.
 
-    def last_known(shard: Shard, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    Also how many people had another value at the same instant.
+    """
+
+    def last_known(shard: Shard, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, int]:
         context = RuleContext.of(groups.log, shard, groups.instant).at_users(a | b)
         column = shard.columns[name]
+        cells = column.numbers if isinstance(column, NumberColumn) else column.codes
         shown = shard.event < len(groups.log.event_names)
-        known = ~np.isnan(column.numbers) if isinstance(column, NumberColumn) else column.codes >= 0
-        codes = (shown & known).view(np.uint8)
+        known = shown & (~np.isnan(cells) if isinstance(column, NumberColumn) else cells >= 0)
         lut = np.array([0, 1], np.uint8)
-        rows = (shard.time, codes, shard.offsets, context.masks, lut, ~np.uint64(0))
-        return kernels.found_last(*rows, EARLIEST, context.at)
+        rows = (shard.time, known.view(np.uint8), shard.offsets)
+        row = kernels.found_last(*rows, context.masks, lut, ~np.uint64(0), EARLIEST, context.at)
+        last = np.where(row < 0, 0, row).repeat(np.diff(shard.offsets))
+        others = known & (cells != cells[last]) if len(cells) else known
+        return row, int(
+            kernels.any_at(shard.time, others.view(np.uint8), *rows[2:], lut, row).sum()
+        )
 
-    found = groups.over(last_known)
+    found, several = zip(*groups.over(last_known), strict=True)
     rows = [row[row >= 0] for row in found]
     values = groups_of(groups.log.shards, rows, [name])
     counts = np.zeros((2, len(values.names)), np.int64)
@@ -339,7 +370,7 @@ def _last_values(groups: TwoGroups, name: str) -> dict[str, tuple[int, int]]:
     missing = [n - int(own.sum()) for n, own in zip(groups.sizes, counts, strict=True)]
     if any(missing):
         named[MISSING] = (missing[0], missing[1])
-    return named
+    return named, sum(several)
 
 
 def _funnel_counts(groups: TwoGroups, steps: Sequence[Any], window: Any) -> pd.DataFrame:
@@ -391,7 +422,7 @@ def _without_few(table: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]
         name for name in table.columns if name not in ("kind", "name", "value", "unit", "clear")
     ]
     table = table.astype(dict.fromkeys(numbers, float))
-    table, hidden = suppress(table, min_cell=min_cell, counts=["k_a", "k_b"], columns=numbers)
+    table, hidden = suppress(table, min_cell=min_cell, counts=["n_a", "n_b"], columns=numbers)
     table.loc[hidden, "clear"] = False
     return table, int(hidden.sum())
 

@@ -10,6 +10,7 @@ The masks take names as given: `check_rule` asks first whether the log knows the
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
@@ -17,15 +18,14 @@ import numpy as np
 
 from analysis.core import checks
 from analysis.core.schema import (
-    EVENT,
-    MONEY_SCALE,
     SESSION,
     US_PER_DAY,
-    USER,
+    VALUE,
     DataError,
     UsageError,
     duration_us,
 )
+from analysis.eventlog import filters, money
 from analysis.eventlog.filters import matching_rows, matching_values
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, event_dtype
@@ -92,23 +92,77 @@ def check_rule(log: EventLog, rule: Rule, what: str = "segment") -> None:
     Raises
     ------
     UsageError
-        If an event or property is unknown, or text is to be added up.
+        If an event or property is unknown, text is to be added up or compared by size, or several
+        currencies are to be added up.
     """
     for leaf in leaves(rule):
         for match in _matches(leaf):
             for name in match.events:
                 if name != ANY_EVENT:
                     checks.event_name(what, log, name)
-            for name, _ in match.where:
-                if name not in (EVENT, USER):
-                    checks.property_name(what, log, name)
+            filters.check(dict(match.where), log, what)
         if isinstance(leaf, (Holds, Value)):
             checks.property_name(what, log, leaf.property)
+        if isinstance(leaf, Holds):
+            filters.check({leaf.property: leaf.values}, log, what)
         if isinstance(leaf, Value) and log.kinds[leaf.property] != "number":
             raise UsageError(
                 f"{what}: value({leaf.property!r}), but {leaf.property!r} holds text. "
                 "Allowed: a property of numbers."
             )
+        if isinstance(leaf, Value) and leaf.property == VALUE:
+            money.refuse_mixed(what, VALUE, _currencies(log, leaf.match))
+
+
+def _currencies(log: EventLog, match: Matching) -> list[str]:
+    """The currencies of the rows that a rule about value adds up."""
+    if log.kinds.get(money.CURRENCY) != "text":
+        return []
+    groups = []
+    for shard in log.shards:
+        codes, lut, _ = coded(RuleContext.of(log, shard, int(kernels.EVER)), [match])
+        groups.append(np.where(lut[codes] > 0, 0, -1))
+    return money.currencies_by(log.shards, groups, 1, VALUE)[0]
+
+
+def read_on(log: EventLog, rule: Rule) -> Rule:
+    """The same rule, with what its comparisons mean on this log in the place of their text."""
+    if isinstance(rule, (All, AnyOf)):
+        return dataclasses.replace(rule, rules=tuple(read_on(log, part) for part in rule.rules))
+    if isinstance(rule, Not):
+        return Not(read_on(log, rule.rule))
+    if isinstance(rule, Before):
+        first, then = read_on(log, rule.first), read_on(log, rule.then)
+        assert isinstance(first, Did)
+        assert isinstance(then, Did)
+        return Before(first, then)
+    changed: dict[str, Any] = {}
+    if isinstance(rule, Holds):
+        changed["values"] = tuple(
+            filters.check({rule.property: rule.values}, log, "segment")[rule.property]
+        )
+    if isinstance(rule, Sequence):
+        changed["steps"] = tuple(_match_on(log, step) for step in rule.steps)
+    for name in ("match", "without"):
+        if hasattr(rule, name):
+            changed[name] = _match_on(log, getattr(rule, name))
+    return dataclasses.replace(rule, **changed)  # type: ignore[type-var]
+
+
+def _match_on(log: EventLog, match: Matching) -> Matching:
+    read = filters.check(dict(match.where), log, "segment")
+    return Matching(match.events, tuple((name, tuple(values)) for name, values in read.items()))
+
+
+def unseen_values(log: EventLog, rule: Rule) -> list[str]:
+    """A sentence for each value in the rule's conditions that no event of the log has."""
+    notes = []
+    for leaf in leaves(rule):
+        for match in _matches(leaf):
+            notes += filters.unseen(dict(match.where), log)
+        if isinstance(leaf, Holds):
+            notes += filters.unseen({leaf.property: leaf.values}, log)
+    return list(dict.fromkeys(notes))
 
 
 def _matches(leaf: Rule) -> tuple[Matching, ...]:
@@ -250,9 +304,8 @@ def _property(context: RuleContext, rule: Holds) -> np.ndarray:
     time, offsets, masks = context.rows
     find = kernels.found_first if rule.which == FIRST else kernels.found_last
     row = find(time, codes, offsets, masks, known, ~np.uint64(0), EARLIEST, context.at)
-    kept = row >= 0
-    kept[kept] = hits[codes[row[kept]]] > 0
-    return kept
+    # Of several values at that instant none is the first or the last: any of them will do.
+    return kernels.any_at(time, codes, offsets, hits, row)
 
 
 def _values(context: RuleContext, rule: Holds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -301,15 +354,15 @@ def sessions(context: RuleContext, match: Matching, **bounds: Any) -> np.ndarray
 def _value(context: RuleContext, rule: Value) -> np.ndarray:
     column = context.shard.columns[rule.property]
     assert isinstance(column, NumberColumn)  # checked before
-    more = (column.numbers, MONEY_SCALE)
-    sums, sizes = scan(context, rule.match, kernels.summed, *more, within=rule.within)
-    if (sizes >= 2.0**62).any():
+    sums = money.amounts(
+        scan(context, rule.match, kernels.summed, column.numbers, within=rule.within)
+    )
+    if np.isnan(sums).any():
         raise DataError(
             f"segment: the {rule.property!r} of a user is too large to add up. Leave such rows "
             "out first: log.where(...)."
         )
-    ends = (rule.at_least, rule.at_most)
-    return _between(sums, *(None if end is None else round(end * MONEY_SCALE) for end in ends))
+    return _between(sums, rule.at_least, rule.at_most)
 
 
 def _abandoned(context: RuleContext, rule: Abandoned) -> np.ndarray:

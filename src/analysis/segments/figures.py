@@ -308,10 +308,14 @@ def cluster_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
         alt.append(f"{cluster}: {many}.")
         bars = []
         for row in records(own):
+            if few:
+                nan = float("nan")
+                hover = [f"{cluster} · {label(row.event)}", TOO_FEW]
+                bars.append(Bar(label(row.event), nan, nan, nan, TOO_FEW, hover))
+                continue
             both = f"{row.per_session:.2f} per session, everybody {row.per_session_all:.2f}"
-            hover = [f"{cluster} · {label(row.event)}", both, many]
-            if not few:
-                hover.append(f"95% interval {percent(row.low)} to {percent(row.high)}")
+            interval = f"95% interval {percent(row.low)} to {percent(row.high)}"
+            hover = [f"{cluster} · {label(row.event)}", both, many, interval]
             words = f"{row.per_session:.2f} · everybody {row.per_session_all:.2f}"
             nan = float("nan")
             bars.append(Bar(label(row.event), row.per_session, nan, nan, words, hover))

@@ -1,9 +1,10 @@
 """Compiled loops over a shard's rows: for which users does a rule hold, and what did they do?
 
-One loop per kind of rule (`counted` to `abandoned`), `tallied` for counts of all events, `carts`
-for carts left and `conversions_by_value` for values of a property; `content` and `engagement` use
-them too. Each user's rows lie in the order of time, so the rows that may count are found by
-bisection (`first_at`), and users whose set of events shows that none of them can match are skipped.
+One loop per kind of rule (`counted` to `abandoned`), `any_at` for all rows of the instant of one
+that was found, `tallied` for counts of all events, `carts` for carts left and
+`conversions_by_value` for values of a property; `content` and `engagement` use them too. Each
+user's rows lie in the order of time, so the rows that may count are found by bisection
+(`first_at`), and users whose set of events shows that none of them can match are skipped.
 Codes that `lut` leaves out, those of hidden rows among them, count nowhere. The instant `hi`, which
 the question is asked at, is always excluded.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
+
+from analysis.eventlog.kernels import add_value
 
 NEVER = np.int64(-(2**62))
 EVER = np.int64(2**61)
@@ -133,34 +136,45 @@ def days(time, codes, offsets, masks, lut, wanted, length, lo, hi):
 
 
 @nb.njit(cache=True, nogil=True)
-def summed(time, codes, offsets, masks, lut, wanted, numbers, scale, lo, hi):
-    """The sum of a number over each user's matches, in integers of 1 / `scale`; NaN is left out.
+def summed(time, codes, offsets, masks, lut, wanted, numbers, lo, hi):
+    """The exact sum of a number over each user's matches, as `eventlog.kernels.money` returns it.
 
-    Returns
-    -------
-    (sums, sizes) : int64 and float64 arrays. A size is the sum of the absolute values; where it is
-        beyond what an int64 holds, the sum has no meaning.
+    NaN is left out.
     """
     users = offsets.size - 1
-    sums = np.zeros(users, np.int64)
-    sizes = np.zeros(users, np.float64)
+    sums = np.zeros((users, 5), np.int64)
     for u in range(users):
         if not masks[u] & wanted:
             continue
         begin = first_at(time, offsets[u], offsets[u + 1], lo)
         end = first_at(time, begin, offsets[u + 1], hi)
         for i in range(begin, end):
-            if lut[codes[i]] and not np.isnan(numbers[i]):
-                scaled = np.rint(numbers[i] * scale)
-                sizes[u] += abs(scaled)
-                if sizes[u] < 2.0**62:
-                    sums[u] += np.int64(scaled)
-    return sums, sizes
+            if lut[codes[i]]:
+                add_value(sums, u, numbers[i])
+    return sums
+
+
+@nb.njit(cache=True, nogil=True)
+def any_at(time, codes, offsets, lut, row):
+    """Does any row at the instant of the user's `row` match? False where `row` is −1."""
+    out = np.zeros(row.size, np.bool_)
+    for u in range(row.size):
+        if row[u] < 0:
+            continue
+        i = row[u]
+        while i > offsets[u] and time[i - 1] == time[row[u]]:
+            i -= 1
+        while i < offsets[u + 1] and time[i] == time[row[u]] and not out[u]:
+            out[u] = lut[codes[i]] != 0
+            i += 1
+    return out
 
 
 @nb.njit(cache=True, nogil=True)
 def ordered(time, codes, offsets, masks, lut, needs, at_least, lo, hi):
-    """Which users did step 1 `at_least` so often, and step 2 so often strictly after that?
+    """Which users did step 1 `at_least` so often, and step 2 so often after that?
+
+    Rows of one instant count in the order that helps, but none serves both steps.
 
     Parameters
     ----------
@@ -172,35 +186,40 @@ def ordered(time, codes, offsets, masks, lut, needs, at_least, lo, hi):
     for u in range(users):
         if not masks[u] & needs[0] or not masks[u] & needs[1]:
             continue
-        begin = first_at(time, offsets[u], offsets[u + 1], min(lo[0], lo[1]))
-        end = first_at(time, begin, offsets[u + 1], hi)
-        done = 0
-        since = EVER
+        i = first_at(time, offsets[u], offsets[u + 1], min(lo[0], lo[1]))
+        end = first_at(time, i, offsets[u + 1], hi)
+        missing = at_least[0]
         after = 0
-        for i in range(begin, end):
-            steps = lut[codes[i]]
-            if not steps:
-                continue
+        while i < end and not out[u]:
             t = time[i]
-            if steps & 2 and t > since and t >= lo[1]:
-                after += 1
-                if after == at_least[1]:
-                    out[u] = True
-                    break
-            if steps & 1 and t >= lo[0]:
-                done += 1
-                if done == at_least[0]:
-                    since = t
+            one, two, either = 0, 0, 0
+            while i < end and time[i] == t:
+                steps = lut[codes[i]]
+                i += 1
+                first = steps & 1 and t >= lo[0]
+                second = steps & 2 and t >= lo[1]
+                either += first and second
+                one += first and not second
+                two += second and not first
+            if missing <= 0:
+                after += two + either
+            elif one + either >= missing:
+                after += two + either - max(missing - one, 0)
+                missing = 0
+            else:
+                missing -= one + either
+            out[u] = missing <= 0 and after >= at_least[1]
     return out
 
 
 @nb.njit(cache=True, nogil=True)
 def chained(time, codes, offsets, masks, lut, needs, within, hi):
-    """Which users did all steps in order, each strictly later, `within` so long of the first?
+    """Which users did all steps in order, `within` so long of the first?
 
     For each step the latest start of any chain that has reached it is kept: a later start leaves
-    more of the time. Rows of one instant are taken together, later steps first, so that one
-    instant never serves two steps.
+    more of the time. Rows of one instant count in the order that helps: they carry a chain as far
+    as each further step has a row of its own, and later steps are served first, so that no chain
+    is read that the instant has made.
 
     Parameters
     ----------
@@ -211,6 +230,9 @@ def chained(time, codes, offsets, masks, lut, needs, within, hi):
     steps = needs.size
     out = np.zeros(users, np.bool_)
     latest = np.empty(steps, np.int64)
+    # The rows of an instant by the steps they may serve: these steps, and how many rows.
+    kinds = np.zeros(lut.size, np.uint64)
+    many = np.zeros(lut.size, np.int64)
     for u in range(users):
         possible = True
         for k in range(steps):
@@ -226,16 +248,70 @@ def chained(time, codes, offsets, masks, lut, needs, within, hi):
             i += 1
             if bits == 0:
                 continue
+            kinds[0], many[0], found, rows = bits, 1, 1, 1
             while i < end and time[i] == t:
-                bits |= lut[codes[i]]
+                own = lut[codes[i]]
                 i += 1
-            for k in range(steps - 1, 0, -1):
-                if (bits >> np.uint64(k)) & _ONE and latest[k - 1] >= t - within:
-                    latest[k] = latest[k - 1]
-            if bits & _ONE:
-                latest[0] = t
+                if own == 0:
+                    continue
+                rows += 1
+                bits |= own
+                p = 0
+                while p < found and kinds[p] != own:
+                    p += 1
+                if p == found:
+                    kinds[p], many[p] = own, 0
+                    found += 1
+                many[p] += 1
+            for k in range(steps - 1, -1, -1):
+                entered = latest[k - 1] if k > 0 else t
+                if not (bits >> np.uint64(k)) & _ONE or entered < t - within:
+                    continue
+                last = k
+                if rows > 1 and k + 1 < steps:
+                    last = _served(kinds, many, found, k, steps)
+                for step in range(k, last + 1):
+                    latest[step] = max(latest[step], entered)
         out[u] = latest[steps - 1] != NEVER
     return out
+
+
+@nb.njit(cache=True, nogil=True)
+def _served(kinds, many, found, low, steps):
+    """The last of the steps low, low + 1, … that rows of these kinds can serve all at once.
+
+    A bipartite matching by augmenting paths (Kuhn 1955); rows of one kind are alike, so it does
+    not matter how many there are.
+    """
+    owner = np.full(steps, -1, np.int64)
+    taken = np.zeros(found, np.int64)
+    reached_by = np.empty(found, np.int64)
+    queue = np.empty(steps, np.int64)
+    for step in range(low, steps):
+        reached_by[:] = -1
+        queue[0] = step
+        head, tail, free = 0, 1, -1
+        while head < tail and free < 0:
+            s = queue[head]
+            head += 1
+            for p in range(found):
+                if reached_by[p] >= 0 or not (kinds[p] >> np.uint64(s)) & _ONE:
+                    continue
+                reached_by[p] = s
+                if taken[p] < many[p]:
+                    free = p
+                    break
+                for other in range(low, step):
+                    if owner[other] == p:
+                        queue[tail] = other
+                        tail += 1
+        if free < 0:
+            return step - 1
+        taken[free] += 1
+        while free >= 0:
+            s = reached_by[free]
+            owner[s], free = free, owner[s]
+    return steps - 1
 
 
 @nb.njit(cache=True, nogil=True)
@@ -368,12 +444,14 @@ def conversions_by_value(
 
     Returns
     -------
-    int64 array (size + 1, 4): users whose window is over, those of them with the target in it,
-    those with the macro in it, and users whose window is not over. The last row counts every user
-    once, from the first value seen.
+    (counts, tied) : int64 array (size + 1, 4): users whose window is over, those of them with the
+        target in it, those with the macro in it, and users whose window is not over. The last row
+        counts every user once, from the first value seen. Then, with `first_only`, how many users
+        saw another value at the instant of their first: it is the one that arrived first.
     """
     out = np.zeros((size + 1, 4), np.int64)
     seen = np.full(size + 1, -1, np.int64)
+    tied = 0
     for u in range(offsets.size - 1):
         start, stop = offsets[u], offsets[u + 1]
         done = EVER
@@ -410,5 +488,11 @@ def conversions_by_value(
                 out[row, 1] += done - t <= window
                 out[row, 2] += bought
             if first_only:
+                j = i + 1
+                while j < stop and time[j] == t:
+                    if value[j] >= 0 and value[j] != code and shows[event[j]]:
+                        tied += 1
+                        break
+                    j += 1
                 break
-    return out
+    return out, tied

@@ -23,13 +23,20 @@ import pandas as pd
 
 from analysis.catalog import Catalog
 from analysis.core import checks
-from analysis.core.result import Result, small, suppress
+from analysis.core.result import Result, small, suppress_parts
 from analysis.core.schema import UsageError, instant_us, one_of, timestamp
 from analysis.core.wording import count, label, listed, percent, share
 from analysis.eventlog import filters, parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings, must_know
 from analysis.eventlog.shard import Shard
-from analysis.segments.evaluate import RuleContext, check_rule, holds, seen
+from analysis.segments.evaluate import (
+    RuleContext,
+    check_rule,
+    holds,
+    read_on,
+    seen,
+    unseen_values,
+)
 from analysis.segments.figures import upset
 from analysis.segments.rules import Rule
 from analysis.segments.written import as_rule, as_table, in_words
@@ -196,12 +203,12 @@ def segment(
         name, rule = name or rule, known[one_of("segment: rule", rule, known)]
     wanted = as_rule(rule)
     check_rule(log, wanted)
-    instant = instant_of(log, at)
+    instant, read = instant_of(log, at), read_on(log, wanted)
 
     def members(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
         context = RuleContext.of(log, shard, instant)
         present = seen(context)
-        return holds(context.at_users(present), wanted) & present, present
+        return holds(context.at_users(present), read) & present, present
 
     parts = parallel.map_shards(log.shards, members)
     return Segment(
@@ -211,6 +218,7 @@ def segment(
         seen_by_shard=tuple(present for _, present in parts),
         log=log,
         name=name,
+        warnings=tuple(unseen_values(log, wanted)),
     )
 
 
@@ -311,10 +319,11 @@ class OverlapsResult(Result):
 
     ``table`` has a row per combination that occurs, largest first, people in no segment last:
     ``set_1`` … (a boolean per segment, in the order of `sets`), ``sets`` (their names), ``k`` of
-    ``n`` people who are in these and in no other, ``rate, low, high``. Numbers about fewer than
-    `min_cell` people are NaN. The combinations are disjoint, so they add up to everybody.
+    ``n`` people who are in these and in no other, ``rate, low, high``. The combinations are
+    disjoint, so they add up to everybody; where one has fewer than `min_cell` people its numbers
+    are NaN, and those of a second one with it.
     ``pairs`` has a row per pair: ``a``, ``b``, ``k`` people in both, ``jaccard`` (of those in
-    either), and ``share_of_a``, ``share_of_b``.
+    either), and ``share_of_a``, ``share_of_b``; NaN where they would give a hidden number away.
     """
 
     sets: tuple[str, ...]
@@ -324,18 +333,21 @@ class OverlapsResult(Result):
         """How many people are in more than one segment, and the largest overlap."""
         several = self.table["sets"].map(len) > 1
         known = self.table[self.table["k"].notna()]
-        n = int(self.table["n"].iloc[0]) if len(self.table) else 0
         own = known[several[known.index]]
-        if not n or not len(own):
-            return "No combination of these segments has enough people to show."
+        hidden = self.table.loc[several, "k"].isna().any()
+        if not len(own):
+            if hidden:
+                return "Too few people are in more than one of these segments to show how many."
+            return "Nobody is in more than one of these segments."
+        n = int(own["n"].iloc[0])
         k = int(own["k"].sum())
         low, high = (float(end) for end in wilson(k, n))
         top = own.iloc[int(own["k"].to_numpy().argmax())]
         names = listed([label(name) for name in top["sets"]])
         return (
-            f"{share(k, n, k / n)} of the people are in more than one segment (95% interval "
-            f"{percent(low)} to {percent(high)}); most of them in {names}: "
-            f"{share(top['k'], n, top['rate'])}."
+            f"{'At least ' if hidden else ''}{share(k, n, k / n)} of the people are in more than "
+            f"one segment (95% interval {percent(low)} to {percent(high)}); most of them in "
+            f"{names}: {share(top['k'], n, top['rate'])}."
         )
 
     def figure(self) -> Any:
@@ -386,16 +398,17 @@ def overlaps(
             )
     counts, n = _combinations(log, given)
     names = tuple(segments)
-    table, hidden = suppress(
-        _overlaps_table(counts, names, n),
-        min_cell=min_cell,
-        counts=["k"],
-        columns=["k", "rate", "low", "high"],
+    whole, found = _overlaps_table(counts, names, n)
+    table, hidden = suppress_parts(
+        whole, min_cell=min_cell, size="k", total="n", columns=["k", "rate", "low", "high"]
     )
     warnings = look_ahead_warnings(log, first.at_us)
     if hidden.any():
         many = f"{count(int(hidden.sum()))} of {count(len(table))} combinations"
-        warnings = (f"Hidden, of fewer than {min_cell} people each: {many}.", *warnings)
+        warnings = (
+            f"Hidden, so that no combination of fewer than {min_cell} people can be told: {many}.",
+            *warnings,
+        )
     return OverlapsResult(
         table=table,
         parameters={
@@ -404,7 +417,7 @@ def overlaps(
         },
         warnings=warnings,
         sets=names,
-        pairs=_pairs(counts, names, min_cell),
+        pairs=_pairs(counts, names, found[hidden], min_cell),
     )
 
 
@@ -422,7 +435,10 @@ def _combinations(log: EventLog, segments: list[Segment]) -> tuple[np.ndarray, i
     return counts, int(counts.sum())
 
 
-def _overlaps_table(counts: np.ndarray, names: tuple[str, ...], n: int) -> pd.DataFrame:
+def _overlaps_table(
+    counts: np.ndarray, names: tuple[str, ...], n: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """A row per combination that occurs, and its segments as bits."""
     found = np.flatnonzero(counts)
     # Largest first, those in none last; equal ones by their segments.
     order = sorted(found, key=lambda code: (code == 0, -counts[code], code))
@@ -434,18 +450,29 @@ def _overlaps_table(counts: np.ndarray, names: tuple[str, ...], n: int) -> pd.Da
     table["n"] = float(n)
     table["rate"] = table["k"] / n if n else np.nan
     table["low"], table["high"] = wilson(table["k"], table["n"])
-    return table
+    return table, np.array(order, np.int64)
 
 
-def _pairs(counts: np.ndarray, names: tuple[str, ...], min_cell: int) -> pd.DataFrame:
+def _pairs(
+    counts: np.ndarray, names: tuple[str, ...], hidden: np.ndarray, min_cell: int
+) -> pd.DataFrame:
+    """A row per pair of segments.
+
+    A number of people is told if they are none or enough, and if it tells nothing about what is
+    hidden: of the hidden combinations it adds up none, or all, whose sum is known from everybody.
+    """
     codes = np.arange(len(counts))
-    size = [int(counts[codes >> i & 1 == 1].sum()) for i in range(len(names))]
+    inside = [codes >> i & 1 == 1 for i in range(len(names))]
+
+    def told(people: np.ndarray) -> float:
+        number = int(counts[people].sum())
+        tells = 0 < int(people[hidden].sum()) < len(hidden)
+        return np.nan if tells or small(number, min_cell) else float(number)
+
     rows = []
     for i, one in enumerate(names):
         for j in range(i + 1, len(names)):
-            both = int(counts[(codes >> i & 1 == 1) & (codes >> j & 1 == 1)].sum())
-            either = size[i] + size[j] - both
-            parts = [both / whole if whole else np.nan for whole in (either, size[i], size[j])]
-            numbers = [np.nan] * 4 if small(both, min_cell) else [float(both), *parts]
-            rows.append((one, names[j], *numbers))
+            both = told(inside[i] & inside[j])
+            wholes = [told(own) for own in (inside[i] | inside[j], inside[i], inside[j])]
+            rows.append((one, names[j], both, *(both / n if n else np.nan for n in wholes)))
     return pd.DataFrame(rows, columns=["a", "b", "k", "jaccard", "share_of_a", "share_of_b"])

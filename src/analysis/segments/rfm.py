@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.core import checks
-from analysis.core.result import Result, suppress
-from analysis.core.schema import MONEY_SCALE, US_PER_DAY, UsageError, timestamp
+from analysis.core.result import Result, small, suppress_parts
+from analysis.core.schema import US_PER_DAY, UsageError, timestamp
 from analysis.core.wording import count, percent, share
-from analysis.eventlog import filters, parallel
+from analysis.eventlog import filters, money, parallel
 from analysis.eventlog.groups import totals
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import NumberColumn, Shard
@@ -43,8 +43,8 @@ class RFMResult(Result):
     ``high`` (the smallest and largest number that got it, in the measure's unit), ``k`` of ``n``
     buyers, ``rate, rate_low, rate_high``. ``users`` has a row per buyer: ``user``,
     ``recency_days``, ``frequency``, ``value``, ``r``, ``f``, ``m``. ``cut_points``: per measure the
-    numbers above which a better score begins (for recency a worse one). In the table numbers
-    about fewer than `min_cell` people are NaN.
+    numbers above which a better score begins (for recency a worse one). In the table the numbers
+    of a score of fewer than `min_cell` people are NaN, and those of a second one with it.
     """
 
     users: pd.DataFrame
@@ -77,15 +77,16 @@ class RFMResult(Result):
         bound = self.scores * 3 // 5 + 1
         best = (self.users[["r", "f"]] >= bound).all(axis=1)
         low, high = (float(end) for end in wilson(best.sum(), n))
-        if 0 < best.sum() < int(self.parameters["min_cell"]):
-            return f"Of {count(n)} buyers too few score high on recency and frequency to show."
+        least = int(self.parameters["min_cell"])
+        if small(n, least):
+            return "Too few people bought to show how they score."
         text = (
             f"{share(best.sum(), n, best.mean())} of the buyers score {bound} or more of "
             f"{self.scores} for both recency and frequency (95% interval {percent(low)} to "
             f"{percent(high)})"
         )
         total = self.users["value"].sum(skipna=True)
-        if total > 0:
+        if total > 0 and not small(best.sum(), least):
             own = self.users.loc[best, "value"].sum()
             text += f"; they bring {share(own, total, own / total)} of the value"
         return f"{text}."
@@ -112,7 +113,8 @@ def rfm(
     event : what counts as buying. value : the property that is added up; None: no third score.
     scores : how many scores, 2 to 10.
     at : only events strictly before this instant count; default: the end of what the log covers.
-    min_cell : scores of fewer buyers than this are hidden in the table; 1 shows all.
+    min_cell : scores of fewer buyers than this are hidden in the table, and never one alone; 1
+        shows all.
 
     Raises
     ------
@@ -156,8 +158,14 @@ def rfm(
         numbers = buyers[column].to_numpy(float)
         buyers[letter], cuts[measure] = _scored(numbers, scores, reverse=letter == "r")
         warnings += _coinciding(measure, numbers, cuts[measure])
+    table, hidden = _table(buyers, least)
+    if hidden:
+        warnings.append(
+            f"Hidden, so that no score of fewer than {least} buyers can be told: {count(hidden)} "
+            f"of {count(len(table))} scores."
+        )
     return RFMResult(
-        table=_table(buyers, least),
+        table=table,
         parameters={
             "event": event,
             "value": value,
@@ -188,8 +196,7 @@ def _buyers(log: EventLog, event: str, value: str | None, instant: int) -> pd.Da
         if value is not None:
             column = shard.columns[value]
             assert isinstance(column, NumberColumn)  # checked before
-            sums, sizes = scan(context, match, kernels.summed, column.numbers, MONEY_SCALE)
-            cells[:, 2] = np.where(sizes < 2.0**62, sums / MONEY_SCALE, np.nan)
+            cells[:, 2] = money.amounts(scan(context, match, kernels.summed, column.numbers))
         return cells
 
     parts = parallel.map_shards(log.shards, shard_buyers)
@@ -227,7 +234,8 @@ def _coinciding(measure: str, numbers: np.ndarray, cuts: list[float]) -> list[st
     ]
 
 
-def _table(buyers: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+def _table(buyers: pd.DataFrame, min_cell: int) -> tuple[pd.DataFrame, int]:
+    """A row per measure and score, and how many rows are hidden."""
     parts = []
     for letter, (measure, column) in zip("rfm", MEASURES.items(), strict=True):
         own = buyers[buyers[letter] > 0].groupby(letter)[column].agg(["min", "max", "size"])
@@ -237,5 +245,11 @@ def _table(buyers: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     table["rate"] = table["k"] / table["n"]
     table["rate_low"], table["rate_high"] = wilson(table["k"], table["n"])
     numbers = ["low", "high", "k", "rate", "rate_low", "rate_high"]
-    table, _ = suppress(table, min_cell=min_cell, counts=["k"], columns=numbers)
-    return table[["measure", "score", "low", "high", "k", "n", "rate", "rate_low", "rate_high"]]
+    shown, hidden = [], 0
+    for _, own in table.groupby("measure", sort=False):
+        part, few = suppress_parts(own, min_cell=min_cell, size="k", total="n", columns=numbers)
+        shown.append(part)
+        hidden += int(few.sum())
+    table = pd.concat(shown) if shown else table
+    columns = ["measure", "score", "low", "high", "k", "n", "rate", "rate_low", "rate_high"]
+    return table[columns], hidden

@@ -10,8 +10,8 @@ is reported where it is made. Only the names of events and properties are checke
 is there that knows them.
 
 What a rule refuses to do: name a time of its own, so it cannot look past the instant; rely on the
-order of two events of one instant, so whatever depends on order wants strictly later instants; or
-match a missing value.
+order in which two events of one instant arrived, which count in whichever order helps, as in a
+funnel; or match a missing value.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class Did(Rule):
     within: str | None = None
 
     def before(self, then: Did) -> Before:
-        """Both were done as often as `at_least` says, the other one strictly later.
+        """Both were done as often as `at_least` says, the other one after that.
+
+        Events of one instant count in whichever order helps; none counts for both.
 
         Examples
         --------
@@ -109,7 +111,7 @@ class Did(Rule):
 
 @dataclass(frozen=True)
 class Before(Rule):
-    """`first` was done as often as it says, and `then` strictly after that."""
+    """`first` was done as often as it says, and `then` after that, or in the same instant."""
 
     first: Did
     then: Did
@@ -117,7 +119,10 @@ class Before(Rule):
 
 @dataclass(frozen=True)
 class Sequence(Rule):
-    """The steps were done in this order, each strictly later, all `within` a time of the first."""
+    """The steps were done in this order, each by an event of its own, `within` a time of the first.
+
+    Events of one instant count in whichever order helps.
+    """
 
     steps: tuple[Matching, ...]
     within: str | None = None
@@ -239,8 +244,9 @@ def sequence(steps: Iterable[Any], *, within: Any = None) -> Sequence:
 
     Parameters
     ----------
-    steps : event names, lists of alternative names, or dicts ``{"event": …, "where": …}``; each
-        at a strictly later instant than the one before.
+    steps : event names, lists of alternative names, or dicts ``{"event": …, "where": …}``. Each
+        is another event than the one before, and not earlier: events of one instant count in
+        whichever order helps, as in a funnel.
     within : the longest time from the first step to the last; default: any.
 
     Examples
@@ -271,8 +277,9 @@ def _step(step: Any) -> Matching:
 def first(property: str, values: Any) -> Holds:
     """Whose first known value of a property is one of these?
 
-    The value is that of the first event that has one. `values` are a value, a list, or for
-    numbers a comparison such as ``">= 50"``.
+    The value is that of the first event that has one; of several values at that instant any will
+    do. `values` are a value, a list, or a comparison, as `EventLog.where` takes them: ``">= 50"``,
+    ``"!= mobile"``.
 
     Examples
     --------
@@ -284,6 +291,8 @@ def first(property: str, values: Any) -> Holds:
 
 def last(property: str, values: Any) -> Holds:
     """Whose last known value of a property, before the instant asked, is one of these?
+
+    Of several values at the last instant any will do.
 
     Examples
     --------

@@ -8,7 +8,9 @@ has turned out to be text is written as its file wrote it.
 
 One person must not have two ids in one log, and a row's session must not depend on which file it
 came in. So the manifest keeps the import settings: the mark of the key (never the key), where
-sessions end, and which column holds consent. An append takes these over, or is refused.
+sessions end, which column holds consent, which rows are lines of an order, and which sign decimals
+have. An append takes these over,
+or is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import TEXT, Column, NumberColumn, Shard, TextColumn
 from analysis.eventlog.store import Manifest, read_part, read_sound_part, sound_keys
 from analysis.sources.cells import NO_NUMBERS, NumberFormat, as_written
-from analysis.sources.mapping import ColumnMapping
+from analysis.sources.mapping import ColumnMapping, OrderLines
 from analysis.sources.privacy import read_key
 
 AsWritten: TypeAlias = Callable[[str, Sequence[float]], list[str | None]]
@@ -52,6 +54,14 @@ def import_settings(mapping: ColumnMapping) -> dict[str, Any]:
     if mapping.consent is not None:
         consent = mapping.consent
         settings["consent"] = {"column": consent.column, "granted": list(consent.granted)}
+    if mapping.decimal is not None:
+        settings["decimal"] = mapping.decimal
+    renamed = {own: name for name, own in (mapping.properties or {}).items() if own != name}
+    if renamed:
+        # Which column a property was: advice on the mapping has to name the column.
+        settings["columns"] = renamed
+    if mapping.orders is not None:
+        settings["orders"] = {"key": list(mapping.orders.key), "event": mapping.orders.event}
     return settings
 
 
@@ -83,9 +93,40 @@ def with_settings_of_log(
             f"ids. Add to it {then}, or import all files into a new folder."
         )
     mapping = _same_sessions(mapping, before.get("sessions"), log)
+    mapping = _same_decimal(mapping, before.get("decimal"), log)
+    mapping = _same_orders(mapping, before.get("orders"), log)
     if mapping.consent is None and "consent" in before:
         column, granted = before["consent"]["column"], before["consent"]["granted"]
         mapping = dataclasses.replace(mapping, consent=Consent(column, tuple(granted)))
+    return mapping
+
+
+def _same_decimal(mapping: ColumnMapping, before: str | None, log: Path) -> ColumnMapping:
+    if before is None or mapping.decimal == before:
+        return mapping
+    if mapping.decimal is not None:
+        raise UsageError(
+            f"the numbers of the log in '{log}' have the decimal sign {before!r}, not "
+            f"{mapping.decimal!r}: numbers that became text would not be those of the files. Add "
+            f"to it with --decimal {before}, or import all files into a new folder."
+        )
+    return dataclasses.replace(mapping, decimal=before)
+
+
+def _same_orders(
+    mapping: ColumnMapping, before: Mapping[str, Any] | None, log: Path
+) -> ColumnMapping:
+    rule = None if before is None else OrderLines(tuple(before["key"]), before["event"])
+    if mapping.orders is None and rule is not None:
+        return dataclasses.replace(mapping, orders=rule)
+    if mapping.orders != rule:
+        there = "are rows as the files have them"
+        if rule is not None:
+            there = f"are made of lines by [orders] key = {list(rule.key)}, event = {rule.event!r}"
+        raise UsageError(
+            f"the orders of the log in '{log}' {there}. Add to it with the same [orders], or "
+            "import all files into a new folder."
+        )
     return mapping
 
 
@@ -117,6 +158,7 @@ class OrderIdRows(NamedTuple):
     time: np.ndarray
     valued: np.ndarray
     place: np.ndarray
+    line: np.ndarray
 
 
 class BaseLog:
@@ -176,6 +218,7 @@ class BaseLog:
                     cells["time"],
                     ~cells["bare"],
                     cells["row"],
+                    cells.get("line", np.zeros(len(keys), np.bool_)),
                 )
 
     @cached_property
@@ -228,7 +271,7 @@ def shard_as_rows(
 def _cells(
     name: str, column: Column | None, kind: pa.DataType, rows: int, written: AsWritten
 ) -> pa.Array:
-    if isinstance(column, TextColumn):
+    if isinstance(column, TextColumn) and kind == TEXT:
         return _coded(column.codes.astype(np.int64), column.values)
     if isinstance(column, NumberColumn) and kind != TEXT:
         return pa.array(column.numbers)
@@ -237,7 +280,7 @@ def _cells(
         texts = written(name, numbers.tolist())
         codes = np.where(np.isnan(column.numbers), -1, codes)
         return _coded(codes, pa.array([text for text in texts if text is not None], TEXT))
-    if kind != TEXT:
+    if kind != TEXT:  # a column that had no cell, which was text for want of a number
         return pa.array(np.full(rows, np.nan))
     return _coded(np.full(rows, -1), pa.array([], TEXT))
 

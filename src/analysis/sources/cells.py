@@ -5,22 +5,27 @@ So ids are always text, a number is a float only where a float holds it exactly,
 writes numbers as text, so that the same number is the same text wherever it was read. An empty
 text is a missing cell in every format, because CSV cannot tell the two apart.
 
-A CSV does not say what its cells are. Article "007" must not become 7, version "1.10" must not
-become 1.1, and an id of twenty digits must not be rounded. So a column of text becomes numbers only
-if every cell, over all files, is written as programs write numbers (no leading zeros, at most 15
-digits or exactly the digits that the number needs) and no two different texts would be the same
-number. Three formats keep them apart:
+A CSV does not say what its cells are. Article "007" must not become 7, and an id of twenty digits
+must not be rounded. So a column of text becomes numbers only if every cell, over all files, is
+written as programs write numbers: no leading zeros, and whole numbers of at most 15 digits. A
+column whose digits are codes, or versions like "1.10", is declared: ``[types] version = "text"``.
+
+Where such a column turns out to be text in a later file, its numbers become the texts that they
+were read from. Three formats say them all, and need no memory of single texts:
 
 - no decimals end in zero: ``5``, ``2.5``, ``0.125``;
 - all cells have the same number of decimals, as prices have: ``5.00``, ``2.50``;
 - all have a point, and only whole numbers end in zero, as pandas writes: ``5.0``, ``0.125``.
+
+In any other the texts that end in zero are remembered (`NumberFormat.spelled`), at most 2,000.
+Beyond these, and where one number is written in two ways, a zero at the end is lost.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -29,7 +34,9 @@ import pyarrow.compute as pc
 import pyarrow.types as kind
 
 from analysis.core.schema import DataError
+from analysis.eventlog.ids import NO_IDS, refuse_rounded, tidy_ids, without_point
 from analysis.eventlog.shard import CODED, EXACT, TEXT, number_as_text, numbers_as_text, plain
+from analysis.sources.decimals import Decimals
 
 _INT64: Final = 2**63
 
@@ -57,7 +64,23 @@ def flatten(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _json_text(column: pa.Array) -> pa.Array:
-    return pa.array([None if v is None else compact(v) for v in column.to_pylist()], TEXT)
+    return pa.array([None if v is None else compact(v) for v in _python_values(column)], TEXT)
+
+
+def _python_values(column: pa.Array) -> list[Any]:
+    """A column as Python's values; a date or time that Python does not have is said to be one."""
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        return [_python_value(cell) for cell in column]
+
+
+def _python_value(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError):
+        number = cell.value if hasattr(cell, "value") else "some of"
+        return f"({number} of {cell.type}: out of range)"
 
 
 def compact(value: Any) -> str:
@@ -71,8 +94,8 @@ def compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def id_text(column: pa.Array, name: str) -> pa.Array:
-    """Ids, names and sessions: text of any type, empty is missing.
+def id_text(column: pa.Array, name: str, missing: Collection[str] = ()) -> pa.Array:
+    """Ids, names and sessions: text of any type; empty, or one of the words, is missing.
 
     Raises
     ------
@@ -82,13 +105,45 @@ def id_text(column: pa.Array, name: str) -> pa.Array:
     of = column.type.value_type if kind.is_dictionary(column.type) else column.type
     if kind.is_floating(of):
         numbers = column.cast(pa.float64())
-        if (pc.max(pc.abs(pc.drop_null(numbers))).as_py() or 0) >= EXACT:
-            raise DataError(
-                f"column {name!r} holds floating-point numbers beyond 2**53, so the last digits of "
-                "its ids are lost. Export the column as text."
-            )
+        refuse_rounded(numbers, name)
         return numbers_as_text(numbers)
-    return blank_as_missing(_as_text(column))
+    return blank_as_missing(_as_text(column), missing)
+
+
+def id_cells(column: pa.Array, name: str, missing: Collection[str] = ()) -> pa.Array:
+    """Ids of people, sessions, events and orders by the rules of `eventlog.ids`.
+
+    Raises
+    ------
+    DataError
+        If ids have lost their last digits.
+
+    Examples
+    --------
+    >>> id_cells(pa.array(["1.0", "null"]), "user").to_pylist()
+    ['1', None]
+    """
+    words = id_text(column, name, (*NO_IDS, *missing))
+    return _each_value(words, lambda values: tidy_ids(values, name))
+
+
+def code_cells(column: pa.Array) -> pa.Array:
+    """Text cells that are codes: ``12.0`` is ``12``, as a tool writes it where others are missing.
+
+    Examples
+    --------
+    >>> code_cells(pa.array(["12.0", "a"])).to_pylist()
+    ['12', 'a']
+    """
+    return _each_value(column, without_point)
+
+
+def _each_value(words: pa.Array, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Text with every value changed; codes stay codes where no value changes."""
+    if words.type != CODED:
+        return change(words)
+    values = change(words.dictionary)
+    return words if values is words.dictionary else values.take(words.indices)
 
 
 def blank_as_missing(column: pa.Array, missing: Collection[str] = ()) -> pa.Array:
@@ -153,35 +208,42 @@ def _as_text(column: pa.Array) -> pa.Array:
     return column.cast(TEXT)
 
 
-def number_cells(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Cells as float64; and a boolean per row, true where a cell is not a finite number."""
+def number_cells(
+    column: pa.Array, name: str = "", decimals: Decimals | None = None
+) -> tuple[pa.Array, np.ndarray]:
+    """Cells as float64, NaN where they are no finite number; and where a cell is none.
+
+    Raises
+    ------
+    UsageError
+        If a cell can mean two numbers (see `decimals`).
+
+    Examples
+    --------
+    >>> number_cells(pa.array(["1.5", "", "x"]))[1]
+    array([False, False,  True])
+    """
     if kind.is_null(column.type):
         return column.cast(pa.float64()), np.zeros(len(column), np.bool_)
     column = plain(column)
     if _is_number(column.type):
         numbers = pc.fill_null(column.cast(pa.float64(), safe=False), math.nan)
-        return numbers, np.isinf(numbers.to_numpy(zero_copy_only=False))
+        floats = numbers.to_numpy(zero_copy_only=False)
+        bad = np.isinf(floats)
+        return (pa.array(np.where(bad, math.nan, floats)) if bad.any() else numbers), bad
     words = blank_as_missing(_as_text(column))
-    try:
-        numbers = words.cast(pa.float64())
-    except pa.ArrowInvalid:
-        numbers = pa.array(map(_number, words.to_pylist()), pa.float64())
-    floats = pc.fill_null(numbers, math.nan).to_numpy(zero_copy_only=False)
-    bad = words.is_valid().to_numpy(zero_copy_only=False) & ~np.isfinite(floats)
+    floats = (decimals or Decimals()).read(words, name)
+    bad = words.is_valid().to_numpy(zero_copy_only=False) & np.isnan(floats)
     return pa.array(floats), bad
-
-
-def _number(word: str | None) -> float:
-    try:
-        return float((word or "nan").replace("_", "?"))
-    except ValueError:
-        return math.nan
 
 
 def rows_as_json(batch: pa.RecordBatch, rows: np.ndarray) -> Iterable[str]:
     """The cells of some rows as JSON text, missing ones left out."""
-    for row in batch.take(pa.array(rows)).to_pylist():
-        yield compact({name: cell for name, cell in row.items() if cell is not None})
+    names = batch.schema.names
+    columns = map(_python_values, batch.take(pa.array(rows)).columns)
+    for row in zip(*columns, strict=True):
+        cells = zip(names, row, strict=True)
+        yield compact({name: cell for name, cell in cells if cell is not None})
 
 
 def columns_of(records: list[dict[str, Any]]) -> pa.RecordBatch:
@@ -232,15 +294,18 @@ def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, int) else compact(value)
 
 
-_PLAIN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+_PLAIN: Final = r"^-?((0|[1-9][0-9]*)([.,][0-9]+)?|[.,][0-9]+)$"
+_ODD: Final = r"^-?[.,]|[.,].*0$"
 _DIGITS: Final = 15
+_SPELLED: Final = 2_000
 
 
 class NumberFormat(NamedTuple):
     """How the numbers in a column of texts are written so far: decimals, and zeros at their end.
 
     `zeros` is whether decimals end in zero anywhere, `odd_zeros` whether they do so elsewhere
-    than in a single ``.0``.
+    than in a single ``.0``; `decimal` is the sign before the decimals, None where none has any.
+    `spelled` are texts that are written otherwise than a program writes their number.
     """
 
     plain: bool = True
@@ -249,14 +314,18 @@ class NumberFormat(NamedTuple):
     most: int = 0
     zeros: bool = False
     odd_zeros: bool = False
+    decimal: str | None = None
+    spelled: Sequence[str] = ()
 
     @property
     def numbers(self) -> bool:
         """May the column become numbers? A column without a single cell may not."""
-        if not self.plain or not self.cells:
-            return False
-        as_pandas = self.fewest > 0 and not self.odd_zeros
-        return not self.zeros or self.fewest == self.most or as_pandas
+        return self.plain and self.cells and self.decimal != ","
+
+    @property
+    def comma_numbers(self) -> bool:
+        """May the column become numbers where decimals have a comma?"""
+        return self.plain and self.cells and self.decimal != "."
 
 
 NO_NUMBERS: Final = NumberFormat(plain=False)
@@ -267,9 +336,9 @@ def number_format(column: pa.Array | pa.ChunkedArray, before: NumberFormat) -> N
 
     Examples
     --------
-    >>> number_format(pa.array(["9.99", "12.50"]), NumberFormat()).numbers
+    >>> number_format(pa.array(["9.99", "12.50", "10"]), NumberFormat()).numbers
     True
-    >>> number_format(pa.array(["1.9", "1.10"]), NumberFormat()).numbers
+    >>> number_format(pa.array(["7", "007"]), NumberFormat()).numbers
     False
     """
     if not before.plain:
@@ -278,15 +347,19 @@ def number_format(column: pa.Array | pa.ChunkedArray, before: NumberFormat) -> N
     if not len(words):
         return before
     plain = pc.match_substring_regex(words, _PLAIN)
-    digits = pc.utf8_length(pc.replace_substring_regex(words, r"[-.]", ""))
-    doubtful = words.filter(pc.invert(pc.and_(plain, pc.less_equal(digits, _DIGITS))))
+    whole = pc.utf8_length(pc.replace_substring_regex(words, r"^-|[.,].*$", ""))
+    doubtful = words.filter(pc.invert(pc.and_(plain, pc.less_equal(whole, _DIGITS))))
     if not all(map(_is_exact, doubtful.to_pylist())):
         return NO_NUMBERS
     words = words.filter(plain)
-    decimals = pc.utf8_length(pc.replace_substring_regex(words, r"^[^.]*\.?", ""))
+    decimal = _sign(words, before.decimal)
+    if decimal == "":
+        return NO_NUMBERS
+    decimals = pc.utf8_length(pc.replace_substring_regex(words, r"^[^.,]*[.,]?", ""))
     bounds = pc.min_max(decimals).as_py()
-    zeros = words.filter(pc.match_substring_regex(words, r"\..*0$"))
-    odd = pc.any(pc.match_substring_regex(zeros, r"\..+0$")).as_py() or False
+    zeros = words.filter(pc.match_substring_regex(words, r"[.,].*0$"))
+    odd = pc.any(pc.match_substring_regex(zeros, r"[.,].+0$")).as_py() or False
+    spelled = [*before.spelled, *words.filter(pc.match_substring_regex(words, _ODD)).to_pylist()]
     return NumberFormat(
         plain=True,
         cells=True,
@@ -294,7 +367,16 @@ def number_format(column: pa.Array | pa.ChunkedArray, before: NumberFormat) -> N
         most=before.most if bounds["max"] is None else max(before.most, bounds["max"]),
         zeros=before.zeros or len(zeros) > 0,
         odd_zeros=before.odd_zeros or odd,
+        decimal=decimal,
+        spelled=list(dict.fromkeys(spelled))[:_SPELLED],
     )
+
+
+def _sign(words: pa.Array, before: str | None) -> str | None:
+    """The decimal sign of all of the words and those before; empty where there are two."""
+    found = {sign for sign in (",", ".") if pc.any(pc.match_substring(words, sign)).as_py()}
+    found |= {before} if before is not None else set()
+    return None if not found else found.pop() if len(found) == 1 else ""
 
 
 def as_written(numbers: Sequence[float], form: NumberFormat) -> list[str | None]:
@@ -307,15 +389,18 @@ def as_written(numbers: Sequence[float], form: NumberFormat) -> list[str | None]
     >>> as_written([5.0, 0.125], NumberFormat())
     ['5', '0.125']
     """
-    return [None if math.isnan(number) else _word(number, form) for number in numbers]
+    spelled = {float(text.replace(",", ".")): text for text in form.spelled}
+    return [None if math.isnan(number) else _word(number, form, spelled) for number in numbers]
 
 
-def _word(number: float, form: NumberFormat) -> str:
+def _word(number: float, form: NumberFormat, spelled: Mapping[float, str]) -> str:
     if form.zeros and form.fewest == form.most:
-        return f"{number:.{form.most}f}"
-    if form.zeros and abs(number) < EXACT:
-        return repr(number)
-    return number_as_text(number)
+        word = f"{number:.{form.most}f}"
+    elif form.zeros and form.fewest > 0 and not form.odd_zeros and abs(number) < EXACT:
+        word = repr(number)
+    else:
+        word = spelled.get(number) or number_as_text(number)
+    return word.replace(".", ",") if form.decimal == "," else word
 
 
 def _is_exact(word: str) -> bool:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
+import json
+import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,7 +23,9 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from analysis.core.schema import DataError, UsageError, did_you_mean
+from analysis.eventlog.folder import QUARANTINE
 from analysis.eventlog.shard import readable
+from analysis.eventlog.store import MANIFEST
 
 CSV: Final = "CSV"
 JSON: Final = "JSON lines"
@@ -37,6 +41,7 @@ ENDINGS: Final = {
     ".pq": PARQUET,
 }
 
+_OF_LOG: Final = (MANIFEST, QUARANTINE, "truth.json")
 _HEAD: Final = 4096
 _BLOCK: Final = 4 << 20
 _MAGIC: Final = (
@@ -53,12 +58,49 @@ _MAGIC: Final = (
 
 
 class SourceFile(NamedTuple):
-    """A file to read: `kind` is CSV, JSON or PARQUET, `size` its bytes on disk."""
+    """A file to read: `kind` is CSV, JSON or PARQUET, `size` its bytes on disk.
+
+    `stamp` tells whether the file is still the one that was there: see `refuse_changed`.
+    """
 
     path: Path
     kind: str
     gzip: bool
     size: int
+    stamp: tuple[int, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name as text; a byte that is none is written as an escape.
+
+        Examples
+        --------
+        >>> SourceFile(Path(os.fsdecode(b"caf\\xe9.csv")), CSV, False, 1).name
+        'caf\\\\xe9.csv'
+        """
+        return os.fsencode(self.path.name).decode("utf-8", "backslashreplace")
+
+
+def refuse_changed(file: SourceFile) -> None:
+    """Raise a `DataError` if the file has changed since it was named.
+
+    Examples
+    --------
+    >>> refuse_changed(SourceFile(Path("/dev/null"), CSV, False, 0))
+    """
+    if file.stamp is not None and (now := _stamp(file.path)) != file.stamp:
+        what = f"had {file.size:,} bytes, now it has {now[0]:,}"
+        if now[0] == file.size:
+            what = "was written anew"
+        raise DataError(
+            f"'{file.path}' changed while it was read: it {what}. Nothing was written. Wait until "
+            "the file is complete, or import a copy."
+        )
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def expand(paths: Sequence[str | Path]) -> list[SourceFile]:
@@ -90,20 +132,37 @@ def _meant(path: str | Path) -> list[Path]:
     place = Path(path)
     if place.is_dir():
         inside = sorted(child for child in place.iterdir() if _kind(child) and child.is_file())
-        if not inside:
+        if not (inside := [child for child in inside if not _is_of_log(child)]):
             raise UsageError(
                 f"folder '{place}' holds no file to import. Endings: {_endings()}, or with .gz."
             )
         return inside
     if place.exists():
+        if _is_of_log(place):
+            raise UsageError(
+                f"'{place}' belongs to the log in '{place.parent}'. Name the files that were "
+                "exported."
+            )
         return [place]
     if re.search(r"[*?\[]", str(path)):
         matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
-        if not (matches := [match for match in matches if match.is_file()]):
+        matches = [match for match in matches if match.is_file() and not _is_of_log(match)]
+        if not matches:
             raise UsageError(f"no file matches {str(path)!r}. Check the pattern.")
         return matches
     near = [child.name for child in place.parent.iterdir()] if place.parent.is_dir() else []
     raise UsageError(f"there is no file '{place}'.{did_you_mean(place.name, near)}")
+
+
+def _is_of_log(path: Path) -> bool:
+    """Is this one of the files that a log in the same folder consists of?"""
+    if path.name not in _OF_LOG:
+        return False
+    try:
+        manifest = json.loads((path.parent / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and {"schema_version", "shards"}.issubset(manifest)
 
 
 def _kind(path: Path) -> str | None:
@@ -123,8 +182,14 @@ def _source_file(path: Path) -> SourceFile:
             f"'{path}' has an ending that says nothing about its content. Allowed: "
             f"{_endings()}, text also with .gz. Rename it, or export it as one of these."
         )
+    if not path.is_file():
+        raise UsageError(
+            f"'{path}' is a pipe or a device, and a file is read more than once. Save what comes "
+            "out of it, and name that file."
+        )
     with readable(path):
-        file = SourceFile(path, kind, path.suffix.lower() == ".gz", path.stat().st_size)
+        stamp = _stamp(path)
+        file = SourceFile(path, kind, path.suffix.lower() == ".gz", stamp[0], stamp)
         _refuse_other_content(file)
     return file
 
@@ -201,18 +266,11 @@ def _looks_like(head: bytes) -> tuple[str, str]:
 
 
 class Bytes:
-    """The bytes of a file, decompressed; reading past a cut in compressed data raises.
+    """The bytes of a file, decompressed; reading past a cut in compressed data raises."""
 
-    Parameters
-    ----------
-    tail : bytes that the reader gets after the file's own, to see whether it reached its end.
-    """
-
-    def __init__(self, file: SourceFile, tail: bytes = b"") -> None:
-        self._raw = pa.OSFile(str(file.path), "rb")
+    def __init__(self, file: SourceFile) -> None:
+        self._raw = pa.OSFile(bytes(file.path), "rb")
         self._stream = pa.CompressedInputStream(self._raw, "gzip") if file.gzip else self._raw
-        self._tail = tail
-        self.closed = False
 
     def __enter__(self) -> Bytes:
         return self
@@ -222,17 +280,15 @@ class Bytes:
 
     def close(self) -> None:
         """Close the file."""
-        self.closed = True
         self._stream.close()
         self._raw.close()
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes; at the end the rest and the tail, then none."""
+        """The next `size` bytes; at the end the rest, then none."""
         block = self._stream.read(size)
         while len(block) < size:
             more = self._stream.read(size - len(block))
             if not more:
-                block, self._tail = block + self._tail, b""
                 break
             block += more
         return block

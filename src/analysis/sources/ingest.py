@@ -4,10 +4,14 @@ The stations of an import, each in its file:
 
 ====================  ==============================================================================
 `files`               which files are meant, and are they what their names say
-`readers`             each file as batches of records
+`readers`             each file as batches of records; `quotes` says where those of a CSV end,
+                      `header` whether it has one, `parquet` how much fits into a batch
 `rows`                the rows of the log in a batch, by a `mapping` that says which column is what;
-                      `cells` reads text and numbers, `times` reads times, `privacy` hashes ids
-`merging`             one set of columns for all files, and each event once
+                      `cells` and `decimals` read text and numbers, `times` and `clocks` read
+                      times, `privacy` hashes ids, `losses` counts what is lost
+`merging`             one set of columns for all files, and each order once
+`overlaps`            each event once, whichever files say it
+`orders`              one event of the lines of an order
 `eventlog.build`      the rows of some users as a shard
 `eventlog.store`      the shards as a log, published in one step
 ====================  ==============================================================================
@@ -30,6 +34,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -43,35 +49,53 @@ from analysis.core.schema import (
     EVENT,
     SESSION,
     TIME,
+    US_PER_DAY,
     USER,
     VALUE,
     DataError,
     UsageError,
     instant_us,
 )
+from analysis.eventlog import coverage
 from analysis.eventlog.build import default_shards, shard_of, split_table
 from analysis.eventlog.folder import QUARANTINE, Part, new_version, workspace, write_part
 from analysis.eventlog.maintenance import Quarantine, share
 from analysis.eventlog.parallel import prefetch
 from analysis.eventlog.shard import TEXT, event_dtype
 from analysis.eventlog.spill import Spill
-from analysis.eventlog.store import Manifest, covered_until, day_end, file_facts, publish, writing
+from analysis.eventlog.store import Manifest, file_facts, publish, read_part, writing
 from analysis.sources.append import BaseLog, import_settings, with_settings_of_log
-from analysis.sources.files import JSON, SourceFile, checksum, expand
+from analysis.sources.clocks import FileClock
+from analysis.sources.decimals import Decimals
+from analysis.sources.files import JSON, SourceFile, checksum, expand, refuse_changed
+from analysis.sources.losses import (
+    BLANKED,
+    DUPLICATE,
+    NO_NUMBER,
+    QUARANTINED,
+    Loss,
+    listed,
+    rows_lost,
+    weeks_of,
+)
 from analysis.sources.mapping import ColumnMapping, check_columns, missing_column, named_columns
 from analysis.sources.merging import (
     Alignment,
     Duplicates,
     has_order_id,
-    overlapping,
+    is_order_line,
     part_of_table,
     settled,
     with_order_ids,
 )
-from analysis.sources.readers import Batch, read
+from analysis.sources.orders import orders_of_lines
+from analysis.sources.overlaps import overlapping, repeats
+from analysis.sources.readers import Batch, lists_of_objects, read
 from analysis.sources.rows import Rows, canonical_rows
 
 PARTS: Final = 64
+_MANY: Final = 20
+"""Rows of a file that are not alike by chance."""
 READING: Final = "reading"
 WRITING: Final = "writing"
 
@@ -102,7 +126,7 @@ class Progress(NamedTuple):
     rows: int
 
 
-def import_files(
+def import_files(  # noqa: PLR0913
     paths: Sequence[str | Path],
     mapping: ColumnMapping,
     to: str | Path,
@@ -112,6 +136,7 @@ def import_files(
     max_bad: str | float | None = None,
     shards: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> ImportCounts:
     """Make a log of files, in a folder.
 
@@ -124,10 +149,12 @@ def import_files(
         same event id where the mapping names that column, else those equal in all cells, as
         often as one file has them.
     covers_until : the instant up to which the data are complete (naive: UTC); default: the end
-        of the last event's UTC day.
+        of the last event's UTC day, but for far-off events and a day that breaks off (see
+        `eventlog.coverage`).
     max_bad : the share of bad rows above which there is no import, as ``"1%"`` or 0.01.
     shards : how many parts a new log has on disk; no answer depends on it.
     progress : called after every batch.
+    say : called with each sentence about what the import found out or could not read.
 
     Raises
     ------
@@ -148,6 +175,11 @@ def import_files(
     target = Path(to)
     if target.exists() and not target.is_dir():
         raise UsageError(f"'{target}' is a file; a log is a folder. Name another with --to.")
+    if os.fsencode(target.absolute()).decode("utf-8", "replace") != str(target.absolute()):
+        raise UsageError(
+            f"the folder '{target}' has a name that is no UTF-8 text, and a log's files are named "
+            "in text. Name another folder with --to."
+        )
     if shards is not None and not 1 <= shards <= 4 * PARTS:
         raise UsageError(f"shards={shards!r} is out of range. Allowed: 1 to {4 * PARTS}.")
     until = None if covers_until is None else instant_us(covers_until, "covers_until")
@@ -171,7 +203,11 @@ def import_files(
         ):
             _read(files, intake, tell)
             intake.finish(allowed)
-            return _write(target, intake, manifest, until, tell)
+            counts = _write(target, intake, manifest, until, tell)
+            for note in intake.notes():
+                if say is not None:
+                    say(note)
+            return counts
 
 
 def _read(files: list[SourceFile], intake: Intake, tell: Callable[[Progress], None]) -> None:
@@ -198,13 +234,18 @@ def _write(
     def written(done: int, total: int) -> None:
         tell(Progress(WRITING, done, total, done))
 
+    seen: list[coverage.Activity] = []
     for part in prefetch(intake.shards(written)):
-        entry = part if isinstance(part, dict) else write_part(part, version, len(entries), names)
-        entries.append(entry)
+        if isinstance(part, dict):
+            entries.append(part)
+            seen.append(coverage.activity(read_part(target, part).time))
+        else:
+            entries.append(write_part(part, version, len(entries), names))
+            seen.append(coverage.activity(part.shard.time))
     counts = intake.counts(sum(entry["events"] for entry in entries))
     draft = Manifest(
         events=0,
-        covers_until=covered_until(until, entries),
+        covers_until=_covers_until(target, before, coverage.together(seen), until),
         event_names=names,
         properties=intake.properties,
         fingerprint="",
@@ -213,20 +254,35 @@ def _write(
         rows=counts,
         columns=intake.alignment.state(),
         terms=intake.settings,
+        losses=listed(intake.lost, names, before.losses if before else ()),
     )
     quarantine = intake.quarantine.path if intake.quarantine.rows else None
-    publish(target, version, _after(target, before, draft, until), quarantine=quarantine)
+    publish(target, version, _after(target, before, draft), quarantine=quarantine)
     return ImportCounts(**counts)
 
 
-def _after(target: Path, before: Manifest | None, draft: Manifest, stated: int | None) -> Manifest:
+def _covers_until(
+    target: Path, before: Manifest | None, seen: coverage.Activity, stated: int | None
+) -> int:
+    """Up to when is the log complete: as stated now, or before, or by its events?"""
+    if stated is not None:
+        return stated
+    now = coverage.covered_until(seen)
+    if before is None:
+        return now
+    parts = [coverage.activity(read_part(target, entry).time) for entry in before.shards]
+    there = coverage.together(parts)
+    then = coverage.covered_until(there)
+    # Earlier versions took the end of the last event's day, whatever event that was.
+    if before.covers_until in (then, (int(there.last[-1]) // US_PER_DAY + 1) * US_PER_DAY):
+        return now
+    return max(before.covers_until, now) if now > then else before.covers_until
+
+
+def _after(target: Path, before: Manifest | None, draft: Manifest) -> Manifest:
     """The manifest of an import, with what the log had before added to it."""
     if before is None:
         return draft
-    ends = [max(entry["end"] for entry in of.shards) for of in (before, draft)]
-    until = before.covers_until
-    if ends[1] > ends[0]:
-        until = max(until, day_end(ends[1]))
     facts = before.quarantine
     if facts is None and (target / QUARANTINE).exists():
         facts = file_facts(target / QUARANTINE)
@@ -236,7 +292,6 @@ def _after(target: Path, before: Manifest | None, draft: Manifest, stated: int |
             counts[name] += before.events
     return dataclasses.replace(
         draft,
-        covers_until=until if stated is None else stated,
         sources=[*before.sources, *draft.sources],
         rows=counts,
         quarantine=facts,
@@ -268,13 +323,17 @@ class Intake:
         self.sources: list[dict[str, Any]] = []
         self.quarantine = Quarantine(folder / QUARANTINE, bad_before)
         self.alignment = Alignment(base.columns if base else None)
+        self.lost: Counter[Loss] = Counter()
+        self._decimals = Decimals(mapping.decimal)
+        self._clocks: list[FileClock] = []
+        self._blanked: dict[str, list[np.ndarray]] = {}
         self._new_names: set[str] = set()
         self._mapping = mapping
         self._shards = shards
         self._base = base
         self._spill = Spill(folder / "rows", self.parts)
         self._duplicates = Duplicates(folder / "keys")
-        self._columns: set[str] = set()
+        self._names: set[str] = set()
         self._dropped: list[np.ndarray] = []
         self._order_ids: list[pa.Table] = []
         self._overlapping = 0
@@ -288,7 +347,11 @@ class Intake:
                     valued=found.valued,
                     part=np.full(len(found.place), found.part),
                     place=found.place,
+                    line=found.line,
                 )
+        self._other_orders = 0
+        self._columns_of_file: list[set[str]] = []
+        self._alike: Counter[tuple[int, tuple[str, ...], tuple[str, ...]]] = Counter()
         self._bounds = [self._spill.rows.copy()]
 
     @property
@@ -314,28 +377,54 @@ class Intake:
             If the file is damaged.
         """
         before = self.rows_in
-        with checksum(file.path) as digest:
-            for batch, rows in prefetch(self._rows(file)):
-                self._columns.update(batch.columns)
+        self._columns_of_file.append(set())
+        with (
+            checksum(file.path) as digest,
+            contextlib.closing(prefetch(self._rows(file))) as coming,
+        ):
+            for batch, rows in coming:
+                self._names.update(batch.columns)
                 self.rows_in += len(batch.rows) + len(batch.bad)
                 self._excluded += rows.excluded
-                self.quarantine.add(file.path.name, rows.bad)
+                new = self.quarantine.add(file.name, rows.bad)
+                self.lost.update(rows.lost)
+                for record, at, is_new in zip(rows.bad, rows.bad_of, new, strict=True):
+                    fate = QUARANTINED if is_new else DUPLICATE
+                    self.lost[Loss(fate, "", record.reason, *at)] += 1
+                self._columns_of_file[-1].update(rows.table.column_names)
                 self._keep(rows)
                 progress(batch.position, self.rows_in)
-            facts = {"name": file.path.name, "bytes": file.size, "blake2b": digest.result()}
-        self.sources.append({**facts, "rows": self.rows_in - before})
+            facts = {"name": file.name, "bytes": file.size, "blake2b": digest.result()}
+        refuse_changed(file)
+        columns = sorted(self._columns_of_file[-1])
+        self.sources.append({**facts, "rows": self.rows_in - before, "columns": columns})
         self._bounds.append(self._spill.rows.copy())
 
     def _rows(self, file: SourceFile) -> Iterator[tuple[Batch, Rows]]:
         """The batches of a file, the next one read in a thread, and their rows."""
         mapping, first = self._mapping, True
-        batches = read(file, columns=mapping.columns, missing=mapping.missing)
+        clock = FileClock()
+        self._clocks.append(clock)
+        batches = read(
+            file,
+            columns=mapping.columns,
+            missing=mapping.missing,
+            nested=mapping.nested,
+            names=None if mapping.header else mapping.names,
+            needed=mapping.needed,
+        )
         with contextlib.closing(prefetch(batches)) as coming:
             for batch in coming:
                 if first:
-                    check_columns(mapping, batch.columns, file.path, sparse=file.kind == JSON)
+                    check_columns(
+                        mapping,
+                        batch.columns,
+                        file.path,
+                        sparse=file.kind == JSON,
+                        lists=lists_of_objects(batch.cells) if batch.typed else (),
+                    )
                     first = False
-                yield batch, canonical_rows(batch, mapping)
+                yield batch, canonical_rows(batch, mapping, decimals=self._decimals, clock=clock)
 
     def _keep(self, rows: Rows) -> None:
         table = self.alignment.align(rows.table, rows.untyped)
@@ -343,14 +432,21 @@ class Intake:
         users = table.column(USER).combine_chunks()
         part = self._base.part_of(users) if self._base else shard_of(users, self.parts)
         ids, named = rows.order_ids, rows.has_order_id
-        if ids is not None and named is not None and named.any():
+        if rows.blanked or (named is not None and named.any()):
             place = self._spill.places(part)
+        for column, found in rows.blanked.items():
+            at = np.array([part[found], place[found]])
+            self._blanked.setdefault(column, []).append(at)
+        if ids is not None and named is not None and named.any():
+            values = _values(table)[named]
             self._duplicates.add(
                 ids[named],
                 time=table.column(TIME).to_numpy()[named],
-                valued=_valued(table)[named],
+                valued=~np.isnan(values),
                 part=part[named],
                 place=place[named],
+                line=rows.is_line[named] if rows.is_line is not None else None,
+                values=values,
             )
         self._spill.add(table, part)
 
@@ -365,9 +461,16 @@ class Intake:
             If there is no row to keep, or too many are bad.
         """
         self.close()
+        for column, found in self._blanked.items():
+            part, place = np.concatenate(found, axis=1)
+            order = np.argsort(part, kind="stable")
+            self._blanked[column] = [part[order], place[order]]
+        self.alignment.decimal = self._decimals.sign
+        if self._decimals.sign is not None:
+            self.settings["decimal"] = self._decimals.sign
         for name, option in named_columns(self._mapping).items():
-            if self._columns and name not in self._columns:
-                raise missing_column(name, sorted(self._columns), "the files have", option)
+            if self._names and name not in self._names:
+                raise missing_column(name, sorted(self._names), "the files have", option)
         if not self.rows_in:
             names = ", ".join(repr(source["name"]) for source in self.sources[:3])
             raise DataError(f"there is a header and no row in {names}. Export the data again.")
@@ -381,6 +484,62 @@ class Intake:
         if max_bad is not None:
             self.quarantine.refuse(max_bad, self.rows_in)
         self._dropped, self._order_ids = self._duplicates.settled(self.parts)
+
+    def notes(self) -> list[str]:
+        """What was found out without being told, or could not be read, each as a sentence."""
+        notes = [self._decimals.note] if self._decimals.note else []
+        blanked: Counter[tuple[str, str]] = Counter()
+        for loss, rows in self.lost.items():
+            if loss.fate == BLANKED:
+                blanked[loss.column, loss.reason] += rows
+        ambiguous = sum(clock.ambiguous for clock in self._clocks)
+        if ambiguous:
+            notes.append(
+                f"{ambiguous:,} times are in the hour that the clocks of {self._mapping.zone} show "
+                "twice, and the order of the file does not say which is meant: the first is taken. "
+                "Export times in UTC, or with their offset."
+            )
+        if any(clock.dates_only for clock in self._clocks):
+            notes.append(
+                "All times are midnight, so they are dates: the order of events within a day is "
+                "unknown, and all events of a day count as of one instant. Is there a column of "
+                'the hour? In a mapping: [columns] time = ["date", "hour"].'
+            )
+        if self._duplicates.differing:
+            notes.append(
+                f"{self._duplicates.differing:,} rows that [duplicates] leaves out have another "
+                "value than the row that stays. Are they lines of one order? Then import with "
+                '[orders] key = "…", which adds their values up.'
+            )
+        if self._other_orders:
+            notes.append(
+                f"{self._other_orders:,} orders of the log are in the files with other values. An "
+                "order that has no more lines there stays as it is in the log."
+            )
+        return notes + [
+            f"{rows:,} of {self._good:,} rows have a cell in column {column!r} that {reason}: the "
+            "rows are kept, these cells are missing."
+            for (column, reason), rows in sorted(blanked.items())
+        ]
+
+    def _lose(
+        self, table: pa.Table, found: np.ndarray, fate: str, *, reason: str, column: str = ""
+    ) -> None:
+        """Count rows that are there already, or have a cell that could not be read."""
+        if found.any():
+            rows = table.select([TIME, EVENT]).filter(pa.array(found))
+            us = rows.column(TIME).to_numpy()
+            weeks = weeks_of(us, np.ones(len(us), np.bool_))
+            events = rows.column(EVENT)
+            self.lost += rows_lost(fate, events, weeks, reason=reason, column=column)
+
+    def _unread(self, column: str, part: int, rows: int) -> np.ndarray:
+        """In which rows of a part a cell of this column could not be read."""
+        found = np.zeros(rows, np.bool_)
+        parts, places = self._blanked[column]
+        start, stop = np.searchsorted(parts, [part, part + 1])
+        found[places[start:stop]] = True
+        return found
 
     @property
     def _good(self) -> int:
@@ -398,6 +557,7 @@ class Intake:
         DataError
             If they do not, so that nothing is published that lost some.
         """
+        self._refuse_alike()
         kept = events - int(self._bounds[0].sum())
         duplicate = sum(map(len, self._dropped)) + self._overlapping
         duplicate += self.quarantine.bad - self.quarantine.rows
@@ -446,6 +606,64 @@ class Intake:
             done += int(rows[group].sum())
             progress(done, int(rows.sum()))
 
+    def _with_orders(self, table: pa.Table, file: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+        """The rows and their files, with the lines of each order as one row."""
+        found = orders_of_lines(table, file)
+        self._overlapping += int(found.gone.sum())
+        self._lose(table, found.gone, DUPLICATE, reason="a line of an order that is kept")
+        self._lose(table, found.mixed, BLANKED, reason="has several currencies", column=VALUE)
+        self._other_orders += found.differ
+        return found.table.filter(pa.array(~found.gone)), file[~found.gone]
+
+    @cached_property
+    def _columns(self) -> list[frozenset[str]]:
+        """The columns of the log before (file 0) and of each file, when all have been read."""
+        before = {USER, TIME, EVENT, *self._base.columns} if self._base else set()
+        return [frozenset(before), *map(frozenset, self._columns_of_file)]
+
+    @cached_property
+    def _always(self) -> frozenset[str]:
+        """Columns that all files had which the log before was made of."""
+        sources = self._base.manifest.sources if self._base else []
+        had = (source["columns"] for source in sources if "columns" in source)
+        return self._columns[0].intersection(*had)
+
+    @cached_property
+    def _one_kind(self) -> bool:
+        """Do all files have the same columns?"""
+        kinds = {self._always, *self._columns} if self._base else {*self._columns[1:]}
+        return len(kinds) == 1
+
+    def _repeated(self, table: pa.Table, file: np.ndarray) -> np.ndarray:
+        """Which rows are there already? A boolean per row."""
+        by_id = self._mapping.event_id is not None
+        unique = has_order_id(table) & ~(is_order_line(table) & (file > 0))
+        files = file if self._one_kind else np.zeros_like(file)
+        gone = overlapping(table, files, unique=unique, by_id=by_id)
+        poorer = np.zeros(len(table), np.bool_)
+        if not self._one_kind:
+            found = repeats(table, file, self._columns, always=self._always, judged=~unique & ~gone)
+            self._alike += found.alike
+            gone, poorer = gone | found.equal, found.poorer
+        self._lose(table, gone, DUPLICATE, reason="the same row as before")
+        self._lose(table, poorer, DUPLICATE, reason="the same row with fewer columns")
+        gone |= poorer
+        self._overlapping += int(gone.sum())
+        return gone
+
+    def _refuse_alike(self) -> None:
+        """Refuse files whose events seem to be there under other columns."""
+        rows = np.diff([bound.sum() for bound in self._bounds], prepend=0)
+        for (file, own, others), alike in self._alike.items():
+            if alike >= _MANY and alike * 2 > rows[file]:
+                raise DataError(
+                    f"{alike:,} of {rows[file]:,} rows of '{self.sources[file - 1]['name']}' equal "
+                    f"earlier rows in all columns that both have, but these have a cell in "
+                    f"{', '.join(map(repr, others))}, those in {', '.join(map(repr, own))}. Are "
+                    "they the same events? Give the columns one name in [properties], or say which "
+                    "column tells events apart: --event-id COLUMN. Nothing was written."
+                )
+
     def _touched(self, part: int) -> bool:
         if self._base is None or self._rewrite:
             return True
@@ -475,6 +693,7 @@ class Intake:
         """
         kinds = self.alignment.kinds()
         tables, files = [], []
+        unread: dict[str, list[np.ndarray]] = {column: [] for column in self._blanked}
         for part in parts:
             rows = [settled(table, kinds) for table in self._spill.read(part)]
             if self._base:
@@ -485,6 +704,9 @@ class Intake:
             table = pa.concat_tables(rows)
             keep = np.ones(len(table), np.bool_)
             keep[self._dropped[part]] = False
+            self._lose(table, ~keep, DUPLICATE, reason="the same id in [duplicates]")
+            for column, masks in unread.items():
+                masks.append(self._unread(column, part, len(table))[keep])
             arrived = np.diff([bound[part] for bound in self._bounds], prepend=0)
             files.append(np.repeat(np.arange(len(arrived)), arrived)[keep])
             if any(map(len, self._order_ids)):
@@ -493,15 +715,19 @@ class Intake:
         if not tables:
             return settled(self.alignment.empty(), kinds), False
         table, file = pa.concat_tables(tables), np.concatenate(files)
-        by_id = self._mapping.event_id is not None
-        gone = overlapping(table, file, unique=has_order_id(table), by_id=by_id)
-        self._overlapping += int(gone.sum())
-        before = int(self._bounds[0][parts].sum())
-        changed = bool((file[~gone] > 0).any()) or int((~gone).sum()) != before
-        return (table.filter(pa.array(~gone)) if gone.any() else table), changed
+        gone = self._repeated(table, file)
+        for column, masks in unread.items():
+            blank = np.concatenate(masks) & ~gone
+            self._lose(table, blank, BLANKED, reason=NO_NUMBER, column=column)
+        if gone.any():
+            table, file = table.filter(pa.array(~gone)), file[~gone]
+        if self._mapping.orders is not None:
+            table, file = self._with_orders(table, file)
+        changed = bool((file > 0).any()) or len(table) != int(self._bounds[0][parts].sum())
+        return table, changed
 
 
-def _valued(table: pa.Table) -> np.ndarray:
+def _values(table: pa.Table) -> np.ndarray:
     if VALUE not in table.column_names:
-        return np.zeros(len(table), np.bool_)
-    return ~pc.is_null(table.column(VALUE), nan_is_null=True).to_numpy()
+        return np.full(len(table), np.nan)
+    return pc.fill_null(table.column(VALUE), np.nan).to_numpy()

@@ -1,8 +1,9 @@
 """From a file's records to rows of the log, and a reason for every record that is none.
 
-A record becomes a row when it has a user, a readable time, an event, and a value that is a number
-where it has one. Every other record goes to the quarantine with the first reason that applies;
-none is repaired and none is dropped without a word.
+A record becomes a row when it has a user, a readable time and an event. Every other record goes to
+the quarantine with the first reason that applies; none is repaired and none is dropped without a
+word. A cell beside these three that cannot be read, such as a value that is no number, is missing
+in its row, and counted (see `losses`).
 
 `canonical_rows` does this for a batch; `roles_of` says what the columns of a file become: session,
 value, and the properties of the log.
@@ -10,7 +11,9 @@ value, and the properties of the log.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -32,15 +35,20 @@ from analysis.eventlog.maintenance import BadRecord
 from analysis.eventlog.shard import CODED, TEXT, plain, string_hashes
 from analysis.sources.cells import (
     blank_as_missing,
+    code_cells,
+    id_cells,
     id_text,
     number_cells,
     property_cells,
     rows_as_json,
 )
-from analysis.sources.mapping import RESERVED, ColumnMapping, refuse_twins
+from analysis.sources.clocks import FileClock
+from analysis.sources.decimals import Decimals
+from analysis.sources.losses import EXCLUDED, NO_WEEK, Loss, rows_lost, weeks_of
+from analysis.sources.mapping import ORDER_LINES, RESERVED, ColumnMapping, refuse_twins
 from analysis.sources.privacy import refuse_addresses
 from analysis.sources.readers import Batch, without_content
-from analysis.sources.times import REASONS, read_instants
+from analysis.sources.times import REASONS, Instants, read_instants, two_columns
 
 TEXT_PROPERTIES: Final = frozenset(
     {
@@ -50,6 +58,9 @@ TEXT_PROPERTIES: Final = frozenset(
 )
 """Standard properties that are text even where every cell looks like a number."""
 
+CODES: Final = frozenset({EVENT_ID, "order_id", "item_id"})
+"""Properties in which the same code must be the same text in every file."""
+
 
 class Rows(NamedTuple):
     """Rows of the log in a canonical table, and the records that are none.
@@ -57,7 +68,10 @@ class Rows(NamedTuple):
     `untyped` are the text properties that may turn out to be numbers (those of a CSV).
     `order_ids` are two 64-bit hashes per row of what names an order or the like (uint64, rows × 2),
     and `has_order_id` says which rows have such a name; both None where the mapping asks for none.
-    `excluded` is how many records had no consent.
+    Of the rows that have one, `is_line` says which are lines of an order.
+    `excluded` is how many records had no consent. `bad_of` has for every bad record its event (or
+    "") and the number of its week; `lost` counts the excluded rows the same way. `blanked` says by
+    column of the file in which rows a cell could not be read.
     """
 
     table: pa.Table
@@ -66,17 +80,32 @@ class Rows(NamedTuple):
     has_order_id: np.ndarray | None
     bad: Sequence[BadRecord]
     excluded: int = 0
+    is_line: np.ndarray | None = None
+    bad_of: Sequence[tuple[str, int]] = ()
+    lost: Mapping[Loss, int] = MappingProxyType({})
+    blanked: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
-def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
+def canonical_rows(
+    batch: Batch,
+    mapping: ColumnMapping,
+    *,
+    decimals: Decimals | None = None,
+    clock: FileClock | None = None,
+) -> Rows:
     """Which rows of the log are in this batch?
 
     Where the mapping has a key, hashes replace the users' ids before anything else sees these.
 
+    Parameters
+    ----------
+    decimals : reads the numbers of the import that the batch belongs to.
+    clock : knows the times of the batches of this file that came before.
+
     Raises
     ------
     UsageError
-        If the times need a zone or a unit that the mapping does not give.
+        If the times need a zone or a unit that the mapping does not give, or a number can mean two.
     DataError
         If ids have lost their digits in the file, or are e-mail addresses and there is no key.
 
@@ -84,62 +113,133 @@ def canonical_rows(batch: Batch, mapping: ColumnMapping) -> Rows:
     --------
     >>> cells = pa.RecordBatch.from_pylist([{"user": "ann", "time": "2026-01-01"}])
     >>> batch = Batch(cells, np.array([2]), (), ["user", "time", "event"], False, 0)
-    >>> canonical_rows(batch, ColumnMapping(zone="UTC")).bad
-    [BadRecord(row=2, reason='event is missing', content='{"user":"ann","time":"2026-01-01"}')]
+    >>> canonical_rows(batch, ColumnMapping(zone="UTC")).bad[0][:2]
+    (2, 'event is missing')
     """
     records = batch.cells.num_rows
-    batch = _protected(_consented(batch, mapping), mapping)
-    columns = _Columns(batch, mapping)
+    decimals = decimals or Decimals(mapping.decimal)
+    batch, lost = _consented(batch, mapping)
+    batch = _protected(batch, mapping)
+    columns = _Columns(batch, mapping, decimals)
     roles = roles_of(mapping, batch.cells.schema.names)
-    user = columns.text(mapping.user)
-    instants = read_instants(
-        columns.raw(mapping.time), mapping.time, zone=mapping.zone, unit=mapping.unit
-    )
-    vendor = columns.text(mapping.event)
+    user = columns.ids(mapping.user)
+    instants = _instants(columns, mapping, user, clock or FileClock())
+    vendor = columns.events()
     event = _events(columns, vendor, mapping)
     cells = {USER: user, TIME: pa.array(instants.us), EVENT: event}
     reasons = [(~_present(user), "user is missing")]
     reasons += [(instants.reason == code, REASONS[code]) for code in range(1, len(REASONS))]
     reasons.append((~_present(event), "event is missing"))
+    blanked: dict[str, np.ndarray] = {}
     if roles.session is not None:
-        cells[SESSION] = columns.text(roles.session)
+        cells[SESSION] = columns.ids(roles.session)
     if mapping.renames:
         cells[SOURCE_EVENT] = vendor
     if roles.value is not None:
-        cells[VALUE], no_number = columns.numbers(roles.value, mapping.divide_by)
-        reasons.append((no_number, f"value is no number (column {roles.value!r})"))
+        cells[VALUE], blanked[roles.value] = _values(columns, roles.value, event, mapping)
     for column, name in roles.properties.items():
-        cells[name] = columns.cells(column, as_text=name in TEXT_PROPERTIES)
-    good, bad = _sorted_out(batch, reasons)
+        if mapping.types.get(column) == "number":
+            cells[name], blanked[column] = columns.numbers(column)
+        else:
+            as_text = name in TEXT_PROPERTIES or mapping.types.get(column) == "text"
+            found = columns.cells(column, as_text=as_text)
+            cells[name] = code_cells(found) if name in CODES and _is_text(found) else found
+    if mapping.orders is not None:
+        cells[ORDER_LINES] = pa.array(np.full(len(event), np.nan))
+    good, bad, at = _sorted_out(batch, reasons)
+    bad = _with_ids(bad, user, good)
+    weeks = weeks_of(instants.us, instants.reason == 0)
     table = pa.table(cells)
-    ids, has_id = _order_ids(columns, event, mapping)
+    ids, has_id, is_line = _order_ids(columns, event, mapping)
     if not good.all():
         table = table.filter(pa.array(good))
         ids = ids[good] if ids is not None else None
         has_id = has_id[good] if has_id is not None else None
-    untyped = frozenset() if batch.typed else frozenset(roles.properties.values())
-    excluded = records - batch.cells.num_rows
-    return Rows(table, untyped - TEXT_PROPERTIES, ids, has_id, [*batch.bad, *bad], excluded)
+        is_line = is_line[good] if is_line is not None else None
+    untyped = () if batch.typed else roles.properties.items()
+    texts = frozenset(name for column, name in untyped if column not in mapping.types)
+    return Rows(
+        table,
+        texts - TEXT_PROPERTIES,
+        ids,
+        has_id,
+        [*batch.bad, *bad],
+        records - batch.cells.num_rows,
+        is_line,
+        [*[("", NO_WEEK)] * len(batch.bad), *_places(event, weeks, at)],
+        lost,
+        {column: found[good] for column, found in blanked.items() if found.any()},
+    )
 
 
-def _consented(batch: Batch, mapping: ColumnMapping) -> Batch:
-    """The batch without the records that grant no consent."""
+def _is_text(cells: pa.Array) -> bool:
+    return cells.type in (TEXT, CODED)
+
+
+def _instants(
+    columns: _Columns, mapping: ColumnMapping, users: pa.Array, clock: FileClock
+) -> Instants:
+    name = " and ".join(mapping.time_columns)
+    column, *hour = (columns.raw(part) for part in mapping.time_columns)
+    if hour:
+        column = two_columns(column, hour[0], name)
+    naive = False
+
+    def second(local: np.ndarray, rows: np.ndarray, zone: str) -> np.ndarray:
+        nonlocal naive
+        naive = True
+        clock.note_days(local)
+        return clock.second(local, users.take(pa.array(rows)), zone)
+
+    instants = read_instants(column, name, zone=mapping.zone, unit=mapping.unit, second=second)
+    if not naive and (instants.reason == 0).any():
+        clock.dates_only = False  # an offset or a number says more than a day
+    return instants
+
+
+def _values(
+    columns: _Columns, name: str, event: pa.Array, mapping: ColumnMapping
+) -> tuple[pa.Array, np.ndarray]:
+    """The values, of the events that have one; and where a cell is no number."""
+    numbers, bad = columns.numbers(name, mapping.divide_by)
+    if mapping.value_events:
+        has = pc.is_in(plain(event), pa.array(mapping.value_events, TEXT))
+        numbers = pc.if_else(has, numbers, pa.scalar(np.nan))
+        bad = bad & has.to_numpy(zero_copy_only=False)
+    return numbers, bad
+
+
+def _places(event: pa.Array, weeks: np.ndarray, rows: np.ndarray) -> list[tuple[str, int]]:
+    names = plain(event.take(pa.array(rows))).to_pylist()
+    return [(name or "", week) for name, week in zip(names, weeks[rows].tolist(), strict=True)]
+
+
+def _consented(batch: Batch, mapping: ColumnMapping) -> tuple[Batch, Counter[Loss]]:
+    """The batch without the records that grant no consent, and the number of those."""
     if mapping.consent is None:
-        return batch
-    cells = _Columns(batch, mapping).cells(mapping.consent.column, as_text=True)
+        return batch, Counter()
+    columns = _Columns(batch, mapping, Decimals())
+    cells = columns.cells(mapping.consent.column, as_text=True)
     granted = granted_rows(cells.cast(TEXT), mapping.consent)
-    return batch._replace(
+    without = batch._replace(cells=batch.cells.filter(pa.array(~granted)))
+    columns = _Columns(without, mapping, Decimals())
+    events = _events(columns, columns.events(), mapping)
+    instants = _instants(columns, mapping, columns.ids(mapping.user), FileClock())
+    weeks = weeks_of(instants.us, instants.reason == 0)
+    lost = rows_lost(EXCLUDED, events, weeks, reason="no consent")
+    kept = batch._replace(
         cells=batch.cells.filter(pa.array(granted)),
         rows=batch.rows[granted],
         bad=without_content(batch.bad),
     )
+    return kept, lost
 
 
 def _protected(batch: Batch, mapping: ColumnMapping) -> Batch:
     """The batch with hashed ids, so that no later step ever sees any other."""
     if mapping.user not in batch.cells.schema.names:
         return batch
-    ids = _Columns(batch, mapping).text(mapping.user)
+    ids = _Columns(batch, mapping, Decimals()).ids(mapping.user)
     if mapping.key is None:
         if mapping.hash_key_file is not None:
             raise UsageError(
@@ -176,18 +276,20 @@ def roles_of(mapping: ColumnMapping, columns: Sequence[str]) -> Roles:
     >>> roles_of(ColumnMapping(user="id"), ["id", "time", "event", "user", "device"]).properties
     {'user': 'user_column', 'device': 'device'}
     """
+    free = set(columns) - set(mapping.needed)  # a column has one role
     session = mapping.session
-    if session is None and mapping.sessions is None and SESSION in columns:
+    if session is None and mapping.sessions is None and SESSION in free:
         session = SESSION
-    value = mapping.value or (VALUE if VALUE in columns else None)
+    value = mapping.value or (VALUE if VALUE in free else None)
     given = mapping.event_id
     named = {given: EVENT_ID} if given is not None and given in columns else {}
     if mapping.properties is not None:
         kept = {name: to for name, to in mapping.properties.items() if name in columns}
         return Roles(session, value, kept | named)
-    used = {mapping.user, mapping.time, mapping.event, session, value, mapping.event_id}
+    used = {*mapping.needed, session, value, mapping.event_id}
     taken = {*RESERVED, *([VALUE] if value else []), *([SOURCE_EVENT] if mapping.renames else [])}
     taken |= {EVENT_ID} if mapping.event_id else set()
+    taken |= {ORDER_LINES} if mapping.orders else set()
     kept = {
         name: f"{name}_column" if name in taken else name for name in columns if name not in used
     }
@@ -217,27 +319,44 @@ def _events(columns: _Columns, vendor: pa.Array, mapping: ColumnMapping) -> pa.A
 
 def _sorted_out(
     batch: Batch, reasons: Sequence[tuple[np.ndarray, str]]
-) -> tuple[np.ndarray, list[BadRecord]]:
-    """Which rows are good; the others as bad records with the first reason that applies."""
+) -> tuple[np.ndarray, list[BadRecord], np.ndarray]:
+    """Which rows are good; the others as bad records with the first reason that applies.
+
+    The last are the places of the others.
+    """
     good = ~np.logical_or.reduce([found for found, _ in reasons])
     bad = np.flatnonzero(~good)
     first = np.argmax(np.array([found[bad] for found, _ in reasons]), axis=0)
     content = rows_as_json(batch.cells, bad)
-    return good, [
+    records = [
         BadRecord(int(batch.rows[row]), reasons[code][1], text)
         for row, code, text in zip(bad, first, content, strict=True)
+    ]
+    return good, records, bad
+
+
+def _with_ids(bad: Sequence[BadRecord], user: pa.Array, good: np.ndarray) -> list[BadRecord]:
+    """The bad records with the ids of those whose they are; people are found by them later."""
+    ids = plain(user.filter(pa.array(~good))).to_pylist()
+    return [
+        record._replace(ids=() if own is None else (own,))
+        for record, own in zip(bad, ids, strict=True)
     ]
 
 
 def _order_ids(
     columns: _Columns, event: pa.Array, mapping: ColumnMapping
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    if not mapping.duplicates:
-        return None, None
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Hashes of what names each row, which rows have a name, and which are lines of an order."""
+    if not mapping.duplicates and mapping.orders is None:
+        return None, None, None
     ids = np.zeros((len(event), 2), np.uint64)
-    has_id = np.zeros(len(event), np.bool_)
-    for name, names in mapping.duplicates.items():
-        cells = [plain(columns.text(column)) for column in names]
+    has_id, is_line = np.zeros((2, len(event)), np.bool_)
+    named = dict(mapping.duplicates)
+    if mapping.orders is not None:
+        named[mapping.orders.event] = mapping.orders.key
+    for name, names in named.items():
+        cells = [plain(columns.ids(column)) for column in names]
         rows = pc.fill_null(pc.equal(plain(event), name), False).to_numpy(zero_copy_only=False)
         for column in cells:
             rows &= _present(column)
@@ -246,32 +365,45 @@ def _order_ids(
             hashes = hashes + string_hashes(pc.fill_null(column, ""), f"{place}")
         ids[rows] = hashes[rows]
         has_id |= rows
-    return ids, has_id
+        if mapping.orders is not None and name == mapping.orders.event:
+            is_line |= rows
+    return ids, has_id, is_line
 
 
 class _Columns:
     """The cells of a batch by column; a column that the batch does not have is missing."""
 
-    def __init__(self, batch: Batch, mapping: ColumnMapping) -> None:
-        self._batch, self._missing = batch, mapping.missing
+    def __init__(self, batch: Batch, mapping: ColumnMapping, decimals: Decimals) -> None:
+        self._rows, self._missing, self._mapping = batch.cells.num_rows, mapping.missing, mapping
+        self._decimals = decimals
+        self._cells = dict(zip(batch.cells.schema.names, batch.cells.columns, strict=True))
         self.names = batch.cells.schema.names
         self.typed = batch.typed
 
     def raw(self, name: str) -> pa.Array:
-        if name not in self.names:
-            return pa.nulls(self._batch.cells.num_rows)
-        return self._batch.cells.column(name)
+        found = self._cells.get(name)
+        return pa.nulls(self._rows) if found is None else found
 
     def text(self, name: str) -> pa.Array:
         return self._blanked(id_text(self.raw(name), name))
 
-    def numbers(self, name: str, divide_by: float) -> tuple[pa.Array, np.ndarray]:
+    def ids(self, name: str) -> pa.Array:
+        """Ids: what is written for "none" is missing."""
+        return id_cells(self.raw(name), name, self._missing if self.typed else ())
+
+    def events(self) -> pa.Array:
+        """The vendor's names of the events."""
+        if self._mapping.constant_event is None:
+            return self.text(self._mapping.event)
+        return pa.repeat(pa.scalar(self._mapping.constant_event, TEXT), self._rows)
+
+    def numbers(self, name: str, divide_by: float = 1.0) -> tuple[pa.Array, np.ndarray]:
         cells = plain(self.raw(name))
         if self._missing and (
             pa.types.is_large_string(cells.type) or pa.types.is_string(cells.type)
         ):
             cells = self._blanked(cells.cast(TEXT))
-        numbers, bad = number_cells(cells)
+        numbers, bad = number_cells(cells, name, self._decimals)
         return (pc.divide(numbers, divide_by) if divide_by != 1 else numbers), bad
 
     def cells(self, name: str, *, as_text: bool) -> pa.Array:

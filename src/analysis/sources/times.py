@@ -4,15 +4,17 @@ ISO 8601 text with an offset says its instant. Text without one says it only tog
 zone, a number only together with its unit, and where these are not given the import stops and
 says which option to use: a guess would move every session by hours and nobody would see it.
 
-In the hour that a zone's clocks show twice, the first reading counts (daylight saving time); a
-time that they skip moves forward to the first instant after the gap.
+In the hour that a zone's clocks show twice, the first reading counts (daylight saving time), unless
+the order of the file says that it is the second (see `clocks`); a time that they skip moves forward
+to the first instant after the gap.
 """
 
 from __future__ import annotations
 
 import functools
 import zoneinfo
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -21,17 +23,16 @@ import pyarrow.compute as pc
 import pyarrow.types as kind
 
 from analysis.core.schema import US_PER_SECOND, UsageError, one_of
+from analysis.eventlog.instants import EARLIEST, LATEST, dated, iso_stamps
 from analysis.eventlog.shard import TEXT
 
 UNITS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-EARLIEST: Final = 631_152_000 * US_PER_SECOND  # 1990-01-01
-LATEST: Final = 4_102_444_800 * US_PER_SECOND  # 2100-01-01
 _PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _NUMBER: Final = r"^\s*-?[0-9]+(\.[0-9]+)?\s*$"
 _INTEGER: Final = r"^-?([0-9]{1,18}|[1-8][0-9]{18})$"
 _DECIMAL: Final = r"^-?[0-9]{1,18}\.[0-9]+$"
 _OFFSET: Final = r"([zZ]|[Tt :].*[+-][0-9]{2}(:?[0-9]{2})?)$"
-_DATE: Final = r"^[0-9]{4}[-/]?[0-9]"
+_MIDNIGHT: Final = r"[T ]00:00(:00(\.0+)?)?$"
 _UTC: Final = r"\s*(UTC|GMT)$"
 
 
@@ -57,13 +58,25 @@ def check_unit(unit: str) -> str:
     return one_of("time unit", unit, UNITS)
 
 
-def read_instants(column: pa.Array, name: str, *, zone: str | None, unit: str | None) -> Instants:
+Second: TypeAlias = Callable[[np.ndarray, np.ndarray, str], np.ndarray]
+"""Which local times are the second ones of their hour, by the times, their rows and the zone."""
+
+
+def read_instants(
+    column: pa.Array,
+    name: str,
+    *,
+    zone: str | None,
+    unit: str | None,
+    second: Second | None = None,
+) -> Instants:
     """Which instants do these cells mean?
 
     Parameters
     ----------
     column : text, numbers, dates or timestamps; `name` is for messages.
     zone : of times without an offset. unit : of numbers.
+    second : says which times of an hour that clocks show twice are the second; default: none.
 
     Raises
     ------
@@ -80,16 +93,45 @@ def read_instants(column: pa.Array, name: str, *, zone: str | None, unit: str | 
     if kind.is_null(column.type):
         us = pa.nulls(len(column), pa.int64())
     elif kind.is_timestamp(column.type) or kind.is_date(column.type):
-        us = _from_timestamps(column, name, zone)
+        us = _from_timestamps(column, name, zone, second)
     elif kind.is_string(column.type) or kind.is_large_string(column.type):
         column = pc.utf8_trim_whitespace(column.cast(TEXT))
         column = pc.if_else(pc.equal(column, ""), pa.scalar(None, TEXT), column)
-        us = _from_text(column, name, zone, unit)
+        us = _from_text(column, name, zone, unit, second)
     elif kind.is_integer(column.type) or kind.is_floating(column.type):
         us = _from_numbers(column, name, unit)
     else:
         raise UsageError(f"column {name!r} holds {column.type}, which is no time. Name another.")
     return _judged(us, pc.is_null(column, nan_is_null=True))
+
+
+def two_columns(day: pa.Array, clock: pa.Array, name: str) -> pa.Array:
+    """The times of a column of dates and one of times of day, as text; missing where one is.
+
+    Raises
+    ------
+    UsageError
+        If one of the two cannot be text.
+
+    Examples
+    --------
+    >>> two_columns(pa.array(["2026-01-31"]), pa.array(["8:15"]), "day and hour").to_pylist()
+    ['2026-01-31 08:15']
+    """
+    try:
+        if kind.is_timestamp(day.type):
+            day = day.cast(pa.timestamp("us")).cast(pa.date32())
+        days, clocks = (pc.utf8_trim_whitespace(cells.cast(TEXT)) for cells in (day, clock))
+    except pa.ArrowException as error:
+        raise UsageError(
+            f"columns {name} hold {day.type} and {clock.type}, which are no date and no time of "
+            "day. Name others."
+        ) from error
+    days = pc.replace_substring_regex(days, _MIDNIGHT, "")
+    clocks = pc.replace_substring_regex(clocks, r"^([0-9]:)", r"0\1")
+    both = pc.binary_join_element_wise(days, clocks, pa.scalar(" ", TEXT))
+    there = pc.and_(pc.greater(pc.utf8_length(days), 0), pc.greater(pc.utf8_length(clocks), 0))
+    return pc.if_else(there, both, pa.scalar(None, TEXT))
 
 
 def _judged(us: pa.Array, missing: pa.Array) -> Instants:
@@ -101,15 +143,19 @@ def _judged(us: pa.Array, missing: pa.Array) -> Instants:
     return Instants(numbers, reason.astype(np.int8))
 
 
-def _from_timestamps(column: pa.Array, name: str, zone: str | None) -> pa.Array:
+def _from_timestamps(
+    column: pa.Array, name: str, zone: str | None, second: Second | None
+) -> pa.Array:
     of = column.type
     if kind.is_timestamp(of) and of.tz is not None:
         return column.cast(pa.timestamp("us", of.tz), safe=False).cast(pa.int64())
     naive = column.cast(pa.timestamp("us"), safe=False)
-    return _localized(naive, name, zone)
+    return _localized(naive, name, zone, second)
 
 
-def _from_text(column: pa.Array, name: str, zone: str | None, unit: str | None) -> pa.Array:
+def _from_text(
+    column: pa.Array, name: str, zone: str | None, unit: str | None, second: Second | None
+) -> pa.Array:
     if unit is not None:
         return _from_digits(column, unit)
     try:
@@ -119,32 +165,32 @@ def _from_text(column: pa.Array, name: str, zone: str | None, unit: str | None) 
     number = pc.fill_null(pc.match_substring_regex(column, _NUMBER), False)
     if pc.sum(number).as_py() * 2 > len(column) - column.null_count:
         raise _no_unit(column.filter(number)[0].as_py(), name)
-    return _from_iso(pc.if_else(number, pa.scalar(None, TEXT), column), name, zone)
+    column = pc.if_else(number, pa.scalar(None, TEXT), column)
+    return _from_iso(column, name, zone, second)
 
 
-def _from_iso(column: pa.Array, name: str, zone: str | None) -> pa.Array:
+def _from_iso(column: pa.Array, name: str, zone: str | None, second: Second | None) -> pa.Array:
     try:
-        return _localized(column.cast(pa.timestamp("us")), name, zone)
+        naive = column.cast(pa.timestamp("us"))
+        return _localized(naive, name, zone, second)
     except pa.ArrowInvalid:
         pass
     column = pc.replace_substring_regex(column, _UTC, "Z")
     nothing = pa.scalar(None, TEXT)
-    # pandas reads "now" and "today" as well: only what starts like a date gets there.
-    dated = pc.if_else(pc.match_substring_regex(column, _DATE), column, nothing)
-    offset = pc.fill_null(pc.match_substring_regex(dated, _OFFSET), False)
-    fixed = _read_iso(pc.if_else(offset, dated, nothing))
-    naive = _read_iso(pc.if_else(offset, nothing, dated))
-    return pc.coalesce(fixed.cast(pa.int64()), _localized(naive, name, zone))
+    column = dated(column)
+    offset = pc.fill_null(pc.match_substring_regex(column, _OFFSET), False)
+    fixed = _read_iso(pc.if_else(offset, column, nothing))
+    naive = _read_iso(pc.if_else(offset, nothing, column))
+    return pc.coalesce(fixed.cast(pa.int64()), _localized(naive, name, zone, second))
 
 
 def _read_iso(column: pa.Array) -> pa.Array:
     """Text as timestamps without a zone, null where it is none; offsets are applied."""
-    words = pd.Series(column.to_pylist(), dtype=object)
-    stamps = pd.to_datetime(words, format="ISO8601", utc=True, errors="coerce")
+    stamps = iso_stamps(column)
     return pa.array(stamps.dt.as_unit("us").dt.tz_localize(None)).cast(pa.timestamp("us"))
 
 
-def _localized(naive: pa.Array, name: str, zone: str | None) -> pa.Array:
+def _localized(naive: pa.Array, name: str, zone: str | None, second: Second | None) -> pa.Array:
     if naive.null_count == len(naive):
         return pa.nulls(len(naive), pa.int64())
     if zone is None:
@@ -155,6 +201,10 @@ def _localized(naive: pa.Array, name: str, zone: str | None) -> pa.Array:
         )
     stamps = pd.Series(naive.to_pandas())
     first = np.ones(len(stamps), np.bool_)
+    if second is not None:
+        there = np.flatnonzero(naive.is_valid().to_numpy(zero_copy_only=False))
+        times = pc.drop_null(naive).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        first[there] = ~second(times, there, zone)
     local = stamps.dt.tz_localize(_zone(zone), ambiguous=first, nonexistent="shift_forward")
     return pa.array(local.dt.tz_convert("UTC")).cast(pa.timestamp("us", "UTC")).cast(pa.int64())
 

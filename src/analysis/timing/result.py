@@ -321,6 +321,7 @@ def conversion_curve(  # noqa: PLR0913
     3          10.0   0.5        1        1.0  3
     4          14.0   0.5        1        1.0  3
     """
+    log = log.until_end()
     horizon_us = duration_us(horizon, "conversion_curve: horizon")
     waits = waits_of(
         log,
@@ -399,6 +400,7 @@ def time_to_convert(  # noqa: PLR0913
     >>> found.medians[["days", "days_low", "days_high", "converted", "n"]].to_dict("records")
     [{'days': 2.0, 'days_low': 1.0, 'days_high': 3.5, 'converted': 8, 'n': 20}]
     """
+    log = log.until_end()
     horizon_us = duration_us(horizon, "time_to_convert: horizon")
     options: dict[str, Any] = {
         "entered": entered,

@@ -25,7 +25,14 @@ import traitlets
 
 from analysis.catalog import Catalog
 from analysis.core import wording
-from analysis.core.schema import SESSION, USER, UsageError, duration_us, human_duration
+from analysis.core.schema import (
+    SESSION,
+    SOURCE_EVENT,
+    USER,
+    UsageError,
+    duration_us,
+    human_duration,
+)
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import TextColumn
 
@@ -111,7 +118,11 @@ def window_choices(given: str, *, none: Choice | None = None) -> tuple[list[Choi
 
 def breakdown_choices(log: EventLog, given: str | None) -> list[Choice]:
     """No breakdown, and every text property with at least two and not too many values."""
-    names = [name for name in log.properties if 2 <= _values(log, name) <= MOST_GROUPS]
+    names = [
+        name
+        for name in log.properties
+        if name != SOURCE_EVENT and 2 <= _values(log, name) <= MOST_GROUPS
+    ]
     if given is not None and given not in names:
         names.append(given)
     return [NO_BREAKDOWN, *((wording.label(name), name) for name in names)]

@@ -25,6 +25,7 @@ import pandas as pd
 
 from analysis.core.result import Result
 from analysis.core.schema import UsageError, WorkbookError
+from analysis.core.wording import isolate_html
 from analysis.reports.definition import Definition, save_definition
 from analysis.widgets.controls import argument_of, dropdown, side_by_side, trait_of
 from analysis.widgets.tables import alert, answer, note
@@ -228,7 +229,8 @@ class QuestionPanel(AnswerPanel):
         view = next(iter(self._figures)) if self.view is None else self.view.value
         outputs = [bundle(self._figures[view](self.result))]
         if self._table is not None:
-            data = {"text/html": self._table(self.result).to_html(escape=True)}
+            table = self._table(self.result).to_html(escape=True)
+            data = {"text/html": isolate_html(table)}
             outputs.append({"output_type": "display_data", "data": data, "metadata": {}})
         self._show(answer(self.result), *outputs)
 

@@ -11,7 +11,6 @@ ratio without its interval.
 from __future__ import annotations
 
 import math
-from html import escape
 from typing import Any, Final
 
 import pandas as pd
@@ -19,7 +18,7 @@ import pandas as pd
 from analysis.core import wording
 from analysis.core.result import Result, records
 from analysis.core.schema import ALL, US_PER_SECOND, human_duration
-from analysis.core.wording import between, times
+from analysis.core.wording import as_html, between, times
 from analysis.correlation.verdict import CONTROL, STRUCTURAL
 from analysis.plotting.theme import TOO_FEW
 
@@ -30,20 +29,22 @@ _ALERT: Final = "border-left:4px solid #d55e00;padding:.4em .8em;margin:.6em 0"
 
 def answer(result: Result) -> str:
     """The sentence of a result and its caveats, as HTML."""
-    paragraphs = [_paragraph(f"<strong>{escape(result.sentence())}</strong>", "margin:.6em 0 .2em")]
+    paragraphs = [
+        _paragraph(f"<strong>{as_html(result.sentence())}</strong>", "margin:.6em 0 .2em")
+    ]
     for warning in result.warnings:
-        paragraphs.append(_paragraph(f"Note: {escape(warning)}", "margin:.2em 0;opacity:.8"))
+        paragraphs.append(_paragraph(f"Note: {as_html(warning)}", "margin:.2em 0;opacity:.8"))
     return "".join(paragraphs)
 
 
 def note(text: str) -> str:
     """A plain remark, as HTML."""
-    return _paragraph(escape(text), "margin:.3em 0")
+    return _paragraph(as_html(text), "margin:.3em 0")
 
 
 def alert(text: str) -> str:
     """What went wrong and what to do, as HTML; set apart by more than its color."""
-    return f'<div role="alert" style="{_ALERT}">{_paragraph(escape(text), "margin:0")}</div>'
+    return f'<div role="alert" style="{_ALERT}">{_paragraph(as_html(text), "margin:0")}</div>'
 
 
 def _paragraph(inner: str, style: str) -> str:

@@ -99,7 +99,7 @@ def compare(result: FunnelResult, rows: Sequence[Row], asked: oracle.Question, b
     if by:
         shown = [name for name in dict.fromkeys(names.values()) if name is not None]
         assert list(dict.fromkeys(result.table["group"])) == (shown or ["all"])
-    assert result.immature == sum(not row["mature"] for row in chosen)
+    assert result.immature == len(chosen) - len(ripe)
     assert result.tied == sum(row["tied"] for row in chosen)
 
 

@@ -164,7 +164,7 @@ def test_a_copy_ends_with_the_chain_and_a_wider_array_keeps_all() -> None:
 
 def test_the_names_of_columns_and_lines_are_places_of_their_own() -> None:
     columns = "DONE REACH ENTRY LAST ACTIVE FRESH HERE EXTRAS COUNT LIVE"
-    lines = "NUMBER TIME STEPS EXCLUSIONS USED MUST TAKEN STANDS"
+    lines = "NUMBER TIME STEPS EXCLUSIONS USED MUST TAKEN STANDS ALIKE"
     per_step = "OWNER CAME_FROM QUEUE PICKED BEST_ROWS ASIDE LACKING"
     for names, size in ((columns, 10), (lines, state.ROW_LINES), (per_step, state.STEP_LINES)):
         assert sorted(getattr(state, name) for name in names.split()) == list(range(size))

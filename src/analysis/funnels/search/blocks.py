@@ -68,7 +68,7 @@ class ChainList(NamedTuple):
 
 
 # Places in `Sums.facts`.
-ALL_CHAINS, IMMATURE, TIED_CHAINS, UNGROUPED = range(4)
+ALL_CHAINS, TIED_CHAINS, UNGROUPED = range(3)
 
 FEW_STEPS = 8
 """Up to how many steps it is quicker to go through all of them than to stop at the reach."""
@@ -78,8 +78,8 @@ class Sums(NamedTuple):
     """Sums of chains, by group; the last group are those without a value.
 
     ``counts``: int64 (2, groups, steps): chains that did each step, of those chosen among all
-    entries, and of the mature ones. ``facts``: int64 (4,): of the chosen ones all, the immature,
-    the tied, and those that are in no group. ``waits``: int64 (steps, …): of the mature ones the
+    entries, and of the mature ones. ``facts``: int64 (3,): of the chosen ones all, the tied, and
+    those that are in no group. ``waits``: int64 (steps, …): of the mature ones the
     microseconds before each step since the one done before it, the first `sizes[k]` of line k;
     ``owners``: their groups, of size 0 where there is one group.
 
@@ -147,7 +147,7 @@ def new_sums(groups, steps, waits, repeats):
     users = groups if repeats else 0
     return Sums(
         np.zeros((2, groups, steps), np.int64),
-        np.zeros(4, np.int64),
+        np.zeros(3, np.int64),
         np.empty((steps, waits + 1), np.int64),
         np.empty((steps, waits + 1 if groups > 1 else 0), np.int32),
         np.zeros(steps, np.int64),
@@ -166,7 +166,6 @@ def add(sums, block, n, grouping):
         chosen, mature = (marks & CHOSEN) != 0, (marks & MATURE) != 0
         group = group_of(grouping, block.group[j])
         sums.facts[ALL_CHAINS] += chosen
-        sums.facts[IMMATURE] += chosen & (not mature)
         sums.facts[TIED_CHAINS] += chosen & ((marks & TIED) != 0)
         sums.counts[0, group, 0] += chosen
         sums.counts[1, group, 0] += mature

@@ -66,7 +66,7 @@ def best_chains(columns, ends, lut, wanted, limits, strict, grouping, keep):
     Returns
     -------
     (sums, list), the list empty where it is not wanted. A user whose best chain is immature has a
-    second one for the best mature chain, if there is one.
+    second one for the best mature chain, if there is one; both are in the group of the second.
     """
     offsets, steps = columns[2], wanted.size - 1
     beyond, longest = _most(offsets, columns[3], wanted)
@@ -331,6 +331,9 @@ def _search(columns, numbers, limits, strict, block, n, room):
             mature = time[own[0]] <= mature_until
             block.marks[place] = kind + (MATURE if mature else 0) + (TIED if tied else 0)
             block.group[place] = own[0]
+            if kind == 0:
+                # A user is in one group, that of the chain whose rate counts.
+                block.group[j] = own[0]
             if mature or kind == 0 or time[rows[0]] > mature_until:
                 break
             place, kind, end = last, np.uint8(0), min(hi, mature_until + 1)

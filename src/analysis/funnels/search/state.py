@@ -44,9 +44,10 @@ FOREVER = np.int64(2**62)
 
 # Lines of `rows`: the row's number in the shard, its instant, the steps and the exclusions that
 # it matches, whether an earlier attempt has used it; then room for questions about one instant:
-# rows that must be used, rows that are, and the steps that a row stands for.
-NUMBER, TIME, STEPS, EXCLUSIONS, USED, MUST, TAKEN, STANDS = range(8)
-ROW_LINES = 8
+# rows that must be used, rows that are, and the steps that a row stands for; and which rows like it
+# wait aside (`crowds`).
+NUMBER, TIME, STEPS, EXCLUSIONS, USED, MUST, TAKEN, STANDS, ALIKE = range(9)
+ROW_LINES = 9
 
 # Columns of `states`: the steps done, how far that is (the highest step; in any order how many),
 # the instants of the entry and of the last step, the exclusions that can still end the chain; of
@@ -145,12 +146,16 @@ class Spec(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Working memory of a search, used again for every unit; ``levels`` is that of `untied`."""
+    """Working memory of a search, used again for every unit; ``levels`` is that of `untied`,
+    ``aside`` and ``alike`` are those of `crowds`.
+    """
 
     rows: np.ndarray
     states: np.ndarray
     levels: np.ndarray
     per_step: np.ndarray
+    aside: np.ndarray
+    alike: np.ndarray
 
 
 class Entries(NamedTuple):

@@ -39,6 +39,7 @@ from analysis.funnels.search.blocks import (
     with_room,
     write,
 )
+from analysis.funnels.search.crowds import ALIKE_LINES, MOST_KINDS, set_aside, use
 from analysis.funnels.search.exact import best_in_any_order, explore, preferred
 from analysis.funnels.search.greedy import FULL, MOST_UNITS, UNSURE, greedy_chains
 from analysis.funnels.search.state import (
@@ -70,7 +71,6 @@ from analysis.funnels.search.state import (
     TIME,
     UNTIL,
     UNTOUCHED,
-    USED,
     ChainRules,
     Choice,
     Entries,
@@ -124,6 +124,8 @@ def unit_chains(cells, codes, rules, limits, choice, output, grouping):
         new_states(64, rules.steps),
         np.zeros((rules.steps + 1, PATH + rules.steps), np.int64),
         np.zeros((STEP_LINES, rules.steps + 2), np.int64),
+        np.zeros(most + 1, np.int64),
+        np.zeros((ALIKE_LINES, MOST_KINDS + most // 2 + 1), np.int64),
     )
     lacking = scratch.per_step[LACKING]
     sums = new_sums(grouping.values + 1, rules.steps, np.int64(USERS), output.repeats)
@@ -134,12 +136,17 @@ def unit_chains(cells, codes, rules, limits, choice, output, grouping):
     while u < cells.offsets.size - 1:
         n, u, why = greedy_chains(cells, codes, spec, table, block, n, u)
         if why == UNSURE:
-            m = _rows_of_user(cells, codes, spec, u, scratch.rows, units)
+            m = _rows_of_user(cells, codes, spec, u, scratch, units)
             now = searched_chains(cells, codes, spec, u, units, m, block, n, scratch)
             # Where room is lacking, the user is asked again.
             if lacking[NO_STATE]:
                 scratch = Scratch(
-                    scratch.rows, wider(scratch.states), scratch.levels, scratch.per_step
+                    scratch.rows,
+                    wider(scratch.states),
+                    scratch.levels,
+                    scratch.per_step,
+                    scratch.aside,
+                    scratch.alike,
                 )
             elif not lacking[NO_CHAIN]:
                 n, u = now, u + 1
@@ -155,8 +162,9 @@ def unit_chains(cells, codes, rules, limits, choice, output, grouping):
 
 
 @internal
-def _rows_of_user(cells, codes, spec, user, rows, units):
+def _rows_of_user(cells, codes, spec, user, scratch, units):
     """Write down the rows of a user that matter, unit by unit; how many there are."""
+    rows = scratch.rows
     start, stop = cells.offsets[user], cells.offsets[user + 1]
     alone = codes.need[user] == ENTRY_ALONE
     if alone and not (cells.unit.size or spec.output.attempts or spec.output.touch):
@@ -164,19 +172,59 @@ def _rows_of_user(cells, codes, spec, user, rows, units):
     m = gather(cells, codes, start, stop, rows, units, spec.rules.neighbors)
     if m and cells.unit.size:
         sort_units(rows, units, m)
-    return m
+    steps, aside, alike = spec.rules.steps, scratch.aside, scratch.alike
+    return set_aside(rows, units, m, steps, cells.known, aside, alike)
 
 
 @internal
 def _flush(sums, kept, block, n, output, grouping):
     """Add up the first n chains of the block, and keep them where that is wanted."""
+    if not output.attempts:
+        _chosen_as_mature(block, n)
     if output.at_step:
         _grouped_at(sums, block, n, output.at_step)
+    if not output.attempts:
+        _grouped_as_mature(block, n)
     sums = with_room(sums, n)
     add(sums, block, n, grouping)
     if output.keep:
         kept = write(kept, block, n)
     return sums, kept
+
+
+# A unit whose best chain is immature has its best mature one behind it. Both count: the first says
+# how far the unit has got, the second stands in the rates. So the first has to have done every step
+# that the second has, and both are in one group, that of the second.
+
+
+@inlined
+def _is_second(block, j):
+    """Is chain j the best mature one of a unit whose best chain is the one before it?"""
+    return block.marks[j] & (CHOSEN | MATURE) == MATURE
+
+
+@without_refcounts
+def _chosen_as_mature(block, n):
+    """Where the best chain leaves out a step that the best mature one did, that one counts for
+    both.
+    """
+    for j in range(1, n):
+        if not _is_second(block, j):
+            continue
+        left_out = False
+        for k in range(block.reach[j]):
+            done = k < block.reach[j - 1] and block.rows[j - 1, k] >= 0
+            left_out |= block.rows[j, k] >= 0 and not done
+        if left_out:
+            block.reach[j - 1], block.marks[j - 1] = 0, 0
+            block.marks[j] += CHOSEN
+
+
+@without_refcounts
+def _grouped_as_mature(block, n):
+    for j in range(1, n):
+        if _is_second(block, j):
+            block.group[j - 1] = block.group[j]
 
 
 @without_refcounts
@@ -231,7 +279,7 @@ def _best_of_unit(spec, scratch, first, m, block, n, user, group):
     for _ in range(2):
         _chosen(rules, choice, scratch, first, m, low, high)
         reach = states[ANSWER, REACH]
-        # A unit that leaves with all its entries may stay with the mature ones.
+        # A unit that leaves with all its entries may stay with the mature ones: then these count.
         mature = reach > 0 and states[ANSWER, ENTRY] <= limits.mature_until
         if reach:
             ended = choice.effect == END_ATTEMPT and (
@@ -245,7 +293,7 @@ def _best_of_unit(spec, scratch, first, m, block, n, user, group):
             n += 1
         if mature or rows[TIME, first] > limits.mature_until or high <= limits.mature_until + 1:
             break
-        kind, high = np.uint8(0), limits.mature_until + 1
+        kind, high = np.uint8(0) if reach else CHOSEN, limits.mature_until + 1
     return n
 
 
@@ -286,8 +334,7 @@ def _attempts(spec, scratch, first, m, block, n, user, group):
                 _chosen(rules, Choice(effect, True, True), scratch, first, m, low, high)
                 block.marks[n] += TIED if states[ANSWER, REACH] < reach else 0
             n += 1
-        for c in range(count):
-            rows[USED, per_step[ASIDE, c]] = 1
+        use(rows, first, m, count, per_step, scratch.aside, scratch.alike)
         r = next_entry(rows, first, m, rules, free, limits.high)
     return n
 
