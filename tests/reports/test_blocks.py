@@ -178,6 +178,52 @@ def test_key_numbers_stand_beside_the_week_before() -> None:
     ]
 
 
+def test_months_of_unequal_length_are_compared_per_day() -> None:
+    """Ten a day in February and in March: not 11 % more."""
+    days = pd.date_range("2026-02-01", "2026-03-31", freq="D")
+    rows = [(f"{day:%m%d}-{i}", day, "look", 0.0) for day in days for i in range(10)]
+    rows += [(f"{day:%m%d}-{i}", day, "buy", 10.0) for day in days for i in range(5)]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event", "value"])
+    log = EventLog.from_frame(frame, covers_until="2026-05-01")
+    month = compare_periods(log, ["look", "buy"], period=("2026-03-01", "2026-04-01"))
+    both = (month.period, month.previous)
+    orders = [totals(log, "buy", period=p.bounds, min_cell=5) for p in both]
+    said = repr(blocks.key_numbers(month, orders=orders, name="Purchase", currency="EUR"))
+    lines = said.splitlines()
+    assert lines[0] == (
+        "Entered the funnel: 310 · 0% a day vs the month before (280; 31 against 28 days)"
+    )
+    assert lines[2].endswith("155 · 0% a day vs the month before (140; 31 against 28 days)")
+    assert lines[3].endswith("0% a day vs the month before (1,400; 31 against 28 days)")
+
+
+def test_a_young_period_is_compared_at_the_same_age() -> None:
+    """As `compare_periods` does: who entered late in the week before is left out."""
+    rows = [
+        (f"{week}-{i}", day, "view")
+        for week, days in (("a", (2, 6)), ("b", (9, 13)))
+        for i, day in enumerate([days[0]] * 40 + [days[1]] * 20)
+    ]
+    rows += [
+        (f"{week}-{i}", day, "purchase")
+        for week, days in (("a", (2, 6)), ("b", (9, 13)))
+        for i, day in [(j, days[0]) for j in range(10)] + [(j, days[1]) for j in range(40, 58)]
+    ]
+    frame = pd.DataFrame(rows, columns=["user", "day", "event"])
+    frame = frame.assign(time=pd.Timestamp("2026-11-01") + pd.to_timedelta(frame["day"] - 1, "D"))
+    log = EventLog.from_frame(frame[["user", "time", "event"]], covers_until="2026-11-16")
+    steps = ["view", "purchase"]
+    found = funnel_numbers(funnel(log, steps, window="5d", entered=NOW))
+    judge = compare_periods(log, steps, window="5d", period=NOW)
+    assert judge.is_young
+    for key, value in judge.numbers()["macro_rate"].items():
+        assert found.numbers["macro_rate"][key] == pytest.approx(value)
+    assert found.numbers["macro_rate"]["previous_n"] == 40
+    assert found.numbers["macro_rate"]["change"] == 0
+    assert found.numbers["entered"] == {"value": 60, "previous": 60, "change": 0}
+    assert any("entries of the same age" in note for note in found.warnings)
+
+
 def test_a_week_that_is_not_over_is_not_compared() -> None:
     said = repr(row_of(shop(70, 56, until="2026-11-13")))
     assert said.count("so far; the period is not over") == 3

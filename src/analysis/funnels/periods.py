@@ -333,7 +333,7 @@ def compare_periods(
         before = period_of(previous, time_zone, "compare_periods: previous")
     ask = partial(funnel, log, steps, window=window)
     overall = ask(entered=now.bounds)
-    age = _age(now, log, overall.window_us)
+    age = mature_until(now, log, overall.window_us)
     compared = before if age is None else same_age(before, now, age)
     views = [overall, ask(entered=compared.bounds)]
     groups = [ask(entered=p.bounds, by=by) for p in (now, compared)] if by else []
@@ -389,7 +389,7 @@ def compare_periods(
     return replace(result, warnings=tuple(notes))
 
 
-def _age(period: Period, log: EventLog, window_us: int) -> pd.Timestamp | None:
+def mature_until(period: Period, log: EventLog, window_us: int) -> pd.Timestamp | None:
     """Up to when entries have had their whole window, where that is inside of the period."""
     mature = log.covers_until_us - window_us + 1
     inside = instant_us(period.start) < mature < instant_us(period.end)

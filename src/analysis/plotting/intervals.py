@@ -157,7 +157,7 @@ def _change_hover_text(row: Any) -> list[str]:
         f"before: {share(row.previous_k, row.previous_n, row.previous)}",
         f"change: {points(row.change)} points",
         f"95% interval {points(row.change_low)} to {points(row.change_high)}",
-        "a clear change" if row.clear else "not clear of chance",
+        "a clear change" if row.clear else "no clear change",
     ]
 
 
@@ -168,7 +168,7 @@ def _change_caption(row: Any) -> str:
         return f"{name}: {_change_hover_text(row)[1]}"
     now, before = share(row.k, row.n, row.rate), share(row.previous_k, row.previous_n, row.previous)
     interval = f"95% interval {points(row.change_low)} to {points(row.change_high)}"
-    verdict = "a clear change" if row.clear else "not clear of chance"
+    verdict = "a clear change" if row.clear else "no clear change"
     return f"{name}: {now} after {before}, {points(row.change)} points ({interval}), {verdict}"
 
 

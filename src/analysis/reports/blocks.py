@@ -19,13 +19,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.core.periods import Period, period_before, period_of
+from analysis.core.periods import Period, period_before, period_of, same_age
 from analysis.core.result import small
 from analysis.core.schema import UsageError, instant_us
 from analysis.core.wording import UNDEFINED, count, isolate, percent, points, relative
 from analysis.eventlog.groups import Totals
 from analysis.funnels.compare import FROM_FIRST, compare, suppressed
-from analysis.funnels.periods import PeriodResult, before_words, begins_late, not_over
+from analysis.funnels.periods import (
+    PeriodResult,
+    before_words,
+    begins_late,
+    mature_until,
+    not_over,
+    same_age_words,
+)
 from analysis.funnels.result import FunnelResult, noun
 from analysis.quality.result import GateResult
 from analysis.reports import templates
@@ -149,25 +156,33 @@ def key_numbers(
     ]
     # A count of some days and a count of a whole period are not compared.
     ago = before_words(week.period, week.previous) if week.is_over else None
+    days = week.days
     return tiles(
         [
             Tile(
                 "Entered the funnel",
                 count(now),
-                [f"fewer than {min_cell} people"] if few[0] else _against(now, before, ago),
+                [f"fewer than {min_cell} people"] if few[0] else _against(now, before, ago, days),
             ),
             Tile("Conversion rate", percent(week.overall["rate"]), _rate_context(week)),
-            *_order_tiles(known, name, ago, min_cell=min_cell, currency=currency),
+            *_order_tiles(known, name, ago, days, min_cell=min_cell, currency=currency),
         ]
     )
 
 
-def _against(now: float, before: float, ago: str | None) -> list[str]:
+def _against(now: float, before: float, ago: str | None, days: tuple[float, float]) -> list[str]:
+    """A count beside the one before; per day where the periods have unlike numbers of days."""
     if ago is None:
         return ["so far; the period is not over"]
     if not before or pd.isna(before) or pd.isna(now):
         return [f"nothing to compare with in {ago}"]
-    return [f"{relative(now / before - 1)} vs {ago} ({count(before)})"]
+    if days[0] == days[1]:
+        return [f"{relative(now / before - 1)} vs {ago} ({count(before)})"]
+    per_day = (now / days[0]) / (before / days[1]) - 1
+    return [
+        f"{relative(per_day)} a day vs {ago} ({count(before)}; {days[0]:g} against {days[1]:g} "
+        "days)"
+    ]
 
 
 def _rate_context(week: PeriodResult) -> list[str]:
@@ -186,18 +201,24 @@ def _rate_context(week: PeriodResult) -> list[str]:
 
 
 def _order_tiles(
-    orders: Sequence[Totals], name: str, ago: str | None, *, min_cell: int, currency: str | None
+    orders: Sequence[Totals],
+    name: str,
+    ago: str | None,
+    days: tuple[float, float],
+    *,
+    min_cell: int,
+    currency: str | None,
 ) -> list[Tile]:
     now, before = orders
     names = [f"Conversions ({name})", "Revenue"]
     if pd.isna(now.users):
         return [Tile(each, UNDEFINED, [f"fewer than {min_cell} people"]) for each in names]
-    conversions = Tile(names[0], count(now.events), _against(now.events, before.events, ago))
+    conversions = Tile(names[0], count(now.events), _against(now.events, before.events, ago, days))
     unit = now.currency or currency or ""
     if pd.isna(now.value):
         why = f"several currencies: {unit}" if "," in unit else "the log has no values"
         return [conversions, Tile(names[1], UNDEFINED, [why])]
-    context = _against(now.value, before.value, ago)
+    context = _against(now.value, before.value, ago, days)
     return [conversions, Tile(names[1], f"{count(now.value)} {unit}".strip(), context)]
 
 
@@ -253,15 +274,22 @@ def funnel_numbers(
         )
     period = period_of(entered, time_zone, "funnel_numbers: entered")
     previous = period_before(period)
-    before = result.ask(entered=previous.bounds, top=1)
+    whole = result.ask(entered=previous.bounds, top=1)
+    # Who enters several times has had fewer chances in a young period.
+    until = mature_until(period, result.log, result.window_us)
+    aged = previous if until is None else same_age(previous, period, until)
+    before = whole if until is None else result.ask(entered=aged.bounds, top=1)
     tables = suppressed(result.table, min_cell), suppressed(before.table, min_cell)
     is_over = instant_us(period.end) <= result.log.covers_until_us
     compared = compare(result, None, before) if is_over and len(result.steps) > 1 else None
-    numbers = _numbers(result, tables, compared, is_over=is_over)
+    entered_before = suppressed(whole.table, min_cell)["count"].iloc[:1].sum(min_count=1)
+    numbers = _numbers(result, tables, compared, before=entered_before, is_over=is_over)
     answer = _answer(result, min_cell)
     if numbers["macro_rate"]["change"] is not None:
-        answer += _change_sentence(numbers["macro_rate"], previous)
+        answer += _change_sentence(numbers["macro_rate"], aged)
     warnings = (*result.warnings, *_caveats(result, period, previous, is_over=is_over))
+    if until is not None:
+        warnings = (*warnings, same_age_words(aged))
     return FunnelNumbers(answer, numbers, warnings)
 
 
@@ -288,11 +316,12 @@ def _numbers(
     tables: tuple[pd.DataFrame, pd.DataFrame],
     compared: pd.DataFrame | None,
     *,
+    before: float,
     is_over: bool,
 ) -> dict[str, dict[str, Any]]:
     any_order = result.question.order == "any"
     last = len(result.steps) if any_order else result.question.last_required
-    now, before = (table["count"].iloc[0] if len(table) else np.nan for table in tables)
+    now = tables[0]["count"].iloc[0] if len(tables[0]) else np.nan
     numbers = {
         "macro_rate": _rate(tables, last, ("rate", "rate_low", "rate_high", "n_first"), compared),
         "entered": {
