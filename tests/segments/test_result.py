@@ -453,8 +453,12 @@ def test_nobody_overlaps() -> None:
     empty = EventLog.from_frame(log.to_frame().iloc[:0])
     found = overlaps(empty, {"a": segment(empty, did("*")), "b": segment(empty, ~did("*"))})
     assert not len(found.table)
-    assert found.sentence() == "Nobody is in more than one of these segments."
+    assert found.sentence() == "No combination of these segments has enough people to show."
     assert found.figure().layout.meta["alt"] == "Nobody is in any of these sets."
+    apart = log_of_events([(f"{e}{i}", e) for e in "ab" for i in range(9)]).where(event=["a", "b"])
+    found = overlaps(apart.in_segment(apart.user_ids != "z"),
+                     {e: segment(apart, did(e)) for e in "ab"})  # fmt: skip
+    assert found.sentence() == "Nobody is in more than one of these segments."
 
 
 def test_a_rule_reads_conditions_on_text_as_a_funnel_does() -> None:

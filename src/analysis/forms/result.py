@@ -57,8 +57,8 @@ _LATER: Final = dict(zip(["k", *_LATER_CELLS], ["n", "k", "rate", "low", "high"]
 """Columns of `FormResult.ends` about the macro, and what each is of a rate."""
 
 _NOT_CAUSED: Final = (
-    "People who finish a form may have wanted to buy before they began it: that more of them come to "
-    "the macro is not what the form brings about."
+    "People who finish a form may have wanted to buy before they began it: that more of them come "
+    "to the macro is not what the form brings about."
 )
 
 

@@ -336,8 +336,8 @@ class OverlapsResult(Result):
         own = known[several[known.index]]
         hidden = self.table.loc[several, "k"].isna().any()
         if not len(own):
-            if hidden:
-                return "Too few people are in more than one of these segments to show how many."
+            if hidden or not len(self.table):
+                return "No combination of these segments has enough people to show."
             return "Nobody is in more than one of these segments."
         n = int(own["n"].iloc[0])
         k = int(own["k"].sum())
