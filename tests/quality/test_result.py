@@ -593,6 +593,13 @@ def test_the_same_rows_with_a_cell_more_are_counted(clean: pd.DataFrame) -> None
     assert "event_id" in found["advice"]
 
 
+def test_equal_rows_of_one_date_need_not_be_one_event(clean: pd.DataFrame) -> None:
+    dates = clean.assign(time=clean["time"].dt.normalize())
+    found = rows(audited(dates)).loc["duplicates"]
+    assert (found["verdict"], found["advice"]) == ("not applicable", "")
+    assert "two equal rows of one day may be two events" in found["finding"]
+
+
 def test_two_clicks_of_one_instant_that_differ_are_two(clean: pd.DataFrame) -> None:
     # The other has more in one cell and less in another.
     other = clean.assign(page="/other", item_id=np.nan)[clean["item_id"].notna()].head(2000)

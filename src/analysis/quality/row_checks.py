@@ -165,6 +165,13 @@ def duplicates(
     """
     exact, near = int(counts.duplicates.sum()), int(counts.near.sum())
     k = exact + near
+    dates = int(counts.hours[24])
+    if k and dates > _ONE_HOUR_SHARE * n:
+        why = (
+            f"{share(dates, n, dates / n)} of the events are at midnight, so times are dates: two "
+            "equal rows of one day may be two events."
+        )
+        return not_applicable("duplicates", why)
     finding = "No event is there twice."
     if exact or not near:
         finding = f"{share(exact, n, exact / n)} of the events repeat one of the same instant, "
