@@ -593,6 +593,13 @@ def test_the_same_rows_with_a_cell_more_are_counted(clean: pd.DataFrame) -> None
     assert "event_id" in found["advice"]
 
 
+def test_equal_rows_of_one_date_need_not_be_one_event(clean: pd.DataFrame) -> None:
+    dates = clean.assign(time=clean["time"].dt.normalize())
+    found = rows(audited(dates)).loc["duplicates"]
+    assert (found["verdict"], found["advice"]) == ("not applicable", "")
+    assert "two equal rows of one day may be two events" in found["finding"]
+
+
 def test_two_clicks_of_one_instant_that_differ_are_two(clean: pd.DataFrame) -> None:
     # The other has more in one cell and less in another.
     other = clean.assign(page="/other", item_id=np.nan)[clean["item_id"].notna()].head(2000)
@@ -607,6 +614,16 @@ def test_a_clock_that_runs_ahead_is_reported_with_an_example(clean: pd.DataFrame
     assert (found["verdict"], found["k"]) == ("warn", 1)
     assert "1 after 2026-11-23 00:00 UTC, as on 4 Mar 2098" in found["finding"]
     assert "server's time" in found["advice"]
+
+
+def test_a_clock_that_runs_ahead_shows_among_few_events() -> None:
+    times = [*pd.date_range("2026-01-01", periods=9), pd.Timestamp("2098-01-01")]
+    frame = pd.DataFrame({"user": "ann", "time": times, "event": "hop"})
+    shop = Catalog.from_mapping({"name": "x", "events": {"hop": {"role": "macro"}}})
+    log = EventLog.from_frame(frame, covers_until="2026-01-10")
+    found = rows(audit(log, shop)).loc["clock"]
+    assert (found["verdict"], found["k"], found["n"]) == ("warn", 1, 10)
+    assert "as on 1 Jan 2098" in found["finding"]
 
 
 def test_a_last_day_that_chance_could_explain_is_not_called_complete() -> None:

@@ -165,6 +165,13 @@ def duplicates(
     """
     exact, near = int(counts.duplicates.sum()), int(counts.near.sum())
     k = exact + near
+    dates = int(counts.hours[24])
+    if k and dates > _ONE_HOUR_SHARE * n:
+        why = (
+            f"{share(dates, n, dates / n)} of the events are at midnight, so times are dates: two "
+            "equal rows of one day may be two events."
+        )
+        return not_applicable("duplicates", why)
     finding = "No event is there twice."
     if exact or not near:
         finding = f"{share(exact, n, exact / n)} of the events repeat one of the same instant, "
@@ -220,12 +227,12 @@ def _most_of_all(found: np.ndarray, names: tuple[str, ...]) -> str:
 
 def clock(log: EventLog, counts: Counts, days: Days, limits: Limits) -> Finding:
     """Events from before the log's bulk or after its end: clocks that are wrong."""
-    n = log.events
-    if n < _FEWEST_FOR_CLOCK:
+    n, late = log.events, log.events_after_end()
+    if n < _FEWEST_FOR_CLOCK and not late:
         why = f"Impossible times are known by being few among {_FEWEST_FOR_CLOCK} events or more."
         return not_applicable("clock", why)
     before, after, users, only = (int(x) for x in counts.outside)
-    after = max(after, log.events_after_end())
+    after = max(after, late)
     low = day(timestamp(days.low), year=True)
     high = timestamp(days.high).strftime("%Y-%m-%d %H:%M UTC")
     ends: list[Any] = [log.start, log.end]
@@ -244,8 +251,10 @@ def clock(log: EventLog, counts: Counts, days: Days, limits: Limits) -> Finding:
     found = judged(
         "clock", limits.outside_time, k=before + after, n=n, finding=finding, advice=advice
     )
-    # One event of a clock that runs ahead is worth a look: it is left out of answers.
-    return found._replace(verdict=WARN, advice=advice) if after and found.verdict == PASS else found
+    # One event of a clock that runs ahead is worth a look: it is left out of answers. Of few events
+    # it is a large share, and nothing worse.
+    one = (after and found.verdict == PASS) or n < _FEWEST_FOR_CLOCK
+    return found._replace(verdict=WARN, advice=advice) if one else found
 
 
 _NOBODY: Final = (
