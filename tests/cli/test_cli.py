@@ -60,6 +60,7 @@ def test_info_prints_json(capsys: pytest.CaptureFixture[str], clicks: Path, tmp_
         "end": "2026-01-01T00:00:00+00:00",
         "covers_until": "2026-01-02T00:00:00+00:00",
         "by_event": {"visit": {"events": 2, "users": 1, "value": 5.0}},
+        "losses": [],
     }
 
 

@@ -21,11 +21,13 @@ from typing import Any
 from analysis.cli.project import new_project
 from analysis.cli.terminal import complain, print_json, print_table, printable, progress
 from analysis.core.schema import EVENT, UsageError, instant_us, timestamp
+from analysis.core.wording import percent
 from analysis.eventlog.filters import consent_of
 from analysis.eventlog.folder import QUARANTINE
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.maintenance import check, forget
 from analysis.reports.definition import FOLDER, definition_names
+from analysis.reports.losses import loss_notes, loss_table
 from analysis.reports.publish import Busy
 from analysis.reports.runs import REPORTS, Outcome, project_root, report_due, report_period
 from analysis.simulation.log import write_simulation
@@ -136,21 +138,32 @@ def run_demo(to: Path, *, users: int, seed: int, as_json: bool) -> None:
 
 def run_info(folder: Path, *, as_json: bool) -> None:
     """Print what is in a log."""
-    facts = facts_of(EventLog.open(folder))
+    log = EventLog.open(folder)
+    facts = facts_of(log)
     if as_json:
         print_json(facts)
         return
-    by_event = facts.pop("by_event")
+    by_event, losses = facts.pop("by_event"), facts.pop("losses")
     print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
     columns = [EVENT, "events", "users", "value"]
     rows = [(name, *(event[column] for column in columns[1:])) for name, event in by_event.items()]
     print_table("Events, most frequent first", columns, rows)
+    if losses:
+        cells = [(lost["fate"], *(lost[name] for name in ("column", "event"))) for lost in losses]
+        told = [
+            (" · ".join(filter(None, words)), lost["rows"], percent(lost["share"] or 0.0))
+            for words, lost in zip(cells, losses, strict=True)
+        ]
+        print_table("Not read, left out, found twice or blanked", ["what", "rows", "share"], told)
+    for note in loss_notes(log):
+        print(f"Note: {printable(note)}")
 
 
 def facts_of(log: EventLog) -> dict[str, Any]:
     """How many of what, from when to when: what ``workbook info --json`` prints.
 
-    A value is the sum of the events' values, None where the log has no values.
+    A value is the sum of the events' values, None where the log has no values. Losses are rows
+    per fate, cell and event, with their share of the rows there were.
 
     Examples
     --------
@@ -175,6 +188,10 @@ def facts_of(log: EventLog) -> dict[str, Any]:
             }
             for row in log.summary().to_dict("records")
         },
+        "losses": [
+            {**row, "share": None if math.isnan(row["share"]) else row["share"]}
+            for row in loss_table(log).to_dict("records")
+        ],
     }
 
 
