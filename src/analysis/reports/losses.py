@@ -34,7 +34,7 @@ def loss_table(log: EventLog) -> pd.DataFrame:
     """
     lost = log.losses()
     keys = ["fate", "column", "event"]
-    table = lost.groupby(keys, sort=False, as_index=False)["rows"].sum()
+    table = lost.groupby(keys, sort=False)["rows"].sum().reset_index()
     known = log.summary().set_index("event")["events"]
     gone = lost[lost["fate"].isin(_LOST)].groupby("event")["rows"].sum()
     of = []
