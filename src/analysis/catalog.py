@@ -327,10 +327,15 @@ class Log(checks.Named, Protocol):
     """What has to be known of a log: its events, its properties, how many did what, and when."""
 
     @property
-    def start(self) -> Any: ...
+    def start(self) -> Any:
+        """The instant of the first event."""
+
     @property
-    def covers_until(self) -> Any: ...
-    def summary(self) -> Any: ...
+    def covers_until(self) -> Any:
+        """The instant up to which the log is complete."""
+
+    def summary(self) -> Any:
+        """How often each event happened, and by how many."""
 
 
 @dataclass(frozen=True)

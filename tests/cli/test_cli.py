@@ -121,10 +121,16 @@ def test_info_tells_what_imports_lost(capsys: pytest.CaptureFixture[str], tmp_pa
     )
     assert (code, "2 of 8 rows have a cell in column 'value' that is no number" in err) == (0, True)
     _, out, _ = call(capsys, "info", tmp_path / "log", "--json")
-    assert json.loads(out)["losses"] == {"blanked": 2, "quarantined": 2}
+    losses = json.loads(out)["losses"]
+    found = {(lost["fate"], lost["event"]): (lost["rows"], lost["of"]) for lost in losses}
+    assert found == {
+        ("blanked", "buy"): (2, 8),
+        ("quarantined", "buy"): (2, 10),
+    }
     _, out, _ = call(capsys, "info", tmp_path / "log")
     words = " ".join(out.replace("│", " ").split())
-    assert "blanked value is no number 2025-12-29 2025-12-29 2 20.0%" in words
+    assert "blanked · value · buy 2 25.0%" in words
+    assert "In 2 of 8 events (25.0%) the cell 'value' could not be read. It is missing" in words
 
 
 def test_what_the_data_say_is_never_markup_or_control(

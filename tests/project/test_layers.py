@@ -27,7 +27,7 @@ HARMLESS = {"urllib.parse"}
 SPEAKS = ("cli", "reports.command")
 # A library that only these files may import, by the end of their path.
 ONLY = {
-    "numba": r"(^|/)kernels(_\w+)?\.py$|/search/\w+\.py$",
+    "numba": r"(^|/)kernels(_\w+)?\.py$|/search/\w+\.py$|^core/caching\.py$",
     "plotly": r"/figures(_\w+)?\.py$|^plotting/|^reports/page\.py$",
     "ipywidgets": r"^widgets/",
     "papermill": r"^reports/execution\.py$",

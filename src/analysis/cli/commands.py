@@ -33,11 +33,11 @@ from analysis.eventlog.log import EventLog
 from analysis.eventlog.maintenance import check, forget, not_checked
 from analysis.eventlog.store import MANIFEST
 from analysis.reports.definition import FOLDER, definition_names
+from analysis.reports.losses import loss_notes, loss_table
 from analysis.reports.publish import Busy
 from analysis.reports.runs import REPORTS, Outcome, project_root, report_due, report_period
 from analysis.simulation.log import write_simulation
 from analysis.sources.ingest import Progress, import_files
-from analysis.sources.losses import BLANKED
 from analysis.sources.mapping import ColumnMapping, load_mapping
 
 INTERRUPTED: Final = 130
@@ -216,36 +216,29 @@ def run_info(folder: Path, *, as_json: bool) -> None:
         print_json(facts)
         return
     by_event, notes = facts.pop("by_event"), facts.pop("notes", [])
-    facts.pop("losses", None)
+    losses = facts.pop("losses", [])
     print_table(f"Log in {folder}", ["what", "is"], list(facts.items()))
     columns = [EVENT, "events", "users", "value"]
     rows = [(name, *(event[column] for column in columns[1:])) for name, event in by_event.items()]
     print_table("Events, most frequent first", columns, rows)
-    if lost := _lost(log):
-        columns = ["what", "column", "why", "weeks from", "to", "rows", "share"]
-        print_table("What imports lost, of the rows read", columns, lost)
-    for note in notes:
+    if losses:
+        cells = [(lost["fate"], *(lost[name] for name in ("column", "event"))) for lost in losses]
+        told = [
+            (" · ".join(filter(None, words)), lost["rows"], percent(lost["share"] or 0.0))
+            for words, lost in zip(cells, losses, strict=True)
+        ]
+        print_table("Not read, left out, found twice or blanked", ["what", "rows", "share"], told)
+    for note in (*loss_notes(log), *notes):
         print(f"Note: {printable(note)}")
-
-
-def _lost(log: EventLog) -> list[tuple[Any, ...]]:
-    """What imports lost, by fate, column and reason, most rows first."""
-    losses = log.losses()
-    read = log.events + int(losses["rows"][losses["fate"] != BLANKED].sum())
-    table = []
-    for place, group in losses.groupby(["fate", "column", "reason"], sort=False):
-        weeks, rows = group["week"][group["week"] != ""], int(group["rows"].sum())
-        span = (weeks.min(), weeks.max()) if len(weeks) else ("", "")
-        table.append((*place, *span, rows, percent(rows / read)))
-    return sorted(table, key=lambda row: -row[-2])
 
 
 def facts_of(log: EventLog) -> dict[str, Any]:
     """How many of what, from when to when: what ``workbook info --json`` prints.
 
     A value is the sum of the events' values, None where the log has no values, or has them in
-    several currencies. Notes are caveats in plain words; like ``events_after_end`` and ``losses``
-    they are there where there are any.
+    several currencies. Losses are rows per fate, cell and event, with their share of the rows
+    there were; notes are caveats in plain words. They are there where there are any, like
+    ``events_after_end``.
 
     Examples
     --------
@@ -257,7 +250,10 @@ def facts_of(log: EventLog) -> dict[str, Any]:
     """
     summary = log.summary()
     notes, late = _notes(log, summary), log.events_after_end()
-    lost = log.losses().groupby("fate")["rows"].sum().to_dict()
+    lost = [
+        {**row, "share": None if math.isnan(row["share"]) else row["share"]}
+        for row in loss_table(log).to_dict("records")
+    ]
     instants = {"start": log.start, "end": log.end, "covers_until": log.covers_until}
     return {
         "events": log.events,
