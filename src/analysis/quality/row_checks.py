@@ -228,8 +228,13 @@ def _most_of_all(found: np.ndarray, names: tuple[str, ...]) -> str:
 def clock(log: EventLog, counts: Counts, days: Days, limits: Limits) -> Finding:
     """Events from before the log's bulk or after its end: clocks that are wrong."""
     n, late = log.events, log.events_after_end()
-    if n < _FEWEST_FOR_CLOCK and not late:
+    if n < _FEWEST_FOR_CLOCK:
         why = f"Impossible times are known by being few among {_FEWEST_FOR_CLOCK} events or more."
+        if late:
+            end: Any = log.end
+            last = day(end.tz_convert(days.time_zone), year=True)
+            until = log.covers_until.strftime("%Y-%m-%d %H:%M UTC")
+            why += f" {share(late, n, late / n)} are after {until}, as on {last}."
         return not_applicable("clock", why)
     before, after, users, only = (int(x) for x in counts.outside)
     after = max(after, late)
@@ -251,10 +256,8 @@ def clock(log: EventLog, counts: Counts, days: Days, limits: Limits) -> Finding:
     found = judged(
         "clock", limits.outside_time, k=before + after, n=n, finding=finding, advice=advice
     )
-    # One event of a clock that runs ahead is worth a look: it is left out of answers. Of few events
-    # it is a large share, and nothing worse.
-    one = (after and found.verdict == PASS) or n < _FEWEST_FOR_CLOCK
-    return found._replace(verdict=WARN, advice=advice) if one else found
+    # One event of a clock that runs ahead is worth a look: it is left out of answers.
+    return found._replace(verdict=WARN, advice=advice) if after and found.verdict == PASS else found
 
 
 _NOBODY: Final = (
