@@ -72,3 +72,31 @@ def test_every_notebook_gets_to_its_answer_and_says_what_it_left_out(
         assert emitted["headline"]
         if kind == "foreign":
             assert any("is left out" in warning for warning in emitted["warnings"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weeks_with_few_conversions_stay_in_the_trend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 visitors a week of whom 3 or 12 buy: a trend of the good weeks alone would be wrong."""
+    weeks = pd.date_range("2026-08-03", periods=8, freq="7D")
+    found = []
+    for place, week in enumerate(weeks):
+        for number in range(200):
+            user, time = f"{place}-{number}", week + pd.Timedelta(minutes=number)
+            found += [(user, time, "view_item"), (user, time, "add_to_cart")]
+            if number < (3, 12)[place % 2]:
+                found.append((user, time + pd.Timedelta(hours=1), "purchase"))
+    frame = pd.DataFrame(found, columns=["user", "time", "event"])
+    EventLog.from_frame(frame, covers_until="2026-10-05").save(tmp_path / "log")
+    steps = ["view_item", "add_to_cart", "purchase"]
+    data = str(tmp_path / "log")
+    shown = run_cells("02_funnels", monkeypatch, data=data, steps=steps, by="", report=True)
+    drawn = [part for part in shown if type(part).__name__ == "Figure"]
+    rates = [
+        [round(float(value), 3) for value in trace["y"] if value is not None]
+        for figure in drawn
+        for trace in figure.to_dict()["data"]
+        if trace.get("y") is not None and len(trace["y"]) == len(weeks)
+    ]
+    assert [0.015, 0.06] * 4 in rates
