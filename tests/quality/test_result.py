@@ -416,8 +416,21 @@ def test_currencies_are_judged_each_on_its_own(clean: pd.DataFrame) -> None:
     yen = orders & sample(clean, 0.4)
     values = clean["value"].where(~yen, clean["value"] * 160_000)
     mixed = clean.assign(value=values, currency=clean["currency"].where(~yen, "IDR"))
-    found = rows(audited(mixed)).loc["revenue outliers"]
+    result = audited(mixed)
+    found = rows(result).loc["revenue outliers"]
     assert (found["verdict"], found["k"]) == ("pass", 0)
+    # Euros and rupiah have no common axis, and no common sum.
+    assert not len(result.details["revenue outliers"])
+    euros = mixed.index[orders & ~yen]
+    large = mixed["value"].where(mixed.index != euros[0], 250_000.0)
+    found = rows(audited(mixed.assign(value=large))).loc["revenue outliers"]
+    share = 250_000 / large[euros].sum()
+    assert found["k"] == 1
+    assert found["value"] == pytest.approx(share)
+    assert found["finding"].endswith(
+        f"far from the median of their currency; they hold up to {share:.1%} of a currency's "
+        "revenue."
+    )
 
 
 def test_an_order_of_zero_has_no_value(clean: pd.DataFrame) -> None:

@@ -94,9 +94,6 @@ _TOLD: Final = ["file", "row", "reason", "content"]
 
 _EMPTIED: Final = '"(left out: it named somebody who was removed)"'
 
-_SHOWN: Final = 160
-"""Characters of a bad record that a message shows."""
-
 _ADVICE: Final = {
     "user": "Is it the right column? Say which: --user COLUMN.",
     "event": "Is it the right column? Say which: --event COLUMN.",
@@ -144,9 +141,8 @@ class Quarantine:
         for record in records:
             self._reasons[record.reason] += 1
             if record.reason not in self._examples:
-                self._examples[record.reason] = (
-                    f"record {record.row} of '{file}': {record.content[:_SHOWN]}"
-                )
+                # Where it is, never what it says: a cell may be a person's.
+                self._examples[record.reason] = f"record {record.row} of '{file}'"
         new = [not self._known or _digest(file, *r[:3]) not in self._known for r in records]
         records = list(itertools.compress(records, new))
         if not records:

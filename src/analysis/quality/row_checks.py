@@ -655,7 +655,8 @@ def outliers(orders: Orders, limits: Limits) -> tuple[Finding, pd.DataFrame]:
     Returns
     -------
     The finding, and a row per class of values: ``low, high`` (a factor of 10 ** 0.1 apart),
-    ``count``, ``odd`` (how many of them are outliers).
+    ``count``, ``odd`` (how many of them are outliers). No row where there are several currencies:
+    their amounts have no common axis.
     """
     usable = (orders.values > 0) & np.isfinite(orders.values)
     values, currencies = orders.values[usable], orders.currencies[usable]
@@ -668,15 +669,23 @@ def outliers(orders: Orders, limits: Limits) -> tuple[Finding, pd.DataFrame]:
         return not_applicable("revenue outliers", why), _value_classes(values[:0], values[:0] > 0)
     level = np.log(values)
     z = np.zeros(n)
-    for unit in np.unique(currencies.astype(str)):
+    units = np.unique(currencies.astype(str))
+    for unit in units:
         mine = currencies == unit
         middle = np.median(level[mine])
         scatter = SIGMA_PER_MAD * np.median(np.abs(level[mine] - middle))
         z[mine] = (level[mine] - middle) / max(scatter, _LEAST_SCATTER)
     odd = np.abs(z) >= limits.outlier_z
     finding = f"None of {count(n)} orders has a value far from the others."
-    money = float(values[odd].sum() / values.sum())
-    if odd.any():
+    # Values of several currencies are not added up: the currency that the outliers weigh most in.
+    of_unit = [currencies == unit for unit in units]
+    money = max(float(values[odd & mine].sum() / values[mine].sum()) for mine in of_unit)
+    if odd.any() and len(units) > 1:
+        finding = (
+            f"{share(odd.sum(), n, odd.mean())} of the orders are far from the median of their "
+            f"currency; they hold up to {percent(money)} of a currency's revenue."
+        )
+    elif odd.any():
         ends = f"{amount(values[odd].min())} to {amount(values[odd].max())}"
         finding = (
             f"{share(odd.sum(), n, odd.mean())} of the orders ({ends}) are far from the median of "
@@ -688,8 +697,9 @@ def outliers(orders: Orders, limits: Limits) -> tuple[Finding, pd.DataFrame]:
     advice = "Look at them: test orders, cents read as euros, or business customers?"
     numbers = (value, limits.outliers[0], int(odd.sum()), n)
     advice = "" if verdict == PASS else advice
+    drawn = slice(None) if len(units) == 1 else slice(0)
     return Finding("revenue outliers", verdict, *numbers, finding, advice), _value_classes(
-        values, odd
+        values[drawn], odd[drawn]
     )
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.core.schema import EVENT_ID, SESSION, TIME, USER, VALUE
+from analysis.eventlog import money
 from analysis.eventlog.shard import encode
 from analysis.sources.mapping import ORDER_LINES
 from analysis.sources.merging import FIXED, HIGH, LOW, OWN, is_order_line
@@ -65,9 +66,9 @@ def orders_of_lines(table: pa.Table, file: np.ndarray) -> Orders:
     sums = [
         np.where(
             np.bincount(number, known & side, len(start)) > 0,
-            np.bincount(number, np.where(known & side, values[place], 0.0), len(start)),
+            money.totals_by(np.where(known & side, number, -1), values[place], len(start)),
             np.nan,
-        ).round(_DECIMALS)
+        )
         for side in (~new, new)
     ]
     stays = (before >= now) & (before > 0)
