@@ -12,17 +12,17 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import numba as nb
 import numpy as np
 import pandas as pd
 
 from analysis.core.schema import US_PER_DAY, UsageError, instant_us, timestamp
 from analysis.core.wording import count, day
 from analysis.eventlog import parallel
+from analysis.eventlog.kernels import sightings
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import Shard
 
-NEVER_SEEN: Final = np.iinfo(np.int64).max
+NEVER_SEEN: Final = int(np.iinfo(np.int64).max)
 
 _MOST: Final = 0.9
 """The burn-in is over when so many of those who return have been seen."""
@@ -153,28 +153,4 @@ def first_seen(shard: Shard, names: int) -> np.ndarray:
 
 def _sightings(shard: Shard, names: int, middle: int) -> tuple[np.ndarray, np.ndarray]:
     """Per user the first instant of all, and the first one from `middle` on."""
-    return _sighted(shard.time, shard.event, shard.offsets, names, middle)
-
-
-@nb.njit(cache=True, nogil=True)
-def _sighted(
-    time: np.ndarray, event: np.ndarray, offsets: np.ndarray, names: int, middle: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """`_sightings`, user by user; events from `names` on are not shown."""
-    users = offsets.size - 1
-    first = np.full(users, NEVER_SEEN)
-    again = np.full(users, NEVER_SEEN)
-    for u in range(users):
-        low, high = offsets[u], offsets[u + 1]
-        i = low
-        while i < high and event[i] >= names:
-            i += 1
-        if i < high:
-            first[u] = time[i]
-        # A user's rows are in the order of time, so the late ones are the last.
-        i = high - 1
-        while i >= low and time[i] >= middle:
-            if event[i] < names:
-                again[u] = time[i]
-            i -= 1
-    return first, again
+    return sightings(shard.time, shard.event, shard.offsets, names, middle)

@@ -454,3 +454,28 @@ def sum_user_hashes(rows, shown, offsets, user_hashes):
             low += mix(a)
             high += mix(b)
     return low, high
+
+
+@nb.njit(cache=True, nogil=True)
+def sightings(time, event, offsets, names, middle):
+    """Per user the first instant of all, and the first one from `middle` on.
+
+    Events from `names` on are not shown. The largest int64 where there is none.
+    """
+    users = offsets.size - 1
+    first = np.full(users, np.iinfo(np.int64).max)
+    again = np.full(users, np.iinfo(np.int64).max)
+    for u in range(users):
+        low, high = offsets[u], offsets[u + 1]
+        i = low
+        while i < high and event[i] >= names:
+            i += 1
+        if i < high:
+            first[u] = time[i]
+        # A user's rows are in the order of time, so the late ones are the last.
+        i = high
+        while i > low and time[i - 1] >= middle:
+            i -= 1
+            if event[i] < names:
+                again[u] = time[i]
+    return first, again
