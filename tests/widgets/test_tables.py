@@ -62,11 +62,11 @@ def test_one_group_is_not_named(log: EventLog) -> None:
     assert list(shown.index) == ["Cart", "Purchase"]
 
 
-def test_small_cells_stay_hidden(log: EventLog) -> None:
+def test_few_buyers_of_many_are_shown_and_few_people_are_not(log: EventLog) -> None:
     table = funnel(log, ["cart", "purchase"], window="3min").table
-    shown = readable(suppressed(table, 5))
-    assert table["k"].iloc[1] == 4
-    assert shown.loc["Purchase"].to_list() == ["n/a", "", "", "", "n/a"]
+    assert (table["k"].iloc[1], table["n_first"].iloc[1]) == (4, 60)
+    assert readable(suppressed(table, 5)).loc["Purchase"].to_list()[:2] == ["4", "6.7% of 60"]
+    assert not len(readable(suppressed(table, 61)))
 
 
 def test_a_rate_of_nobody_is_no_rate(log: EventLog) -> None:

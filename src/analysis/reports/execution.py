@@ -232,7 +232,7 @@ def reason_of(reply: Mapping[str, Any]) -> str:
     'UsageError: Line magic function `%x` not found.'
     >>> lines = ["KeyError  Traceback", "Cell In[2], line 1\\n----> 1 raise KeyError()"]
     >>> reason_of({"ename": "KeyError", "evalue": "", "traceback": lines})
-    'KeyError at: raise KeyError()'
+    'KeyError at: raise KeyError().'
     """
     name, said = reply["ename"], str(reply["evalue"]).strip()
     if not said:
