@@ -142,7 +142,8 @@ def _from_the_data(log: EventLog, begin: int, names: int) -> BurnIn:
         f"The log begins among people who had been there before: {count(rush)} users were first "
         f"seen in its first {count(days)} days, {count(after)} in the next {count(days)}. Those "
         f"first seen before {day(timestamp(since), year=True)} are left out (since= sets another "
-        "day; the log's first keeps all).",
+        "day; the log's first keeps all). About one in ten of those who return pauses longer, and "
+        "still counts as new.",
     )
 
 
