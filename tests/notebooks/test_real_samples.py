@@ -120,6 +120,6 @@ def test_of_few_people_nothing_is_told(sessions: Path, tmp_path: Path) -> None:
     """And where every event is a milestone there is nothing to judge."""
     shop = ROOT / "data" / "catalogs" / "ecommerce.toml"
     said = executed(sessions, shop, tmp_path, min_cell=5)
-    assert "Fewer than 5 users converted: there is nothing to tell." in said
+    assert "Added to cart: fewer than 5 users converted: there is nothing to tell." in said
     assert "conversions) there is no micro conversion to compare." in said
     assert "n/a of n/a" not in said

@@ -156,8 +156,6 @@ event = "action"
 session = "visit"
 event_id = "hit_id"
 value = {column = "revenue_micros", divide_by = 1_000_000}
-[nested]
-events = "events"
 [time]
 zone = "Europe/Berlin"
 unit = "ms"
@@ -189,7 +187,6 @@ def test_the_form_in_full(tmp_path: Path) -> None:
         event="action",
         session="visit",
         event_id="hit_id",
-        nested="events",
         value="revenue_micros",
         divide_by=1e6,
         zone="Europe/Berlin",
