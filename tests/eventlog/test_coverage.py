@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from support import samples
 
 import analysis as wb
 from analysis.eventlog import coverage
@@ -159,9 +160,6 @@ def test_the_demo_ends_where_it_did() -> None:
     assert wb.EventLog.from_frame(frame).covers_until == frame["time"].max().ceil("D")
 
 
-SAMPLES = Path(__file__).parents[2].parent / "shared" / "data"
-
-
 def ga360(path: Path) -> pd.Series:
     return pd.to_datetime(pd.read_csv(path, usecols=["ts"])["ts"], format="ISO8601", utc=True)
 
@@ -180,18 +178,17 @@ def retail(path: Path) -> pd.Series:
 
 
 @pytest.mark.parametrize(
-    ("name", "times"),
+    ("sample", "times"),
     [
-        ("ga360_merchandise_store_hits_2016-08_2017-03.csv.gz", ga360),
-        ("otto_sample_20sessions.jsonl", otto),
-        ("ga4_events_150.jsonl", ga4),
-        ("uci_online_retail_2010-12.csv.gz", retail),
+        pytest.param(samples.MERCHANDISE_STORE, ga360, marks=samples.needs_merchandise_store),
+        pytest.param(samples.OTTO, otto),
+        pytest.param(samples.GA4_EVENTS, ga4, marks=samples.needs(samples.GA4_EVENTS)),
+        pytest.param(samples.ONLINE_RETAIL, retail),
     ],
+    ids=["ga360", "otto", "ga4", "online_retail"],
 )
-def test_the_samples_keep_the_end_of_their_last_day(name: str, times: Any) -> None:
-    if not (SAMPLES / name).exists():
-        pytest.skip(f"no sample data: {name}")
-    found = times(SAMPLES / name)
+def test_the_samples_keep_the_end_of_their_last_day(sample: Path, times: Any) -> None:
+    found = times(sample)
     us = np.asarray(found, "datetime64[us]").astype(np.int64)
     until = pd.Timestamp(coverage.covered_until(coverage.activity(us)), unit="us", tz="UTC")
     assert until == found.max().floor("D") + DAY

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from support.samples import ONLINE_RETAIL
 
 from analysis.core.schema import UsageError
 from analysis.eventlog.log import EventLog
@@ -189,6 +190,40 @@ def test_an_append_goes_by_the_log_s_rule(tmp_path: Path) -> None:
     other = {**TABLES, "orders": {"key": "item"}}
     with pytest.raises(UsageError, match=r"are made of lines by \[orders\] key = \['order'\]"):
         bring_in(tmp_path, frame, "c.csv", append=True, tables=other)
+
+
+def test_a_real_shops_invoices_are_one_purchase_each(tmp_path: Path) -> None:
+    lines = pd.read_csv(ONLINE_RETAIL, dtype={"CustomerID": str, "InvoiceNo": str})
+    lines = lines[
+        lines["CustomerID"].notna()
+        & ~lines["InvoiceNo"].str.startswith("C")
+        & (lines["Quantity"] > 0)
+        & (lines["UnitPrice"] > 0)
+    ]
+    value = (lines["Quantity"] * lines["UnitPrice"]).round(2)
+    lines.assign(value=value).to_csv(tmp_path / "lines.csv", index=False)
+    mapping = mapping_of(
+        {
+            "columns": {
+                "user": "CustomerID",
+                "time": "InvoiceDate",
+                "event": {"constant": "purchase"},
+                "value": "value",
+            },
+            "orders": {"key": "InvoiceNo", "sum": "value"},
+            "time": {"zone": "Europe/London"},
+        }
+    )
+    counts = import_files([tmp_path / "lines.csv"], mapping, tmp_path / "log")
+    assert counts.rows_in == counts.rows_kept + counts.rows_duplicate == len(lines)
+    log = EventLog.open(tmp_path / "log")
+    bought = log.summary().set_index("event").loc["purchase"]
+    assert (bought["users"], bought["events"]) == (885, 1_400)
+    assert bought["value"] == 572_713.89
+    orders = lines.assign(value=value).groupby(["CustomerID", "InvoiceNo"])["value"]
+    found = log.to_frame()
+    assert sorted(found["order_lines"]) == sorted(orders.size())
+    assert np.allclose(sorted(found["value"]), sorted(orders.sum()), rtol=0, atol=1e-6)
 
 
 def test_people_who_are_forgotten_leave_no_order(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.samples import OTTO
 
 from analysis.core.schema import DataError
+from analysis.eventlog.log import EventLog
 from analysis.sources import readers
 from analysis.sources.files import expand
+from analysis.sources.ingest import import_files
+from analysis.sources.mapping import load_mapping
 from analysis.sources.readers import read
 
 # Text of any kind but NUL and the carriage return, of which CSV readers disagree.
@@ -564,3 +569,30 @@ def test_each_event_of_a_session_is_a_record(tmp_path: Path, name: str) -> None:
         (4, "events holds no JSON object", {"id": 10, "events": [5]}),
         (5, "has no list 'events'", {"id": 11, "events": "none"}),
     ]
+
+
+def test_real_sessions_of_a_shop_are_read_event_by_event(tmp_path: Path) -> None:
+    text = """
+    [columns]
+    user = "session"
+    time = "events.ts"
+    event = "events.type"
+    [nested]
+    events = "events"
+    [time]
+    unit = "ms"
+    """
+    (tmp_path / "otto.toml").write_text(text)
+    import_files([OTTO], load_mapping(tmp_path / "otto.toml"), tmp_path / "log")
+    found = EventLog.open(tmp_path / "log").to_frame()
+    rows = [
+        (str(own["session"]), one["ts"], one["type"], one["aid"])
+        for own in map(json.loads, OTTO.read_text("utf-8").splitlines())
+        for one in own["events"]
+    ]
+    ms = found["time"].astype("datetime64[ms, UTC]").astype("int64")
+    assert sorted(zip(found["user"], ms, found["event"], found["events.aid"], strict=True)) == (
+        sorted(rows)
+    )
+    assert found["event"].value_counts().to_dict() == Counter(row[2] for row in rows)
+    assert (len(rows), found["user"].nunique()) == (862, 20)

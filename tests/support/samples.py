@@ -21,8 +21,16 @@ OTTO = INCLUDED / "otto_sample_20sessions.jsonl"
 ONLINE_RETAIL = INCLUDED / "uci_online_retail_2010-12.csv.gz"
 MERCHANDISE_STORE = ELSEWHERE / "ga360_merchandise_store_hits_2016-08_2017-03.csv.gz"
 
-needs_merchandise_store = pytest.mark.skipif(
-    not MERCHANDISE_STORE.exists(),
-    reason=f"{MERCHANDISE_STORE.name} may not be passed on with the project: "
-    "name a folder that has it in WORKBOOK_SAMPLES",
-)
+GA4_EVENTS = ELSEWHERE / "ga4_events_150.jsonl"
+
+
+def needs(sample: Path) -> pytest.MarkDecorator:
+    """Skip a test, with the reason, where a sample is not there."""
+    return pytest.mark.skipif(
+        not sample.exists(),
+        reason=f"{sample.name} may not be passed on with the project: "
+        "name a folder that has it in WORKBOOK_SAMPLES",
+    )
+
+
+needs_merchandise_store = needs(MERCHANDISE_STORE)
