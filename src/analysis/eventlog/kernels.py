@@ -472,10 +472,16 @@ def sightings(time, event, offsets, names, middle):
             i += 1
         if i < high:
             first[u] = time[i]
-        # A user's rows are in the order of time, so the late ones are the last.
-        i = high
-        while i > low and time[i - 1] >= middle:
-            i -= 1
-            if event[i] < names:
-                again[u] = time[i]
+        # A user's rows are in the order of time.
+        end = high
+        while i < end:
+            half = (i + end) // 2
+            if time[half] < middle:
+                i = half + 1
+            else:
+                end = half
+        while i < high and event[i] >= names:
+            i += 1
+        if i < high:
+            again[u] = time[i]
     return first, again
