@@ -38,6 +38,7 @@ from analysis.reports.publish import Busy
 from analysis.reports.runs import REPORTS, Outcome, project_root, report_due, report_period
 from analysis.simulation.log import write_simulation
 from analysis.sources.ingest import Progress, import_files
+from analysis.sources.losses import DUPLICATE
 from analysis.sources.mapping import ColumnMapping, load_mapping
 
 INTERRUPTED: Final = 130
@@ -227,7 +228,7 @@ def run_info(folder: Path, *, as_json: bool) -> None:
             (" · ".join(filter(None, words)), lost["rows"], percent(lost["share"] or 0.0))
             for words, lost in zip(cells, losses, strict=True)
         ]
-        print_table("Not read, left out, found twice or blanked", ["what", "rows", "share"], told)
+        print_table("Not read, left out or blanked", ["what", "rows", "share"], told)
     for note in (*loss_notes(log), *notes):
         print(f"Note: {printable(note)}")
 
@@ -236,9 +237,9 @@ def facts_of(log: EventLog) -> dict[str, Any]:
     """How many of what, from when to when: what ``workbook info --json`` prints.
 
     A value is the sum of the events' values, None where the log has no values, or has them in
-    several currencies. Losses are rows per fate, cell and event, with their share of the rows
-    there were; notes are caveats in plain words. They are there where there are any, like
-    ``events_after_end``.
+    several currencies. Losses (duplicates are none) are rows per fate, cell and event, with their
+    share of the rows there were; notes are caveats in plain words. They are there where there are
+    any, like ``events_after_end``.
 
     Examples
     --------
@@ -250,9 +251,11 @@ def facts_of(log: EventLog) -> dict[str, Any]:
     """
     summary = log.summary()
     notes, late = _notes(log, summary), log.events_after_end()
+    # What was there already is no loss.
     lost = [
         {**row, "share": None if math.isnan(row["share"]) else row["share"]}
         for row in loss_table(log).to_dict("records")
+        if row["fate"] != DUPLICATE
     ]
     instants = {"start": log.start, "end": log.end, "covers_until": log.covers_until}
     return {
