@@ -365,7 +365,7 @@ def compare_periods(
         steps=len(overall.steps),
         days=length_in_days(own),
     )
-    entered = counts_of(overall, before)["entered"]
+    entered = (views[1] if compared == before else ask(entered=before.bounds)).sums.entered
     result = PeriodResult(
         table=table,
         parameters=parameters,
