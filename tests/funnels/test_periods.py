@@ -602,6 +602,7 @@ def test_wrong_use_says_what_is_allowed(options, words):
     [
         (("2026-11-09", "2026-11-10"), "4 earlier Mondays to go by, and there is 1."),
         (("2026-11-06", "2026-11-16"), "4 earlier stretches of 10 days to go by, and there is 1."),
+        (("2026-10-27", "2026-10-27 12:00"), "4 earlier stretches of 12 hours to go by, and there"),
     ],
 )
 def test_what_is_usual_comes_from_periods_that_have_a_name(
@@ -619,3 +620,14 @@ def test_what_is_usual_comes_from_periods_that_have_a_name(
     log = EventLog.from_frame(frame, covers_until="2026-12-01")
     week = compare_periods(log, ["a", "b"], period=period, window="1d")
     assert said in week.sentence()
+
+
+def test_the_trend_shows_whole_months_beside_a_month_that_is_not_final() -> None:
+    """On 30 March all of February is as old as March, but January would be cut."""
+    days = pd.date_range("2026-01-01", "2026-03-30", freq="D")
+    frame = pd.DataFrame({"time": days, "user": [f"u{i}" for i in range(len(days))], "event": "a"})
+    buys = frame.assign(event="b", time=frame["time"] + pd.Timedelta(hours=1))
+    log = EventLog.from_frame(pd.concat([frame, buys]), covers_until="2026-03-31")
+    month = compare_periods(log, ["a", "b"], period=("2026-03-01", "2026-04-01"), window="1d")
+    assert month.compared == month.previous
+    assert month.trend()["entered"].tolist() == [31, 28, 30]

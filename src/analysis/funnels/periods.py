@@ -134,6 +134,14 @@ class PeriodResult(Result):
         return self.compared != self.previous
 
     @property
+    def has_cut_past(self) -> bool:
+        """Does ``past`` hold only as much of each period as of this one is mature?
+
+        A month can be cut where the one before it is shorter and is not.
+        """
+        return mature_until(self.period, self.view.log, self.window_us) is not None
+
+    @property
     def mature(self) -> float:
         """Users of the period whose whole window the log covers; NaN where they are few."""
         return _first(self.funnel_table, "k")
@@ -196,7 +204,7 @@ class PeriodResult(Result):
         rows = []
         for period in shown:
             start, end = period.bounds
-            if start in known.index and not self.is_young:
+            if start in known.index and not self.has_cut_past:
                 counts = dict(known.loc[start, ["entered", "k", "n", "usable"]])
             else:
                 counts = counts_of(self.view, period) | {"usable": True}
@@ -207,7 +215,7 @@ class PeriodResult(Result):
         if self.period.noun == "day":
             usual = {"usual_low": np.nan, "usual_high": np.nan, "verdict": ""}
         else:
-            usual = _band(self.past, table, young=self.is_young)
+            usual = _band(self.past, table, young=self.has_cut_past)
         return _with_rates(table.assign(group=ALL, **usual), int(self.parameters["min_cell"]))
 
     def figure(self) -> Any:
