@@ -524,4 +524,6 @@ def test_units_first_seen_before_a_day_are_left_out() -> None:
         assert found.units == judge.units <= kept
         np.testing.assert_array_equal(found.at_risk.sum((3, 4)), judge.at_risk.sum((3, 4)))
         np.testing.assert_array_equal(found.macros.sum((3, 4)), judge.macros.sum((3, 4)))
-        assert "first seen before" in found.warnings[0]
+        everybody = exposure_counts(base, shop, ExposureOptions(start=start, since=base.start))
+        gone = everybody.units - found.units
+        assert found.warnings[0].startswith(f"{gone} users first seen before")

@@ -64,7 +64,7 @@ def test_the_day_can_be_given() -> None:
     assert (
         found.note == f"{found.left_out} users first seen before 15 Jan 2026 are left out (since=)."
     )
-    assert burn_in(log, "2026-01-01", "test") == (None, 0, "")
+    assert burn_in(log, "2026-01-01", "test").note == ""
     with pytest.raises(UsageError, match="since='soon' is not a time"):
         burn_in(log, "soon", "test")
 
@@ -82,3 +82,12 @@ def test_rows_that_are_not_shown_are_not_seen() -> None:
     seen = np.concatenate([first_seen(s, len(log.event_names)) for s in log.shards])
     known = seen[seen < NEVER_SEEN]
     assert sorted(pd.to_datetime(known, unit="us").day) == [3, 4]
+
+
+def test_a_question_that_asks_of_fewer_people_says_how_many_it_leaves_out() -> None:
+    given = burn_in(log_of(visits(1, old=50, new=2)), "2026-01-15", "test")
+    assert given.among(1).note == "1 user first seen before 15 Jan 2026 is left out (since=)."
+    assert given.among(0).note == ""
+    assert given.among(0).since_us == given.since_us
+    found = burn_in(log_of(visits(1, old=600, new=10)), None, "test")
+    assert "So 7 users first seen before 29 Jan 2026 are left out" in found.among(7).note

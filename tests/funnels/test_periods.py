@@ -74,7 +74,7 @@ def test_published_example():
     assert week.sentence() == (
         "80.0% of 70 users went from “View item” to “Add to cart” within 7 days, in the week "
         "before 60.0% of 80 (+20.0 points, 95% interval +5.2 to +33.4 points). What is usual is "
-        "not known yet: that takes 4 earlier weeks, and the log holds none whole."
+        "not known yet: that takes 4 earlier weeks to go by, and there are none."
     )
 
 
@@ -241,7 +241,7 @@ def test_a_funnel_of_one_step_counts_people():
     said = compare_periods(log, STEPS[:1], period=NOW).sentence()
     assert said == (
         "70 users did “View item”; 80 did in the week before. What is usual is not known yet: that "
-        "takes 4 earlier weeks, and the log holds none whole."
+        "takes 4 earlier weeks to go by, and there are none."
     )
     more = log_of(people("2026-11-10", [40]), people("2026-11-03", [80]), earlier_weeks([80]))
     week = compare_periods(more, STEPS[:1], period=NOW)
@@ -595,3 +595,39 @@ def test_wrong_use_says_what_is_allowed(options, words):
         compare_periods(log, STEPS, **({"period": NOW} | options))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("period", "said"),
+    [
+        (("2026-11-09", "2026-11-10"), "4 earlier Mondays to go by, and there is 1."),
+        (("2026-11-06", "2026-11-16"), "4 earlier stretches of 10 days to go by, and there is 1."),
+        (("2026-10-27", "2026-10-27 12:00"), "4 earlier stretches of 12 hours to go by, and there"),
+    ],
+)
+def test_what_is_usual_comes_from_periods_that_have_a_name(
+    period: tuple[str, str], said: str
+) -> None:
+    """For a day other weekdays do not count, and ten days are no "10 dayss"."""
+    days = pd.date_range("2026-10-27", "2026-11-16", freq="D")
+    rows = [
+        (f"{day}{i}", day + pd.Timedelta(hours=1), "a" if step else "b")
+        for day in days
+        for i in range(20)
+        for step in ((True, False) if i < 8 else (True,))
+    ]
+    frame = pd.DataFrame(rows, columns=["user", "time", "event"])
+    log = EventLog.from_frame(frame, covers_until="2026-12-01")
+    week = compare_periods(log, ["a", "b"], period=period, window="1d")
+    assert said in week.sentence()
+
+
+def test_the_trend_shows_whole_months_beside_a_month_that_is_not_final() -> None:
+    """On 30 March all of February is as old as March, but January would be cut."""
+    days = pd.date_range("2026-01-01", "2026-03-30", freq="D")
+    frame = pd.DataFrame({"time": days, "user": [f"u{i}" for i in range(len(days))], "event": "a"})
+    buys = frame.assign(event="b", time=frame["time"] + pd.Timedelta(hours=1))
+    log = EventLog.from_frame(pd.concat([frame, buys]), covers_until="2026-03-31")
+    month = compare_periods(log, ["a", "b"], period=("2026-03-01", "2026-04-01"), window="1d")
+    assert month.compared == month.previous
+    assert month.trend()["entered"].tolist() == [31, 28, 30]

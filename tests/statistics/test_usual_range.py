@@ -158,3 +158,17 @@ def test_all_or_none_has_a_range(k):
     found = usual_range([k] * 6, [100] * 6, least_expected=0)
     assert 0 < found.low[-1] < found.high[-1] < 1
     assert found.verdict[-1] == "usual"
+
+
+@pytest.mark.parametrize("k", [[0] * 12, [0] * 11 + [1], [500] * 12, [500] * 11 + [499]])
+def test_more_weeks_without_a_success_do_not_make_many_usual(k: list[int]) -> None:
+    """What is usual after 12 weeks of none, or nearly none, of 500 is not half of them."""
+    found = usual_range([*k, k[0]], [500] * 13)
+    width = found.high - found.low
+    assert width[-1] < 0.025
+    assert width[11] <= width[4]
+    assert found.verdict[-1] == "too few to judge"
+
+
+def test_a_period_without_anybody_has_no_range() -> None:
+    assert np.isnan(usual_range([5] * 6 + [0], [100] * 6 + [0]).high[-1])

@@ -517,3 +517,21 @@ def test_people_first_seen_before_a_day_are_left_out() -> None:
     assert waits.table["n"].eq(20).all()
     with pytest.raises(UsageError, match="conversion_curve: since='soon' is not a time"):
         conversion_curve(log, "look", "buy", since="soon")
+
+
+def test_the_caveat_of_those_left_out_counts_who_would_be_in_the_table() -> None:
+    """Ten who never look, and those who look outside of `entered`, would be in no rate."""
+    rows = [(f"idle{i}", 0.5, "visit") for i in range(10)]
+    rows += [(f"old{i}", 0.5, "visit") for i in range(30)]
+    rows += [(f"old{i}", 3.0 if i < 12 else 9.0, "look") for i in range(30)]
+    rows += [(f"new{i}", 4.0, "look") for i in range(20)]
+    rows += [(f"new{i}", 5.0, "buy") for i in range(8)]
+    log = log_of(rows, until=60)
+    asked = {"horizon": "14d", "since": "2026-01-03"}
+    found = conversion_curve(log, "look", "buy", **asked)
+    assert found.warnings[0].startswith("30 users first seen")
+    bounds = ("2026-01-03", "2026-01-08")
+    found = conversion_curve(log, "look", "buy", entered=bounds, **asked)
+    assert found.warnings[0].startswith("12 users first seen")
+    found = conversion_curve(log, "look", "buy", entered=("2026-01-04 12:00", None), **asked)
+    assert found.warnings[0].startswith("18 users first seen")

@@ -33,6 +33,7 @@ _FORMS = {
 }
 
 _DAYS_OF_A_WEEK = 7
+_HOURS_OF_A_DAY = 24
 
 _LATER_SHOWN = 2
 """How many later periods a trend shows: enough to see that they are not final."""
@@ -87,10 +88,13 @@ class Period:
 
     @property
     def noun(self) -> str:
-        """What people call a stretch of this length: ``week``, ``day``, ``month``, ``10 days``."""
+        """What people call a stretch of this length: ``week``, ``10 days``, ``12 hours``."""
         if self.is_month:
             return "month"
         length = length_in_days(self)
+        if not length.is_integer():
+            hours = length * _HOURS_OF_A_DAY
+            return "hour" if hours == 1 else f"{hours:,.4g} hours"
         return {1.0: "day", 7.0: "week"}.get(length, f"{count(length)} days")
 
 

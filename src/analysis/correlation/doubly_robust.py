@@ -27,11 +27,10 @@ from analysis.core.schema import US_PER_DAY, USER, UsageError, duration_us, huma
 from analysis.core.wording import count, points, share
 from analysis.correlation.counts import person_periods
 from analysis.correlation.figures_checks import overlap_bars
-from analysis.correlation.plan import ACTIVITY, AUTO, entry_rows
+from analysis.correlation.plan import ACTIVITY, AUTO, entry_rows, left_out_of
 from analysis.correlation.table import hide_small_arms, hide_small_bins
 from analysis.correlation.verdict import ASSOCIATION
 from analysis.eventlog import parallel
-from analysis.eventlog.burn_in import burn_in
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
 from analysis.statistics.rates import Z95, newcombe
@@ -182,7 +181,7 @@ def doubly_robust(  # noqa: PLR0913
     people = _at_landmark(rows, micro, chosen)
     table, chances, kept = estimated(people, float(trim))
     caveats = _caveats(people, kept) if mature else [_unfollowed(end)]
-    left_out = burn_in(log, since, "doubly_robust").note
+    left_out = left_out_of(log, start, since, "doubly_robust").note
     note = (left_out,) if left_out else ()
     placebos = [name for name in controls or catalog.controls if name in rows and name != micro]
     found = [estimated(_at_landmark(rows, name, chosen), float(trim))[0] for name in placebos]

@@ -223,7 +223,7 @@ def exposure_plan(
         _property(log, name, "adjust", (ACTIVITY,)) for name in dict.fromkeys(asked.adjust)
     )
     by = asked.by
-    left_out = burn_in(log, asked.since, "exposure")
+    left_out = left_out_of(log, asked.start, asked.since, "exposure")
     notes = (left_out.note,) if left_out.note else ()
     return ExposurePlan(
         macro=macro,
@@ -446,6 +446,19 @@ def strata_of(log: EventLog, plan: ExposurePlan) -> Strata:
         table if binned else table.drop(columns=ACTIVITY),
         binned,
     )
+
+
+def left_out_of(log: EventLog, start: str | None, since: Any, what: str) -> BurnIn:
+    """Who of those who would enter is left out, because they may have been there before?"""
+    found = burn_in(log, since, what)
+    if start is None or found.since_us is None:
+        return found
+
+    def gone(shard: Shard) -> int:
+        entered = entry_rows(shard, log=log, start=start) >= 0
+        return int((entered & ~found.keeps(shard, len(log.event_names))).sum())
+
+    return found.among(sum(parallel.map_shards(log.shards, gone)))
 
 
 def entry_rows(

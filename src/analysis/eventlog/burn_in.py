@@ -44,12 +44,33 @@ class BurnIn(NamedTuple):
     ----------
     since_us : people first seen before this instant are left out; None: nobody is.
     left_out : how many they are.
-    note : what is to be said of it; empty where nothing is.
+    rush : by what the log shows it, where the instant comes from the data.
     """
 
     since_us: int | None
     left_out: int
-    note: str
+    rush: str = ""
+
+    def among(self, gone: int) -> BurnIn:
+        """The same for a question in which only so many of those left out would be."""
+        return self._replace(left_out=gone)
+
+    @property
+    def note(self) -> str:
+        """What is to be said of it; empty where nobody is left out."""
+        if self.since_us is None or not self.left_out:
+            return ""
+        who = "1 user" if self.left_out == 1 else f"{count(self.left_out)} users"
+        verb = "is" if self.left_out == 1 else "are"
+        before = day(timestamp(self.since_us), year=True)
+        gone = f"{who} first seen before {before} {verb} left out"
+        if not self.rush:
+            return f"{gone} (since=)."
+        return (
+            f"The log begins among people who had been there before: {self.rush}. So {gone} "
+            "(since= sets another day; the log's first keeps all). About one in ten of those who "
+            "return pauses longer, and still counts as new."
+        )
 
     def keeps(self, shard: Shard, names: int) -> np.ndarray:
         """Which users of a shard are looked at; `names` is the number of events of the log."""
@@ -58,7 +79,7 @@ class BurnIn(NamedTuple):
         return first_seen(shard, names) >= self.since_us
 
 
-NOBODY: Final = BurnIn(None, 0, "")
+NOBODY: Final = BurnIn(None, 0)
 
 
 def burn_in(log: EventLog, since: Any, what: str) -> BurnIn:
@@ -102,11 +123,7 @@ def burn_in(log: EventLog, since: Any, what: str) -> BurnIn:
             return NOBODY
         seen = np.concatenate(parallel.map_shards(log.shards, lambda s: first_seen(s, names)))
         gone = int((seen < at).sum())
-        who = "1 user" if gone == 1 else f"{count(gone)} users"
-        verb = "is" if gone == 1 else "are"
-        before = day(timestamp(at), year=True)
-        note = f"{who} first seen before {before} {verb} left out (since=)."
-        return BurnIn(at, gone, note if gone else "")
+        return BurnIn(at, gone)
     return _from_the_data(log, instant_us(start), names)
 
 
@@ -139,11 +156,8 @@ def _from_the_data(log: EventLog, begin: int, names: int) -> BurnIn:
     return BurnIn(
         since,
         rush,
-        f"The log begins among people who had been there before: {count(rush)} users were first "
-        f"seen in its first {count(days)} days, {count(after)} in the next {count(days)}. Those "
-        f"first seen before {day(timestamp(since), year=True)} are left out (since= sets another "
-        "day; the log's first keeps all). About one in ten of those who return pauses longer, and "
-        "still counts as new.",
+        f"{count(rush)} users were first seen in its first {count(days)} days, {count(after)} in "
+        f"the next {count(days)}",
     )
 
 

@@ -10,6 +10,8 @@ disagree.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -251,6 +253,21 @@ def _held(shard: Shard, matched: np.ndarray, hold: np.ndarray) -> int:
     if not len(hold):
         return 0
     return int(np.bitwise_or.reduce(matched[shard.event] & hold.view(np.uint64)))
+
+
+def held_of(log: EventLog, spec: FunnelSpec) -> tuple[int, int]:
+    """The sets of the steps and of the exclusions whose conditions hold on any event of a log."""
+    codes = codes_of(log.event_names, spec.steps, spec.exclusions)
+
+    def held(shard: Shard) -> tuple[int, int]:
+        found = [
+            _held(shard, matched, holding(shard, log, [one.where for one in of]))
+            for matched, of in ((codes.steps, spec.steps), (codes.exclusions, spec.exclusions))
+        ]
+        return found[0], found[1]
+
+    steps, exclusions = zip(*parallel.map_shards(log.shards, held), strict=True)
+    return functools.reduce(operator.or_, steps), functools.reduce(operator.or_, exclusions)
 
 
 def _check_held(log: EventLog, spec: FunnelSpec, codes: FunnelCodes) -> None:

@@ -24,7 +24,8 @@ from analysis.eventlog.groups import Groups
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import TextColumn
 from analysis.funnels import kernels
-from analysis.funnels.chains import ShardChains, chains_of
+from analysis.funnels.chains import ShardChains, chains_of, codes_of, held_of, is_plain
+from analysis.funnels.excerpts import excerpt, is_local, settled
 from analysis.funnels.search.blocks import Sums, sums_of_list
 from analysis.funnels.spec import TOUCHES, FunnelSpec
 from analysis.statistics.rates import effective_size_of, ratio, wilson
@@ -77,6 +78,18 @@ def sums_of(log: EventLog, spec: FunnelSpec, names: Sequence[Hashable] | None = 
     UsageError
         As `analysis.funnels.chains.chains_of` does.
     """
+    if not is_local(spec) or is_plain(spec, codes_of(log.event_names, spec.steps)):
+        return _sums_of(log, spec, names)
+    spec = settled(spec, log)
+    sums = _sums_of(excerpt(log, spec), spec, names)
+    wanted = sum(1 << k for k, step in enumerate(spec.steps) if step.where)
+    if wanted & ~sums.held[0]:
+        # A condition that nothing meets in the period may be met outside of it.
+        sums = sums._replace(held=held_of(log, spec))
+    return sums
+
+
+def _sums_of(log: EventLog, spec: FunnelSpec, names: Sequence[Hashable] | None) -> FunnelSums:
     if _adds_as_it_goes(log, spec):
         by = spec.by[0] if spec.by else None
         parts = chains_of(log, spec, keep=False, by=by)

@@ -71,6 +71,11 @@ from analysis.statistics.usual_range import (
     usual_range,
 )
 
+_NAMED = ("day", "week", "month")
+_WEEKDAYS = (
+    "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays"
+)  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PeriodResult(Result):
@@ -127,6 +132,14 @@ class PeriodResult(Result):
     def is_young(self) -> bool:
         """Is the earlier period cut, because windows of this one are not over?"""
         return self.compared != self.previous
+
+    @property
+    def has_cut_past(self) -> bool:
+        """Does ``past`` hold only as much of each period as of this one is mature?
+
+        A month can be cut where the one before it is shorter and is not.
+        """
+        return mature_until(self.period, self.view.log, self.window_us) is not None
 
     @property
     def mature(self) -> float:
@@ -191,7 +204,7 @@ class PeriodResult(Result):
         rows = []
         for period in shown:
             start, end = period.bounds
-            if start in known.index and not self.is_young:
+            if start in known.index and not self.has_cut_past:
                 counts = dict(known.loc[start, ["entered", "k", "n", "usable"]])
             else:
                 counts = counts_of(self.view, period) | {"usable": True}
@@ -202,7 +215,7 @@ class PeriodResult(Result):
         if self.period.noun == "day":
             usual = {"usual_low": np.nan, "usual_high": np.nan, "verdict": ""}
         else:
-            usual = _band(self.past, table, young=self.is_young)
+            usual = _band(self.past, table, young=self.has_cut_past)
         return _with_rates(table.assign(group=ALL, **usual), int(self.parameters["min_cell"]))
 
     def figure(self) -> Any:
@@ -365,7 +378,7 @@ def compare_periods(
         steps=len(overall.steps),
         days=length_in_days(own),
     )
-    entered = counts_of(overall, before)["entered"]
+    entered = (views[1] if compared == before else ask(entered=before.bounds)).sums.entered
     result = PeriodResult(
         table=table,
         parameters=parameters,
@@ -591,22 +604,34 @@ def _no_rate_before(result: PeriodResult, before: str) -> str:
 
 def _usual(result: PeriodResult, row: pd.Series) -> str:
     """What is usual for the number, and whether it is."""
-    verdict, noun = row["verdict"], result.period.noun
+    verdict = row["verdict"]
     if verdict == UNKNOWN:
-        past = 0 if pd.isna(row["history"]) else row["history"]
+        past = 0 if pd.isna(row["history"]) else int(row["history"])
+        there = "is" if past == 1 else "are"
         return (
-            f"What is usual is not known yet: that takes {FEWEST_PERIODS} earlier {noun}s, and the "
-            f"log holds {count(past) if past else 'none'} whole."
+            f"What is usual is not known yet: that takes {FEWEST_PERIODS} earlier "
+            f"{_several(result.period)} to go by, and there {there} {past or 'none'}."
         )
     said = count if len(result.steps) == 1 else percent
     limits = f"{said(row['usual_low'])} to {said(row['usual_high'])}"
     if verdict == TOO_FEW:
-        return f"Usual is {limits}; that is too few to judge a single {noun} by."
+        return f"Usual is {limits}; that is too few to judge {_one(result.period)} by."
     if verdict in (LOW, HIGH):
         return f"That is {verdict}, but not clearly so: usual is {limits}."
     if verdict in (CLEARLY_LOW, CLEARLY_HIGH):
         return f"That is {verdict}: usual is {limits}."
     return f"Usual is {limits}."
+
+
+def _several(period: Period) -> str:
+    """The earlier periods that it is compared with: ``weeks``, ``Mondays``."""
+    if period.noun == "day":
+        return _WEEKDAYS[period.first_day.weekday()]
+    return f"{period.noun}s" if period.noun in _NAMED else f"stretches of {period.noun}"
+
+
+def _one(period: Period) -> str:
+    return f"a single {period.noun}" if period.noun in _NAMED else f"{period.noun} alone"
 
 
 def before_words(period: Period, previous: Period) -> str:

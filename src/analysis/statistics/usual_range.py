@@ -44,6 +44,9 @@ _LOG_PRIOR = (
 _TAILS = (0.005, 0.025, 0.5, 0.975, 0.995)
 _LAST = 4
 
+_MOST_VARIANCE: Final = 2.0
+"""The sampling variance 1/(k + ½) of the log odds where k is 0."""
+
 
 class UsualRange(NamedTuple):
     """Per period what its earlier ones make usual, and how it compares; arrays of one shape.
@@ -238,7 +241,10 @@ def _variance_ahead(
             # Where all or none succeeded, the rate is no rate to go by.
             rate = np.where((k > 0) & (k < n), k / n, (k + 0.5) / (n + 1))
             ahead = series.n[:, i]
-            return (1 / (ahead * rate) + 1 / (ahead * (1 - rate)))[:, None]
+            sides = [1 / (ahead * share) for share in (rate, 1 - rate)]
+            # The fewer the successes, the less 1/k is their variance: it has that of none at most.
+            sides = [np.where(ahead > 0, np.minimum(side, _MOST_VARIANCE), side) for side in sides]
+            return (sides[0] + sides[1])[:, None]
         # A total's relative variance falls with the total: what stays is their product.
         late = own & (np.cumsum(own[:, ::-1], axis=1)[:, ::-1] <= _LAST)
         product = np.where(late, series.v[:, places] * past, 0.0).sum(axis=1) / late.sum(axis=1)

@@ -123,10 +123,9 @@ def waits_of(  # noqa: PLR0913
         checks.property_name(f"{what}: by", log, name)
     run = partial(_shard_waits, names=len(names), codes=codes, until=log.covers_until_us)
     left_out = burn_in(log, since, what)
-    parts = [
-        _entered(_old_hands_out(part, left_out, len(names)), bounds)
-        for part in parallel.map_shards(log.shards, run)
-    ]
+    asked = [_entered(part, bounds) for part in parallel.map_shards(log.shards, run)]
+    parts = [_old_hands_out(part, left_out, len(names)) for part in asked]
+    left_out = left_out.among(sum(len(part[1]) for part in asked) - sum(len(p[1]) for p in parts))
     groups = groups_of(log.shards, [rows for _, rows, *_ in parts], properties)
     sizes = sum(
         (np.bincount(own, minlength=len(groups.names)) for own in groups.codes),

@@ -149,7 +149,7 @@ def scan(columns, numbers, wanted, limits, users, ends, block):
     Of how many users there is something to tell in the block, and how many were only counted.
     """
     time, event, offsets, masks = columns
-    _, lo, hi, mature_until = limits
+    window, lo, hi, mature_until = limits
     bounded = lo > -FOREVER or hi < FOREVER
     second = wanted[2] if wanted.size > 2 else np.uint64(0)
     n, counted = np.int64(0), 0
@@ -162,6 +162,10 @@ def scan(columns, numbers, wanted, limits, users, ends, block):
         if bounded and (time[offsets[u + 1] - 1] < lo or time[offsets[u]] >= hi):
             continue
         start, stop = np.uint64(offsets[u]), np.uint64(offsets[u + 1])
+        if bounded:
+            # No chain has a row before the first entry there can be, nor after the last window.
+            start = _first_from(time, start, stop, lo)
+            stop = _first_from(time, start, stop, hi + window) if hi < FOREVER else stop
         block.user[n] = u
         if masks[u] & second:
             most = _most_steps(masks[u], wanted)
@@ -179,6 +183,19 @@ def scan(columns, numbers, wanted, limits, users, ends, block):
             block.reach[n] = 1
             n += entry < stop
     return n, counted
+
+
+@without_refcounts
+def _first_from(time, start, stop, instant):
+    """The first row of a user that is not before an instant, or `stop`."""
+    one = np.uint64(1)
+    while start < stop:
+        middle = (start + stop) >> one
+        if time[middle] < instant:
+            start = middle + one
+        else:
+            stop = middle
+    return start
 
 
 @without_refcounts
