@@ -175,7 +175,10 @@ def _papermill(
         store_widget_state=False,
         skip_cells_with_tag=INTERACTIVE,
         kernel_manager_class=kernel_class(scratch, cwd),
-        extra_arguments=["--HistoryManager.enabled=False"],
+        extra_arguments=[
+            "--HistoryManager.enabled=False",
+            "--IPKernelApp.extra_extensions=analysis.reports.magics",
+        ],
         # When its last cell has replied a kernel has nothing left to do; asking it takes a second.
         shutdown_kernel="immediate",
         **options,
