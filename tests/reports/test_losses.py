@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from support.notebook_cells import run_cells
 
+from analysis.catalog import Catalog
 from analysis.cli import run
 from analysis.eventlog.log import EventLog
+from analysis.quality.result import gate
 from analysis.reports.losses import loss_notes, loss_table
 from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
@@ -56,6 +58,13 @@ def test_sentences_say_rows_macros_and_why(log: EventLog) -> None:
         "(40 of 50). It is missing there. Most frequent reason: is no number."
     )
     assert "Purchase" not in "".join(loss_notes(log))
+
+
+def test_what_the_gate_told_is_not_told_again(log: EventLog) -> None:
+    shop = Catalog.from_mapping({"name": "shop", "events": {"purchase": {"role": "macro"}}})
+    checked = gate(log, shop, period=("2026-11-02", "2026-11-09"))
+    assert "10 of 260" in checked.table["finding"].iloc[0]
+    assert loss_notes(log, "purchase", gate=checked) == ()
 
 
 def test_a_week_that_has_most_of_it_is_named(tmp_path: Path) -> None:
