@@ -164,8 +164,8 @@ def tied_note(tied: int, n: int, what: str) -> list[str]:
     Examples
     --------
     >>> tied_note(12, 400, "departures")
-    ['3.0% (12 of 400) of the departures depend on the order of events of one instant: the order in \
-which these arrived is taken.']
+    ['3.0% (12 of 400) of the departures depend on the order of events of one instant: the order \
+in which these arrived is taken.']
     """
     if not tied:
         return []

@@ -359,7 +359,8 @@ def entries(
     if not sessions:
         return not_applicable("sessions without an entry", "No event of the log has a session.")
     k = sessions - entered
-    finding = f"{share(k, sessions, k / sessions)} of the sessions have no {' or '.join(map(isolate, known))}."
+    none = " or ".join(map(isolate, known))
+    finding = f"{share(k, sessions, k / sessions)} of the sessions have no {none}."
     advice = "Events may be lost, or belong to other ids; say with entry= how your visits begin."
     return judged(
         "sessions without an entry",
