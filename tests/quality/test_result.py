@@ -775,7 +775,9 @@ def test_what_the_import_lost_is_told_once(
     said = " ".join(checked.table["finding"])
     assert said.count("in the quarantine") == 1
     # A blanked cell is of a row that is in the log.
-    assert f"(7 of {log.events:,}) of the events" in said
+    orders = int((clean["event"] == "purchase").sum())
+    assert f"(7 of {log.events:,}) of the events, and in " in said
+    assert f"(7 of {orders:,}) of purchase." in said
 
 
 def test_only_a_week_with_more_than_half_has_most(

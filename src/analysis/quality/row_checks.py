@@ -127,7 +127,11 @@ def lost(log: EventLog, catalog: Catalog, limits: Limits) -> Finding:
     for column, own in blank.groupby("column"):
         rows = int(own["rows"].sum())
         of = share(rows, log.events, rows / log.events)
-        parts.append(f"The cell {isolate(repr(column))} could not be read in {of} of the events.")
+        text = f"The cell {isolate(repr(column))} could not be read in {of} of the events"
+        if own_paid := int(own.loc[own["event"].isin(pays), "rows"].sum()):
+            names = listed([name for name in pays if (own["event"] == name).any()])
+            text += f", and in {share(own_paid, paid, own_paid / max(paid, 1))} of {names}"
+        parts.append(f"{text}.")
     if excluded:
         parts.append(f"{share(excluded, n, excluded / n)} were left out as the mapping says.")
     verdict = verdict_of(value, limits.lost)
