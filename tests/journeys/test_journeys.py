@@ -366,7 +366,8 @@ def test_ties_are_told_with_their_share():
     assert any(w.startswith(f"{of_all} depend on") for w in step_matrix(log, steps=2).warnings)
     # Each of the fifty has a start and three departures, three of them about the second.
     assert any(
-        w.startswith("30.0% (150 of 500) of the departures hang") for w in transitions(log).warnings
+        w.startswith("30.0% (150 of 500) of the departures depend")
+        for w in transitions(log).warnings
     )
     away = distance_to_macro(log, CATALOG)
     assert away.table.set_index("event").loc["b", ["k", "n", "median_steps"]].tolist() == [

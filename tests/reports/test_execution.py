@@ -120,6 +120,7 @@ def test_an_exception_is_told_in_one_line_without_traceback(
         ("1\nraise KeyError()", r"failed: KeyError at: raise KeyError\(\)."),
         ("%cd /nosuch/x", "failed: FileNotFoundError: .*'/nosuch/x'"),
         ("%%capture\n%cd /nosuch/x", "failed: FileNotFoundError: .*'/nosuch/x'"),
+        ("%time 1/0", "failed: ZeroDivisionError: division by zero."),
         (
             "%pip install --no-index nosuch",
             "exit code 1: ERROR: No matching distribution .* nosuch",

@@ -103,4 +103,4 @@ def test_the_weekly_report_tells_it(log: EventLog, monkeypatch: pytest.MonkeyPat
     days = {"period_start": "2026-11-02", "period_end": "2026-11-09"}
     shown = run_cells("90_weekly_report", monkeypatch, data=str(log.folder), report=True, **days)
     (emitted,) = (bundle for part in shown if isinstance(part, dict) for bundle in part.values())
-    assert any("of “Purchase” 80.0% (40 of 50)" in warning for warning in emitted["warnings"])
+    assert sum("in 80.0% (40 of 50) of purchase" in text for text in emitted["warnings"]) == 1

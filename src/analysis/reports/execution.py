@@ -87,10 +87,14 @@ def execute(
 
     def note(cell: Any, execute_reply: Any, **_: Any) -> None:
         reply = execute_reply["content"]
-        if reply["status"] == "ok":
-            succeeded.append(cell.id)
-        else:
+        # A magic that runs code, such as %%capture, shows its error and still replies "ok".
+        shown = [output for output in cell.outputs if output["output_type"] == "error"]
+        if reply["status"] != "ok":
             failed[cell.id] = reason_of(reply)
+        elif shown:
+            failed[cell.id] = reason_of(shown[0])
+        else:
+            succeeded.append(cell.id)
 
     def where() -> str:
         return _place(notebook, [*started, *list(failed)[:1]][-1]) if started else _BEFORE
