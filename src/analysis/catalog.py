@@ -254,7 +254,7 @@ class Catalog:
         """What people call an event: its label, or its name made readable."""
         label = self.events[event].label if event in self.events else None
         label = label or self.derived.get(event, {}).get("label")
-        return label or wording.label(event)
+        return wording.isolate(label) if label else wording.label(event)
 
     @property
     def default_funnel(self) -> str:

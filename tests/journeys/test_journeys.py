@@ -321,7 +321,7 @@ def test_the_order_of_arrival_decides_nothing_in_silence(frame, within, collapse
     one, two = (transitions(log, **asked) for log in logs)
     tied, every = oracle.tied_departures(oracle.sequences(frame, within))
     assert one.parameters["tied"] == two.parameters["tied"] == (tied / every if every else 0)
-    assert any("of the departures hang on" in w for w in one.warnings) == bool(tied)
+    assert any("of the departures depend on" in w for w in one.warnings) == bool(tied)
     assert moved(one.table, two.table, ["event", "next_event"], "k") <= tied
 
     one, two = (step_matrix(log, to=to, steps=2, **asked) for log in logs)
@@ -330,7 +330,7 @@ def test_the_order_of_arrival_decides_nothing_in_silence(frame, within, collapse
         if share == 0:
             assert two.parameters["tied"][direction] == 0
         else:
-            assert any("hang on events of one instant" in w for w in one.warnings)
+            assert any("depend on the order of events of one instant" in w for w in one.warnings)
         a, b = (own.table[own.table["direction"] == direction] for own in (one, two))
         assert moved(a, b, ["position", "event"], "k") <= 3 * share * n + 1e-9
 
@@ -338,7 +338,9 @@ def test_the_order_of_arrival_decides_nothing_in_silence(frame, within, collapse
     lines = len(oracle.sequences(frame, within))
     assert one.parameters["tied"] == two.parameters["tied"]
     assert moved(one.table, two.table, ["events"], "count") <= one.parameters["tied"] * lines + 1e-9
-    assert any("hang on events" in w for w in one.warnings) == (one.parameters["tied"] > 0)
+    assert any("depend on the order of events" in w for w in one.warnings) == (
+        one.parameters["tied"] > 0
+    )
     if not one.parameters["tied"]:
         columns = ["events", "count", "n", "k"]
         a, b = (own.table.sort_values("path")[columns] for own in (one, two))
@@ -360,11 +362,12 @@ def test_ties_are_told_with_their_share():
     frame["time"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(frame["time"], unit="min")
     log = EventLog.from_frame(frame)
     of_all = "25.0% (50 of 200) of the sessions"
-    assert any(w.startswith(f"{of_all} hang on") for w in paths(log).warnings)
-    assert any(w.startswith(f"{of_all} hang on") for w in step_matrix(log, steps=2).warnings)
+    assert any(w.startswith(f"{of_all} depend on") for w in paths(log).warnings)
+    assert any(w.startswith(f"{of_all} depend on") for w in step_matrix(log, steps=2).warnings)
     # Each of the fifty has a start and three departures, three of them about the second.
     assert any(
-        w.startswith("30.0% (150 of 500) of the departures hang") for w in transitions(log).warnings
+        w.startswith("30.0% (150 of 500) of the departures depend")
+        for w in transitions(log).warnings
     )
     away = distance_to_macro(log, CATALOG)
     assert away.table.set_index("event").loc["b", ["k", "n", "median_steps"]].tolist() == [

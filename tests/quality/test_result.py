@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -574,7 +575,7 @@ def test_says_what_the_import_lost(clean: pd.DataFrame, monkeypatch: pytest.Monk
         f"({bad:,} of {n:,}) of the rows are in the quarantine (most often: no number"
         in (found["finding"])
     )
-    assert f"value could not be read in <0.01% (7 of {n:,})" in found["finding"]
+    assert f"'value' could not be read in <0.01% (7 of {len(clean):,})" in found["finding"]
     assert "quarantine.parquet" in found["advice"]
     # A gate fails where the period's own orders are lost, and not elsewhere.
     bad_week = gate(log, SHOP, period=("2026-10-05", "2026-10-12"))
@@ -752,3 +753,57 @@ def test_the_answer_is_shown_as_html_that_is_escaped() -> None:
     evil = Catalog.from_mapping({"name": "x", "events": {"<b>buy": {"role": "macro"}}})
     page = gate(log_of(*WHOLE_OF_GATE), evil, period=("2026-11-09", "2026-11-16"))._repr_html_()
     assert "<b>buy" not in page
+
+
+def test_every_figure_of_an_empty_log_says_that_it_is_empty(clean: pd.DataFrame) -> None:
+    empty = audit(EventLog.from_frame(clean).where(event="nothing"), SHOP)
+    for check in audit(EventLog.from_frame(clean), SHOP).details:
+        assert empty.figure(check).layout.meta["alt"] == "The log is empty."
+
+
+def test_what_the_import_lost_is_told_once(
+    clean: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = lost_at_the_import(
+        EventLog.from_frame(clean, covers_until=WHOLE),
+        monkeypatch,
+        ("quarantined", "", "no number", "purchase", "2026-10-05", 9000),
+        ("blanked", "value", "no number", "purchase", "2026-10-05", 7),
+    )
+    checked = gate(log, SHOP, period=("2026-11-09", "2026-11-16"))
+    assert checked.tells_losses
+    said = " ".join(checked.table["finding"])
+    assert said.count("in the quarantine") == 1
+    # A blanked cell is of a row that is in the log.
+    orders = int((clean["event"] == "purchase").sum())
+    assert f"(7 of {log.events:,}) of the events, and in " in said
+    assert f"(7 of {orders:,}) of purchase." in said
+
+
+def test_only_a_week_with_more_than_half_has_most(
+    clean: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weeks = ("2026-09-07", "2026-10-05", "2026-10-12")
+    bad = [("quarantined", "", "no time", "", week, 40 + (week < "2026-10")) for week in weeks]
+    log = lost_at_the_import(EventLog.from_frame(clean, covers_until=WHOLE), monkeypatch, *bad)
+    assert "Most are" not in rows(audit(log, SHOP)).loc["lost at the import", "finding"]
+
+
+def test_a_name_from_right_to_left_turns_no_number_of_a_finding() -> None:
+    name, place = "שולם", "עיר"
+    days = pd.date_range("2026-01-01", periods=60, tz="UTC")
+    frame = pd.DataFrame(
+        [
+            (f"u{d}-{n}", day, event, "x" if d < 30 or event == "visit" else None)
+            for d, day in enumerate(days)
+            for n in range(60)
+            for event in ("visit", *([name] if d < 40 else []))
+        ],
+        columns=["user", "time", "event", place],
+    )
+    shop = Catalog.from_mapping({"name": "x", "events": {"שולמ": {"role": "macro"}}})
+    found = rows(audit(EventLog.from_frame(frame, covers_until=days[-1] + 24 * HOUR), shop))
+    warned = " ".join(found.loc[found["verdict"].isin(["warn", "fail"]), "finding"])
+    assert warned.count(name) > 2
+    alone = re.sub("\u2068[^\u2069]*\u2069", "", warned)
+    assert not any(word in alone for word in (name, place, "שולמ"))

@@ -118,12 +118,27 @@ def test_an_exception_is_told_in_one_line_without_traceback(
         ("%nosuch 1", "failed: UsageError: Line magic function `%nosuch` not found."),
         ("%%nosuch\nx", "failed: UsageError: Cell magic `%%nosuch` not found."),
         ("1\nraise KeyError()", r"failed: KeyError at: raise KeyError\(\)."),
+        ("%cd /nosuch/x", "failed: FileNotFoundError: .*'/nosuch/x'"),
+        ("%%capture\n%cd /nosuch/x", "failed: FileNotFoundError: .*'/nosuch/x'"),
+        ("%time 1/0", "failed: ZeroDivisionError: division by zero."),
+        (
+            "%pip install --no-index nosuch",
+            "exit code 1: ERROR: No matching distribution .* nosuch",
+        ),
+        ("%mkdir .", "failed: RuntimeError: %mkdir . ended with exit code 1: mkdir: "),
     ],
 )
 def test_what_fails_without_a_word_is_told_all_the_same(
     run: Callable[..., Any], cell: str, said: str
 ) -> None:
     assert "code cell 2 " in fails(run, said, cell, "2")
+
+
+def test_magics_that_work_and_programs_of_ones_own_go_on(run: Callable[..., Any]) -> None:
+    done = run(
+        "%cd .", "!exit 1", "%%capture heard\nprint(1)", "%mkdir -p .", "print(heard.stdout)"
+    )
+    assert done.cells[-1].outputs[0]["text"].strip() == "1"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from support.notebook_cells import run_cells
 
+from analysis.catalog import Catalog
 from analysis.cli import run
 from analysis.eventlog.log import EventLog
+from analysis.quality.result import gate
 from analysis.reports.losses import loss_notes, loss_table
 from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
@@ -58,6 +60,13 @@ def test_sentences_say_rows_macros_and_why(log: EventLog) -> None:
     assert "Purchase" not in "".join(loss_notes(log))
 
 
+def test_what_the_gate_told_is_not_told_again(log: EventLog) -> None:
+    shop = Catalog.from_mapping({"name": "shop", "events": {"purchase": {"role": "macro"}}})
+    checked = gate(log, shop, period=("2026-11-02", "2026-11-09"))
+    assert "10 of 260" in checked.table["finding"].iloc[0]
+    assert loss_notes(log, "purchase", gate=checked) == ()
+
+
 def test_a_week_that_has_most_of_it_is_named(tmp_path: Path) -> None:
     lines = [f"u{i},2026-11-{day:02}T00:00Z,buy,x" for i, day in enumerate([3] * 9 + [12])]
     (tmp_path / "a.csv").write_text("\n".join(["user,time,event,value", *lines]) + "\n")
@@ -94,4 +103,4 @@ def test_the_weekly_report_tells_it(log: EventLog, monkeypatch: pytest.MonkeyPat
     days = {"period_start": "2026-11-02", "period_end": "2026-11-09"}
     shown = run_cells("90_weekly_report", monkeypatch, data=str(log.folder), report=True, **days)
     (emitted,) = (bundle for part in shown if isinstance(part, dict) for bundle in part.values())
-    assert any("of “Purchase” 80.0% (40 of 50)" in warning for warning in emitted["warnings"])
+    assert sum("in 80.0% (40 of 50) of purchase" in text for text in emitted["warnings"]) == 1

@@ -195,6 +195,17 @@ def test_no_name_on_a_page_turns_the_number_behind_it(name: str) -> None:
 LINK = '<a href="https://example.org">here</a>'
 
 
+def test_no_picture_of_a_figure_lies_elsewhere() -> None:
+    here = "data:image/png;base64,AAAA"
+    figure = go.Figure(go.Sankey(link={"source": [0], "target": [1], "value": [1]}))
+    for source in ("https://example.org/a.png", "//example.org/b.png", here):
+        figure.add_layout_image(source=source)
+    page = page_of(code(bundle(figure)))
+    assert "example.org" not in page
+    assert here in page
+    assert '"source":[0]' in page
+
+
 def test_no_text_of_a_figure_becomes_a_link() -> None:
     """Each of the places where plotly reads its own kind of HTML; in the data and in the layout."""
     bar = go.Bar(

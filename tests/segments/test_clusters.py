@@ -101,7 +101,7 @@ def test_where_there_are_no_groups_none_are_found(world: str, seed: int) -> None
     assert not found.groups
     assert found.sentence().startswith("There are no groups among ")
     assert "stable" not in found.sentence()
-    assert any(warning.startswith("The clusters are no groups: ") for warning in found.warnings)
+    assert any(warning.startswith("The clusters are no groups, ") for warning in found.warnings)
 
 
 def test_a_smooth_crowd_is_cut_at_one_place_and_still_has_no_groups() -> None:

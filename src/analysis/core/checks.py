@@ -8,7 +8,8 @@ questions share mean the same in all of them:
 ``by``
     A property, or a list of them: one answer per group of people. Text groups by value.
 ``min_cell``
-    Nothing is shown about fewer people than this. 5 by default.
+    No rate or number of a group is shown where the group has fewer people than this: its
+    denominator counts, not how many of them did something. 5 by default.
 ``start``, ``end``, ``entered``
     Instants: text with a zone, a date (its first instant in UTC), or a timestamp. Starts are
     included, ends are not.
@@ -114,7 +115,9 @@ def whole(what: str, given: Any, *, least: int) -> int:
 
 
 def min_cell(what: str, given: Any) -> int:
-    """The number of people below which nothing is shown.
+    """The number of people from which on a group is shown.
+
+    It is asked of everybody in the group, the denominator: 4 buyers of 200 visitors are shown.
 
     Examples
     --------

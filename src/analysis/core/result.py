@@ -1,8 +1,9 @@
 """What is an answer? A table, a figure, a sentence, and the caveats that travel with them.
 
-What no answer does: show a number about fewer than ``min_cell`` people. `small` says which counts
-that concerns, `suppress` hides the rows of a table, `with_another` hides a second part where the
-sum would give the first away.
+What no answer does: show a number about a group of fewer than ``min_cell`` people. The people in
+the group decide, the denominator; few who did something among many are shown. `small` says which
+counts that concerns, `suppress` hides the rows of a table, `with_another` hides a second part where
+the sum would give the first away.
 """
 
 from __future__ import annotations
@@ -62,11 +63,12 @@ def small(count: Any, min_cell: int) -> np.ndarray:
 def suppress(
     table: pd.DataFrame, *, min_cell: int, counts: list[str], columns: list[str]
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Hide the rows about fewer than `min_cell` people, with every cell that gives the count away.
+    """Hide the rows about groups of fewer than `min_cell` people, with what gives their count away.
 
     Parameters
     ----------
-    counts : columns that count people. A row is hidden where one of them is small.
+    counts : the denominators, columns that count the people whom a row is about. A row is hidden
+        where one of them is small.
     columns : what a hidden row loses; numbers become NaN.
 
     Returns

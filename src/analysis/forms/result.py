@@ -273,13 +273,13 @@ def _tied_notes(ends: np.ndarray, macros: int, unit: str, macro: str | None) -> 
     notes = [
         (
             ends[kernels.TIED],
-            "end as they do because what happens in the very instant of a submit counts as before "
-            "it",
+            "would end otherwise if what happened in the very instant of a submit came after it: "
+            "it counts as before",
         ),
         (
             ends[kernels.MIXED],
-            "touch several fields in one instant: there the order of arrival decides which was "
-            "last, and the times in them",
+            "touch several fields in one instant: the order of arrival says which was last, and "
+            "how long each took",
         ),
         (macros, f"have {macro} in the very instant of their last row: it counts as later"),
     ]

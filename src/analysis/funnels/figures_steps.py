@@ -254,7 +254,7 @@ def micro_bars(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
 20.0% (8 of 40) converted.'
     """
     if not len(table):
-        return empty("None of these actions was done.", title=title)
+        return empty("The catalog names no small action that this log has.", title=title)
     if not table["n"].fillna(0).max():
         return empty("Nobody who entered has had the whole time to convert yet.", title=title)
     place = rows(len(table), 2)

@@ -164,14 +164,14 @@ def tied_note(tied: int, n: int, what: str) -> list[str]:
     Examples
     --------
     >>> tied_note(12, 400, "departures")
-    ['3.0% (12 of 400) of the departures hang on events of one instant, whose order is that of \
-arrival: in another order they would be others.']
+    ['3.0% (12 of 400) of the departures depend on the order of events of one instant: the order \
+in which these arrived is taken.']
     """
     if not tied:
         return []
     return [
-        f"{share(tied, n, tied / n)} of the {what} hang on events of one instant, whose order is "
-        "that of arrival: in another order they would be others."
+        f"{share(tied, n, tied / n)} of the {what} depend on the order of events of one instant: "
+        "the order in which these arrived is taken."
     ]
 
 

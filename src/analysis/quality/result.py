@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ from analysis.core.schema import (
     time_zone_of,
     timestamp,
 )
-from analysis.core.wording import count, counted, day, days, share
+from analysis.core.wording import count, counted, day, days, isolate, share
 from analysis.eventlog.groups import totals
 from analysis.eventlog.log import EventLog
 from analysis.quality import figures, row_checks, time_checks
@@ -136,7 +136,10 @@ class AuditResult(Result):
             "revenue outliers": figures.value_classes,
             "time zone": figures.hours_of_day,
         }
-        return draw[one_of("AuditResult.figure: check", check, draw)](self.details[check])
+        one_of("AuditResult.figure: check", check, draw)
+        if check not in self.details:
+            return figures.empty("The log is empty.", title=None)
+        return draw[check](self.details[check])
 
 
 def audit(
@@ -258,7 +261,12 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GateResult(Result):
-    """The answer of `gate`: ``table`` has a row per check (``check, status, finding``)."""
+    """The answer of `gate`: ``table`` has a row per check (``check, status, finding``).
+
+    ``tells_losses`` says whether one of them tells what the import lost.
+    """
+
+    tells_losses: bool = False
 
     @property
     def status(self) -> str:
@@ -312,8 +320,9 @@ def gate(
     """
     asked = period_of(period, time_zone, "gate: period")
     window_us = duration_us(window, "gate: window")
+    lost = row_checks.lost(log, catalog, Limits())
     checks = [
-        _content(log, catalog, asked),
+        _content(log, asked, lost),
         _period(log, asked),
         _follow_up(log, asked, window_us),
         _macro(log, catalog, asked),
@@ -328,22 +337,25 @@ def gate(
             "time_zone": time_zone,
         },
         warnings=tuple(f"{c.check}: {c.finding}" for c in odd),
+        tells_losses=lost.verdict in (WARN, FAIL),
     )
 
 
-def _content(log: EventLog, catalog: Catalog, asked: Period) -> Check:
+def _content(log: EventLog, asked: Period, lost: Finding) -> Check:
+    much = lost.verdict in (WARN, FAIL)
     if not log.events:
-        return Check("Log", FAIL, "The log is empty.")
+        return Check("Log", FAIL, f"The log is empty. {lost.finding if much else ''}".strip())
     first: Any = log.start
     last: Any = log.end
     span = days(
         first.tz_convert(asked.time_zone), last.tz_convert(asked.time_zone) + pd.Timedelta(1, "us")
     )
     finding = f"{counted(log.events, 'event')} of {counted(log.users, 'user')}, {span}."
-    lost = row_checks.lost(log, catalog, Limits())
-    if lost.verdict not in (WARN, FAIL):
-        return Check("Log", PASS, finding)
-    return Check("Log", lost.verdict, f"{finding} {lost.finding}")
+    return (
+        Check("Log", lost.verdict, f"{finding} {lost.finding}")
+        if much
+        else Check("Log", PASS, finding)
+    )
 
 
 def _period(log: EventLog, asked: Period) -> Check:
@@ -376,7 +388,9 @@ def _follow_up(log: EventLog, asked: Period, window_us: int) -> Check:
 def _macro(log: EventLog, catalog: Catalog, asked: Period) -> Check:
     name = catalog.label(catalog.macro)
     if not totals(log, catalog.macro).events:
-        return Check("Macro conversion", FAIL, f"“{name}” ({catalog.macro}) is never in the log.")
+        return Check(
+            "Macro conversion", FAIL, f"“{name}” ({isolate(catalog.macro)}) is never in the log."
+        )
     inside = totals(log, catalog.macro, period=asked.bounds).events
     lost = _lost_macros(log, catalog, asked, inside)
     if lost and verdict_of(lost / (inside + lost), Limits().lost) != PASS:
@@ -414,6 +428,9 @@ def _quality(log: EventLog, catalog: Catalog, asked: Period, window_us: int) -> 
     if log.events and instant_us(first) < until < log.covers_until_us:
         log = log.between(end=timestamp(until))
     audited = audit(log, catalog, time_zone=asked.time_zone)
+    # What the import lost is told beside the log's size.
+    told = (audited.table["check"] == row_checks.LOST) & (audited.table["verdict"] != PASS)
+    audited = replace(audited, table=audited.table[~told])
     return Check("Data quality", audited.verdict, audited.sentence())
 
 

@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 
 from analysis.catalog import Catalog
 from analysis.core.schema import MISSING, SESSION, VALUE, human_duration, timestamp
-from analysis.core.wording import count, counted, day, listed, percent, share
+from analysis.core.wording import count, counted, day, isolate, listed, percent, share
 from analysis.core.wording import money as amount
 from analysis.eventlog import parallel
 from analysis.eventlog.groups import CURRENCY
@@ -85,12 +85,16 @@ _LEAST_SCATTER: Final = 0.1
 """Of the logarithms: where nearly all orders have one value, another is no outlier for that."""
 
 
+LOST: Final = "lost at the import"
+"""The check of what the import could not read; a gate tells it beside the log's size."""
+
+
 # ── rows that no person made ─────────────────────────────────────────────────────────────────────
 
 
 def lost(log: EventLog, catalog: Catalog, limits: Limits) -> Finding:
     """Rows that the import could not read, and cells: of all rows, and of those that pay."""
-    check, losses = "lost at the import", log.losses()
+    check, losses = LOST, log.losses()
     losses = losses[losses["fate"] != "duplicate"]
     if not len(losses):
         finding = "No row or cell is recorded as lost at an import."
@@ -111,18 +115,23 @@ def lost(log: EventLog, catalog: Catalog, limits: Limits) -> Finding:
         parts.append(f"{share(k, n, k / n)} of the rows are in the quarantine{_why(bad)}.")
     if unpaid:
         rate = unpaid / (paid + unpaid)
-        names = " and ".join(name for name in pays if (bad["event"] == name).any())
+        names = listed([name for name in pays if (bad["event"] == name).any()])
         parts.append(f"Of {names} it is {share(unpaid, paid + unpaid, rate)}.")
     by_week = bad[bad["week"] != ""].groupby("week")["rows"].sum()
     if len(by_week) > 1:
         worst = str(by_week.idxmax())
-        parts.append(
-            f"Most are of the week of {day(pd.Timestamp(worst), year=True)}: "
-            f"{count(by_week[worst])} of {count(by_week.sum())}."
-        )
+        most, known = by_week[worst], by_week.sum()
+        if 2 * most > known:
+            when = day(pd.Timestamp(worst), year=True)
+            parts.append(f"Most are of the week of {when}: {count(most)} of {count(known)}.")
     for column, own in blank.groupby("column"):
         rows = int(own["rows"].sum())
-        parts.append(f"{column} could not be read in {share(rows, n, rows / n)} of the rows.")
+        of = share(rows, log.events, rows / log.events)
+        text = f"The cell {isolate(repr(column))} could not be read in {of} of the events"
+        if own_paid := int(own.loc[own["event"].isin(pays), "rows"].sum()):
+            names = listed([name for name in pays if (own["event"] == name).any()])
+            text += f", and in {share(own_paid, paid, own_paid / max(paid, 1))} of {names}"
+        parts.append(f"{text}.")
     if excluded:
         parts.append(f"{share(excluded, n, excluded / n)} were left out as the mapping says.")
     verdict = verdict_of(value, limits.lost)
@@ -139,7 +148,7 @@ def _why(bad: pd.DataFrame) -> str:
     if not len(reasons):
         return ""
     most = str(reasons.idxmax())
-    return f" (most often: {most}, {count(reasons[most])})"
+    return f" (most often: {isolate(most)}, {count(reasons[most])})"
 
 
 def _kept_and_lost(log: EventLog, catalog: Catalog) -> tuple[int, int]:
@@ -180,7 +189,7 @@ def duplicates(
         cell = properties[int(counts.near_cells.argmax())]
         also = f"{share(near, n, near / n)} {'more ' if exact else 'of the events '}"
         more = f"{also}repeat one of the same instant in all cells but such as only one of the "
-        more += f"two has, most often {cell}.{_most_of_all(counts.near, names)}"
+        more += f"two has, most often {isolate(cell)}.{_most_of_all(counts.near, names)}"
         finding = f"{finding} {more}" if exact else more
     advice = "Import without the copies; with an event id, give it as [columns] event_id."
     if near > exact:
@@ -222,7 +231,7 @@ def repeats(counts: Counts, names: tuple[str, ...], n: int, limits: Limits) -> F
 
 def _most_of_all(found: np.ndarray, names: tuple[str, ...]) -> str:
     most = int(found.argmax())
-    return f" Most of all {names[most]}: {count(found[most])}."
+    return f" Most of all {isolate(names[most])}: {count(found[most])}."
 
 
 def clock(log: EventLog, counts: Counts, days: Days, limits: Limits) -> Finding:
@@ -354,7 +363,8 @@ def entries(
     if not sessions:
         return not_applicable("sessions without an entry", "No event of the log has a session.")
     k = sessions - entered
-    finding = f"{share(k, sessions, k / sessions)} of the sessions have no {' or '.join(known)}."
+    none = " or ".join(map(isolate, known))
+    finding = f"{share(k, sessions, k / sessions)} of the sessions have no {none}."
     advice = "Events may be lost, or belong to other ids; say with entry= how your visits begin."
     return judged(
         "sessions without an entry",
@@ -485,7 +495,7 @@ def _sentence(part: pd.DataFrame) -> str:
     odd = part[part["odd"]]
     row = odd.iloc[int((odd["rate"] - odd["usual"]).abs().argmax())]
     return (
-        f"{row['property']} of {row['event']}: missing in {percent(row['rate'])} "
+        f"{isolate(row['property'])} of {isolate(row['event'])}: missing in {percent(row['rate'])} "
         f"({count(row['k'])} of {count(row['n'])}) on {day(row['date'], year=True)}, "
         f"usual is {percent(row['usual'])}"
     )

@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.catalog import Catalog
-from analysis.core.wording import count, counted, day, listed, percent, relative, times
+from analysis.core.wording import count, counted, day, isolate, listed, percent, relative, times
 from analysis.quality.level_shifts import often_enough, shifts_of
 from analysis.quality.scan import (
     FAIL,
@@ -110,7 +110,8 @@ def not_planned(seen: dict[str, int], catalog: Catalog, limits: Limits) -> Findi
         likeness = [(_alike(name, planned), planned) for planned in catalog.events]
         best, planned = max(likeness, default=(0.0, ""))
         if best >= limits.similar_names:
-            slips.append(f"{name!r} ({counted(seen[name], 'event')}): did they mean {planned!r}?")
+            slip = f"{isolate(repr(name))} ({counted(seen[name], 'event')})"
+            slips.append(f"{slip}: did they mean {isolate(repr(planned))}?")
     counts = (len(slips), 1, len(strange), len(seen))
     if slips:
         return Finding(
@@ -211,7 +212,7 @@ def _empty_runs(people: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _silence_sentence(row: Any) -> str:
-    name, start, end = row.event, row.start, row.end
+    name, start, end = isolate(row.event), row.start, row.end
     if row.kind == "new":
         return f"{name} is new since {day(end, year=True)}"
     if row.kind == "vanished":
@@ -343,7 +344,9 @@ def _change_sentence(row: tuple[Any, ...], days: Days, end: int) -> str:
     when = f"since {day(start, year=True)}"
     if until < end:
         when = f"from {day(start)} to {day(last, year=True)}"
-    what = f"{event} where {name} is {value}" if name else event
+    what = isolate(event)
+    if name:
+        what += f" where {isolate(name)} is {isolate(value)}"
     per = "per active person and day"
     if not rate:
         return f"{what}: none {when}, {times(usual)} {per} in the weeks before"
@@ -480,11 +483,11 @@ def _volume_finding(table: pd.DataFrame, whole_days: int, limits: Limits) -> Fin
 
 def _odd_day_sentence(row: Any) -> str:
     when = day(row.date, year=True)
-    return f"{when}: {count(row.count)} of {row.series}, usual are {count(row.expected)}"
+    return f"{when}: {count(row.count)} of {isolate(row.series)}, usual are {count(row.expected)}"
 
 
 def _shift_sentence(row: Any) -> str:
-    return f"{row.series} changed lastingly about {day(row.date, year=True)}"
+    return f"{isolate(row.series)} changed lastingly about {day(row.date, year=True)}"
 
 
 def _last_day_finding(whole: pd.DataFrame, days: Days, limits: Limits, clumps: float) -> Finding:

@@ -87,10 +87,14 @@ def execute(
 
     def note(cell: Any, execute_reply: Any, **_: Any) -> None:
         reply = execute_reply["content"]
-        if reply["status"] == "ok":
-            succeeded.append(cell.id)
-        else:
+        # A magic that runs code, such as %%capture, shows its error and still replies "ok".
+        shown = [output for output in cell.outputs if output["output_type"] == "error"]
+        if reply["status"] != "ok":
             failed[cell.id] = reason_of(reply)
+        elif shown:
+            failed[cell.id] = reason_of(shown[0])
+        else:
+            succeeded.append(cell.id)
 
     def where() -> str:
         return _place(notebook, [*started, *list(failed)[:1]][-1]) if started else _BEFORE
@@ -175,7 +179,10 @@ def _papermill(
         store_widget_state=False,
         skip_cells_with_tag=INTERACTIVE,
         kernel_manager_class=kernel_class(scratch, cwd),
-        extra_arguments=["--HistoryManager.enabled=False"],
+        extra_arguments=[
+            "--HistoryManager.enabled=False",
+            "--IPKernelApp.extra_extensions=analysis.reports.magics",
+        ],
         # When its last cell has replied a kernel has nothing left to do; asking it takes a second.
         shutdown_kernel="immediate",
         **options,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.core.wording import count, day, isolate, label, percent, share
 from analysis.eventlog.log import EventLog
+from analysis.quality.result import GateResult
 
 _LOST = ("quarantined", "excluded")
 _SAID = {
@@ -50,13 +51,18 @@ def loss_table(log: EventLog) -> pd.DataFrame:
     )
 
 
-def loss_notes(log: EventLog, macro: str = "") -> tuple[str, ...]:
+def loss_notes(
+    log: EventLog, macro: str = "", *, gate: GateResult | None = None
+) -> tuple[str, ...]:
     """What was lost, in sentences: of all rows, of the macro conversion's, and in which week.
 
     Parameters
     ----------
     macro : the event that pays; a loss among its rows is said for itself.
+    gate : of the same page; what it tells of the losses is not told again.
     """
+    if gate is not None and gate.tells_losses:
+        return ()
     lost = log.losses()
     gone = lost[lost["fate"].isin(_LOST)]
     read = log.events + int(gone["rows"].sum())

@@ -247,15 +247,20 @@ def _script_json(value: Any) -> str:
 def _harmless(value: Any) -> Any:
     """A figure whose every text is letters: what could be a link is shown as it is written.
 
-    Letters are escaped and not taken away, so that two values never become one.
+    Letters are escaped and not taken away, so that two values never become one. Pictures and shapes
+    that lie elsewhere are left out.
     """
     if isinstance(value, Mapping):
-        return {key: _harmless(cell) for key, cell in value.items()}
+        return {key: _harmless(cell) for key, cell in value.items() if not _elsewhere(key, cell)}
     if isinstance(value, (list, tuple)):
         return [_harmless(cell) for cell in value]
     if not isinstance(value, str):
         return value
     return isolate_within(_NO_STYLE.sub("&lt;", value) if "<" in value else value)
+
+
+def _elsewhere(key: Any, cell: Any) -> bool:
+    return key in ("source", "geojson") and isinstance(cell, str) and not cell.startswith("data:")
 
 
 def _finite(value: Any) -> Any:

@@ -26,7 +26,7 @@ import pandas as pd
 from analysis.core import checks
 from analysis.core.result import Result, small, with_another
 from analysis.core.schema import DataError, UsageError, one_of, timestamp
-from analysis.core.wording import count, label, listed, percent, share
+from analysis.core.wording import coefficient, count, label, listed, percent, share
 from analysis.eventlog import filters, parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
@@ -108,12 +108,14 @@ class ClustersResult(Result):
             )
         shuffled = ""
         if not np.isnan(self.stability_shuffled):
-            shuffled = f"; where each event is shuffled among people {self.stability_shuffled:.2f}"
+            by_chance = coefficient(self.stability_shuffled)
+            shuffled = f"; where each event is shuffled among people {by_chance}"
         grade = "" if reasons else f": {_grade(self.stability)}"
         return (
             f"{text}{largest}Drawn again, the clusters agree with an adjusted Rand index of "
-            f"{self.stability:.2f} (90% of the draws between {self.stability_low:.2f} and "
-            f"{self.stability_high:.2f}{shuffled}){grade}."
+            f"{coefficient(self.stability)} (90% of the draws between "
+            f"{coefficient(self.stability_low)} and {coefficient(self.stability_high)}{shuffled})"
+            f"{grade}."
         )
 
     def figure(self) -> Any:
@@ -492,10 +494,7 @@ def _warnings(
             f"{count(found.left_out)} people with fewer than {min_events} events are not placed."
         )
     if reasons:
-        notes.append(f"The clusters are no groups: {listed(reasons)}. Do not build on them.")
+        notes.append("The clusters are no groups, however stable: do not build on them.")
     elif stability < STABLE:
-        notes.append(
-            f"The clusters are {_grade(stability)} (adjusted Rand index {stability:.2f}): with "
-            "other people of the same kind they would come out differently."
-        )
+        notes.append("With other people of the same kind the clusters would come out differently.")
     return tuple(notes)
