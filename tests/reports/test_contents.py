@@ -53,7 +53,7 @@ def test_any_cell_of_the_stretch_counts_and_no_other(
     time = frame["time"][row]
     changed = frame.drop(index=row) if cell == "gone" else frame.copy()
     if cell == "time":
-        changed.loc[row, cell] += pd.Timedelta("1us")
+        changed.loc[row, cell] = time + pd.Timedelta("1us")
     elif cell != "gone":
         changed.loc[row, cell] = {"value": 1000.0}.get(cell, "other")
     inside = START <= instant_us(time) < UNTIL

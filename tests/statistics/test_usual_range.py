@@ -42,7 +42,7 @@ def quantile(parts: list[tuple[float, float, float]], share: float) -> float:
     )
 
 
-def test_the_demo_week_is_low_and_not_clearly_so():
+def test_the_demo_week_is_low_and_not_clearly_so() -> None:
     found = usual_range(K, N)
     assert np.median(np.divide(K, N)[:-1]) == pytest.approx(0.0520, abs=5e-4)
     assert 100 * found.usual[-1] == pytest.approx(5.28, abs=0.005)
@@ -54,7 +54,7 @@ def test_the_demo_week_is_low_and_not_clearly_so():
     assert (found.verdict[-1], found.history[-1]) == ("low", 12)
 
 
-def test_rates_are_those_of_the_filters_written_out():
+def test_rates_are_those_of_the_filters_written_out() -> None:
     k, n = np.array(K, float), np.array(N, float)
     y, v = np.log((k + 0.5) / (n - k + 0.5)), 1 / (k + 0.5) + 1 / (n - k + 0.5)
     pooled = k[:-1].sum() / n[:-1].sum()
@@ -68,7 +68,7 @@ def test_rates_are_those_of_the_filters_written_out():
     assert found.p_value[-1] == pytest.approx(2 * min(below, 1 - below), rel=1e-9)
 
 
-def test_money_is_that_of_the_filters_written_out():
+def test_money_is_that_of_the_filters_written_out() -> None:
     rng = np.random.default_rng(4)
     weeks = [rng.lognormal(3, 0.9, 80) for _ in range(9)]
     total = np.array([week.sum() for week in weeks])
@@ -82,7 +82,7 @@ def test_money_is_that_of_the_filters_written_out():
     assert found.high[-1] == pytest.approx(math.exp(quantile(parts, 0.975)), rel=1e-6)
 
 
-def test_counts_of_long_and_short_months_have_one_level():
+def test_counts_of_long_and_short_months_have_one_level() -> None:
     days = np.array([31, 28, 31, 30, 31, 30, 31, 31, 28])
     found = usual_range(100 * days, days=days)
     assert found.usual[-1] == pytest.approx(2800, rel=0.01)
@@ -90,7 +90,7 @@ def test_counts_of_long_and_short_months_have_one_level():
     assert usual_range(100 * days).usual[-1] > 2_950
 
 
-def test_fewer_than_four_earlier_periods_are_not_enough():
+def test_fewer_than_four_earlier_periods_are_not_enough() -> None:
     found = usual_range(K[:5], N[:5])
     assert list(found.verdict[:4]) == ["not known yet"] * 4
     assert np.isnan(found.low[:4]).all()
@@ -98,20 +98,20 @@ def test_fewer_than_four_earlier_periods_are_not_enough():
     assert np.isfinite(found.low[4])
 
 
-def test_a_period_sees_nothing_of_what_came_later():
+def test_a_period_sees_nothing_of_what_came_later() -> None:
     whole, cut = usual_range(K, N), usual_range(K[:9], N[:9])
     for early, all_of_it in zip(cut, whole, strict=True):
         np.testing.assert_array_equal(early, all_of_it[:9])
 
 
-def test_series_are_judged_each_by_its_own():
+def test_series_are_judged_each_by_its_own() -> None:
     found = usual_range([K, K[::-1]], [N, N[::-1]])
     alone = usual_range(K[::-1], N[::-1])
     for both, own in zip(found, alone, strict=True):
         np.testing.assert_array_equal(both[1], own)
 
 
-def test_a_clear_period_is_left_out_of_later_ranges():
+def test_a_clear_period_is_left_out_of_later_ranges() -> None:
     k, n = [500] * 8 + [200, 500, 500], [10_000] * 11
     found = usual_range(k, n)
     assert found.verdict[8] == "clearly low"
@@ -122,7 +122,7 @@ def test_a_clear_period_is_left_out_of_later_ranges():
     assert without.verdict[8] == "not final"
 
 
-def test_three_clear_periods_on_one_side_are_a_new_level():
+def test_three_clear_periods_on_one_side_are_a_new_level() -> None:
     k, n = [500] * 8 + [300] * 8, [10_000] * 16
     found = usual_range(k, n)
     assert list(found.verdict[8:]) == ["clearly low"] * 3 + ["not known yet"] + ["usual"] * 4
@@ -132,7 +132,7 @@ def test_three_clear_periods_on_one_side_are_a_new_level():
     assert set(turning.level) == {0}
 
 
-def test_a_gap_widens_the_range_and_is_nothing():
+def test_a_gap_widens_the_range_and_is_nothing() -> None:
     k, n = [500, 520, 480, 505, 495, 0, 0, 500], [10_000] * 5 + [0, 0, 10_000]
     found, near = usual_range(k, n), usual_range(k[:5] + k[-1:], n[:5] + n[-1:])
     assert found.history[-1] == near.history[-1] == 5
@@ -140,7 +140,7 @@ def test_a_gap_widens_the_range_and_is_nothing():
     assert found.verdict[5] == "too few to judge"
 
 
-def test_few_expected_are_not_judged():
+def test_few_expected_are_not_judged() -> None:
     found = usual_range([5, 4, 6, 5, 5, 0], [100] * 6)
     assert found.verdict[-1] == "too few to judge"
     assert math.isnan(found.p_value[-1])
@@ -148,13 +148,13 @@ def test_few_expected_are_not_judged():
     assert usual_range([5, 4, 6, 5, 5, 4], [100] * 6, least_expected=3).verdict[-1] == "usual"
 
 
-def test_a_total_of_nothing_is_not_judged():
+def test_a_total_of_nothing_is_not_judged() -> None:
     found = usual_range([100.0, 100, 100, 100, 100, 0, 100])
     assert list(found.verdict[-2:]) == ["too few to judge", "usual"]
 
 
 @pytest.mark.parametrize("k", [0, 100])
-def test_all_or_none_has_a_range(k):
+def test_all_or_none_has_a_range(k: int) -> None:
     found = usual_range([k] * 6, [100] * 6, least_expected=0)
     assert 0 < found.low[-1] < found.high[-1] < 1
     assert found.verdict[-1] == "usual"
