@@ -357,11 +357,6 @@ def test_a_row_without_user_time_or_event_is_refused(column: str, empty: Any) ->
         EventLog.from_frame(frame)
 
 
-def test_an_event_without_a_name_is_refused() -> None:
-    with pytest.raises(DataError, match=r"1 of 2 rows have no event, .* row 1 \('', which is none"):
-        EventLog.from_frame(frame_of(event=["visit", ""]))
-
-
 @pytest.mark.parametrize("cells", [["19.99", None, "5"], pd.Categorical(["19.99", None, "5"])])
 def test_values_that_are_text_are_numbers(cells: Any) -> None:
     log = EventLog.from_frame(frame_of(value=cells))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -122,23 +121,6 @@ def test_words_for_no_id_are_no_person_and_no_order(word: str, tmp_path: Path) -
     assert list(log.user_ids) == ["ann"]
     assert log.to_frame().session.isna().tolist() == [True, False]
     assert log.losses().reason.tolist() == ["user is missing"]
-
-
-@pytest.mark.parametrize("word", ["", *NO_IDS])
-def test_a_frame_has_no_other_people_than_files(word: str) -> None:
-    said = rf"1 of 2 rows have no user, the first is row 1 \({re.escape(repr(word))}, which is none"
-    with pytest.raises(DataError, match=said):
-        EventLog.from_frame(frame_of(["ann", word]))
-    with pytest.raises(DataError, match=said):
-        EventLog.from_frame(frame_of(pd.Categorical(["ann", word])))
-    log = EventLog.from_frame(frame_of(["ann", "ann"]).assign(session=["s", word]))
-    assert log.to_frame().session.isna().tolist() == [False, True]
-
-
-def test_missing_ids_that_became_text_are_not_one_person() -> None:
-    users = pd.Series(["ann", None, np.nan], dtype=object).astype(str)
-    with pytest.raises(DataError, match="2 of 3 rows have no user"):
-        EventLog.from_frame(frame_of(users))
 
 
 def test_hashed_ids_are_tidied_first(tmp_path: Path) -> None:

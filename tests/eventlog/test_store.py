@@ -21,16 +21,7 @@ from filelock import FileLock
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import hash_oracle as oracle
-from support.log_frames import (
-    KINDS_OF_FRAME,
-    cells,
-    cells_of,
-    expected,
-    frames,
-    ids,
-    names,
-    numbers,
-)
+from support.log_frames import KINDS_OF_FRAME, cells, cells_of, expected, frames, numbers, texts
 
 from analysis.cli import run
 from analysis.core.schema import DataError, UsageError
@@ -439,7 +430,7 @@ def pinned() -> pd.DataFrame:
     stamps = ["2026-01-01T10:00", "2026-01-01T10:00", "2026-01-01T11:00", "1969-12-31T23:59:59.5"]
     return pd.DataFrame(
         {
-            "user": ["ann", "ann", "Ünal 🌊", "zoë"],
+            "user": ["ann", "ann", "Ünal 🌊", ""],
             "time": pd.to_datetime(stamps, format="ISO8601", utc=True),
             "event": ["view", "buy", "view", "a longer name than eight bytes"],
             "device": ["mobile", None, "", "(missing)"],
@@ -450,7 +441,7 @@ def pinned() -> pd.DataFrame:
 
 def test_a_small_log_has_this_fingerprint_everywhere() -> None:
     """On every machine, Python and numpy; a change of it makes every report a new one."""
-    assert print_of(pinned()) == "c6eb461b568445a6b91c1d0ecb7dadf8"
+    assert print_of(pinned()) == "75b20f2fb3417e2d7da21d08106e99d1"
     assert print_of(pinned(), shards=50) == print_of(pinned())
 
 
@@ -497,8 +488,8 @@ def test_any_cell_matters(frame: pd.DataFrame, data: st.DataObject) -> None:
     row = data.draw(st.integers(0, len(frame) - 1))
     column = data.draw(st.sampled_from(list(frame)))
     new: Any = {
-        "user": ids,
-        "event": names,
+        "user": texts,
+        "event": texts,
         "text": cells,
         "number": numbers,
         "time": st.integers(-(10**6), 10**6).map(

@@ -39,7 +39,7 @@ from analysis.core.schema import (
 )
 from analysis.eventlog import kernels, parallel
 from analysis.eventlog.folder import user_homes
-from analysis.eventlog.ids import NO_IDS, frame_ids, refuse_rounded, without_words
+from analysis.eventlog.ids import frame_ids, refuse_rounded
 from analysis.eventlog.instants import FIRST, LATEST, iso_stamps, iso_text
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import (
@@ -151,10 +151,10 @@ def canonical_table(
     ways: dict[str, _Way] = {
         USER: (id_cells, user),
         TIME: (time_cells, time),
-        EVENT: (name_cells, event),
+        EVENT: (text_cells, event),
     }
     cells = _converted(table, ways)
-    _refuse_gaps(cells, table, ways)
+    _refuse_gaps(cells)
     if session is None and SESSION in table.column_names and SESSION not in named.values():
         session = SESSION
     more: dict[str, _Way] = {} if session is None else {SESSION: (id_cells, session)}
@@ -177,20 +177,13 @@ def _converted(table: pa.Table, ways: Mapping[str, _Way]) -> dict[str, pa.Chunke
     return dict(zip(ways, cells, strict=True))
 
 
-def _refuse_gaps(
-    cells: Mapping[str, pa.ChunkedArray], table: pa.Table, ways: Mapping[str, _Way]
-) -> None:
+def _refuse_gaps(cells: Mapping[str, pa.ChunkedArray]) -> None:
     for name, column in cells.items():
-        missing = column.null_count
-        if missing:
-            first, own = pc.index(column.is_null(), True).as_py(), ways[name][1]
-            word = table.column(own)[first].as_py()
-            there = word is not None and word == word
-            says = f" ({word!r}, which is none)" if there else ""
-            which = f"df = df[df[{own!r}] != {word!r}]" if there else "df.dropna(subset=[…])"
+        if column.null_count:
+            first = pc.index(column.is_null(), True).as_py()
             raise DataError(
-                f"from_frame: {missing} of {len(column)} rows have no {name}, the first "
-                f"is row {first}{says}. Leave them out first: {which}."
+                f"from_frame: {column.null_count} of {len(column)} rows have no {name}, the first "
+                f"is row {first}. Leave them out first: df.dropna(subset=[…])."
             )
 
 
@@ -212,7 +205,7 @@ def text_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def id_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Ids as dictionary-encoded text, those that are none missing (see `ids`).
+    """Ids as dictionary-encoded text (see `ids`).
 
     Raises
     ------
@@ -225,12 +218,7 @@ def id_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         column = column.cast(pa.float64())
         refuse_rounded(column, name)
         column = pa.chunked_array([numbers_as_text(column)])
-    return without_words(frame_ids(text_cells(column, name), name), ("", *NO_IDS))
-
-
-def name_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Names of events as dictionary-encoded text; an empty one is missing."""
-    return without_words(text_cells(column, name), ("",))
+    return frame_ids(text_cells(column, name), name)
 
 
 def _encoded_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -9,7 +9,6 @@ it is read as ``1``. The words that programs write where there is no id are miss
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Final
 
 import pyarrow as pa
@@ -87,7 +86,10 @@ def without_point(words: pa.Array) -> pa.Array:
 
 
 def frame_ids(cells: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """The ids of a frame's column, which is text, by the rules for their digits."""
+    """The ids of a frame's column, which is text, by the rules for their digits.
+
+    A word stays what it is: whoever makes a frame can tell "None" from None.
+    """
     column = cells.combine_chunks()
     if isinstance(column, pa.ChunkedArray):  # more text than one array can hold
         return pa.chunked_array([tidy_ids(chunk, name) for chunk in column.chunks], TEXT)
@@ -96,25 +98,3 @@ def frame_ids(cells: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if tidy is known:
         return cells
     return pa.chunked_array([tidy.take(column.indices).dictionary_encode()])
-
-
-def without_words(cells: pa.ChunkedArray, words: Collection[str]) -> pa.ChunkedArray:
-    """Text cells of a frame, those that are one of the words missing.
-
-    ``df["user"].astype(str)`` makes "nan" of a missing id, so a frame has such words as files do.
-
-    Examples
-    --------
-    >>> without_words(pa.chunked_array([["ann", "nan"]]), NO_IDS).to_pylist()
-    ['ann', None]
-    """
-    column = cells.combine_chunks()
-    coded = pa.types.is_dictionary(column.type)
-    known = column.dictionary if coded else column
-    found = pc.is_in(known, pa.array(words, known.type))
-    if not pc.any(found).as_py():
-        return cells
-    texts = pc.if_else(found, pa.scalar(None, known.type), known)
-    if not coded:
-        return pa.chunked_array([texts])
-    return pa.chunked_array([texts.take(column.indices).dictionary_encode()])

@@ -99,12 +99,13 @@ class EventLog:
     ) -> Self:
         """A log in memory from a pandas, polars or pyarrow table.
 
-        Ids and cells are read by the rules of an import, with these differences. A frame has types,
-        so nothing is guessed: a naive time is UTC, a number stays a number even in ``country`` or
-        ``order_id``, text stays text even where it looks like numbers (but in ``value``), and an
-        empty text in a property is a value. There is no quarantine: what an import sets aside or
-        blanks is an error here. Times may begin in 1678, in files in 1990, because made-up times
-        often begin in 1970. E-mail addresses are taken as ids: nothing is written before `save`.
+        Cells are read by the rules of an import, with these differences. A frame has types, so
+        nothing is guessed: a naive time is UTC, a number stays a number even in ``country`` or
+        ``order_id``, text stays text even where it looks like numbers (but in ``value``), and a
+        word for none ("nan", an empty text) stays a word, even as a user: `audit` names such users.
+        There is no quarantine: where an import sets a row aside, this is an error. Times may begin
+        in 1678, in files in 1990, because made-up times often begin in 1970. An infinite value
+        stays, and its sum is NaN. E-mail addresses may be ids: nothing is written before `save`.
 
         Parameters
         ----------
@@ -121,8 +122,7 @@ class EventLog:
         ------
         UsageError, DataError
             If a column is missing or of a type that cannot be read, a cell of user, time or event
-            is empty, a user is a word for none such as "nan", or ``value`` has text that is no
-            number.
+            is empty, or ``value`` has text that is no number.
         """
         table = build.canonical_table(
             build.arrow_table(frame), user=user, time=time, event=event, session=session
