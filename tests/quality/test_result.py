@@ -752,3 +752,11 @@ def test_the_answer_is_shown_as_html_that_is_escaped() -> None:
     evil = Catalog.from_mapping({"name": "x", "events": {"<b>buy": {"role": "macro"}}})
     page = gate(log_of(*WHOLE_OF_GATE), evil, period=("2026-11-09", "2026-11-16"))._repr_html_()
     assert "<b>buy" not in page
+
+
+@pytest.mark.parametrize("word", ["", "<NA>", "(not provided)", "NaN"])
+def test_a_word_that_no_import_takes_as_an_id_is_nobody_in_a_frame(word: str) -> None:
+    users = [word] * 9 + [f"u{n}" for n in range(91)]
+    frame = pd.DataFrame({"user": users, "time": "2026-01-01T10:00", "event": "visit"})
+    table = rows(audit(EventLog.from_frame(frame), SHOP))
+    assert f"the user {word!r}, which is nobody" in table.loc["shared ids", "finding"]
