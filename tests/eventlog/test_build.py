@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import math
 import uuid
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from analysis.eventlog.build import (
 )
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn
+from analysis.sources.ingest import import_files
+from analysis.sources.mapping import ColumnMapping
 
 OWN: dict[str, Any] = {"user": "user", "time": "time", "event": "event", "session": None}
 
@@ -352,6 +355,50 @@ def test_a_row_without_user_time_or_event_is_refused(column: str, empty: Any) ->
     said = rf"^from_frame: 2 of 4 rows have no {column}, the first is row 2\. Leave them out first"
     with pytest.raises(DataError, match=said):
         EventLog.from_frame(frame)
+
+
+@pytest.mark.parametrize("cells", [["19.99", None, "5"], pd.Categorical(["19.99", None, "5"])])
+def test_values_that_are_text_are_numbers(cells: Any) -> None:
+    log = EventLog.from_frame(frame_of(value=cells))
+    assert log.to_frame().value.fillna(-1).tolist() == [19.99, -1, 5]
+    assert log.summary().value.tolist() == [24.99]
+
+
+@pytest.mark.parametrize("wrong", ["19,99", "x", "", "inf", "1_0", True])
+def test_a_value_that_is_no_number_is_refused(wrong: Any) -> None:
+    cells = [True, True] if wrong is True else ["5", wrong]
+    with pytest.raises(UsageError, match=r"cells of 'value' are no numbers, the first is '"):
+        EventLog.from_frame(frame_of(value=cells))
+
+
+def test_values_that_are_all_missing_are_numbers() -> None:
+    assert EventLog.from_frame(frame_of(value=[None, None])).kinds["value"] == "number"
+
+
+def test_properties_of_a_frame_are_those_of_its_parquet_file(tmp_path: Path) -> None:
+    frame = frame_of(
+        when=pd.to_datetime(["2026-01-01T10:00", "2026-01-01T10:00:00.5"], format="ISO8601"),
+        there=pd.to_datetime(["2026-01-01T10:00+01:00", "2026-01-02T10:00+01:00"]),
+        took=pd.to_timedelta(["1.5s", None]),
+        whole=[2**53, 1],
+        more=[2**53 + 1, 1],
+        truth=[True, False],
+    )
+    frame.to_parquet(tmp_path / "a.parquet")
+    import_files([tmp_path / "a.parquet"], ColumnMapping(zone="UTC"), tmp_path / "log")
+    log, of_file = EventLog.from_frame(frame), EventLog.open(tmp_path / "log")
+    pd.testing.assert_frame_equal(log.to_frame(), of_file.to_frame())
+    assert log.kinds == of_file.kinds
+    assert log.to_frame().when.tolist() == ["2026-01-01T10:00:00", "2026-01-01T10:00:00.500000"]
+
+
+def test_times_before_1678_are_refused() -> None:
+    early = np.array(["1677-12-31T23:59", "1678-01-01"], "datetime64[us]")
+    with pytest.raises(
+        DataError, match=r"1 of 2 times of 'time' are before 1678, the first is '16"
+    ):
+        EventLog.from_frame(frame_of(time=early))
+    assert len(EventLog.from_frame(frame_of(time=early[1:]))) == 1
 
 
 def test_times_that_are_none() -> None:

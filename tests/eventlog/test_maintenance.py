@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hmac
 import io
 import json
 import os
@@ -472,3 +473,20 @@ def test_the_most_frequent_reason_has_an_example_and_advice(
     assert message.startswith("not one of 3 rows can be read.")
     assert f"(2): {reason}, as in record 7 of 'a.csv'." in message
     assert advice in message
+
+
+def test_forgetting_in_a_log_of_hashed_ids(tmp_path: Path) -> None:
+    """The message says how to name a person, and bad records go by the hash."""
+    (tmp_path / "key").write_text("0123456789abcdef")
+    lines = ["ann,2026-01-01T00:00Z,visit", "bob,2026-01-01T00:00Z,visit", "ann,never,visit"]
+    (tmp_path / "a.csv").write_text("user,time,event\n" + "\n".join(lines) + "\nann,short\n")
+    mapping = ColumnMapping(hash_key_file=str(tmp_path / "key"))
+    import_files([tmp_path / "a.csv"], mapping, tmp_path / "log")
+    with pytest.raises(DataError, match="ids of this log are hashed: give the hash"):
+        forget(tmp_path / "log", ["ann"])
+    ann = hmac.digest(b"0123456789abcdef", b"ann", "sha256").hex()
+    assert forget(tmp_path / "log", [ann]) == (1, 1, 1)
+    assert EventLog.open(tmp_path / "log").users == 1
+    assert check(tmp_path / "log").damaged == ()
+    for path in (tmp_path / "log").rglob("*"):
+        assert path.is_dir() or not {ann.encode(), b"ann"} & set(path.read_bytes().split(b'"'))

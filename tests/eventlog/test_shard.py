@@ -20,6 +20,7 @@ from support.log_frames import cells, frames
 from analysis.core.schema import DataError
 from analysis.eventlog import shard as module
 from analysis.eventlog.log import EventLog
+from analysis.eventlog.maintenance import check
 from analysis.eventlog.shard import (
     NumberColumn,
     Shard,
@@ -284,6 +285,24 @@ def test_codes_of_a_property_are_looked_through_when_it_is_first_asked_for(
     for asked in (log.to_frame, lambda: log.where(page="home"), lambda: log.by_unit("page")):
         with pytest.raises(DataError, match=r"^shard '.*': the column 'page' is damaged: .* code"):
             asked()
+
+
+@pytest.mark.parametrize("bit", [63, 62, 57, 53])
+def test_times_that_no_log_has_are_damage(tmp_path: Path, bit: int) -> None:
+    times = np.zeros(4, np.int64).view(np.uint64)
+    times[2] ^= np.uint64(1 << bit)
+    log = EventLog.open(damaged(tmp_path, time=pa.array(times.view(np.int64))))
+    for asked in (
+        lambda: len(log),
+        lambda: log.start,
+        log.summary,
+        log.to_frame,
+        lambda: log.between("2026-01-01"),
+    ):
+        with pytest.raises(DataError, match="the column 'time' is damaged: there is a time before"):
+            asked()
+    (found,) = check(tmp_path).damaged[:1]
+    assert found.file.endswith("00000/rows.arrow")
 
 
 def test_texts_whose_places_are_damaged_are_refused(tmp_path: Path) -> None:

@@ -807,3 +807,11 @@ def test_a_name_from_right_to_left_turns_no_number_of_a_finding() -> None:
     assert warned.count(name) > 2
     alone = re.sub("\u2068[^\u2069]*\u2069", "", warned)
     assert not any(word in alone for word in (name, place, "שולמ"))
+
+
+@pytest.mark.parametrize("word", ["", "<NA>", "(not provided)", "NaN"])
+def test_a_word_that_no_import_takes_as_an_id_is_nobody_in_a_frame(word: str) -> None:
+    users = [word] * 9 + [f"u{n}" for n in range(91)]
+    frame = pd.DataFrame({"user": users, "time": "2026-01-01T10:00", "event": "visit"})
+    table = rows(audit(EventLog.from_frame(frame), SHOP))
+    assert f"the user {word!r}, which is nobody" in table.loc["shared ids", "finding"]

@@ -121,6 +121,26 @@ def test_the_same_lines_again_add_nothing(tmp_path: Path) -> None:
     assert before != EventLog.open(tmp_path / "log").fingerprint  # it has a coupon by now
 
 
+def test_a_column_that_the_export_has_got_since_comes_to_the_orders_there(tmp_path: Path) -> None:
+    """As in one import of both files; and a file that tells no more changes nothing."""
+    frame = shop()
+    wider = frame.assign(coupon=[f"c{n % 2}" for n in range(len(frame))], shop="north")
+    bring_in(tmp_path, frame)
+    said: list[str] = []
+    bring_in(tmp_path, wider, "b.csv", append=True, say=said.append)
+    assert not any("other values" in note for note in said)
+    orders = EventLog.open(tmp_path / "log").where(event="purchase").to_frame()
+    assert (orders["shop"] == "north").all()
+    assert orders.loc[orders.order_lines > 1, "coupon"].isna().any()
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    import_files(files, mapping_of(TABLES), tmp_path / "one")
+    after = EventLog.open(tmp_path / "log").fingerprint
+    assert after == EventLog.open(tmp_path / "one").fingerprint
+    for again in (wider, frame):
+        assert bring_in(tmp_path, again, "c.csv", append=True).rows_kept == 0
+        assert EventLog.open(tmp_path / "log").fingerprint == after
+
+
 @pytest.mark.parametrize("split", ["orders", "overlap"])
 def test_files_that_share_lines_make_the_same_orders(tmp_path: Path, split: str) -> None:
     frame = shop()

@@ -32,6 +32,7 @@ from analysis.core.schema import (
     TIME,
     US_PER_SECOND,
     USER,
+    VALUE,
     DataError,
     UsageError,
     did_you_mean,
@@ -39,7 +40,7 @@ from analysis.core.schema import (
 from analysis.eventlog import kernels, parallel
 from analysis.eventlog.folder import user_homes
 from analysis.eventlog.ids import frame_ids, refuse_rounded
-from analysis.eventlog.instants import LATEST, iso_stamps
+from analysis.eventlog.instants import FIRST, LATEST, iso_stamps, iso_text
 from analysis.eventlog.sessions import SessionRule, session_column
 from analysis.eventlog.shard import (
     EXACT,
@@ -54,6 +55,8 @@ from analysis.eventlog.shard import (
 )
 
 ROWS_PER_SHARD: Final = 2_000_000
+
+_NUMBER: Final = r"^-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 _Way = tuple[Callable[[pa.ChunkedArray, str], pa.ChunkedArray], str]
 """How a column of the log is made, and of which column of the table."""
@@ -164,7 +167,7 @@ def canonical_table(
                 f"from_frame: column {name!r} would become a property, but a log has a column of "
                 f"that name. Rename it: df.rename(columns={{{name!r}: 'my_{name}'}})."
             )
-        more[name] = (property_cells, name)
+        more[name] = (value_cells if name == VALUE else property_cells, name)
     return pa.table(cells | _converted(table, more))
 
 
@@ -174,7 +177,7 @@ def _converted(table: pa.Table, ways: Mapping[str, _Way]) -> dict[str, pa.Chunke
     return dict(zip(ways, cells, strict=True))
 
 
-def _refuse_gaps(cells: dict[str, pa.ChunkedArray]) -> None:
+def _refuse_gaps(cells: Mapping[str, pa.ChunkedArray]) -> None:
     for name, column in cells.items():
         if column.null_count:
             first = pc.index(column.is_null(), True).as_py()
@@ -222,7 +225,7 @@ def _encoded_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if kind.is_boolean(column.type):
         column = pc.if_else(column, "true", "false")
     elif kind.is_timestamp(column.type):
-        column = _iso_text(column)
+        column = iso_text(column)
     cells = column.combine_chunks()
     if isinstance(cells, pa.ChunkedArray):  # more text than one array can hold
         return cells.cast(TEXT)
@@ -237,14 +240,6 @@ def _encoded_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.DictionaryArray.from_arrays(cells.indices, text)])
 
 
-def _iso_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if column.type.tz is None:
-        return pc.strftime(column, format="%Y-%m-%dT%H:%M:%S")
-    # In local time the hour that clocks repeat would be one text for two instants.
-    utc = column.cast(pa.timestamp(column.type.unit, "UTC"))
-    return pc.strftime(utc, format="%Y-%m-%dT%H:%M:%SZ")
-
-
 def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Instants as int64 microseconds since 1970 UTC; naive ones are taken as UTC.
 
@@ -253,7 +248,7 @@ def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     UsageError
         If the column holds bare numbers, which have no unit.
     DataError
-        If a text is no ISO 8601 time, or an instant is after 2099.
+        If a text is no ISO 8601 time, or an instant is before 1678 or after 2099.
     """
     of = column.type
     if kind.is_dictionary(of):
@@ -278,13 +273,17 @@ def time_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
             f"Convert it first: pandas.to_datetime(df[{name!r}], unit='ms', utc=True)."
         )
     us = column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
-    if (pc.max(us).as_py() or 0) >= LATEST:
-        far = pc.greater_equal(us, LATEST)
-        first = column[pc.index(far, True).as_py()].as_py()
-        raise DataError(
-            f"from_frame: {pc.sum(far).as_py()} of {len(us)} times of {name!r} are after 2099, the "
-            f"first is {str(first)!r}. Is the unit right? Correct these rows, or leave them out."
-        )
+    bounds = pc.min_max(us)
+    for where, wrong, far in (
+        ("after 2099", (bounds["max"].as_py() or 0) >= LATEST, pc.greater_equal(us, LATEST)),
+        ("before 1678", (bounds["min"].as_py() or 0) < FIRST, pc.less(us, FIRST)),
+    ):
+        if wrong:
+            first = np.datetime64(us[pc.index(far, True).as_py()].as_py(), "us")
+            raise DataError(
+                f"from_frame: {pc.sum(far).as_py()} of {len(us)} times of {name!r} are {where}, "
+                f"the first is '{first}'. Is the unit right? Correct these rows, or leave them out."
+            )
     return us
 
 
@@ -301,13 +300,10 @@ def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """
     of = column.type
     if kind.is_integer(of):
-        bounds = pc.min_max(column)
-        low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
-        exact = low >= -EXACT and high <= EXACT
+        exact = exact_integers(column)
         return column.cast(pa.float64()) if exact else text_cells(column, name)
     if kind.is_duration(of):
-        us = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
-        column = pc.divide(us.cast(pa.float64(), safe=False), US_PER_SECOND)
+        column = seconds(column)
     if kind.is_floating(column.type) or kind.is_decimal(of):
         return pc.fill_null(column.cast(pa.float64()), np.nan)
     if kind.is_nested(of):
@@ -318,6 +314,57 @@ def property_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if kind.is_null(of):
         return pa.chunked_array([pa.nulls(len(column), TEXT)])
     return text_cells(column, name)
+
+
+def value_cells(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """The cells of ``value``, which are numbers; text is read where all of it is numbers.
+
+    Raises
+    ------
+    UsageError
+        If a cell is no number: which one is meant, nobody can say later.
+    """
+    if kind.is_null(column.type):
+        return pa.chunked_array([pa.nulls(len(column), pa.float64()).fill_null(np.nan)])
+    cells = property_cells(column, name)
+    if kind.is_floating(cells.type):
+        return cells
+    words = cells.combine_chunks().dictionary_decode().drop_null()
+    plain = pc.fill_null(pc.match_substring_regex(words, _NUMBER), False)
+    if pc.all(plain).as_py() is False:
+        first = words.filter(pc.invert(plain))[0].as_py()
+        raise UsageError(
+            f"from_frame: {pc.sum(pc.invert(plain)).as_py():,} of {len(column):,} cells of "
+            f"{name!r} are no numbers, the first is {first!r}, and values are added up. Convert "
+            f"them first: pandas.to_numeric(df[{name!r}], errors='coerce'); a decimal comma with "
+            f"df[{name!r}].str.replace(',', '.'). If it is no amount, rename the column."
+        )
+    return pc.fill_null(cells.cast(TEXT).cast(pa.float64()), np.nan)
+
+
+def exact_integers(column: pa.Array | pa.ChunkedArray) -> bool:
+    """Does float64 hold all of these integers exactly?
+
+    Examples
+    --------
+    >>> exact_integers(pa.array([2**53])), exact_integers(pa.array([2**53 + 1]))
+    (True, False)
+    """
+    bounds = pc.min_max(column)
+    low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
+    return low >= -EXACT and high <= EXACT
+
+
+def seconds(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Lengths of time as float64 seconds.
+
+    Examples
+    --------
+    >>> seconds(pa.array([1500], pa.duration("ms"))).to_pylist()
+    [1.5]
+    """
+    us = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
+    return pc.divide(us.cast(pa.float64(), safe=False), US_PER_SECOND)
 
 
 # ── from a canonical table to shards ─────────────────────────────────────────────────────────────

@@ -99,6 +99,14 @@ class EventLog:
     ) -> Self:
         """A log in memory from a pandas, polars or pyarrow table.
 
+        Cells are read by the rules of an import, with these differences. A frame has types, so
+        nothing is guessed: a naive time is UTC, a number stays a number even in ``country`` or
+        ``order_id``, text stays text even where it looks like numbers (but in ``value``), and a
+        word for none ("nan", an empty text) stays a word, even as a user: `audit` names such users.
+        There is no quarantine: where an import sets a row aside, this is an error. Times may begin
+        in 1678, in files in 1990, because made-up times often begin in 1970. An infinite value
+        stays, and its sum is NaN. E-mail addresses may be ids: nothing is written before `save`.
+
         Parameters
         ----------
         frame : one row per event. Columns that are not named become properties.
@@ -113,8 +121,8 @@ class EventLog:
         Raises
         ------
         UsageError, DataError
-            If a column is missing or of a type that cannot be read, or a cell of user, time or
-            event is empty.
+            If a column is missing or of a type that cannot be read, a cell of user, time or event
+            is empty, or ``value`` has text that is no number.
         """
         table = build.canonical_table(
             build.arrow_table(frame), user=user, time=time, event=event, session=session

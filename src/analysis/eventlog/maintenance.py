@@ -417,9 +417,15 @@ def _forget(folder: Path, manifest: Manifest, users: list[str], staged: Path) ->
     bad = leave_out(folder / QUARANTINE, users, staged)
     missing = [user for user in users if user not in found | bad.named]
     if missing:
+        how = "Ids are compared letter by letter."
+        if "ids" in manifest.terms:
+            how = (
+                "The ids of this log are hashed: give the hash, which is the HMAC-SHA-256 of the "
+                "id with the key of the import, in hexadecimal."
+            )
         raise DataError(
             f"{len(missing)} of {len(users)} users are not found in '{folder}', the first is "
-            f"{missing[0]!r}. Nobody was removed. Ids are compared letter by letter."
+            f"{missing[0]!r}. Nobody was removed. {how}"
         )
     if not entries:
         raise DataError(f"nobody else is in '{folder}'. Nobody was removed; remove the folder.")

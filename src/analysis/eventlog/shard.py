@@ -34,6 +34,7 @@ import pyarrow.compute as pc
 
 from analysis.core.schema import EVENT, TIME, USER, DataError, UsageError
 from analysis.eventlog import kernels
+from analysis.eventlog.instants import FIRST, LATEST
 
 ROWS_FILE: Final = "rows.arrow"
 USERS_FILE: Final = "users.arrow"
@@ -126,6 +127,36 @@ class Shard:
     def last_instants(self) -> np.ndarray:
         """Per user the instant of the last row, hidden or not; found when first asked for."""
         return self.time[self.offsets[1:] - 1]
+
+
+class MappedShard(Shard):
+    """A shard of files, whose times are looked through when they are first asked for.
+
+    A flipped bit in a time makes a year of 100,000, which has no date, and a trend of endless
+    weeks.
+    """
+
+    @classmethod
+    def of(cls, what: str, *, time: np.ndarray, **parts: Any) -> Self:
+        """A shard of these parts; `what` names the column of times in the error."""
+        shard = cls.__new__(cls)
+        shard.__dict__.update(parts, _time=time, _what=what)
+        return shard
+
+    @cached_property
+    def time(self) -> np.ndarray:  # type: ignore[override]
+        """The times, none that a log cannot have."""
+        with sound(self._what):
+            if len(self._time) and not FIRST <= self._time.min() <= self._time.max() < LATEST:
+                raise ValueError("there is a time before 1678 or after 2099")
+        return self._time
+
+    @property
+    def rows(self) -> int:
+        return int(self.offsets[-1])
+
+    _time: np.ndarray
+    _what: str
 
 
 class AnyLog(Protocol):
@@ -412,7 +443,8 @@ def read_shard(folder: Path) -> Shard:
     """Map a shard's files; what is large and not needed at once is read when a pass touches it.
 
     Whatever a pass takes on trust is looked through before: types, where each user's rows start,
-    event codes and ids now, the codes and texts of a property when they are first asked for.
+    event codes and ids now, times and the codes and texts of a property when they are first asked
+    for.
 
     Raises
     ------
@@ -440,7 +472,8 @@ def read_shard(folder: Path) -> Shard:
     event = _single(rows.column(EVENT))
     codes = _indices(event)
     refuse_outside(codes, 0, len(event.dictionary))
-    return Shard(
+    return MappedShard.of(
+        f"shard '{folder}': the column {TIME!r}",
         users=users,
         offsets=offsets,
         time=rows.column(TIME).to_numpy(),

@@ -34,6 +34,7 @@ from analysis.core.wording import count, counted, day, isolate, listed, percent,
 from analysis.core.wording import money as amount
 from analysis.eventlog import parallel
 from analysis.eventlog.groups import CURRENCY
+from analysis.eventlog.ids import NO_IDS
 from analysis.eventlog.log import EventLog
 from analysis.eventlog.shard import NumberColumn, Shard, TextColumn, string_hashes
 from analysis.quality.scan import (
@@ -274,7 +275,7 @@ _NOBODY: Final = (
     *("unknown", "(unknown)", "n/a", "#n/a", "-", "--", "?", "anonymous", "guest", "{}", "[]"),
     *("[object object]", "missing", "empty", "00000000-0000-0000-0000-000000000000"),
 )
-"""Ids that are none, in lower case."""
+"""Ids that are none, in lower case, beside those that no import takes."""
 
 _FEWEST_IDS: Final = 100
 """Among which one can have too many events."""
@@ -322,7 +323,8 @@ def _ids(shard: Shard, *, log: EventLog, much: float) -> tuple[dict[str, int], i
     if log.filtered:
         seen = np.concatenate([[0], np.cumsum(shard.event < names)])
         rows = np.diff(seen[shard.offsets])
-    texts = {form(word) for word in _NOBODY for form in (str, str.upper, str.title, str.capitalize)}
+    forms = (str, str.upper, str.title, str.capitalize)
+    texts = {"", *NO_IDS, *(form(word) for word in _NOBODY for form in forms)}
     none = np.zeros(len(rows), np.bool_)
     if len(rows):
         none = pc.is_in(shard.users, pa.array(sorted(texts), shard.users.type)).to_numpy(False)

@@ -34,7 +34,9 @@ import pyarrow.compute as pc
 import pyarrow.types as kind
 
 from analysis.core.schema import DataError
+from analysis.eventlog.build import exact_integers, seconds
 from analysis.eventlog.ids import NO_IDS, refuse_rounded, tidy_ids, without_point
+from analysis.eventlog.instants import iso_text
 from analysis.eventlog.shard import CODED, EXACT, TEXT, number_as_text, numbers_as_text, plain
 from analysis.sources.decimals import Decimals
 
@@ -169,8 +171,10 @@ def property_cells(column: pa.Array, name: str, *, as_text: bool) -> pa.Array:
     """
     if kind.is_null(column.type):
         return column
+    if kind.is_duration(column.type):
+        column = seconds(column)
     if _is_number(column.type):
-        if kind.is_integer(column.type) and not _exact(column):
+        if kind.is_integer(column.type) and not exact_integers(column):
             return _as_text(column)
         numbers = pc.fill_null(column.cast(pa.float64(), safe=False), math.nan)
         return numbers_as_text(numbers) if as_text else numbers
@@ -187,20 +191,11 @@ def _is_number(of: pa.DataType) -> bool:
     return kind.is_integer(of) or kind.is_floating(of) or kind.is_decimal(of)
 
 
-def _exact(integers: pa.Array) -> bool:
-    bounds = pc.min_max(integers)
-    low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
-    return low > -EXACT and high < EXACT
-
-
 def _as_text(column: pa.Array) -> pa.Array:
     if kind.is_boolean(column.type):
         return pc.if_else(column, pa.scalar("true", TEXT), pa.scalar("false", TEXT))
     if kind.is_timestamp(column.type):
-        zone = "Z" if column.type.tz else ""
-        instants = column.cast(pa.timestamp(column.type.unit, "UTC" if zone else None))
-        words = pc.strftime(instants, format="%Y-%m-%dT%H:%M:%S").cast(TEXT)
-        return pc.replace_substring_regex(words, r"(\.0+)?$", zone, max_replacements=1)
+        return iso_text(column)
     if kind.is_dictionary(column.type) and column.type.value_type in (pa.string(), TEXT):
         values = column.dictionary.cast(TEXT)
         if not values.null_count:

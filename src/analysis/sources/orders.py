@@ -3,7 +3,8 @@
 An export with a row per line has the order's id on each of them. Where the mapping says so
 (``[orders]``), `orders_of_lines` makes one event of them: the earliest line, with the sum, the
 number of lines, and of the other cells those that all lines agree on. An order that an append
-brings again is taken whole from whichever has more lines of it, the log or the new files.
+brings again is taken whole from whichever has more lines of it, the log or the new files; of as
+many lines with the same sum, from whichever tells more columns.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from analysis.sources.merging import FIXED, HIGH, LOW, OWN, is_order_line
 
 _DECIMALS: Final = 6
 _CURRENCY: Final = "currency"
+_ORDER_S: Final = frozenset({*FIXED, *OWN, SESSION, EVENT_ID, VALUE, ORDER_LINES})
+"""Columns whose cells are the order's, or of one line, and not what the lines agree on."""
 
 
 class Orders(NamedTuple):
@@ -71,12 +74,13 @@ def orders_of_lines(table: pa.Table, file: np.ndarray) -> Orders:
         )
         for side in (~new, new)
     ]
+    same = np.isclose(sums[0], sums[1], rtol=0, atol=10.0**-_DECIMALS, equal_nan=True)
     stays = (before >= now) & (before > 0)
-    differ = (
-        stays
-        & (now > 0)
-        & ~np.isclose(sums[0], sums[1], rtol=0, atol=10.0**-_DECIMALS, equal_nan=True)
-    )
+    tied = stays & (before == now) & same
+    if tied.any():
+        then, later = (_told(table, place, number, tied[number] & side) for side in (~new, new))
+        stays &= ~(tied & (later > then))
+    differ = stays & (now > 0) & ~same
 
     counted = new & ~stays[number]
     first = np.flatnonzero(counted)[np.unique(number[counted], return_index=True)[1]]
@@ -111,6 +115,28 @@ def _with_numbers(table: pa.Table, name: str, rows: np.ndarray, numbers: np.ndar
     return table.set_column(table.column_names.index(name), name, pa.array(cells))
 
 
+def _told(
+    table: pa.Table, place: np.ndarray, number: np.ndarray, counted: np.ndarray
+) -> np.ndarray:
+    """By order, in how many columns the lines that are `counted` have a cell they agree on."""
+    told = np.zeros(number[-1] + 1, np.int64)
+    lines, number = place[counted], number[counted]
+    if not len(lines):
+        return told
+    for name in table.column_names:
+        if name in _ORDER_S:
+            continue
+        column = table.column(name).take(pa.array(lines))
+        if pa.types.is_floating(column.type):
+            cells = pc.fill_null(column, np.nan).to_numpy()
+            codes = np.where(np.isnan(cells), -1, np.unique(cells, return_inverse=True)[1])
+        else:
+            codes = encode(column)[0].astype(np.int64)
+        largest, several = _agreement(codes, number)
+        told[np.unique(number)] += (largest >= 0) & ~several
+    return told
+
+
 def _agreement(codes: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """By group, in ascending order: the largest code, and whether there are several beside -1."""
     order = np.argsort(number, kind="stable")
@@ -124,7 +150,7 @@ def _agreement(codes: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.nd
 def _agreed(table: pa.Table, lines: np.ndarray, number: np.ndarray, to: np.ndarray) -> pa.Table:
     """The table with the cells at `to` that the lines agree on, and no others."""
     for place, name in enumerate(table.column_names):
-        if name in (*FIXED, *OWN, SESSION, EVENT_ID, VALUE, ORDER_LINES):
+        if name in _ORDER_S:
             continue
         column = table.column(name)
         if pa.types.is_floating(column.type):
