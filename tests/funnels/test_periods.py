@@ -284,6 +284,10 @@ def test_a_day_without_data_is_said_and_leaves_what_is_usual_alone():
     assert "7 days with data against 6: per day 30.0 users entered against 30.0." in week.warnings
     # Eight whole weeks before, two of them with a gap.
     assert week.overall["history"] == 6
+    # Both are final all the same.
+    trend = week.trend(9)
+    assert trend.loc[trend["verdict"] == "not whole", "start"].dt.day.tolist() == [12, 2]
+    assert "not final" not in set(trend["verdict"])
 
 
 @st.composite

@@ -53,6 +53,7 @@ from analysis.funnels.compare import FUNNEL, STEP, change_rows, suppressed
 from analysis.funnels.data import FunnelData
 from analysis.funnels.figures import funnel_bars
 from analysis.funnels.history import Gaps, History, counts_of, judged
+from analysis.funnels.over_time import not_whole
 from analysis.funnels.overlap import Correlations, correlations
 from analysis.funnels.result import FunnelResult, funnel
 from analysis.funnels.spec import Step
@@ -197,7 +198,8 @@ class PeriodResult(Result):
         """The conversion rate of the last so many periods, this one and the next ones included.
 
         Columns as in `FunnelResult.trend`; those about what is usual are empty where periods are
-        days. Periods that begin before the log are left out, and small cells are hidden.
+        days. A final period with a gap is ``"not whole"``. Periods that begin before the log are
+        left out, and small cells are hidden.
         """
         shown = surrounding(self.period, periods, self.log_start, self.covers_until)
         known = self.past.set_index("start")
@@ -245,7 +247,7 @@ def _band(past: pd.DataFrame, shown: pd.DataFrame, *, young: bool) -> dict[str, 
     return {
         "usual_low": found.low[own],
         "usual_high": found.high[own],
-        "verdict": found.verdict[own],
+        "verdict": not_whole(found.verdict[own], shown["mature"]),
     }
 
 
