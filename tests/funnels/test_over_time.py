@@ -360,3 +360,16 @@ def test_a_curve_on_which_all_have_converted_does_not_end_early() -> None:
     assert week["km_seconds"] == 12 * 3600
     assert (week["km_rate"], week["km_high"]) == (1, 1)
     assert not week["km_reason"]
+
+
+def test_a_week_that_the_log_holds_in_part_is_not_whole() -> None:
+    """Its entries are mature: it is final, and not judged."""
+    log = view_log(4, users=60, covers_until="2026-12-01")
+    trend = funnel(log, STEPS, window="1d").trend("W")
+    assert trend["mature"].all()
+    assert trend["verdict"].tolist() == ["not known yet"] * len(trend)
+    long = view_log(4, users=300, days=60, covers_until="2027-02-01")
+    cut = funnel(long, STEPS, window="1d", entered=("2026-10-20", "2026-12-10")).trend("W")
+    assert cut["mature"].all()
+    assert cut["verdict"].iloc[-1] == "not whole"
+    assert "not final" not in set(cut["verdict"])

@@ -284,6 +284,10 @@ def test_a_day_without_data_is_said_and_leaves_what_is_usual_alone():
     assert "7 days with data against 6: per day 30.0 users entered against 30.0." in week.warnings
     # Eight whole weeks before, two of them with a gap.
     assert week.overall["history"] == 6
+    # Both are final all the same.
+    trend = week.trend(9)
+    assert trend.loc[trend["verdict"] == "not whole", "start"].dt.day.tolist() == [12, 2]
+    assert "not final" not in set(trend.loc[trend["mature"], "verdict"])
 
 
 @st.composite
@@ -379,6 +383,23 @@ def test_small_cells_appear_nowhere(counts, min_cell):
     )
 
 
+def test_groups_that_were_small_in_the_week_before_are_told_too():
+    log = log_of(
+        people("2026-11-10", [50, 20, 8], device="m"),
+        people("2026-11-10", [40, 14, 7], device="d"),
+        people("2026-11-03", [50, 20, 10], device="m"),
+        people("2026-11-03", [3, 2, 2], device="d"),
+    )
+    week = compare_periods(log, STEPS, period=NOW, by="device")
+    groups = week.table[week.table["group"] != ALL]
+    assert groups["rate"].notna().all()
+    assert groups["previous"].isna().all()
+    assert week.warnings[-1] == (
+        "From 2 to 8 Nov 2026: 1 group of fewer than 5 users is left out, and so is the smallest "
+        "other one, which would give it away."
+    )
+
+
 def test_small_groups_are_left_out_and_it_is_said():
     log = log_of(
         people("2026-11-10", [50, 20, 3], device="m"),
@@ -392,10 +413,10 @@ def test_small_groups_are_left_out_and_it_is_said():
     assert set(week.table["group"]) == {ALL, "m", "d"}
     said = " ".join(week.warnings)
     assert (
-        "1 group of fewer than 5 users and the smallest other one, which would give it away, left "
-        "out." in said
+        "1 group of fewer than 5 users is left out, and so is the smallest other one, which would "
+        "give it away." in said
     )
-    assert "1 rate of fewer than 5 users hidden." in said
+    assert "1 rate of fewer than 5 users is hidden." in said
     words = week.funnel_figure().to_json() + week.figure().to_json() + week.sentence()
     assert "rare" not in words
     everything = compare_periods(log, STEPS, period=NOW, by="device", min_cell=1)

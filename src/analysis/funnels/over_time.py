@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from pandas.api.typing import NaTType
 
 from analysis.core import checks
@@ -53,7 +54,7 @@ from analysis.funnels.entries import Entries, entries_of, final_rate
 from analysis.funnels.waits import first_waits
 from analysis.statistics.rates import ratio, wilson
 from analysis.statistics.survival import Points, points_at, steps_of
-from analysis.statistics.usual_range import UNKNOWN, usual_range
+from analysis.statistics.usual_range import NOT_FINAL, NOT_WHOLE, UNKNOWN, usual_range
 
 _QUANTILES = {"median": 0.5, "p10": 0.1, "p25": 0.25, "p75": 0.75, "p90": 0.9}
 
@@ -300,7 +301,8 @@ def trend(result: FunnelData, freq: str = "W", time_zone: str = "UTC") -> pd.Dat
     (UTC), ``entered`` (all entries), ``k``, ``n``, ``rate``, ``low``, ``high`` (mature entries;
     the limits as in the funnel's table), ``mature`` (every entry of the period can be);
     ``usual_low``, ``usual_high`` (the range that the periods before make usual) and ``verdict``
-    (see `analysis.statistics.usual_range.UsualRange`).
+    (see `analysis.statistics.usual_range.UsualRange`; ``"not whole"`` where the log, or
+    ``entered=``, holds a part of the period).
 
     Raises
     ------
@@ -341,7 +343,15 @@ def trend(result: FunnelData, freq: str = "W", time_zone: str = "UTC") -> pd.Dat
         np.array(usable, bool),
         _SEASON.get(_FREQUENCIES[freq], 1),
     )
-    return table.assign(**{name: cells.T.ravel() for name, cells in usual.items()})
+    table = table.assign(**{name: cells.T.ravel() for name, cells in usual.items()})
+    return table.assign(verdict=not_whole(table["verdict"], table["mature"]))
+
+
+def not_whole(verdict: ArrayLike, mature: ArrayLike) -> np.ndarray:
+    """The verdicts of a trend: a final period that is not used is no whole one."""
+    words, final = np.array(verdict, object), np.asarray(mature, bool)
+    words[final & (words == NOT_FINAL)] = NOT_WHOLE
+    return words
 
 
 def _usual(k: np.ndarray, n: np.ndarray, usable: np.ndarray, season: int) -> dict[str, np.ndarray]:

@@ -53,6 +53,7 @@ from analysis.funnels.compare import FUNNEL, STEP, change_rows, suppressed
 from analysis.funnels.data import FunnelData
 from analysis.funnels.figures import funnel_bars
 from analysis.funnels.history import Gaps, History, counts_of, judged
+from analysis.funnels.over_time import not_whole
 from analysis.funnels.overlap import Correlations, correlations
 from analysis.funnels.result import FunnelResult, funnel
 from analysis.funnels.spec import Step
@@ -197,7 +198,8 @@ class PeriodResult(Result):
         """The conversion rate of the last so many periods, this one and the next ones included.
 
         Columns as in `FunnelResult.trend`; those about what is usual are empty where periods are
-        days. Periods that begin before the log are left out, and small cells are hidden.
+        days. A final period with a gap is ``"not whole"``. Periods that begin before the log are
+        left out, and small cells are hidden.
         """
         shown = surrounding(self.period, periods, self.log_start, self.covers_until)
         known = self.past.set_index("start")
@@ -245,7 +247,7 @@ def _band(past: pd.DataFrame, shown: pd.DataFrame, *, young: bool) -> dict[str, 
     return {
         "usual_low": found.low[own],
         "usual_high": found.high[own],
-        "verdict": found.verdict[own],
+        "verdict": not_whole(found.verdict[own], shown["mature"]),
     }
 
 
@@ -370,7 +372,10 @@ def compare_periods(
         "min_cell": min_cell,
         "time_zone": time_zone,
     }
-    left_out = _hidden(widest, min_cell)
+    left_out = [
+        *_hidden(widest, min_cell),
+        *_hidden(groups[1] if groups else views[1], min_cell, f"From {compared.name}: "),
+    ]
     own = now if age is None else same_age(now, now, age)
     table, level = judged(
         change_rows(current, past, shared),
@@ -495,8 +500,8 @@ def in_both(both: int, entered: int, min_cell: int, correlation: float) -> str:
     )
 
 
-def _hidden(view: FunnelResult, min_cell: int) -> list[str]:
-    """The caveats of groups and rates that are about too few people."""
+def _hidden(view: FunnelData, min_cell: int, where: str = "") -> list[str]:
+    """The caveats of groups and rates that are about too few people; `where`: in which period."""
     before, after = view.table, suppressed(view.table, min_cell)
     entered = before[(before["step"] == 1) & (before["count"] > 0)]
     groups = len(entered) - int((after["step"] == 1).sum())
@@ -504,12 +509,13 @@ def _hidden(view: FunnelResult, min_cell: int) -> list[str]:
     cells = int((after["n_previous"].isna() | after["n_first"].isna()).sum())
     notes = []
     if groups:
-        what = "group" if few == 1 else "groups"
-        more = " and the smallest other one, which would give it away," if groups > few else ""
-        notes.append(f"{count(few)} {what} of fewer than {min_cell} users{more} left out.")
+        what, verb = ("group", "is") if few == 1 else ("groups", "are")
+        note = f"{where}{count(few)} {what} of fewer than {min_cell} users {verb} left out"
+        more = ", and so is the smallest other one, which would give it away"
+        notes.append(note + (more if groups > few else "") + ".")
     if cells:
-        what = "rate" if cells == 1 else "rates"
-        notes.append(f"{count(cells)} {what} of fewer than {min_cell} users hidden.")
+        what, verb = ("rate", "is") if cells == 1 else ("rates", "are")
+        notes.append(f"{where}{count(cells)} {what} of fewer than {min_cell} users {verb} hidden.")
     return notes
 
 

@@ -34,6 +34,9 @@ USUAL, LOW, HIGH = "usual", "low", "high"
 CLEARLY_LOW, CLEARLY_HIGH = "clearly low", "clearly high"
 UNKNOWN, TOO_FEW, NOT_FINAL = "not known yet", "too few to judge", "not final"
 
+NOT_WHOLE: Final = "not whole"
+"""What trends say of a period that is final, and that the log holds in part or with a gap."""
+
 _WANDER = np.array([0, 0.015, 0.03, 0.05, 0.08, 0.12, 0.18])
 _DRIFT = np.array([0, 0.01, 0.02, 0.04, 0.07, 0.12])
 _TAU2, _OMEGA2 = (grid.ravel() ** 2 for grid in np.meshgrid(_WANDER, _DRIFT, indexing="ij"))
