@@ -9,7 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis import (
+    Catalog,
+    EventLog,
+    compare_segments,
+    content_conversion,
+    distance_to_macro,
+    event_order,
+    form_fields,
+    paths,
+    segment,
+    step_matrix,
+    transitions,
+)
 from analysis.core import wording
+from analysis.segments import did
 
 NAN = float("nan")
 
@@ -111,3 +125,39 @@ def test_html_has_elements_for_names_and_none_in_attributes() -> None:
     assert wording.isolate_html(markup) == (
         f'<td class="wb-a"><bdi>x</bdi> <bdi>{HEBREW}</bdi> 3</td>'
     )
+
+
+def test_no_sentence_of_an_answer_is_turned_by_a_name() -> None:
+    """What is printed has nobody to isolate its names but the sentence itself."""
+    buy, see, phone = "שולם", "צפייה", "נייד"
+    rows = [
+        (f"u{u:02}", f"2026-01-{1 + u % 20:02}T10:{minute:02}Z", event, phone)
+        for u in range(60)
+        for minute, event in enumerate([see, "visit", buy][: 1 + u % 3])
+    ]
+    log = EventLog.from_frame(pd.DataFrame(rows, columns=["user", "time", "event", "device"]))
+    shop = Catalog.from_mapping(
+        {"name": "x", "events": {buy: {"role": "macro"}, see: {"role": "milestone"}}}
+    )
+    buyers = segment(log, did(buy), at="2026-01-10", name=buy)
+    answers = [
+        paths(log, to=buy),
+        transitions(log),
+        step_matrix(log, to=buy),
+        event_order(log),
+        distance_to_macro(log, shop),
+        form_fields(
+            log,
+            phone,
+            form_property="device",
+            field_property="device",
+            macro=buy,
+            events={"focus": see, "change": "visit", "submit": buy},
+        ),
+        content_conversion(log, "device", to=buy, macro=buy),
+        buyers,
+        compare_segments(log, buyers),
+    ]
+    for answer in answers:
+        said = answer.sentence()
+        assert wording.isolate_within(said) == said, ascii(said)

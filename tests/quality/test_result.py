@@ -815,3 +815,20 @@ def test_a_word_that_no_import_takes_as_an_id_is_nobody_in_a_frame(word: str) ->
     frame = pd.DataFrame({"user": users, "time": "2026-01-01T10:00", "event": "visit"})
     table = rows(audit(EventLog.from_frame(frame), SHOP))
     assert f"the user {word!r}, which is nobody" in table.loc["shared ids", "finding"]
+
+
+def test_orders_of_others_or_of_other_values_are_not_advised_away() -> None:
+    """A number that begins anew every month: left out, half of the revenue would be lost."""
+    shop = Catalog.from_mapping({"name": "x", "events": {"buy": {"role": "macro"}}})
+    days = pd.date_range("2026-01-01", periods=60, tz="UTC")
+    frame = pd.DataFrame({"time": days, "event": "buy", "user": [f"u{d}" for d in range(60)]})
+    frame = frame.assign(value=np.arange(60) + 5.0, order_id=[f"o{d % 30}" for d in range(60)])
+    of_one = frame.assign(user=[f"u{d % 30}" for d in range(60)])
+    for each in (frame, of_one):
+        found = rows(audit(EventLog.from_frame(each), shop)).loc["duplicate orders"]
+        assert (found["verdict"], found["k"]) == ("fail", 30)
+        assert "30 of these rows are of another user, or of another moment" in found["finding"]
+        assert "Import with" not in found["advice"]
+    again = of_one.assign(value=5.0)
+    found = rows(audit(EventLog.from_frame(again), shop)).loc["duplicate orders"]
+    assert found["advice"].startswith("Import with [duplicates]")

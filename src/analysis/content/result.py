@@ -30,7 +30,7 @@ from analysis.core.schema import (
     one_of,
     timestamp,
 )
-from analysis.core.wording import count, label, percent, share
+from analysis.core.wording import count, isolate, label, percent, share
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard, TextColumn
@@ -384,7 +384,8 @@ def _sentence(
     up, down = ((known["verdict"] == verdict).sum() for verdict in ("more", "less"))
     top = known.iloc[0]
     most = (
-        f"most often after “{top['value']}”: pooled {percent(top['pooled'])} (95% interval "
+        f"most often after “{isolate(top['value'])}”: pooled {percent(top['pooled'])} (95% "
+        "interval "
         f"{percent(top['pooled_low'])} to {percent(top['pooled_high'])}; counted "
         f"{share(top['k'], top['n'], top['rate'])}), against {percent(typical.typical)} for a "
         f"typical one (95% interval {percent(typical.typical_low)} to "

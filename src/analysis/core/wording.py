@@ -73,6 +73,19 @@ def counted(number: float, what: str) -> str:
     return f"{count(number)} {what}" if number == 1 else f"{count(number)} {what}s"
 
 
+def tenths(number: float) -> str:
+    """A mean, a median or a score, with one decimal; undefined is ``n/a``.
+
+    Examples
+    --------
+    >>> tenths(1234.56), tenths(3), tenths(float("nan"))
+    ('1,234.6', '3.0', 'n/a')
+    """
+    if math.isnan(number):
+        return UNDEFINED
+    return f"{_MINUS if number < 0 else ''}{abs(number):,.1f}"
+
+
 def money(amount: float) -> str:
     """An amount with two decimals; its currency is said beside it.
 

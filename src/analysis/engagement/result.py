@@ -26,7 +26,7 @@ from analysis.catalog import Catalog
 from analysis.core import checks
 from analysis.core.result import Result, small, suppress_parts
 from analysis.core.schema import US_PER_DAY, UsageError, instant_us, one_of, timestamp
-from analysis.core.wording import count, percent, share
+from analysis.core.wording import UNDEFINED, count, percent, share, tenths
 from analysis.engagement.figures import engagement_ratios, level_bars
 from analysis.engagement.scores import (
     Scores,
@@ -81,7 +81,10 @@ class LevelsResult(Result):
             return f"Nobody was seen before {self.at:%Y-%m-%d %H:%M} UTC."
         top = self.table.iloc[2]
         low, high = self.cut_points
-        cuts = f"Engagement is high above a score of {high:.1f} and low up to {low:.1f} (of 100)"
+        high_above, low_up_to = tenths(high), tenths(low)
+        cuts = (
+            f"Engagement is high above a score of {high_above} and low up to {low_up_to} (of 100)"
+        )
         if np.isnan(top["k"]):
             if small((self.users["level"] == LEVELS[2]).sum(), int(self.parameters["min_cell"])):
                 return f"{cuts}: too few people are there to show."
@@ -379,7 +382,8 @@ def _share_sentence(trends: pd.DataFrame) -> str:
 def _range(ratios: pd.Series) -> str:
     if not ratios.notna().any():
         return ""
-    return f", from {ratios.min():.1f} to {ratios.max():.1f} times as often at high as at low"
+    ends = f"from {tenths(ratios.min())} to {tenths(ratios.max())}"
+    return f", {ends} times as often at high as at low"
 
 
 def _period_sentence(period: tuple[int, int] | None) -> str:
@@ -411,14 +415,14 @@ def _sentence(table: pd.DataFrame, trends: pd.DataFrame) -> str:
     levels = table[table["event"] == top["event"]].set_index("level")
     return (
         f"{text}; the steepest is “{top['label']}”: {_rate(levels.loc['high'])} at the high level "
-        f"against {_rate(levels.loc['low'])} at the low one, {top['ratio']:.1f} times as often "
-        f"(95% interval {top['ratio_low']:.1f} to {top['ratio_high']:.1f})."
+        f"against {_rate(levels.loc['low'])} at the low one, {tenths(top['ratio'])} times as often "
+        f"(95% interval {tenths(top['ratio_low'])} to {tenths(top['ratio_high'])})."
     )
 
 
 def _rate(row: Any) -> str:
     return (
-        f"{row['per_100']:.1f} per 100 sessions ({count(row['events'])} in "
+        f"{tenths(row['per_100'])} per 100 sessions ({count(row['events'])} in "
         f"{count(row['trials'])} sessions of {count(row['n'])} people)"
     )
 
@@ -440,8 +444,8 @@ def _readable(table: pd.DataFrame, trends: pd.DataFrame, *, min_cell: int) -> pd
     few = f"fewer than {min_cell} people"
     cells: dict[str, list[str]] = {}
     for row in table.to_dict("records"):
-        interval = f"{row['low']:.1f} to {row['high']:.1f}"
-        rate = "n/a" if np.isnan(row["per_100"]) else f"{row['per_100']:.1f} ({interval})"
+        interval = f"{tenths(row['low'])} to {tenths(row['high'])}"
+        rate = UNDEFINED if np.isnan(row["per_100"]) else f"{tenths(row['per_100'])} ({interval})"
         hidden = np.isnan(row["k"])
         own = cells.setdefault(row["event"], [])
         own.append(few if hidden else rate)

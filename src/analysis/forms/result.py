@@ -25,7 +25,7 @@ import pandas as pd
 from analysis.core import checks
 from analysis.core.result import Result, records, small, suppress
 from analysis.core.schema import SESSION, US_PER_SECOND, UsageError, did_you_mean
-from analysis.core.wording import UNDEFINED, count, estimate, percent, share
+from analysis.core.wording import UNDEFINED, count, estimate, isolate, percent, share
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard, TextColumn
@@ -96,18 +96,18 @@ class FormResult(Result):
         """How many attempts are done, and at which field the most stop."""
         done = self.ends.set_index("end").loc["done"]
         if np.isnan(done["k"]):
-            return f"Too few people began the form {self.form!r} to show a rate."
+            return f"Too few people began the form {isolate(repr(self.form))} to show a rate."
         finished = (
-            f"{estimate(done)} of the {unit_word(self.within)} that began the form {self.form!r} "
-            "finished it."
+            f"{estimate(done)} of the {unit_word(self.within)} that began the form "
+            f"{isolate(repr(self.form))} finished it."
         )
         stops = ""
         known = self.table[self.table["k"] > 0]
         if len(known):
             top = known.iloc[int(known["k"].to_numpy().argmax())]
             stops = (
-                f" Most stop at {top['field']}: {estimate(top)} of the {unit_word(self.within)} "
-                "that touched it."
+                f" Most stop at {isolate(top['field'])}: {estimate(top)} of the "
+                f"{unit_word(self.within)} that touched it."
             )
         return finished + stops + self._macro_sentence()
 
@@ -118,8 +118,8 @@ class FormResult(Result):
         rates = both[[*_LATER]].rename(columns=_LATER).to_dict("records")
         done, given_up = map(estimate, rates)
         return (
-            f" Of the {unit_word(self.within)} that finished it, {done} led to {self.macro} later; "
-            f"of those given up, {given_up}."
+            f" Of the {unit_word(self.within)} that finished it, {done} led to "
+            f"{isolate(self.macro)} later; of those given up, {given_up}."
         )
 
     def numbers(self) -> dict[str, dict[str, float]]:

@@ -18,7 +18,7 @@ from analysis.catalog import Catalog
 from analysis.core import checks
 from analysis.core.result import Result, small, suppress
 from analysis.core.schema import SESSION, US_PER_SECOND, USER, DataError, human_duration
-from analysis.core.wording import count, listed, percent, share
+from analysis.core.wording import count, isolate, listed, percent, share, tenths
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.journeys import kernels
 from analysis.journeys.figures import distance_bars
@@ -98,10 +98,10 @@ class DistanceResult(Result):
                 + (f": {listed(good)}. " if good else ". ")
             )
         top = known.iloc[0]
-        steps = f"{top['median_steps']:.1f}".removesuffix(".0")
+        steps = tenths(top["median_steps"]).removesuffix(".0")
         return (
-            f"{milestones}Nearest to {self.macro} is {top['event']}: in the median {steps} "
-            f"step{'' if steps == '1' else 's'} and "
+            f"{milestones}Nearest to {isolate(self.macro)} is {isolate(top['event'])}: "
+            f"in the median {steps} step{'' if steps == '1' else 's'} and "
             f"{human_duration(top['median_seconds'] * US_PER_SECOND)} before it; "
             f"{share(top['k'], top['n'], top['rate'])} of those who did it converted later "
             f"(95% interval {percent(top['low'])} to {percent(top['high'])}), against "

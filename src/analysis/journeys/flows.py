@@ -22,7 +22,7 @@ import pandas as pd
 from analysis.core import checks
 from analysis.core.result import Result, small
 from analysis.core.schema import SESSION, US_PER_SECOND, human_duration
-from analysis.core.wording import count, estimate
+from analysis.core.wording import count, estimate, isolate
 from analysis.eventlog import parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.eventlog.shard import Shard
@@ -80,12 +80,13 @@ class TransitionsResult(Result):
             wait = top["median_seconds"] * US_PER_SECOND
             after = "" if pd.isna(wait) else f", in the median {human_duration(wait)} later"
             parts.append(
-                f"Most often {top['next_event']} follows {top['event']}: {estimate(top)} of its "
-                f"departures{after}."
+                f"Most often {isolate(top['next_event'])} follows {isolate(top['event'])}: "
+                f"{estimate(top)} of its departures{after}."
             )
         if len(ends):
             top = ends.iloc[0]
-            parts.append(f"Most {unit_word(self.within)} end with {top['event']}: {estimate(top)}.")
+            last = isolate(top["event"])
+            parts.append(f"Most {unit_word(self.within)} end with {last}: {estimate(top)}.")
         return " ".join(parts) or "No transition to show: too few people did any event."
 
     def figure(self) -> Any:
@@ -271,12 +272,13 @@ class StepMatrixResult(Result):
         parts = []
         after = self._most("from", 1)
         if after is not None:
-            start = self.anchors[0] or f"the first event of their {unit_word(self.within)}"
-            parts.append(f"One step after {start} most are at {after['event']}: {estimate(after)}.")
+            start = isolate(self.anchors[0] or f"the first event of their {unit_word(self.within)}")
+            event = isolate(after["event"])
+            parts.append(f"One step after {start} most are at {event}: {estimate(after)}.")
         before = self._most("to", -1)
         if before is not None:
-            at = f"One step before {self.anchors[1]} most are at {before['event']}"
-            parts.append(f"{at}: {estimate(before)}.")
+            end, event = isolate(self.anchors[1]), isolate(before["event"])
+            parts.append(f"One step before {end} most are at {event}: {estimate(before)}.")
         return " ".join(parts) or f"Too few {unit_word(self.within)} to show where people are."
 
     def matrix(self, direction: str = "from") -> pd.DataFrame:

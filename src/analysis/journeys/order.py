@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.core import checks
 from analysis.core.result import Result, suppress
 from analysis.core.schema import USER
-from analysis.core.wording import count, percent, share
+from analysis.core.wording import count, isolate, percent, share
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.journeys import kernels
 from analysis.journeys.figures import order_bars, order_map
@@ -63,9 +63,9 @@ class OrderResult(Result):
         top = found.iloc[0]
         return (
             f"{count(len(found))} of {count(len(known))} pairs of events have a clear order. Most: "
-            f"{top['a']} before {top['b']} in {share(top['k'], top['n'], top['rate'])} of the "
-            f"{unit_word(self.within)} that have both "
-            f"(95% interval {percent(top['low'])} to {percent(top['high'])})."
+            f"{isolate(top['a'])} before {isolate(top['b'])} in "
+            f"{share(top['k'], top['n'], top['rate'])} of the {unit_word(self.within)} that have "
+            f"both (95% interval {percent(top['low'])} to {percent(top['high'])})."
         )
 
     def matrix(self) -> pd.DataFrame:

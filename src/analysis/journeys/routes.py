@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.core import checks
 from analysis.core.result import Result, with_another
 from analysis.core.schema import SESSION, UsageError
-from analysis.core.wording import count, percent, share
+from analysis.core.wording import count, isolate, percent, share
 from analysis.eventlog.log import EventLog, look_ahead_warnings
 from analysis.journeys import kernels
 from analysis.journeys.figures import path_bars
@@ -66,9 +66,10 @@ class PathsResult(Result):
         top = self.table.iloc[0]
         units = unit_word(self.within)
         start, to = self.ends
-        where = f"from {start}" if start else f"to {to}" if to else f"of {units}"
+        where = f"from {isolate(start)}" if start else f"to {isolate(to)}" if to else f"of {units}"
+        path = " → ".join(map(isolate, top["path"].split(" → ")))
         taken = (
-            f"The most common path {where} is {top['path']}: "
+            f"The most common path {where} is {path}: "
             f"{share(top['count'], top['lines'], top['share'])} of the {units} looked at "
             f"(95% interval {percent(top['share_low'])} to {percent(top['share_high'])})."
         )
@@ -76,7 +77,7 @@ class PathsResult(Result):
             return taken
         return (
             f"{taken} Of the {count(top['n'])} that went through it, "
-            f"{share(top['k'], top['n'], top['rate'])} came to {to} later "
+            f"{share(top['k'], top['n'], top['rate'])} came to {isolate(to)} later "
             f"(95% interval {percent(top['low'])} to {percent(top['high'])})."
         )
 

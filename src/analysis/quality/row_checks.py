@@ -517,7 +517,7 @@ class Orders(NamedTuple):
     """All rows of the events that pay, sorted by value, so that the shards do not show.
 
     `values`: NaN is missing. `ids`: two hashes of the order's number, of those rows that have one.
-    `shared`: four numbers of the rows that share a user and a number, as `_shared` returns them.
+    `shared`: five numbers of the rows that share a user and a number, as `_shared` returns them.
     """
 
     values: np.ndarray
@@ -567,7 +567,8 @@ _MOMENT_US: Final = 60_000_000
 def _shared(shard: Shard, rows: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """Of rows that share a user and a number, those after the first: lines of an order, repeats.
 
-    And the orders of several lines, and those of them in which all lines have one value.
+    And the orders of several lines, those of them in which all lines have one value, and the
+    repeats of another moment that have another value.
     """
     user = np.searchsorted(shard.offsets, rows, side="right")
     order = np.lexsort((rows, ids[:, 0], user))
@@ -576,16 +577,18 @@ def _shared(shard: Shard, rows: np.ndarray, ids: np.ndarray) -> np.ndarray:
     opens[1:] = (user[1:] != user[:-1]) | (key[1:] != key[:-1])
     begins = np.flatnonzero(opens)
     if len(begins) == len(rows):
-        return np.zeros(4, np.int64)
+        return np.zeros(5, np.int64)
     number = np.cumsum(opens) - 1
     first = rows[begins][number]
     at_once = shard.time[rows] - shard.time[first] <= _MOMENT_US
-    says_other, other_value = (np.zeros(len(rows), np.bool_) for _ in range(2))
+    says_other, other_value, later = (np.zeros(len(rows), np.bool_) for _ in range(3))
     for name, column in shard.columns.items():
         if name in (SESSION, ORDER_ID):
             continue
-        differs = at_once & filled(column, rows) & filled(column, first)
+        differs = filled(column, rows) & filled(column, first)
         differs &= words(column, rows) != words(column, first)
+        later |= differs & ~at_once if name == VALUE else False
+        differs &= at_once
         says_other |= differs
         other_value |= differs if name == VALUE else False
     several, unequal = (
@@ -593,7 +596,8 @@ def _shared(shard: Shard, rows: np.ndarray, ids: np.ndarray) -> np.ndarray:
     )
     lines = int((several[number] & at_once & ~opens).sum())
     alike = int((several & ~unequal).sum())
-    return np.array([lines, int((~opens).sum()) - lines, int(several.sum()), alike])
+    repeats = int((~opens).sum()) - lines
+    return np.array([lines, repeats, int(several.sum()), alike, int(later.sum())])
 
 
 def without_value(orders: Orders, log: EventLog, catalog: Catalog, limits: Limits) -> Finding:
@@ -622,7 +626,8 @@ def order_ids(orders: Orders, log: EventLog, catalog: Catalog, limits: Limits) -
     if not n:
         return not_applicable(check, f"No order of the log has an {ORDER_ID}.")
     k = n - len(np.unique(np.ascontiguousarray(orders.ids).view("u8,u8")))
-    lines, repeats, several, alike = (int(number) for number in orders.shared)
+    lines, repeats, several, alike, later = (int(number) for number in orders.shared)
+    others = k - lines - repeats + later
     seen = log.summary()["event"]
     pays = next(name for name in seen if name in catalog.with_role("macro"))
     column = log.terms.get("columns", {}).get(ORDER_ID, ORDER_ID)
@@ -652,6 +657,15 @@ def order_ids(orders: Orders, log: EventLog, catalog: Catalog, limits: Limits) -
         advice = (
             "Some are repeats and some are lines of one order. Tell them apart before the import: "
             "[duplicates] would lose the value of lines, [orders] would add up repeats."
+        )
+    elif others:
+        finding += (
+            f" {count(others)} of these rows are of another user, or of another moment with "
+            "another value."
+        )
+        advice = (
+            "These may be orders of their own: does the number begin anew, or belong to something "
+            "else? Look before you leave any out: [duplicates] loses their value."
         )
     finding = finding if k else f"Each of {count(n)} orders with a number has its own."
     return judged(check, limits.duplicate_orders, k=k, n=n, finding=finding, advice=advice)

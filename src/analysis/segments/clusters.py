@@ -206,8 +206,8 @@ def behavioral_clusters(
     needed = _PEOPLE_PER_CLUSTER * (clusters or 2)
     if len(found.users) < needed:
         raise DataError(
-            f"clusters: not enough data: {len(found.users):,} people have {min_events} events or "
-            f"more, {needed:,} are needed. Lower min_events, or import more."
+            f"clusters: not enough data: {count(len(found.users))} people have {min_events} events "
+            f"or more, {count(needed)} are needed. Lower min_events, or import more."
         )
     rng = np.random.default_rng(seed)
     many = clusters or _number_of_clusters(found.sample(rng, _SAMPLE_TO_CHOOSE), seed)

@@ -31,7 +31,16 @@ from analysis.core.schema import (
     one_of,
     timestamp,
 )
-from analysis.core.wording import UNDEFINED, count, points, q_equals, share, subject
+from analysis.core.wording import (
+    UNDEFINED,
+    count,
+    isolate,
+    points,
+    q_equals,
+    share,
+    subject,
+    tenths,
+)
 from analysis.eventlog import filters, parallel
 from analysis.eventlog.groups import groups_of
 from analysis.eventlog.log import EventLog, must_know
@@ -80,7 +89,7 @@ class ComparisonResult(Result):
         """How many things differ clearly, and the largest of them."""
         known = self.table[self.table["p_value"].notna()]
         found = known[known["clear"].astype(bool)]
-        a, b = self.names
+        a, b = map(isolate, self.names)
         groups = f"“{a}” ({count(self.sizes[0])} people) and “{b}” ({count(self.sizes[1])})"
         if not min(self.sizes):
             return f"{groups} cannot be compared: nobody is in one of them alone."
@@ -495,7 +504,7 @@ def _row_as_text(row: Any) -> list[str]:
         k, n = getattr(row, f"k_{group}"), getattr(row, f"n_{group}")
         if of_waits:
             middle = getattr(row, f"median_days_{group}")
-            sentences.append(f"{middle:.1f} ({k:,.0f} people)" if k else "nobody")
+            sentences.append(f"{tenths(middle)} ({count(k)} people)" if k else "nobody")
         else:
             sentences.append(share(k, n, getattr(row, f"rate_{group}")) if n else "nobody")
     if pd.isna(row.difference):

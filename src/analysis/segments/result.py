@@ -25,7 +25,7 @@ from analysis.catalog import Catalog
 from analysis.core import checks
 from analysis.core.result import Result, small, suppress_parts
 from analysis.core.schema import UsageError, instant_us, one_of, timestamp
-from analysis.core.wording import count, label, listed, percent, share
+from analysis.core.wording import count, isolate, isolate_within, label, listed, percent, share
 from analysis.eventlog import filters, parallel
 from analysis.eventlog.log import EventLog, look_ahead_warnings, must_know
 from analysis.eventlog.shard import Shard
@@ -136,8 +136,8 @@ class Segment:
         if not n:
             return f"Nobody was seen before {self.at:%Y-%m-%d %H:%M} UTC."
         low, high = (float(end) for end in wilson(k, n))
-        called = f"“{self.name}”: " if self.name else ""
-        words = "" if self.rule is None else f": {in_words(self.rule)}"
+        called = f"“{isolate(self.name)}”: " if self.name else ""
+        words = "" if self.rule is None else f": {isolate_within(in_words(self.rule))}"
         return (
             f"{called}{share(k, n, k / n)} of the users seen before {self.at:%Y-%m-%d %H:%M} UTC "
             f"(95% interval {percent(low)} to {percent(high)}){words}."
