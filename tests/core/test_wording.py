@@ -140,7 +140,7 @@ def test_no_sentence_of_an_answer_is_turned_by_a_name() -> None:
         {"name": "x", "events": {buy: {"role": "macro"}, see: {"role": "milestone"}}}
     )
     buyers = segment(log, did(buy), at="2026-01-10", name=buy)
-    answers = [
+    answers: list[Any] = [
         paths(log, to=buy),
         transitions(log),
         step_matrix(log, to=buy),

@@ -166,7 +166,8 @@ def ga360(path: Path) -> pd.Series:
 
 def otto(path: Path) -> pd.Series:
     sessions = pd.read_json(path, lines=True)["events"]
-    return pd.to_datetime([one["ts"] for own in sessions for one in own], unit="ms", utc=True)
+    ms = pd.Series([one["ts"] for own in sessions for one in own])
+    return pd.to_datetime(ms, unit="ms", utc=True)
 
 
 def ga4(path: Path) -> pd.Series:

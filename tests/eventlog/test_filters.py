@@ -357,7 +357,7 @@ def test_an_empty_word_is_refused(text: str) -> None:
 def priced(*prices: str | None, **more: Any) -> EventLog:
     frame = pd.DataFrame({"user": [f"u{k}" for k in range(len(prices))], "event": "buy"})
     frame["time"] = pd.Timestamp("2026-01-01")
-    return EventLog.from_frame(frame.assign(price=list(prices), **more), shards=2)
+    return EventLog.from_frame(frame.assign(price=np.array(prices, object), **more), shards=2)
 
 
 @pytest.mark.parametrize(

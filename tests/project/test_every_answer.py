@@ -178,5 +178,5 @@ def test_where_money_is_in_two_currencies_the_answer_says_so(
     with pytest.raises(wb.UsageError, match="in several currencies"):
         wb.segment(log, value(event="purchase", at_least=100), at="2026-11-01")
     yen = log.where(currency="JPY")
-    assert yen.summary().set_index("event").loc["purchase", "value"] > 0
+    assert yen.summary().set_index("event")["value"]["purchase"] > 0
     assert wb.segment(yen, value(event="purchase", at_least=100), at="2026-11-01").mask.any()

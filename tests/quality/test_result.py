@@ -402,7 +402,7 @@ def test_following_the_advice_on_order_lines_keeps_the_revenue(tmp_path: Path) -
     frame.to_csv(file, index=False)
     import_files([file], ColumnMapping(), tmp_path / "before")
     log = EventLog.open(tmp_path / "before")
-    advice = rows(audit(log, SHOP)).loc["duplicate orders", "advice"]
+    advice = str(rows(audit(log, SHOP)).loc["duplicate orders", "advice"])
     keys = advice.partition("[orders] ")[2].partition(":")[0]
     mapping.write_text("[orders]\n" + keys.replace(", ", "\n"), encoding="utf-8")
     import_files([file], load_mapping(str(mapping)), tmp_path / "after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from support.notebook_cells import run_cells
 
 from analysis.catalog import Catalog
+from analysis.core.result import records
 from analysis.eventlog.log import EventLog
 from analysis.reports.adverse import adverse_shares
 
@@ -41,7 +43,7 @@ def rows(last_chats: float, people: int = 500) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["user", "time", "event"])
 
 
-def log_of(frame: pd.DataFrame, until: str = "2026-10-19", **options: int) -> EventLog:
+def log_of(frame: pd.DataFrame, until: str = "2026-10-19", **options: Any) -> EventLog:
     return EventLog.from_frame(frame, covers_until=until, **options)
 
 
@@ -51,7 +53,7 @@ def test_shares_are_those_of_a_count_in_pandas(shards: int) -> None:
     table = adverse_shares(log_of(frame, shards=shards), SHOP, period=LAST).table
     week = frame[(frame["time"] >= LAST[0]) & (frame["time"] < LAST[1])]
     assert set(table["event"]) == {"support_chat", "remove_from_cart"}
-    for row in table.itertuples():
+    for row in records(table):
         assert row.n == week["user"].nunique()
         assert row.k == week.loc[week["event"] == row.event, "user"].nunique()
         assert row.low < row.rate < row.high

@@ -467,8 +467,8 @@ def test_a_rule_reads_conditions_on_text_as_a_funnel_does() -> None:
         event="buy", time=pd.Timestamp("2026-01-01")
     )
     log = EventLog.from_frame(frame, shards=3, covers_until="2026-02-01")
-    for rule in (did("buy", where={"price": ">= 10"}), first("price", ">= 10")):
-        assert list(segment(log, rule).user_ids) == ["b", "c"]
+    for asked in (did("buy", where={"price": ">= 10"}), first("price", ">= 10")):
+        assert list(segment(log, asked).user_ids) == ["b", "c"]
     for rule in (
         did("buy", where={"device": "!= mobile"}),
         ~did("buy", where={"device": "mobile"}),

@@ -527,7 +527,7 @@ def test_the_caveat_of_those_left_out_counts_who_would_be_in_the_table() -> None
     rows += [(f"new{i}", 4.0, "look") for i in range(20)]
     rows += [(f"new{i}", 5.0, "buy") for i in range(8)]
     log = log_of(rows, until=60)
-    asked = {"horizon": "14d", "since": "2026-01-03"}
+    asked: dict[str, Any] = {"horizon": "14d", "since": "2026-01-03"}
     found = conversion_curve(log, "look", "buy", **asked)
     assert found.warnings[0].startswith("30 users first seen")
     bounds = ("2026-01-03", "2026-01-08")
