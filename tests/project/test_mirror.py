@@ -47,6 +47,7 @@ WITH_THEIR_QUESTION = {
     "quality/row_checks.py",
     "quality/scan.py",
     "quality/time_checks.py",
+    "reports/magics.py",
     "segments/evaluate.py",
     "segments/rules.py",
     "timing/sentences.py",
