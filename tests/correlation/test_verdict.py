@@ -292,7 +292,9 @@ def test_removing_from_a_cart_leads_with_its_reason_beside_it(answer: Any) -> No
     assert own["verdict"] == "leads"
     assert own["only_after"] == "view_cart"
     assert "start='view_cart'" in own["reason"]
-    first, _, then = answer.sentence().partition("What only those can do who are further on")
+    first, _, then = answer.sentence().partition(
+        "but only people who got to an earlier step can do it"
+    )
     assert "Removed from cart" not in first
     assert "Product video started" in first
     assert "Removed from cart" in then

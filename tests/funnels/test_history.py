@@ -61,7 +61,7 @@ def test_a_day_without_an_event_is_a_gap_where_others_have_some() -> None:
     assert [str(day.date()) for day in gaps.days] == ["2026-11-05"]
     assert gaps.within(before) == [0]
     assert gaps.within(now) == []
-    assert "no event at all on 5 Nov 2026, where 12 are usual" in gaps.notes((before, now))[0]
+    assert "No event was recorded on 5 Nov 2026; 12 are usual" in gaps.notes((before, now))[0]
 
 
 def test_a_weekend_that_is_always_closed_is_none() -> None:

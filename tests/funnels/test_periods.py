@@ -278,8 +278,8 @@ def test_a_day_without_data_is_said_and_leaves_what_is_usual_alone():
     week = compare_periods(log, STEPS[:2], period=NOW)
     assert week.days == (7, 6)
     assert (
-        "There is no event at all on 5 Nov 2026, where 45 are usual: from 2 to 8 Nov 2026 fewer "
-        "people could enter and convert." in week.warnings
+        "No event was recorded on 5 Nov 2026; 45 are usual. So fewer people could enter and "
+        "convert in 2 to 8 Nov 2026." in week.warnings
     )
     assert "7 days with data against 6: per day 30.0 users entered against 30.0." in week.warnings
     # Eight whole weeks before, two of them with a gap.

@@ -264,7 +264,7 @@ def _sentence(
 def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
     """A sentence on the leading events, one on the inverse ones.
 
-    Each has one more on the events that only people further on can do.
+    Each has one more on the events that only people who got to an earlier step can do.
     """
     sentences = []
     for verdict, more in ((LEADS, "more"), (INVERSE, "fewer")):
@@ -283,10 +283,12 @@ def _standing_out(own: pd.DataFrame, catalog: Catalog) -> list[str]:
             names = [
                 f"{_named(row)}, done after “{catalog.label(row.only_after)}”" for row in after
             ]
-            too = "too" if len(alone) else "conversions than the controls do"
+            many = len(after) > 1
+            than = "" if len(alone) else " than the controls do"
             sentences.append(
-                f"What only those can do who are further on goes with {more} {too}, perhaps for "
-                f"that reason alone: {'; '.join(names)}."
+                f"{len(after)}{' more' if len(alone) else ''} {'go' if many else 'goes'} with "
+                f"{more} conversions{than}, but only people who got to an earlier step can do "
+                f"{'them' if many else 'it'}, and that alone may explain it: {'; '.join(names)}."
             )
     return sentences
 

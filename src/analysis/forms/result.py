@@ -372,7 +372,7 @@ def _shard_counts(shard: Shard, whole: Shard, spec: _FormSpec) -> tuple[Any, ...
         may come later.
     """
     forms = _column(shard, spec.form_property)
-    # Rows of other forms are hidden as a view hides them: by the code that is no event's.
+    # Rows of other forms get the code that no event has, and so are hidden, as in a view.
     hidden = shard.event.dtype.type(len(spec.kinds) - 1)
     event = np.where(forms.codes == forms.code_of(spec.form), shard.event, hidden)
     fields = _column(shard, spec.field_property)

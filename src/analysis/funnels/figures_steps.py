@@ -144,7 +144,8 @@ def hidden_dots(table: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     ...     "stopped_low": [0.025], "stopped_high": [0.278], "difference": [0.909],
     ...     "difference_low": [0.7], "difference_high": [0.975], "hidden": [True]})
     >>> hidden_dots(table).layout.meta["alt"]
-    'Cart to Buy: Form: 100% (38 of 38) of those who went on, 9.1% (2 of 22) of those who stopped.'
+    'Cart to Buy: Form: 100% (38 of 38) of people who went on, 9.1% (2 of 22) of people who \
+stopped.'
     """
     if not len(table):
         return empty("There is nothing to compare between these steps.", title=title)
@@ -225,8 +226,8 @@ def _candidate_hover_text(row: Any) -> list[str]:
 def _candidate_caption(row: Any) -> str:
     return (
         f"{label(row.from_event)} to {label(row.to_event)}: {label(row.event)}: "
-        f"{share(row.k, row.n, row.rate)} of those who went on, "
-        f"{share(row.stopped_k, row.stopped_n, row.stopped_rate)} of those who stopped."
+        f"{share(row.k, row.n, row.rate)} of people who went on, "
+        f"{share(row.stopped_k, row.stopped_n, row.stopped_rate)} of people who stopped."
     )
 
 

@@ -205,8 +205,8 @@ class Gaps(NamedTuple):
             if own:
                 names = listed([day(self.days[i], year=True) for i in own])
                 found.append(
-                    f"There is no event at all on {names}, where {count(self.usual[own[0]])} are "
-                    f"usual: from {period.name} fewer people could enter and convert."
+                    f"No event was recorded on {names}; {count(self.usual[own[0]])} are usual. So "
+                    f"fewer people could enter and convert in {period.name}."
                 )
         return found
 

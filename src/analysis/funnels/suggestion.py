@@ -337,7 +337,7 @@ def _left_out_warnings(left: pd.DataFrame, catalog: Catalog, given: Mapping[str,
 def _order_warnings(found: Sequence[Order], labels: Sequence[str], n: int) -> list[str]:
     """Caveats of the order: nobody did everything, few did, or two orders are as common."""
     if not labels:
-        return ["There is no event that enough converters did before: only the macro is left."]
+        return ["Too few people did any one event before they converted: only the macro is left."]
     if not found:
         return [
             f"None of the {count(n)} converters did all of {listed(list(labels))}: the order is "

@@ -428,12 +428,14 @@ def distances(codes, times, starts, users, groups, macro):
 
     Returns
     -------
-    (totals, did, converted, people, before, steps, waits) : int64 (2,), sequences with the macro,
-        and those of them with another group at its instant; (groups,), sequences that had the group
-        before any macro, and those of them that came to the macro then; (2, groups), of how many
-        users both of these are, in the macro's column those with the macro; then, for each pair of
-        a converted sequence and a group it had: the group, the rows to the macro (1: right before
-        it) and the microseconds.
+    totals : int64 (2,), how many sequences have the macro, and how many of these have another group
+        at the macro's instant.
+    did, converted : int64 (groups,), how many sequences had the group before any macro, and how
+        many of these then came to the macro.
+    people : int64 (2, groups), how many users made the sequences of `did` and of `converted`; the
+        macro's column counts the users with the macro.
+    before, steps, waits : an entry for each converted sequence and group that it had: the group,
+        the rows to the macro (1 is right before it) and the microseconds to it.
     """
     totals = np.zeros(2, np.int64)
     did = np.zeros(groups, np.int64)

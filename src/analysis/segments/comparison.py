@@ -327,7 +327,7 @@ def _property_counts(
     tied: dict[str, tuple[str, float]] = {}
     for name in properties or ():
         checks.property_name("compare_segments", log, name)
-    # What an event was called before the import is no property of people.
+    # An event's name before the import says nothing about people.
     texts = [n for n in log.properties if log.kinds[n] == "text" and n != SOURCE_EVENT]
     rows: list[dict[str, Any]] = []
     for name in texts if properties is None else properties:

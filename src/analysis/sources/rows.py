@@ -336,7 +336,7 @@ def _sorted_out(
 
 
 def _with_ids(bad: Sequence[BadRecord], user: pa.Array, good: np.ndarray) -> list[BadRecord]:
-    """The bad records with the ids of those whose they are; people are found by them later."""
+    """The bad records, each with its user's id: a person who is forgotten is found by it."""
     ids = plain(user.filter(pa.array(~good))).to_pylist()
     return [
         record._replace(ids=() if own is None else (own,))

@@ -163,7 +163,7 @@ def quantile(steps: Steps, share: float, *, confidence: float = CONFIDENCE) -> I
 def converters_quantile(
     steps: Steps, share: float, horizon_us: int, *, confidence: float = CONFIDENCE
 ) -> Interval:
-    """By when has this share of those converted who convert within the horizon? Microseconds.
+    """How many microseconds until this share of the horizon's conversions have happened?
 
     Waits that are cut off count with the share of them that is expected to convert yet, so that
     quick conversions of newcomers do not make the wait look short.
