@@ -8,6 +8,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
@@ -29,6 +30,14 @@ settings.load_profile("steady")
 providers._get_local_constants = providers.Constants
 
 LONGEST_NAME = 40
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The folder of the demo log, which `make test` and `make test-slow` write first."""
+    folder = TESTS.parent / "data" / "demo"
+    assert (folder / "manifest.json").exists(), "There is no demo log. Write it with: make demo"
+    return folder
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

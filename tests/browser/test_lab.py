@@ -22,10 +22,7 @@ TOKEN = "browser-test"
 pytestmark = [
     pytest.mark.browser,
     needs_chromium,
-    pytest.mark.skipif(
-        not (ROOT / "data" / "demo" / "manifest.json").exists(),
-        reason="no demo data; run `make demo` (make test does)",
-    ),
+    pytest.mark.usefixtures("demo"),
 ]
 
 

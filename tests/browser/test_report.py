@@ -13,10 +13,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.browser,
     needs_chromium,
-    pytest.mark.skipif(
-        not (ROOT / "data" / "demo" / "manifest.json").exists(),
-        reason="no demo data; run `make demo` (make test does)",
-    ),
+    pytest.mark.usefixtures("demo"),
 ]
 
 

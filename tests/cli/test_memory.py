@@ -18,7 +18,9 @@ from analysis.sources.ingest import import_files
 from analysis.sources.mapping import ColumnMapping
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="has no such limits")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux limits the address space of a process"
+)
 @pytest.mark.parametrize("megabytes", [200, 700, 1_200])
 def test_a_limit_that_leaves_no_room_is_said_before_libraries_hang(
     tmp_path: Path, megabytes: int

@@ -12,14 +12,10 @@ from typing import Any
 import pytest
 from support.nbval_runs import NOTEBOOKS, ROOT, code_cells, nbval
 
-DEMO = ROOT / "data" / "demo" / "manifest.json"
 PLOTLY = "application/vnd.plotly.v1+json"
-needs_demo = pytest.mark.skipif(
-    not DEMO.exists(), reason="no demo data; run `make demo` (make test does)"
-)
 
 
-@needs_demo
+@pytest.mark.usefixtures("demo")
 def test_committed_notebooks_still_say_what_they_said() -> None:
     paths = sorted(NOTEBOOKS.glob("*.ipynb"))
     run = nbval(paths)
@@ -84,7 +80,7 @@ MUTATIONS: list[tuple[str, Callable[[dict[str, Any]], int]]] = [
 ]
 
 
-@needs_demo
+@pytest.mark.usefixtures("demo")
 def test_a_changed_number_anywhere_makes_it_fail(tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(ROOT / "data")
     folder = tmp_path / "notebooks"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(params=SUPPORTED)
 def python(request: pytest.FixtureRequest) -> Path:
     if request.param == CURRENT:
-        pytest.skip(f"Python {CURRENT} is the one that runs all tests")
+        return Path(sys.executable)
     if find(request.param) is None:
         pytest.skip(f"no Python {request.param} on the PATH or in pyenv")
     return environment(request.param)
@@ -30,9 +31,8 @@ def test_the_demo_data_have_the_same_fingerprint(python: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.usefixtures("demo")
 def test_the_notebooks_say_the_same(python: Path) -> None:
-    if not (ROOT / "data" / "demo" / "manifest.json").exists():
-        pytest.skip("no demo data; run `make demo` (make test-slow does)")
     run = nbval(
         sorted(NOTEBOOKS.glob("*.ipynb")), python=str(python), workers=min(2, os.cpu_count() or 1)
     )

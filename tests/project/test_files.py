@@ -78,7 +78,7 @@ def committed() -> list[Path]:
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if files.returncode:
-        pytest.skip("not a git checkout")
+        pytest.skip("no git checkout but an unpacked archive: nothing says what is committed")
     return [path for name in files.stdout.splitlines() if (path := ROOT / name).is_file()]
 
 

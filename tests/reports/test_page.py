@@ -8,7 +8,6 @@ import hashlib
 import html
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.browser_runs import CHROMIUM, QUIET, needs_chromium
 
 from analysis.funnels.figures import funnel_bars
 from analysis.reports.blocks import headline
@@ -408,15 +408,8 @@ def test_half_a_surrogate_pair_does_not_stop_the_report() -> None:
     page_of(code({"text/plain": "\ud83d"}), title="\udc00").encode("utf-8")
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-
-
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@needs_chromium
 def test_a_browser_finds_nothing_to_do_in_what_was_cleaned(tmp_path: Path) -> None:
     """Without the page's policy, as a document and read once more from its own elements."""
     from playwright.sync_api import sync_playwright
@@ -426,7 +419,7 @@ def test_a_browser_finds_nothing_to_do_in_what_was_cleaned(tmp_path: Path) -> No
     file.write_text(f"<!DOCTYPE html><meta charset=utf-8><main>{''.join(parts)}</main>", "utf-8")
     heard: list[str] = []
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         page = browser.new_page()
         page.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))  # type: ignore[func-returns-value]
         page.on("console", lambda message: heard.append(message.text))
@@ -448,7 +441,7 @@ def test_a_browser_finds_nothing_to_do_in_what_was_cleaned(tmp_path: Path) -> No
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@needs_chromium
 def test_the_page_fits_every_width_and_speaks_without_scripts(tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -459,7 +452,7 @@ def test_the_page_fits_every_width_and_speaks_without_scripts(tmp_path: Path) ->
     file.write_text(page_of(*cells), encoding="utf-8")
     heard: list[str] = []
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         context = browser.new_context(offline=True, viewport={"width": 360, "height": 700})
         page = context.new_page()
         page.on("console", lambda message: heard.append(message.text))

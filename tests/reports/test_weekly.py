@@ -11,6 +11,7 @@ from typing import Any
 import lxml.html
 import pandas as pd
 import pytest
+from support.browser_runs import CHROMIUM, QUIET, needs_chromium
 
 from analysis.cli import run
 from analysis.eventlog.log import EventLog
@@ -108,21 +109,14 @@ def test_the_files_tell_no_place(made: Any) -> None:
         assert str(Path.home()) not in text
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-
-
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@needs_chromium
 def test_a_browser_draws_every_chart_and_runs_nothing_else(made: Any) -> None:
     from playwright.sync_api import sync_playwright
 
     heard: list[str] = []
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         page = browser.new_page(viewport={"width": 1100, "height": 900})
         page.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))  # type: ignore[func-returns-value]
         page.on("console", lambda message: heard.append(message.text))
