@@ -17,11 +17,10 @@ import typer
 from typer.exceptions import TyperException
 
 from analysis.cli.memory import is_out_of_memory, refuse_little_memory
-from analysis.cli.terminal import complain
+from analysis.cli.terminal import INTERRUPTED, complain
 from analysis.core.schema import WorkbookError
 from analysis.core.wording import NO_MEMORY, system_error
 
-INTERRUPTED = 130
 _NOTHING = "interrupted. Nothing was published."
 _INTERRUPTED = {
     **dict.fromkeys(("import", "forget", "demo"), _NOTHING),
@@ -147,7 +146,7 @@ def import_(  # noqa: PLR0913
 
     Example: `workbook import "exports/*.csv.gz" --user client_id --time ts --to data/shop`
     """
-    from analysis.cli.commands import mapping_from, run_import
+    from analysis.cli.commands import late_interrupts, mapping_from, run_import
 
     roles = {"user": user, "time": time, "event": event, "session": session, "value": value}
     mapping = mapping_from(
@@ -162,15 +161,16 @@ def import_(  # noqa: PLR0913
         hash_key_file=hash_ids,
         session_gap=session_gap,
     )
-    run_import(
-        paths,
-        mapping,
-        to,
-        append=append,
-        covers_until=covers_until,
-        max_bad=max_bad,
-        as_json=as_json,
-    )
+    with late_interrupts(to):
+        run_import(
+            paths,
+            mapping,
+            to,
+            append=append,
+            covers_until=covers_until,
+            max_bad=max_bad,
+            as_json=as_json,
+        )
 
 
 @app.command("info")
@@ -207,9 +207,10 @@ def forget(
 
     Example: `workbook forget data/shop client-4711`
     """
-    from analysis.cli.commands import run_forget
+    from analysis.cli.commands import late_interrupts, run_forget
 
-    run_forget(folder, users, as_json=as_json)
+    with late_interrupts(folder):
+        run_forget(folder, users, as_json=as_json)
 
 
 @app.command("demo")
@@ -223,9 +224,10 @@ def demo(
 
     Example: `workbook demo --to data/demo`
     """
-    from analysis.cli.commands import run_demo
+    from analysis.cli.commands import late_interrupts, run_demo
 
-    run_demo(to, users=users, seed=seed, as_json=as_json)
+    with late_interrupts(to):
+        run_demo(to, users=users, seed=seed, as_json=as_json)
 
 
 @app.command("new")

@@ -7,23 +7,29 @@ report could not be made or its quality gate said no, so that the caller of the 
 
 from __future__ import annotations
 
-import functools
-import inspect
+import contextlib
 import math
 import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any
 
 import pandas as pd
 
 from analysis.cli.project import new_project
-from analysis.cli.terminal import complain, print_json, print_table, printable, progress
+from analysis.cli.terminal import (
+    INTERRUPTED,
+    complain,
+    print_json,
+    print_table,
+    printable,
+    progress,
+)
 from analysis.core.result import records
 from analysis.core.schema import EVENT, UsageError, WorkbookError, instant_us, timestamp
 from analysis.core.wording import percent
@@ -40,8 +46,6 @@ from analysis.simulation.log import write_simulation
 from analysis.sources.ingest import Progress, import_files
 from analysis.sources.losses import DUPLICATE
 from analysis.sources.mapping import ColumnMapping, load_mapping
-
-INTERRUPTED: Final = 130
 
 _REPORT = "workbook report"
 
@@ -89,36 +93,25 @@ class Interrupted(WorkbookError):
     exit_code = INTERRUPTED
 
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def writes(folder: str) -> Callable[[Command], Command]:
-    """A command that writes the log in its argument `folder`, and is told so if interrupted late.
+@contextlib.contextmanager
+def late_interrupts(folder: Path) -> Iterator[None]:
+    """Writing the log in `folder`: an interrupt that comes when it was published says so.
 
     Raises
     ------
     Interrupted
         If the interrupt comes when the log is another one already; before, the interrupt goes on.
     """
-
-    def decorate(command: Command) -> Command:
-        @functools.wraps(command)
-        def run(*args: Any, **options: Any) -> Any:
-            place = inspect.signature(command).bind(*args, **options).arguments[folder]
-            before = _manifest_of(place)
-            try:
-                return command(*args, **options)
-            except KeyboardInterrupt:
-                if _manifest_of(place) == before:
-                    raise
-                raise Interrupted(
-                    f"interrupted, but the change of '{place}' was published already: all of it "
-                    f"is done. See: workbook info {shlex.quote(str(place))}"
-                ) from None
-
-        return cast("Command", run)
-
-    return decorate
+    before = _manifest_of(folder)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if _manifest_of(folder) == before:
+            raise
+        raise Interrupted(
+            f"interrupted, but the change of '{folder}' was published already: all of it is done. "
+            f"See: workbook info {shlex.quote(str(folder))}"
+        ) from None
 
 
 def _manifest_of(folder: Path) -> bytes | None:
@@ -128,7 +121,6 @@ def _manifest_of(folder: Path) -> bytes | None:
         return None
 
 
-@writes("to")
 def run_import(
     paths: Sequence[str],
     mapping: ColumnMapping,
@@ -184,7 +176,6 @@ def run_check(folder: Path, *, as_json: bool) -> int:
     return 1 if found.damaged else 0
 
 
-@writes("folder")
 def run_forget(folder: Path, users: Sequence[str], *, as_json: bool) -> None:
     """Remove people from a log and print how much of it they were."""
     gone = forget(folder, users)._asdict()
@@ -202,7 +193,6 @@ def run_new(folder: Path) -> None:
         print(f"  {printable(command)}")
 
 
-@writes("to")
 def run_demo(to: Path, *, users: int, seed: int, as_json: bool) -> None:
     """Write the simulated shop and print what is in it."""
     write_simulation(to, seed=seed, users=users)

@@ -11,9 +11,12 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from analysis.core.wording import ISOLATES, isolate, isolate_within
+
+INTERRUPTED: Final = 130
+"""The exit code of a command that was interrupted."""
 
 Tell = Callable[[str, int, int, int], None]
 """Takes the name of a stage, how much of it is done, of how much, and how many rows that was."""

@@ -78,11 +78,6 @@ class UsualRange(NamedTuple):
     history: np.ndarray
     level: np.ndarray
 
-    @property
-    def is_clear(self) -> np.ndarray:
-        """Which periods lie clearly out of their range?"""
-        return np.isin(self.verdict, [CLEARLY_LOW, CLEARLY_HIGH])
-
 
 def usual_range(
     number: ArrayLike,
