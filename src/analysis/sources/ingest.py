@@ -234,18 +234,18 @@ def _write(
     def written(done: int, total: int) -> None:
         tell(Progress(WRITING, done, total, done))
 
-    seen: list[coverage.Activity] = []
+    seen: dict[str, coverage.Activity] = {}
     for part in prefetch(intake.shards(written)):
         if isinstance(part, dict):
-            entries.append(part)
-            seen.append(coverage.activity(read_part(target, part).time))
+            entry, time = part, read_part(target, part).time
         else:
-            entries.append(write_part(part, version, len(entries), names))
-            seen.append(coverage.activity(part.shard.time))
+            entry, time = write_part(part, version, len(entries), names), part.shard.time
+        entries.append(entry)
+        seen[entry["path"]] = coverage.activity(time)
     counts = intake.counts(sum(entry["events"] for entry in entries))
     draft = Manifest(
         events=0,
-        covers_until=_covers_until(target, before, coverage.together(seen), until),
+        covers_until=_covers_until(target, before, seen, until),
         event_names=names,
         properties=intake.properties,
         fingerprint="",
@@ -262,16 +262,22 @@ def _write(
 
 
 def _covers_until(
-    target: Path, before: Manifest | None, seen: coverage.Activity, stated: int | None
+    target: Path,
+    before: Manifest | None,
+    seen: dict[str, coverage.Activity],
+    stated: int | None,
 ) -> int:
-    """Up to when is the log complete: as stated now, or before, or by its events?"""
+    """Up to when is the log complete: as stated now, or before, or by its events (`seen`)?"""
     if stated is not None:
         return stated
-    now = coverage.covered_until(seen)
+    now = coverage.covered_until(coverage.together(seen.values()))
     if before is None:
         return now
-    parts = [coverage.activity(read_part(target, entry).time) for entry in before.shards]
-    there = coverage.together(parts)
+    there = coverage.together(
+        # Shards that stay have been looked at.
+        seen.get(entry["path"]) or coverage.activity(read_part(target, entry).time)
+        for entry in before.shards
+    )
     then = coverage.covered_until(there)
     # Earlier versions took the end of the last event's day, whatever event that was.
     if before.covers_until in (then, (int(there.last[-1]) // US_PER_DAY + 1) * US_PER_DAY):
