@@ -279,7 +279,7 @@ def test_a_day_without_data_is_said_and_leaves_what_is_usual_alone():
     assert week.days == (7, 6)
     assert (
         "No event was recorded on 5 Nov 2026; 45 are usual. So fewer people could enter and "
-        "convert in 2 to 8 Nov 2026." in week.warnings
+        "convert from 2 to 8 Nov 2026." in week.warnings
     )
     assert "7 days with data against 6: per day 30.0 users entered against 30.0." in week.warnings
     # Eight whole weeks before, two of them with a gap.

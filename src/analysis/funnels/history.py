@@ -206,7 +206,7 @@ class Gaps(NamedTuple):
                 names = listed([day(self.days[i], year=True) for i in own])
                 found.append(
                     f"No event was recorded on {names}; {count(self.usual[own[0]])} are usual. So "
-                    f"fewer people could enter and convert in {period.name}."
+                    f"fewer people could enter and convert from {period.name}."
                 )
         return found
 
